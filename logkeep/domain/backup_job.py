@@ -1,0 +1,49 @@
+"""A log backup job: the record that the API lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class JobStatus(StrEnum):
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    FAIL = "FAIL"
+
+
+class JobType(StrEnum):
+    MANUAL = "Manual"
+    AUTO = "Auto"
+
+
+# The only moves there are; `database.jobs.finish_job` carries them out.
+ALLOWED_MOVES = {(JobStatus.RUNNING, JobStatus.SUCCESS), (JobStatus.RUNNING, JobStatus.FAIL)}
+
+
+class StatusFilter(StrEnum):
+    """The `status` query of the record list."""
+
+    ALL = ""
+    FAIL = "FAIL"
+    NOT_FAIL = "NOT_FAIL"  # RUNNING or SUCCESS
+
+
+@dataclass(frozen=True, slots=True)
+class BackupJob:
+    """One run of log backup for one cluster."""
+
+    id: str  # UUID, the record's id
+    job_id: str  # 32 hex digits, the id that clients keep
+    cluster_id: str
+    type: JobType
+    status: JobStatus
+    bucket: str
+    base_path: str
+    created_at: int  # Unix ms
+    finished_at: int | None = None  # Unix ms, None while RUNNING
+    failed_msg: str | None = None  # None unless FAIL
+
+    @property
+    def log_path(self) -> str:
+        return f"{self.bucket}/{self.base_path}"

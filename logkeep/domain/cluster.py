@@ -1,0 +1,51 @@
+"""Projects, clusters and their nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A tenant."""
+
+    id: str  # 32 lower-case hex digits
+    name: str  # unique; a region's name finds it in `GET /v3/projects?name=…`
+    created_at: int  # Unix ms
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """A key by which a client signs; belongs to one project."""
+
+    ak: str
+    project_id: str
+    admin: bool  # may register clusters, so may name paths and URLs
+    created_at: int  # Unix ms
+    revoked_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One instance of a cluster and the URL of the directory its logs lie in."""
+
+    id: str  # UUID
+    name: str
+    source: str  # file:///var/log/opensearch
+    role: str = "ess"  # ess, ess-cold, ess-client, ess-master, lgs
+    ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A registered search cluster."""
+
+    id: str  # UUID
+    project_id: str
+    name: str
+    kind: str  # elasticsearch, opensearch, logstash
+    version: str  # '' where unknown
+    endpoint: str  # host:port, '' where unknown
+    created_at: int  # Unix ms
+    updated_at: int  # Unix ms
+    nodes: tuple[Node, ...] = ()

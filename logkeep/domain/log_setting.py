@@ -1,0 +1,101 @@
+"""The log setting of a cluster, its rules, and when its daily backup is due (contract.md 1.1, 5.3)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+from logkeep.errors import InvalidAgency, InvalidField, InvalidPeriod, InvalidZone
+
+
+@dataclass(frozen=True, slots=True)
+class LogSetting:
+    """Where and when the logs of one cluster are kept."""
+
+    id: str  # UUID
+    cluster_id: str
+    enabled: bool
+    agency: str
+    bucket: str
+    base_path: str
+    period: str | None  # as it was sent; None: no automatic backup
+    updated_at: int  # Unix ms
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettingChange:
+    """What a caller asks for when log backup is opened or changed."""
+
+    agency: str
+    bucket: str
+    base_path: str
+    auto_enable: bool | None = None  # None: not said
+    period: str | None = None
+
+
+_AGENCY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PERIOD = re.compile(r"(\d{1,2}):(\d{2}) (\S.*)")
+_ZONE = re.compile(r"GMT([+-])(\d{2}):?(\d{2})")
+_FORBIDDEN_IN_PATH = re.compile(r"""[\\:*?"<>|'{}\x00-\x1f\x7f]""")
+_MAX_PATH = 512
+
+
+def check_agency(agency: str) -> None:
+    if not _AGENCY.fullmatch(agency):
+        raise InvalidAgency()
+
+
+def check_base_path(path: str) -> None:
+    """Hold the backup path against the rules of contract.md 1.1; raises `InvalidField`."""
+    field = "log_base_path"
+    if not path:
+        raise InvalidField(field, "is missing; give the path in the bucket, for example 'css/log'")
+    if len(path) > _MAX_PATH:
+        raise InvalidField(field, f"has {len(path)} characters; at most {_MAX_PATH} are allowed")
+    if _FORBIDDEN_IN_PATH.search(path):
+        raise InvalidField(field, "must not contain control characters or any of \\ : * ? \" < > | ' { }")
+    if path.startswith("/"):
+        raise InvalidField(field, "must not start with '/'")
+    if path.startswith(".") or path.endswith("."):
+        raise InvalidField(field, "must not start or end with '.'")
+    if "///" in path or "..." in path:
+        raise InvalidField(field, "must not have more than two '/' or '.' in a row")
+    if any(part in {".", ".."} for part in path.split("/")):
+        raise InvalidField(field, "must not contain '.' or '..' as a folder")
+
+
+@dataclass(frozen=True, slots=True)
+class DailyTime:
+    """A time of day in a fixed zone."""
+
+    hour: int
+    minute: int
+    offset: timedelta
+
+    def last_due(self, now_ms: int) -> int:
+        """The latest moment (Unix ms) at or before `now_ms` at which a backup is due."""
+        zone = timezone(self.offset)
+        now = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(zone)
+        due = now.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0)
+        if due > now:
+            due -= timedelta(days=1)
+        return int(due.timestamp()) * 1000
+
+
+def parse_period(period: str) -> DailyTime:
+    """Read `HH:MM GMT±HH:MM`; raises `InvalidPeriod` for the time, `InvalidZone` for the zone."""
+    found = _PERIOD.fullmatch(period)
+    if not found:
+        raise InvalidPeriod()
+    hour, minute, zone_text = int(found[1]), int(found[2]), found[3]
+    if hour > 23 or minute > 59:
+        raise InvalidPeriod()
+    zone = _ZONE.fullmatch(zone_text)
+    if not zone:
+        raise InvalidZone()
+    hours, minutes = int(zone[2]), int(zone[3])
+    offset = timedelta(hours=hours, minutes=minutes) * (1 if zone[1] == "+" else -1)
+    if minutes > 59 or not timedelta(hours=-12) <= offset <= timedelta(hours=14):
+        raise InvalidZone()
+    return DailyTime(hour, minute, offset)

@@ -1,0 +1,103 @@
+"""What is kept: generations, their checkpoints, segments, and the manifest of a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """A hash over a known number of bytes."""
+
+    length: int  # bytes
+    sha256: str  # hex
+
+
+EMPTY = Fingerprint(0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far one generation is kept, and by what it is known again."""
+
+    generation: int  # number within the node, in the order of writing within a family
+    family: str
+    name: str  # name at its last sighting
+    kept: int  # bytes [0, kept) are in the archive
+    head: Fingerprint  # of the first bytes
+    tail: Fingerprint  # of the bytes just before `kept`
+    last_time: str = ""  # newest time of the lines kept, '' where unknown
+    inode: str = ""  # hint: where it was last seen
+    size: int = -1  # hint: size of that file when it was last seen
+    mtime_ns: int = 0  # hint
+    ctime_ns: int = 0  # hint
+    present: bool = True  # seen in the last listing
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One independent zstd frame of a segment."""
+
+    offset: int  # in the object, bytes
+    stored: int  # bytes in the object
+    start: int  # first byte in the generation
+    raw: int  # plain bytes
+    first_time: str = ""  # smallest and largest time of its lines as written there, '' where unknown
+    last_time: str = ""
+    levels: tuple[str, ...] | None = None  # levels that occur; None where unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Bytes [start, end) of one generation, one immutable object."""
+
+    node: str
+    family: str
+    generation: int
+    name: str  # the file's name when it was read
+    start: int
+    end: int
+    object: str  # object name in the bucket
+    stored: int  # bytes
+    sha256: str  # of the object
+    raw_sha256: str  # of the plain bytes
+    head: Fingerprint  # of the generation, at `end`
+    tail: Fingerprint  # just before `end`
+    frames: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A generation that was seen first, or under another name than before, without new bytes of its own."""
+
+    node: str
+    family: str
+    generation: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Bytes that went before they could be kept."""
+
+    node: str
+    family: str
+    after: str  # time of the last line kept before the gap, '' where unknown
+    until: str  # time of the first line kept after it, '' where unknown
+    at_least: int  # bytes known to be missing
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one job stored."""
+
+    version: int
+    cluster_id: str
+    cluster_name: str
+    job: dict[str, object]  # the record, see `stores.layout`
+    previous: str  # sha256 of the manifest before it, '' for the first
+    segments: tuple[Segment, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,211 @@
+"""The errors that Logkeep raises, each telling what the person who reads it can do.
+
+    LogkeepError
+    ├── SettingError            a setting is wrong (command line: exit 2)
+    ├── RequestError            the caller must change the request
+    │   ├── InvalidField            a query or body field, named
+    │   ├── EmptyBody               body missing or not JSON
+    │   ├── InvalidAgency           agency with other characters
+    │   ├── InvalidPeriod           time of day in `period`
+    │   ├── InvalidZone             zone in `period`
+    │   ├── UnknownBucket           no such bucket
+    │   ├── BodyTooLarge            more than 12 MB
+    │   ├── NoSuchApi               unknown path or method
+    │   └── NameTaken               a cluster or project of this name exists
+    ├── NotAuthenticated        no or wrong signature, unknown key, clock off
+    ├── NotAuthorized           a right of this key is missing
+    ├── ClusterNotFound         unknown, or of another project
+    ├── BackupClosed            log backup of the cluster is not open
+    ├── BackupRunning           a job of the cluster is running
+    ├── BucketNotWritable       bucket known, but cannot be written now
+    └── JobError                what makes a job FAIL; has a stable code
+        ├── SourceError             a node's log directory or file
+        │   ├── SourceUnreachable       LK-SOURCE-UNREACHABLE
+        │   ├── SourceUnreadable        LK-SOURCE-UNREADABLE
+        │   ├── SourceCorrupt           LK-SOURCE-CORRUPT
+        │   └── SourceVanished          gone between listing and reading; the plan is made anew
+        ├── StoreError              a bucket
+        │   ├── StoreUnreachable        LK-STORE-UNREACHABLE
+        │   ├── StoreDenied             LK-STORE-DENIED
+        │   ├── StoreFull               LK-STORE-FULL
+        │   ├── StoreMissing            LK-STORE-MISSING
+        │   └── StoreCorrupt            LK-STORE-CORRUPT
+        ├── CatalogueError          LK-CATALOGUE
+        ├── JobSuperseded           LK-JOB-SUPERSEDED
+        └── JobInternal             LK-INTERNAL
+
+The docstring of a class is its default message.
+"""
+
+from __future__ import annotations
+
+
+class LogkeepError(Exception):
+    """Something went wrong in Logkeep."""
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").strip()
+        super().__init__(self.message)
+
+
+class SettingError(LogkeepError):
+    """A setting is wrong."""
+
+
+class RequestError(LogkeepError):
+    """The request is not valid."""
+
+
+class InvalidField(RequestError):
+    """A field is not valid."""
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(f"{field}: {message}")
+
+
+class EmptyBody(RequestError):
+    """The request needs a JSON object as its body."""
+
+
+class InvalidAgency(RequestError):
+    """agency: letters, digits, '-' and '_' are allowed."""
+
+
+class InvalidPeriod(RequestError):
+    """period: write it as 'HH:MM GMT+HH:MM', for example '00:00 GMT+08:00'."""
+
+
+class InvalidZone(RequestError):
+    """period: the zone is written 'GMT+HH:MM' or 'GMT-HH:MM', from GMT-12:00 to GMT+14:00."""
+
+
+class UnknownBucket(RequestError):
+    """The bucket does not exist."""
+
+
+class BodyTooLarge(RequestError):
+    """The body is larger than 12 MB."""
+
+
+class NoSuchApi(RequestError):
+    """The API does not exist or has not been published in the environment."""
+
+
+class NameTaken(RequestError):
+    """The name is taken."""
+
+
+class NotAuthenticated(LogkeepError):
+    """x-auth-token not found"""
+
+
+class NotAuthorized(LogkeepError):
+    """The key is not authorized to do this."""
+
+
+class ClusterNotFound(LogkeepError):
+    """No resources are found or the access is denied."""
+
+
+class BackupClosed(LogkeepError):
+    """Log backup of this cluster is not open; open it first."""
+
+
+class BackupRunning(LogkeepError):
+    """A log backup of this cluster is running; wait until it has ended."""
+
+
+class BucketNotWritable(LogkeepError):
+    """The bucket cannot be written now."""
+
+
+class JobError(LogkeepError):
+    """A job failed."""
+
+    code = "LK-INTERNAL"
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class SourceError(JobError):
+    """A node's logs could not be read."""
+
+
+class SourceUnreachable(SourceError):
+    """The log directory of a node cannot be listed."""
+
+    code = "LK-SOURCE-UNREACHABLE"
+
+
+class SourceUnreadable(SourceError):
+    """A log file cannot be read."""
+
+    code = "LK-SOURCE-UNREADABLE"
+
+
+class SourceCorrupt(SourceError):
+    """A compressed log file is damaged."""
+
+    code = "LK-SOURCE-CORRUPT"
+
+
+class SourceVanished(SourceError):
+    """A log file is no longer what the listing said."""
+
+    code = "LK-SOURCE-VANISHED"
+
+
+class StoreError(JobError):
+    """A bucket could not be used."""
+
+    code = "LK-STORE-UNREACHABLE"
+
+
+class StoreUnreachable(StoreError):
+    """The bucket does not answer."""
+
+    code = "LK-STORE-UNREACHABLE"
+
+
+class StoreDenied(StoreError):
+    """The bucket refuses access."""
+
+    code = "LK-STORE-DENIED"
+
+
+class StoreFull(StoreError):
+    """The bucket has no space left."""
+
+    code = "LK-STORE-FULL"
+
+
+class StoreMissing(StoreError):
+    """The bucket, or an object in it, does not exist."""
+
+    code = "LK-STORE-MISSING"
+
+
+class StoreCorrupt(StoreError):
+    """An object is not what was stored."""
+
+    code = "LK-STORE-CORRUPT"
+
+
+class CatalogueError(JobError):
+    """The database could not be written."""
+
+    code = "LK-CATALOGUE"
+
+
+class JobSuperseded(JobError):
+    """Another attempt of this job has gone on; this one stops."""
+
+    code = "LK-JOB-SUPERSEDED"
+
+
+class JobInternal(JobError):
+    """The job stopped on an unexpected error."""
+
+    code = "LK-INTERNAL"

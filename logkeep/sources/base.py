@@ -1,0 +1,46 @@
+"""What Logkeep asks of the place where a node's logs lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """One file as the listing shows it. All but the name are hints that save reading, never proof of identity."""
+
+    name: str  # text form of the relative path, see `sources.names`
+    size: int  # bytes
+    mtime_ns: int
+    ctime_ns: int  # 0 where the source has none
+    inode: str  # same for two names of one file; '' where the source has none
+
+
+class OpenLog(Protocol):
+    """A log file that was opened; keeps reading the same file when its name changes."""
+
+    def stat(self) -> LogFile:
+        """The file as it is now, under the name it was opened by."""
+        ...
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """At most `length` bytes from `offset`; empty at the end. Raises `SourceUnreadable`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class LogSource(Protocol):
+    """The log directory of one node. Reading never changes anything on the node."""
+
+    def list(self) -> list[LogFile]:
+        """Every regular file that is a log, in no particular order; links are not followed.
+
+        Raises `SourceUnreachable` where the directory cannot be listed.
+        """
+        ...
+
+    def open(self, name: str) -> OpenLog:
+        """Raises `SourceVanished` where the name is gone (or no longer a regular file), else `SourceUnreadable`."""
+        ...

@@ -1,0 +1,55 @@
+"""What Logkeep asks of an object store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object as the store lists it."""
+
+    name: str  # relative to the bucket, '/' between parts
+    size: int  # bytes
+
+
+class ObjectStore(Protocol):
+    """A bucket. Every method raises a `StoreError` that says what to do, never a library's own error.
+
+    A name is never written twice by Logkeep (each attempt has a name of its own), so stores need no
+    conditional put. Nobody closes a store; it holds no open file between calls.
+    """
+
+    def check(self) -> None:
+        """Write, read back and delete a small object; raises what is wrong."""
+        ...
+
+    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+        """Store the chunks as one object and return its size in bytes as the store confirms it.
+
+        The object appears whole or not at all, and is durable on return. If `chunks` raises, the
+        error passes and no object of that name is listed.
+        """
+        ...
+
+    def get(self, name: str) -> bytes:
+        """The whole object; for manifests, not for segments. Raises `StoreMissing`."""
+        ...
+
+    def open(self, name: str) -> BinaryIO:
+        """The object as a stream that can be read in pieces and seeked. Raises `StoreMissing`."""
+        ...
+
+    def size(self, name: str) -> int | None:
+        """Size in bytes, or None where there is no such object."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Objects whose name begins with `prefix` (which ends with '/' or is empty), sorted by name."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove the object; deleting what does not exist is no error."""
+        ...
