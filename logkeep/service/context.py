@@ -1,0 +1,26 @@
+"""What the service functions work with, put together once by `bootstrap`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from logkeep.clock import Clock
+from logkeep.sources.base import LogSource
+from logkeep.stores.base import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of one running Logkeep."""
+
+    database: Engine
+    clock: Clock
+    stores: Mapping[str, ObjectStore]  # by bucket name
+    open_source: Callable[[str], LogSource]  # by source URL; raises `SettingError` where it is not allowed
+    seal: Callable[[str], bytes]  # encrypts a secret for the database
+    unseal: Callable[[bytes], str]
+    enqueue: Callable[[Connection, str], None]  # job id (32 hex) into the queue, in the caller's transaction
+    agencies: frozenset[str] = frozenset()  # configured ones; where empty, any valid name means the service's own
