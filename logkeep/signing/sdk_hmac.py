@@ -1,0 +1,236 @@
+"""SDK-HMAC-SHA256 and its derived form V11-HMAC-SHA256: how clients sign a request (contract.md 4.2, 4.4).
+
+Everything is done on the bytes that went over the wire; nothing is read from a clock or a socket.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
+
+ALGORITHM = "SDK-HMAC-SHA256"
+DERIVED_ALGORITHM = "V11-HMAC-SHA256"
+MAX_SKEW_MS = 900_000  # 15 minutes (contract.md 4.2)
+
+_EMPTY_SHA256 = sha256(b"").hexdigest().encode()
+_UNSIGNED_PAYLOAD = b"UNSIGNED-PAYLOAD"
+_CONTENT_SHA256 = b"x-sdk-content-sha256"
+_DATE = b"x-sdk-date"
+_AUTHORIZATION = re.compile(
+    rb"(?:SDK-HMAC-SHA256 Access=([^,\s/]{1,128})"
+    rb"|V11-HMAC-SHA256 Credential=([^,\s/]{1,128})/(\d{8}/[^,\s/]{1,128}/[^,\s/]{1,128}))"
+    rb", ?SignedHeaders=([^,\s]{1,4096}), ?Signature=([0-9a-f]{64})"
+)
+_SDK_DATE = re.compile(rb"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z")
+_PLAIN_PATH = re.compile(rb"[A-Za-z0-9\-._~/]*")
+_PLAIN_TEXT = re.compile(rb"[A-Za-z0-9\-._~]*")  # the unreserved set of RFC 3986: encodes to itself
+_PLAIN_QUERY = re.compile(rb"[A-Za-z0-9\-._~]*=[A-Za-z0-9\-._~]*(?:&[A-Za-z0-9\-._~]*=[A-Za-z0-9\-._~]*)*")
+_SECRET_HEADER = re.compile(rb"token|cookie|auth|secret|password")
+_MAX_SHOWN = 2000  # of the canonical request in a message
+
+
+class SignatureError(Exception):
+    """The request is not signed, or not signed by the owner of the key; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """What an `Authorization` header says."""
+
+    access_key: str
+    scope: bytes  # V11: yyyyMMdd/region/service; empty for SDK-HMAC-SHA256
+    signed_headers: bytes  # as listed: host;x-sdk-date
+    signature: bytes  # 64 hex digits
+
+
+def parse_authorization(header: bytes) -> Authorization:
+    """Read an `Authorization` header; raises `SignatureError`."""
+    found = _AUTHORIZATION.fullmatch(header)
+    if not found:
+        raise SignatureError("Authorization must be 'SDK-HMAC-SHA256 Access=…, SignedHeaders=…, Signature=…'")
+    access, derived_access, scope, signed_headers, signature = found.groups()
+    access_key = (access or derived_access).decode("utf-8", "replace")
+    return Authorization(access_key, scope or b"", signed_headers, signature)
+
+
+def canonical_path(raw_path: bytes) -> bytes:
+    """Each segment decoded and encoded anew, always with '/' at the end (contract.md 4.2, step 2)."""
+    if not _PLAIN_PATH.fullmatch(raw_path):
+        raw_path = b"/".join(_encode(unquote_to_bytes(segment)) for segment in raw_path.split(b"/"))
+    return raw_path if raw_path.endswith(b"/") else raw_path + b"/"
+
+
+def canonical_query(raw_query: bytes) -> bytes:
+    """Parameters decoded, sorted by key and then value, and encoded anew (contract.md 4.2, step 3).
+
+    A raw '+' is read as a blank, as Go's and Java's form decoding do; clients sign the blank as %20.
+    """
+    if _PLAIN_QUERY.fullmatch(raw_query):
+        return b"&".join(map(b"".join, sorted(parameter.partition(b"=") for parameter in raw_query.split(b"&"))))
+    pairs = sorted(_decode_parameter(parameter) for parameter in raw_query.split(b"&") if parameter)
+    return b"&".join(_encode(key) + b"=" + _encode(value) for key, value in pairs)
+
+
+def canonical_request(
+    method: str,
+    raw_path: bytes,
+    raw_query: bytes,
+    headers: Mapping[bytes, bytes],
+    *,
+    signed_headers: bytes,
+    payload_hash: bytes,
+) -> bytes:
+    """The text whose hash is signed (contract.md 4.2, step 1); header names are lower-case in `headers`."""
+    lines = [method.encode(), canonical_path(raw_path), canonical_query(raw_query)]
+    for name in signed_headers.split(b";"):
+        value = headers.get(name)
+        if value is None:
+            raise SignatureError(f"signed header {_shown(name)} is missing")
+        lines.append(name + b":" + value.strip())
+    lines += (b"", signed_headers, payload_hash)
+    return b"\n".join(lines)
+
+
+def verify(
+    authorization: Authorization,
+    secret: str,
+    *,
+    method: str,
+    raw_path: bytes,
+    raw_query: bytes,
+    headers: Mapping[bytes, bytes],
+    body: bytes,
+    now_ms: int,
+    max_skew_ms: int = MAX_SKEW_MS,
+) -> None:
+    """Raise `SignatureError` unless the owner of `secret` signed this very request within the window.
+
+    `headers` has lower-case names and one value for each; the caller refuses signed headers that come twice.
+    """
+    signed_headers = authorization.signed_headers
+    date = headers.get(_DATE)
+    if date is None or _DATE not in signed_headers.split(b";"):
+        raise SignatureError("x-sdk-date must be sent and signed")
+    _check_date(date, authorization.scope, now_ms, max_skew_ms)
+    payload_hash = _payload_hash(headers, body)
+    canonical = canonical_request(
+        method, raw_path, raw_query, headers, signed_headers=signed_headers, payload_hash=payload_hash
+    )
+    expected = _signature(authorization.access_key, secret, date, authorization.scope, canonical)
+    if not hmac.compare_digest(expected, authorization.signature):
+        raise SignatureError(f"verify aksk signature fail, canonicalRequest:{_shown_canonical(canonical)}")
+
+
+def sign(
+    access_key: str,
+    secret: str,
+    method: str,
+    url: str,
+    *,
+    now_ms: int,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    region: str = "",
+    service: str = "css",
+) -> dict[str, str]:
+    """The headers to send with the request: `headers`, Host, X-Sdk-Date and Authorization.
+
+    All given headers are signed. With a `region` the derived form V11-HMAC-SHA256 is used.
+    """
+    parts = urlsplit(url)
+    date = datetime.fromtimestamp(now_ms // 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+    sent = {"Host": parts.netloc.rpartition("@")[2], **(headers or {}), "X-Sdk-Date": date}
+    lowered = {name.lower().encode(): value.encode() for name, value in sent.items()}
+    signed_headers = b";".join(sorted(lowered))
+    raw_path, raw_query = parts.path.encode() or b"/", parts.query.encode()
+    payload_hash = _payload_hash(lowered, body)
+    canonical = canonical_request(
+        method, raw_path, raw_query, lowered, signed_headers=signed_headers, payload_hash=payload_hash
+    )
+    scope = f"{date[:8]}/{region}/{service}" if region else ""
+    signature = _signature(access_key, secret, date.encode(), scope.encode(), canonical)
+    who = f"{DERIVED_ALGORITHM} Credential={access_key}/{scope}" if scope else f"{ALGORITHM} Access={access_key}"
+    sent["Authorization"] = f"{who}, SignedHeaders={signed_headers.decode()}, Signature={signature.decode()}"
+    return sent
+
+
+def _signature(access_key: str, secret: str, date: bytes, scope: bytes, canonical: bytes) -> bytes:
+    """String to sign and its HMAC, both algorithms (contract.md 4.2, steps 6 and 7; 4.4)."""
+    digest = sha256(canonical).hexdigest().encode()
+    if not scope:
+        return hmac.digest(secret.encode(), b"SDK-HMAC-SHA256\n" + date + b"\n" + digest, "sha256").hex().encode()
+    text = b"\n".join((b"V11-HMAC-SHA256", date, scope, digest))
+    return hmac.digest(_derived_key(access_key, secret, scope), text, "sha256").hex().encode()
+
+
+def _derived_key(access_key: str, secret: str, scope: bytes) -> bytes:
+    """HKDF-SHA256 to 32 bytes, one round; the key is its hex text, not its bytes (contract.md 4.4)."""
+    extracted = hmac.digest(access_key.encode(), secret.encode(), "sha256")
+    return hmac.digest(extracted, scope + b"\x01", "sha256").hex().encode()
+
+
+def _check_date(date: bytes, scope: bytes, now_ms: int, max_skew_ms: int) -> None:
+    try:
+        signed_at_ms = _read_date(date)
+    except ValueError:
+        raise SignatureError("x-sdk-date must be written yyyyMMddTHHmmssZ") from None
+    if abs(now_ms - signed_at_ms) > max_skew_ms:
+        now = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+        raise SignatureError(
+            f"calc aksk signature fail:signature expired, signature time:{date.decode()},server time:{now}"
+        )
+    if scope and scope[:8] != date[:8]:
+        raise SignatureError("the date of the credential and x-sdk-date differ")
+
+
+def _read_date(date: bytes) -> float:
+    """Unix time in ms; raises `ValueError`."""
+    found = _SDK_DATE.fullmatch(date)
+    if not found:
+        raise ValueError(date)
+    year, month, day, hour, minute, second = map(int, found.groups())
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp() * 1000
+
+
+def _payload_hash(headers: Mapping[bytes, bytes], body: bytes) -> bytes:
+    """The hash of the body, or what X-Sdk-Content-Sha256 puts in its place (contract.md 4.2, step 5)."""
+    computed = sha256(body).hexdigest().encode() if body else _EMPTY_SHA256
+    given = headers.get(_CONTENT_SHA256)
+    if given is None:
+        return computed
+    if given == _UNSIGNED_PAYLOAD:
+        # Every body here is JSON, whatever its content type says, so none may go unsigned.
+        if body or b"json" in headers.get(b"content-type", b"json").lower():
+            raise SignatureError("UNSIGNED-PAYLOAD is not accepted for JSON")
+        return given
+    if not hmac.compare_digest(given.lower(), computed):
+        raise SignatureError("x-sdk-content-sha256 is not the hash of the body")
+    return given
+
+
+def _decode_parameter(parameter: bytes) -> tuple[bytes, bytes]:
+    key, _, value = parameter.replace(b"+", b" ").partition(b"=")
+    return unquote_to_bytes(key), unquote_to_bytes(value)
+
+
+def _encode(text: bytes) -> bytes:
+    return text if _PLAIN_TEXT.fullmatch(text) else quote_from_bytes(text, safe="~").encode()
+
+
+def _shown(text: bytes) -> str:
+    return text[:100].decode("utf-8", "replace")
+
+
+def _shown_canonical(canonical: bytes) -> str:
+    """The canonical request on one line as the gateway shows it (contract.md 2.4), secrets of headers left out."""
+    lines = [
+        name + b":***" if colon and _SECRET_HEADER.search(name.lower()) else line
+        for line in canonical.split(b"\n")
+        for name, colon, _ in (line.partition(b":"),)
+    ]
+    return b"|".join(lines)[:_MAX_SHOWN].decode("utf-8", "replace")
