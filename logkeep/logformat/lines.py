@@ -1,0 +1,199 @@
+"""The times and levels at the heads of log lines, and which of them occur in a frame."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+Annotation = tuple[str, str, tuple[str, ...] | None]  # smallest time, largest time, levels
+
+# Time and level of every layout in use (log4j2's patterns, ESJsonLayout, ECS, unified JVM logging) stand well before
+# this many bytes; what comes later in a line is message.
+HEAD_BYTES = 256
+
+_TIME = rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)[,.](\d{3})(Z|[+-]\d\d(?::?\d\d)?)?"
+# `[2026-11-23T10:49:05,123][INFO ]` and gc.log's `[2026-11-23T10:49:05.123+0000][pid]`
+_TEXT = re.compile(rb"\[" + _TIME + rb"\](?:\[ *([A-Z]+) *\])?")
+# A quote inside a message is escaped, so these keys are keys.
+_JSON_TIME = re.compile(rb'"@?timestamp" *: *"' + _TIME + rb'"')
+_JSON_LEVEL = re.compile(rb'"(?:log\.)?level" *:( *"([A-Z]+)")')
+
+_LEVEL_BYTES = 16  # enough for a level and what ends it: `DEPRECATION]`, ` "DEPRECATION"`
+_TEXT_LEVEL_VALUE = re.compile(rb"([A-Z]+) *\]")
+_JSON_LEVEL_VALUE = re.compile(rb' *"([A-Z]+)"')
+
+_BLANK = bytes.maketrans(b"123456789", b"000000000")
+_UNKNOWN: Annotation = ("", "", None)
+
+
+class LineHead(NamedTuple):
+    """What stands at the head of the first line of a record."""
+
+    time: str  # yyyy-MM-ddTHH:mm:ss,SSS and the zone as written, if any
+    level: str | None  # None where it cannot be seen: gc.log, audit
+
+
+def read_head(line: bytes) -> LineHead | None:
+    """None for a line that continues the record before it (stack traces, the rest of a message).
+
+    This alone says what begins a record; `annotate` promises nothing to a reader who decides by other rules.
+    """
+    if line.startswith(b"["):
+        time = _TEXT.match(line, 0, HEAD_BYTES)
+        level = time and time[4]
+    elif line.startswith(b'{"'):
+        time = _JSON_TIME.search(line, 0, HEAD_BYTES)
+        found = _JSON_LEVEL.search(line, 0, HEAD_BYTES) if time else None
+        level = found and found[2]
+    else:
+        return None
+    if time is None:
+        return None
+    written = (b"%b,%b%b" % (time[1], time[2], time[3] or b"")).decode()
+    return LineHead(written, level.decode() if level else None) if _exists(written) else None
+
+
+def first_time(head: bytes) -> str:
+    """Time of the first record that begins in the first bytes of a file; '' where none is seen."""
+    return next((found.time for line in head.split(b"\n") if (found := read_head(line))), "")
+
+
+def annotate(raw: bytes) -> Annotation:
+    """Smallest time, largest time ('' where unknown), levels (None where unknown) of the records that begin in `raw`.
+
+    Made for skipping: no record beginning here has a time outside of the two, nor a level that is not named (more may
+    be named than occur). A frame may be cut anywhere. The lines before its first record belong to the last record of
+    the frame before: who takes that one in must read on into this frame, whatever is said of it.
+    """
+    if _ends_within_head(raw):
+        return _UNKNOWN
+    # Almost every frame holds lines of one layout, whose heads need not be read one by one.
+    return _annotate_uniform(raw) or _annotate_each(raw)
+
+
+def _ends_within_head(raw: bytes) -> bool:
+    """Whether a record may begin in the last bytes of `raw` whose time stands in the frame after."""
+    last = raw[raw.rfind(b"\n") + 1 :]
+    return last[:1] in (b"[", b"{") and len(last) < HEAD_BYTES and read_head(last) is None
+
+
+def _annotate_each(raw: bytes) -> Annotation:
+    """The plain way: read the head of every line that differs from the others."""
+    heads = {head for line in set(_candidates(HEAD_BYTES).all(raw)) if (head := read_head(line))}
+    return *_span({head.time for head in heads}), _levels(head.level for head in heads)
+
+
+def _annotate_uniform(raw: bytes) -> Annotation | None:
+    """The same for lines whose heads differ in nothing but time and level; None where they do not."""
+    first = _candidates(HEAD_BYTES).first(raw)
+    layout = _Layout.of(first) if first else None
+    if layout is None:
+        return None
+    heads = _candidates(layout.width).all(raw)
+    low, high = min(heads), max(heads)
+    # What two strings begin with, all those between them begin with.
+    if low[: layout.time_at] != high[: layout.time_at] or not layout.fits(heads):
+        return None
+    low_head, high_head = read_head(low), read_head(high)
+    if low_head is None or high_head is None:
+        return None
+    return low_head.time, high_head.time, layout.levels(heads)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where things stand in the heads of lines, taken from one of them."""
+
+    time_at: int
+    zone_at: int
+    zone: bytes
+    level_at: int  # where the level's value begins; without one, where the time has ended
+    level: re.Pattern[bytes] | None  # of the value; None where lines show no level
+    blank: bytes  # from the time to the level, each digit a 0
+
+    @staticmethod
+    def of(line: bytes) -> _Layout | None:
+        """None for a line that begins no record, or has its level before its time."""
+        text = line.startswith(b"[")
+        time = _TEXT.match(line) if text else _JSON_TIME.search(line)
+        if time is None:
+            return None
+        found = time if text else _JSON_LEVEL.search(line)
+        level_at = found.start(4 if text else 1) if found else -1
+        level = _TEXT_LEVEL_VALUE if text else _JSON_LEVEL_VALUE
+        if level_at < 0:
+            level_at, level = time.end(), None
+        if not time.end(2) <= level_at <= HEAD_BYTES - _LEVEL_BYTES:
+            return None
+        blank = line[time.start(1) : level_at].translate(_BLANK)
+        return _Layout(time.start(1), time.end(2), time[3] or b"", level_at, level, blank)
+
+    @property
+    def width(self) -> int:
+        return self.level_at + (_LEVEL_BYTES if self.level else 0)
+
+    def fits(self, heads: list[bytes]) -> bool:
+        """Whether all have these very bytes from time to level, digits of the time aside.
+
+        Done on all of them joined: a step of Python for each would cost more than everything else.
+        """
+        size = len(self.blank)
+        joined = b"".join([head[self.time_at : self.level_at] for head in heads])
+        if joined.translate(_BLANK) != self.blank * len(heads):
+            return False
+        columns = enumerate(self.zone, self.zone_at - self.time_at)
+        return all(joined[at::size] == bytes((byte,)) * len(heads) for at, byte in columns)
+
+    def levels(self, heads: list[bytes]) -> tuple[str, ...] | None:
+        if self.level is None:
+            return None
+        found = [self.level.match(value) for value in {head[self.level_at :] for head in heads}]
+        return _levels(value and value[1].decode() for value in found)
+
+
+class _Candidates:
+    """Finds the first bytes of each line that may begin a record."""
+
+    def __init__(self, width: int) -> None:
+        line = rb"([\[{][\d\"].{0,%d})" % (width - 2)
+        self._at_start = re.compile(line)
+        self._later = re.compile(rb"\n" + line)  # led by a literal, which is searched for at the speed of memchr
+
+    def first(self, raw: bytes) -> bytes | None:
+        found = self._at_start.match(raw) or self._later.search(raw)
+        return found[1] if found else None
+
+    def all(self, raw: bytes) -> list[bytes]:
+        start = self._at_start.match(raw)
+        return [*([start[1]] if start else []), *self._later.findall(raw)]
+
+
+_candidates = lru_cache(maxsize=64)(_Candidates)
+
+
+def _span(times: set[str]) -> tuple[str, str]:
+    zones = {time[23:] for time in times}
+    if len(zones) == 1:
+        return min(times), max(times)
+    if not times or "" in zones:  # times with and without a zone have no order
+        return "", ""
+    return min(times, key=datetime.fromisoformat), max(times, key=datetime.fromisoformat)
+
+
+def _levels(levels: Iterable[str | None]) -> tuple[str, ...] | None:
+    """Sorted; None where one of them is unknown, or there is none."""
+    found = set(levels)
+    return tuple(sorted(level for level in found if level)) if found and None not in found else None
+
+
+def _exists(time: str) -> bool:
+    """Whether the calendar has it: a reader may compare instants."""
+    try:
+        datetime.fromisoformat(time)
+    except ValueError:
+        return False
+    return True
