@@ -20,18 +20,25 @@ EMPTY = Fingerprint(0, "")
 class Checkpoint:
     """How far one generation is kept, and by what it is known again."""
 
-    generation: int  # number within the node, in the order of writing within a family
+    generation: int  # number within the node
     family: str
-    name: str  # name at its last sighting
+    position: float  # place in the order of writing within the family
+    name: str  # plain name (without .gz) at its last sighting
     kept: int  # bytes [0, kept) are in the archive
     head: Fingerprint  # of the first bytes
     tail: Fingerprint  # of the bytes just before `kept`
     last_time: str = ""  # newest time of the lines kept, '' where unknown
-    inode: str = ""  # hint: where it was last seen
-    size: int = -1  # hint: size of that file when it was last seen
-    mtime_ns: int = 0  # hint
-    ctime_ns: int = 0  # hint
     present: bool = True  # seen in the last listing
+    # Hints: how the file looked when it was last read to its end; size -1 where that is not so.
+    size: int = -1
+    mtime_ns: int = 0
+    ctime_ns: int = 0
+    inode: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """Read to its end at its last sighting."""
+        return self.size >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +61,11 @@ class Segment:
     node: str
     family: str
     generation: int
-    name: str  # the file's name when it was read
+    position: float
+    name: str  # the file's plain name when it was read
     start: int
     end: int
+    bucket: str
     object: str  # object name in the bucket
     stored: int  # bytes
     sha256: str  # of the object
@@ -73,6 +82,7 @@ class Sighting:
     node: str
     family: str
     generation: int
+    position: float
     name: str
 
 

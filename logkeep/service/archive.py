@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from logkeep.database import archive
+from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
+from logkeep.engine.restore import read_generation
+from logkeep.engine.verify import check_manifests, check_segment
+from logkeep.errors import InvalidField
 from logkeep.service.context import Context
 
 
@@ -15,7 +20,7 @@ class KeptLog:
 
     node: str
     family: str  # name of the active file, e.g. oslogs_server.json
-    generation: int  # number within node and family order; part of the address for reading
+    generation: int  # number within the node; the address for reading, together with the node
     name: str  # the file's name at its last sighting, without '.gz'
     size: int  # plain bytes kept
 
@@ -43,17 +48,37 @@ class Progress:
 
 def list_kept(context: Context, cluster: Cluster, *, node: str = "", family: str = "") -> Iterator[KeptLog]:
     """Every generation, by node and family, in the order it was written."""
-    raise NotImplementedError
+    with reading(context.database) as connection:
+        for node_name, c in archive.fetch_generations(connection, cluster.id, node=node, family=family):
+            yield KeptLog(node_name, c.family, c.generation, c.name, c.kept)
 
 
 def read_kept(context: Context, cluster: Cluster, node: str, generation: int) -> Iterator[bytes]:
-    """The plain bytes of one generation, each segment held against its hash before it is handed out.
+    """The plain bytes of one generation, frame by frame, each checked before it is handed out.
 
-    Raises `InvalidField` where there is no such generation, `StoreCorrupt` or another `StoreError` on the way.
+    Raises `InvalidField` at the call where there is no such generation, `StoreCorrupt` or another `StoreError` on
+    the way.
     """
-    raise NotImplementedError
+    with reading(context.database) as connection:
+        checkpoints = {c.generation: c for c in archive.fetch_checkpoints(connection, cluster.id, node)}
+        segments = [s for s, _ in archive.fetch_segments(connection, cluster.id, node, generation)]
+    if generation not in checkpoints:
+        raise InvalidField("generation", "the archive of this node has no such generation")
+    return read_generation(context.stores, segments)
 
 
 def verify(context: Context, cluster: Cluster, *, read_data: bool = False) -> Iterator[Finding | Progress]:
     """Hold the bucket against the catalogue and the chain of manifests; with `read_data`, read every byte back."""
-    raise NotImplementedError
+    with reading(context.database) as connection:
+        chain = archive.fetch_manifests(connection, cluster.id)
+        total, total_bytes = archive.fetch_segment_totals(connection, cluster.id)
+    for index, problem in check_manifests(context.stores, [(m.bucket, m.object, m.sha256) for m in chain]):
+        yield Finding("", "", chain[index].object, problem, chain[index].job_id)
+    done = done_bytes = 0
+    with reading(context.database) as connection:
+        for segment, job_id in archive.fetch_segments(connection, cluster.id):
+            if problem := check_segment(context.stores, segment, read_data=read_data):
+                yield Finding(segment.node, segment.family, segment.object, problem, job_id)
+            done += 1
+            done_bytes += segment.stored
+            yield Progress(done, total, done_bytes, total_bytes)

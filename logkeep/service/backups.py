@@ -1,24 +1,246 @@
-"""Starting backups and listing their records."""
+"""Starting backups, listing their records, and what one job does."""
 
 from __future__ import annotations
 
-from logkeep.domain.backup_job import BackupJob, JobType, StatusFilter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from uuid import uuid4
+
+from logkeep.database import archive, clusters, jobs, log_settings
+from logkeep.database.connection import reading, writing
+from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
 from logkeep.domain.cluster import Cluster
+from logkeep.domain.log_setting import LogSetting, parse_period
+from logkeep.domain.manifest import Gap, Manifest, Segment
+from logkeep.engine.backup import NodeBackup, Target
+from logkeep.errors import (
+    BackupClosed,
+    BackupRunning,
+    InvalidField,
+    JobSuperseded,
+    SettingError,
+    SourceError,
+    StoreMissing,
+)
+from logkeep.service.catalogue import JobCatalogue
 from logkeep.service.context import Context
+from logkeep.stores.base import ObjectStore
+from logkeep.stores.layout import VERSION, cluster_folder, encode_manifest, manifest_hash, manifest_object
+
+_LONGEST_MESSAGE = 2000
 
 
 def start_backup(context: Context, cluster: Cluster, job_type: JobType = JobType.MANUAL) -> BackupJob:
     """Insert the record and enqueue the work in one transaction. Raises `BackupClosed`, `BackupRunning`."""
-    raise NotImplementedError
+    with writing(context.database) as connection:
+        setting = log_settings.fetch_setting(connection, cluster.id)
+        if setting is None or not setting.enabled:
+            raise BackupClosed()
+        if jobs.fetch_running_job(connection, cluster.id):
+            raise BackupRunning()
+        job = _new_job(context, setting, job_type)
+        jobs.insert_job(connection, job)
+        context.enqueue(connection, job.job_id, job.cluster_id)
+    return job
+
+
+def start_due_backups(context: Context) -> list[BackupJob]:
+    """Start the automatic backups whose daily moment has come; a moment missed while nothing ran is made up once."""
+    started: list[BackupJob] = []
+    now = context.clock.now_ms()
+    with reading(context.database) as connection:
+        policies = log_settings.fetch_policies(connection)
+    for setting, served in policies:
+        due = parse_period(setting.period or "").last_due(now)
+        if due <= served:
+            continue
+        with writing(context.database) as connection:
+            if jobs.fetch_running_job(connection, setting.cluster_id):
+                continue  # starts when that job has ended
+            if not log_settings.claim_due(connection, setting.cluster_id, served, due):
+                continue
+            job = _new_job(context, setting, JobType.AUTO)
+            jobs.insert_job(connection, job)
+            context.enqueue(connection, job.job_id, job.cluster_id)
+            started.append(job)
+    return started
+
+
+def _new_job(context: Context, setting: LogSetting, job_type: JobType) -> BackupJob:
+    return BackupJob(
+        str(uuid4()),
+        uuid4().hex,
+        setting.cluster_id,
+        job_type,
+        JobStatus.RUNNING,
+        setting.bucket,
+        setting.base_path,
+        context.clock.now_ms(),
+    )
 
 
 def list_jobs(
     context: Context, cluster: Cluster, *, offset: int = 1, limit: int = 10, status: StatusFilter = StatusFilter.ALL
 ) -> tuple[list[BackupJob], int]:
     """One page, newest first and ties by id, and the number of all that pass the filter; `offset` counts from 1."""
-    raise NotImplementedError
+    with reading(context.database) as connection:
+        return jobs.fetch_job_page(connection, cluster.id, offset=offset - 1, limit=limit, status=status)
 
 
 def get_job(context: Context, cluster: Cluster, job_id: str) -> BackupJob:
     """Raises `InvalidField` where the cluster has no such job."""
-    raise NotImplementedError
+    with reading(context.database) as connection:
+        job = jobs.fetch_job(connection, job_id)
+    if job is None or job.cluster_id != cluster.id:
+        raise InvalidField("job_id", "the cluster has no such job")
+    return job
+
+
+def list_running(context: Context) -> list[tuple[str, str]]:
+    """Job id and cluster id of every job that is RUNNING."""
+    with reading(context.database) as connection:
+        return jobs.fetch_running(connection)
+
+
+# What a job does, step by step; `work` makes the steps durable --------------------------------------------------
+
+
+def begin_job(context: Context, job_id: str) -> tuple[int, list[str]] | None:
+    """Take the job over: the number of this attempt and the names of the nodes. None where the job has ended."""
+    with writing(context.database) as connection:
+        attempt = jobs.begin_attempt(connection, job_id)
+        job = jobs.fetch_job(connection, job_id)
+        cluster = clusters.fetch_cluster(connection, job.cluster_id) if job else None
+    if attempt is None or cluster is None:
+        return None
+    return attempt, [node.name for node in cluster.nodes]
+
+
+def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) -> None:
+    """Keep what is new on one node; what it could not read goes into the job's findings.
+
+    Raises a `StoreError` where the bucket fails, `JobSuperseded` where another attempt has begun.
+    """
+    job, cluster = _job_and_cluster(context, job_id)
+    node = next((node for node in cluster.nodes if node.name == node_name), None)
+    if node is None:
+        return
+    catalogue = JobCatalogue(context.database, cluster.id, job_id, attempt)
+    target = Target(
+        _store(context, job.bucket), job.bucket, cluster_folder(job.base_path, cluster.name), job_id, attempt
+    )
+    catalogue.forget_failures(node_name)
+    try:
+        source = context.open_source(node.source)
+        with ThreadPoolExecutor(1, thread_name_prefix="compress") as executor:
+            outcome = NodeBackup(node_name, source, target, catalogue, context.clock, executor, context.settle_ns).run()
+        failures = list(outcome.failures.values())
+    except SourceError as error:
+        failures = [f"{error.code}: node {node_name}: {error.message}"]
+    except SettingError as error:
+        failures = [f"LK-SOURCE-UNREACHABLE: node {node_name}: {error.message}"]
+    catalogue.record_failures(node_name, failures)
+
+
+def check_bucket(context: Context, job_id: str) -> None:
+    """Raise a `StoreError` where the job's bucket cannot be written, before a node is read."""
+    job, _ = _job_and_cluster(context, job_id)
+    _store(context, job.bucket).check()
+
+
+def remaining_ms(context: Context, job_id: str, visible_ms: int) -> int:
+    """How long the record must still be seen RUNNING: clients look for it right after they started it."""
+    job, _ = _job_and_cluster(context, job_id)
+    return max(0, min(visible_ms, job.created_at + visible_ms - context.clock.now_ms()))
+
+
+def finish_job(context: Context, job_id: str, attempt: int, store_failure: str = "") -> None:
+    """Write the manifest and end the job: SUCCESS where nothing failed. Raises `JobSuperseded`, a `StoreError`."""
+    job, cluster = _job_and_cluster(context, job_id)
+    with reading(context.database) as connection:
+        failures = list(archive.fetch_findings(connection, job_id).failures)
+    if store_failure:
+        failures.insert(0, store_failure)
+    status = JobStatus.FAIL if failures else JobStatus.SUCCESS
+    finished_at = max(context.clock.now_ms(), job.created_at)
+    failed_msg = _message(failures) if failures else None
+    row = None
+    if not store_failure:
+        row = _write_manifest(context, job, cluster, status, finished_at, failed_msg)
+    with writing(context.database) as connection:
+        if not jobs.is_current_attempt(connection, job_id, attempt):
+            raise JobSuperseded()
+        if row:
+            archive.insert_manifest(connection, cluster.id, row)
+            archive.mark_listed(connection, cluster.id, job_id)
+        jobs.finish_job(connection, job_id, status, finished_at, failed_msg)
+
+
+def _write_manifest(
+    context: Context, job: BackupJob, cluster: Cluster, status: JobStatus, finished_at: int, failed_msg: str | None
+) -> archive.ManifestRow:
+    with reading(context.database) as connection:
+        previous = archive.fetch_last_manifest(connection, cluster.id)
+        found = archive.fetch_findings(connection, job.job_id)
+        new = archive.fetch_unlisted_segments(connection, cluster.id)
+    record: dict[str, object] = {
+        "id": job.id,
+        "job_id": job.job_id,
+        "type": job.type,
+        "status": status,
+        "bucket": job.bucket,
+        "base_path": job.base_path,
+        "created_at": job.created_at,
+        "finished_at": finished_at,
+        "failed_msg": failed_msg,
+    }
+    manifest = Manifest(
+        VERSION,
+        cluster.id,
+        cluster.name,
+        record,
+        previous.sha256 if previous else "",
+        tuple(new),
+        found.sightings,
+        tuple(_with_end(gap, new) for gap in found.gaps),
+        found.failures,
+    )
+    data = encode_manifest(manifest)
+    name = manifest_object(cluster_folder(job.base_path, cluster.name), job.created_at, job.job_id)
+    _store(context, job.bucket).put(name, [data])
+    number = previous.number + 1 if previous else 1
+    return archive.ManifestRow(job.job_id, number, job.bucket, name, manifest_hash(data))
+
+
+def _with_end(gap: Gap, new: list[Segment]) -> Gap:
+    """A gap lasts until the first line that was kept after it."""
+    times = [
+        s.frames[0].first_time for s in new if (s.node, s.family, s.start) == (gap.node, gap.family, 0) and s.frames
+    ]
+    return replace(gap, until=min((time for time in times if time > gap.after), default=""))
+
+
+def _job_and_cluster(context: Context, job_id: str) -> tuple[BackupJob, Cluster]:
+    with reading(context.database) as connection:
+        job = jobs.fetch_job(connection, job_id)
+        cluster = clusters.fetch_cluster(connection, job.cluster_id) if job else None
+    if job is None or cluster is None:
+        raise JobSuperseded("the job or its cluster was removed")
+    return job, cluster
+
+
+def _store(context: Context, bucket: str) -> ObjectStore:
+    store = context.stores.get(bucket)
+    if store is None:
+        raise StoreMissing(f"bucket {bucket} is no longer configured; add [buckets.{bucket}] to logkeep.toml")
+    return store
+
+
+def _message(failures: list[str]) -> str:
+    shown: list[str] = []
+    for failure in failures:
+        if shown and len("; ".join([*shown, failure])) > _LONGEST_MESSAGE:
+            break
+        shown.append(failure[:_LONGEST_MESSAGE])
+    more = len(failures) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more else "")

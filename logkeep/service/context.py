@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 
 from logkeep.clock import Clock
-from logkeep.sources.base import LogSource
+from logkeep.sources.base import FoundCluster, LogSource
 from logkeep.stores.base import ObjectStore
 
 
@@ -20,7 +20,9 @@ class Context:
     clock: Clock
     stores: Mapping[str, ObjectStore]  # by bucket name
     open_source: Callable[[str], LogSource]  # by source URL; raises `SettingError` where it is not allowed
+    describe_cluster: Callable[[str, str, str], FoundCluster]  # by URL, user, password; raises `InvalidField`
     seal: Callable[[str], bytes]  # encrypts a secret for the database
     unseal: Callable[[bytes], str]
-    enqueue: Callable[[Connection, str], None]  # job id (32 hex) into the queue, in the caller's transaction
+    enqueue: Callable[[Connection, str, str], None]  # job id, cluster id: into the queue, in the caller's transaction
+    settle_ns: int = 2_000_000_000  # a file that changed more recently is looked into again next time
     agencies: frozenset[str] = frozenset()  # configured ones; where empty, any valid name means the service's own

@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from uuid import uuid4
+
+from sqlalchemy import Connection
+
+from logkeep.database import jobs, log_settings
+from logkeep.database.connection import reading, writing
 from logkeep.domain.cluster import Cluster
-from logkeep.domain.log_setting import LogSetting, LogSettingChange
+from logkeep.domain.log_setting import (
+    LogSetting,
+    LogSettingChange,
+    check_agency,
+    check_base_path,
+    parse_period,
+)
+from logkeep.errors import (
+    BackupClosed,
+    BucketNotWritable,
+    InvalidAgency,
+    InvalidField,
+    InvalidPeriod,
+    StoreError,
+    UnknownBucket,
+)
 from logkeep.service.context import Context
 
 
@@ -12,29 +34,99 @@ def open_backup(context: Context, cluster: Cluster, change: LogSettingChange) ->
 
     Raises `InvalidAgency`, `InvalidField`, `InvalidPeriod`, `InvalidZone`, `UnknownBucket`, `BucketNotWritable`.
     """
-    raise NotImplementedError
+    _check(context, change)
+    with writing(context.database) as connection:
+        found = log_settings.fetch_setting(connection, cluster.id)
+        _save(context, connection, _changed(found, cluster, change))
 
 
 def update_setting(context: Context, cluster: Cluster, change: LogSettingChange) -> None:
     """Change the setting; raises `BackupClosed` and what `open_backup` raises."""
-    raise NotImplementedError
+    with reading(context.database) as connection:
+        _opened(connection, cluster)
+    _check(context, change)
+    with writing(context.database) as connection:
+        _save(context, connection, _changed(_opened(connection, cluster), cluster, change))
 
 
 def close_backup(context: Context, cluster: Cluster) -> None:
     """Turn log backup off: the policy ends, failure records are cleared, objects stay. Raises `BackupClosed`."""
-    raise NotImplementedError
+    with writing(context.database) as connection:
+        setting = _opened(connection, cluster)
+        _save(context, connection, replace(setting, enabled=False, period=None))
+        jobs.delete_failed_jobs(connection, cluster.id)
 
 
 def get_setting(context: Context, cluster: Cluster) -> LogSetting | None:
     """None before it was opened for the first time; stays with `enabled` false after close."""
-    raise NotImplementedError
+    with reading(context.database) as connection:
+        return log_settings.fetch_setting(connection, cluster.id)
 
 
 def start_policy(context: Context, cluster: Cluster, period: str) -> None:
     """Back up daily at `period`. Raises `BackupClosed`, `InvalidPeriod`, `InvalidZone`."""
-    raise NotImplementedError
+    with writing(context.database) as connection:
+        setting = _opened(connection, cluster)
+        parse_period(period)
+        _save(context, connection, replace(setting, period=period))
 
 
 def stop_policy(context: Context, cluster: Cluster) -> None:
     """End the daily backup. Raises `BackupClosed`."""
-    raise NotImplementedError
+    with writing(context.database) as connection:
+        _save(context, connection, replace(_opened(connection, cluster), period=None))
+
+
+def _opened(connection: Connection, cluster: Cluster) -> LogSetting:
+    setting = log_settings.fetch_setting(connection, cluster.id)
+    if setting is None or not setting.enabled:
+        raise BackupClosed()
+    return setting
+
+
+def _check(context: Context, change: LogSettingChange) -> None:
+    """Hold a change against the rules, and the bucket against reality: it is written to once."""
+    check_agency(change.agency)
+    if context.agencies and change.agency not in context.agencies:
+        raise InvalidAgency(
+            f"agency: there is no agency {change.agency}; configured are {', '.join(sorted(context.agencies))}"
+        )
+    check_base_path(change.base_path)
+    if change.auto_enable and change.period is None:
+        raise InvalidPeriod("period: is needed with auto_enable, for example '00:00 GMT+08:00'")
+    if change.period is not None:
+        parse_period(change.period)
+    if not change.bucket:
+        raise InvalidField("log_bucket", "is missing; give the name of a configured bucket")
+    store = context.stores.get(change.bucket)
+    if store is None:
+        raise UnknownBucket(
+            f"The OBS bucket does not exist. (log_bucket: no bucket {change.bucket[:200]!r} is configured)"
+        )
+    try:
+        store.check()
+    except StoreError as error:
+        raise BucketNotWritable(f"log_bucket: {error.message}") from error
+
+
+def _changed(found: LogSetting | None, cluster: Cluster, change: LogSettingChange) -> LogSetting:
+    period = change.period if change.auto_enable is not False else None
+    if change.auto_enable is None and change.period is None and found is not None and found.enabled:
+        period = found.period
+    return LogSetting(
+        found.id if found else str(uuid4()),
+        cluster.id,
+        True,
+        change.agency,
+        change.bucket,
+        change.base_path,
+        period,
+        0,
+    )
+
+
+def _save(context: Context, connection: Connection, setting: LogSetting) -> None:
+    """A policy is served from the next daily moment on: what was due before it was set is not made up for."""
+    now = context.clock.now_ms()
+    last_due = parse_period(setting.period).last_due(now) if setting.period else None
+    log_settings.save_setting(connection, replace(setting, updated_at=now), last_due)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
+from urllib.parse import quote
+
+from logkeep.errors import InvalidField
 
 
-@dataclass(frozen=True, slots=True)
-class LogFile:
+class LogFile(NamedTuple):
     """One file as the listing shows it. All but the name are hints that save reading, never proof of identity."""
 
     name: str  # text form of the relative path, see `sources.names`
@@ -44,3 +46,27 @@ class LogSource(Protocol):
     def open(self, name: str) -> OpenLog:
         """Raises `SourceVanished` where the name is gone (or no longer a regular file), else `SourceUnreadable`."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class FoundNode:
+    name: str
+    path_logs: str
+    ip: str
+    role: str  # ess, ess-master, ess-client, ess-cold, lgs
+
+    def source_url(self, pattern: str) -> str:
+        """Fill in `{path.logs}`, `{name}` and `{ip}`; raises `InvalidField` for another placeholder."""
+        url = pattern.replace("{path.logs}", quote(self.path_logs)).replace("{name}", quote(self.name, safe=""))
+        url = url.replace("{ip}", self.ip)
+        if "{" in url or "}" in url:
+            raise InvalidField("source", "{path.logs}, {name} and {ip} can be filled in; write 'file://{path.logs}'")
+        return url
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCluster:
+    kind: str
+    version: str
+    endpoint: str  # host:port
+    nodes: tuple[FoundNode, ...]

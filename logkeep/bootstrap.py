@@ -1,0 +1,203 @@
+"""Puts a Logkeep together from its settings; the only file that names concrete classes."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection, Engine
+
+from logkeep.clock import SystemClock
+from logkeep.database.connection import connect
+from logkeep.database.migrate import migrate
+from logkeep.errors import SettingError
+from logkeep.logformat.names import compile_exclusions
+from logkeep.service.context import Context
+from logkeep.settings import Settings
+from logkeep.sources.base import LogSource
+from logkeep.sources.discovery import describe_cluster
+from logkeep.sources.local import LocalSource, check_root, source_directory
+from logkeep.stores.base import ObjectStore
+from logkeep.stores.opendal import open_store
+
+SEAL_FILE = "seal.key"
+
+
+@dataclass(slots=True)
+class Service:
+    """A running service: its context, and what to start and stop."""
+
+    context: Context
+    ready: Callable[[], list[str]]  # what keeps it from being ready
+    start: Callable[[], None]
+    stop: Callable[[], None]
+
+
+def open_context(settings: Settings, enqueue: Callable[[Connection, str, str], None] | None = None) -> Context:
+    """Everything but the queue: enough for `init`, `project` and `key`. Raises `SettingError`."""
+    seal, unseal = _sealing(settings.directory)
+    database = open_database(settings)
+    return Context(
+        database=database,
+        clock=SystemClock(),
+        stores=_stores(settings),
+        open_source=_source_opener(settings),
+        describe_cluster=describe_cluster,
+        seal=seal,
+        unseal=unseal,
+        enqueue=enqueue or _no_queue,
+        agencies=frozenset(settings.agencies),
+    )
+
+
+def open_database(settings: Settings) -> Engine:
+    """The database, brought to this version. Raises `SettingError`."""
+    database = connect(settings.database_url)
+    migrate(database)
+    if settings.database_url.startswith("sqlite"):
+        _make_private(settings.directory / "logkeep.db")
+    return database
+
+
+def open_service(settings: Settings) -> Service:
+    """The whole service; `start` begins the work on the queue."""
+    from logkeep.work.policies import Ticker  # noqa: PLC0415  DBOS takes a moment to import, and only this needs it
+    from logkeep.work.queue import Enqueuer, Worker  # noqa: PLC0415
+
+    enqueuer: list[Enqueuer] = []
+    context = open_context(settings, lambda connection, job, cluster: enqueuer[0](connection, job, cluster))
+    worker = Worker(
+        context,
+        settings.database_url,
+        jobs_at_once=settings.backup.jobs_at_once,
+        visible_ms=round(settings.records.running_visible_seconds * 1000),
+        poll_seconds=settings.backup.poll_seconds,
+    )
+    enqueuer.append(Enqueuer(context.database))
+    ticker = Ticker(context, enqueuer[0].enqueue_stranded)
+
+    def start() -> None:
+        worker.start()
+        ticker.start()
+
+    def stop() -> None:
+        ticker.stop()
+        worker.stop()
+
+    def ready() -> list[str]:
+        return [] if ticker.is_alive() else ["the queue does not run"]
+
+    return Service(context, ready, start, stop)
+
+
+@contextmanager
+def only_process(directory: Path) -> Iterator[None]:
+    """Hold the installation: with SQLite one process serves it. Raises `SettingError` where another does."""
+    with (directory / "serve.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SettingError(
+                f"{directory} is served by another process; stop that one, or use another --dir"
+            ) from error
+        yield
+
+
+def set_up_logging(level: str) -> None:
+    """One line of JSON per event on standard error, `key=value` on a terminal."""
+    renderer = (
+        structlog.dev.ConsoleRenderer()
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+    )
+
+
+def bucket_url(settings: Settings, name: str) -> str:
+    """Where a configured bucket lies; without a URL it is a folder of the data directory."""
+    return settings.buckets[name].url or f"file:buckets/{name}"
+
+
+def _stores(settings: Settings) -> Mapping[str, ObjectStore]:
+    stores: dict[str, ObjectStore] = {}
+    for name, bucket in settings.buckets.items():
+        try:
+            stores[name] = open_store(bucket_url(settings, name), bucket.credentials, base=settings.directory)
+        except SettingError as error:
+            raise SettingError(f"buckets.{name}: {error.message}") from error
+    return stores
+
+
+def _source_opener(settings: Settings) -> Callable[[str], LogSource]:
+    excluded = compile_exclusions(settings.sources.exclude)
+    roots = tuple(Path(root) for root in settings.sources.roots)
+
+    def open_source(url: str) -> LogSource:
+        directory = source_directory(url)
+        check_root(directory, roots)
+        return LocalSource(directory, excluded)
+
+    return open_source
+
+
+def create_seal(directory: Path) -> None:
+    """Make the key that seals secrets in the database; one that exists is kept."""
+    from cryptography.fernet import Fernet  # noqa: PLC0415
+
+    path = directory / SEAL_FILE
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(Fernet.generate_key())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sealing(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes], str]]:
+    from cryptography.fernet import Fernet, InvalidToken  # noqa: PLC0415
+
+    path = directory / SEAL_FILE
+    try:
+        sealer = Fernet(path.read_bytes())
+    except FileNotFoundError as error:
+        raise SettingError(
+            f"{directory} is no Logkeep directory; make one with `logkeep --dir {directory} init`"
+        ) from error
+    except (ValueError, OSError) as error:
+        raise SettingError(f"{path}: is no sealing key; put the one back that `init` made") from error
+
+    def unseal(sealed: bytes) -> str:
+        try:
+            return sealer.decrypt(sealed).decode()
+        except InvalidToken as error:
+            raise SettingError(f"{path}: is not the key that the database was sealed with") from error
+
+    return lambda secret: sealer.encrypt(secret.encode()), unseal
+
+
+def _make_private(path: Path) -> None:
+    if path.exists():
+        path.chmod(0o600)
+
+
+def _no_queue(_connection: Connection, _job_id: str, _cluster_id: str) -> None:
+    raise SettingError("backups are started by the running service; start it with `logkeep serve`")

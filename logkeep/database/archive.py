@@ -1,0 +1,230 @@
+"""Statements on generations, segments, findings and manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, func, select, update
+
+from logkeep.database.connection import upsert
+from logkeep.database.tables import findings, generations, manifests, nodes, segments
+from logkeep.domain.manifest import Checkpoint, Fingerprint, Gap, Segment, Sighting
+
+_KEY = ["cluster_id", "node", "generation"]
+_encode = msgspec.msgpack.encode
+
+
+def fetch_checkpoints(connection: Connection, cluster_id: str, node: str) -> list[Checkpoint]:
+    statement = select(generations).where(generations.c.cluster_id == cluster_id, generations.c.node == node)
+    return [_checkpoint(row) for row in connection.execute(statement.order_by(generations.c.generation))]
+
+
+def fetch_generations(
+    connection: Connection, cluster_id: str, *, node: str = "", family: str = ""
+) -> Iterator[tuple[str, Checkpoint]]:
+    """Node and checkpoint of every generation, by node and family in the order of writing."""
+    statement = select(generations).where(generations.c.cluster_id == cluster_id)
+    if node:
+        statement = statement.where(generations.c.node == node)
+    if family:
+        statement = statement.where(generations.c.family == family)
+    order = (generations.c.node, generations.c.family, generations.c.position, generations.c.generation)
+    for row in connection.execute(statement.order_by(*order)):
+        yield row.node, _checkpoint(row)
+
+
+def save_checkpoint(connection: Connection, cluster_id: str, node: str, checkpoint: Checkpoint) -> None:
+    save_checkpoints(connection, cluster_id, node, [checkpoint])
+
+
+def save_checkpoints(connection: Connection, cluster_id: str, node: str, checkpoints: Sequence[Checkpoint]) -> None:
+    """Insert or replace."""
+    if not checkpoints:
+        return
+    insert = upsert(connection.dialect)(generations)
+    changes = {column.name: insert.excluded[column.name] for column in generations.c if column.name not in _KEY}
+    rows = [{"cluster_id": cluster_id, "node": node, **_generation(checkpoint)} for checkpoint in checkpoints]
+    connection.execute(insert.on_conflict_do_update(index_elements=_KEY, set_=changes), rows)
+
+
+def fetch_kept(connection: Connection, cluster_id: str, node: str, generation: int) -> int:
+    """How many bytes of a generation are kept, 0 where it is unknown."""
+    statement = select(generations.c.kept).where(
+        generations.c.cluster_id == cluster_id, generations.c.node == node, generations.c.generation == generation
+    )
+    return connection.execute(statement).scalar() or 0
+
+
+def fetch_listing_digest(connection: Connection, cluster_id: str, node: str) -> str:
+    statement = select(nodes.c.listing_digest).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
+    return connection.execute(statement).scalar() or ""
+
+
+def save_listing_digest(connection: Connection, cluster_id: str, node: str, digest: str) -> None:
+    statement = update(nodes).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
+    connection.execute(statement.values(listing_digest=digest))
+
+
+def insert_segment(connection: Connection, cluster_id: str, job_id: str, segment: Segment) -> None:
+    connection.execute(
+        segments.insert().values(
+            cluster_id=cluster_id,
+            node=segment.node,
+            generation=segment.generation,
+            start=segment.start,
+            job_id=job_id,
+            bucket=segment.bucket,
+            object=segment.object,
+            stored=segment.stored,
+            body=_encode(segment),
+        )
+    )
+
+
+def fetch_segments(
+    connection: Connection, cluster_id: str, node: str | None = None, generation: int | None = None
+) -> Iterator[tuple[Segment, str]]:
+    """Segments and the id of the job that stored each, by node, generation and place."""
+    statement = select(segments.c.body, segments.c.job_id).where(segments.c.cluster_id == cluster_id)
+    if node is not None:
+        statement = statement.where(segments.c.node == node, segments.c.generation == generation)
+    order = (segments.c.node, segments.c.generation, segments.c.start)
+    for row in connection.execute(statement.order_by(*order)):
+        yield msgspec.msgpack.decode(row.body, type=Segment), row.job_id
+
+
+def fetch_segment_totals(connection: Connection, cluster_id: str) -> tuple[int, int]:
+    """Number of segments and their stored bytes."""
+    statement = select(func.count(), func.coalesce(func.sum(segments.c.stored), 0)).where(
+        segments.c.cluster_id == cluster_id
+    )
+    row = connection.execute(statement).one()
+    return int(row[0]), int(row[1])
+
+
+def fetch_unlisted_segments(connection: Connection, cluster_id: str) -> list[Segment]:
+    """Segments that no manifest names yet."""
+    statement = select(segments.c.body).where(segments.c.cluster_id == cluster_id, segments.c.manifest_job_id.is_(None))
+    order = (segments.c.node, segments.c.generation, segments.c.start)
+    bodies = connection.execute(statement.order_by(*order)).scalars()
+    return [msgspec.msgpack.decode(body, type=Segment) for body in bodies]
+
+
+def mark_listed(connection: Connection, cluster_id: str, job_id: str) -> None:
+    """All segments without a manifest are named by the manifest of this job."""
+    statement = update(segments).where(segments.c.cluster_id == cluster_id, segments.c.manifest_job_id.is_(None))
+    connection.execute(statement.values(manifest_job_id=job_id))
+
+
+def insert_findings(connection: Connection, job_id: str, node: str, found: Sequence[Gap | Sighting | str]) -> None:
+    """Gaps, sightings, and failures as text."""
+    rows = [{"job_id": job_id, "node": node, "kind": _kind(one), "body": _encode(one)} for one in found]
+    if rows:
+        connection.execute(findings.insert(), rows)
+
+
+def delete_failures(connection: Connection, job_id: str, node: str) -> None:
+    """Forget what an earlier attempt could not read."""
+    connection.execute(
+        findings.delete().where(findings.c.job_id == job_id, findings.c.node == node, findings.c.kind == "failure")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    gaps: tuple[Gap, ...]
+    sightings: tuple[Sighting, ...]
+    failures: tuple[str, ...]
+
+
+def fetch_findings(connection: Connection, job_id: str) -> Findings:
+    statement = select(findings.c.kind, findings.c.body).where(findings.c.job_id == job_id).order_by(findings.c.id)
+    rows = connection.execute(statement).all()
+
+    def all_of(kind: str, of_type: Any) -> Any:
+        return tuple(msgspec.msgpack.decode(row.body, type=of_type) for row in rows if row.kind == kind)
+
+    return Findings(all_of("gap", Gap), all_of("sighting", Sighting), all_of("failure", str))
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    job_id: str
+    number: int
+    bucket: str
+    object: str
+    sha256: str
+
+
+def insert_manifest(connection: Connection, cluster_id: str, row: ManifestRow) -> None:
+    connection.execute(
+        manifests.insert().values(
+            job_id=row.job_id,
+            cluster_id=cluster_id,
+            number=row.number,
+            bucket=row.bucket,
+            object=row.object,
+            sha256=row.sha256,
+        )
+    )
+
+
+def fetch_last_manifest(connection: Connection, cluster_id: str) -> ManifestRow | None:
+    statement = select(manifests).where(manifests.c.cluster_id == cluster_id).order_by(manifests.c.number.desc())
+    row = connection.execute(statement.limit(1)).first()
+    return _manifest(row) if row else None
+
+
+def fetch_manifests(connection: Connection, cluster_id: str) -> list[ManifestRow]:
+    """The chain from its beginning."""
+    statement = select(manifests).where(manifests.c.cluster_id == cluster_id).order_by(manifests.c.number)
+    return [_manifest(row) for row in connection.execute(statement)]
+
+
+def _manifest(row: Row[tuple[object, ...]]) -> ManifestRow:
+    return ManifestRow(row.job_id, row.number, row.bucket, row.object, row.sha256)
+
+
+def _kind(found: Gap | Sighting | str) -> str:
+    return "failure" if isinstance(found, str) else type(found).__name__.lower()
+
+
+def _checkpoint(row: Row[tuple[object, ...]]) -> Checkpoint:
+    return Checkpoint(
+        row.generation,
+        row.family,
+        row.position,
+        row.name,
+        row.kept,
+        Fingerprint(row.head_length, row.head_sha256),
+        Fingerprint(row.tail_length, row.tail_sha256),
+        row.last_time,
+        row.present,
+        row.size,
+        row.mtime_ns,
+        row.ctime_ns,
+        row.inode,
+    )
+
+
+def _generation(checkpoint: Checkpoint) -> dict[str, object]:
+    return {
+        "generation": checkpoint.generation,
+        "family": checkpoint.family,
+        "position": checkpoint.position,
+        "name": checkpoint.name,
+        "kept": checkpoint.kept,
+        "head_length": checkpoint.head.length,
+        "head_sha256": checkpoint.head.sha256,
+        "tail_length": checkpoint.tail.length,
+        "tail_sha256": checkpoint.tail.sha256,
+        "last_time": checkpoint.last_time,
+        "present": checkpoint.present,
+        "size": checkpoint.size,
+        "mtime_ns": checkpoint.mtime_ns,
+        "ctime_ns": checkpoint.ctime_ns,
+        "inode": checkpoint.inode,
+    }

@@ -1,0 +1,82 @@
+"""Statements on clusters and their nodes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import ColumnElement, Connection, Row, func, select
+
+from logkeep.database.tables import clusters, nodes
+from logkeep.domain.cluster import Cluster, Node
+
+
+def insert_cluster(connection: Connection, cluster: Cluster) -> None:
+    """Raises `IntegrityError` where the project has a cluster of this name."""
+    connection.execute(
+        clusters.insert().values(
+            id=cluster.id,
+            project_id=cluster.project_id,
+            name=cluster.name,
+            kind=cluster.kind,
+            version=cluster.version,
+            endpoint=cluster.endpoint,
+            created_at=cluster.created_at,
+            updated_at=cluster.updated_at,
+        )
+    )
+    rows = [
+        {"cluster_id": cluster.id, "name": n.name, "id": n.id, "source": n.source, "role": n.role, "ip": n.ip}
+        for n in cluster.nodes
+    ]
+    if rows:
+        connection.execute(nodes.insert(), rows)
+
+
+def fetch_cluster(connection: Connection, cluster_id: str) -> Cluster | None:
+    row = connection.execute(select(clusters).where(clusters.c.id == cluster_id)).first()
+    return _with_nodes(connection, [row])[0] if row else None
+
+
+def fetch_cluster_page(
+    connection: Connection, project_id: str, *, offset: int, limit: int, kind: str = "", name: str = ""
+) -> tuple[list[Cluster], int]:
+    """Newest first; `offset` counts from 0."""
+    wanted: list[ColumnElement[bool]] = [clusters.c.project_id == project_id]
+    if kind:
+        wanted.append(clusters.c.kind == kind)
+    if name:
+        wanted.append(clusters.c.name == name)
+    total = connection.execute(select(func.count()).select_from(clusters).where(*wanted)).scalar_one()
+    page = select(clusters).where(*wanted).order_by(clusters.c.created_at.desc(), clusters.c.id)
+    rows = connection.execute(page.limit(limit).offset(offset)).all()
+    return _with_nodes(connection, rows), total
+
+
+def delete_cluster(connection: Connection, cluster_id: str) -> None:
+    """Its settings, jobs and catalogue go with it."""
+    connection.execute(clusters.delete().where(clusters.c.id == cluster_id))
+
+
+def _with_nodes(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> list[Cluster]:
+    by_cluster: dict[str, list[Node]] = defaultdict(list)
+    ids = [row.id for row in rows]
+    found: Iterable[Row[tuple[object, ...]]] = connection.execute(
+        select(nodes).where(nodes.c.cluster_id.in_(ids)).order_by(nodes.c.name)
+    )
+    for node in found:
+        by_cluster[node.cluster_id].append(Node(node.id, node.name, node.source, node.role, node.ip))
+    return [
+        Cluster(
+            row.id,
+            row.project_id,
+            row.name,
+            row.kind,
+            row.version,
+            row.endpoint,
+            row.created_at,
+            row.updated_at,
+            tuple(by_cluster[row.id]),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,67 @@
+"""The engine, transactions, and the only place that knows which database it is."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
+
+from logkeep.errors import SettingError
+
+_BUSY_SECONDS = 30  # SQLite has one writer; a commit takes milliseconds, so this is never reached in health
+
+
+def connect(url: str) -> Engine:
+    """The engine for a database URL; raises `SettingError` for one that is no URL."""
+    try:
+        engine = create_engine(url, **_options(url))
+    except (ArgumentError, ImportError) as error:
+        raise SettingError(f"database: {error}; give for example sqlite:///logkeep.db") from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _options(url: str) -> dict[str, Any]:
+    if url.startswith("sqlite"):
+        return {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}
+    return {"pool_pre_ping": True}
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions by itself
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails with "database is locked" when another one wrote between.
+    if connection.get_execution_options().get("writes"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+@contextmanager
+def reading(engine: Engine) -> Generator[Connection]:
+    """A connection for reading, each statement by itself."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Generator[Connection]:
+    """A transaction that writes; durable when it is left without an error."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        yield connection
+
+
+def upsert(dialect: Dialect) -> Any:
+    """The dialect's `insert`, which knows `on_conflict_do_update`."""
+    return sqlite.insert if dialect.name == "sqlite" else postgresql.insert

@@ -1,0 +1,146 @@
+"""Statements on backup jobs and their counts."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Row, Select, func, select, update
+
+from logkeep.database.connection import upsert
+from logkeep.database.tables import findings, job_counts, jobs
+from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
+
+_COLUMNS = (
+    jobs.c.id,
+    jobs.c.job_id,
+    jobs.c.cluster_id,
+    jobs.c.type,
+    jobs.c.status,
+    jobs.c.bucket,
+    jobs.c.base_path,
+    jobs.c.created_at,
+    jobs.c.finished_at,
+    jobs.c.failed_msg,
+)
+_PASSES = {
+    StatusFilter.ALL: tuple(JobStatus),
+    StatusFilter.FAIL: (JobStatus.FAIL,),
+    StatusFilter.NOT_FAIL: (JobStatus.RUNNING, JobStatus.SUCCESS),
+}
+
+
+def insert_job(connection: Connection, job: BackupJob) -> None:
+    connection.execute(
+        jobs.insert().values(
+            id=job.id,
+            job_id=job.job_id,
+            cluster_id=job.cluster_id,
+            type=job.type,
+            status=job.status,
+            bucket=job.bucket,
+            base_path=job.base_path,
+            created_at=job.created_at,
+        )
+    )
+    _count(connection, job.cluster_id, job.status, 1)
+
+
+def fetch_job(connection: Connection, job_id: str) -> BackupJob | None:
+    row = connection.execute(select(*_COLUMNS).where(jobs.c.job_id == job_id)).first()
+    return _job(row) if row else None
+
+
+def fetch_running_job(connection: Connection, cluster_id: str) -> BackupJob | None:
+    statement = select(*_COLUMNS).where(jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.RUNNING)
+    row = connection.execute(statement.limit(1)).first()
+    return _job(row) if row else None
+
+
+def fetch_running(connection: Connection) -> list[tuple[str, str]]:
+    """Job id and cluster id of every job that is RUNNING."""
+    statement = select(jobs.c.job_id, jobs.c.cluster_id).where(jobs.c.status == JobStatus.RUNNING)
+    return [(row.job_id, row.cluster_id) for row in connection.execute(statement)]
+
+
+def fetch_job_page(
+    connection: Connection, cluster_id: str, *, offset: int, limit: int, status: StatusFilter
+) -> tuple[list[BackupJob], int]:
+    """Newest first, ties by id; `offset` counts from 0."""
+    counts = select(func.sum(job_counts.c.jobs)).where(
+        job_counts.c.cluster_id == cluster_id, job_counts.c.status.in_(_PASSES[status])
+    )
+    total = int(connection.execute(counts).scalar() or 0)
+    if offset >= total:
+        return [], total
+    rows = connection.execute(_page(cluster_id, status).limit(limit).offset(offset))
+    return [_job(row) for row in rows], total
+
+
+def _page(cluster_id: str, status: StatusFilter) -> Select[tuple[object, ...]]:
+    statement = select(*_COLUMNS).where(jobs.c.cluster_id == cluster_id)
+    if status is StatusFilter.FAIL:
+        statement = statement.where(jobs.c.status == JobStatus.FAIL)
+    elif status is StatusFilter.NOT_FAIL:
+        statement = statement.where(jobs.c.status != JobStatus.FAIL)
+    return statement.order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
+
+
+def begin_attempt(connection: Connection, job_id: str) -> int | None:
+    """Take the job over: from now on only this attempt may commit. None where the job has ended."""
+    statement = update(jobs).where(jobs.c.job_id == job_id, jobs.c.status == JobStatus.RUNNING)
+    if not connection.execute(statement.values(attempt=jobs.c.attempt + 1)).rowcount:
+        return None
+    return connection.execute(select(jobs.c.attempt).where(jobs.c.job_id == job_id)).scalar_one()
+
+
+def is_current_attempt(connection: Connection, job_id: str, attempt: int) -> bool:
+    """Whether this attempt may commit. Locks the job's row until the transaction ends."""
+    statement = select(jobs.c.job_id).where(
+        jobs.c.job_id == job_id, jobs.c.attempt == attempt, jobs.c.status == JobStatus.RUNNING
+    )
+    return connection.execute(statement.with_for_update()).first() is not None
+
+
+def finish_job(
+    connection: Connection, job_id: str, status: JobStatus, finished_at: int, failed_msg: str | None
+) -> bool:
+    """RUNNING -> `status`; False where the job has ended already."""
+    statement = update(jobs).where(jobs.c.job_id == job_id, jobs.c.status == JobStatus.RUNNING)
+    values = {"status": status, "finished_at": finished_at, "failed_msg": failed_msg}
+    if not connection.execute(statement.values(**values)).rowcount:
+        return False
+    cluster_id = connection.execute(select(jobs.c.cluster_id).where(jobs.c.job_id == job_id)).scalar_one()
+    _count(connection, cluster_id, JobStatus.RUNNING, -1)
+    _count(connection, cluster_id, status, 1)
+    return True
+
+
+def delete_failed_jobs(connection: Connection, cluster_id: str) -> None:
+    """Clear the failure records of a cluster, as closing log backup does."""
+    failed = select(jobs.c.job_id).where(jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.FAIL)
+    connection.execute(findings.delete().where(findings.c.job_id.in_(failed)))
+    connection.execute(jobs.delete().where(jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.FAIL))
+    connection.execute(
+        job_counts.delete().where(job_counts.c.cluster_id == cluster_id, job_counts.c.status == JobStatus.FAIL)
+    )
+
+
+def _count(connection: Connection, cluster_id: str, status: JobStatus, change: int) -> None:
+    insert = upsert(connection.dialect)(job_counts).values(cluster_id=cluster_id, status=status, jobs=change)
+    connection.execute(
+        insert.on_conflict_do_update(index_elements=["cluster_id", "status"], set_={"jobs": job_counts.c.jobs + change})
+    )
+
+
+def _job(row: Row[tuple[object, ...]]) -> BackupJob:
+    (id_, job_id, cluster_id, type_, status, bucket, base_path, created_at, finished_at, failed_msg) = row
+    return BackupJob(
+        str(id_),
+        str(job_id),
+        str(cluster_id),
+        JobType(str(type_)),
+        JobStatus(str(status)),
+        str(bucket),
+        str(base_path),
+        created_at,  # type: ignore[arg-type]
+        finished_at,  # type: ignore[arg-type]
+        failed_msg,  # type: ignore[arg-type]
+    )

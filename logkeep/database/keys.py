@@ -1,0 +1,51 @@
+"""Statements on projects and access keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Row, select, update
+
+from logkeep.database.tables import access_keys, projects
+from logkeep.domain.cluster import AccessKey, Project
+
+
+def insert_project(connection: Connection, project: Project) -> None:
+    connection.execute(projects.insert().values(id=project.id, name=project.name, created_at=project.created_at))
+
+
+def fetch_projects(connection: Connection, *, project_id: str | None = None, name: str | None = None) -> list[Project]:
+    statement = select(projects).order_by(projects.c.created_at, projects.c.id)
+    if project_id is not None:
+        statement = statement.where(projects.c.id == project_id)
+    if name is not None:
+        statement = statement.where(projects.c.name == name)
+    return [Project(row.id, row.name, row.created_at) for row in connection.execute(statement)]
+
+
+def insert_key(connection: Connection, key: AccessKey, sealed_sk: bytes) -> None:
+    connection.execute(
+        access_keys.insert().values(
+            ak=key.ak, project_id=key.project_id, sealed_sk=sealed_sk, admin=key.admin, created_at=key.created_at
+        )
+    )
+
+
+def fetch_key(connection: Connection, ak: str) -> tuple[AccessKey, bytes] | None:
+    """The key, not revoked, and its sealed secret."""
+    statement = select(access_keys).where(access_keys.c.ak == ak, access_keys.c.revoked_at.is_(None))
+    row = connection.execute(statement).first()
+    return (_key(row), row.sealed_sk) if row else None
+
+
+def fetch_keys(connection: Connection) -> Sequence[AccessKey]:
+    return [_key(row) for row in connection.execute(select(access_keys).order_by(access_keys.c.created_at))]
+
+
+def revoke_key(connection: Connection, ak: str, now_ms: int) -> bool:
+    statement = update(access_keys).where(access_keys.c.ak == ak, access_keys.c.revoked_at.is_(None))
+    return connection.execute(statement.values(revoked_at=now_ms)).rowcount > 0
+
+
+def _key(row: Row[tuple[object, ...]]) -> AccessKey:
+    return AccessKey(row.ak, row.project_id, row.admin, row.created_at, row.revoked_at)

@@ -1,0 +1,175 @@
+"""The catalogue's tables."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+access_keys = Table(
+    "access_keys",
+    metadata,
+    Column("ak", String(64), primary_key=True),
+    Column("project_id", String(32), ForeignKey("projects.id"), nullable=False),
+    Column("sealed_sk", LargeBinary, nullable=False),
+    Column("admin", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+clusters = Table(
+    "clusters",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(32), ForeignKey("projects.id"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("endpoint", String(1024), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("project_id", "name"),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("id", String(36), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("ip", String(255), nullable=False),
+    Column("listing_digest", String(64), nullable=False, server_default=""),
+)
+
+log_settings = Table(
+    "log_settings",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", String(36), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("agency", String(64), nullable=False),
+    Column("bucket", String(255), nullable=False),
+    Column("base_path", String(512), nullable=False),
+    Column("period", String(64)),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("last_due", BigInteger, nullable=False, server_default="0"),  # the last daily moment that was served
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("job_id", String(32), nullable=False, unique=True),
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("bucket", String(255), nullable=False),
+    Column("base_path", String(512), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("failed_msg", Text),
+    Column("attempt", Integer, nullable=False, server_default="0"),  # fences writers: only the newest may commit
+    Index("ix_jobs_page", "cluster_id", "created_at", "id"),
+    Index("ix_jobs_page_status", "cluster_id", "status", "created_at", "id"),
+)
+
+# Numbers of records by status, kept in the transactions that change them: counting a million rows takes too long.
+job_counts = Table(
+    "job_counts",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("status", String(16), primary_key=True),
+    Column("jobs", BigInteger, nullable=False),
+)
+
+generations = Table(
+    "generations",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("node", String(255), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("family", Text, nullable=False),
+    Column("position", Float, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kept", BigInteger, nullable=False),
+    Column("head_length", Integer, nullable=False),
+    Column("head_sha256", String(64), nullable=False),
+    Column("tail_length", Integer, nullable=False),
+    Column("tail_sha256", String(64), nullable=False),
+    Column("last_time", String(64), nullable=False),
+    Column("present", Boolean, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("ctime_ns", BigInteger, nullable=False),
+    Column("inode", String(64), nullable=False),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("node", String(255), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("start", BigInteger, primary_key=True),
+    Column("job_id", String(32), nullable=False),
+    Column("manifest_job_id", String(32)),  # job whose manifest names it; None until one does
+    Column("bucket", String(255), nullable=False),
+    Column("object", Text, nullable=False),
+    Column("stored", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # the whole `Segment`, msgpack
+    Index("ix_segments_manifest", "cluster_id", "manifest_job_id"),
+)
+
+# What a job met on a node besides segments: gaps, sightings, failures; into its manifest they go.
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("job_id", String(32), nullable=False, index=True),
+    Column("node", String(255), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("body", LargeBinary, nullable=False),  # msgpack
+)
+
+manifests = Table(
+    "manifests",
+    metadata,
+    Column("job_id", String(32), primary_key=True),
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("number", Integer, nullable=False),  # 1, 2, … along the chain
+    Column("bucket", String(255), nullable=False),
+    Column("object", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    UniqueConstraint("cluster_id", "number"),
+)

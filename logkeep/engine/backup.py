@@ -1,0 +1,328 @@
+"""Carry out the backup of one node: list, examine, plan, then source -> store -> commit, in that order."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+import msgspec
+
+from logkeep.clock import Clock
+from logkeep.domain.manifest import Checkpoint, Fingerprint, Segment
+from logkeep.engine.catalogue import Catalogue
+from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_content
+from logkeep.engine.plan import Plan, Read, Sight, make_plan
+from logkeep.engine.segment import LineFrames, SegmentWriter, Written
+from logkeep.errors import SourceError, SourceVanished
+from logkeep.logformat.lines import first_time
+from logkeep.logformat.names import LogName, parse_name
+from logkeep.sources.base import LogFile, LogSource
+from logkeep.stores.base import ObjectStore
+from logkeep.stores.layout import segment_object
+
+_MAX_ROUNDS = 40  # listings per job; a crash storm rotates 27 times in a minute
+_MAX_WAITS = 20  # rounds that only wait for a file still being compressed
+_WAIT_SECONDS = 0.1  # a node compresses 128 MB in about a second
+# A file that changed this short a time before it was looked at may change again within one tick of its clock.
+SETTLE_NS = 2_000_000_000
+
+Hint = tuple[str, str, int, int, int]  # plain name, inode, size, mtime, ctime
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where one attempt of a job puts what it reads."""
+
+    store: ObjectStore
+    bucket: str
+    folder: str  # <base path>/<cluster name>
+    job_id: str
+    attempt: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the backup of one node came to."""
+
+    failures: dict[str, str] = field(default_factory=dict[str, str])  # file name -> what is wrong, with its code
+    waiting: set[str] = field(default_factory=set[str])  # files still being compressed
+
+
+class NodeBackup:
+    """One pass over one node. Safe to run again after a crash: it goes on from what was committed."""
+
+    def __init__(
+        self,
+        node: str,
+        source: LogSource,
+        target: Target,
+        catalogue: Catalogue,
+        clock: Clock,
+        executor: Executor,
+        settle_ns: int = SETTLE_NS,
+    ) -> None:
+        self._node = node
+        self._source = source
+        self._target = target
+        self._catalogue = catalogue
+        self._clock = clock
+        self._executor = executor
+        self._settle_ns = settle_ns
+        self._read: set[int] = set()
+        self._uploads = 0
+        self._unreadable: set[str] = set()  # not tried again in this job
+        self._outcome = Outcome()
+
+    def run(self) -> Outcome:
+        """Keep everything that can be read now.
+
+        Raises `SourceUnreachable` where the directory cannot be listed, a `StoreError` where the bucket fails,
+        `JobSuperseded` where another attempt has begun. Files that cannot be read are in the outcome.
+        """
+        listing = self._list()
+        if _digest(listing) == self._catalogue.listing_digest(self._node):
+            return self._outcome
+        waits = 0
+        for _ in range(_MAX_ROUNDS):
+            plan = self._round(listing)
+            again = self._list()
+            agreed = _names(again) == _names(listing)
+            listing = again
+            if plan.reads or not agreed:
+                continue
+            if not self._outcome.waiting or waits >= _MAX_WAITS:
+                break
+            waits += 1
+            time.sleep(_WAIT_SECONDS)
+        return self._outcome
+
+    def _list(self) -> list[LogFile]:
+        return sorted(self._source.list())
+
+    def _round(self, listing: Sequence[LogFile]) -> Plan:
+        """One listing: examine it, keep what is new, remember how it looked."""
+        self._outcome.waiting.clear()
+        checkpoints = self._catalogue.checkpoints(self._node)
+        sights = self._examine(listing, checkpoints)
+        plan = make_plan(self._node, checkpoints, sights, self._read)
+        looks = {checkpoint.generation: checkpoint for checkpoint in plan.seen}
+        for read in plan.reads:
+            try:
+                kept = self._keep(read)
+                if kept.kept or kept.settled:
+                    looks[kept.generation] = kept
+            except Incomplete:
+                self._outcome.waiting.add(read.sight.file.name)
+            except SourceVanished:
+                continue  # the next listing tells where it went
+            except SourceError as error:
+                self._fail(read.sight.file, error)
+        digest = self._digest_if_done(listing, plan, sights)
+        self._catalogue.record_node(self._node, list(looks.values()), plan.gaps, digest)
+        return replace(plan, reads=tuple(r for r in plan.reads if r.sight.file.name not in self._set_aside()))
+
+    def _set_aside(self) -> set[str]:
+        return self._outcome.failures.keys() | self._outcome.waiting
+
+    def _digest_if_done(self, listing: Sequence[LogFile], plan: Plan, sights: Sequence[Sight]) -> str:
+        done = not plan.reads and not self._set_aside() and all(s.unchanged or not s.file.size for s in sights)
+        return _digest(listing) if done else ""
+
+    def _fail(self, file: LogFile, error: SourceError) -> None:
+        self._unreadable.add(_same_file(file))
+        self._outcome.failures[file.name] = f"{error.code}: node {self._node}: file {error.message}"
+
+    # What the files are -----------------------------------------------------------------------------------------
+
+    def _examine(self, listing: Sequence[LogFile], checkpoints: Sequence[Checkpoint]) -> list[Sight]:
+        known_families = {checkpoint.family for checkpoint in checkpoints}
+        known = {file.name for file in listing} | known_families
+        hints = {(c.name, c.inode, c.size, c.mtime_ns, c.ctime_ns): c for c in checkpoints if c.settled}
+        heads: dict[str, dict[Fingerprint, list[Checkpoint]]] = defaultdict(lambda: defaultdict(list))
+        for checkpoint in checkpoints:
+            if checkpoint.kept:
+                heads[checkpoint.family][checkpoint.head].append(checkpoint)
+        sights: list[Sight] = []
+        for file, name in self._one_name_each(listing, known, hints):
+            hint = hints.get(_hint(file, name))
+            if hint:
+                sights.append(Sight(file, name, frozenset([hint.generation]), unchanged=True))
+            elif not file.size:
+                sights.append(Sight(file, name))
+            elif _same_file(file) in self._unreadable:
+                sights.append(_blocked(file, name, checkpoints))
+            else:
+                sights += self._look_into(file, name, heads[name.family], checkpoints)
+        return sights
+
+    def _one_name_each(
+        self, listing: Sequence[LogFile], known: set[str], hints: Collection[Hint]
+    ) -> Iterable[tuple[LogFile, LogName]]:
+        """Leave out second names of one content: links, a rename caught in mid-listing, a copy being made."""
+        named = [(file, parse_name(file.name, known)) for file in listing]
+        plain = {name.plain: file for file, name in named if not name.compressed}
+        inodes: set[str] = set()
+        for file, name in named:
+            if file.inode and file.inode in inodes:
+                continue
+            inodes.add(file.inode)
+            # What a file may be a copy of: a `.gz` of the plain file beside it, a rotated one of the active file.
+            original = plain.get(name.plain) if name.compressed else plain.get(name.family)
+            if original and original != file and file.size and _hint(file, name) not in hints:
+                if not name.active and self._is_copy(file, name, original):
+                    continue
+            yield file, name
+
+    def _is_copy(self, file: LogFile, name: LogName, original: LogFile) -> bool:
+        """Whether the file holds the original, or as much of it as was copied so far."""
+        try:
+            with (
+                closing(open_content(self._source, file.name, compressed=name.compressed)) as copy,
+                closing(open_content(self._source, original.name, compressed=False)) as whole,
+            ):
+                return copy.begins(whole)
+        except SourceError:
+            return False  # gone, unreadable or damaged: looking into the file tells which
+
+    def _look_into(
+        self,
+        file: LogFile,
+        name: LogName,
+        heads: Mapping[Fingerprint, Sequence[Checkpoint]],
+        checkpoints: Sequence[Checkpoint],
+    ) -> list[Sight]:
+        try:
+            with closing(open_content(self._source, file.name, compressed=name.compressed)) as content:
+                head = content.head()
+                continues = _continued(content, head, heads)
+                if content.incomplete:
+                    raise Incomplete(file.name)
+        except SourceVanished:
+            return []
+        except Incomplete:
+            self._outcome.waiting.add(file.name)
+            return [_blocked(file, name, checkpoints)]
+        except SourceError as error:
+            self._fail(file, error)
+            return [_blocked(file, name, checkpoints)]
+        return [Sight(file, name, continues, first_time=first_time(head) if name.order_by_time else "")]
+
+    # Keeping what is new ----------------------------------------------------------------------------------------
+
+    def _keep(self, read: Read) -> Checkpoint:
+        """Read one file to its end; returns its checkpoint as it is then, with hints where they can be trusted."""
+        checkpoint, file = read.checkpoint, read.sight.file
+        with closing(open_content(self._source, file.name, compressed=read.sight.name.compressed)) as content:
+            if file.inode != content.file.inode or not _matches(content, checkpoint):
+                raise SourceVanished(f"{file.name!r} is another file now")
+            frames = LineFrames(content.pieces(checkpoint.kept))
+            while not frames.ended():
+                checkpoint = self._keep_segment(content, frames, checkpoint)
+            self._read.add(checkpoint.generation)
+            return _with_hints(checkpoint, content.file, self._is_settled(content.file))
+
+    def _keep_segment(self, content: Content, frames: LineFrames, before: Checkpoint) -> Checkpoint:
+        target = self._target
+        object_name = segment_object(
+            target.folder, self._node, before.family, before.generation, before.kept, target.job_id, self._upload()
+        )
+        written = SegmentWriter(frames, before.kept, self._executor, HEAD).write(target.store, object_name)
+        end = before.kept + written.raw
+        after = replace(
+            before,
+            kept=end,
+            head=before.head if before.head.length == HEAD else fingerprint(content.head()[:end]),
+            tail=_tail(content, end, written.last_bytes),
+            last_time=written.last_time or before.last_time,
+            size=-1,
+        )
+        content.check_unchanged(end, after.head)
+        self._catalogue.commit(self._segment(before, after, object_name, written), after)
+        return after
+
+    def _upload(self) -> str:
+        """A part of the object's name that no other upload has, whatever becomes of this one."""
+        self._uploads += 1
+        return f"{self._target.attempt}-{self._uploads}"
+
+    def _segment(self, before: Checkpoint, after: Checkpoint, object_name: str, written: Written) -> Segment:
+        return Segment(
+            self._node,
+            before.family,
+            before.generation,
+            before.position,
+            before.name,
+            before.kept,
+            after.kept,
+            self._target.bucket,
+            object_name,
+            written.stored,
+            written.sha256,
+            written.raw_sha256,
+            after.head,
+            after.tail,
+            written.frames,
+        )
+
+    def _is_settled(self, file: LogFile) -> bool:
+        changed = max(file.mtime_ns, file.ctime_ns)
+        return self._clock.now_ms() * 1_000_000 - changed > self._settle_ns
+
+
+def _names(listing: Iterable[LogFile]) -> set[tuple[str, str]]:
+    return {(file.name, file.inode) for file in listing}
+
+
+def _digest(listing: Sequence[LogFile]) -> str:
+    return sha256(msgspec.msgpack.encode(listing)).hexdigest()
+
+
+def _blocked(file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight:
+    """A file that cannot be read: taken for what stood under its name, so that nothing is said to be gone."""
+    same = [c for c in checkpoints if c.present and c.name == name.plain and c.family == name.family]
+    return Sight(file, name, frozenset(c.generation for c in same), unchanged=True)
+
+
+def _continued(content: Content, head: bytes, heads: Mapping[Fingerprint, Sequence[Checkpoint]]) -> frozenset[int]:
+    lengths = {known.length for known in heads if known.length <= len(head)}
+    found = [c for length in lengths for c in heads.get(fingerprint(head[:length]), ())]
+    return frozenset(c.generation for c in sorted(found, key=lambda c: c.kept) if _matches_tail(content, c))
+
+
+def _matches(content: Content, checkpoint: Checkpoint) -> bool:
+    known = checkpoint.head
+    return fingerprint(content.head()[: known.length]) == known and _matches_tail(content, checkpoint)
+
+
+def _matches_tail(content: Content, checkpoint: Checkpoint) -> bool:
+    if not checkpoint.kept:
+        return True
+    found = content.before(checkpoint.kept, checkpoint.tail.length)
+    return found is not None and fingerprint(found) == checkpoint.tail
+
+
+def _tail(content: Content, end: int, last: bytes) -> Fingerprint:
+    length = min(HEAD, end)
+    found = last if len(last) == length else content.before(end, length)
+    if found is None:
+        raise SourceVanished(f"{content.file.name!r} was cut short while it was read")
+    return fingerprint(found)
+
+
+def _hint(file: LogFile, name: LogName) -> Hint:
+    return (name.plain, file.inode, file.size, file.mtime_ns, file.ctime_ns)
+
+
+def _same_file(file: LogFile) -> str:
+    return file.inode or file.name
+
+
+def _with_hints(checkpoint: Checkpoint, file: LogFile, settled: bool) -> Checkpoint:
+    if not settled:
+        return replace(checkpoint, size=-1, inode=file.inode)
+    return replace(checkpoint, size=file.size, mtime_ns=file.mtime_ns, ctime_ns=file.ctime_ns, inode=file.inode)

@@ -1,0 +1,34 @@
+"""What the engine asks of the catalogue, the database's index of what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from logkeep.domain.manifest import Checkpoint, Gap, Segment
+
+
+class Catalogue(Protocol):
+    """The catalogue as one attempt of one job sees it.
+
+    Every write raises `JobSuperseded` once another attempt of the job has begun, and changes nothing then.
+    """
+
+    def checkpoints(self, node: str) -> list[Checkpoint]: ...
+
+    def listing_digest(self, node: str) -> str:
+        """Digest of the last listing after which nothing was left to read, '' where there is none."""
+        ...
+
+    def commit(self, segment: Segment, after: Checkpoint) -> None:
+        """Insert the segment only if its generation is kept exactly up to `segment.start`, and move the checkpoint.
+
+        Raises `JobSuperseded` where it is not.
+        """
+        ...
+
+    def record_node(
+        self, node: str, seen: Sequence[Checkpoint], gaps: Sequence[Gap], digest: str | None = None
+    ) -> None:
+        """Keep what one listing told: names, presence and hints of generations, gaps, the digest where given."""
+        ...

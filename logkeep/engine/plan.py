@@ -1,0 +1,169 @@
+"""Checkpoints and what was seen in the listing -> what to read, and what went missing. No I/O.
+
+Which file is which generation is decided by content alone: `Sight.continues` names the generations whose kept
+bytes a file begins with. Inode and name only choose where the content leaves a choice.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from logkeep.domain.manifest import EMPTY, Checkpoint, Gap
+from logkeep.logformat.names import LogName
+from logkeep.sources.base import LogFile
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One file of the listing and what its content says."""
+
+    file: LogFile
+    name: LogName
+    continues: frozenset[int] = frozenset()  # generations whose kept bytes it begins with
+    unchanged: bool = False  # looks exactly as when it was last read to its end
+    first_time: str = ""  # of its first line; only where names say nothing of age
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read one file from the checkpoint of its generation to its end."""
+
+    sight: Sight
+    checkpoint: Checkpoint  # `kept` is where to start; 0 for a generation that is new
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    reads: tuple[Read, ...]
+    seen: tuple[Checkpoint, ...]  # known generations as they look now: name, hints, presence
+    gaps: tuple[Gap, ...]
+
+
+def make_plan(
+    node: str, checkpoints: Sequence[Checkpoint], sights: Sequence[Sight], read: Collection[int] = ()
+) -> Plan:
+    """Decide what to read; generations in `read` were read by this job already and wait for the next."""
+    owners = match(checkpoints, sights)
+    fresh = _number_new(checkpoints, sights, owners)
+    reads: list[Read] = []
+    seen: list[Checkpoint] = []
+    for index, sight in enumerate(sights):
+        checkpoint = owners.get(index) or fresh.get(index)
+        if checkpoint is None:  # an empty file of a log that is known
+            continue
+        current = replace(checkpoint, name=sight.name.plain, present=True)
+        if current != checkpoint or not (checkpoint.kept or sight.file.size):
+            seen.append(current)
+        wanted = sight.file.size > 0 and not sight.unchanged and checkpoint.generation not in read
+        if wanted:
+            reads.append(Read(sight, current))
+    matched = {checkpoint.generation for checkpoint in owners.values()}
+    gone = [c for c in checkpoints if c.present and c.generation not in matched and c.kept]
+    seen += [replace(checkpoint, present=False) for checkpoint in gone]
+    reads.sort(key=lambda one: (one.checkpoint.family, one.checkpoint.position))
+    return Plan(tuple(reads), tuple(seen), tuple(_gaps(node, gone, sights)))
+
+
+def match(checkpoints: Sequence[Checkpoint], sights: Sequence[Sight]) -> dict[int, Checkpoint]:
+    """Give each file at most one generation and each generation at most one file: index of the sight -> checkpoint.
+
+    Where several fit, the unchanged one, the same inode, the one with most bytes kept and the same name go first.
+    """
+    known = {checkpoint.generation: checkpoint for checkpoint in checkpoints}
+    pairs = [
+        (
+            (
+                not sight.unchanged,
+                sight.file.inode != c.inode,
+                -c.kept,
+                sight.name.plain != c.name,
+                c.generation,
+                index,
+            ),
+            c,
+            index,
+        )
+        for index, sight in enumerate(sights)
+        for c in (known[generation] for generation in sight.continues)
+    ]
+    owners: dict[int, Checkpoint] = {}
+    taken: set[int] = set()
+    for _, checkpoint, index in sorted(pairs, key=lambda pair: pair[0]):
+        if index not in owners and checkpoint.generation not in taken:
+            owners[index] = checkpoint
+            taken.add(checkpoint.generation)
+    return owners
+
+
+def _number_new(
+    checkpoints: Sequence[Checkpoint], sights: Sequence[Sight], owners: Mapping[int, Checkpoint]
+) -> dict[int, Checkpoint]:
+    """Checkpoints for the files that continue nothing, numbered and placed in the order of writing."""
+    families: dict[str, list[Checkpoint]] = defaultdict(list)
+    for checkpoint in checkpoints:
+        families[checkpoint.family].append(checkpoint)
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, sight in enumerate(sights):
+        members[sight.name.family].append(index)
+    following = max((checkpoint.generation for checkpoint in checkpoints), default=0) + 1
+    fresh: dict[int, Checkpoint] = {}
+    for family in sorted(members):
+        known = families[family]
+        new = [i for i in _in_order(members[family], sights, owners) if i not in owners and sights[i].file.size]
+        matched = {checkpoint.generation for checkpoint in owners.values()}
+        empty = [checkpoint for checkpoint in known if not checkpoint.kept and checkpoint.generation not in matched]
+        if not new and not known:  # a log that is still empty: remember that it exists
+            new = members[family][:1]
+        positions = sorted(checkpoint.position for checkpoint in known if checkpoint.kept)
+        for index in new:
+            position = _place(index, members[family], sights, owners, positions)
+            positions = sorted([*positions, position])
+            if empty:  # the first content of a log that was seen empty
+                fresh[index] = replace(empty.pop(), position=position)
+                continue
+            fresh[index] = Checkpoint(following, family, position, sights[index].name.plain, 0, EMPTY, EMPTY)
+            following += 1
+    return fresh
+
+
+def _in_order(members: Iterable[int], sights: Sequence[Sight], owners: Mapping[int, Checkpoint]) -> list[int]:
+    """Oldest first: by name, or where names say nothing by what is known and the time of the first line."""
+
+    def age(index: int) -> tuple[object, ...]:
+        sight = sights[index]
+        if not sight.name.order_by_time:
+            return sight.name.order
+        owner = owners.get(index)
+        return (0, owner.position, "", 0) if owner else (1, 0.0, sight.first_time, sight.file.mtime_ns)
+
+    return sorted(members, key=age)
+
+
+def _place(
+    index: int,
+    members: Iterable[int],
+    sights: Sequence[Sight],
+    owners: Mapping[int, Checkpoint],
+    positions: Sequence[float],
+) -> float:
+    """The place of a new generation: before the next younger one that is known, else last."""
+    ordered = _in_order(members, sights, owners)
+    younger = [owners[other].position for other in ordered[ordered.index(index) :] if other in owners]
+    if not younger:
+        return (positions[-1] if positions else 0.0) + 1.0
+    above = younger[0]
+    below = max((position for position in positions if position < above), default=above - 2.0)
+    return (below + above) / 2
+
+
+def _gaps(node: str, gone: Iterable[Checkpoint], sights: Sequence[Sight]) -> Iterable[Gap]:
+    """Generations that left before they were known to be kept to their end."""
+    shrunk = {sight.file.inode for sight in sights if sight.file.inode}
+    for checkpoint in gone:
+        if checkpoint.settled and checkpoint.name != checkpoint.family:
+            continue  # a rotated file that was kept whole
+        reason = "truncated" if checkpoint.inode in shrunk else "rotated and deleted by the node"
+        at_least = max(0, checkpoint.size - checkpoint.kept) if checkpoint.size >= 0 else 0
+        yield Gap(node, checkpoint.family, checkpoint.last_time, "", at_least, reason)

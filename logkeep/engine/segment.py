@@ -1,0 +1,116 @@
+"""Plain bytes -> one object of independent zstd frames, hashed, annotated and streamed into the store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+from logkeep.domain.manifest import Frame
+from logkeep.errors import StoreCorrupt
+from logkeep.logformat.lines import annotate
+from logkeep.stores.base import ObjectStore
+from logkeep.stores.frames import compress_frame
+
+FRAME_BYTES = 4 * 1024 * 1024  # plain bytes of a frame at most; small frames cost 0.2 % of the ratio
+SEGMENT_BYTES = 128 * 1024 * 1024  # plain bytes of a segment at most: what a node writes between two rotations
+
+
+class LineFrames:
+    """Cuts pieces of plain bytes into frames that end at a line end wherever a line fits into a frame."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = bytearray()
+        self._ended = False
+
+    def next_frame(self, most: int = FRAME_BYTES) -> bytes:
+        """The next frame, empty at the end. What `pieces` raises is raised after the frames before it."""
+        self._fill(most)
+        cut = most
+        if len(self._rest) > most:
+            cut = self._rest.rfind(b"\n", 0, most) + 1 or most
+        frame = bytes(self._rest[:cut])
+        del self._rest[:cut]
+        return frame
+
+    def ended(self) -> bool:
+        """Whether there is nothing more."""
+        self._fill(1)
+        return not self._rest
+
+    def _fill(self, wanted: int) -> None:
+        while len(self._rest) < wanted and not self._ended:
+            piece = next(self._pieces, b"")
+            self._ended = not piece
+            self._rest += piece
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A segment that the store has confirmed."""
+
+    raw: int  # plain bytes
+    stored: int
+    sha256: str  # of the object
+    raw_sha256: str
+    frames: tuple[Frame, ...]
+    last_bytes: bytes  # the last plain bytes, at most `tail`
+
+    @property
+    def last_time(self) -> str:
+        return max((frame.last_time for frame in self.frames), default="")
+
+
+class SegmentWriter:
+    """Writes one object. Compression runs in `executor` while the next frame is read, hashed and annotated."""
+
+    def __init__(self, frames: LineFrames, start: int, executor: Executor, tail: int) -> None:
+        """`start` is the place in the generation; `tail` how many of the last plain bytes to remember."""
+        self._source = frames
+        self._start = start
+        self._executor = executor
+        self._tail = tail
+        self._raw_hash = hashlib.sha256()
+        self._hash = hashlib.sha256()
+        self._raw = self._stored = 0
+        self._frames: list[Frame] = []
+        self._last = b""
+
+    def write(self, store: ObjectStore, name: str) -> Written:
+        """Store the segment under `name`; call it only while the frames have not ended."""
+        confirmed = store.put(name, self._compressed())
+        if confirmed != self._stored:
+            raise StoreCorrupt(f"{name} has {confirmed} bytes in the bucket, {self._stored} were sent")
+        return Written(
+            self._raw, self._stored, self._hash.hexdigest(), self._raw_hash.hexdigest(), tuple(self._frames), self._last
+        )
+
+    def _compressed(self) -> Iterator[bytes]:
+        waiting: tuple[Future[bytes], Frame] | None = None
+        while self._raw < SEGMENT_BYTES and (raw := self._source.next_frame()):
+            compressing = self._executor.submit(compress_frame, raw)
+            frame = self._describe(raw)
+            if waiting:
+                yield self._finish(*waiting)
+            waiting = (compressing, frame)
+        if waiting:
+            yield self._finish(*waiting)
+
+    def _describe(self, raw: bytes) -> Frame:
+        self._raw_hash.update(raw)
+        first, last, levels = annotate(raw)
+        frame = Frame(0, 0, self._start + self._raw, len(raw), first, last, levels)
+        self._raw += len(raw)
+        self._last = (self._last + raw[-self._tail :])[-self._tail :]
+        return frame
+
+    def _finish(self, compressing: Future[bytes], frame: Frame) -> bytes:
+        stored = compressing.result()
+        self._hash.update(stored)
+        self._frames.append(
+            Frame(self._stored, len(stored), frame.start, frame.raw, frame.first_time, frame.last_time, frame.levels)
+        )
+        self._stored += len(stored)
+        return stored

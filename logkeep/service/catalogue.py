@@ -1,0 +1,75 @@
+"""The catalogue that the engine writes to, as one attempt of one job sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError
+
+from logkeep.database import archive, jobs
+from logkeep.database.connection import reading, writing
+from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting
+from logkeep.errors import JobSuperseded
+
+
+class JobCatalogue:
+    """Implements `engine.catalogue.Catalogue` over the database."""
+
+    def __init__(self, database: Engine, cluster_id: str, job_id: str, attempt: int) -> None:
+        self._database = database
+        self._cluster_id = cluster_id
+        self._job_id = job_id
+        self._attempt = attempt
+
+    @contextmanager
+    def _writing(self) -> Generator[Connection]:
+        with writing(self._database) as connection:
+            if not jobs.is_current_attempt(connection, self._job_id, self._attempt):
+                raise JobSuperseded()
+            yield connection
+
+    def checkpoints(self, node: str) -> list[Checkpoint]:
+        with reading(self._database) as connection:
+            return archive.fetch_checkpoints(connection, self._cluster_id, node)
+
+    def listing_digest(self, node: str) -> str:
+        with reading(self._database) as connection:
+            return archive.fetch_listing_digest(connection, self._cluster_id, node)
+
+    def commit(self, segment: Segment, after: Checkpoint) -> None:
+        try:
+            with self._writing() as connection:
+                kept = archive.fetch_kept(connection, self._cluster_id, segment.node, segment.generation)
+                if kept != segment.start:
+                    raise JobSuperseded()
+                archive.insert_segment(connection, self._cluster_id, self._job_id, segment)
+                archive.save_checkpoints(connection, self._cluster_id, segment.node, [after])
+        except IntegrityError as error:
+            raise JobSuperseded() from error
+
+    def record_node(
+        self, node: str, seen: Sequence[Checkpoint], gaps: Sequence[Gap], digest: str | None = None
+    ) -> None:
+        with self._writing() as connection:
+            known = {c.generation: c for c in archive.fetch_checkpoints(connection, self._cluster_id, node)}
+            archive.save_checkpoints(connection, self._cluster_id, node, seen)
+            found = [*gaps, *_sightings(node, known, seen)]
+            archive.insert_findings(connection, self._job_id, node, found)
+            if digest is not None:
+                archive.save_listing_digest(connection, self._cluster_id, node, digest)
+
+    def forget_failures(self, node: str) -> None:
+        with self._writing() as connection:
+            archive.delete_failures(connection, self._job_id, node)
+
+    def record_failures(self, node: str, failures: Sequence[str]) -> None:
+        with self._writing() as connection:
+            archive.insert_findings(connection, self._job_id, node, failures)
+
+
+def _sightings(node: str, known: dict[int, Checkpoint], seen: Sequence[Checkpoint]) -> list[Sighting]:
+    """What the manifest must tell besides segments: logs that are still empty, and names that changed."""
+    changed = [c for c in seen if c.present and (c.generation not in known or known[c.generation].name != c.name)]
+    return [Sighting(node, c.family, c.generation, c.position, c.name) for c in changed]

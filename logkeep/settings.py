@@ -1,0 +1,136 @@
+"""One frozen `Settings`, read once from `logkeep.toml` and `LOGKEEP_…` variables. Every key is in docs/configuration.md."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from logkeep.errors import SettingError
+from logkeep.logformat.names import NOT_LOGS
+
+CONFIG_FILE = "logkeep.toml"
+
+
+class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    host: str = "127.0.0.1"
+    port: int = 8475
+    max_clock_skew_seconds: int = 900
+
+
+class Records(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    running_visible_seconds: float = 5.0
+
+
+class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    roots: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = NOT_LOGS
+
+
+class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    jobs_at_once: int = 2
+    poll_seconds: float = 1.0
+
+
+class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    url: str = ""  # '' is the folder buckets/<name> of the data directory
+    credentials: dict[str, str] = {}
+
+
+class Agency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    description: str = ""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that can be set, with its default."""
+
+    directory: Path
+    database: str = ""  # '' is SQLite in the data directory
+    log_level: str = "info"
+    server: Server = Server()
+    records: Records = Records()
+    sources: Sources = Sources()
+    backup: Backup = Backup()
+    buckets: dict[str, Bucket] = {}
+    agencies: dict[str, Agency] = {}
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.directory / 'logkeep.db'}"
+
+
+_SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "server": Server,
+    "records": Records,
+    "sources": Sources,
+    "backup": Backup,
+}
+_TOP = ("database", "log_level")
+_NOT_SETTINGS = {"LOGKEEP_DIR", "LOGKEEP_ENDPOINT", "LOGKEEP_AK", "LOGKEEP_SK", "LOGKEEP_PROJECT_ID"}
+_RANGES: dict[str, tuple[float, float]] = {
+    "server.port": (0, 65535),
+    "server.max_clock_skew_seconds": (1, 86_400),
+    "records.running_visible_seconds": (0, 3600),
+    "backup.jobs_at_once": (1, 64),
+    "backup.poll_seconds": (0.01, 60),
+}
+
+
+def load_settings(directory: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings of the installation in `directory`; raises `SettingError` naming the key that is wrong."""
+    document = _read_file(directory / CONFIG_FILE)
+    for name, value in environment.items():
+        if name.startswith("LOGKEEP_") and name not in _NOT_SETTINGS:
+            _apply_variable(document, name, value)
+    try:
+        settings = msgspec.convert({**document, "directory": directory.absolute()}, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingError(f"{CONFIG_FILE}: {_readable(str(error))}") from error
+    for key, (least, most) in _RANGES.items():
+        section, _, name = key.partition(".")
+        if not least <= getattr(getattr(settings, section), name) <= most:
+            raise SettingError(f"{key}: from {least:g} to {most:g} is allowed")
+    if settings.log_level not in {"debug", "info", "warning", "error"}:
+        raise SettingError("log_level: is one of debug, info, warning, error")
+    for name in settings.buckets:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name):
+            raise SettingError(f"buckets.{name}: a bucket's name has 1 to 63 letters, digits, '.', '_' or '-'")
+    return settings
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path}: is no valid TOML: {error}") from error
+    except OSError as error:
+        raise SettingError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _apply_variable(document: dict[str, Any], name: str, value: str) -> None:
+    """`LOGKEEP_SERVER_PORT` is `server.port`; `LOGKEEP_DATABASE` is `database`; lists are comma-separated."""
+    key = name.removeprefix("LOGKEEP_").lower()
+    if key in _TOP:
+        document[key] = value
+        return
+    section, _, rest = key.partition("_")
+    known = _SECTIONS.get(section)
+    if known is None or rest not in known.__struct_fields__:
+        raise SettingError(f"{name}: there is no such setting; docs/configuration.md lists them")
+    is_list = isinstance(getattr(known(), rest), tuple)
+    parts: Any = [part.strip() for part in value.split(",") if part.strip()] if is_list else value
+    document.setdefault(section, {})[rest] = parts
+
+
+def _readable(message: str) -> str:
+    """`Expected `int`, got `str` - at `$.server.port`` -> `server.port: expected `int`, got `str``."""
+    found = re.fullmatch(r"(.*?)(?: - at `\$\.?(.*)`)?", message, re.DOTALL)
+    text, key = (found[1], found[2]) if found else (message, None)
+    return f"{key}: {text[0].lower()}{text[1:]}" if key else text

@@ -1,0 +1,128 @@
+"""Log directories of this machine, `file:///var/log/opensearch`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from logkeep.errors import SettingError, SourceUnreachable, SourceUnreadable, SourceVanished
+from logkeep.sources.base import LogFile, LogSource, OpenLog
+from logkeep.sources.names import name_bytes, name_text
+
+_MAX_DEPTH = 8  # a node's log directory is flat; deeper than this is a mistake
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_OPEN_FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
+_GONE = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO}
+
+
+def source_directory(url: str) -> Path:
+    """The directory that a `file:` URL names; raises `SettingError`."""
+    parts = urlsplit(url)
+    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or parts.query or parts.fragment:
+        raise SettingError(f"source {url!r}: write it as file:///absolute/directory")
+    path = Path(os.fsdecode(unquote_to_bytes(parts.path)))
+    if not path.is_absolute() or "\0" in str(path):
+        raise SettingError(f"source {url!r}: the directory must be absolute, as in file:///var/log/opensearch")
+    return path
+
+
+def check_root(directory: Path, roots: tuple[Path, ...]) -> None:
+    """Confine a source to `sources.roots` where that is set, links resolved; raises `SettingError`."""
+    real = directory.resolve()
+    if roots and not any(real.is_relative_to(root.resolve()) for root in roots):
+        raise SettingError(f"source {directory}: lies outside sources.roots; add its directory there or move the logs")
+
+
+class LocalSource(LogSource):
+    def __init__(self, directory: Path, excluded: Callable[[str], bool] = lambda _name: False) -> None:
+        """`excluded` says of a base name that it is no log."""
+        self._directory = directory
+        self._excluded = excluded
+
+    def list(self) -> list[LogFile]:
+        files: list[LogFile] = []
+        self._list_folder(str(self._directory), "", files, 0)
+        return files
+
+    def _list_folder(self, path: str, prefix: str, files: list[LogFile], depth: int) -> None:
+        excluded = self._excluded
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if excluded(entry.name):
+                        continue
+                    if entry.is_file(follow_symlinks=False):
+                        try:
+                            seen = entry.stat(follow_symlinks=False)
+                        except FileNotFoundError:
+                            continue
+                        files.append(_log_file(prefix + name_text(entry.name), seen))
+                    elif depth < _MAX_DEPTH and entry.is_dir(follow_symlinks=False):
+                        self._list_folder(entry.path, f"{prefix}{name_text(entry.name)}/", files, depth + 1)
+        except OSError as error:
+            if depth and error.errno in _GONE:
+                return
+            raise SourceUnreachable(
+                f"the log directory {path} cannot be listed: {_reason(error)}; "
+                "check that it exists on this machine and that the logkeep user may read it"
+            ) from error
+
+    def open(self, name: str) -> OpenLog:
+        *folders, base = name_bytes(name).split(b"/")
+        try:
+            folder = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                for part in folders:
+                    inner = os.open(part, _OPEN_FOLDER, dir_fd=folder)
+                    os.close(folder)
+                    folder = inner
+                opened = os.open(base, _OPEN_FILE, dir_fd=folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            if error.errno in _GONE:
+                raise SourceVanished(f"{name} is gone") from error
+            raise _unreadable(name, error) from error
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            os.close(opened)
+            raise SourceVanished(f"{name} is no regular file any more")
+        return _OpenLocalLog(name, opened)
+
+
+class _OpenLocalLog(OpenLog):
+    def __init__(self, name: str, opened: int) -> None:
+        self._name = name
+        self._opened = opened
+
+    def stat(self) -> LogFile:
+        return _log_file(self._name, os.fstat(self._opened))
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        try:
+            return os.pread(self._opened, length, offset)
+        except OSError as error:
+            raise _unreadable(self._name, error) from error
+
+    def close(self) -> None:
+        os.close(self._opened)
+
+
+def _log_file(name: str, seen: os.stat_result) -> LogFile:
+    return LogFile(name, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, f"{seen.st_dev}:{seen.st_ino}")
+
+
+def _unreadable(name: str, error: OSError) -> SourceUnreadable:
+    remedy = (
+        "let the logkeep user read it (for example by its group)"
+        if error.errno in {errno.EACCES, errno.EPERM}
+        else "check the disk of the node"
+    )
+    return SourceUnreadable(f"{name!r} cannot be read: {_reason(error)}; {remedy}")
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)

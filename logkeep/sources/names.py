@@ -1,0 +1,21 @@
+"""File names as text: what is no printable UTF-8 is written '%XX', and so is '%' itself; reversible."""
+
+from __future__ import annotations
+
+import os
+import re
+
+_ODD = re.compile(r"[%\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_ESCAPE = re.compile(rb"%([0-9A-F]{2})")
+
+
+def name_text(name: str) -> str:
+    """The text form of a name as the operating system gives it (`os.fsdecode`)."""
+    if name.isascii() and name.isprintable() and "%" not in name:
+        return name
+    return _ODD.sub(lambda odd: "".join(f"%{byte:02X}" for byte in os.fsencode(odd[0])), name)
+
+
+def name_bytes(text: str) -> bytes:
+    """The bytes of the name that `text` stands for."""
+    return _ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), text.encode())

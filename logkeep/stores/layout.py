@@ -1,0 +1,70 @@
+"""What lies in a bucket: object names, and the bytes of a manifest. See docs/backup-format.md.
+
+<base path>/<cluster>/<node>/<family>/<generation>-<start>-<job>.<upload>.zst      one segment
+<base path>/<cluster>/_manifests/<created>-<job>.json                               what one job stored
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from logkeep.domain.manifest import Manifest
+from logkeep.errors import StoreCorrupt
+
+VERSION = 1
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ODD = re.compile(rb"[^A-Za-z0-9._-]")
+_LONGEST = 180  # file systems allow 255 bytes in a name
+
+
+def quote_part(name: str) -> str:
+    """A name as one part of an object name: bytes other than `A-Za-z0-9._-` become `=XX`; the manifest has the name itself."""
+    if _PLAIN.fullmatch(name) and len(name) <= _LONGEST:
+        return name
+    quoted = _ODD.sub(lambda odd: b"=%02X" % odd[0][0], name.encode()).decode()
+    if quoted[0] in "._-":
+        quoted = f"={ord(quoted[0]):02X}{quoted[1:]}"
+    if len(quoted) > _LONGEST:
+        quoted = f"{quoted[: _LONGEST - 17]}=~{hashlib.sha256(name.encode()).hexdigest()[:15]}"
+    return quoted
+
+
+def cluster_folder(base_path: str, cluster_name: str) -> str:
+    """Where everything of one cluster lies."""
+    parts = [part for part in base_path.split("/") if part]
+    return "/".join([*parts, quote_part(cluster_name)])
+
+
+def segment_object(folder: str, node: str, family: str, generation: int, start: int, job_id: str, upload: str) -> str:
+    """Sorted by name, the objects of a family are in the order of writing; no two uploads share a name."""
+    where = "/".join([folder, quote_part(node), quote_part(family)])
+    return f"{where}/{generation:08d}-{start:015d}-{job_id}.{upload}.zst"
+
+
+def manifest_object(folder: str, created_at: int, job_id: str) -> str:
+    created = datetime.fromtimestamp(created_at / 1000, UTC)
+    return f"{folder}/_manifests/{created:%Y%m%dT%H%M%S}{created_at % 1000:03d}Z-{job_id}.json"
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+
+
+def decode_manifest(data: bytes) -> Manifest:
+    """Raises `StoreCorrupt` for what is no manifest of a version known here."""
+    try:
+        version = msgspec.json.decode(data, type=dict[str, Any]).get("version")
+        if version != VERSION:
+            raise StoreCorrupt(f"the manifest has format version {version!r}; this Logkeep reads version {VERSION}")
+        return msgspec.json.decode(data, type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise StoreCorrupt(f"the manifest cannot be read: {error}") from error
+
+
+def manifest_hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

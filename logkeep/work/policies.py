@@ -1,0 +1,48 @@
+"""The clock of the service: starts due backups, and picks up jobs that lost their workflow."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from logkeep.service import backups
+from logkeep.service.context import Context
+
+_TICK_SECONDS = 1.0
+_STRANDED_EVERY = 60  # ticks
+_log = structlog.get_logger("logkeep.work")
+
+
+class Ticker:
+    """A thread that looks, again and again, at what is due; nothing is lost when a look fails or is late."""
+
+    def __init__(self, context: Context, enqueue_stranded: Callable[[list[tuple[str, str]]], None]) -> None:
+        self._context = context
+        self._enqueue_stranded = enqueue_stranded
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="policies", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        ticks = 0
+        while not self._stopped.is_set():
+            try:
+                for job in backups.start_due_backups(self._context):
+                    _log.info("automatic backup started", cluster_id=job.cluster_id, job_id=job.job_id)
+                if ticks % _STRANDED_EVERY == 0:
+                    self._enqueue_stranded(backups.list_running(self._context))
+            except Exception:
+                _log.exception("policies were not looked at")
+            ticks += 1
+            self._stopped.wait(_TICK_SECONDS)
