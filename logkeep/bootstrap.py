@@ -6,7 +6,7 @@ import fcntl
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +40,13 @@ class Service:
     stop: Callable[[], None]
 
 
-def open_context(settings: Settings, enqueue: Callable[[Connection, str, str], None] | None = None) -> Context:
+def open_context(settings: Settings) -> Context:
     """Everything but the queue: enough for `init`, `project` and `key`. Raises `SettingError`."""
+    return _context(settings, open_database(settings), _no_queue)
+
+
+def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection, str, str], None]) -> Context:
     seal, unseal = _sealing(settings.directory)
-    database = open_database(settings)
     return Context(
         database=database,
         clock=SystemClock(),
@@ -52,7 +55,7 @@ def open_context(settings: Settings, enqueue: Callable[[Connection, str, str], N
         describe_cluster=describe_cluster,
         seal=seal,
         unseal=unseal,
-        enqueue=enqueue or _no_queue,
+        enqueue=enqueue,
         agencies=frozenset(settings.agencies),
     )
 
@@ -71,8 +74,9 @@ def open_service(settings: Settings) -> Service:
     from logkeep.work.policies import Ticker  # noqa: PLC0415  DBOS takes a moment to import, and only this needs it
     from logkeep.work.queue import Enqueuer, Worker  # noqa: PLC0415
 
-    enqueuer: list[Enqueuer] = []
-    context = open_context(settings, lambda connection, job, cluster: enqueuer[0](connection, job, cluster))
+    database = open_database(settings)
+    enqueuer = Enqueuer(database)
+    context = _context(settings, database, enqueuer)
     worker = Worker(
         context,
         settings.database_url,
@@ -80,8 +84,7 @@ def open_service(settings: Settings) -> Service:
         visible_ms=round(settings.records.running_visible_seconds * 1000),
         poll_seconds=settings.backup.poll_seconds,
     )
-    enqueuer.append(Enqueuer(context.database))
-    ticker = Ticker(context, enqueuer[0].enqueue_stranded)
+    ticker = Ticker(context, enqueuer.enqueue_stranded)
 
     def start() -> None:
         worker.start()
@@ -98,7 +101,7 @@ def open_service(settings: Settings) -> Service:
 
 
 @contextmanager
-def only_process(directory: Path) -> Iterator[None]:
+def only_process(directory: Path) -> Generator[None]:
     """Hold the installation: with SQLite one process serves it. Raises `SettingError` where another does."""
     with (directory / "serve.lock").open("w") as lock:
         try:

@@ -1,4 +1,4 @@
-"""One frozen `Settings`, read once from `logkeep.toml` and `LOGKEEP_…` variables. Every key is in docs/configuration.md."""
+"""One frozen `Settings`, read once from `logkeep.toml` and `LOGKEEP_…` variables; docs/configuration.md has each key."""
 
 from __future__ import annotations
 

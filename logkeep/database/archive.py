@@ -184,7 +184,7 @@ def fetch_manifests(connection: Connection, cluster_id: str) -> list[ManifestRow
     return [_manifest(row) for row in connection.execute(statement)]
 
 
-def _manifest(row: Row[tuple[object, ...]]) -> ManifestRow:
+def _manifest(row: Row[*tuple[Any, ...]]) -> ManifestRow:
     return ManifestRow(row.job_id, row.number, row.bucket, row.object, row.sha256)
 
 
@@ -192,7 +192,7 @@ def _kind(found: Gap | Sighting | str) -> str:
     return "failure" if isinstance(found, str) else type(found).__name__.lower()
 
 
-def _checkpoint(row: Row[tuple[object, ...]]) -> Checkpoint:
+def _checkpoint(row: Row[*tuple[Any, ...]]) -> Checkpoint:
     return Checkpoint(
         row.generation,
         row.family,

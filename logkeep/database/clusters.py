@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
@@ -58,10 +59,10 @@ def delete_cluster(connection: Connection, cluster_id: str) -> None:
     connection.execute(clusters.delete().where(clusters.c.id == cluster_id))
 
 
-def _with_nodes(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> list[Cluster]:
+def _with_nodes(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Cluster]:
     by_cluster: dict[str, list[Node]] = defaultdict(list)
     ids = [row.id for row in rows]
-    found: Iterable[Row[tuple[object, ...]]] = connection.execute(
+    found: Iterable[Row[*tuple[Any, ...]]] = connection.execute(
         select(nodes).where(nodes.c.cluster_id.in_(ids)).order_by(nodes.c.name)
     )
     for node in found:

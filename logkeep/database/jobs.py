@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Connection, Row, Select, func, select, update
 
 from logkeep.database.connection import upsert
@@ -74,7 +76,7 @@ def fetch_job_page(
     return [_job(row) for row in rows], total
 
 
-def _page(cluster_id: str, status: StatusFilter) -> Select[tuple[object, ...]]:
+def _page(cluster_id: str, status: StatusFilter) -> Select[*tuple[Any, ...]]:
     statement = select(*_COLUMNS).where(jobs.c.cluster_id == cluster_id)
     if status is StatusFilter.FAIL:
         statement = statement.where(jobs.c.status == JobStatus.FAIL)
@@ -130,17 +132,16 @@ def _count(connection: Connection, cluster_id: str, status: JobStatus, change: i
     )
 
 
-def _job(row: Row[tuple[object, ...]]) -> BackupJob:
-    (id_, job_id, cluster_id, type_, status, bucket, base_path, created_at, finished_at, failed_msg) = row
+def _job(row: Row[*tuple[Any, ...]]) -> BackupJob:
     return BackupJob(
-        str(id_),
-        str(job_id),
-        str(cluster_id),
-        JobType(str(type_)),
-        JobStatus(str(status)),
-        str(bucket),
-        str(base_path),
-        created_at,  # type: ignore[arg-type]
-        finished_at,  # type: ignore[arg-type]
-        failed_msg,  # type: ignore[arg-type]
+        row.id,
+        row.job_id,
+        row.cluster_id,
+        JobType(row.type),
+        JobStatus(row.status),
+        row.bucket,
+        row.base_path,
+        row.created_at,
+        row.finished_at,
+        row.failed_msg,
     )

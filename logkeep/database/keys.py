@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
@@ -47,5 +48,5 @@ def revoke_key(connection: Connection, ak: str, now_ms: int) -> bool:
     return connection.execute(statement.values(revoked_at=now_ms)).rowcount > 0
 
 
-def _key(row: Row[tuple[object, ...]]) -> AccessKey:
+def _key(row: Row[*tuple[Any, ...]]) -> AccessKey:
     return AccessKey(row.ak, row.project_id, row.admin, row.created_at, row.revoked_at)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Connection, Row, select, update
 
 from logkeep.database.connection import upsert
@@ -42,7 +44,7 @@ def claim_due(connection: Connection, cluster_id: str, served: int, due: int) ->
     return connection.execute(statement.values(last_due=due)).rowcount > 0
 
 
-def _setting(row: Row[tuple[object, ...]]) -> LogSetting:
+def _setting(row: Row[*tuple[Any, ...]]) -> LogSetting:
     return LogSetting(
         row.id, row.cluster_id, row.enabled, row.agency, row.bucket, row.base_path, row.period, row.updated_at
     )

@@ -173,9 +173,9 @@ class NodeBackup:
             inodes.add(file.inode)
             # What a file may be a copy of: a `.gz` of the plain file beside it, a rotated one of the active file.
             original = plain.get(name.plain) if name.compressed else plain.get(name.family)
-            if original and original != file and file.size and _hint(file, name) not in hints:
-                if not name.active and self._is_copy(file, name, original):
-                    continue
+            fresh = file.size and not name.active and _hint(file, name) not in hints
+            if fresh and original and original != file and self._is_copy(file, name, original):
+                continue
             yield file, name
 
     def _is_copy(self, file: LogFile, name: LogName, original: LogFile) -> bool:

@@ -188,7 +188,7 @@ def _stored_pieces(log: OpenLog) -> Iterator[bytes]:
 def _decompress(member: Any, stored: bytes, most: int, log: OpenLog) -> bytes:
     try:
         return member.decompress(stored, most)
-    except zlib_ng.error as error:
+    except zlib_ng.error as error:  # pyright: ignore[reportGeneralTypeIssues]  its stub does not say exception
         raise SourceCorrupt(
             f"{log.stat().name!r} is a damaged gzip file: {error}; check the disk of the node, "
             "or move the file out of the log directory"

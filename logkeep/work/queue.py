@@ -34,7 +34,7 @@ class _Json(Serializer):
     def serialize(self, data: Any) -> str:
         return json.dumps(data, default=str)
 
-    def deserialize(cls, serialized_data: str) -> Any:
+    def deserialize(self, serialized_data: str) -> Any:
         return json.loads(serialized_data)
 
     def name(self) -> str:
@@ -79,7 +79,7 @@ class Worker:
     def __init__(
         self, context: Context, database_url: str, *, jobs_at_once: int, visible_ms: int, poll_seconds: float
     ) -> None:
-        """`visible_ms`: how long a record is seen RUNNING at least; `poll_seconds`: how often the queue is looked at."""
+        """`visible_ms`: how long a record is seen RUNNING; `poll_seconds`: how often the queue is looked at."""
         self._context = context
         self._visible_ms = visible_ms
         DBOS(
