@@ -1,0 +1,11 @@
+"""The quirks of known clients, by their User-Agent (contract.md 0 #1, clients.md 1)."""
+
+from __future__ import annotations
+
+# These refuse a JSON number where the published table says String; Terraform breaks on a string.
+DIGIT_STRING_AGENTS = ("huaweicloud-usdk-go/", "huaweicloud-usdk-java/")
+
+
+def wants_digit_string(user_agent: str) -> bool:
+    """Whether `createAt` must be a string of digits for this client; for all others it is a number."""
+    return user_agent.startswith(DIGIT_STRING_AGENTS)

@@ -1,0 +1,77 @@
+"""One table from domain errors to HTTP status and code, and the body of every error (contract.md 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from logkeep import errors
+
+_MAX_MESSAGE = 2500  # characters; the longest is a wrong signature with its canonical request
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How one kind of error looks on the wire."""
+
+    status: int
+    code: str
+    prefix: str = ""  # of the message
+    message: str = ""  # instead of the error's own, which may tell of the inside
+
+
+SERVER_ERROR = Fault(500, "CSS.0005", message="Server error.")
+
+# Found along the error's MRO, so a subclass without a row of its own takes its parent's.
+FAULTS: dict[type[BaseException], Fault] = {
+    errors.SettingError: Fault(400, "CSS.0001"),
+    errors.RequestError: Fault(400, "APIGW.0201"),
+    errors.InvalidField: Fault(400, "CSS.0001"),
+    errors.EmptyBody: Fault(400, "CSS.0006"),
+    errors.InvalidAgency: Fault(400, "CSS.5130"),
+    errors.InvalidPeriod: Fault(400, "CSS.5020"),
+    errors.InvalidZone: Fault(400, "CSS.5178"),
+    errors.UnknownBucket: Fault(400, "CSS.0048"),
+    errors.BodyTooLarge: Fault(413, "APIGW.0201"),
+    errors.NoSuchApi: Fault(404, "APIGW.0101"),
+    errors.NameTaken: Fault(409, "CSS.0031"),
+    errors.NotAuthenticated: Fault(401, "APIGW.0301", prefix="Incorrect IAM authentication information: "),
+    errors.NotAuthorized: Fault(403, "APIGW.0302"),
+    errors.ClusterNotFound: Fault(403, "CSS.0015"),  # not 404: Terraform reads this pair as "gone"
+    errors.BackupClosed: Fault(415, "CSS.0004"),
+    errors.BackupRunning: Fault(409, "CSS.3004"),
+    errors.BucketNotWritable: Fault(412, "CSS.0048"),
+    errors.SourceError: Fault(500, "CSS.9999"),  # a node or a bucket: the message is written for the user
+    errors.StoreError: Fault(500, "CSS.9999"),
+    BaseException: SERVER_ERROR,
+}
+
+
+class FaultBody(msgspec.Struct):
+    """Both pairs in one body: Terraform reads the first, the SDKs the second (contract.md 0 #11)."""
+
+    errCode: str
+    externalMessage: str
+    error_code: str
+    error_msg: str
+    request_id: str
+
+
+def find_fault(error: BaseException) -> Fault:
+    """The row of the nearest class along the MRO."""
+    return next(FAULTS[kind] for kind in type(error).__mro__ if kind in FAULTS)
+
+
+def fault_message(error: BaseException, fault: Fault) -> str:
+    """What the caller is told; always text that can be written as UTF-8."""
+    message = fault.prefix + (fault.message or str(error))
+    return message[:_MAX_MESSAGE].encode("utf-8", "backslashreplace").decode()
+
+
+def render_fault(error: BaseException, request_id: str) -> tuple[int, bytes]:
+    """HTTP status and body for an error."""
+    fault = find_fault(error)
+    message = fault_message(error, fault)
+    body = FaultBody(fault.code, f"{fault.code} : {message}", fault.code, message, request_id)
+    return fault.status, msgspec.json.encode(body)

@@ -1,0 +1,307 @@
+"""Requests and responses of the CSS API V1, to and from domain values (contract.md 1, 3, 4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+from logkeep.contract.fields import (
+    Fields,
+    boolean_field,
+    query_choice,
+    query_integer,
+    read_object,
+    read_query,
+    required_text,
+    shown,
+    text_field,
+)
+from logkeep.domain.backup_job import BackupJob, StatusFilter
+from logkeep.domain.cluster import Cluster, Node, Project
+from logkeep.domain.log_setting import LogSetting, LogSettingChange
+from logkeep.errors import InvalidAgency, InvalidField, InvalidPeriod
+
+NOTHING = b"{}"  # body of a mutating call: `null` breaks Node, plain text Java and Go (clients.md 7)
+BASE, REAL_TIME = "base_log_collect", "real_time_log_collect"
+_PAGE = frozenset({"offset", "start", "limit"})
+_RECORDS_QUERY = _PAGE | {"status"}
+_CLUSTERS_QUERY = _PAGE | {"datastoreType"}
+_STATUSES = ("", "FAIL", "NOT_FAIL")
+_ENGINES = ("", "elasticsearch", "logstash", "opensearch")
+_MAX_LIMIT = 1000
+
+_encode = msgspec.json.Encoder().encode
+
+
+# Requests
+
+
+class Page(NamedTuple):
+    """Which part of a list is asked for."""
+
+    offset: int  # number of the first entry, from 1
+    limit: int
+
+
+def read_records_query(raw: bytes) -> tuple[Page, StatusFilter]:
+    """Query of ListLogsJob (contract.md 1.3)."""
+    query = read_query(raw, _RECORDS_QUERY)
+    return read_page(query), StatusFilter(query_choice(query, "status", _STATUSES, ""))
+
+
+def read_clusters_query(raw: bytes) -> tuple[Page, str]:
+    """Query of ListClustersDetails: the page and the engine, '' for all (contract.md 3.1)."""
+    query = read_query(raw, _CLUSTERS_QUERY)
+    return read_page(query), query_choice(query, "datastoreType", _ENGINES, "")
+
+
+def read_projects_query(raw: bytes) -> str | None:
+    """Query of KeystoneListProjects: the exact name (contract.md 4.6)."""
+    return read_query(raw, {"name"}).get("name")
+
+
+def read_page(query: dict[str, str]) -> Page:
+    """`offset`, and where it is absent its older name `start`; no upper limit (contract.md 0 #4, #5)."""
+    first = "offset" if "offset" in query else "start"
+    return Page(query_integer(query, first, 1), query_integer(query, "limit", 10, high=_MAX_LIMIT))
+
+
+def asks_real_time(raw_query: bytes) -> bool:
+    """Whether `action` means collection into a cluster and not backup into a bucket (contract.md 1)."""
+    query = read_query(raw_query, {"action"})
+    return query_choice(query, "action", (BASE, REAL_TIME), BASE) == REAL_TIME
+
+
+def refuse_real_time(raw_query: bytes) -> None:
+    """Collection into a cluster can be read as off, but not be switched."""
+    if asks_real_time(raw_query):
+        raise InvalidField("action", f"{shown(REAL_TIME)} came; real-time collection is not offered here, {BASE!r} is")
+
+
+def read_opening(raw_query: bytes, body: bytes) -> LogSettingChange:
+    """Query and body of StartLogs (contract.md 1.1): the policy is on exactly where a period is given."""
+    change = read_setting_change(raw_query, body)
+    if change.auto_enable and not change.period:
+        raise InvalidPeriod("period: is missing; with auto_enable true write it as 'HH:MM GMT+HH:MM'")
+    return change
+
+
+def read_setting_change(raw_query: bytes, body: bytes) -> LogSettingChange:
+    """Query and body of UpdateLogSetting (contract.md 1.5); an empty string is as good as none."""
+    refuse_real_time(raw_query)
+    fields = read_object(body)
+    auto_enable = boolean_field(fields, "auto_enable")
+    period = _read_period(fields)
+    if auto_enable is None and period:
+        auto_enable = True
+    return LogSettingChange(
+        agency=_read_agency(fields),
+        bucket=required_text(fields, "log_bucket", "the name of a bucket"),
+        base_path=required_text(fields, "log_base_path", "the path in the bucket, for example 'css/log'"),
+        auto_enable=auto_enable,
+        period=None if auto_enable is False else period,
+    )
+
+
+def read_policy(body: bytes) -> str:
+    """Body of StartLogAutoBackupPolicy (contract.md 1.6): the period."""
+    period = _read_period(read_object(body))
+    if not period:
+        raise InvalidPeriod("period: is missing; write it as 'HH:MM GMT+HH:MM', for example '00:00 GMT+08:00'")
+    return period
+
+
+def _read_agency(fields: Fields) -> str:
+    agency = fields.get("agency")
+    if not isinstance(agency, str) or not agency:
+        came = "is missing" if agency is None or agency == "" else f"{shown(agency)} came"
+        raise InvalidAgency(f"agency: {came}; a name of letters, digits, '-' and '_' is allowed")
+    return agency
+
+
+def _read_period(fields: Fields) -> str | None:
+    period = fields.get("period")
+    if period is not None and not isinstance(period, str):
+        raise InvalidPeriod(f"period: {shown(period)} came; write it as 'HH:MM GMT+HH:MM'")
+    return text_field(fields, "period") or None
+
+
+# Responses
+
+
+class ClusterLogRecord(msgspec.Struct, rename="camel"):
+    id: str
+    cluster_id: str
+    create_at: int | str  # Unix ms; a string of digits for Go and Java (contract.md 0 #1)
+    log_path: str
+    status: str
+    finished_at: int | None  # Unix ms; null while running; never a string (contract.md 0 #2)
+    job_types: str
+    failed_msg: str | None
+    job_id: str
+
+
+class ListLogsJobResponse(msgspec.Struct, rename="camel"):
+    cluster_log_record: list[ClusterLogRecord]
+    total_size: int
+
+
+class LogConfiguration(msgspec.Struct, rename="camel"):
+    id: str
+    cluster_id: str
+    obs_bucket: str
+    agency: str
+    update_at: int  # Unix ms
+    base_path: str
+    auto_enable: bool
+    period: str | None
+    log_switch: bool
+
+
+class GetLogSettingResponse(msgspec.Struct, rename="camel"):
+    log_configuration: LogConfiguration | None
+    real_time_log_collect_record: None = None  # must be null where collection is off (contract.md 6)
+
+
+class Datastore(msgspec.Struct):
+    type: str
+    version: str
+
+
+class Instance(msgspec.Struct):
+    status: str
+    type: str
+    id: str
+    name: str
+    ip: str
+
+
+class ClusterDetail(msgspec.Struct):
+    """The members that satisfy every SDK (contract.md 3.2); we know no others."""
+
+    id: str
+    name: str
+    status: str
+    datastore: Datastore
+    created: str
+    updated: str
+    endpoint: str | None
+    instances: list[Instance]
+
+
+class ClusterListResponse(msgspec.Struct, rename="camel"):
+    clusters: list[ClusterDetail]
+    total_size: int
+
+
+class Links(msgspec.Struct):
+    self: str
+    next: str | None = None
+    previous: str | None = None
+
+
+class SelfLink(msgspec.Struct):
+    self: str
+
+
+class KeystoneProject(msgspec.Struct):
+    id: str
+    name: str
+    links: SelfLink
+    domain_id: str = "default"  # there is one account; Keystone's name for it
+    parent_id: str = "default"
+    is_domain: bool = False
+    enabled: bool = True
+    description: str = ""
+
+
+class ProjectList(msgspec.Struct):
+    projects: list[KeystoneProject]
+    links: Links
+
+
+_AVAILABLE = "200"  # status of a cluster and of an instance (contract.md 3.2)
+
+
+def render_records(jobs: Iterable[BackupJob], total: int, *, digit_strings: bool) -> bytes:
+    """200 of ListLogsJob (contract.md 1.3)."""
+    return _encode(ListLogsJobResponse([_record(job, digit_strings) for job in jobs], total))
+
+
+def render_record(job: BackupJob) -> bytes:
+    """One record by itself, as an entry of the list."""
+    return _encode(_record(job, digit_strings=False))
+
+
+def render_setting(setting: LogSetting | None) -> bytes:
+    """200 of ShowGetLogSetting (contract.md 1.4); null before the first open and where collection is asked for."""
+    return _encode(GetLogSettingResponse(_configuration(setting) if setting else None))
+
+
+def render_clusters(clusters: Sequence[Cluster], total: int) -> bytes:
+    """200 of ListClustersDetails (contract.md 3.1)."""
+    return _encode(ClusterListResponse([_cluster(cluster) for cluster in clusters], total))
+
+
+def render_cluster(cluster: Cluster) -> bytes:
+    """200 of ShowClusterDetail (contract.md 3.2)."""
+    return _encode(_cluster(cluster))
+
+
+def render_projects(projects: Sequence[Project], url: str) -> bytes:
+    """200 of KeystoneListProjects (contract.md 4.6); `url` is that of the request, without its query."""
+    entries = [KeystoneProject(project.id, project.name, SelfLink(f"{url}/{project.id}")) for project in projects]
+    return _encode(ProjectList(entries, Links(url)))
+
+
+def _record(job: BackupJob, digit_strings: bool) -> ClusterLogRecord:
+    return ClusterLogRecord(
+        job.id,
+        job.cluster_id,
+        str(job.created_at) if digit_strings else job.created_at,
+        job.log_path,
+        job.status,
+        job.finished_at,
+        job.type,
+        job.failed_msg,
+        job.job_id,
+    )
+
+
+def _configuration(setting: LogSetting) -> LogConfiguration:
+    return LogConfiguration(
+        id=setting.id,
+        cluster_id=setting.cluster_id,
+        obs_bucket=setting.bucket,
+        agency=setting.agency,
+        update_at=setting.updated_at,
+        base_path=setting.base_path,
+        auto_enable=setting.period is not None,
+        period=setting.period,
+        log_switch=setting.enabled,
+    )
+
+
+def _cluster(cluster: Cluster) -> ClusterDetail:
+    return ClusterDetail(
+        id=cluster.id,
+        name=cluster.name,
+        status=_AVAILABLE,
+        datastore=Datastore(cluster.kind, cluster.version),
+        created=_time_text(cluster.created_at),
+        updated=_time_text(cluster.updated_at),
+        endpoint=cluster.endpoint or None,
+        instances=[_instance(node) for node in cluster.nodes],
+    )
+
+
+def _instance(node: Node) -> Instance:
+    return Instance(_AVAILABLE, node.role, node.id, node.name, node.ip)
+
+
+def _time_text(unix_ms: int) -> str:
+    """UTC without a zone, as `2023-10-09T02:07:13`."""
+    return datetime.fromtimestamp(unix_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
