@@ -1,0 +1,85 @@
+"""`/api/v1`, what CSS lacks: registering clusters, one record, the archive, verification."""
+
+from __future__ import annotations
+
+from logkeep.api import admin_models
+from logkeep.api.call import Call, Stream
+from logkeep.api.routes import Handler
+from logkeep.contract import models
+from logkeep.contract.operations import Operation
+from logkeep.service import archive, backups, clusters
+
+_CLUSTERS = "/api/v1/clusters"
+_CLUSTER = _CLUSTERS + "/{cluster_id}"
+
+
+def add_cluster(call: Call) -> bytes:
+    call.require_admin()
+    new = admin_models.read_new_cluster(call.body)
+    if isinstance(new, admin_models.NewCluster):
+        cluster = clusters.add_cluster(
+            call.context, call.key.project_id, new.name, new.nodes, kind=new.kind, version=new.version
+        )
+    else:
+        cluster = clusters.discover_cluster(
+            call.context,
+            call.key.project_id,
+            new.name,
+            new.url,
+            new.source,
+            user=new.user,
+            password=new.password,
+        )
+    return admin_models.render_cluster(cluster, sources=True)
+
+
+def list_clusters(call: Call) -> bytes:
+    page, name = admin_models.read_cluster_list_query(call.query)
+    found, total = clusters.list_clusters(
+        call.context, call.key.project_id, offset=page.offset, limit=page.limit, name=name
+    )
+    return admin_models.render_clusters(found, total, sources=call.key.admin)
+
+
+def show_cluster(call: Call) -> bytes:
+    return admin_models.render_cluster(call.cluster(), sources=call.key.admin)
+
+
+def remove_cluster(call: Call) -> bytes:
+    call.require_admin()
+    clusters.remove_cluster(call.context, call.cluster())
+    return models.NOTHING
+
+
+def show_job(call: Call) -> bytes:
+    job_id = admin_models.read_job_id(call.parameters)
+    return models.render_record(backups.get_job(call.context, call.cluster(), job_id))
+
+
+def list_kept(call: Call) -> Stream:
+    node, family = admin_models.read_archive_query(call.query)
+    logs = archive.list_kept(call.context, call.cluster(), node=node, family=family)
+    return Stream(admin_models.NDJSON, admin_models.kept_lines(logs))
+
+
+def read_kept(call: Call) -> Stream:
+    node, generation = admin_models.read_generation(call.parameters)
+    return Stream("application/octet-stream", archive.read_kept(call.context, call.cluster(), node, generation))
+
+
+def verify(call: Call) -> Stream:
+    read_data = admin_models.read_verify(call.body)
+    items = archive.verify(call.context, call.cluster(), read_data=read_data)
+    return Stream(admin_models.NDJSON, admin_models.verify_lines(items), admin_models.error_line)
+
+
+HANDLERS: list[tuple[Operation, Handler]] = [
+    (Operation("AddCluster", "POST", _CLUSTERS), add_cluster),
+    (Operation("ListClusters", "GET", _CLUSTERS), list_clusters),
+    (Operation("ShowCluster", "GET", _CLUSTER), show_cluster),
+    (Operation("RemoveCluster", "DELETE", _CLUSTER), remove_cluster),
+    (Operation("ShowJob", "GET", _CLUSTER + "/jobs/{job_id}"), show_job),
+    (Operation("ListKept", "GET", _CLUSTER + "/archive"), list_kept),
+    (Operation("ReadKept", "GET", _CLUSTER + "/archive/{node}/{generation}"), read_kept),
+    (Operation("Verify", "POST", _CLUSTER + "/verify"), verify),
+]

@@ -1,0 +1,222 @@
+"""Requests and responses of `/api/v1`: what CSS lacks. JSON keys are matched as in the CSS API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import cast
+
+import msgspec
+
+from logkeep.contract import fields
+from logkeep.contract.faults import fault_message, find_fault
+from logkeep.contract.models import Page, read_page
+from logkeep.domain.cluster import Cluster, Node
+from logkeep.errors import InvalidField
+from logkeep.service.archive import Finding, KeptLog, Progress
+from logkeep.service.clusters import NewNode
+
+NDJSON = "application/x-ndjson"
+_JOB_ID = re.compile(r"[0-9a-f]{32}")
+_MAX_GENERATION = 2**31 - 1  # of its column in PostgreSQL
+_LINES_AT_ONCE = 500  # lines of about 150 bytes: one chunk is some 75 kB
+
+_encoder = msgspec.json.Encoder()
+
+
+# Requests
+
+
+@dataclass(frozen=True, slots=True)
+class NewCluster:
+    """A cluster to be registered by hand: its nodes are named."""
+
+    name: str
+    nodes: list[NewNode]
+    kind: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterToDiscover:
+    """A cluster to be registered from its own API."""
+
+    name: str
+    url: str
+    source: str
+    user: str
+    password: str
+
+
+def read_new_cluster(body: bytes) -> NewCluster | ClusterToDiscover:
+    """Either `nodes` or `url` says where the nodes come from. Raises `EmptyBody`, `InvalidField`."""
+    members = fields.read_object(body)
+    name = fields.required_text(members, "name", "the name of the cluster")
+    nodes, url = members.get("nodes"), fields.text_field(members, "url", secret=True)
+    if (nodes is None) == (not url):
+        raise InvalidField("nodes", "give either nodes, a list of {name, source}, or url and source")
+    if url:
+        return _to_discover(members, name, url)
+    kind = fields.text_field(members, "kind") or "opensearch"
+    return NewCluster(name, _read_nodes(nodes), kind, fields.text_field(members, "version"))
+
+
+def read_cluster_list_query(raw: bytes) -> tuple[Page, str]:
+    """The page and the exact name, '' for all."""
+    query = fields.read_query(raw, {"offset", "start", "limit", "name"})
+    return read_page(query), query.get("name", "")
+
+
+def read_archive_query(raw: bytes) -> tuple[str, str]:
+    """Node and family, '' for all."""
+    query = fields.read_query(raw, {"node", "family"})
+    return query.get("node", ""), query.get("family", "")
+
+
+def read_verify(body: bytes) -> bool:
+    """Whether every byte is to be read back; no body means no."""
+    return bool(body.strip()) and bool(fields.boolean_field(fields.read_object(body), "read_data"))
+
+
+def read_job_id(parameters: dict[str, str]) -> str:
+    job_id = parameters["job_id"].lower()
+    if not _JOB_ID.fullmatch(job_id):
+        raise InvalidField("job_id", f"{fields.shown(job_id)} came; 32 hex digits are allowed")
+    return job_id
+
+
+def read_generation(parameters: dict[str, str]) -> tuple[str, int]:
+    """Node and generation of an archived log."""
+    node, text = parameters["node"], parameters["generation"]
+    if "\x00" in node:
+        raise InvalidField("node", "NUL is not allowed")
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _MAX_GENERATION):
+        raise InvalidField("generation", f"{fields.shown(text)} came; a whole number is allowed")
+    return node, int(text)
+
+
+def _to_discover(members: fields.Fields, name: str, url: str) -> ClusterToDiscover:
+    return ClusterToDiscover(
+        name=name,
+        url=url,
+        source=fields.required_text(members, "source", "a pattern such as 'file://{path.logs}'", secret=True),
+        user=fields.text_field(members, "user", secret=True),
+        password=fields.text_field(members, "password", secret=True),
+    )
+
+
+def _read_nodes(value: object) -> list[NewNode]:
+    if not isinstance(value, list):
+        raise InvalidField("nodes", f"{fields.shown(value)} came; a list of {{name, source}} is allowed")
+    return [_read_node(entry) for entry in cast(list[object], value)]
+
+
+def _read_node(value: object) -> NewNode:
+    members = fields.read_members(value, "nodes")
+    name = fields.required_text(members, "name", "the name of each node")
+    return NewNode(name, fields.required_text(members, "source", "the URL of each node's log directory", secret=True))
+
+
+# Responses
+
+
+class NodeView(msgspec.Struct, omit_defaults=True):
+    id: str
+    name: str
+    role: str
+    ip: str
+    source: str | None = None  # for admin keys only: it may name hosts and paths
+
+
+class ClusterView(msgspec.Struct):
+    id: str
+    name: str
+    kind: str
+    version: str
+    endpoint: str
+    created_at: int  # Unix ms
+    updated_at: int
+    nodes: list[NodeView]
+
+
+class ClusterList(msgspec.Struct, rename="camel"):
+    clusters: list[ClusterView]
+    total_size: int
+
+
+class FindingLine(msgspec.Struct, tag="finding"):
+    node: str
+    family: str
+    object: str
+    problem: str
+    job_id: str
+
+
+class ProgressLine(msgspec.Struct, tag="progress"):
+    objects: int
+    objects_total: int
+    bytes: int
+    bytes_total: int
+
+
+class EndLine(msgspec.Struct, tag="end"):
+    ok: bool  # no finding
+
+
+class ErrorLine(msgspec.Struct, tag="error"):
+    error_code: str
+    error_msg: str
+
+
+def render_cluster(cluster: Cluster, *, sources: bool) -> bytes:
+    return _encoder.encode(_cluster(cluster, sources))
+
+
+def render_clusters(clusters: Sequence[Cluster], total: int, *, sources: bool) -> bytes:
+    return _encoder.encode(ClusterList([_cluster(cluster, sources) for cluster in clusters], total))
+
+
+def kept_lines(logs: Iterable[KeptLog]) -> Iterator[bytes]:
+    """One JSON object a line, many lines a chunk."""
+    logs = iter(logs)
+    while batch := list(islice(logs, _LINES_AT_ONCE)):
+        yield _encoder.encode_lines(batch)
+
+
+def verify_lines(items: Iterable[Finding | Progress]) -> Iterator[bytes]:
+    """Each finding and step at once, and at the end whether all was well."""
+    ok = True
+    for item in items:
+        ok = ok and isinstance(item, Progress)
+        yield _encoder.encode(_verify_line(item)) + b"\n"
+    yield _encoder.encode(EndLine(ok)) + b"\n"
+
+
+def error_line(error: Exception) -> bytes:
+    fault = find_fault(error)
+    return _encoder.encode(ErrorLine(fault.code, fault_message(error, fault))) + b"\n"
+
+
+def _cluster(cluster: Cluster, sources: bool) -> ClusterView:
+    return ClusterView(
+        id=cluster.id,
+        name=cluster.name,
+        kind=cluster.kind,
+        version=cluster.version,
+        endpoint=cluster.endpoint,
+        created_at=cluster.created_at,
+        updated_at=cluster.updated_at,
+        nodes=[_node(node, sources) for node in cluster.nodes],
+    )
+
+
+def _node(node: Node, sources: bool) -> NodeView:
+    return NodeView(node.id, node.name, node.role, node.ip, node.source if sources else None)
+
+
+def _verify_line(item: Finding | Progress) -> FindingLine | ProgressLine:
+    if isinstance(item, Finding):
+        return FindingLine(item.node, item.family, item.object, item.problem, item.job_id)
+    return ProgressLine(item.objects, item.objects_total, item.bytes, item.bytes_total)

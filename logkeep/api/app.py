@@ -1,0 +1,244 @@
+"""The service as an ASGI application: routes, request ids, bounds, and the one place where errors become answers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+import msgspec
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from logkeep.api import admin, css, iam
+from logkeep.api.auth import Authenticator, check_project, read_authorization
+from logkeep.api.call import Call, Stream
+from logkeep.api.routes import Route, Routes
+from logkeep.api.threads import Threads
+from logkeep.contract.faults import render_fault
+from logkeep.errors import BodyTooLarge, RequestError
+from logkeep.service.context import Context
+from logkeep.signing.sdk_hmac import MAX_SKEW_MS, Authorization
+
+MAX_BODY = 12 * 1024 * 1024  # bytes, as the gateway's (contract.md 2.4)
+JSON = b"application/json"
+_CALL_THREADS = 10  # fewer than the database has connections for one process
+_STREAM_THREADS = 16  # of their own, so that slow buckets do not hold up short calls
+
+_logger = structlog.get_logger("logkeep.api")
+
+
+class Answer(NamedTuple):
+    """A whole response."""
+
+    status: int
+    body: bytes
+
+
+class Begun(NamedTuple):
+    """A response whose first chunk has been made, so that errors before it have their proper status."""
+
+    stream: Stream
+    first: bytes | None
+
+
+class Request(NamedTuple):
+    """One request as it came, its body read."""
+
+    id: str  # 32 hex digits
+    route: Route
+    parameters: dict[str, str]
+    scope: Scope
+    headers: dict[bytes, bytes]
+    authorization: Authorization
+    body: bytes
+
+
+_HEALTHY = Answer(200, b'{"status":"ok"}')
+
+
+class Application:
+    """See `create_app`."""
+
+    def __init__(self, context: Context, ready: Callable[[], list[str]], max_clock_skew_ms: int) -> None:
+        self._context = context
+        self._ready = ready
+        self._authenticator = Authenticator(context, max_clock_skew_ms)
+        self._routes = Routes([*css.HANDLERS, *iam.HANDLERS, *admin.HANDLERS])
+        self._call_threads: Threads | None = None
+        self._stream_threads: Threads | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close"})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for threads in (self._call_threads, self._stream_threads):
+            if threads:
+                threads.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = os.urandom(16).hex()
+        answer = await self._respond(request_id, scope, receive)
+        if isinstance(answer, Answer):
+            await _send_answer(send, request_id, answer)
+        elif answer:
+            await self._send_stream(receive, send, request_id, answer)
+
+    async def _respond(self, request_id: str, scope: Scope, receive: Receive) -> Answer | Begun | None:
+        """None where the client has gone before its request was complete."""
+        if scope["path"] == "/healthz" and scope["method"] == "GET":
+            return _HEALTHY
+        if self._call_threads is None:
+            self._call_threads = Threads(_CALL_THREADS, "call")
+        if scope["path"] == "/readyz" and scope["method"] == "GET":
+            return await self._call_threads.run(self._check_ready, request_id)
+        try:
+            route, parameters = self._routes.find(scope["method"], scope["raw_path"])
+            headers = _single_headers(scope["headers"])
+            authorization = read_authorization(headers)  # before anything is read for someone who does not even sign
+            body = await _read_body(headers, receive)
+        except Exception as error:
+            return self._fault(error, request_id)
+        if body is None:
+            return None
+        request = Request(request_id, route, parameters, scope, headers, authorization, body)
+        return await self._call_threads.run(self._handle, request)
+
+    def _handle(self, request: Request) -> Answer | Begun:
+        """Everything that may wait, in one thread."""
+        try:
+            result = request.route.handler(self._authenticated(request))
+            if isinstance(result, Stream):
+                return Begun(result, next(result.chunks, None))
+            return Answer(request.route.operation.status, result)
+        except Exception as error:
+            return self._fault(error, request.id, request.route.operation.id)
+
+    def _authenticated(self, request: Request) -> Call:
+        scope = request.scope
+        key = self._authenticator.identify(request.authorization, scope, request.headers, request.body)
+        check_project(key, request.parameters)
+        return Call(
+            self._context,
+            key,
+            request.parameters,
+            scope["query_string"],
+            request.headers,
+            request.body,
+            scope["scheme"],
+        )
+
+    def _check_ready(self, request_id: str) -> Answer:
+        try:
+            problems = self._ready()
+        except Exception as error:
+            return self._fault(error, request_id)
+        if problems:
+            return Answer(503, msgspec.json.encode({"status": "not ready", "problems": problems}))
+        return Answer(200, b'{"status":"ready"}')
+
+    async def _send_stream(self, receive: Receive, send: Send, request_id: str, begun: Begun) -> None:
+        """Chunk after chunk, the next one made when the client has taken the last."""
+        if self._stream_threads is None:
+            self._stream_threads = Threads(_STREAM_THREADS, "stream")
+        stream, chunk = begun
+        gone = asyncio.ensure_future(_until_gone(receive))
+        try:
+            await send(_start(200, request_id, stream.content_type.encode()))
+            while chunk is not None and not gone.done():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                chunk = await self._stream_threads.run(next, stream.chunks, None)
+        except Exception as error:
+            self._log_fault(error, request_id)
+            if stream.last_words is None:
+                return  # without the end of the body: the server breaks the connection off
+            await send({"type": "http.response.body", "body": stream.last_words(error), "more_body": True})
+        finally:
+            gone.cancel()
+            await self._stream_threads.run(_close, stream.chunks)
+        await send({"type": "http.response.body", "body": b""})
+
+    def _fault(self, error: Exception, request_id: str, operation: str = "") -> Answer:
+        status, body = render_fault(error, request_id)
+        if status >= 500:
+            self._log_fault(error, request_id, operation)
+        return Answer(status, body)
+
+    def _log_fault(self, error: Exception, request_id: str, operation: str = "") -> None:
+        _logger.error("request failed", request_id=request_id, operation=operation, exc_info=error)
+
+
+def create_app(
+    context: Context,
+    *,
+    ready: Callable[[], list[str]] = list,
+    max_clock_skew_ms: int = MAX_SKEW_MS,
+) -> ASGIApp:
+    """The HTTP service over these parts; `ready` names what keeps it from serving (`/readyz`)."""
+    return Application(context, ready, max_clock_skew_ms)
+
+
+async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+    """The body, at most `MAX_BODY`, whether its length is announced or not. None where the client has gone."""
+    length = headers.get(b"content-length")
+    if length is None and b"transfer-encoding" not in headers:
+        return b""
+    if length is not None and not length.isdigit():
+        raise RequestError("Content-Length must be a number.")
+    if length is not None and int(length) > MAX_BODY:
+        raise BodyTooLarge()
+    chunks, size, more = list[bytes](), 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > MAX_BODY:
+            raise BodyTooLarge()
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+def _single_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers by name; one that came twice is joined as HTTP says, so its signature covers both or fails."""
+    pairs = list(pairs)
+    headers = dict(pairs)
+    if len(headers) != len(pairs):
+        headers = {name: b", ".join(value for other, value in pairs if other == name) for name in headers}
+    return headers
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send_answer(send: Send, request_id: str, answer: Answer) -> None:
+    start = _start(answer.status, request_id, JSON)
+    start["headers"].append((b"content-length", str(len(answer.body)).encode()))
+    await send(start)
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _start(status: int, request_id: str, content_type: bytes) -> Message:
+    headers = [(b"content-type", content_type), (b"x-request-id", request_id.encode())]
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def _close(chunks: Iterator[bytes]) -> None:
+    """Let go of what the stream holds, where it is a generator."""
+    if isinstance(chunks, Generator):
+        with suppress(ValueError):  # a chunk is just being made for a server that shuts down
+            chunks.close()

@@ -1,0 +1,71 @@
+"""uvicorn's HTTP protocol with a bound on the head of a request, and JSON for what is no HTTP at all.
+
+Given to uvicorn as `http=BoundedHttpProtocol`. uvicorn's own collects headers of any length, and answers a
+malformed request with plain text, which the Java SDK cannot read (clients.md 7).
+"""
+
+from __future__ import annotations
+
+import os
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from logkeep.contract.faults import render_fault
+from logkeep.errors import RequestError
+
+MAX_HEAD = 64 * 1024  # bytes of request line and headers, and of the trailers of a chunked body
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """Answers 431 to a head over `MAX_HEAD` and 400 to what cannot be parsed, both APIGW.0201 (contract.md 2.4)."""
+
+    _in_head = False  # in the middle of a head, or of the trailers after a chunked body
+    _head = 0  # bytes of it, from reads that held nothing else
+    _begun = False  # it began within the present read
+    _read = 0  # bytes of the present read
+    _too_large = False
+
+    def data_received(self, data: bytes) -> None:
+        self._begun, self._read = False, len(data)
+        super().data_received(data)
+        if self._in_head and not self._begun:
+            self._head += len(data)
+            if self._head > MAX_HEAD and not self.transport.is_closing():
+                self._too_large = True
+                self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        self._begin_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._head + self._read > MAX_HEAD:  # only then is it worth counting
+            head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            self._too_large = head > MAX_HEAD
+            if self._too_large:
+                raise ValueError("too large")  # the parser has it answered by `send_400_response`
+        super().on_headers_complete()
+
+    def on_chunk_header(self) -> None:
+        self._begin_head()  # the last chunk has no body: what follows it are trailers, which are kept like headers
+
+    def on_body(self, body: bytes) -> None:
+        self._in_head = False
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_head = False
+        super().on_message_complete()
+
+    def _begin_head(self) -> None:
+        self._in_head, self._head, self._begun = True, 0, True
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        """Refuse what could not be parsed, or is too large, and close the connection."""
+        status, text = (431, "Request headers too large.") if self._too_large else (400, "API request error.")
+        request_id = os.urandom(16).hex()
+        _, body = render_fault(RequestError(text), request_id)
+        head = f"content-type: application/json\r\nx-request-id: {request_id}\r\ncontent-length: {len(body)}\r\n"
+        self.transport.write(STATUS_LINE[status] + head.encode() + b"connection: close\r\n\r\n" + body)
+        self.transport.close()
