@@ -16,8 +16,8 @@ from logkeep.clock import Clock
 from logkeep.domain.manifest import Checkpoint, Fingerprint, Segment
 from logkeep.engine.catalogue import Catalogue
 from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_content
-from logkeep.engine.plan import Plan, Read, Sight, make_plan
-from logkeep.engine.segment import LineFrames, SegmentWriter, Written
+from logkeep.engine.plan import Look, Plan, Read, Sight, make_plan
+from logkeep.engine.segment import LineFrames, SegmentWriter, Sizes, Written
 from logkeep.errors import SourceError, SourceVanished
 from logkeep.logformat.lines import first_time
 from logkeep.logformat.names import LogName, parse_name
@@ -65,6 +65,7 @@ class NodeBackup:
         clock: Clock,
         executor: Executor,
         settle_ns: int = SETTLE_NS,
+        sizes: Sizes = Sizes(),
     ) -> None:
         self._node = node
         self._source = source
@@ -73,8 +74,10 @@ class NodeBackup:
         self._clock = clock
         self._executor = executor
         self._settle_ns = settle_ns
+        self._sizes = sizes
         self._read: set[int] = set()
         self._uploads = 0
+        self._all_unchanged = False
         self._unreadable: set[str] = set()  # not tried again in this job
         self._outcome = Outcome()
 
@@ -92,14 +95,19 @@ class NodeBackup:
             plan = self._round(listing)
             again = self._list()
             agreed = _names(again) == _names(listing)
+            if not plan.reads and agreed:
+                if not self._outcome.waiting or waits >= _MAX_WAITS:
+                    self._close(listing, plan)
+                    break
+                waits += 1
+                time.sleep(_WAIT_SECONDS)
             listing = again
-            if plan.reads or not agreed:
-                continue
-            if not self._outcome.waiting or waits >= _MAX_WAITS:
-                break
-            waits += 1
-            time.sleep(_WAIT_SECONDS)
         return self._outcome
+
+    def _close(self, listing: Sequence[LogFile], plan: Plan) -> None:
+        """Two listings agree and nothing is left to read: only now is what was not seen known to be gone."""
+        done = not self._outcome.failures and not self._outcome.waiting and self._all_unchanged
+        self._catalogue.record_node(self._node, plan.gone, plan.gaps, _digest(listing) if done else "")
 
     def _list(self) -> list[LogFile]:
         return sorted(self._source.list())
@@ -122,16 +130,11 @@ class NodeBackup:
                 continue  # the next listing tells where it went
             except SourceError as error:
                 self._fail(read.sight.file, error)
-        digest = self._digest_if_done(listing, plan, sights)
-        self._catalogue.record_node(self._node, list(looks.values()), plan.gaps, digest)
-        return replace(plan, reads=tuple(r for r in plan.reads if r.sight.file.name not in self._set_aside()))
-
-    def _set_aside(self) -> set[str]:
-        return self._outcome.failures.keys() | self._outcome.waiting
-
-    def _digest_if_done(self, listing: Sequence[LogFile], plan: Plan, sights: Sequence[Sight]) -> str:
-        done = not plan.reads and not self._set_aside() and all(s.unchanged or not s.file.size for s in sights)
-        return _digest(listing) if done else ""
+        if looks:
+            self._catalogue.record_node(self._node, list(looks.values()))
+        self._all_unchanged = all(sight.look is Look.UNCHANGED or not sight.file.size for sight in sights)
+        aside = self._outcome.failures.keys() | self._outcome.waiting
+        return replace(plan, reads=tuple(read for read in plan.reads if read.sight.file.name not in aside))
 
     def _fail(self, file: LogFile, error: SourceError) -> None:
         self._unreadable.add(_same_file(file))
@@ -151,7 +154,7 @@ class NodeBackup:
         for file, name in self._one_name_each(listing, known, hints):
             hint = hints.get(_hint(file, name))
             if hint:
-                sights.append(Sight(file, name, frozenset([hint.generation]), unchanged=True))
+                sights.append(Sight(file, name, frozenset([hint.generation]), Look.UNCHANGED))
             elif not file.size:
                 sights.append(Sight(file, name))
             elif _same_file(file) in self._unreadable:
@@ -220,7 +223,7 @@ class NodeBackup:
         with closing(open_content(self._source, file.name, compressed=read.sight.name.compressed)) as content:
             if file.inode != content.file.inode or not _matches(content, checkpoint):
                 raise SourceVanished(f"{file.name!r} is another file now")
-            frames = LineFrames(content.pieces(checkpoint.kept))
+            frames = LineFrames(content.pieces(checkpoint.kept), self._sizes)
             while not frames.ended():
                 checkpoint = self._keep_segment(content, frames, checkpoint)
             self._read.add(checkpoint.generation)
@@ -283,9 +286,8 @@ def _digest(listing: Sequence[LogFile]) -> str:
 
 
 def _blocked(file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight:
-    """A file that cannot be read: taken for what stood under its name, so that nothing is said to be gone."""
     same = [c for c in checkpoints if c.present and c.name == name.plain and c.family == name.family]
-    return Sight(file, name, frozenset(c.generation for c in same), unchanged=True)
+    return Sight(file, name, frozenset(c.generation for c in same), Look.BLOCKED)
 
 
 def _continued(content: Content, head: bytes, heads: Mapping[Fingerprint, Sequence[Checkpoint]]) -> frozenset[int]:

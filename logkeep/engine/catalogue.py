@@ -28,7 +28,7 @@ class Catalogue(Protocol):
         ...
 
     def record_node(
-        self, node: str, seen: Sequence[Checkpoint], gaps: Sequence[Gap], digest: str | None = None
+        self, node: str, seen: Sequence[Checkpoint], gaps: Sequence[Gap] = (), digest: str | None = None
     ) -> None:
         """Keep what one listing told: names, presence and hints of generations, gaps, the digest where given."""
         ...

@@ -9,10 +9,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
 
 from logkeep.domain.manifest import EMPTY, Checkpoint, Gap
 from logkeep.logformat.names import LogName
 from logkeep.sources.base import LogFile
+
+
+class Look(IntEnum):
+    """What is known of a file's content; the lower, the surer."""
+
+    UNCHANGED = 0  # looks exactly as when it was last read to its end
+    READABLE = 1
+    BLOCKED = 2  # cannot be read now; taken for what stood under its name, so that nothing is said to be gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +31,7 @@ class Sight:
     file: LogFile
     name: LogName
     continues: frozenset[int] = frozenset()  # generations whose kept bytes it begins with
-    unchanged: bool = False  # looks exactly as when it was last read to its end
+    look: Look = Look.READABLE
     first_time: str = ""  # of its first line; only where names say nothing of age
 
 
@@ -37,8 +46,9 @@ class Read:
 @dataclass(frozen=True, slots=True)
 class Plan:
     reads: tuple[Read, ...]
-    seen: tuple[Checkpoint, ...]  # known generations as they look now: name, hints, presence
-    gaps: tuple[Gap, ...]
+    seen: tuple[Checkpoint, ...]  # generations whose name or presence changed, and logs seen empty for the first time
+    gone: tuple[Checkpoint, ...]  # generations that no file continues any more
+    gaps: tuple[Gap, ...]  # what may have gone with them
 
 
 def make_plan(
@@ -56,14 +66,14 @@ def make_plan(
         current = replace(checkpoint, name=sight.name.plain, present=True)
         if current != checkpoint or not (checkpoint.kept or sight.file.size):
             seen.append(current)
-        wanted = sight.file.size > 0 and not sight.unchanged and checkpoint.generation not in read
-        if wanted:
+        wanted = sight.file.size > 0 and sight.look is Look.READABLE
+        if wanted and checkpoint.generation not in read:
             reads.append(Read(sight, current))
     matched = {checkpoint.generation for checkpoint in owners.values()}
     gone = [c for c in checkpoints if c.present and c.generation not in matched and c.kept]
-    seen += [replace(checkpoint, present=False) for checkpoint in gone]
     reads.sort(key=lambda one: (one.checkpoint.family, one.checkpoint.position))
-    return Plan(tuple(reads), tuple(seen), tuple(_gaps(node, gone, sights)))
+    absent = tuple(replace(checkpoint, present=False) for checkpoint in gone)
+    return Plan(tuple(reads), tuple(seen), absent, tuple(_gaps(node, gone, sights)))
 
 
 def match(checkpoints: Sequence[Checkpoint], sights: Sequence[Sight]) -> dict[int, Checkpoint]:
@@ -75,7 +85,7 @@ def match(checkpoints: Sequence[Checkpoint], sights: Sequence[Sight]) -> dict[in
     pairs = [
         (
             (
-                not sight.unchanged,
+                sight.look,
                 sight.file.inode != c.inode,
                 -c.kept,
                 sight.name.plain != c.name,

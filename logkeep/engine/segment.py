@@ -13,20 +13,27 @@ from logkeep.logformat.lines import annotate
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.frames import compress_frame
 
-FRAME_BYTES = 4 * 1024 * 1024  # plain bytes of a frame at most; small frames cost 0.2 % of the ratio
-SEGMENT_BYTES = 128 * 1024 * 1024  # plain bytes of a segment at most: what a node writes between two rotations
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Most plain bytes of a frame and of a segment."""
+
+    frame: int = 4 * 1024 * 1024
+    segment: int = 128 * 1024 * 1024  # what a node writes between two rotations
 
 
 class LineFrames:
     """Cuts pieces of plain bytes into frames that end at a line end wherever a line fits into a frame."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[bytes], sizes: Sizes) -> None:
         self._pieces = pieces
+        self.sizes = sizes
         self._rest = bytearray()
         self._ended = False
 
-    def next_frame(self, most: int = FRAME_BYTES) -> bytes:
+    def next_frame(self) -> bytes:
         """The next frame, empty at the end. What `pieces` raises is raised after the frames before it."""
+        most = self.sizes.frame
         self._fill(most)
         cut = most
         if len(self._rest) > most:
@@ -89,7 +96,7 @@ class SegmentWriter:
 
     def _compressed(self) -> Iterator[bytes]:
         waiting: tuple[Future[bytes], Frame] | None = None
-        while self._raw < SEGMENT_BYTES and (raw := self._source.next_frame()):
+        while self._raw < self._source.sizes.segment and (raw := self._source.next_frame()):
             compressing = self._executor.submit(compress_frame, raw)
             frame = self._describe(raw)
             if waiting:

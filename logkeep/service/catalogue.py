@@ -50,7 +50,7 @@ class JobCatalogue:
             raise JobSuperseded() from error
 
     def record_node(
-        self, node: str, seen: Sequence[Checkpoint], gaps: Sequence[Gap], digest: str | None = None
+        self, node: str, seen: Sequence[Checkpoint], gaps: Sequence[Gap] = (), digest: str | None = None
     ) -> None:
         with self._writing() as connection:
             known = {c.generation: c for c in archive.fetch_checkpoints(connection, self._cluster_id, node)}
@@ -65,8 +65,9 @@ class JobCatalogue:
             archive.delete_failures(connection, self._job_id, node)
 
     def record_failures(self, node: str, failures: Sequence[str]) -> None:
-        with self._writing() as connection:
-            archive.insert_findings(connection, self._job_id, node, failures)
+        if failures:
+            with self._writing() as connection:
+                archive.insert_findings(connection, self._job_id, node, failures)
 
 
 def _sightings(node: str, known: dict[int, Checkpoint], seen: Sequence[Checkpoint]) -> list[Sighting]:
