@@ -134,7 +134,13 @@ class NodeBackup:
             self._catalogue.record_node(self._node, list(looks.values()))
         self._all_unchanged = all(sight.look is Look.UNCHANGED or not sight.file.size for sight in sights)
         aside = self._outcome.failures.keys() | self._outcome.waiting
-        return replace(plan, reads=tuple(read for read in plan.reads if read.sight.file.name not in aside))
+        unclear = {sight.name.family for sight in sights if sight.file.name in aside}
+        return Plan(
+            reads=tuple(read for read in plan.reads if read.sight.file.name not in aside),
+            seen=plan.seen,
+            gone=tuple(checkpoint for checkpoint in plan.gone if checkpoint.family not in unclear),
+            gaps=tuple(gap for gap in plan.gaps if gap.family not in unclear),
+        )
 
     def _fail(self, file: LogFile, error: SourceError) -> None:
         self._unreadable.add(_same_file(file))

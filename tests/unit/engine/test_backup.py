@@ -1,0 +1,321 @@
+"""Single cases of backing up one node: one sentence each."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from logkeep.clock import SystemClock
+from logkeep.domain.manifest import Checkpoint, Segment
+from logkeep.engine import backup
+from logkeep.engine.backup import NodeBackup, Outcome, Target
+from logkeep.engine.segment import Sizes
+from logkeep.errors import JobSuperseded, SourceUnreachable
+from logkeep.logformat.names import NOT_LOGS, compile_exclusions
+from logkeep.sources.local import LocalSource
+from tests.model import BusySource, MemoryCatalogue, MemoryStore
+
+EXECUTOR = ThreadPoolExecutor(1)
+
+
+class Kept:
+    """A node's directory and what was kept of it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.catalogue, self.store = MemoryCatalogue(), MemoryStore()
+        self.jobs = 0
+
+    def back_up(self, meanwhile: Callable[[], None] = lambda: None, settle_ns: int = 0) -> Outcome:
+        self.jobs += 1
+        source = BusySource(LocalSource(self.directory, compile_exclusions(NOT_LOGS)), meanwhile)
+        target = Target(self.store, "bucket", "base/cluster", f"{self.jobs:032x}", 1)
+        return NodeBackup(
+            "n1", source, target, self.catalogue, SystemClock(), EXECUTOR, settle_ns, Sizes(4096, 20_000)
+        ).run()
+
+    def of(self, family: str) -> bytes:
+        return b"".join(self.catalogue.contents(self.store.objects).get(family, []))
+
+    def write(self, name: str, data: bytes) -> None:
+        (self.directory / name).write_bytes(data)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    return Kept(tmp_path)
+
+
+def lines(first: int, last: int) -> bytes:
+    return b"".join(b"[2026-11-24T00:00:00,000][INFO ] line %d\n" % n for n in range(first, last))
+
+
+def test_second_backup_stores_only_what_is_new(kept: Kept) -> None:
+    kept.write("es.log", lines(0, 2000))
+    kept.back_up()
+    before = len(kept.catalogue.segments)
+    kept.write("es.log", lines(0, 2100))
+    kept.back_up()
+    assert sum(s.end - s.start for s in kept.catalogue.segments[before:]) == len(lines(2000, 2100))
+    assert kept.of("es.log") == lines(0, 2100)
+
+
+def test_unchanged_directory_stores_nothing_and_is_not_read(kept: Kept) -> None:
+    kept.write("es.log", lines(0, 100))
+    kept.back_up()
+    calls = []
+    kept.back_up(lambda: calls.append(1))
+    assert len(kept.catalogue.segments) == 1
+    assert len(calls) == 1  # the listing
+
+
+def test_file_that_changed_a_moment_ago_is_looked_into_again(kept: Kept) -> None:
+    kept.write("es.log", lines(0, 100))
+    kept.back_up(settle_ns=60_000_000_000)
+    assert not kept.catalogue.digest
+    assert not kept.catalogue.kept[1].settled
+
+
+def test_renamed_and_compressed_log_is_not_kept_twice(kept: Kept) -> None:
+    kept.write("es.log", lines(0, 1000))
+    kept.back_up()
+    (kept.directory / "es.log").unlink()
+    kept.write("es-2026-11-24-1.log.gz", gzip.compress(lines(0, 1200)))
+    kept.write("es.log", lines(1200, 1300))
+    kept.back_up()
+    assert kept.of("es.log") == lines(0, 1300)
+    assert sum(s.end - s.start for s in kept.catalogue.segments) == len(lines(0, 1300))
+
+
+def test_files_that_share_their_first_four_kibibytes_are_told_apart(kept: Kept) -> None:
+    banner = b"same\n" * 2000
+    kept.write("es-1.log", banner + lines(0, 10))
+    kept.write("es.log", banner + lines(10, 20))
+    kept.back_up()
+    kept.write("es-2.log", banner + lines(10, 25))
+    kept.write("es.log", banner + lines(30, 35))
+    kept.back_up()
+    assert kept.of("es.log") == b"".join(banner + lines(*span) for span in ((0, 10), (10, 25), (30, 35)))
+
+
+def test_rename_while_a_file_is_read_loses_nothing(kept: Kept) -> None:
+    kept.write("es.log", lines(0, 3000))
+    calls = iter(range(1_000_000))
+
+    def rename_once() -> None:
+        if next(calls) == 6:
+            (kept.directory / "es.log").rename(kept.directory / "es-2026-11-24-1.log")
+            kept.write("es.log", lines(3000, 3010))
+
+    kept.back_up(rename_once)
+    assert kept.of("es.log") == lines(0, 3010)
+
+
+@pytest.mark.parametrize("moment", range(1, 14))
+def test_truncation_while_a_file_is_read_keeps_no_mixture(kept: Kept, moment: int) -> None:
+    kept.write("es.log", lines(0, 3000))
+    calls = iter(range(1_000_000))
+
+    def replace_content() -> None:
+        if next(calls) == moment:
+            with (kept.directory / "es.log").open("r+b") as file:
+                file.truncate(0)
+                file.write(lines(5000, 9000))
+
+    kept.back_up(replace_content)
+    kept.back_up()
+    assert kept.of("es.log").endswith(lines(5000, 9000))
+    assert lines(0, 3000).startswith(kept.of("es.log").removesuffix(lines(5000, 9000)))
+
+
+def test_copytruncate_with_the_copy_still_being_made_keeps_nothing_twice(kept: Kept) -> None:
+    kept.write("app.log", lines(0, 1000))
+    kept.back_up()
+    kept.write("app.log.1", lines(0, 400))
+    kept.back_up()
+    kept.write("app.log.1", lines(0, 1000))
+    kept.back_up()
+    kept.write("app.log.1", lines(0, 1003))
+    kept.write("app.log", lines(1003, 1010))
+    kept.back_up()
+    assert kept.of("app.log") == lines(0, 1010)
+
+
+def test_half_written_gz_waits_and_is_then_kept(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup, "_WAIT_SECONDS", 0)
+    packed = gzip.compress(lines(0, 1000))
+    kept.write("es-2026-11-24-1.log.gz", packed[:-5])
+    outcome = kept.back_up()
+    assert not outcome.failures
+    assert outcome.waiting == {"es-2026-11-24-1.log.gz"}
+    assert lines(0, 999).startswith(kept.of("es.log"))
+    kept.write("es-2026-11-24-1.log.gz", packed)
+    kept.back_up()
+    assert kept.of("es.log") == lines(0, 1000)
+
+
+def test_half_written_gz_of_a_known_log_is_not_taken_for_a_new_one(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup, "_WAIT_SECONDS", 0)
+    kept.write("es.log", lines(0, 9000))
+    kept.back_up()
+    (kept.directory / "es.log").unlink()
+    packed = gzip.compress(lines(0, 9000))
+    kept.write("es-2026-11-24-1.log.gz", packed[: len(packed) // 2])
+    kept.back_up()
+    kept.write("es-2026-11-24-1.log.gz", packed)
+    kept.back_up()
+    assert kept.of("es.log") == lines(0, 9000)
+    assert not kept.catalogue.gaps
+
+
+def test_plain_twin_of_a_growing_gz_is_read(kept: Kept) -> None:
+    kept.write("es-2026-11-24-1.log", lines(0, 1000))
+    kept.write("es-2026-11-24-1.log.gz", gzip.compress(lines(0, 1000))[:300])
+    outcome = kept.back_up()
+    assert not outcome.waiting
+    assert kept.of("es.log") == lines(0, 1000)
+
+
+def test_damaged_gz_is_named_and_all_others_are_kept(kept: Kept) -> None:
+    packed = bytearray(gzip.compress(lines(0, 1000)))
+    packed[-6] ^= 1  # its checksum
+    kept.write("es-2026-11-24-1.log.gz", bytes(packed))
+    kept.write("es.log", lines(1000, 1100))
+    outcome = kept.back_up()
+    assert list(outcome.failures) == ["es-2026-11-24-1.log.gz"]
+    assert outcome.failures["es-2026-11-24-1.log.gz"].startswith("LK-SOURCE-CORRUPT: node n1: file ")
+    assert kept.of("es.log") == lines(1000, 1100)
+
+
+def test_file_called_gz_that_is_none_is_kept_as_it_is(kept: Kept) -> None:
+    kept.write("es-2026-11-24-1.log.gz", lines(0, 10))
+    kept.back_up()
+    assert kept.of("es.log") == lines(0, 10)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\n", b"no newline at the end"])
+def test_small_files_are_kept(kept: Kept, content: bytes) -> None:
+    kept.write("es.log", content)
+    kept.back_up()
+    assert kept.of("es.log") == content
+    assert [c.family for c in kept.catalogue.kept.values()] == ["es.log"]
+
+
+@pytest.mark.parametrize("name", ["with space.log", "%41.log", "日志.log", "tab\there.log", "=.log"])
+def test_odd_names_are_kept(kept: Kept, name: str) -> None:
+    kept.write(name, lines(0, 3))
+    kept.back_up()
+    [content] = kept.catalogue.contents(kept.store.objects).values()
+    assert content == [lines(0, 3)]
+
+
+def test_name_that_is_no_utf8_is_kept_under_its_text_form(kept: Kept) -> None:
+    (kept.directory / os.fsdecode(b"caf\xe9.log")).write_bytes(lines(0, 3))
+    kept.back_up()
+    assert kept.of("caf%E9.log") == lines(0, 3)
+
+
+def test_links_and_things_that_are_no_logs_are_left_out(kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "secret.log").write_bytes(b"secret")
+    (kept.directory / "link.log").symlink_to(elsewhere / "secret.log")
+    (kept.directory / "folder").symlink_to(elsewhere, target_is_directory=True)
+    os.mkfifo(kept.directory / "pipe.log")
+    for name in ("java_pid1.hprof", "hs_err_pid7.log", "core", "core.123"):
+        kept.write(name, b"dump")
+    kept.write("es.log", lines(0, 3))
+    outcome = kept.back_up()
+    assert not outcome.failures
+    assert list(kept.catalogue.contents(kept.store.objects)) == ["es.log"]
+
+
+def test_directory_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnreachable, match="cannot be listed: No such file"):
+        Kept(tmp_path / "missing").back_up()
+
+
+def test_directory_that_comes_back_is_not_kept_again(kept: Kept) -> None:
+    kept.write("es.log", lines(0, 100))
+    kept.back_up()
+    away = kept.directory.with_name("away")
+    kept.directory.rename(away)
+    kept.directory.mkdir()
+    kept.back_up()
+    kept.directory.rmdir()
+    away.rename(kept.directory)
+    kept.back_up()
+    assert kept.of("es.log") == lines(0, 100)
+
+
+def test_log_that_left_between_two_jobs_is_a_gap(kept: Kept) -> None:
+    kept.write("es.log", lines(0, 100))
+    kept.back_up()
+    kept.write("es.log", lines(200, 210))
+    kept.back_up()
+    [gap] = kept.catalogue.gaps
+    assert (gap.node, gap.family, gap.reason) == ("n1", "es.log", "truncated")
+
+
+def test_deletion_of_a_rotated_log_that_was_kept_whole_is_no_gap(kept: Kept) -> None:
+    kept.write("es-2026-11-24-1.log", lines(0, 100))
+    kept.write("es.log", lines(100, 110))
+    kept.back_up()
+    (kept.directory / "es-2026-11-24-1.log").unlink()
+    kept.back_up()
+    assert not kept.catalogue.gaps
+
+
+def test_file_that_becomes_readable_later_takes_its_place_in_the_order(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "_WAIT_SECONDS", 0)
+    packed = gzip.compress(lines(10, 20))
+    kept.write("es-2026-11-24-1.log.gz", gzip.compress(lines(0, 10)))
+    kept.write("es-2026-11-24-2.log.gz", packed[:-3])
+    kept.write("es.log", lines(20, 30))
+    kept.back_up()
+    kept.write("es-2026-11-24-2.log.gz", packed)
+    kept.back_up()
+    assert kept.of("es.log") == lines(0, 30)
+
+
+def test_log_that_was_seen_empty_keeps_its_order_after_a_rotation(kept: Kept) -> None:
+    kept.write("es.log", b"")
+    kept.back_up()
+    kept.write("es-2026-11-24-1.log.gz", gzip.compress(lines(0, 10)))
+    kept.write("es.log", lines(10, 20))
+    kept.back_up()
+    assert kept.of("es.log") == lines(0, 20)
+
+
+def test_gc_logs_are_ordered_by_their_first_line(kept: Kept) -> None:
+    for name, hour in (("gc.log", 12), ("gc.log.00", 9), ("gc.log.01", 11), ("gc.log.02", 10)):
+        kept.write(name, b"[2026-11-24T%02d:00:00.000+0000][1][gc] started\n" % hour)
+    kept.back_up()
+    assert [line[12:14] for line in kept.of("gc.log").splitlines()] == [b"09", b"10", b"11", b"12"]
+
+
+def test_each_object_is_named_for_its_upload(kept: Kept) -> None:
+    kept.write("es.log", lines(0, 2000))
+    kept.back_up()
+    names = sorted(kept.store.objects)
+    assert names[0] == f"base/cluster/n1/es.log/00000001-{0:015d}-{1:032x}.1-1.zst"
+    assert len(names) > 2
+
+
+def test_commit_of_an_attempt_that_was_overtaken_is_refused(kept: Kept) -> None:
+    kept.write("es.log", lines(0, 100))
+    real = kept.catalogue.commit
+
+    def overtaken(segment: Segment, after: Checkpoint) -> None:
+        real(segment, after)
+        real(segment, after)
+
+    kept.catalogue.commit = overtaken  # type: ignore[method-assign]
+    with pytest.raises(JobSuperseded):
+        kept.back_up()
