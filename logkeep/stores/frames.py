@@ -1,0 +1,88 @@
+"""Independent zstd frames: an object is a plain chain of them, so that `zstd -dc` gives the plain bytes."""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, cast
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+from logkeep.domain.manifest import Frame
+from logkeep.errors import StoreCorrupt
+
+LARGEST_FRAME = 64 * 1024 * 1024  # plain bytes; what says it is larger was not written by Logkeep
+_LARGEST_STORED = LARGEST_FRAME + LARGEST_FRAME // 128  # zstd grows what it cannot compress by less than this
+
+_COMPRESS: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: 3,
+    zstd.CompressionParameter.checksum_flag: 1,
+    zstd.CompressionParameter.content_size_flag: 1,
+}
+_DECOMPRESS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 26}  # a window of 64 MiB, the largest frame
+
+
+def compress_frame(raw: bytes) -> bytes:
+    """`raw`, of at most 64 MiB, as one frame that carries its size and a checksum."""
+    if len(raw) > LARGEST_FRAME:
+        raise ValueError(f"a frame holds at most {LARGEST_FRAME} bytes, not {len(raw)}")
+    return zstd.compress(raw, options=_COMPRESS)
+
+
+def decompress_frame(stored: bytes) -> bytes:
+    """The plain bytes of exactly one frame. Raises `StoreCorrupt` for anything else."""
+    try:
+        size = cast("int | None", zstd.get_frame_info(stored).decompressed_size)
+        if size is None or size > LARGEST_FRAME:
+            raise StoreCorrupt(f"a zstd frame says that it holds {size} bytes, Logkeep writes at most {LARGEST_FRAME}")
+        decompressor = zstd.ZstdDecompressor(options=_DECOMPRESS)
+        raw = decompressor.decompress(stored, max_length=size)
+    except zstd.ZstdError as error:
+        raise StoreCorrupt(f"a zstd frame is damaged: {error}") from error
+    # The end is reached only after the checksum was read and found right.
+    if not decompressor.eof or decompressor.unused_data or len(raw) != size:
+        raise StoreCorrupt("a zstd frame is damaged: it does not end where it should")
+    return raw
+
+
+def read_frames(stream: BinaryIO, frames: Sequence[Frame], start: int, end: int) -> Iterator[bytes]:
+    """The plain bytes [start, end) of a segment, a piece per frame; reads no frame outside of them.
+
+    `frames` is the segment's whole table in order; `start` and `end` count in the generation, as the table does.
+    """
+    at = start
+    first = max(0, bisect_right(frames, start, key=lambda frame: frame.start) - 1)
+    for frame in frames[first:]:
+        if at >= end:
+            return
+        if not frame.start <= at < frame.start + frame.raw:
+            break
+        raw = _read_frame(stream, frame)
+        yield raw[at - frame.start : end - frame.start]
+        at = min(end, frame.start + frame.raw)
+    if at < end:
+        raise StoreCorrupt(f"the frame table of {_name(stream)} lacks the bytes from {at} to {end}")
+
+
+def _read_frame(stream: BinaryIO, frame: Frame) -> bytes:
+    if frame.stored > _LARGEST_STORED:
+        raise StoreCorrupt(f"the frame table of {_name(stream)} has a frame of {frame.stored} bytes")
+    stream.seek(frame.offset)
+    try:
+        raw = decompress_frame(stream.read(frame.stored))
+    except StoreCorrupt as error:
+        raise StoreCorrupt(f"{_name(stream)}, at byte {frame.offset}: {error.message}") from error
+    if len(raw) != frame.raw:
+        raise StoreCorrupt(
+            f"{_name(stream)}, at byte {frame.offset}: the frame holds {len(raw)} bytes, its table says {frame.raw}"
+        )
+    return raw
+
+
+def _name(stream: BinaryIO) -> object:
+    """What a message calls the object; streams of a store have its name, those in memory have none."""
+    return getattr(stream, "name", "the object")
