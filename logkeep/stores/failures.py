@@ -1,0 +1,93 @@
+"""What opendal or the operating system raised -> a `StoreError` that says what happened, where, and what to do."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterable
+
+from logkeep.errors import StoreCorrupt, StoreDenied, StoreError, StoreFull, StoreMissing, StoreUnreachable
+
+# Opendal has one text for all: "Kind (status) at operation => detail", then context and source. A file being written
+# raises it as an OSError without a number, so that the text is all there is.
+_KIND = re.compile(r"\w+(?= \()")
+_DETAIL = re.compile(r"=> (.*)")
+_SOURCE = re.compile(r"Source:\s+(.*)")
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_STATUS = re.compile(r"Parts { status: (\d+)")
+_SERVER = re.compile(r'Error { code: "(\w+)", message: "([^"]*)"')
+
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_MISSING = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}  # on a disk, part of a name can be a folder, or a file
+_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "FilesystemNotFound", "specified bucket does not exist")
+_NO_SPACE = ("QuotaExceeded", "StorageFull", "InsufficientStorage", "InsufficientCapacity")
+
+_ADVICE: dict[type[StoreError], str] = {
+    StoreDenied: "Check the keys or the owner, and that listing, reading, writing and deleting are allowed there.",
+    StoreFull: "Free space or raise the quota; the next backup goes on from here.",
+    StoreMissing: "Check the name of the bucket and its endpoint.",
+    StoreCorrupt: "`logkeep verify` says what else is damaged.",
+    StoreUnreachable: "Check that it runs and can be reached from here; the next backup goes on from here.",
+}
+_LONGEST_DETAIL = 300  # characters; a proxy may answer with a page
+
+
+def failure(error: Exception, deed: str, where: str, secrets: Iterable[str] = ()) -> StoreError:
+    """`deed` is what could not be done, as in "read 'a/b.zst'"; `where` is the bucket, as it may be printed."""
+    text = str(error)
+    if any(word in text for word in _NO_BUCKET):
+        return bucket_missing(where)
+    kind = _kind(error, text)
+    return kind(f"cannot {deed} in {where}: {explain(error, secrets)}. {_ADVICE[kind]}")
+
+
+def explain(error: Exception, secrets: Iterable[str] = ()) -> str:
+    """The cause alone, in one line and without secrets."""
+    text = _detail(error, str(error))
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text if len(text) <= _LONGEST_DETAIL else f"{text[:_LONGEST_DETAIL]}…"
+
+
+def bucket_missing(where: str) -> StoreMissing:
+    """The bucket itself is not there, as against an object in it."""
+    return StoreMissing(f"there is no bucket {where}. Create it, mount the disk it lies on, or correct its name.")
+
+
+def object_missing(name: str, where: str) -> StoreMissing:
+    return StoreMissing(f"there is no {name!r} in {where}. `logkeep verify` says what else is missing.")
+
+
+def _kind(error: Exception, text: str) -> type[StoreError]:
+    found = _KIND.match(text)
+    name = found[0] if found else ""
+    number = _os_error(error, text)
+    status = _STATUS.search(text)
+    if number in _FULL or (status and status[1] == "507") or any(word in text for word in _NO_SPACE):
+        return StoreFull
+    if name == "PermissionDenied" or number in _DENIED or "failed to load signing credential" in text:
+        return StoreDenied
+    if name == "NotFound" or number in _MISSING:
+        return StoreMissing
+    if name == "RangeNotSatisfied" or "too little data" in text:
+        return StoreCorrupt
+    return StoreUnreachable
+
+
+def _os_error(error: Exception, text: str) -> int | None:
+    found = _OS_ERROR.search(text)
+    if found:
+        return int(found[1])
+    return error.errno if isinstance(error, OSError) else None
+
+
+def _detail(error: Exception, text: str) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if server := _SERVER.search(text):
+        return f"{server[1]}: {server[2]}".rstrip(".")
+    said = [found[1].strip() for found in (_DETAIL.search(text), _SOURCE.search(text)) if found and found[1].strip()]
+    if status := _STATUS.search(text):
+        said.append(f"the server answered {status[1]}")
+    return ", ".join(said) or text.partition("\n")[0]

@@ -1,0 +1,150 @@
+"""A folder of this machine as a bucket: what opendal leaves open there is closed here.
+
+Opendal creates a folder that is missing, and so fills the disk under a mount that failed. It fsyncs the file, but not
+the folders that lead to it. A write that fails or is given up leaves its unfinished file behind. It lists slowly.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from logkeep.errors import SettingError, StoreError
+from logkeep.stores.base import ObjectStore, StoredObject
+from logkeep.stores.failures import bucket_missing, failure
+from logkeep.stores.listing import walk
+from logkeep.stores.names import UNFINISHED, check_name, check_prefix
+from logkeep.stores.trial import try_out
+
+_ABANDONED = 2 * 24 * 3600  # seconds; what a killed process left, and no upload lasts so long
+
+
+def create_folder(folder: Path) -> None:
+    """Make the folder of a bucket, durably; one that exists is left as it is."""
+    try:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in missing:
+            _fsync(path.parent)
+    except OSError as error:
+        raise SettingError(f"the bucket {folder.as_uri()} cannot be created: {error.strerror}") from error
+
+
+class FolderStore:
+    """An `ObjectStore` over stores that `connect` opens on the same folder."""
+
+    def __init__(self, folder: Path, connect: Callable[[Path | None], ObjectStore]) -> None:
+        """`connect` takes the folder for unfinished files of a store that writes, None for one that reads."""
+        self._folder = folder
+        self._connect = connect
+
+    def __repr__(self) -> str:
+        return f"FolderStore({self._folder.as_uri()})"
+
+    def check(self) -> None:
+        self._reader()
+        self._remove_abandoned()
+        try_out(self)
+
+    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+        check_name(name)
+        self._reader()
+        unfinished = self._unfinished()
+        try:
+            size = self._connect(unfinished).put(name, chunks)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        self._make_durable(name)
+        return size
+
+    def get(self, name: str) -> bytes:
+        return self._reader().get(name)
+
+    def open(self, name: str) -> BinaryIO:
+        return self._reader().open(name)
+
+    def size(self, name: str) -> int | None:
+        return self._reader().size(name)
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        check_prefix(prefix)
+        self._reader()
+        return walk(prefix, self._entries)
+
+    def delete(self, name: str) -> None:
+        self._reader().delete(name)
+
+    def _reader(self) -> ObjectStore:
+        """The store for everything but writing, once the folder is known to be there."""
+        try:
+            if not stat.S_ISDIR(self._folder.stat().st_mode):
+                raise bucket_missing(self._folder.as_uri())
+        except OSError as error:
+            raise self._failure(error, "look") from error
+        return self._connect(None)
+
+    def _entries(self, folder: str) -> list[tuple[str, int]]:
+        """Not by opendal, which takes twelve times as long and holds the interpreter's lock meanwhile."""
+        try:
+            with os.scandir(self._folder / folder) as found:
+                return [entry for item in found if (entry := _entry(folder, item))]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise self._failure(error, "list objects") from error
+
+    def _unfinished(self) -> Path:
+        """A folder for the unfinished file of one put; made part by part, so that the bucket itself is not."""
+        mine = self._folder / UNFINISHED / uuid4().hex
+        try:
+            mine.parent.mkdir(exist_ok=True)
+            mine.mkdir()
+        except OSError as error:
+            raise self._failure(error, "write") from error
+        return mine
+
+    def _make_durable(self, name: str) -> None:
+        """Another process may have made a folder on the way and not yet have fsynced it, hence always all of them."""
+        try:
+            for part in Path(name).parents:
+                _fsync(self._folder / part)
+        except OSError as error:
+            raise self._failure(error, f"write {name!r}") from error
+
+    def _remove_abandoned(self) -> None:
+        before = time.time() - _ABANDONED
+        with suppress(FileNotFoundError):
+            for path in (self._folder / UNFINISHED).iterdir():
+                with suppress(OSError):  # another process may be at it
+                    if path.stat().st_mtime < before:
+                        shutil.rmtree(path)
+
+    def _failure(self, error: OSError, deed: str) -> StoreError:
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return bucket_missing(self._folder.as_uri())
+        return failure(error, deed, self._folder.as_uri())
+
+
+def _entry(folder: str, item: os.DirEntry[str]) -> tuple[str, int] | None:
+    """None for what is neither a file nor a folder, or is no longer there."""
+    if item.is_dir():
+        return f"{folder}{item.name}/", 0
+    with suppress(FileNotFoundError):
+        if item.is_file():
+            return f"{folder}{item.name}", item.stat().st_size
+    return None
+
+
+def _fsync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,24 @@
+"""One order for the listings of all stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from logkeep.stores.base import StoredObject
+from logkeep.stores.names import is_listed
+
+
+def walk(folder: str, entries: Callable[[str], Iterable[tuple[str, int]]]) -> Iterator[StoredObject]:
+    """All objects under `folder`, sorted by name.
+
+    `entries` gives what lies in one folder: full names with sizes, those of folders ending with '/'. Only some kinds
+    of store sort a listing, so each folder is sorted here; in memory are those on the way down, never all. What
+    strangers put, and what has no name that Logkeep would give, is left out.
+    """
+    for path, size in sorted(entries(folder)):
+        if not is_listed(path):
+            continue
+        if path.endswith("/"):
+            yield from walk(path, entries)
+        else:
+            yield StoredObject(path, size)

@@ -1,0 +1,21 @@
+"""Find out whether a bucket can be used, by using it."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from logkeep.errors import StoreCorrupt
+from logkeep.stores.base import ObjectStore
+from logkeep.stores.names import TRIAL
+
+
+def try_out(store: ObjectStore) -> None:
+    """Write a small object, read it back and delete it; raises what is wrong."""
+    name = f"{TRIAL}{uuid4().hex}"
+    written = name.encode()
+    store.put(name, [written])
+    try:
+        if store.get(name) != written:
+            raise StoreCorrupt(f"{store} gives back other bytes than were written. Do not keep backups there.")
+    finally:
+        store.delete(name)

@@ -1,0 +1,121 @@
+"""A folder as a bucket."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from logkeep.errors import SettingError, StoreMissing
+from logkeep.stores.base import ObjectStore
+from logkeep.stores.opendal import create_bucket, open_store
+from tests.suites.store_suite import MIB, Stopped, StoreSuite, names, stopping
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Path:
+    create_bucket("file:my%20%E6%97%A5/logs", base=tmp_path)
+    return tmp_path / "my 日" / "logs"
+
+
+@pytest.fixture
+def store(bucket: Path, tmp_path: Path) -> ObjectStore:
+    return open_store("file:my%20%E6%97%A5/logs", base=tmp_path)
+
+
+class TestFileStore(StoreSuite):
+    @pytest.fixture
+    def store(self, bucket: Path, tmp_path: Path) -> ObjectStore:
+        return open_store(bucket.as_uri(), base=tmp_path)
+
+
+def test_an_object_is_a_plain_file(store: ObjectStore, bucket: Path) -> None:
+    store.put("a b/日志 100%.zst", [b"one ", b"two"])
+    assert (bucket / "a b" / "日志 100%.zst").read_bytes() == b"one two"
+
+
+def test_an_object_is_written_beside_the_others_and_moved_in(store: ObjectStore, bucket: Path) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(20):
+            yield bytes(MIB)
+        unfinished = [path for path in (bucket / ".tmp").rglob("*") if path.is_file()]
+        assert [path.name.startswith("x.") for path in unfinished] == [True]
+
+    store.put("x", chunks())
+    assert list((bucket / ".tmp").iterdir()) == []
+
+
+def test_what_was_given_up_leaves_no_file(store: ObjectStore, bucket: Path) -> None:
+    with pytest.raises(Stopped):
+        store.put("x", stopping(30 * MIB))
+    assert [path for path in bucket.rglob("*") if path.is_file() or path.parent.name == ".tmp"] == []
+
+
+def test_check_removes_what_a_killed_process_left(store: ObjectStore, bucket: Path) -> None:
+    old, young = bucket / ".tmp" / "old", bucket / ".tmp" / "young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        (folder / "x.1234").write_bytes(b"half")
+    three_days_ago = time.time() - 3 * 24 * 3600
+    os.utime(old, (three_days_ago, three_days_ago))
+    store.check()
+    assert list((bucket / ".tmp").iterdir()) == [young]
+
+
+CALLS: list[Callable[[ObjectStore], object]] = [
+    lambda store: store.check(),
+    lambda store: store.put("x", [b"x"]),
+    lambda store: store.get("x"),
+    lambda store: store.open("x"),
+    lambda store: store.size("x"),
+    lambda store: list(store.list("")),
+    lambda store: store.delete("x"),
+]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=["check", "put", "get", "open", "size", "list", "delete"])
+def test_a_missing_folder_is_said_and_not_made(tmp_path: Path, call: Callable[[ObjectStore], object]) -> None:
+    store = open_store("file:gone", base=tmp_path)
+    with pytest.raises(StoreMissing, match=r"there is no bucket file://.*/gone"):
+        call(store)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_vanishes_later_is_missing_too(store: ObjectStore, bucket: Path) -> None:
+    store.put("a/x", [b"x"])
+    bucket.rename(bucket.parent / "elsewhere")
+    with pytest.raises(StoreMissing, match="there is no bucket"):
+        store.put("a/y", [b"y"])
+    assert not bucket.exists()
+
+
+def test_a_file_is_no_bucket(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_bytes(b"")
+    with pytest.raises(StoreMissing, match="there is no bucket"):
+        open_store("file:logs", base=tmp_path).check()
+    with pytest.raises(SettingError, match="cannot be created: File exists"):
+        create_bucket("file:logs", base=tmp_path)
+
+
+def test_a_bucket_that_exists_is_left_as_it_is(store: ObjectStore, bucket: Path, tmp_path: Path) -> None:
+    store.put("x", [b"x"])
+    create_bucket(bucket.as_uri(), base=tmp_path)
+    assert names(store.list("")) == ["x"]
+
+
+def test_only_folders_are_created(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="only the bucket of a file: URL"):
+        create_bucket("memory:", base=tmp_path)
+
+
+def test_what_is_no_object_is_not_listed(store: ObjectStore, bucket: Path) -> None:
+    store.put("a/x", [b"x"])
+    (bucket / "a" / "line\nbreak").write_bytes(b"")
+    (bucket / "a" / "space ").mkdir()
+    (bucket / "a" / "space " / "x").write_bytes(b"")
+    (bucket / "empty").mkdir()
+    (bucket / ".logkeep-check-1").write_bytes(b"")
+    assert names(store.list("")) == ["a/x"]
