@@ -17,7 +17,7 @@ from logkeep.domain.manifest import Checkpoint, Fingerprint, Segment
 from logkeep.engine.catalogue import Catalogue
 from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_content
 from logkeep.engine.plan import Look, Plan, Read, Sight, make_plan
-from logkeep.engine.segment import LineFrames, SegmentWriter, Sizes, Written
+from logkeep.engine.segment import SIZES, LineFrames, SegmentWriter, Sizes, Written
 from logkeep.errors import SourceError, SourceVanished
 from logkeep.logformat.lines import first_time
 from logkeep.logformat.names import LogName, parse_name
@@ -65,7 +65,7 @@ class NodeBackup:
         clock: Clock,
         executor: Executor,
         settle_ns: int = SETTLE_NS,
-        sizes: Sizes = Sizes(),
+        sizes: Sizes = SIZES,
     ) -> None:
         self._node = node
         self._source = source
@@ -195,8 +195,10 @@ class NodeBackup:
                 closing(open_content(self._source, original.name, compressed=False)) as whole,
             ):
                 return copy.begins(whole)
+        except SourceVanished:
+            return True  # a step of a rotation came between; the next listing tells
         except SourceError:
-            return False  # gone, unreadable or damaged: looking into the file tells which
+            return False  # unreadable or damaged: looking into the file tells which
 
     def _look_into(
         self,
@@ -229,11 +231,19 @@ class NodeBackup:
         with closing(open_content(self._source, file.name, compressed=read.sight.name.compressed)) as content:
             if file.inode != content.file.inode or not _matches(content, checkpoint):
                 raise SourceVanished(f"{file.name!r} is another file now")
+            self._check_rivals(read)
             frames = LineFrames(content.pieces(checkpoint.kept), self._sizes)
             while not frames.ended():
                 checkpoint = self._keep_segment(content, frames, checkpoint)
             self._read.add(checkpoint.generation)
             return _with_hints(checkpoint, content.file, self._is_settled(content.file))
+
+    def _check_rivals(self, read: Read) -> None:
+        for sight, checkpoint in read.rivals:
+            name = sight.file.name
+            with closing(open_content(self._source, name, compressed=sight.name.compressed)) as content:
+                if sight.file.inode != content.file.inode or not _matches(content, checkpoint):
+                    raise SourceVanished(f"{name!r} is another file now")
 
     def _keep_segment(self, content: Content, frames: LineFrames, before: Checkpoint) -> Checkpoint:
         target = self._target

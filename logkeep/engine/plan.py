@@ -41,6 +41,9 @@ class Read:
 
     sight: Sight
     checkpoint: Checkpoint  # `kept` is where to start; 0 for a generation that is new
+    # The files that have the generations which this one begins like, where it is taken for a new one all the same.
+    # They must still have them when it is read, else it is their generation, met between two steps of a rotation.
+    rivals: tuple[tuple[Sight, Checkpoint], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ def make_plan(
     """Decide what to read; generations in `read` were read by this job already and wait for the next."""
     owners = match(checkpoints, sights)
     fresh = _number_new(checkpoints, sights, owners)
+    holders = {checkpoint.generation: (sights[index], checkpoint) for index, checkpoint in owners.items()}
     reads: list[Read] = []
     seen: list[Checkpoint] = []
     for index, sight in enumerate(sights):
@@ -68,7 +72,8 @@ def make_plan(
             seen.append(current)
         wanted = sight.file.size > 0 and sight.look is Look.READABLE
         if wanted and checkpoint.generation not in read:
-            reads.append(Read(sight, current))
+            rivals = () if index in owners else tuple(holders[g] for g in sorted(sight.continues) if g in holders)
+            reads.append(Read(sight, current, rivals))
     matched = {checkpoint.generation for checkpoint in owners.values()}
     gone = [c for c in checkpoints if c.present and c.generation not in matched and c.kept]
     reads.sort(key=lambda one: (one.checkpoint.family, one.checkpoint.position))

@@ -22,6 +22,9 @@ class Sizes:
     segment: int = 128 * 1024 * 1024  # what a node writes between two rotations
 
 
+SIZES = Sizes()
+
+
 class LineFrames:
     """Cuts pieces of plain bytes into frames that end at a line end wherever a line fits into a frame."""
 

@@ -319,3 +319,40 @@ def test_commit_of_an_attempt_that_was_overtaken_is_refused(kept: Kept) -> None:
     kept.catalogue.commit = overtaken  # type: ignore[method-assign]
     with pytest.raises(JobSuperseded):
         kept.back_up()
+
+
+@pytest.mark.parametrize("moment", range(1, 8))
+def test_gz_finished_between_listing_and_looking_is_not_kept_again(kept: Kept, moment: int) -> None:
+    kept.write("es-2026-11-24-1.log", lines(0, 1000))
+    kept.back_up()
+    packed = gzip.compress(lines(0, 1000))
+    kept.write("es-2026-11-24-1.log.gz", packed[:100])
+    calls = iter(range(1_000_000))
+
+    def finish() -> None:
+        if next(calls) == moment:
+            kept.write("es-2026-11-24-1.log.gz", packed)
+            (kept.directory / "es-2026-11-24-1.log").unlink()
+
+    kept.back_up(finish)
+    kept.back_up()
+    assert kept.of("es.log") == lines(0, 1000)
+
+
+@pytest.mark.parametrize("moment", range(1, 12))
+def test_copytruncate_between_listing_and_looking_is_not_kept_again(kept: Kept, moment: int) -> None:
+    kept.write("app.log", lines(0, 1000))
+    kept.back_up()
+    kept.write("app.log", lines(0, 1010))
+    kept.write("app.log.1", lines(0, 500))
+    calls = iter(range(1_000_000))
+
+    def finish() -> None:
+        if next(calls) == moment:
+            with (kept.directory / "app.log.1").open("r+b") as copy:
+                copy.write(lines(0, 1010))
+            os.truncate(kept.directory / "app.log", 0)
+
+    kept.back_up(finish)
+    kept.back_up()
+    assert kept.of("app.log") == lines(0, 1010)
