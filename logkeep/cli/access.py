@@ -1,0 +1,91 @@
+"""Where the service is and with which key it is asked; `client.toml` of an installation keeps that."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from logkeep.cli.errors import WrongUse
+from logkeep.cli.invocation import Invocation
+
+CLIENT_FILE = "client.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An endpoint and a key of one project."""
+
+    endpoint: str  # http://127.0.0.1:8475
+    ak: str
+    sk: str
+    project_id: str  # '' where only the service knows it
+
+
+def find_access(asked: Invocation) -> Access:
+    """What options and variables say, else `client.toml`. Raises `WrongUse` that says what is missing."""
+    if bool(asked.ak) != bool(asked.sk):
+        raise WrongUse("a key has two parts: give both --ak and --sk (LOGKEEP_AK and LOGKEEP_SK)")
+    saved = read_access(asked.directory)
+    endpoint = asked.endpoint or (saved.endpoint if saved else "")
+    if saved is None and not (endpoint and asked.ak):
+        raise WrongUse(
+            f"{asked.directory / CLIENT_FILE} does not exist; name the installation with --dir, or the service with "
+            "--endpoint, --ak and --sk (LOGKEEP_ENDPOINT, LOGKEEP_AK and LOGKEEP_SK)"
+        )
+    _check_endpoint(endpoint)
+    if asked.ak or saved is None:
+        return Access(endpoint, asked.ak, asked.sk, asked.project_id)
+    return replace(saved, endpoint=endpoint, project_id=asked.project_id or saved.project_id)
+
+
+def read_access(directory: Path) -> Access | None:
+    """What `client.toml` of an installation says; None where there is none."""
+    path = directory / CLIENT_FILE
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongUse(f"{path} is no valid TOML: {error}") from error
+    except OSError as error:
+        raise WrongUse(f"{path} cannot be read: {error.strerror}") from error
+    return Access(*(_text(path, found, key) for key in ("endpoint", "ak", "sk", "project_id")))
+
+
+def write_access(directory: Path, access: Access) -> None:
+    """Replace `client.toml`, for its owner's eyes only."""
+    values = {"endpoint": access.endpoint, "project_id": access.project_id, "ak": access.ak, "sk": access.sk}
+    text = "# Where the service is and the key that commands use; `logkeep serve` keeps the endpoint up to date.\n"
+    text += "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    descriptor, name = tempfile.mkstemp(prefix=f".{CLIENT_FILE}.", dir=directory)  # made with mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(directory / CLIENT_FILE)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _text(path: Path, found: Mapping[str, object], key: str) -> str:
+    value = found.get(key, "")
+    if not isinstance(value, str) or (not value and key != "project_id"):
+        raise WrongUse(f'{path}: {key} is missing or no text; it is written as {key} = "…"')
+    return value
+
+
+def _check_endpoint(endpoint: str) -> None:
+    try:
+        parts = urlsplit(endpoint)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.path in {"", "/"}
+        _ = parts.port  # raises where it is no port
+    except ValueError:
+        valid = False
+    if not valid:
+        raise WrongUse(f"{endpoint!r} is no endpoint; write it as http://127.0.0.1:8475")

@@ -1,0 +1,130 @@
+"""The command `logkeep`: its groups of commands, and the one place where errors become a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from logkeep import __version__
+from logkeep.cli import archive, backups, clusters, identity, installation, logs, serve
+from logkeep.cli.errors import Failed, ServiceFault, WrongUse
+from logkeep.cli.invocation import DEFAULT_DIRECTORY, Invocation, common_first
+from logkeep.cli.output import note, print_line
+from logkeep.errors import LogkeepError, RequestError, SettingError
+
+WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
+
+# Plain help: typer's boxes cost half a second of imports.
+app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+for group in (installation, serve, identity, clusters, logs, backups, archive):
+    group.add_commands(app)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print_line(f"logkeep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    context: typer.Context,
+    directory: Annotated[
+        Path, typer.Option("--dir", envvar="LOGKEEP_DIR", help="Where everything of an installation lies.")
+    ] = DEFAULT_DIRECTORY,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")
+    ] = False,
+    endpoint: Annotated[
+        str, typer.Option(envvar="LOGKEEP_ENDPOINT", help="The service; else the one of client.toml in --dir.")
+    ] = "",
+    ak: Annotated[str, typer.Option(envvar="LOGKEEP_AK", help="Access key; else that of client.toml.")] = "",
+    sk: Annotated[
+        str,
+        typer.Option(
+            envvar="LOGKEEP_SK", help="Its secret; better in LOGKEEP_SK: others on this machine see command lines."
+        ),
+    ] = "",
+    project_id: Annotated[
+        str,
+        typer.Option(envvar="LOGKEEP_PROJECT_ID", help="Project of the key; else client.toml or the service says it."),
+    ] = "",
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Keep the logs of Elasticsearch, OpenSearch and Logstash clusters.
+
+    These options may stand before a command and after it.
+    """
+    context.obj = Invocation(directory, as_json, debug, endpoint, ak, sk, project_id)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out one command line; the exit code."""
+    try:
+        code = app(args=common_first(arguments), prog_name="logkeep", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return FAILED
+    except KeyboardInterrupt:
+        return _end("", INTERRUPTED)
+    except Exception as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        return _end(*_explain(error))
+    return code if isinstance(code, int) else 0
+
+
+def _end(sentence: str, code: int) -> int:
+    if sentence:
+        note(sentence)
+    return code
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    """What to tell the user, and the exit code."""
+    if isinstance(error, typer.TyperException):
+        return _explain_usage(error), error.exit_code
+    if isinstance(error, LogkeepError):
+        return f"logkeep: {error}", _exit_code(error)
+    if isinstance(error, OSError):
+        name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        return f"logkeep: {name}{error.strerror or error}", FAILED
+    return f"logkeep: unexpected {type(error).__name__}: {error}; --debug shows where; please report it", FAILED
+
+
+def _explain_usage(error: typer.TyperException) -> str:
+    message = error.format_message()
+    if message.startswith("Usage:"):
+        return message
+    where = getattr(getattr(error, "ctx", None), "command_path", "logkeep")
+    return f"{where}: {message[:1].lower()}{message[1:].rstrip('.')}; see `{where} --help`"
+
+
+def _exit_code(error: LogkeepError) -> int:
+    if isinstance(error, ServiceFault):
+        return WRONG_USE if error.status in _WRONG_USE_STATUS or error.code == _NAME_TAKEN else FAILED
+    if isinstance(error, Failed):
+        return FAILED
+    return WRONG_USE if isinstance(error, (WrongUse, SettingError, RequestError)) else FAILED
+
+
+# What the caller must change: a field, a key, a right, a name; while a closed backup (415) or a running one (409) is a
+# failure.
+_WRONG_USE_STATUS = frozenset({400, 401, 403, 404, 413})
+_NAME_TAKEN = "CSS.0031"
+
+
+def _discard_output() -> None:
+    """Nobody reads any more: what is still buffered must not raise again when Python ends."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())

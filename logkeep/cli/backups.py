@@ -1,0 +1,143 @@
+"""`backup` and `records`: start a backup, and see what became of each."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from logkeep.cli.clusters import ClusterName
+from logkeep.cli.errors import Failed
+from logkeep.cli.invocation import EVERYWHERE, invocation
+from logkeep.cli.output import (
+    count_text,
+    duration_text,
+    note,
+    print_document,
+    print_line,
+    print_table,
+    time_text,
+    waiting,
+    zone_text,
+)
+
+if TYPE_CHECKING:
+    from logkeep.cli.client import Cluster, Record, ServiceClient
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two looks at a running backup
+_PATIENCE = 60.0  # seconds for a service that is being started again
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command("backup", epilog=EVERYWHERE)(backup)
+    app.command("records", epilog=EVERYWHERE)(list_records)
+
+
+def backup(
+    context: typer.Context,
+    cluster: ClusterName,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it has ended; exit code 1 if it is FAIL.")] = False,
+) -> None:
+    """Back up what is new in the logs of a cluster."""
+    from logkeep.cli.client import Record, decode, open_client
+
+    asked = invocation(context)
+    client = open_client(asked)
+    found = client.find_cluster(cluster)
+    job_id = start_backup(client, found)
+    document = client.get(f"/api/v1/clusters/{found.id}/jobs/{job_id}")
+    if wait:
+        with waiting(f"backing up {found.name}", shown=not asked.as_json):
+            document = wait_for_job(client, found, job_id)
+    record = decode(document, Record)
+    if asked.as_json:
+        print_document(document)
+    elif record.status == "RUNNING":
+        print_line(f"backup of {found.name} started, job {job_id}")
+        print_line(f"see what becomes of it:  {asked.command} records {found.name}")
+    elif record.status == "SUCCESS":
+        print_line(f"backup of {found.name} succeeded in {_took(record)}: {record.log_path}, job {job_id}")
+    if record.status == "FAIL":
+        if asked.as_json:
+            raise typer.Exit(1)
+        raise Failed(f"backup of {found.name} failed after {_took(record)}, job {job_id}:\n{_failures(record)}")
+
+
+def start_backup(client: ServiceClient, cluster: Cluster) -> str:
+    """The id of the job that was started."""
+    from logkeep.cli.client import Records, decode
+
+    client.send("POST", client.css(cluster, "logs/collect"))
+    for record in decode(client.records(cluster), Records).cluster_log_record:
+        if record.job_types == "Manual":
+            return record.job_id
+    raise Failed("the backup was started, but its record is not in the list; see `logkeep records`")
+
+
+def wait_for_job(client: ServiceClient, cluster: Cluster, job_id: str) -> bytes:
+    """The record once it has ended; a service that is gone for a moment is waited for, since its job goes on."""
+    from logkeep.cli.client import Broken, NotAnswering, Record, decode
+
+    pause = _FIRST_PAUSE
+    last_answer = time.monotonic()
+    while True:
+        try:
+            document = client.get(f"/api/v1/clusters/{cluster.id}/jobs/{job_id}")
+            last_answer = time.monotonic()
+            if decode(document, Record).status != "RUNNING":
+                return document
+        except (NotAnswering, Broken) as error:
+            if time.monotonic() - last_answer > _PATIENCE:
+                raise Failed(f"{error}; the backup, job {job_id}, goes on when it is started") from error
+        time.sleep(pause)
+        pause = min(pause * 1.3, _LONGEST_PAUSE)
+
+
+def list_records(
+    context: typer.Context,
+    cluster: ClusterName,
+    status: Annotated[str, typer.Option(metavar="FAIL|NOT_FAIL", help="Only those that failed, or did not.")] = "",
+    offset: Annotated[int, typer.Option(min=1, help="Number of the first one, from 1 for the newest.")] = 1,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 10,
+) -> None:
+    """List the backups of a cluster, newest first."""
+    from logkeep.cli.client import Records, decode, open_client
+
+    asked = invocation(context)
+    client = open_client(asked)
+    found = client.find_cluster(cluster)
+    query: dict[str, str | int] = {"offset": offset, "limit": limit} | ({"status": status} if status else {})
+    document = client.records(found, **query)
+    if asked.as_json:
+        print_document(document)
+        return
+    page = decode(document, Records)
+    if not page.cluster_log_record:
+        print_line(f"no records of {found.name} here; {count_text(page.total_size, 'record')} in all")
+        return
+    print_records(page.cluster_log_record)
+    last = offset + len(page.cluster_log_record) - 1
+    if last < page.total_size or offset > 1:
+        note(f"{offset} to {last} of {page.total_size:,}; the next: --offset {last + 1}")
+
+
+def print_records(records: list[Record]) -> None:
+    """A table, and below it why those that failed did."""
+    print_table(
+        (f"STARTED ({zone_text()})", "TYPE", "STATUS", "TOOK", "JOB"),
+        [(time_text(r.create_at), r.job_types, r.status, _took(r), r.job_id) for r in records],
+        right=(3,),
+    )
+    for record in records:
+        if record.failed_msg:
+            print_line(f"\n{record.job_id} failed:\n{_failures(record)}")
+
+
+def _failures(record: Record) -> str:
+    """One failure a line."""
+    return "\n".join(f"  {part}" for part in (record.failed_msg or "").replace("; LK-", "\nLK-").split("\n"))
+
+
+def _took(record: Record) -> str:
+    return duration_text((record.finished_at - record.create_at) / 1000) if record.finished_at else ""

@@ -1,0 +1,279 @@
+"""Asks the service over HTTP, each request signed."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import quote, urlencode
+
+import httpx
+import msgspec
+
+from logkeep.cli.access import Access, find_access
+from logkeep.cli.errors import Failed, ServiceFault, WrongUse
+from logkeep.cli.invocation import Invocation
+from logkeep.signing import sdk_hmac
+
+T = TypeVar("T")
+
+_CLUSTERS = "/api/v1/clusters"
+_PAGE = 1000  # the most that one answer lists
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_CONNECT_SECONDS, _ANSWER_SECONDS = 10.0, 60.0
+_STREAM_SECONDS = 900.0  # between two pieces: one object may be large, and its bucket slow
+
+
+class Node(msgspec.Struct):
+    id: str
+    name: str
+    role: str
+    ip: str = ""
+    source: str = ""  # told to administrators only
+
+
+class Cluster(msgspec.Struct):
+    id: str
+    name: str
+    kind: str
+    version: str
+    endpoint: str
+    created_at: int  # Unix ms
+    nodes: list[Node]
+
+
+class Record(msgspec.Struct, rename="camel"):
+    """One backup, as the list of records shows it."""
+
+    id: str
+    create_at: int  # Unix ms
+    log_path: str
+    status: str
+    job_types: str
+    job_id: str
+    finished_at: int | None = None
+    failed_msg: str | None = None
+
+
+class Records(msgspec.Struct, rename="camel"):
+    cluster_log_record: list[Record]
+    total_size: int
+
+
+class Setting(msgspec.Struct, rename="camel"):
+    """The log setting of a cluster."""
+
+    obs_bucket: str
+    agency: str
+    base_path: str
+    update_at: int  # Unix ms
+    auto_enable: bool
+    log_switch: bool
+    period: str | None = None
+
+
+class Kept(msgspec.Struct):
+    """One generation of a log in the archive; node, family and name are text forms (`sources.names`)."""
+
+    node: str
+    family: str
+    generation: int
+    name: str
+    size: int  # bytes
+
+
+class ServiceClient:
+    """The service with one key; every method raises `ServiceFault`, or `Failed` where it does not answer."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self._base = access.endpoint.rstrip("/")
+        # OpenSSL's own certificates, not a bundle: an operator adds an authority in one place, or by SSL_CERT_FILE.
+        verify = ssl.create_default_context() if self._base.startswith("https") else False
+        timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
+        self._http = httpx.Client(verify=verify, timeout=timeout, trust_env=False)
+
+    def get(self, path: str, **query: str | int) -> bytes:
+        return self.send("GET", path + (f"?{urlencode(query, quote_via=quote)}" if query else ""))
+
+    def send(self, method: str, path: str, body: object = None) -> bytes:
+        """The body of the answer; `body` is sent as JSON."""
+        with self._answer(method, path, body, _ANSWER_SECONDS) as response:
+            return response.read()
+
+    @contextmanager
+    def stream(self, method: str, path: str, body: object = None) -> Generator[Iterator[bytes]]:
+        """The body of the answer, piece by piece."""
+        with self._answer(method, path, body, _STREAM_SECONDS) as response:
+            yield response.iter_raw()
+
+    @contextmanager
+    def lines(self, method: str, path: str, body: object = None) -> Generator[Iterator[bytes]]:
+        """The lines of the answer."""
+        with self.stream(method, path, body) as pieces:
+            yield _split_lines(pieces)
+
+    @contextmanager
+    def _answer(self, method: str, path: str, body: object, seconds: float) -> Generator[httpx.Response]:
+        url = self._base + path
+        content = b"" if body is None else msgspec.json.encode(body)
+        headers = {"User-Agent": "logkeep"} | ({"Content-Type": "application/json"} if content else {})
+        now_ms = time.time_ns() // 1_000_000
+        signed = sdk_hmac.sign(
+            self.access.ak, self.access.sk, method, url, now_ms=now_ms, headers=headers, body=content
+        )
+        timeout = httpx.Timeout(seconds, connect=_CONNECT_SECONDS)
+        request = self._http.build_request(method, url, content=content or None, headers=signed, timeout=timeout)
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                if response.status_code != 200:
+                    self._refuse(response)
+                yield response
+            finally:
+                response.close()
+        except httpx.HTTPError as error:
+            raise self._unanswered(error) from error
+
+    def _unanswered(self, error: httpx.HTTPError) -> Failed:
+        where = f"the service at {self._base}"
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            if "CERTIFICATE" in str(error):
+                return Failed(f"{where} shows a certificate that is not trusted: {error}")
+            return NotAnswering(f"{where} does not answer; start it with `logkeep serve`")
+        if isinstance(error, httpx.TimeoutException):
+            return Failed(f"{where} took too long to answer; its log on standard error tells more")
+        return Broken(f"{where} broke off its answer ({error or type(error).__name__}); its log tells why")
+
+    def _refuse(self, response: httpx.Response) -> NoReturn:
+        code, message = _read_fault(response.read())
+        if not code:
+            raise Failed(f"{self._base} does not answer as Logkeep does (status {response.status_code})")
+        if response.status_code == 401:
+            message = f"the service refuses the key {self.access.ak}: {_reason(message)}"
+        raise ServiceFault(response.status_code, code, message)
+
+    # What more than one command asks -----------------------------------------------------------------------------
+
+    @property
+    def project_id(self) -> str:
+        """The project of the key; the service tells where nobody said it."""
+        if self.access.project_id:
+            return self.access.project_id
+        found = decode(self.get("/v3/projects"), dict[str, Any])["projects"]
+        return str(found[0]["id"])
+
+    def find_cluster(self, name_or_id: str) -> Cluster:
+        """By id, else by name. Raises `WrongUse` where there is none."""
+        return decode(self.find_cluster_document(name_or_id), Cluster)
+
+    def find_cluster_document(self, name_or_id: str) -> bytes:
+        if _UUID.fullmatch(name_or_id):
+            try:
+                return self.get(f"{_CLUSTERS}/{name_or_id}")
+            except ServiceFault as fault:
+                if fault.code != "CSS.0015":
+                    raise
+        found = decode(self.get(_CLUSTERS, name=name_or_id), dict[str, Any])["clusters"]
+        if not found:
+            raise WrongUse(f"there is no cluster {name_or_id}; `logkeep cluster list` shows those of this project")
+        return msgspec.json.encode(found[0])
+
+    def css(self, cluster: Cluster, path: str) -> str:
+        """The path of a CSS operation on a cluster."""
+        return f"/v1.0/{self.project_id}/clusters/{cluster.id}/{path}"
+
+    def records(self, cluster: Cluster, **query: str | int) -> bytes:
+        """The list of records as the API gives it."""
+        return self.get(self.css(cluster, "logs/records"), **query)
+
+    def setting(self, cluster: Cluster) -> tuple[Setting | None, bytes]:
+        """The log setting, None before the first open; and the whole answer."""
+        document = self.get(self.css(cluster, "logs/settings"))
+        found = decode(document, dict[str, Any])["logConfiguration"]
+        return (msgspec.convert(found, Setting) if found else None), document
+
+    def list_clusters(self) -> list[dict[str, Any]]:
+        """All of them, newest first."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = decode(self.get(_CLUSTERS, offset=len(found) + 1, limit=_PAGE), dict[str, Any])
+            found += page["clusters"]
+            if len(page["clusters"]) < _PAGE:
+                return found
+
+    def list_kept(self, cluster: Cluster, **query: str) -> list[Kept]:
+        """Every generation in the archive, by node and family, in the order it was written."""
+        path = f"{_CLUSTERS}/{cluster.id}/archive?{urlencode(query, quote_via=quote)}".rstrip("?")
+        with self.lines("GET", path) as lines:
+            return [decode(line, Kept) for line in lines]
+
+    @contextmanager
+    def read_kept(self, cluster: Cluster, kept: Kept) -> Generator[Iterator[bytes]]:
+        """The plain bytes of one generation."""
+        node = quote(kept.node, safe="")
+        with self.stream("GET", f"{_CLUSTERS}/{cluster.id}/archive/{node}/{kept.generation}") as pieces:
+            yield pieces
+
+    @contextmanager
+    def verify(self, cluster: Cluster, *, read_data: bool) -> Generator[Iterator[dict[str, Any]]]:
+        """What a verification tells, line by line."""
+        with self.lines("POST", f"{_CLUSTERS}/{cluster.id}/verify", {"read_data": read_data}) as lines:
+            yield (decode(line, dict[str, Any]) for line in lines)
+
+
+class NotAnswering(Failed):
+    """Nobody listens there."""
+
+
+class Broken(Failed):
+    """The answer ended in the middle."""
+
+
+def decode(document: bytes, kind: type[T]) -> T:
+    """Raises `Failed` where the service answers something else."""
+    try:
+        return msgspec.json.decode(document, type=kind)
+    except msgspec.DecodeError as error:
+        raise Failed(
+            f"the service does not answer as this command expects ({error}); is it of another version?"
+        ) from error
+
+
+def open_client(asked: Invocation) -> ServiceClient:
+    return ServiceClient(find_access(asked))
+
+
+def _read_fault(body: bytes) -> tuple[str, str]:
+    """Code and message of an error; '' where it is not one of ours."""
+    try:
+        found = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return "", ""
+    if not isinstance(found, dict):
+        return "", ""
+    return str(found.get("error_code", "")), str(found.get("error_msg", ""))
+
+
+def _reason(message: str) -> str:
+    """What is wrong with a key, without the canonical request and the common words before it."""
+    message = message.removeprefix("Incorrect IAM authentication information: ")
+    if message.startswith("verify aksk signature fail"):
+        return "its secret is not the one given"
+    if "signature expired" in message:
+        return f"the clocks differ by too much; set them ({message.partition(':')[2]})"
+    if message.endswith("not exist"):
+        return "there is no such key, or it was revoked"
+    return message
+
+
+def _split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest

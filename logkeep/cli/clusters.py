@@ -1,0 +1,138 @@
+"""`cluster`: the search clusters whose logs are kept."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from logkeep.cli.errors import WrongUse
+from logkeep.cli.invocation import EVERYWHERE, invocation
+from logkeep.cli.output import count_text, print_document, print_fields, print_json, print_line, print_table, time_text
+
+CLUSTERS = "/api/v1/clusters"
+ClusterName = Annotated[str, typer.Argument(metavar="CLUSTER", help="Its name or id.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    cluster = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Clusters whose logs are kept.")
+    cluster.command("add", epilog=EVERYWHERE)(add_cluster)
+    cluster.command("list", epilog=EVERYWHERE)(list_clusters)
+    cluster.command("show", epilog=EVERYWHERE)(show_cluster)
+    cluster.command("remove", epilog=EVERYWHERE)(remove_cluster)
+    app.add_typer(cluster, name="cluster")
+
+
+def add_cluster(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Also the name of its folder in the bucket.")],
+    node: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NODE=SOURCE", help="A node and its log directory: n1=file:///var/log/x; repeatable."),
+    ] = None,
+    url: Annotated[str, typer.Option(help="Instead of --node: the cluster's own API, http://host:9200.")] = "",
+    source: Annotated[
+        str,
+        typer.Option(help="With --url: where the logs of each node lie; {path.logs}, {name} and {ip} are filled in."),
+    ] = "file://{path.logs}",
+    user: Annotated[str, typer.Option(help="With --url: user of the cluster.")] = "",
+    password: Annotated[
+        str, typer.Option(envvar="LOGKEEP_CLUSTER_PASSWORD", help="With --url: the user's password; it is not kept.")
+    ] = "",
+    kind: Annotated[str, typer.Option(help="With --node: elasticsearch, opensearch or logstash.")] = "opensearch",
+    version: Annotated[str, typer.Option(help="With --node: the version, for the record.")] = "",
+) -> None:
+    """Register a cluster, by its nodes or by its own API.
+
+    Name its nodes with --node, or let its API tell them with --url. Only an administrator's key may do this.
+    """
+    from logkeep.cli.client import Cluster, decode, open_client
+
+    asked = invocation(context)
+    if bool(node) == bool(url):
+        raise WrongUse("give either --node NODE=file:///directory (repeatable) or --url http://host:9200")
+    body: dict[str, object] = {"name": name}
+    if url:
+        body |= {"url": url, "source": source, "user": user, "password": password}
+    else:
+        body |= {"nodes": [_read_node(text) for text in node or ()], "kind": kind, "version": version}
+    document = open_client(asked).send("POST", CLUSTERS, body)
+    if asked.as_json:
+        print_document(document)
+        return
+    cluster = decode(document, Cluster)
+    print_line(f"cluster {cluster.name} registered with {count_text(len(cluster.nodes), 'node')}: {cluster.id}")
+    print_line(f"keep its logs:  {asked.command} logs open {cluster.name}")
+
+
+def list_clusters(context: typer.Context) -> None:
+    """List the clusters, newest first."""
+    from logkeep.cli.client import open_client
+
+    asked = invocation(context)
+    clusters = open_client(asked).list_clusters()
+    if asked.as_json:
+        print_json({"clusters": clusters, "totalSize": len(clusters)})
+        return
+    print_table(
+        ("NAME", "KIND", "VERSION", "NODES", "ID"),
+        [(c["name"], c["kind"], c["version"], str(len(c["nodes"])), c["id"]) for c in clusters],
+        right=(3,),
+    )
+
+
+def show_cluster(context: typer.Context, cluster: ClusterName) -> None:
+    """Show a cluster, its nodes and where their logs lie."""
+    from logkeep.cli.client import Cluster, decode, open_client
+
+    asked = invocation(context)
+    document = open_client(asked).find_cluster_document(cluster)
+    if asked.as_json:
+        print_document(document)
+        return
+    found = decode(document, Cluster)
+    print_fields(
+        [
+            ("name", found.name),
+            ("id", found.id),
+            ("kind", f"{found.kind} {found.version}".rstrip()),
+            ("endpoint", found.endpoint or "-"),
+            ("registered", time_text(found.created_at)),
+        ]
+    )
+    print_line()
+    print_table(
+        ("NODE", "ROLE", "IP", "LOGS"), [(n.name, n.role, n.ip or "-", n.source or "(hidden)") for n in found.nodes]
+    )
+
+
+def remove_cluster(
+    context: typer.Context,
+    cluster: ClusterName,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Forget a cluster and its records. What lies in the bucket stays."""
+    from logkeep.cli.client import open_client
+
+    asked = invocation(context)
+    client = open_client(asked)
+    found = client.find_cluster(cluster)
+    if not (yes or asked.as_json) and sys.stdin.isatty():
+        question = f"Forget cluster {found.name} and its records? What lies in the bucket stays."
+        if not typer.confirm(question, err=True):
+            raise WrongUse("nothing was changed")
+    client.send("DELETE", f"{CLUSTERS}/{found.id}")
+    if asked.as_json:
+        print_json({"id": found.id, "name": found.name, "removed": True})
+    else:
+        print_line(f"cluster {found.name} is forgotten; its objects are still in the bucket")
+
+
+def _read_node(text: str) -> dict[str, str]:
+    """`n1=file:///var/log/x`; a plain absolute path is taken for a `file:` URL."""
+    name, equals, source = text.partition("=")
+    if not (name and equals and source):
+        raise WrongUse(f"--node {text}: write it as NAME=file:///directory")
+    return {"name": name, "source": f"file://{quote(source)}" if source.startswith("/") else source}

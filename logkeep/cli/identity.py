@@ -1,0 +1,151 @@
+"""`project` and `key`: who may ask the service. They act on the database, so they need no key themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from logkeep.cli.access import CLIENT_FILE, read_access
+from logkeep.cli.errors import WrongUse
+from logkeep.cli.installation import open_installation
+from logkeep.cli.invocation import EVERYWHERE, invocation
+from logkeep.cli.output import note, print_fields, print_json, print_line, print_table, time_text, zone_text
+
+if TYPE_CHECKING:
+    from logkeep.domain.cluster import AccessKey, Project
+    from logkeep.service.context import Context
+
+
+def add_commands(app: typer.Typer) -> None:
+    project = typer.Typer(
+        rich_markup_mode=None, no_args_is_help=True, help="Projects: tenants that see only their own."
+    )
+    project.command("add", epilog=EVERYWHERE)(add_project)
+    project.command("list", epilog=EVERYWHERE)(list_projects)
+    app.add_typer(project, name="project")
+    key = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Access keys, each of one project.")
+    key.command("add", epilog=EVERYWHERE)(add_key)
+    key.command("list", epilog=EVERYWHERE)(list_keys)
+    key.command("revoke", epilog=EVERYWHERE)(revoke_key)
+    app.add_typer(key, name="key")
+
+
+def add_project(
+    context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits, '.', '_', '-'.")]
+) -> None:
+    """Add a project. A key for it is made by `logkeep key add`."""
+    from logkeep.service import identity
+
+    asked = invocation(context)
+    with open_installation(asked.directory) as parts:
+        project = identity.add_project(parts, name)
+    if asked.as_json:
+        print_json({"id": project.id, "name": project.name, "created_at": project.created_at})
+        return
+    print_line(f"project {project.name} added: {project.id}")
+    print_line(f"make a key for it:  {asked.command} key add --project {project.name}")
+
+
+def list_projects(context: typer.Context) -> None:
+    """List the projects."""
+    from logkeep.service import identity
+
+    asked = invocation(context)
+    with open_installation(asked.directory) as parts:
+        projects = identity.list_projects(parts)
+    if asked.as_json:
+        rows = [{"id": p.id, "name": p.name, "created_at": p.created_at} for p in projects]
+        print_json({"projects": rows})
+        return
+    print_table(("NAME", "ID", f"CREATED ({zone_text()})"), [(p.name, p.id, time_text(p.created_at)) for p in projects])
+
+
+def add_key(
+    context: typer.Context,
+    project: Annotated[str, typer.Option(metavar="NAME", help="Project that the key belongs to: its name or id.")],
+    admin: Annotated[bool, typer.Option("--admin", help="May register clusters, so may name directories.")] = False,
+) -> None:
+    """Make a key. Its secret is shown once: now."""
+    from logkeep.service import identity
+
+    asked = invocation(context)
+    with open_installation(asked.directory) as parts:
+        found = _find_project(parts, project)
+        new = identity.add_key(parts, found, admin=admin)
+    if asked.as_json:
+        print_json({"ak": new.key.ak, "sk": new.sk, "project_id": found.id, "project": found.name, "admin": admin})
+        return
+    print_fields(
+        [
+            ("access key (AK)", new.key.ak),
+            ("secret key (SK)", new.sk),
+            ("project", f"{found.name} ({found.id})"),
+            ("may register clusters", "yes" if admin else "no"),
+        ]
+    )
+    note("The secret is not shown again; keep it now.")
+
+
+def list_keys(context: typer.Context) -> None:
+    """List the keys, without their secrets."""
+    from logkeep.service import identity
+
+    asked = invocation(context)
+    with open_installation(asked.directory) as parts:
+        keys = identity.list_keys(parts)
+        names = {project.id: project.name for project in identity.list_projects(parts)}
+    if asked.as_json:
+        print_json({"keys": [_key_document(key, names) for key in keys]})
+        return
+    print_table(
+        ("AK", "PROJECT", "ADMIN", f"CREATED ({zone_text()})", "REVOKED"),
+        [
+            (
+                key.ak,
+                names.get(key.project_id, key.project_id),
+                "yes" if key.admin else "no",
+                time_text(key.created_at),
+                time_text(key.revoked_at),
+            )
+            for key in keys
+        ],
+    )
+
+
+def revoke_key(
+    context: typer.Context, ak: Annotated[str, typer.Argument(metavar="AK", help="The access key.")]
+) -> None:
+    """Revoke a key: within a second the service refuses it."""
+    from logkeep.service import identity
+
+    asked = invocation(context)
+    with open_installation(asked.directory) as parts:
+        identity.revoke_key(parts, ak)
+    if asked.as_json:
+        print_json({"ak": ak, "revoked": True})
+    else:
+        print_line(f"key {ak} is revoked")
+    saved = read_access(asked.directory)
+    if saved and saved.ak == ak:
+        note(f"it was the key in {asked.directory / CLIENT_FILE}; put another one there (`{asked.command} key add`)")
+
+
+def _find_project(parts: Context, name_or_id: str) -> Project:
+    from logkeep.service import identity
+
+    found = identity.list_projects(parts, name=name_or_id) or identity.list_projects(parts, project_id=name_or_id)
+    if not found:
+        raise WrongUse(f"there is no project {name_or_id}; see `logkeep project list`")
+    return found[0]
+
+
+def _key_document(key: AccessKey, names: dict[str, str]) -> dict[str, object]:
+    return {
+        "ak": key.ak,
+        "project_id": key.project_id,
+        "project": names.get(key.project_id),
+        "admin": key.admin,
+        "created_at": key.created_at,
+        "revoked_at": key.revoked_at,
+    }

@@ -1,0 +1,122 @@
+"""`logs`: whether, where and when the logs of a cluster are kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from logkeep.cli.clusters import ClusterName
+from logkeep.cli.errors import Failed, WrongUse
+from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
+from logkeep.cli.output import print_document, print_fields, print_line, time_text
+
+if TYPE_CHECKING:
+    from logkeep.cli.client import Cluster, ServiceClient
+
+Bucket = Annotated[str, typer.Option(metavar="NAME", help="A bucket of logkeep.toml.")]
+BasePath = Annotated[str, typer.Option(metavar="PATH", help="Folder in the bucket.")]
+Agency = Annotated[str, typer.Option(metavar="NAME", help="Name of the store's credentials.")]
+At = Annotated[str, typer.Option(metavar="TIME", help="Back up daily, for example at '00:00 GMT+08:00'.")]
+DEFAULT_BUCKET, DEFAULT_PATH, DEFAULT_AGENCY = "logs", "css/log", "css_obs_agency"
+
+
+def add_commands(app: typer.Typer) -> None:
+    logs = typer.Typer(
+        rich_markup_mode=None, no_args_is_help=True, help="Whether, where and when the logs of a cluster are kept."
+    )
+    logs.command("open", epilog=EVERYWHERE)(open_logs)
+    logs.command("close", epilog=EVERYWHERE)(close_logs)
+    logs.command("settings", epilog=EVERYWHERE)(logs_settings)
+    logs.command("policy", epilog=EVERYWHERE)(logs_policy)
+    app.add_typer(logs, name="logs")
+
+
+def open_logs(
+    context: typer.Context,
+    cluster: ClusterName,
+    bucket: Bucket = DEFAULT_BUCKET,
+    base_path: BasePath = DEFAULT_PATH,
+    agency: Agency = DEFAULT_AGENCY,
+    at: At = "",
+) -> None:
+    """Turn log backup on; what is on already is changed."""
+    client, found = _open(context, cluster)
+    body: dict[str, object] = {"agency": agency, "log_bucket": bucket, "log_base_path": base_path}
+    if at:
+        body |= {"auto_enable": True, "period": at}
+    client.send("POST", client.css(found, "logs/open"), body)
+    _show(invocation(context), client, found)
+
+
+def close_logs(context: typer.Context, cluster: ClusterName) -> None:
+    """Turn log backup off; what lies in the bucket stays.
+
+    There are no more backups, and the records of those that failed are cleared.
+    """
+    client, found = _open(context, cluster)
+    client.send("PUT", client.css(found, "logs/close"))
+    _show(invocation(context), client, found)
+
+
+def logs_settings(
+    context: typer.Context, cluster: ClusterName, bucket: Bucket = "", base_path: BasePath = "", agency: Agency = ""
+) -> None:
+    """Show the setting; with an option, change that part of it first."""
+    client, found = _open(context, cluster)
+    if bucket or base_path or agency:
+        setting, _ = client.setting(found)
+        if setting is None:
+            raise Failed(f"log backup of {found.name} was never opened; open it with `logkeep logs open {found.name}`")
+        body = {
+            "agency": agency or setting.agency,
+            "log_bucket": bucket or setting.obs_bucket,
+            "log_base_path": base_path or setting.base_path,
+        }
+        client.send("POST", client.css(found, "logs/settings"), body)
+    _show(invocation(context), client, found)
+
+
+def logs_policy(
+    context: typer.Context,
+    cluster: ClusterName,
+    at: At = "",
+    off: Annotated[bool, typer.Option("--off", help="No daily backup any more.")] = False,
+) -> None:
+    """Back up daily at a time, or no longer."""
+    if bool(at) == off:
+        raise WrongUse("give either --at TIME, for example --at '00:00 GMT+08:00', or --off")
+    client, found = _open(context, cluster)
+    if off:
+        client.send("PUT", client.css(found, "logs/policy/close"))
+    else:
+        client.send("POST", client.css(found, "logs/policy/update"), {"period": at})
+    _show(invocation(context), client, found)
+
+
+def _open(context: typer.Context, cluster: str) -> tuple[ServiceClient, Cluster]:
+    from logkeep.cli.client import open_client
+
+    client = open_client(invocation(context))
+    return client, client.find_cluster(cluster)
+
+
+def _show(asked: Invocation, client: ServiceClient, cluster: Cluster) -> None:
+    """The setting as it is now."""
+    setting, document = client.setting(cluster)
+    if asked.as_json:
+        print_document(document)
+    elif setting is None:
+        print_line(f"log backup of {cluster.name} was never opened; open it:  {asked.command} logs open {cluster.name}")
+    else:
+        daily = f"daily at {setting.period}" if setting.auto_enable else "by hand only"
+        print_fields(
+            [
+                ("cluster", cluster.name),
+                ("log backup", "on" if setting.log_switch else "off"),
+                ("kept in", f"{setting.obs_bucket}/{setting.base_path}/{cluster.name}"),
+                ("backups", daily if setting.log_switch else "none"),
+                ("agency", setting.agency),
+                ("changed", time_text(setting.update_at)),
+            ]
+        )

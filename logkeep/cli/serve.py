@@ -1,0 +1,172 @@
+"""`serve`: the service itself, in one process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from logkeep.cli.access import read_access, write_access
+from logkeep.cli.errors import WrongUse
+from logkeep.cli.installation import endpoint_url, is_installation
+from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
+from logkeep.cli.output import note, print_json
+from logkeep.cli.starting import Starting
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from logkeep.bootstrap import Service
+    from logkeep.settings import Settings
+
+_FINISH_SECONDS = 5  # for requests, and then for the queue, once the end is asked for
+_PAUSE = 0.005  # seconds
+_BACKLOG = 2048
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command("serve", epilog=EVERYWHERE)(serve)
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen on; else server.host of logkeep.toml.")] = "",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="0 takes a free one; else server.port of logkeep.toml.")
+    ] = None,
+) -> None:
+    """Run the service until Ctrl-C or SIGTERM."""
+    from logkeep.settings import load_settings
+
+    asked = invocation(context)
+    if not is_installation(asked.directory):
+        raise WrongUse(
+            f"{asked.directory} is no Logkeep directory; name it with --dir, or make one with `logkeep init`"
+        )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)  # until uvicorn takes over, and once more after it
+    settings = load_settings(asked.directory)
+    listener = _listen(host or settings.server.host, settings.server.port if port is None else port)
+    running = _Running(asked, settings, listener)
+    try:
+        running.server.run(sockets=[listener])
+    finally:
+        running.stop()
+    if running.failure:
+        raise running.failure
+    note("logkeep has ended")
+    # Not by way of the interpreter's end, which would wait for a backup under way: it goes on at the next start.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+class _Running:
+    """The HTTP server, and the thread that puts the service together while the port answers already."""
+
+    def __init__(self, asked: Invocation, settings: Settings, listener: socket.socket) -> None:
+        self._asked = asked
+        self._settings = settings
+        self._address = listener.getsockname()[:2]
+        self._starting = Starting()
+        self._service: Service | None = None
+        self._held = ExitStack()
+        self.failure: Exception | None = None
+        self.server = _http_server(self._starting)
+        self._thread = threading.Thread(target=self._start, name="start", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the queue; what it does at this moment ends with the process, as in a crash, and is gone on with."""
+        self._starting.end()
+        if self._service:
+            stopping = threading.Thread(target=self._service.stop, name="stop", daemon=True)
+            stopping.start()
+            stopping.join(_FINISH_SECONDS)
+        if self.failure:
+            self._held.close()
+
+    def _start(self) -> None:
+        while not (self.server.started or self.server.should_exit):  # what is imported here would hold that up
+            time.sleep(_PAUSE)
+        try:
+            self._put_together()
+        except Exception as error:
+            self.failure = error
+            self._starting.end()
+            self.server.should_exit = True
+
+    def _put_together(self) -> None:
+        from logkeep import bootstrap
+        from logkeep.api.app import create_app
+
+        settings = self._settings
+        self._held.enter_context(bootstrap.only_process(settings.directory))
+        bootstrap.set_up_logging(settings.log_level)
+        service = bootstrap.open_service(settings)
+        skew_ms = settings.server.max_clock_skew_seconds * 1000
+        self._starting.begin(create_app(service.context, ready=service.ready, max_clock_skew_ms=skew_ms))
+        service.start()
+        self._service = service
+        self._announce()
+
+    def _announce(self) -> None:
+        endpoint = endpoint_url(*self._address)
+        _follow_endpoint(self._asked.directory, endpoint)
+        if self._asked.as_json:
+            print_json({"endpoint": endpoint, "dir": str(self._settings.directory), "pid": os.getpid()})
+            sys.stdout.flush()
+        note(f"logkeep listens on {endpoint} for {self._asked.directory}; Ctrl-C ends it")
+
+
+def _http_server(app: Starting) -> uvicorn.Server:
+    import uvicorn
+
+    from logkeep.api.protocol import BoundedHttpProtocol
+
+    config = uvicorn.Config(
+        app,
+        http=BoundedHttpProtocol,
+        ws="none",
+        loop="uvloop",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=_FINISH_SECONDS,
+    )
+    return uvicorn.Server(config)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise WrongUse(
+            f"{host}:{port} cannot be listened on: {error.strerror}; choose another with --host and --port"
+        ) from error
+
+
+def _follow_endpoint(directory: Path, endpoint: str) -> None:
+    """Keep `client.toml` true, where there is one."""
+    access = read_access(directory)
+    if access and access.endpoint != endpoint:
+        with suppress(OSError):  # a read-only directory: the line on standard error still tells
+            write_access(directory, replace(access, endpoint=endpoint))
+
+
+def _leave(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
