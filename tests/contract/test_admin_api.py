@@ -1,0 +1,264 @@
+"""`/api/v1`: clusters, one record, the archive and its verification."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.cluster import Cluster
+from logkeep.errors import StoreCorrupt
+from logkeep.service import archive
+from logkeep.service.archive import Progress
+from tests.contract.service import SETTING, Reply, Service
+from tests.contract.test_api import assert_error
+
+CLUSTERS = "/api/v1/clusters"
+
+
+def post(service: Service, body: object) -> Reply:
+    return service.call("POST", CLUSTERS, body, key=service.admin)
+
+
+def lines(reply: Reply) -> list[dict[str, object]]:
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/x-ndjson")
+    assert reply.body.endswith(b"\n") or not reply.body
+    return [json.loads(line) for line in reply.body.splitlines()]
+
+
+@pytest.fixture
+def kept(service: Service, opened: Cluster) -> Cluster:
+    """A cluster with two logs in the archive."""
+    folder = Path(opened.nodes[0].source.removeprefix("file://"))
+    (folder / "c.log").write_bytes(b"[2026-01-01T00:00:00,000][INFO ][a] [node-0] one\n" * 1000)
+    (folder / "c_server.json").write_bytes(b'{"type": "server", "timestamp": "2026-01-01T00:00:00,000Z"}\n' * 10)
+    service.back_up(opened)
+    return opened
+
+
+def test_cluster_is_registered_listed_shown_and_removed(service: Service, tmp_path: Path) -> None:
+    nodes = [{"name": "n1", "source": f"file://{tmp_path}"}, {"name": "节点", "source": f"file://{tmp_path}"}]
+    added = post(service, {"name": "日志 cluster", "nodes": nodes, "kind": "elasticsearch", "version": "8.7.1"}).json
+    assert [(node["name"], node["source"]) for node in added["nodes"]] == [(n["name"], n["source"]) for n in nodes]
+    assert (added["name"], added["kind"], added["version"]) == ("日志 cluster", "elasticsearch", "8.7.1")
+    shown = service.call("GET", f"{CLUSTERS}/{added['id']}", key=service.admin)
+    assert shown.json == added
+    found = service.call("GET", f"{CLUSTERS}?name={quote('日志 cluster')}&limit=5", key=service.admin).json
+    assert found == {"clusters": [added], "totalSize": 1}
+    assert service.call("GET", f"{CLUSTERS}?name=none").json == {"clusters": [], "totalSize": 0}
+    assert service.call("DELETE", f"{CLUSTERS}/{added['id']}", key=service.admin).body == b"{}"
+    assert_error(service.call("GET", f"{CLUSTERS}/{added['id']}"), 403, "CSS.0015")
+
+
+def test_sources_of_nodes_are_shown_to_admin_keys_only(service: Service, cluster: Cluster) -> None:
+    for path in (f"{CLUSTERS}/{cluster.id}", f"{CLUSTERS}?name={cluster.name}"):
+        assert b"file://" in service.call("GET", path, key=service.admin).body
+        reply = service.call("GET", path)
+        assert reply.status == 200
+        assert b"source" not in reply.body
+
+
+def test_only_admin_keys_register_and_remove(service: Service, cluster: Cluster) -> None:
+    assert_error(service.call("POST", CLUSTERS, {}), 403, "APIGW.0302")
+    assert_error(service.call("DELETE", f"{CLUSTERS}/{cluster.id}"), 403, "APIGW.0302")
+    assert_error(service.call("DELETE", f"{CLUSTERS}/{cluster.id}", key=service.stranger), 403, "CSS.0015")
+    assert service.call("GET", f"{CLUSTERS}/{cluster.id}").status == 200
+
+
+def test_name_that_is_taken_is_409(service: Service, cluster: Cluster, tmp_path: Path) -> None:
+    nodes = [{"name": "n1", "source": f"file://{tmp_path}"}]
+    assert_error(post(service, {"name": cluster.name, "nodes": nodes}), 409, "CSS.0031", cluster.name)
+
+
+NODE = {"name": "n", "source": "file:///tmp"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "name"),
+        ({"name": 5}, "name"),
+        ({"name": "c"}, "nodes"),
+        ({"name": "c", "nodes": [NODE], "url": "http://h", "source": "file:///"}, "nodes"),
+        ({"name": "c", "nodes": []}, "nodes"),
+        ({"name": "c", "nodes": {}}, "nodes"),
+        ({"name": "c", "nodes": ["n"]}, "nodes"),
+        ({"name": "c", "nodes": [{"name": "n"}]}, "source"),
+        ({"name": "c", "nodes": [{"source": "file:///tmp"}]}, "name"),
+        ({"name": "c", "nodes": [NODE, NODE]}, "nodes"),
+        ({"name": "c", "nodes": [{"name": "n", "source": "ftp://h/"}]}, "nodes.source"),
+        ({"name": "c", "nodes": [{"name": "n", "source": 5}]}, "source"),
+        ({"name": "c", "nodes": [{"name": "..", "source": "file:///tmp"}]}, "nodes.name"),
+        ({"name": "c", "nodes": [{"name": "a/b", "source": "file:///tmp"}]}, "nodes.name"),
+        ({"name": "c", "nodes": [{"name": "n" * 129, "source": "file:///tmp"}]}, "nodes.name"),
+        ({"name": "c", "nodes": [{"name": "a\x00", "source": "file:///tmp"}]}, "name"),
+        ({"name": "c", "nodes": [NODE], "kind": "mysql"}, "kind"),
+        ({"name": "c", "nodes": [NODE], "version": 7}, "version"),
+        ({"name": ".c", "nodes": [NODE]}, "name"),
+        ({"name": "a/b", "nodes": [NODE]}, "name"),
+        ({"name": "a\\b", "nodes": [NODE]}, "name"),
+        ({"name": "a\nb", "nodes": [NODE]}, "name"),
+        ({"name": "c" * 65, "nodes": [NODE]}, "name"),
+        ({"name": "c", "url": "http://h"}, "source"),
+        ({"name": "c", "url": "http://127.0.0.1:1", "source": "file://{path.logs}"}, "url"),
+        ({"name": "c", "url": "no url", "source": "file://{path.logs}", "password": "hidden"}, "url"),
+    ],
+)
+def test_cluster_that_cannot_be_registered_is_refused_by_its_field(
+    service: Service, body: dict[str, object], field: str
+) -> None:
+    reply = post(service, body)
+    assert_error(reply, 400, "CSS.0001", f"^{field}: ")
+    assert "hidden" not in reply.message
+
+
+def test_cluster_is_not_removed_while_a_backup_runs(service: Service, opened: Cluster) -> None:
+    service.call("POST", service.path(opened, "/logs/collect"))
+    assert_error(service.call("DELETE", f"{CLUSTERS}/{opened.id}", key=service.admin), 409, "CSS.3004")
+
+
+def test_one_record_is_shown_as_the_list_shows_it(service: Service, cluster: Cluster) -> None:
+    job, _ = service.add_records(cluster, JobStatus.FAIL, JobStatus.SUCCESS)
+    listed = service.call("GET", service.path(cluster, "/logs/records?status=FAIL")).json["clusterLogRecord"]
+    assert [service.call("GET", f"{CLUSTERS}/{cluster.id}/jobs/{job.job_id}").json] == listed
+    for job_id in ("0" * 32, "no-id", "%00", "x" * 3000):
+        assert_error(service.call("GET", f"{CLUSTERS}/{cluster.id}/jobs/{job_id}"), 400, "CSS.0001", "^job_id: ")
+
+
+def test_archive_is_listed_and_read_back(service: Service, kept: Cluster) -> None:
+    archive_path = f"{CLUSTERS}/{kept.id}/archive"
+    found = lines(service.call("GET", archive_path))
+    assert [(log["family"], log["size"]) for log in found] == [("c.log", 49_000), ("c_server.json", 600)]
+    assert set(found[0]) == {"node", "family", "generation", "name", "size"}
+    reply = service.call("GET", f"{archive_path}/node-0/{found[0]['generation']}")
+    assert reply.headers["content-type"] == "application/octet-stream"
+    assert reply.body == b"[2026-01-01T00:00:00,000][INFO ][a] [node-0] one\n" * 1000
+    (log,) = lines(service.call("GET", archive_path + "?family=c_server.json&node=node-0"))
+    assert log["family"] == "c_server.json"
+    assert lines(service.call("GET", archive_path + "?node=other")) == []
+
+
+def test_generation_that_is_not_kept_is_refused(service: Service, kept: Cluster) -> None:
+    path = f"{CLUSTERS}/{kept.id}/archive"
+    for rest in ("node-0/999", "node-0/-1", "node-0/1.5", "node-0/99999999999", "node-0/x", "other/1"):
+        assert_error(service.call("GET", f"{path}/{rest}"), 400, "CSS.0001", "^generation: ")
+    assert_error(service.call("GET", f"{path}/%00/1"), 400, "CSS.0001", "^node: ")
+    assert_error(service.call("GET", f"{path}/%FF/1"), 400, "APIGW.0201")
+
+
+def test_node_in_the_path_may_hold_any_character(
+    service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        archive, "read_kept", lambda _context, _cluster, node, number: iter([f"{node} {number}".encode()])
+    )
+    name = "a/b%2F c+日?#;&="
+    reply = service.call("GET", f"{CLUSTERS}/{cluster.id}/archive/{quote(name, safe='')}/7")
+    assert reply.body.decode() == f"{name} 7"
+
+
+def test_archive_is_verified_line_by_line(service: Service, kept: Cluster) -> None:
+    for body in (None, {}, {"read_data": False}, {"readData": True}):
+        found = lines(service.call("POST", f"{CLUSTERS}/{kept.id}/verify", body))
+        assert found[-1] == {"type": "end", "ok": True}
+        assert {line["type"] for line in found[:-1]} == {"progress"}
+        assert found[-2]["objects"] == found[-2]["objects_total"] == 2
+    reply = service.call("POST", f"{CLUSTERS}/{kept.id}/verify", {"read_data": "yes"})
+    assert_error(reply, 400, "CSS.0001", "^read_data: ")
+
+
+def test_damage_is_a_finding(service: Service, kept: Cluster) -> None:
+    objects = [file for file in service.folder.glob(f"buckets/logs/css/log/{kept.name}/node-0/**/*") if file.is_file()]
+    objects[0].write_bytes(b"damaged")
+    found = lines(service.call("POST", f"{CLUSTERS}/{kept.id}/verify", {"read_data": True}))
+    assert found[-1] == {"type": "end", "ok": False}
+    (finding,) = (line for line in found if line["type"] == "finding")
+    assert set(finding) == {"type", "node", "family", "object", "problem", "job_id"}
+    assert finding["node"] == "node-0"
+
+
+def test_error_in_the_middle_of_a_verification_is_its_last_line(
+    service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def verify(*_: object, **__: object) -> Iterator[Progress]:
+        yield Progress(1, 2, 10, 20)
+        raise StoreCorrupt("object a is damaged")
+
+    monkeypatch.setattr(archive, "verify", verify)
+    found = lines(service.call("POST", f"{CLUSTERS}/{cluster.id}/verify"))
+    assert [line["type"] for line in found] == ["progress", "error"]
+    assert found[-1]["error_code"] == "CSS.9999"
+    assert "object a is damaged" in str(found[-1]["error_msg"])
+
+
+def test_error_before_the_first_byte_has_its_status(
+    service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> Iterator[bytes]:
+        raise StoreCorrupt("object a is damaged")
+        yield b""
+
+    monkeypatch.setattr(archive, "read_kept", broken)
+    monkeypatch.setattr(archive, "verify", broken)
+    assert_error(service.call("GET", f"{CLUSTERS}/{cluster.id}/archive/n/1"), 500, "CSS.9999", "object a is damaged")
+    assert_error(service.call("POST", f"{CLUSTERS}/{cluster.id}/verify"), 500, "CSS.9999")
+
+
+def test_error_in_the_middle_of_a_log_breaks_the_connection_off(
+    service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Iterator[bytes]:
+        yield b"the first piece"
+        raise StoreCorrupt("object a is damaged")
+
+    monkeypatch.setattr(archive, "read_kept", broken)
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        service.call("GET", f"{CLUSTERS}/{cluster.id}/archive/n/1")
+
+
+def test_log_that_nobody_takes_is_not_read_ahead(
+    service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    ended: list[bool] = []
+
+    def endless(*_: object) -> Iterator[bytes]:
+        try:
+            while True:
+                made.append(1)
+                yield b"x" * 1_000_000
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr(archive, "read_kept", endless)
+    target = f"{CLUSTERS}/{cluster.id}/archive/n/1"
+    head = "".join(f"{name}: {value}\r\n" for name, value in service.signed("GET", target).items())
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\n{head}\r\n".encode())
+        time.sleep(1)
+        before = len(made)
+        time.sleep(0.5)
+        assert len(made) == before < 50
+        assert service.call("GET", service.path(cluster)).status == 200
+    deadline = time.monotonic() + 10
+    while not ended and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert ended
+
+
+def test_other_projects_see_nothing(service: Service, kept: Cluster) -> None:
+    for method, rest in (("GET", ""), ("GET", "/archive"), ("GET", "/archive/node-0/1"), ("POST", "/verify")):
+        reply = service.call(method, f"{CLUSTERS}/{kept.id}{rest}", key=service.stranger)
+        assert_error(reply, 403, "CSS.0015")
+
+
+def test_setting_of_a_cluster_is_reached_under_both_roots(service: Service, tmp_path: Path) -> None:
+    added = post(service, {"name": "both-roots", "nodes": [{"name": "n", "source": f"file://{tmp_path}"}]}).json
+    assert service.call("POST", service.path(added["id"], "/logs/open"), SETTING).status == 200

@@ -1,0 +1,132 @@
+"""What is too large or no HTTP at all is refused, and the service goes on."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from logkeep.domain.cluster import Cluster
+from tests.contract.service import SETTING, Service
+from tests.contract.test_api import assert_error
+
+LIMIT = 12 * 1024 * 1024
+LAST = b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+
+
+def refusal(answer: bytes) -> tuple[int, dict[str, str]]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert re.search(rb"\r\nx-request-id: [0-9a-f]{32}\r\n", head)
+    assert b"content-type: application/json" in head
+    return int(head.split(b" ")[1]), json.loads(body)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_body_over_the_limit_is_413_and_the_connection_serves_on(
+    service: Service, cluster: Cluster, chunked: bool
+) -> None:
+    path = service.path(cluster, "/logs/open")
+    reply = service.call("POST", path, b" " * (LIMIT + 1), chunked=chunked)
+    assert_error(reply, 413, "APIGW.0201", "12 MB")
+    assert service.call("POST", path, SETTING).status == 200
+
+
+def test_body_up_to_the_limit_is_read(service: Service, cluster: Cluster) -> None:
+    body = json.dumps(SETTING).encode()
+    path = service.path(cluster, "/logs/open")
+    assert service.call("POST", path, body + b" " * (LIMIT - len(body)), chunked=True).status == 200
+
+
+def test_body_of_someone_who_does_not_sign_is_not_waited_for(service: Service, cluster: Cluster) -> None:
+    path = service.path(cluster, "/logs/open")
+    answer = service.raw(f"POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n".encode(), silence=0.5)
+    assert refusal(answer)[0] == 401
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET / HTTP/1.1\r\nX: " + "x" * 70_000 + "\r\n\r\n",
+        "GET / HTTP/1.1\r\nX: " + "x" * 5_000_000,
+        "GET / HTTP/1.1\r\n" + "X: y\r\n" * 50_000 + "\r\n",
+        "GET /" + "x" * 70_000 + " HTTP/1.1\r\n\r\n",
+        "POST /healthz HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + "X: y\r\n" * 50_000,
+    ],
+)
+def test_head_over_64_kilobytes_is_refused(service: Service, head: str) -> None:
+    answer = service.raw(head.encode())
+    if answer:  # the reset that follows may overtake the answer
+        assert b"431" in answer or b"404" in answer
+    assert service.send("GET", "/healthz").status == 200
+
+
+def test_refusal_of_a_large_head_is_json(service: Service) -> None:
+    status, body = refusal(service.raw(b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"))
+    assert (status, body["errCode"], body["error_msg"]) == (431, "APIGW.0201", "Request headers too large.")
+
+
+def test_head_below_the_limit_is_served_again_and_again(service: Service) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 60_000 + b"\r\n\r\n"
+    assert service.raw(request * 5 + LAST).count(b"HTTP/1.1 200") == 6
+
+
+def test_large_body_is_not_taken_for_a_large_head(service: Service, cluster: Cluster) -> None:
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    target = service.path(cluster, "/logs/open")
+    request = f"POST {target} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    answer = service.raw(request + chunk * 20 + b"0\r\n\r\n" + LAST)
+    assert answer.count(b"HTTP/1.1 401") == 1
+    assert answer.count(b"HTTP/1.1 200") == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"hello\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /\xe6\x97\xa5 HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET /a b HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET http:// HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX\x00: y\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: a\x00b\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_400_in_json(service: Service, data: bytes) -> None:
+    status, body = refusal(service.raw(data))
+    assert (status, body["error_code"], body["error_msg"]) == (400, "APIGW.0201", "API request error.")
+    assert body["externalMessage"] == "APIGW.0201 : API request error."
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"GET http://example.org/healthz HTTP/1.1", b"200"),
+        (b"OPTIONS * HTTP/1.1", b"404"),
+        (b"GET / HTTP/1.0", b"404"),
+        (b"GET /healthz?x=%00%ff HTTP/1.1", b"200"),
+        (b"HEAD /healthz HTTP/1.1", b"404"),
+    ],
+)
+def test_unusual_http_is_served(service: Service, request_line: bytes, status: bytes) -> None:
+    assert service.raw(request_line + b"\r\nHost: h\r\nConnection: close\r\n\r\n").split(b" ")[1] == status
+
+
+def test_upgrade_to_a_web_socket_is_not_offered(service: Service) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    assert service.raw(request, silence=0.3).split(b" ")[1] == b"200"
+
+
+def test_client_that_leaves_in_mid_request_harms_nobody(service: Service, cluster: Cluster) -> None:
+    path = service.path(cluster, "/logs/open")
+    headers = service.signed("POST", path, b"x" * 1000)
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    assert service.raw(f"POST {path} HTTP/1.1\r\n{head}Content-Length: 1000\r\n\r\nabc".encode(), silence=0.2) == b""
+    assert service.call("GET", service.path(cluster)).status == 200
