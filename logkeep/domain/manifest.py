@@ -69,7 +69,6 @@ class Segment:
     object: str  # object name in the bucket
     stored: int  # bytes
     sha256: str  # of the object
-    raw_sha256: str  # of the plain bytes
     head: Fingerprint  # of the generation, at `end`
     tail: Fingerprint  # just before `end`
     frames: tuple[Frame, ...] = ()

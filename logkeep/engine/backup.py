@@ -282,7 +282,6 @@ class NodeBackup:
             object_name,
             written.stored,
             written.sha256,
-            written.raw_sha256,
             after.head,
             after.tail,
             written.frames,

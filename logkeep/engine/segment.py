@@ -31,19 +31,17 @@ class LineFrames:
     def __init__(self, pieces: Iterator[bytes], sizes: Sizes) -> None:
         self._pieces = pieces
         self.sizes = sizes
-        self._rest = bytearray()
+        self._rest = b""
         self._ended = False
 
     def next_frame(self) -> bytes:
         """The next frame, empty at the end. What `pieces` raises is raised after the frames before it."""
         most = self.sizes.frame
         self._fill(most)
-        cut = most
-        if len(self._rest) > most:
-            cut = self._rest.rfind(b"\n", 0, most) + 1 or most
-        frame = bytes(self._rest[:cut])
-        del self._rest[:cut]
-        return frame
+        gathered = self._rest
+        cut = gathered.rfind(b"\n", 0, most) + 1 or most if len(gathered) > most else most
+        self._rest = gathered[cut:]
+        return gathered[:cut]
 
     def ended(self) -> bool:
         """Whether there is nothing more."""
@@ -51,10 +49,15 @@ class LineFrames:
         return not self._rest
 
     def _fill(self, wanted: int) -> None:
-        while len(self._rest) < wanted and not self._ended:
+        gathered = [self._rest]
+        size = len(self._rest)
+        while size < wanted and not self._ended:
             piece = next(self._pieces, b"")
             self._ended = not piece
-            self._rest += piece
+            gathered.append(piece)
+            size += len(piece)
+        if len(gathered) > 1:
+            self._rest = b"".join(gathered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,6 @@ class Written:
     raw: int  # plain bytes
     stored: int
     sha256: str  # of the object
-    raw_sha256: str
     frames: tuple[Frame, ...]
     last_bytes: bytes  # the last plain bytes, at most `tail`
 
@@ -82,7 +84,6 @@ class SegmentWriter:
         self._start = start
         self._executor = executor
         self._tail = tail
-        self._raw_hash = hashlib.sha256()
         self._hash = hashlib.sha256()
         self._raw = self._stored = 0
         self._frames: list[Frame] = []
@@ -93,9 +94,7 @@ class SegmentWriter:
         confirmed = store.put(name, self._compressed())
         if confirmed != self._stored:
             raise StoreCorrupt(f"{name} has {confirmed} bytes in the bucket, {self._stored} were sent")
-        return Written(
-            self._raw, self._stored, self._hash.hexdigest(), self._raw_hash.hexdigest(), tuple(self._frames), self._last
-        )
+        return Written(self._raw, self._stored, self._hash.hexdigest(), tuple(self._frames), self._last)
 
     def _compressed(self) -> Iterator[bytes]:
         waiting: tuple[Future[bytes], Frame] | None = None
@@ -109,7 +108,6 @@ class SegmentWriter:
             yield self._finish(*waiting)
 
     def _describe(self, raw: bytes) -> Frame:
-        self._raw_hash.update(raw)
         first, last, levels = annotate(raw)
         frame = Frame(0, 0, self._start + self._raw, len(raw), first, last, levels)
         self._raw += len(raw)
