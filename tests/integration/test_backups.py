@@ -1,0 +1,336 @@
+"""Whole jobs over the real catalogue and a real folder."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from logkeep.domain.backup_job import JobStatus, JobType, StatusFilter
+from logkeep.domain.log_setting import LogSettingChange
+from logkeep.errors import BackupClosed, BackupRunning, ClusterNotFound, InvalidField, JobSuperseded, StoreCorrupt
+from logkeep.logformat.names import parse_name
+from logkeep.service import archive, backups, clusters, log_settings
+from tests import corpus
+from tests.integration.conftest import SETTING, Installation
+
+
+def plain(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+def families(directory: Path) -> dict[str, bytes]:
+    """Family -> the bytes of all its files in the order of writing, straight from the directory."""
+    names = {path.name for path in directory.iterdir()}
+    found = defaultdict(list)
+    for path in directory.iterdir():
+        name = parse_name(path.name, names)
+        head = plain(path)[:29] if name.order_by_time else b""
+        found[name.family].append((name.active, head, name.order, plain(path)))
+    return {family: b"".join(data for *_, data in sorted(parts)) for family, parts in found.items()}
+
+
+def test_logs_of_four_real_nodes_come_back_byte_for_byte(installation: Installation, tmp_path: Path) -> None:
+    for node in corpus.NODES:
+        corpus.unpack(node, tmp_path / node)
+    cluster = installation.add_cluster(**{node: tmp_path / node for node in corpus.NODES})
+    assert installation.back_up(cluster).status is JobStatus.SUCCESS
+    restored = installation.restored(cluster)
+    for node in corpus.NODES:
+        for family, data in families(tmp_path / node).items():
+            assert restored[node, family] == data, (node, family)
+    stored = installation.objects()
+    assert installation.back_up(cluster).status is JobStatus.SUCCESS
+    assert installation.objects() == stored
+    assert not installation.findings(cluster, read_data=True)
+
+
+def test_objects_are_plain_zstd(installation: Installation, tmp_path: Path) -> None:
+    zstd = shutil.which("zstd")
+    if not zstd:
+        pytest.skip("the zstd command is not here; tests/real has it")
+    corpus.unpack("os2", tmp_path / "os2")
+    installation.add_cluster(os2=tmp_path / "os2")
+    cluster = clusters.list_clusters(installation.context, installation.project.id)[0][0]
+    installation.back_up(cluster)
+    folder = installation.bucket / "css/log/prod/os2/gc.log"
+    shown = subprocess.run([zstd, "-dcq", *sorted(map(str, folder.iterdir()))], capture_output=True, check=True).stdout
+    assert shown == families(tmp_path / "os2")["gc.log"]
+
+
+def test_manifests_tell_all_that_is_kept_and_form_a_chain(installation: Installation, tmp_path: Path) -> None:
+    logs = tmp_path / "n1"
+    logs.mkdir()
+    (logs / "es.log").write_bytes(b"[2026-11-24T00:00:00,000][INFO ] one\n")
+    (logs / "es_audit.json").touch()
+    cluster = installation.add_cluster(n1=logs)
+    installation.back_up(cluster)
+    with (logs / "es.log").open("ab") as file:
+        file.write(b"[2026-11-24T00:00:01,000][WARN ] two\n")
+    job = installation.back_up(cluster)
+    first, second = sorted((installation.bucket / "css/log/prod/_manifests").iterdir())
+    told = json.loads(second.read_bytes())
+    assert told["previous"] == hashlib.sha256(first.read_bytes()).hexdigest()
+    assert told["job"]["job_id"] == job.job_id
+    assert told["job"]["finished_at"] == job.finished_at
+    [segment] = told["segments"]
+    stored = (installation.bucket / segment["object"]).read_bytes()
+    assert (segment["start"], segment["end"]) == (37, 74)
+    assert segment["sha256"] == hashlib.sha256(stored).hexdigest()
+    assert segment["frames"][0]["levels"] == ["WARN"]
+    assert segment["frames"][0]["first_time"] == "2026-11-24T00:00:01,000"
+    assert [s["name"] for s in json.loads(first.read_bytes())["sightings"]] == ["es_audit.json"]
+
+
+def test_unreadable_node_fails_the_job_and_keeps_the_others(installation: Installation, tmp_path: Path) -> None:
+    (tmp_path / "good").mkdir()
+    (tmp_path / "good" / "es.log").write_bytes(b"kept\n")
+    cluster = installation.add_cluster(bad=tmp_path / "missing", good=tmp_path / "good")
+    job = installation.back_up(cluster)
+    assert job.status is JobStatus.FAIL
+    assert job.failed_msg is not None
+    assert job.failed_msg.startswith("LK-SOURCE-UNREACHABLE: node bad: the log directory ")
+    assert installation.restored(cluster) == {("good", "es.log"): b"kept\n"}
+
+
+def test_job_after_a_failed_one_catches_up(installation: Installation, tmp_path: Path) -> None:
+    logs = tmp_path / "n1"
+    cluster = installation.add_cluster(n1=logs)
+    assert installation.back_up(cluster).status is JobStatus.FAIL
+    logs.mkdir()
+    (logs / "es.log").write_bytes(b"line\n")
+    job = installation.back_up(cluster)
+    assert (job.status, job.failed_msg) == (JobStatus.SUCCESS, None)
+
+
+def test_bucket_that_is_gone_fails_the_job_and_the_next_one_catches_up(
+    installation: Installation, tmp_path: Path
+) -> None:
+    logs = tmp_path / "n1"
+    logs.mkdir()
+    (logs / "es.log").write_bytes(b"line\n")
+    cluster = installation.add_cluster(n1=logs)
+    away = installation.bucket.with_name("away")
+    installation.bucket.rename(away)
+    job = installation.back_up(cluster)
+    assert job.status is JobStatus.FAIL
+    assert (job.failed_msg or "").startswith("LK-STORE-MISSING: ")
+    assert not installation.bucket.exists()
+    away.rename(installation.bucket)
+    assert installation.back_up(cluster).status is JobStatus.SUCCESS
+    assert installation.restored(cluster) == {("n1", "es.log"): b"line\n"}
+
+
+@pytest.mark.parametrize("damage", ["flip", "remove", "cut", "lengthen"])
+def test_verify_names_every_damaged_object(installation: Installation, tmp_path: Path, damage: str) -> None:
+    corpus.unpack("os2", tmp_path / "os2")
+    cluster = installation.add_cluster(os2=tmp_path / "os2")
+    job = installation.back_up(cluster)
+    victim = installation.objects()[2]
+    data = bytearray(victim.read_bytes())
+    if damage == "flip":
+        data[len(data) // 2] ^= 1
+        victim.write_bytes(data)
+    elif damage == "remove":
+        victim.unlink()
+    else:
+        victim.write_bytes(data[:-1] if damage == "cut" else data + b"\0")
+    [finding] = installation.findings(cluster, read_data=True)
+    assert finding.object == str(victim.relative_to(installation.bucket))
+    assert finding.job_id == job.job_id
+    assert (finding.node, bool(finding.family), bool(finding.problem)) == ("os2", True, True)
+
+
+def test_verify_names_a_manifest_that_was_changed(installation: Installation, tmp_path: Path) -> None:
+    corpus.unpack("os2", tmp_path / "os2")
+    cluster = installation.add_cluster(os2=tmp_path / "os2")
+    installation.back_up(cluster)
+    [manifest] = (installation.bucket / "css/log/prod/_manifests").iterdir()
+    manifest.write_bytes(manifest.read_bytes().replace(b"SUCCESS", b"success"))
+    assert [f.problem for f in installation.findings(cluster)] == ["manifest changed since it was written"]
+
+
+def test_restore_of_damaged_data_stops_with_its_name(installation: Installation, tmp_path: Path) -> None:
+    (tmp_path / "n1").mkdir()
+    (tmp_path / "n1" / "es.log").write_bytes(os.urandom(5000))
+    cluster = installation.add_cluster(n1=tmp_path / "n1")
+    installation.back_up(cluster)
+    [victim] = installation.objects()
+    data = bytearray(victim.read_bytes())
+    data[2000] ^= 4
+    victim.write_bytes(data)
+    with pytest.raises(StoreCorrupt, match=r"es\.log/"):
+        installation.restored(cluster)
+
+
+def test_second_backup_while_one_runs_is_refused(installation: Installation, tmp_path: Path) -> None:
+    cluster = installation.add_cluster(n1=tmp_path)
+    backups.start_backup(installation.context, cluster)
+    with pytest.raises(BackupRunning):
+        backups.start_backup(installation.context, cluster)
+
+
+def test_overtaken_attempt_cannot_commit_nor_finish(installation: Installation, tmp_path: Path) -> None:
+    (tmp_path / "n1").mkdir()
+    (tmp_path / "n1" / "es.log").write_bytes(b"line\n")
+    cluster = installation.add_cluster(n1=tmp_path / "n1")
+    job = backups.start_backup(installation.context, cluster)
+    first = backups.begin_job(installation.context, job.job_id)
+    second = backups.begin_job(installation.context, job.job_id)
+    assert first and second
+    with pytest.raises(JobSuperseded):
+        backups.back_up_node(installation.context, job.job_id, first[0], "n1")
+    backups.back_up_node(installation.context, job.job_id, second[0], "n1")
+    with pytest.raises(JobSuperseded):
+        backups.finish_job(installation.context, job.job_id, first[0])
+    backups.finish_job(installation.context, job.job_id, second[0])
+    assert backups.begin_job(installation.context, job.job_id) is None
+    assert installation.restored(cluster) == {("n1", "es.log"): b"line\n"}
+
+
+def test_kept_segments_of_a_job_without_manifest_are_named_by_the_next(
+    installation: Installation, tmp_path: Path
+) -> None:
+    logs = tmp_path / "n1"
+    logs.mkdir()
+    (logs / "es.log").write_bytes(b"line\n")
+    cluster = installation.add_cluster(n1=logs)
+    job = backups.start_backup(installation.context, cluster)
+    begun = backups.begin_job(installation.context, job.job_id)
+    assert begun
+    backups.back_up_node(installation.context, job.job_id, begun[0], "n1")
+    backups.finish_job(installation.context, job.job_id, begun[0], "LK-STORE-UNREACHABLE: gone")
+    installation.back_up(cluster)
+    [manifest] = (installation.bucket / "css/log/prod/_manifests").iterdir()
+    assert len(json.loads(manifest.read_bytes())["segments"]) == 1
+
+
+def test_records_are_newest_first_and_close_clears_failures(installation: Installation, tmp_path: Path) -> None:
+    logs = tmp_path / "n1"
+    cluster = installation.add_cluster(n1=logs)
+    failed = installation.back_up(cluster)
+    logs.mkdir()
+    kept = [installation.back_up(cluster) for _ in range(3)]
+    context = installation.context
+    assert backups.list_jobs(context, cluster) == ([*reversed(kept), failed], 4)
+    assert backups.list_jobs(context, cluster, status=StatusFilter.FAIL) == ([failed], 1)
+    assert backups.list_jobs(context, cluster, offset=2, limit=1, status=StatusFilter.NOT_FAIL) == ([kept[1]], 3)
+    assert backups.list_jobs(context, cluster, offset=2**63 - 1) == ([], 4)
+    log_settings.close_backup(context, cluster)
+    assert backups.list_jobs(context, cluster) == (list(reversed(kept)), 3)
+    with pytest.raises(BackupClosed):
+        backups.start_backup(context, cluster)
+    with pytest.raises(BackupClosed):
+        log_settings.close_backup(context, cluster)
+
+
+def test_daily_policy_starts_one_automatic_job_at_its_time(installation: Installation, tmp_path: Path) -> None:
+    context, clock = installation.context, installation.clock
+    cluster = installation.add_cluster(n1=tmp_path)
+    log_settings.start_policy(context, cluster, "00:00 GMT+08:00")
+    assert backups.start_due_backups(context) == []
+    day = 86_400_000
+    clock.value += (16 * 3_600_000 - clock.value) % day - 1  # one millisecond before midnight at GMT+8
+    assert backups.start_due_backups(context) == []
+    clock.advance(1)
+    [job] = backups.start_due_backups(context)
+    assert (job.type, job.created_at) == (JobType.AUTO, clock.value)
+    assert backups.start_due_backups(context) == []
+    installation.carry_out(cluster, job)
+    clock.advance(5 * day + 1000)  # days on which nothing ran are made up for once
+    [job] = backups.start_due_backups(context)
+    installation.carry_out(cluster, job)
+    assert backups.start_due_backups(context) == []
+    log_settings.stop_policy(context, cluster)
+    clock.advance(day)
+    assert backups.start_due_backups(context) == []
+
+
+def test_policy_moment_during_a_job_is_served_when_it_has_ended(installation: Installation, tmp_path: Path) -> None:
+    context, clock = installation.context, installation.clock
+    cluster = installation.add_cluster(n1=tmp_path)
+    log_settings.start_policy(context, cluster, "00:00 GMT+00:00")
+    manual = backups.start_backup(context, cluster)
+    clock.advance(86_400_000)
+    assert backups.start_due_backups(context) == []
+    installation.carry_out(cluster, manual)
+    assert [job.type for job in backups.start_due_backups(context)] == [JobType.AUTO]
+
+
+def test_settings_may_move_to_another_path_and_all_is_still_restored(
+    installation: Installation, tmp_path: Path
+) -> None:
+    logs = tmp_path / "n1"
+    logs.mkdir()
+    (logs / "es.log").write_bytes(b"one\n")
+    cluster = installation.add_cluster(n1=logs)
+    installation.back_up(cluster)
+    log_settings.update_setting(installation.context, cluster, LogSettingChange("a", "logs", "other path/日志"))
+    with (logs / "es.log").open("ab") as file:
+        file.write(b"two\n")
+    job = installation.back_up(cluster)
+    assert job.log_path == "logs/other path/日志"
+    assert installation.restored(cluster) == {("n1", "es.log"): b"one\ntwo\n"}
+    assert len(list((installation.bucket / "other path/日志/prod/n1/es.log").iterdir())) == 1
+
+
+def test_cluster_of_another_project_is_not_found(installation: Installation, tmp_path: Path) -> None:
+    cluster = installation.add_cluster(n1=tmp_path)
+    with pytest.raises(ClusterNotFound):
+        clusters.get_cluster(installation.context, "0" * 32, cluster.id)
+
+
+def test_sources_outside_the_allowed_roots_are_refused(installation: Installation, tmp_path: Path) -> None:
+    (tmp_path / "allowed").mkdir()
+    (tmp_path / "escape").symlink_to("/etc")
+    shutil.copy(installation.folder / "logkeep.toml", installation.folder / "old.toml")
+    (installation.folder / "logkeep.toml").write_text(f'[sources]\nroots = ["{tmp_path}/allowed"]\n[buckets.logs]\n')
+    from logkeep import bootstrap
+    from logkeep.settings import load_settings
+
+    confined = bootstrap.open_context(load_settings(installation.folder, {}))
+    add = lambda url: clusters.add_cluster(confined, installation.project.id, "c", [clusters.NewNode("n", url)])  # noqa: E731
+    for url in (
+        "file:///etc",
+        f"file://{tmp_path}/escape",
+        f"file://{tmp_path}/allowed/../x",
+        "http://x/y",
+        "file:relative",
+    ):
+        with pytest.raises(InvalidField, match=r"nodes\.source"):
+            add(url)
+    assert add(f"file://{tmp_path}/allowed").nodes
+    confined.database.dispose()
+
+
+def test_removed_cluster_leaves_its_objects_in_the_bucket(installation: Installation, tmp_path: Path) -> None:
+    corpus.unpack("os2", tmp_path / "os2")
+    cluster = installation.add_cluster(os2=tmp_path / "os2")
+    installation.back_up(cluster)
+    stored = installation.objects()
+    clusters.remove_cluster(installation.context, cluster)
+    assert installation.objects() == stored
+    with pytest.raises(ClusterNotFound):
+        clusters.get_cluster(installation.context, installation.project.id, cluster.id)
+
+
+def test_opening_what_is_open_changes_it_and_keeps_the_policy(installation: Installation, tmp_path: Path) -> None:
+    cluster = installation.add_cluster(n1=tmp_path)
+    log_settings.start_policy(installation.context, cluster, "01:00 GMT+08:00")
+    log_settings.open_backup(installation.context, cluster, replace(SETTING, base_path="new"))
+    setting = log_settings.get_setting(installation.context, cluster)
+    assert setting and (setting.base_path, setting.period) == ("new", "01:00 GMT+08:00")
+
+
+def test_read_of_a_generation_that_is_not_there_is_refused(installation: Installation, tmp_path: Path) -> None:
+    cluster = installation.add_cluster(n1=tmp_path)
+    with pytest.raises(InvalidField):
+        archive.read_kept(installation.context, cluster, "n1", 7)
