@@ -27,6 +27,10 @@ def print_line(text: str = "") -> None:
     print(readable(text))
 
 
+def print_heading(text: str) -> None:
+    print(f"\x1b[1m{readable(text)}\x1b[0m" if sys.stdout.isatty() else readable(text))
+
+
 def note(text: str) -> None:
     """A line for the person who watches, on standard error."""
     print(readable(text), file=sys.stderr, flush=True)
