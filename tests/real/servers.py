@@ -1,0 +1,389 @@
+"""Real servers for tests: installed by package name, cached in `build/servers`, listening on 127.0.0.1 only.
+
+What is missing is installed (Debian packages only as root); what cannot be installed is an error, never a skip.
+`LOGKEEP_TEST_SERVERS` names another folder for the cache, so that several checkouts share one.
+
+    with S3Server() as server:
+        server.client().create_bucket(Bucket="logs")            # boto3
+        open_store(f"s3://logs?endpoint={server.endpoint}", server.credentials(), base=...)
+
+    with OpenSearchNode(rotate_bytes=32_768) as node:
+        node.make_noise(3)                                      # see node.logs
+        node.kill(); node.start()                               # the same data, ports and logs
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+
+CACHE = Path(os.environ.get("LOGKEEP_TEST_SERVERS") or Path(__file__).parents[2] / "build" / "servers").absolute()
+NOBODY = 65534  # user and group of search nodes where the tests run as root
+
+VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+OPENSEARCH = "2.19.6"
+_UNPACK = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:unpack"
+
+
+# Installing
+
+
+def need_command(command: str, package: str) -> str:
+    """The path of a command, after installing the Debian package that has it."""
+    if not shutil.which(command):
+        if os.geteuid() != 0:
+            raise RuntimeError(f"install the package {package}: the tests need the command {command}")
+        _run("apt-get", "update", "-q")
+        _run("apt-get", "install", "-q", "-y", "--no-install-recommends", package)
+    found = shutil.which(command)
+    if not found:
+        raise RuntimeError(f"the package {package} is installed, but there is no command {command}")
+    return found
+
+
+def versitygw() -> Path:
+    """The S3 gateway; its first build takes some minutes."""
+    target = CACHE / "bin" / "versitygw"
+    with _installing(target) as missing:
+        if missing:
+            with tempfile.TemporaryDirectory(dir=CACHE) as fresh:
+                _run(need_command("go", "golang-go"), "install", VERSITYGW, GOBIN=fresh, CGO_ENABLED="0")
+                target.parent.mkdir(exist_ok=True)
+                Path(fresh, "versitygw").rename(target)
+    return target
+
+
+def opensearch() -> Path:
+    """The unpacked server, to be used by any number of nodes."""
+    target = CACHE / f"opensearch-{OPENSEARCH}"
+    with _installing(target) as missing:
+        if missing:
+            with tempfile.TemporaryDirectory(dir=CACHE) as fresh:
+                artifact = f"org.opensearch.distribution.integ-test-zip:opensearch:{OPENSEARCH}:zip"
+                maven = need_command("mvn", "maven")
+                _run(maven, "-q", "-B", _UNPACK, f"-Dartifact={artifact}", f"-DoutputDirectory={fresh}", cwd=fresh)
+                Path(fresh, target.name).rename(target)
+    return target
+
+
+def java_home() -> Path:
+    return Path(need_command("java", "openjdk-17-jre-headless")).resolve().parents[1]
+
+
+@contextlib.contextmanager
+def _installing(target: Path) -> Iterator[bool]:
+    """Whether `target` is missing, while no other test run installs anything."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield not target.exists()
+
+
+def _run(*command: str, cwd: str | None = None, **environment: str) -> None:
+    done = subprocess.run(command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+
+
+# Starting and stopping
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(ready: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not within {seconds:.0f} s: {what}")
+        time.sleep(0.05)
+
+
+class Server:
+    """A process with a folder of its own and its output in `console`. Use it in `with`, or call `start` and `close`."""
+
+    def __init__(self, kind: str) -> None:
+        # Not in pytest's folders: those are closed to the user that a search node runs as.
+        self.folder = Path(tempfile.mkdtemp(prefix=f"logkeep-{kind}-"))
+        self.console = self.folder / "console.txt"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start it, again after `stop` or `kill` with the same data and port, and return when it answers."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """SIGTERM, and wait for the end."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill it and remove its folder."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _spawn(self, command: Sequence[str], answers: Callable[[], bool], seconds: float, **options: Any) -> None:
+        with self.console.open("ab") as console:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True, **options
+            )
+        wait_until(lambda: self._answers(answers), seconds, f"{command[0]} answers; its output is {self.console}")
+
+    def _answers(self, answers: Callable[[], bool]) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise RuntimeError(f"a server ended at once:\n{self.console.read_text(errors='replace')[-4000:]}")
+        return answers()
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(how)
+            self.process.wait(60)
+        self.process = None
+
+
+class S3Server(Server):
+    """A versitygw over a folder."""
+
+    access_key = "logkeep-root"
+    secret_key = "logkeep-root-secret"
+
+    def __init__(self) -> None:
+        super().__init__("s3")
+        self.port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        (self.folder / "iam").mkdir()
+        (self.folder / "data").mkdir()
+
+    def start(self) -> None:
+        # Without --iam-dir it would not tell wrong keys from right ones.
+        options = [
+            "--port",
+            f"127.0.0.1:{self.port}",
+            "--iam-dir",
+            f"{self.folder}/iam",
+            "posix",
+            f"{self.folder}/data",
+        ]
+        keys = {"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
+        self._spawn([str(versitygw()), *options], self._listens, 30, env=os.environ | keys)
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def credentials(self) -> dict[str, str]:
+        """As `open_store` takes them."""
+        return {"access_key_id": self.access_key, "secret_access_key": self.secret_key}
+
+    def client(self) -> Any:
+        """A boto3 client, the witness that knows nothing of Logkeep."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name="us-east-1",
+            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
+        )
+
+
+class OpenSearchNode(Server):
+    """One OpenSearch, not as root, with the log4j2.properties that it ships with.
+
+    `rotate_bytes` lowers the size at which each of its logs is rotated, and nothing else. `seeds` are the nodes of the
+    same cluster that it joins; without them it founds one. Its logs are in `logs`, named after `cluster`.
+    """
+
+    INDEX = "noise"
+
+    def __init__(
+        self,
+        name: str = "node-1",
+        *,
+        cluster: str = "oslogs",
+        rotate_bytes: int | None = None,
+        seeds: Sequence[OpenSearchNode] = (),
+        heap: str = "256m",
+    ) -> None:
+        super().__init__("opensearch")
+        self.name = name
+        self.cluster = cluster
+        self.port = free_port()
+        self.transport_port = free_port()
+        self.http = f"http://127.0.0.1:{self.port}"
+        self.logs = self.folder / "logs"
+        self._rotate_bytes = rotate_bytes
+        self._seeds = seeds
+        self._heap = heap
+        self._noise = 0
+        self._configure(opensearch())
+
+    def start(self) -> None:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "OPENSEARCH_JAVA_HOME": str(java_home()),
+            "OPENSEARCH_PATH_CONF": str(self.folder / "config"),
+            "OPENSEARCH_TMPDIR": str(self.folder / "tmp"),
+        }
+        self._spawn(
+            [str(self.folder / "home" / "bin" / "opensearch")],
+            self._healthy,
+            120,
+            cwd=self.folder,
+            env=environment,
+            **({"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}),
+        )
+
+    def request(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Any:
+        """The decoded answer; `body` is sent as JSON, or as it is if it is text. A status of 400 or more is an error."""
+        data = None if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
+        kind = "application/x-ndjson" if isinstance(body, str) else "application/json"
+        request = urllib.request.Request(
+            f"{self.http}{path}", data, {"Content-Type": kind, **(headers or {})}, method=method
+        )
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                raise RuntimeError(f"{method} {path}: {error.code} {error.read()[:1000]!r}") from None
+        return json.loads(text) if text.startswith((b"{", b"[")) else text.decode()
+
+    def make_noise(self, rounds: int) -> None:
+        """Make the node write all its logs; a round takes a second or two.
+
+        In a round it writes about 220 KB of search slow logs, 80 KB of indexing slow logs, 85 KB of server logs and
+        45 KB of deprecations in JSON, and somewhat less in text. Rotated slow logs and deprecations beyond four are
+        deleted by the node, so choose `rotate_bytes` by whether losing some is wanted.
+        """
+        if not self._noise:
+            self._open_logs()
+        for _ in range(rounds):
+            self._noise += 1
+            self._index_and_search()
+            self._use_what_is_deprecated()
+
+    def _healthy(self) -> bool:
+        try:
+            # Red is also the time between the start and the recovery of what was stored before it.
+            return self.request("GET", "/_cluster/health")["status"] != "red"
+        except (OSError, RuntimeError):
+            return False
+
+    def _configure(self, distribution: Path) -> None:
+        shutil.copytree(distribution / "config", self.folder / "config")
+        for name in ("logs", "data", "tmp"):
+            (self.folder / name).mkdir()
+        self._write_settings()
+        self._lower_rotation()
+        self._move_gc_log()
+        (self.folder / "config" / "jvm.options.d" / "heap.options").write_text(f"-Xms{self._heap}\n-Xmx{self._heap}\n")
+        self._give_to_node()
+        # The cache may lie where only root can go, so that the node could not run from there.
+        shutil.copytree(distribution, self.folder / "home", copy_function=_link)
+
+    def _write_settings(self) -> None:
+        settings = {
+            "cluster.name": self.cluster,
+            "node.name": self.name,
+            "path.data": str(self.folder / "data"),
+            "path.logs": str(self.logs),
+            "network.host": "127.0.0.1",
+            "http.port": self.port,
+            "transport.port": self.transport_port,
+            "discovery.seed_hosts": [f"127.0.0.1:{node.transport_port}" for node in self._seeds],
+            # A disk nearly full, as on many a test machine, must not stop the index.
+            "cluster.routing.allocation.disk.threshold_enabled": False,
+        }
+        if not self._seeds:
+            settings["cluster.initial_cluster_manager_nodes"] = [self.name]
+        text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in settings.items())
+        (self.folder / "config" / "opensearch.yml").write_text(text)
+
+    def _lower_rotation(self) -> None:
+        if self._rotate_bytes is None:
+            return
+        path = self.folder / "config" / "log4j2.properties"
+        text, count = re.subn(r"(?m)(\.policies\.size\.size = ).*$", rf"\g<1>{self._rotate_bytes}B", path.read_text())
+        assert count >= 8, "log4j2.properties has another form than expected"
+        path.write_text(text)
+
+    def _move_gc_log(self) -> None:
+        """Beside the other logs, where the packages have it."""
+        path = self.folder / "config" / "jvm.options"
+        path.write_text(path.read_text().replace("logs/", f"{self.logs}/"))
+
+    def _give_to_node(self) -> None:
+        if os.geteuid() != 0:
+            return
+        for path in (self.folder, *self.folder.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+
+    def _open_logs(self) -> None:
+        slow = {
+            f"index.{kind}": "0ms"
+            for kind in (
+                "indexing.slowlog.threshold.index.trace",
+                "search.slowlog.threshold.query.trace",
+                "search.slowlog.threshold.fetch.trace",
+            )
+        }
+        shape = {"index.number_of_replicas": 0, "index.indexing.slowlog.source": "5000"}
+        self.request("PUT", f"/{self.INDEX}", {"settings": slow | shape})
+        self.request("PUT", "/_cluster/settings", {"persistent": {"logger.org.opensearch.index.shard": "TRACE"}})
+
+    def _index_and_search(self) -> None:
+        lines = []
+        for number in range(100):
+            lines.append(json.dumps({"index": {"_id": f"{self._noise}-{number}"}}))
+            lines.append(json.dumps({"round": self._noise, "number": number, "text": f"日志 {number} " * 40}))
+        self.request("POST", f"/{self.INDEX}/_bulk?refresh=true", "\n".join(lines) + "\n")
+        for number in range(60):
+            words = " ".join(f"word{self._noise}-{number}-{word}" for word in range(100))
+            self.request("POST", f"/{self.INDEX}/_search", {"query": {"match": {"text": words}}})
+
+    def _use_what_is_deprecated(self) -> None:
+        # A deprecation is logged once for each X-Opaque-Id.
+        for number in range(120):
+            self.request("GET", "/_cat/master", headers={"X-Opaque-Id": f"noise-{self._noise}-{number}"})
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
