@@ -62,7 +62,7 @@ def demo(
         raise WrongUse(f"{source} is no directory; name one with logs by --logs")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # so that the service is ended in any case
-    directory = _fresh_directory(asked, keep=keep)
+    directory = _fresh_directory(asked, source, keep=keep)
     demonstration = Demonstration(directory, quiet=asked.as_json)
     demonstration.prepare_node(source)
     with _serving(directory) as (access, service):
@@ -85,13 +85,15 @@ def _sample() -> Path:
     raise WrongUse("the sample is not installed; name a directory with logs by --logs")
 
 
-def _fresh_directory(asked: Invocation, *, keep: bool) -> Path:
+def _fresh_directory(asked: Invocation, source: Path, *, keep: bool) -> Path:
     """A new directory; one that an earlier demo made is emptied, or with `keep` left beside."""
     first = Path("build/demo") if asked.directory == DEFAULT_DIRECTORY else asked.directory / "demo"
     directory, number = first, 1
     while keep and directory.exists():
         number += 1
         directory = first.with_name(f"{first.name}-{number}")
+    if directory.resolve().is_relative_to(source.resolve()):
+        raise WrongUse(f"the demo would write to {directory}, which lies in {source}; name another place with --dir")
     if directory.exists():
         if any(directory.iterdir()) and not (directory / _MARK).exists():
             raise WrongUse(f"{directory} was not made by a demo; name another place with --dir")
@@ -131,7 +133,8 @@ def _call(data: Path, *arguments: str) -> str:
 
 
 def _command(data: Path, *arguments: str) -> Sequence[str]:
-    return [sys.executable, "-m", "logkeep", "--dir", str(data), "--json", *arguments]
+    safe = ["-P"] if sys.flags.safe_path else []
+    return [sys.executable, *safe, "-m", "logkeep", "--dir", str(data), "--json", *arguments]
 
 
 def _environment() -> dict[str, str]:

@@ -173,9 +173,9 @@ class Demonstration:
 
     def _show_access(self) -> None:
         access = self._client.access
-        self._say(
-            f"\n9. Ask it with an SDK: region cn-north-4, project {access.project_id}, cluster {self._cluster.id}"
-        )
+        self._begin("9. Ask it with an SDK")
+        self._say(f"   endpoint  {access.endpoint}, region cn-north-4")
+        self._say(f"   project   {access.project_id}\n   cluster   {self._cluster.id}")
         self._say("   With these variables the sample of the API's own page runs unchanged:\n")
         self._say(f"export HUAWEICLOUD_SDK_REGION_CSS_CN_NORTH_4={access.endpoint}")
         self._say(f"export CLOUD_SDK_AK={access.ak}")
