@@ -27,10 +27,13 @@ _ABANDONED = 2 * 24 * 3600  # seconds; what a killed process left, and no upload
 
 
 def create_folder(folder: Path) -> None:
-    """Make the folder of a bucket, durably; one that exists is left as it is."""
+    """Make the folder of a bucket, durably; one that exists is left as it is.
+
+    Others may not look in: nodes too show their logs to their own group only.
+    """
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in missing:
             _fsync(path.parent)
     except OSError as error:
@@ -49,13 +52,13 @@ class FolderStore:
         return f"FolderStore({self._folder.as_uri()})"
 
     def check(self) -> None:
-        self._reader()
+        self._expect_folder()
         self._remove_abandoned()
         try_out(self)
 
     def put(self, name: str, chunks: Iterable[bytes]) -> int:
         check_name(name)
-        self._reader()
+        self._expect_folder()
         unfinished = self._unfinished()
         try:
             size = self._connect(unfinished).put(name, chunks)
@@ -75,20 +78,23 @@ class FolderStore:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         check_prefix(prefix)
-        self._reader()
+        self._expect_folder()
         return walk(prefix, self._entries)
 
     def delete(self, name: str) -> None:
         self._reader().delete(name)
 
     def _reader(self) -> ObjectStore:
-        """The store for everything but writing, once the folder is known to be there."""
+        """The store for everything but writing."""
+        self._expect_folder()
+        return self._connect(None)
+
+    def _expect_folder(self) -> None:
         try:
             if not stat.S_ISDIR(self._folder.stat().st_mode):
                 raise bucket_missing(self._folder.as_uri())
         except OSError as error:
             raise self._failure(error, "look") from error
-        return self._connect(None)
 
     def _entries(self, folder: str) -> list[tuple[str, int]]:
         """Not by opendal, which takes twelve times as long and holds the interpreter's lock meanwhile."""
@@ -120,7 +126,7 @@ class FolderStore:
 
     def _remove_abandoned(self) -> None:
         before = time.time() - _ABANDONED
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # whether the bucket can be used is not found out here
             for path in (self._folder / UNFINISHED).iterdir():
                 with suppress(OSError):  # another process may be at it
                     if path.stat().st_mtime < before:

@@ -91,7 +91,8 @@ def _remote(scheme: str, bucket: str, prefix: str, query: dict[str, str], creden
     if search == "given":
         _expect_keys(scheme, options)
     where = f"{scheme}://{bucket}/{prefix}" + (f" at {options['endpoint']}" if "endpoint" in options else "")
-    return Location(scheme, where, options, tuple(filter(None, credentials.values())), timeout)
+    secrets = tuple(value for name, value in credentials.items() if value and _SECRET.search(name))
+    return Location(scheme, where, options, secrets, timeout)
 
 
 def _known_options(scheme: str) -> frozenset[str]:

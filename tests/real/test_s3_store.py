@@ -74,6 +74,13 @@ def test_another_client_sees_the_same_name_and_bytes(s3_server: S3Server, s3_buc
     assert witness.get_object(Bucket=s3_bucket, Key=f"a b/{name}")["Body"].read() == data
 
 
+@pytest.mark.parametrize("count", [1, 20], ids=["whole", "in parts"])
+def test_the_server_is_given_a_checksum(s3_server: S3Server, s3_bucket: str, count: int) -> None:
+    open_bucket(s3_server, s3_bucket).put("x", [bytes(MIB)] * count)
+    seen = s3_server.client().head_object(Bucket=s3_bucket, Key="x", ChecksumMode="ENABLED")
+    assert seen["ChecksumCRC32C"]
+
+
 def test_what_another_client_put_is_read(s3_server: S3Server, s3_bucket: str) -> None:
     witness = s3_server.client()
     for key in ("a/日志 +%.zst", "a/folder/", "a//x", "b/line\tend"):

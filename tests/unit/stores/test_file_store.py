@@ -106,6 +106,10 @@ def test_a_bucket_that_exists_is_left_as_it_is(store: ObjectStore, bucket: Path,
     assert names(store.list("")) == ["x"]
 
 
+def test_a_new_bucket_is_closed_to_others(bucket: Path) -> None:
+    assert bucket.stat().st_mode & 0o777 == 0o700
+
+
 def test_only_folders_are_created(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="only the bucket of a file: URL"):
         create_bucket("memory:", base=tmp_path)
