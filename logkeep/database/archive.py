@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Dialect, Row, func, select, update
 
 from logkeep.database.connection import upsert
 from logkeep.database.tables import findings, generations, manifests, nodes, segments
@@ -36,18 +37,20 @@ def fetch_generations(
         yield row.node, _checkpoint(row)
 
 
-def save_checkpoint(connection: Connection, cluster_id: str, node: str, checkpoint: Checkpoint) -> None:
-    save_checkpoints(connection, cluster_id, node, [checkpoint])
-
-
 def save_checkpoints(connection: Connection, cluster_id: str, node: str, checkpoints: Sequence[Checkpoint]) -> None:
     """Insert or replace."""
     if not checkpoints:
         return
-    insert = upsert(connection.dialect)(generations)
-    changes = {column.name: insert.excluded[column.name] for column in generations.c if column.name not in _KEY}
     rows = [{"cluster_id": cluster_id, "node": node, **_generation(checkpoint)} for checkpoint in checkpoints]
-    connection.execute(insert.on_conflict_do_update(index_elements=_KEY, set_=changes), rows)
+    connection.execute(_save_generation(connection.dialect), rows)
+
+
+@cache
+def _save_generation(dialect: Dialect) -> Any:
+    """Made once: building it takes longer than running it."""
+    insert = upsert(dialect)(generations)
+    changes = {column.name: insert.excluded[column.name] for column in generations.c if column.name not in _KEY}
+    return insert.on_conflict_do_update(index_elements=_KEY, set_=changes)
 
 
 def fetch_kept(connection: Connection, cluster_id: str, node: str, generation: int) -> int:

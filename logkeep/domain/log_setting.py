@@ -37,8 +37,9 @@ class LogSettingChange:
 _AGENCY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PERIOD = re.compile(r"(\d{1,2}):(\d{2}) (\S.*)")
 _ZONE = re.compile(r"GMT([+-])(\d{2}):?(\d{2})")
-_FORBIDDEN_IN_PATH = re.compile(r"""[\\:*?"<>|'{}\x00-\x1f\x7f]""")
+_FORBIDDEN_IN_PATH = re.compile(r"""[\\:*?"<>|'{}\x00-\x1f\x7f-\x9f\ud800-\udfff]""")
 _MAX_PATH = 512
+_MAX_FOLDER = 240  # file systems allow 255 bytes
 
 
 def check_agency(agency: str) -> None:
@@ -51,8 +52,8 @@ def check_base_path(path: str) -> None:
     field = "log_base_path"
     if not path:
         raise InvalidField(field, "is missing; give the path in the bucket, for example 'css/log'")
-    if len(path) > _MAX_PATH:
-        raise InvalidField(field, f"has {len(path)} characters; at most {_MAX_PATH} are allowed")
+    if len(path.encode(errors="surrogatepass")) > _MAX_PATH:
+        raise InvalidField(field, f"is too long; at most {_MAX_PATH} bytes in UTF-8 are allowed")
     if _FORBIDDEN_IN_PATH.search(path):
         raise InvalidField(field, "must not contain control characters or any of \\ : * ? \" < > | ' { }")
     if path.startswith("/"):
@@ -61,8 +62,12 @@ def check_base_path(path: str) -> None:
         raise InvalidField(field, "must not start or end with '.'")
     if "///" in path or "..." in path:
         raise InvalidField(field, "must not have more than two '/' or '.' in a row")
-    if any(part in {".", ".."} for part in path.split("/")):
-        raise InvalidField(field, "must not contain '.' or '..' as a folder")
+    for part in path.split("/"):
+        if part in {".", ".."} or part != part.strip() or len(part.encode(errors="surrogatepass")) > _MAX_FOLDER:
+            raise InvalidField(
+                field,
+                f"a folder in it must not be '.' or '..', begin or end with a space, or have over {_MAX_FOLDER} bytes",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ bytes a file begins with. Inode and name only choose where the content leaves a 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -122,19 +123,17 @@ def _number_new(
     members: dict[str, list[int]] = defaultdict(list)
     for index, sight in enumerate(sights):
         members[sight.name.family].append(index)
+    matched = {checkpoint.generation for checkpoint in owners.values()}
     following = max((checkpoint.generation for checkpoint in checkpoints), default=0) + 1
     fresh: dict[int, Checkpoint] = {}
     for family in sorted(members):
         known = families[family]
-        new = [i for i in _in_order(members[family], sights, owners) if i not in owners and sights[i].file.size]
-        matched = {checkpoint.generation for checkpoint in owners.values()}
+        kept = sorted(checkpoint.position for checkpoint in known if checkpoint.kept)
+        places = _places(_in_order(members[family], sights, owners), sights, owners, kept)
+        if not places and not known:  # a log that is still empty: remember that it exists
+            places = {members[family][0]: 1.0}
         empty = [checkpoint for checkpoint in known if not checkpoint.kept and checkpoint.generation not in matched]
-        if not new and not known:  # a log that is still empty: remember that it exists
-            new = members[family][:1]
-        positions = sorted(checkpoint.position for checkpoint in known if checkpoint.kept)
-        for index in new:
-            position = _place(index, members[family], sights, owners, positions)
-            positions = sorted([*positions, position])
+        for index, position in places.items():
             if empty:  # the first content of a log that was seen empty
                 fresh[index] = replace(empty.pop(), position=position)
                 continue
@@ -156,21 +155,24 @@ def _in_order(members: Iterable[int], sights: Sequence[Sight], owners: Mapping[i
     return sorted(members, key=age)
 
 
-def _place(
-    index: int,
-    members: Iterable[int],
-    sights: Sequence[Sight],
-    owners: Mapping[int, Checkpoint],
-    positions: Sequence[float],
-) -> float:
-    """The place of a new generation: before the next younger one that is known, else last."""
-    ordered = _in_order(members, sights, owners)
-    younger = [owners[other].position for other in ordered[ordered.index(index) :] if other in owners]
-    if not younger:
-        return (positions[-1] if positions else 0.0) + 1.0
-    above = younger[0]
-    below = max((position for position in positions if position < above), default=above - 2.0)
-    return (below + above) / 2
+def _places(
+    ordered: Iterable[int], sights: Sequence[Sight], owners: Mapping[int, Checkpoint], kept: Sequence[float]
+) -> dict[int, float]:
+    """Positions for the new ones, oldest first: before the next younger one that is known, else behind all."""
+    places: dict[int, float] = {}
+    waiting: list[int] = []
+    for index in ordered:
+        if index in owners:
+            above = owners[index].position
+            before = bisect_left(kept, above)
+            below = kept[before - 1] if before else above - 1.0
+            step = (above - below) / (len(waiting) + 1)
+            places |= {new: below + step * place for place, new in enumerate(waiting, 1)}
+            waiting = []
+        elif sights[index].file.size:
+            waiting.append(index)
+    last = kept[-1] if kept else 0.0
+    return places | {new: last + place for place, new in enumerate(waiting, 1)}
 
 
 def _gaps(node: str, gone: Iterable[Checkpoint], sights: Sequence[Sight]) -> Iterable[Gap]:

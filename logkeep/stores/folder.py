@@ -47,6 +47,7 @@ class FolderStore:
         """`connect` takes the folder for unfinished files of a store that writes, None for one that reads."""
         self._folder = folder
         self._connect = connect
+        self._durable: set[Path] = set()  # folders whose own entries are on the disk
 
     def __repr__(self) -> str:
         return f"FolderStore({self._folder.as_uri()})"
@@ -117,10 +118,14 @@ class FolderStore:
         return mine
 
     def _make_durable(self, name: str) -> None:
-        """Another process may have made a folder on the way and not yet have fsynced it, hence always all of them."""
+        """Fsync the entry of the object, and once those of the folders on the way, whoever made them."""
+        folder, *above = Path(name).parents
         try:
-            for part in Path(name).parents:
-                _fsync(self._folder / part)
+            _fsync(self._folder / folder)
+            if folder not in self._durable:
+                for part in above:
+                    _fsync(self._folder / part)
+                self._durable.add(folder)
         except OSError as error:
             raise self._failure(error, f"write {name!r}") from error
 

@@ -19,11 +19,11 @@ from logkeep.errors import StoreCorrupt
 VERSION = 1
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ODD = re.compile(rb"[^A-Za-z0-9._-]")
-_LONGEST = 180  # file systems allow 255 bytes in a name
+_LONGEST = 100  # with a base path of 512 bytes, an object name stays below the 1024 that S3 allows
 
 
 def quote_part(name: str) -> str:
-    """A name as one part of an object name: bytes other than `A-Za-z0-9._-` become `=XX`; the manifest has the name itself."""
+    """A name as one part of an object name: bytes other than `A-Za-z0-9._-` become `=XX`."""
     if _PLAIN.fullmatch(name) and len(name) <= _LONGEST:
         return name
     quoted = _ODD.sub(lambda odd: b"=%02X" % odd[0][0], name.encode()).decode()

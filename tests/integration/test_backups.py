@@ -172,7 +172,8 @@ def test_restore_of_damaged_data_stops_with_its_name(installation: Installation,
 
 
 def test_second_backup_while_one_runs_is_refused(installation: Installation, tmp_path: Path) -> None:
-    cluster = installation.add_cluster(n1=tmp_path)
+    (tmp_path / "n1").mkdir()
+    cluster = installation.add_cluster(n1=tmp_path / "n1")
     backups.start_backup(installation.context, cluster)
     with pytest.raises(BackupRunning):
         backups.start_backup(installation.context, cluster)
@@ -233,8 +234,9 @@ def test_records_are_newest_first_and_close_clears_failures(installation: Instal
 
 
 def test_daily_policy_starts_one_automatic_job_at_its_time(installation: Installation, tmp_path: Path) -> None:
+    (tmp_path / "n1").mkdir()
     context, clock = installation.context, installation.clock
-    cluster = installation.add_cluster(n1=tmp_path)
+    cluster = installation.add_cluster(n1=tmp_path / "n1")
     log_settings.start_policy(context, cluster, "00:00 GMT+08:00")
     assert backups.start_due_backups(context) == []
     day = 86_400_000
@@ -255,8 +257,9 @@ def test_daily_policy_starts_one_automatic_job_at_its_time(installation: Install
 
 
 def test_policy_moment_during_a_job_is_served_when_it_has_ended(installation: Installation, tmp_path: Path) -> None:
+    (tmp_path / "n1").mkdir()
     context, clock = installation.context, installation.clock
-    cluster = installation.add_cluster(n1=tmp_path)
+    cluster = installation.add_cluster(n1=tmp_path / "n1")
     log_settings.start_policy(context, cluster, "00:00 GMT+00:00")
     manual = backups.start_backup(context, cluster)
     clock.advance(86_400_000)

@@ -1,0 +1,73 @@
+"""A Logkeep whose jobs are carried out at once, without the queue: the engine is measured and not the waiting."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from logkeep import bootstrap
+from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.log_setting import LogSettingChange
+from logkeep.engine.backup import NodeBackup, Target
+from logkeep.service import backups, clusters, identity, log_settings
+from logkeep.service.catalogue import JobCatalogue
+from logkeep.settings import load_settings
+
+
+@dataclass
+class Node:
+    """The backup of one node within a job that has begun."""
+
+    backup: NodeBackup
+    finish: Callable[[], None]
+
+    def run(self) -> None:
+        assert not self.backup.run().failures
+
+
+class Installation:
+    def __init__(self, folder: Path, nodes: Mapping[str, Path]) -> None:
+        (folder / "buckets" / "logs").mkdir(parents=True)
+        (folder / "logkeep.toml").write_text("[buckets.logs]\n", encoding="utf-8")
+        bootstrap.create_seal(folder)
+        context = bootstrap.open_context(load_settings(folder, {}))
+        # Without waiting for files to settle: the second run of a benchmark follows the first at once.
+        self.context = replace(context, enqueue=lambda *_: None, settle_ns=0)
+        project = identity.add_project(self.context, "bench")
+        new = [clusters.NewNode(name, f"file://{path}") for name, path in nodes.items()]
+        self.cluster = clusters.add_cluster(self.context, project.id, "bench", new)
+        log_settings.open_backup(self.context, self.cluster, LogSettingChange("agency", "logs", "css/log"))
+
+    def back_up(self) -> None:
+        job = backups.start_backup(self.context, self.cluster)
+        begun = backups.begin_job(self.context, job.job_id)
+        assert begun
+        for node in begun[1]:
+            backups.back_up_node(self.context, job.job_id, begun[0], node)
+        backups.finish_job(self.context, job.job_id, begun[0])
+        assert backups.get_job(self.context, self.cluster, job.job_id).status is JobStatus.SUCCESS
+
+    def prepare_node(self, name: str) -> Node:
+        job = backups.start_backup(self.context, self.cluster)
+        begun = backups.begin_job(self.context, job.job_id)
+        assert begun
+        node = next(node for node in self.cluster.nodes if node.name == name)
+        catalogue = JobCatalogue(self.context.database, self.cluster.id, job.job_id, begun[0])
+        target = Target(self.context.stores["logs"], "logs", "css/log/bench", job.job_id, begun[0])
+        source = self.context.open_source(node.source)
+        backup = NodeBackup(name, source, target, catalogue, self.context.clock, ThreadPoolExecutor(1), 0)
+        return Node(backup, lambda: backups.finish_job(self.context, job.job_id, begun[0]))
+
+
+def main(folder: str, logs: str) -> None:
+    """Back up once and print the peak memory in KiB."""
+    Installation(Path(folder), {"node": Path(logs)}).back_up()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
