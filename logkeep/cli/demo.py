@@ -18,7 +18,7 @@ import typer
 from logkeep.cli.access import Access
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.invocation import DEFAULT_DIRECTORY, EVERYWHERE, Invocation, invocation
-from logkeep.cli.output import print_json
+from logkeep.cli.output import note, print_json
 
 DATA = "data"  # the installation within the demo's directory
 _MARK = ".logkeep-demo"  # by which a demo knows a directory that it may empty
@@ -29,7 +29,7 @@ _CONFIGURATION = """\
 running_visible_seconds = 0  # 5 by default, since Terraform looks for a new backup that is RUNNING
 
 [backup]
-poll_seconds = 0.05
+poll_seconds = 0.2
 
 [buckets.logs]
 """
@@ -155,6 +155,7 @@ def _first_document(service: subprocess.Popen[str]) -> dict[str, Any] | None:
 
 def _wait(service: subprocess.Popen[str]) -> None:
     """Until Ctrl-C or SIGTERM, which is how a demo ends well."""
+    note("The service goes on until Ctrl-C.")
     with suppress(KeyboardInterrupt):
         code = service.wait()
         if code:
