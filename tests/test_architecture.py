@@ -1,0 +1,158 @@
+"""The directions of imports: data flows down this table, and what deviates from it says why."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "logkeep"
+
+# What a folder (or file at the top) may import of ours, besides itself; docs/architecture.md shows the same table.
+MAY_IMPORT: dict[str, set[str]] = {
+    "__main__": {"cli"},
+    "cli": {"bootstrap", "service", "domain", "signing", "errors", "__version__"},
+    "bootstrap": {
+        "settings", "api", "work", "service", "engine", "database", "stores", "sources", "logformat", "domain",
+        "clock", "errors",
+    },
+    "api": {"contract", "signing", "service", "domain", "errors"},
+    "work": {"service", "engine", "database", "domain", "clock", "errors"},
+    "service": {"engine", "database", "domain", "sources.base", "stores.base", "clock", "errors"},
+    "engine": {"domain", "logformat", "sources.base", "stores.base", "stores.layout", "stores.frames", "clock", "errors"},
+    "database": {"domain", "errors", "clock"},
+    "sources": {"domain", "errors", "clock"},
+    "stores": {"domain", "errors", "clock"},
+    "contract": {"domain", "errors", "clock"},
+    "logformat": {"domain", "errors", "clock"},
+    "domain": {"errors"},
+    "settings": {"errors"},
+    "signing": set(),
+    "clock": set(),
+    "errors": set(),
+    "__init__": set(),
+}  # fmt: skip
+
+# (file, what it imports): the reason why it may.
+DEVIATIONS: dict[tuple[str, str], str] = {
+    (
+        "service/backups.py",
+        "stores.layout",
+    ): "the manifest belongs to the job and not to a node, so the engine has none",
+    ("settings.py", "logformat.names"): "the default of sources.exclude is knowledge about log names",
+    ("cli/serve.py", "api.app"): "the process that serves puts the application into the HTTP server",
+    ("cli/serve.py", "api.protocol"): "and gives that server its bounds",
+    ("cli/serve.py", "settings"): "the command line alone knows which directory is meant",
+    ("cli/installation.py", "settings"): "the command line alone knows which directory is meant",
+    ("cli/restore.py", "sources.names"): "names come as text forms and are written as the bytes they stand for",
+    ("cli/demo_steps.py", "sources.names"): "names of files are told in the text form",
+    ("cli/demo_node.py", "logformat.names"): "the demo's node rotates its logs under the names that log4j2 gives",
+}
+
+# Libraries that one folder keeps to itself, so that exchanging one touches one folder.
+ONLY_IN: dict[str, set[str]] = {
+    "dbos": {"work"},
+    "opendal": {"stores"},
+    "alembic": {"database"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+    "uvicorn": {"cli", "api"},
+    "starlette": {"api", "cli"},
+    "httpx": {"cli", "sources"},
+    "cryptography": {"bootstrap"},
+    "zlib_ng": {"engine"},
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    file: str  # below the package
+    module: str  # 'sources.base' for one of ours, 'dbos' for a library
+    ours: bool
+    typing_only: bool
+
+    @property
+    def unit(self) -> str:
+        return self.file.split("/")[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> Iterator[Import]:
+    file = path.relative_to(PACKAGE).as_posix()
+    tree = ast.parse(path.read_text("utf-8"))
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{file}: imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            top, _, rest = name.partition(".")
+            ours = top == "logkeep"
+            yield Import(file, _module(rest) if ours else top, ours, id(node) in typing_only)
+
+
+def _module(dotted: str) -> str:
+    """`sources.base.LogSource` -> `sources.base`: the part that is a file."""
+    parts = dotted.split(".")
+    while len(parts) > 1 and not (
+        PACKAGE.joinpath(*parts).with_suffix(".py").exists() or PACKAGE.joinpath(*parts).is_dir()
+    ):
+        parts.pop()
+    return ".".join(parts)
+
+
+IMPORTS = [found for path in sorted(PACKAGE.rglob("*.py")) for found in imports_of(path)]
+
+
+def may(found: Import) -> bool:
+    allowed = MAY_IMPORT[found.unit]
+    own = found.module.split(".")[0] == found.unit
+    return own or bool({found.module, found.module.split(".")[0]} & allowed)
+
+
+def test_every_folder_stands_in_the_table() -> None:
+    units = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
+    assert units <= set(MAY_IMPORT)
+
+
+def test_imports_follow_the_table() -> None:
+    wrong = [
+        f"{found.file} imports {found.module}"
+        for found in IMPORTS
+        if found.ours and not may(found) and (found.file, found.module) not in DEVIATIONS
+    ]
+    assert not wrong, "see MAY_IMPORT; a deviation needs its reason in DEVIATIONS"
+
+
+def test_no_deviation_is_stale() -> None:
+    there = {(found.file, found.module) for found in IMPORTS if found.ours and not may(found)}
+    assert set(DEVIATIONS) == there
+
+
+@pytest.mark.parametrize("library", sorted(ONLY_IN))
+def test_a_library_stays_in_its_folder(library: str) -> None:
+    users = {found.unit for found in IMPORTS if not found.ours and found.module == library}
+    assert users <= ONLY_IN[library]
+
+
+def test_files_do_not_import_each_other_in_circles() -> None:
+    graph: dict[str, set[str]] = {}
+    for found in IMPORTS:
+        if found.ours and not found.typing_only:
+            graph.setdefault(found.file.removesuffix(".py").replace("/", "."), set()).add(found.module)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
