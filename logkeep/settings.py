@@ -1,4 +1,4 @@
-"""One frozen `Settings`, read once from `logkeep.toml` and `LOGKEEP_…` variables; docs/configuration.md has each key."""
+"""One frozen `Settings`, read once from `logkeep.toml` and `LOGKEEP_…` variables; docs/configuration.md has all."""
 
 from __future__ import annotations
 

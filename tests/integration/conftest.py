@@ -3,85 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from logkeep import bootstrap
-from logkeep.clock import FixedClock
-from logkeep.domain.backup_job import BackupJob
-from logkeep.domain.cluster import Cluster, Project
-from logkeep.domain.log_setting import LogSettingChange
-from logkeep.errors import StoreError
-from logkeep.service import archive, backups, clusters, identity, log_settings
-from logkeep.service.context import Context
-from logkeep.settings import load_settings
-
-SETTING = LogSettingChange("css_obs_agency", "logs", "css/log")
-
-
-@dataclass
-class Installation:
-    context: Context
-    folder: Path
-    project: Project
-    clock: FixedClock
-
-    @property
-    def bucket(self) -> Path:
-        return self.folder / "buckets" / "logs"
-
-    def add_cluster(self, **nodes: Path) -> Cluster:
-        """A cluster with log backup open."""
-        new = [clusters.NewNode(name, f"file://{path}") for name, path in nodes.items()]
-        cluster = clusters.add_cluster(self.context, self.project.id, "prod", new)
-        log_settings.open_backup(self.context, cluster, SETTING)
-        return cluster
-
-    def back_up(self, cluster: Cluster) -> BackupJob:
-        self.clock.advance(1000)
-        return self.carry_out(cluster, backups.start_backup(self.context, cluster))
-
-    def carry_out(self, cluster: Cluster, job: BackupJob) -> BackupJob:
-        begun = backups.begin_job(self.context, job.job_id)
-        assert begun
-        attempt, nodes = begun
-        failure = ""
-        try:
-            backups.check_bucket(self.context, job.job_id)
-            for node in nodes:
-                backups.back_up_node(self.context, job.job_id, attempt, node)
-            backups.finish_job(self.context, job.job_id, attempt)
-        except StoreError as error:
-            failure = str(error)
-            backups.finish_job(self.context, job.job_id, attempt, failure)
-        return backups.get_job(self.context, cluster, job.job_id)
-
-    def objects(self) -> list[Path]:
-        return sorted(self.bucket.rglob("*.zst"))
-
-    def restored(self, cluster: Cluster) -> dict[tuple[str, str], bytes]:
-        """Node and family -> everything that is kept."""
-        found: dict[tuple[str, str], bytes] = {}
-        for log in archive.list_kept(self.context, cluster):
-            data = b"".join(archive.read_kept(self.context, cluster, log.node, log.generation))
-            found[log.node, log.family] = found.get((log.node, log.family), b"") + data
-        return found
-
-    def findings(self, cluster: Cluster, *, read_data: bool = False) -> list[archive.Finding]:
-        told = archive.verify(self.context, cluster, read_data=read_data)
-        return [finding for finding in told if isinstance(finding, archive.Finding)]
+from tests.installation import Installation, open_installation
 
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
-    folder = tmp_path / "installation"
-    (folder / "buckets" / "logs").mkdir(parents=True)
-    (folder / "logkeep.toml").write_text("[buckets.logs]\n", encoding="utf-8")
-    bootstrap.create_seal(folder)
-    context = bootstrap.open_context(load_settings(folder, {}))
-    clock = FixedClock(4_000_000_000_000)  # far after the files, so that none looks as if it had just changed
-    context = replace(context, enqueue=lambda *_: None, clock=clock)
-    yield Installation(context, folder, identity.add_project(context, "cn-north-4"), clock)
-    context.database.dispose()
+    with open_installation(tmp_path / "installation") as installation:
+        yield installation

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
 import shutil
 import subprocess
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,25 +15,9 @@ import pytest
 from logkeep.domain.backup_job import JobStatus, JobType, StatusFilter
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.errors import BackupClosed, BackupRunning, ClusterNotFound, InvalidField, JobSuperseded, StoreCorrupt
-from logkeep.logformat.names import parse_name
 from logkeep.service import archive, backups, clusters, log_settings
 from tests import corpus
-from tests.integration.conftest import SETTING, Installation
-
-
-def plain(path: Path) -> bytes:
-    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-
-
-def families(directory: Path) -> dict[str, bytes]:
-    """Family -> the bytes of all its files in the order of writing, straight from the directory."""
-    names = {path.name for path in directory.iterdir()}
-    found = defaultdict(list)
-    for path in directory.iterdir():
-        name = parse_name(path.name, names)
-        head = plain(path)[:29] if name.order_by_time else b""
-        found[name.family].append((name.active, head, name.order, plain(path)))
-    return {family: b"".join(data for *_, data in sorted(parts)) for family, parts in found.items()}
+from tests.installation import SETTING, Installation
 
 
 def test_logs_of_four_real_nodes_come_back_byte_for_byte(installation: Installation, tmp_path: Path) -> None:
@@ -45,7 +27,7 @@ def test_logs_of_four_real_nodes_come_back_byte_for_byte(installation: Installat
     assert installation.back_up(cluster).status is JobStatus.SUCCESS
     restored = installation.restored(cluster)
     for node in corpus.NODES:
-        for family, data in families(tmp_path / node).items():
+        for family, data in corpus.families(tmp_path / node).items():
             assert restored[node, family] == data, (node, family)
     stored = installation.objects()
     assert installation.back_up(cluster).status is JobStatus.SUCCESS
@@ -63,7 +45,7 @@ def test_objects_are_plain_zstd(installation: Installation, tmp_path: Path) -> N
     installation.back_up(cluster)
     folder = installation.bucket / "css/log/prod/os2/gc.log"
     shown = subprocess.run([zstd, "-dcq", *sorted(map(str, folder.iterdir()))], capture_output=True, check=True).stdout
-    assert shown == families(tmp_path / "os2")["gc.log"]
+    assert shown == corpus.families(tmp_path / "os2")["gc.log"]
 
 
 def test_manifests_tell_all_that_is_kept_and_form_a_chain(installation: Installation, tmp_path: Path) -> None:

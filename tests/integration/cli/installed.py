@@ -1,0 +1,111 @@
+"""An installation in a folder, its service as a process of its own, and the command line as a user has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CONFIGURATION = """\
+[records]
+running_visible_seconds = 0
+
+[backup]
+poll_seconds = 0.05
+
+[buckets.logs]
+"""
+COMMAND = (sys.executable, "-m", "logkeep")
+START_SECONDS = 60.0
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment without what is meant for another Logkeep."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOGKEEP_")}
+    return {**kept, "PYTHONPATH": str(Path(__file__).parents[3]), "NO_COLOR": "1", **more}
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def ended(self, code: int) -> Done:
+        """Checks the exit code, and that no user ever sees a traceback."""
+        assert "Traceback" not in self.err, self.err
+        assert self.code == code, f"exit {self.code}\n{self.out}\n{self.err}"
+        return self
+
+
+def logkeep(*arguments: str | Path, **more: str) -> Done:
+    """Run a command to its end, as a process."""
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)], env=environment(**more), capture_output=True, text=True, timeout=120
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass
+class Served:
+    """A running `logkeep serve`."""
+
+    directory: Path
+    process: subprocess.Popen[str]
+    endpoint: str
+    line: str  # what it said on standard error
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+def init(directory: Path, configuration: str = CONFIGURATION) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "logkeep.toml").write_text(configuration, encoding="utf-8")
+    logkeep("--dir", directory, "init").ended(0)
+
+
+@contextmanager
+def serving(directory: Path, *arguments: str, **more: str) -> Iterator[Served]:
+    """Start the service and wait for the line that says where it listens."""
+    process = subprocess.Popen(
+        [*COMMAND, "--dir", str(directory), "serve", *(arguments or ("--port", "0"))],
+        env=environment(**more),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr
+        line = process.stderr.readline()
+        found = re.search(r"listens on (\S+)", line)
+        assert found, line + process.stderr.read()
+        yield Served(directory, process, found[1], line)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        if process.stderr:
+            process.stderr.close()
+
+
+def until(condition: Any, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.02)

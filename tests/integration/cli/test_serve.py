@@ -1,0 +1,113 @@
+"""`serve`: starting, listening, ending."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import tomllib
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.installed import (
+    COMMAND,
+    CONFIGURATION,
+    Done,
+    Served,
+    environment,
+    init,
+    logkeep,
+    serving,
+    until,
+)
+
+
+def test_client_toml_follows_the_port_that_was_free(served: Served) -> None:
+    saved = tomllib.loads((served.directory / "client.toml").read_text())
+    assert saved["endpoint"] == served.endpoint
+    assert not served.endpoint.endswith(":0")
+    assert (served.directory / "client.toml").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_answer_tells_nothing_of_the_server_software(served: Served) -> None:
+    with urllib.request.urlopen(f"{served.endpoint}/healthz", timeout=10) as answer:
+        assert "server" not in {name.lower() for name in answer.headers}
+
+
+def test_a_second_service_of_the_same_directory_is_refused(served: Served) -> None:
+    done = logkeep("--dir", served.directory, "serve", "--port", "0").ended(2)
+    assert "served by another process" in done.err
+    assert urllib.request.urlopen(f"{served.endpoint}/readyz", timeout=10).status == 200
+
+
+def test_a_port_that_is_taken_is_named(served: Served, command: Callable[..., Done]) -> None:
+    port = served.endpoint.rpartition(":")[2]
+    assert f"127.0.0.1:{port}" in command("--dir", served.directory, "serve", "--port", port).ended(2).err
+
+
+def test_a_key_that_does_not_fit_the_database_ends_the_start(tmp_path: Path) -> None:
+    init(tmp_path)
+    (tmp_path / "seal.key").write_bytes(b"something else")
+    assert "seal.key" in logkeep("--dir", tmp_path, "serve", "--port", "0").ended(2).err
+
+
+def test_probes_are_answered_before_the_service_is_put_together(tmp_path: Path) -> None:
+    init(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [*COMMAND, "--json", "--dir", str(tmp_path), "serve", "--port", str(port)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with process:
+        until(lambda: _status(port, "/healthz") == 200)
+        assert _status(port, "/readyz") == 503
+        assert process.stdout
+        served = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")
+        assert served == {"endpoint": f"http://127.0.0.1:{port}", "dir": str(tmp_path), "pid": process.pid}
+        until(lambda: _status(port, "/readyz") == 200)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+def _status(port: int, path: str) -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except urllib.error.URLError:
+        return 0
+
+
+def test_it_ends_at_once_with_a_backup_under_way_which_goes_on_at_the_next_start(
+    tmp_path: Path, node: Path, command: Callable[..., Done]
+) -> None:
+    directory = tmp_path / "slow"
+    init(directory, CONFIGURATION.replace("running_visible_seconds = 0", "running_visible_seconds = 300"))
+    with serving(directory) as served:
+        command("--dir", directory, "cluster", "add", "prod", "--node", f"n1={node}").ended(0)
+        command("--dir", directory, "logs", "open", "prod").ended(0)
+        record = command("--dir", directory, "backup", "prod", "--json").ended(0).json
+        assert record["status"] == "RUNNING"
+        assert served.end() == 0
+    (directory / "logkeep.toml").write_text(CONFIGURATION)
+    with serving(directory):
+        until(lambda: _last_status(command, directory) == "SUCCESS")
+
+
+def _last_status(command: Callable[..., Done], directory: Path) -> str:
+    return command("--dir", directory, "records", "prod", "--json").ended(0).json["clusterLogRecord"][0]["status"]
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http"])
+def test_a_port_is_a_number(command: Callable[..., Done], port: str) -> None:
+    assert "--port" in command("serve", "--port", port).ended(2).err
