@@ -25,6 +25,7 @@ from logkeep.signing.sdk_hmac import MAX_SKEW_MS, Authorization
 MAX_BODY = 12 * 1024 * 1024  # bytes, as the gateway's (contract.md 2.4)
 JSON = b"application/json"
 _CALL_THREADS = 10  # fewer than the database has connections for one process
+_STALLED_SECONDS = 60  # for a client to take a chunk; what a stream holds must not be held for ever
 _STREAM_THREADS = 16  # of their own, so that slow buckets do not hold up short calls
 
 _logger = structlog.get_logger("logkeep.api")
@@ -157,11 +158,12 @@ class Application:
         try:
             await send(_start(200, request_id, stream.content_type.encode()))
             while chunk is not None and not gone.done():
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                message: Message = {"type": "http.response.body", "body": chunk, "more_body": True}
+                await asyncio.wait_for(send(message), _STALLED_SECONDS)
                 chunk = await self._stream_threads.run(next, stream.chunks, None)
         except Exception as error:
             self._log_fault(error, request_id)
-            if stream.last_words is None:
+            if stream.last_words is None or isinstance(error, TimeoutError):
                 return  # without the end of the body: the server breaks the connection off
             await send({"type": "http.response.body", "body": stream.last_words(error), "more_body": True})
         finally:

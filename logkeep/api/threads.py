@@ -1,7 +1,8 @@
 """Runs plain functions in threads for the event loop, at a fraction of the executor's cost per call.
 
-`loop.run_in_executor` doubles what a small request costs. Here a call is one queue entry, and the results that
-pile up while the loop is busy are handed over together, by one wake-up.
+What costs is two threads fighting for one interpreter lock. So short calls share few threads, and while more of them
+wait the loop is left asleep: it collects results when none waits, or after a millisecond. Where calls wait and none
+ends, they get more threads.
 """
 
 from __future__ import annotations
@@ -10,71 +11,120 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 _Task = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
+_TICK_SECONDS = 0.001  # how long a result lies while other calls wait
+_STUCK_TICKS = 5  # without a result while calls wait: then one thread more works
 
 
 class Threads:
-    """At most `size` threads, started when they are needed. All methods belong to one running loop."""
+    """At most `size` threads, `few` of them while calls are short. All methods belong to one running loop."""
 
-    def __init__(self, size: int, name: str) -> None:
-        self._size = size
-        self._name = name
+    def __init__(self, size: int, name: str, *, few: int = 2) -> None:
+        self._size, self._few, self._name = size, few, name
         self._loop = asyncio.get_running_loop()
-        self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        self._lock = threading.Lock()  # over the five below
+        self._tasks: deque[_Task] = deque()
+        self._busy = 0  # threads that work
+        self._limit = few  # of them, for now; changed by the loop only
+        self._idle: list[threading.Lock] = []  # what idle threads wait for; the last one to fall idle works first
+        self._closed = False
         self._results: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
-        self._woken = False
-        self._running = 0  # calls handed in and not yet delivered
-        self._threads: list[threading.Thread] = []
+        self._woken = False  # the loop will look at the results
+        self._ticking = False
+        self._still = 0  # ticks since the last result
+        self._started = 0
 
     def run(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
         """Call the function in a thread; the future has its result or exception."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._running += 1
-        if self._running > len(self._threads) < self._size:
-            self._start_thread()
-        self._tasks.put((future, function, arguments))
+        with self._lock:
+            self._tasks.append((future, function, arguments))
+            if self._busy < self._few:
+                self._limit = self._few
+            full = self._busy >= self._limit
+        if not full:
+            self._employ()
+        elif not self._ticking:
+            self._tick_later()
         return future
 
     def close(self) -> None:
         """Let the threads end after what they are doing."""
-        for _ in self._threads:
-            self._tasks.put(None)
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for wake in idle:
+            wake.release()
 
-    def _start_thread(self) -> None:
-        name = f"{self._name}-{len(self._threads) + 1}"
-        thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def _employ(self) -> None:
+        """One thread more works: an idle one or a new one."""
+        with self._lock:
+            self._busy += 1
+            wake = self._idle.pop() if self._idle else None
+        if wake:
+            wake.release()
+            return
+        self._started += 1
+        threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
+
+    def _tick_later(self) -> None:
+        self._ticking = True
+        self._loop.call_later(_TICK_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        self._ticking = False
+        self._still += 1
+        self._deliver()
+        if not self._tasks:
+            return  # who carries out the last one wakes the loop
+        if self._still >= _STUCK_TICKS and self._limit < self._size:
+            self._still = 0
+            self._limit += 1
+            self._employ()
+        self._tick_later()
 
     def _work(self) -> None:
-        while task := self._tasks.get():
-            future, function, arguments = task
-            result, error = None, None
-            try:
-                result = function(*arguments)
-            except BaseException as caught:
-                error = caught
-            self._results.append((future, result, error))
-            if not self._woken:
-                self._woken = True
-                self._wake()
+        wake = threading.Lock()
+        wake.acquire()
+        while (task := self._next_task(wake)) or (wake.acquire() and not self._closed):
+            if task:
+                self._carry_out(*task)
 
-    def _wake(self) -> None:
+    def _next_task(self, wake: threading.Lock) -> _Task | None:
+        """None where there is nothing to do: then the thread counts as idle."""
+        with self._lock:
+            if self._tasks:
+                return self._tasks.popleft()
+            self._busy -= 1
+            if self._closed:
+                wake.release()
+            else:
+                self._idle.append(wake)
+        return None
+
+    def _carry_out(self, future: asyncio.Future[Any], function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        result, error = None, None
         try:
-            self._loop.call_soon_threadsafe(self._deliver)
-        except RuntimeError:  # the loop is closed: nobody waits any more
-            self._tasks.put(None)
+            result = function(*arguments)
+        except BaseException as caught:
+            error = caught
+        self._results.append((future, result, error))
+        if not self._tasks and not self._woken:
+            self._woken = True
+            try:
+                self._loop.call_soon_threadsafe(self._deliver)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                self._closed = True
 
     def _deliver(self) -> None:
         self._woken = False  # before looking: what is appended from here on wakes the loop again
         while self._results:
             future, result, error = self._results.popleft()
-            self._running -= 1
+            self._still = 0
             if future.done():
                 continue
             if error is None:

@@ -132,7 +132,7 @@ def _read_period(fields: Fields) -> str | None:
 # Responses
 
 
-class ClusterLogRecord(msgspec.Struct, rename="camel"):
+class ClusterLogRecord(msgspec.Struct, rename="camel", gc=False):  # a page has up to 1000, none refers to another
     id: str
     cluster_id: str
     create_at: int | str  # Unix ms; a string of digits for Go and Java (contract.md 0 #1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
+from logkeep.api import app
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.errors import StoreCorrupt
@@ -223,34 +225,56 @@ def test_error_in_the_middle_of_a_log_breaks_the_connection_off(
         service.call("GET", f"{CLUSTERS}/{cluster.id}/archive/n/1")
 
 
-def test_log_that_nobody_takes_is_not_read_ahead(
-    service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[int] = []
-    ended: list[bool] = []
-
-    def endless(*_: object) -> Iterator[bytes]:
-        try:
-            while True:
-                made.append(1)
-                yield b"x" * 1_000_000
-        finally:
-            ended.append(True)
-
-    monkeypatch.setattr(archive, "read_kept", endless)
+@pytest.fixture
+def endless(service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endless]:
+    """A log without end that a client has asked for and does not take."""
+    log = Endless()
+    monkeypatch.setattr(archive, "read_kept", lambda *_: log.chunks())
     target = f"{CLUSTERS}/{cluster.id}/archive/n/1"
     head = "".join(f"{name}: {value}\r\n" for name, value in service.signed("GET", target).items())
-    with socket.create_connection(("127.0.0.1", service.port)) as connection:
-        connection.sendall(f"GET {target} HTTP/1.1\r\n{head}\r\n".encode())
-        time.sleep(1)
-        before = len(made)
-        time.sleep(0.5)
-        assert len(made) == before < 50
-        assert service.call("GET", service.path(cluster)).status == 200
-    deadline = time.monotonic() + 10
-    while not ended and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert ended
+    with socket.create_connection(("127.0.0.1", service.port)) as log.client:
+        log.client.sendall(f"GET {target} HTTP/1.1\r\n{head}\r\n".encode())
+        yield log
+
+
+class Endless:
+    def __init__(self) -> None:
+        self.made = 0
+        self.ended = threading.Event()
+        self.client: socket.socket
+
+    def chunks(self) -> Iterator[bytes]:
+        try:
+            while True:
+                self.made += 1
+                yield b"x" * 1_000_000
+        finally:
+            self.ended.set()
+
+
+def test_log_that_nobody_takes_is_not_read_ahead(service: Service, cluster: Cluster, endless: Endless) -> None:
+    time.sleep(1)
+    before = endless.made
+    time.sleep(0.5)
+    assert endless.made == before < 50
+    assert service.call("GET", service.path(cluster)).status == 200
+
+
+def test_log_is_let_go_when_its_client_leaves(endless: Endless) -> None:
+    endless.client.recv(1000)
+    endless.client.close()
+    assert endless.ended.wait(10)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "_STALLED_SECONDS", 0.3)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_log_is_let_go_when_its_client_stalls(endless: Endless) -> None:
+    endless.client.recv(1000)
+    assert endless.ended.wait(10)
 
 
 def test_other_projects_see_nothing(service: Service, kept: Cluster) -> None:

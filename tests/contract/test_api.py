@@ -348,6 +348,7 @@ def test_request_without_a_signature_is_401(service: Service, cluster: Cluster) 
     text = "^Incorrect IAM authentication information: "
     for headers, reason in (
         ({}, "x-auth-token not found$"),
+        ({"X-Auth-Token": "x"}, "decrypt token fail$"),
         ({"Authorization": "Bearer x"}, "Authorization must be"),
         ({"Authorization": "Basic " + "x" * 5000}, "Authorization must be"),
     ):

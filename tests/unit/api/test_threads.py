@@ -11,30 +11,63 @@ import pytest
 from logkeep.api.threads import Threads
 
 
-def run(size: int, calls: int) -> list[str]:
+def run(size: int, calls: int, seconds: float = 0.0) -> list[str]:
     async def main() -> list[str]:
         threads = Threads(size, "test")
         try:
-            return await asyncio.gather(*(threads.run(_name_of_thread) for _ in range(calls)))
+            return await asyncio.gather(*(threads.run(_name_of_thread, seconds) for _ in range(calls)))
         finally:
             threads.close()
 
     return asyncio.run(main())
 
 
-def _name_of_thread() -> str:
-    time.sleep(0.005)
+def _name_of_thread(seconds: float) -> str:
+    time.sleep(seconds)
     return threading.current_thread().name
 
 
-def test_calls_run_side_by_side_in_at_most_so_many_threads() -> None:
-    names = run(3, 30)
-    assert len(names) == 30
-    assert set(names) == {"test-1", "test-2", "test-3"}
+def test_calls_that_take_long_run_side_by_side_in_at_most_so_many_threads() -> None:
+    names = run(4, 40, 0.05)
+    assert len(names) == 40
+    assert set(names) == {"test-1", "test-2", "test-3", "test-4"}
 
 
-def test_no_more_threads_are_started_than_calls_wait() -> None:
+def test_short_calls_share_few_threads() -> None:
+    assert set(run(8, 500)) <= {"test-1", "test-2"}
+
+
+def test_one_call_needs_one_thread() -> None:
     assert run(8, 1) == ["test-1"]
+
+
+def test_short_call_does_not_wait_for_long_ones() -> None:
+    async def main() -> float:
+        threads = Threads(8, "test")
+        long = [threads.run(time.sleep, 0.5) for _ in range(6)]
+        began = time.monotonic()
+        await threads.run(lambda: None)
+        waited = time.monotonic() - began
+        await asyncio.gather(*long)
+        threads.close()
+        return waited
+
+    assert asyncio.run(main()) < 0.3
+
+
+def test_result_does_not_wait_for_the_calls_behind_it() -> None:
+    async def main() -> float:
+        threads = Threads(1, "test", few=1)
+        began = time.monotonic()
+        first = threads.run(lambda: None)
+        behind = [threads.run(time.sleep, 0.3) for _ in range(2)]
+        await first
+        waited = time.monotonic() - began
+        await asyncio.gather(*behind)
+        threads.close()
+        return waited
+
+    assert asyncio.run(main()) < 0.2
 
 
 def test_every_result_reaches_its_caller() -> None:
