@@ -52,7 +52,7 @@ def restore(
     from logkeep.cli.client import open_client
 
     asked = invocation(context)
-    client = open_client(asked)
+    client = open_client(context)
     found = client.find_cluster(cluster)
     kept = _list_kept(client, found, node, family)
     files = files_of.plan_joined(kept) if join else files_of.plan_files(kept)
@@ -85,7 +85,7 @@ def verify(
     from logkeep.cli.client import open_client
 
     asked = invocation(context)
-    client = open_client(asked)
+    client = open_client(context)
     found = client.find_cluster(cluster)
     report = _verify(client, found, read_data=read_data, shown=not asked.as_json)
     findings = report["findings"]

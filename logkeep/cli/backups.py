@@ -43,7 +43,7 @@ def backup(
     from logkeep.cli.client import Record, decode, open_client
 
     asked = invocation(context)
-    client = open_client(asked)
+    client = open_client(context)
     found = client.find_cluster(cluster)
     job_id = start_backup(client, found)
     document = client.get(f"/api/v1/clusters/{found.id}/jobs/{job_id}")
@@ -105,7 +105,7 @@ def list_records(
     from logkeep.cli.client import Records, decode, open_client
 
     asked = invocation(context)
-    client = open_client(asked)
+    client = open_client(context)
     found = client.find_cluster(cluster)
     query: dict[str, str | int] = {"offset": offset, "limit": limit} | ({"status": status} if status else {})
     document = client.records(found, **query)

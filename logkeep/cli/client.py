@@ -12,10 +12,11 @@ from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
+import typer
 
 from logkeep.cli.access import Access, find_access
 from logkeep.cli.errors import Failed, ServiceFault, WrongUse
-from logkeep.cli.invocation import Invocation
+from logkeep.cli.invocation import invocation
 from logkeep.signing import sdk_hmac
 
 T = TypeVar("T")
@@ -95,6 +96,9 @@ class ServiceClient:
         verify = ssl.create_default_context() if self._base.startswith("https") else False
         timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
         self._http = httpx.Client(verify=verify, timeout=timeout, trust_env=False)
+
+    def close(self) -> None:
+        self._http.close()
 
     def get(self, path: str, **query: str | int) -> bytes:
         return self.send("GET", path + (f"?{urlencode(query, quote_via=quote)}" if query else ""))
@@ -243,8 +247,11 @@ def decode(document: bytes, kind: type[T]) -> T:
         ) from error
 
 
-def open_client(asked: Invocation) -> ServiceClient:
-    return ServiceClient(find_access(asked))
+def open_client(context: typer.Context) -> ServiceClient:
+    """The service that this command asks; closed when the command ends."""
+    client = ServiceClient(find_access(invocation(context)))
+    context.call_on_close(client.close)
+    return client
 
 
 def _read_fault(body: bytes) -> tuple[str, str]:

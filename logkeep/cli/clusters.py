@@ -58,7 +58,7 @@ def add_cluster(
         body |= {"url": url, "source": source, "user": user, "password": password}
     else:
         body |= {"nodes": [_read_node(text) for text in node or ()], "kind": kind, "version": version}
-    document = open_client(asked).send("POST", CLUSTERS, body)
+    document = open_client(context).send("POST", CLUSTERS, body)
     if asked.as_json:
         print_document(document)
         return
@@ -72,7 +72,7 @@ def list_clusters(context: typer.Context) -> None:
     from logkeep.cli.client import open_client
 
     asked = invocation(context)
-    clusters = open_client(asked).list_clusters()
+    clusters = open_client(context).list_clusters()
     if asked.as_json:
         print_json({"clusters": clusters, "totalSize": len(clusters)})
         return
@@ -88,7 +88,7 @@ def show_cluster(context: typer.Context, cluster: ClusterName) -> None:
     from logkeep.cli.client import Cluster, decode, open_client
 
     asked = invocation(context)
-    document = open_client(asked).find_cluster_document(cluster)
+    document = open_client(context).find_cluster_document(cluster)
     if asked.as_json:
         print_document(document)
         return
@@ -117,7 +117,7 @@ def remove_cluster(
     from logkeep.cli.client import open_client
 
     asked = invocation(context)
-    client = open_client(asked)
+    client = open_client(context)
     found = client.find_cluster(cluster)
     if not (yes or asked.as_json) and sys.stdin.isatty():
         question = f"Forget cluster {found.name} and its records? What lies in the bucket stays."

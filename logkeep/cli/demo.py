@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,6 +54,7 @@ def demo(
     of a cluster, and two backups are made, between which the node writes and rotates. Exit code 0 only if both
     succeeded and the archive equals the files, byte for byte.
     """
+    from logkeep.cli.client import ServiceClient
     from logkeep.cli.demo_steps import Demonstration
 
     asked = invocation(context)
@@ -66,7 +67,8 @@ def demo(
     demonstration = Demonstration(directory, quiet=asked.as_json)
     demonstration.prepare_node(source)
     with _serving(directory) as (access, service):
-        demonstration.run(access)
+        with closing(ServiceClient(access)) as client:
+            demonstration.run(client)
         if asked.as_json:
             print_json(demonstration.document())
         sys.stdout.flush()

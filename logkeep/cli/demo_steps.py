@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from logkeep.cli import restore
-from logkeep.cli.access import Access
 from logkeep.cli.backups import print_records, start_backup, wait_for_job
 from logkeep.cli.client import Cluster, Record, Records, ServiceClient, decode
 from logkeep.cli.demo_node import DemoNode, Digest, Written, copy_logs, digest_file
@@ -56,8 +55,8 @@ class Demonstration:
         copied = copy_logs(source, self._node.directory, lambda name, why: self._say(f"   left out: {name} {why}"))
         self._say(f"   {count_text(copied.files, 'file')}, {size_text(copied.size)}, in {self._node.directory}")
 
-    def run(self, access: Access) -> None:
-        self._client = ServiceClient(access)
+    def run(self, client: ServiceClient) -> None:
+        self._client = client
         self._register()
         self._back_up("3. The first backup keeps all of it")
         written = self._node.write_and_rotate(datetime.now(UTC))

@@ -97,7 +97,7 @@ def logs_policy(
 def _open(context: typer.Context, cluster: str) -> tuple[ServiceClient, Cluster]:
     from logkeep.cli.client import open_client
 
-    client = open_client(invocation(context))
+    client = open_client(context)
     return client, client.find_cluster(cluster)
 
 

@@ -56,7 +56,12 @@ class Done:
 def logkeep(*arguments: str | Path, **more: str) -> Done:
     """Run a command to its end, as a process."""
     done = subprocess.run(
-        [*COMMAND, *map(str, arguments)], env=environment(**more), capture_output=True, text=True, timeout=120
+        [*COMMAND, *map(str, arguments)],
+        check=False,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     return Done(done.returncode, done.stdout, done.stderr)
 
