@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from logkeep.domain.manifest import Checkpoint, Gap, Segment
+from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting
 from logkeep.errors import JobSuperseded
 from logkeep.sources.base import LogFile, LogSource, OpenLog
 from logkeep.stores.frames import decompress_frame
@@ -40,11 +40,11 @@ class MemoryCatalogue:
         self.kept[after.generation] = after
 
     def record_node(
-        self, node: str, seen: Iterable[Checkpoint], gaps: Iterable[Gap] = (), digest: str | None = None
+        self, node: str, seen: Iterable[Checkpoint], found: Iterable[Gap | Sighting] = (), digest: str | None = None
     ) -> None:
         for checkpoint in seen:
             self.kept[checkpoint.generation] = checkpoint
-        self.gaps += gaps
+        self.gaps += [one for one in found if isinstance(one, Gap)]
         if digest is not None:
             self.digest = digest
 

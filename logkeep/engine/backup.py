@@ -13,7 +13,7 @@ from hashlib import sha256
 import msgspec
 
 from logkeep.clock import Clock
-from logkeep.domain.manifest import Checkpoint, Fingerprint, Segment
+from logkeep.domain.manifest import Checkpoint, Fingerprint, Segment, Sighting
 from logkeep.engine.catalogue import Catalogue
 from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_content
 from logkeep.engine.plan import Look, Plan, Read, Sight, make_plan
@@ -75,6 +75,7 @@ class NodeBackup:
         self._executor = executor
         self._settle_ns = settle_ns
         self._sizes = sizes
+        self._known: dict[int, Checkpoint] = {}  # as in the catalogue, which nobody else may change meanwhile
         self._read: set[int] = set()
         self._uploads = 0
         self._all_unchanged = False
@@ -90,6 +91,7 @@ class NodeBackup:
         listing = self._list()
         if _digest(listing) == self._catalogue.listing_digest(self._node):
             return self._outcome
+        self._known = {checkpoint.generation: checkpoint for checkpoint in self._catalogue.checkpoints(self._node)}
         waits = 0
         for _ in range(_MAX_ROUNDS):
             plan = self._round(listing)
@@ -115,7 +117,7 @@ class NodeBackup:
     def _round(self, listing: Sequence[LogFile]) -> Plan:
         """One listing: examine it, keep what is new, remember how it looked."""
         self._outcome.waiting.clear()
-        checkpoints = self._catalogue.checkpoints(self._node)
+        checkpoints = list(self._known.values())
         sights = self._examine(listing, checkpoints)
         plan = make_plan(self._node, checkpoints, sights, self._read)
         looks = {checkpoint.generation: checkpoint for checkpoint in plan.seen}
@@ -130,8 +132,7 @@ class NodeBackup:
                 continue  # the next listing tells where it went
             except SourceError as error:
                 self._fail(read.sight.file, error)
-        if looks:
-            self._catalogue.record_node(self._node, list(looks.values()))
+        self._record(list(looks.values()))
         self._all_unchanged = all(sight.look is Look.UNCHANGED or not sight.file.size for sight in sights)
         aside = self._outcome.failures.keys() | self._outcome.waiting
         unclear = {sight.name.family for sight in sights if sight.file.name in aside}
@@ -141,6 +142,18 @@ class NodeBackup:
             gone=tuple(checkpoint for checkpoint in plan.gone if checkpoint.family not in unclear),
             gaps=tuple(gap for gap in plan.gaps if gap.family not in unclear),
         )
+
+    def _record(self, looks: Sequence[Checkpoint]) -> None:
+        """Keep how generations look now. Logs seen empty and new names are told, as no segment may tell of them."""
+        if not looks:
+            return
+        told = [
+            Sighting(self._node, look.family, look.generation, look.position, look.name)
+            for look in looks
+            if look.generation not in self._known or self._known[look.generation].name != look.name
+        ]
+        self._catalogue.record_node(self._node, looks, told)
+        self._known |= {look.generation: look for look in looks}
 
     def _fail(self, file: LogFile, error: SourceError) -> None:
         self._unreadable.add(_same_file(file))
@@ -262,6 +275,7 @@ class NodeBackup:
         )
         content.check_unchanged(end, after.head)
         self._catalogue.commit(self._segment(before, after, object_name, written), after)
+        self._known[after.generation] = after
         return after
 
     def _upload(self) -> str:

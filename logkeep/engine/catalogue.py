@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from logkeep.domain.manifest import Checkpoint, Gap, Segment
+from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting
 
 
 class Catalogue(Protocol):
@@ -28,7 +28,7 @@ class Catalogue(Protocol):
         ...
 
     def record_node(
-        self, node: str, seen: Sequence[Checkpoint], gaps: Sequence[Gap] = (), digest: str | None = None
+        self, node: str, seen: Sequence[Checkpoint], found: Sequence[Gap | Sighting] = (), digest: str | None = None
     ) -> None:
-        """Keep what one listing told: names, presence and hints of generations, gaps, the digest where given."""
+        """Keep what a listing told: names, presence and hints of generations, what is worth telling, the digest."""
         ...

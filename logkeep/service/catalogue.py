@@ -50,12 +50,10 @@ class JobCatalogue:
             raise JobSuperseded() from error
 
     def record_node(
-        self, node: str, seen: Sequence[Checkpoint], gaps: Sequence[Gap] = (), digest: str | None = None
+        self, node: str, seen: Sequence[Checkpoint], found: Sequence[Gap | Sighting] = (), digest: str | None = None
     ) -> None:
         with self._writing() as connection:
-            known = {c.generation: c for c in archive.fetch_checkpoints(connection, self._cluster_id, node)}
             archive.save_checkpoints(connection, self._cluster_id, node, seen)
-            found = [*gaps, *_sightings(node, known, seen)]
             archive.insert_findings(connection, self._job_id, node, found)
             if digest is not None:
                 archive.save_listing_digest(connection, self._cluster_id, node, digest)
@@ -68,9 +66,3 @@ class JobCatalogue:
         if failures:
             with self._writing() as connection:
                 archive.insert_findings(connection, self._job_id, node, failures)
-
-
-def _sightings(node: str, known: dict[int, Checkpoint], seen: Sequence[Checkpoint]) -> list[Sighting]:
-    """What the manifest must tell besides segments: logs that are still empty, and names that changed."""
-    changed = [c for c in seen if c.present and (c.generation not in known or known[c.generation].name != c.name)]
-    return [Sighting(node, c.family, c.generation, c.position, c.name) for c in changed]
