@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logkeep.signing import sdk_hmac
@@ -278,6 +278,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 header_values = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
 
 
+@settings(deadline=None)
 @given(
     segments=st.lists(texts, max_size=5),
     query=st.lists(st.tuples(texts, texts), max_size=5),
@@ -305,12 +306,14 @@ def test_what_we_sign_we_accept(
         check(request, secret, body=body + b"x")
 
 
+@settings(deadline=None)
 @given(path=st.binary(max_size=30), query=st.binary(max_size=30))
 def test_any_bytes_in_the_target_have_one_canonical_form(path: bytes, query: bytes) -> None:
     once = canonical_path(b"/" + path), canonical_query(query)
     assert (canonical_path(once[0]), canonical_query(once[1])) == once
 
 
+@settings(deadline=None)
 @given(header=st.one_of(st.binary(max_size=80), st.just(b"SDK-HMAC-SHA256 Access=" + b"a" * 70_000)))
 def test_any_authorization_is_read_or_refused(header: bytes) -> None:
     with pytest.raises(SignatureError):

@@ -44,7 +44,7 @@ def test_one_call_needs_one_thread() -> None:
 def test_short_call_does_not_wait_for_long_ones() -> None:
     async def main() -> float:
         threads = Threads(8, "test")
-        long = [threads.run(time.sleep, 0.5) for _ in range(6)]
+        long = [threads.run(time.sleep, 1.5) for _ in range(6)]
         began = time.monotonic()
         await threads.run(lambda: None)
         waited = time.monotonic() - began
@@ -52,7 +52,7 @@ def test_short_call_does_not_wait_for_long_ones() -> None:
         threads.close()
         return waited
 
-    assert asyncio.run(main()) < 0.3
+    assert asyncio.run(main()) < 1
 
 
 def test_result_does_not_wait_for_the_calls_behind_it() -> None:
@@ -60,14 +60,14 @@ def test_result_does_not_wait_for_the_calls_behind_it() -> None:
         threads = Threads(1, "test", few=1)
         began = time.monotonic()
         first = threads.run(lambda: None)
-        behind = [threads.run(time.sleep, 0.3) for _ in range(2)]
+        behind = [threads.run(time.sleep, 0.5) for _ in range(2)]
         await first
         waited = time.monotonic() - began
         await asyncio.gather(*behind)
         threads.close()
         return waited
 
-    assert asyncio.run(main()) < 0.2
+    assert asyncio.run(main()) < 0.4
 
 
 def test_every_result_reaches_its_caller() -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logkeep.contract import fields
@@ -163,6 +163,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(value=json_values)
 def test_what_came_is_shown_short_and_writable(value: Any) -> None:
     text = fields.shown(value)
@@ -170,6 +171,7 @@ def test_what_came_is_shown_short_and_writable(value: Any) -> None:
     assert text.encode()
 
 
+@settings(deadline=None)
 @given(body=st.binary(max_size=60) | json_values.map(lambda value: json.dumps(value).encode()))
 def test_any_body_is_read_or_refused(body: bytes) -> None:
     try:
@@ -180,6 +182,7 @@ def test_any_body_is_read_or_refused(body: bytes) -> None:
         assert str(error).encode()
 
 
+@settings(deadline=None)
 @given(raw=st.binary(max_size=60) | st.binary(max_size=20).map(lambda value: b"offset=" + value))
 def test_any_query_is_read_or_refused(raw: bytes) -> None:
     try:
