@@ -126,7 +126,9 @@ class Worker:
         for node in nodes:
             problem = problem or self._step("back_up_node", job_id, attempt, node)
         if problem != _SUPERSEDED:
-            DBOS.sleep(backups.remaining_ms(self._context, job_id, self._visible_ms) / 1000)
+            # At least a moment: DBOS does not record a sleep of nothing, and a step that one run recorded and the run
+            # after a restart leaves out ends the workflow in an error.
+            DBOS.sleep(max(1, backups.remaining_ms(self._context, job_id, self._visible_ms)) / 1000)
             problem = self._step("finish_job", job_id, attempt, problem)
         if problem and problem != _SUPERSEDED:  # the manifest could not be written: the bucket failed just now
             problem = self._step("finish_job", job_id, attempt, problem)
