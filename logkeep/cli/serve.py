@@ -57,10 +57,9 @@ def serve(
     settings = load_settings(asked.directory)
     listener = _listen(host or settings.server.host, settings.server.port if port is None else port)
     running = _Running(asked, settings, listener)
-    try:
+    with suppress(SystemExit):  # uvicorn raises the signal that ended it once more, and `_leave` answers
         running.server.run(sockets=[listener])
-    finally:
-        running.stop()
+    running.stop()
     if running.failure:
         raise running.failure
     note("logkeep has ended")

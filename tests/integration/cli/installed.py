@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+
+from logkeep.cli.app import run
 
 CONFIGURATION = """\
 [records]
@@ -83,7 +86,8 @@ class Served:
 def init(directory: Path, configuration: str = CONFIGURATION) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "logkeep.toml").write_text(configuration, encoding="utf-8")
-    logkeep("--dir", directory, "init").ended(0)
+    with patch.dict(os.environ, environment(), clear=True):
+        assert run(["--dir", str(directory), "--json", "init"]) == 0
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def test_it_ends_at_once_with_a_backup_under_way_which_goes_on_at_the_next_start
     tmp_path: Path, node: Path, command: Callable[..., Done]
 ) -> None:
     directory = tmp_path / "slow"
-    init(directory, CONFIGURATION.replace("running_visible_seconds = 0", "running_visible_seconds = 300"))
+    init(directory, CONFIGURATION.replace("running_visible_seconds = 0", "running_visible_seconds = 10"))
     with serving(directory) as served:
         command("--dir", directory, "cluster", "add", "prod", "--node", f"n1={node}").ended(0)
         command("--dir", directory, "logs", "open", "prod").ended(0)
