@@ -48,8 +48,12 @@ def backup(
     job_id = start_backup(client, found)
     document = client.get(f"/api/v1/clusters/{found.id}/jobs/{job_id}")
     if wait:
-        with waiting(f"backing up {found.name}", shown=not asked.as_json):
-            document = wait_for_job(client, found, job_id)
+        try:
+            with waiting(f"backing up {found.name}", shown=not asked.as_json):
+                document = wait_for_job(client, found, job_id)
+        except KeyboardInterrupt:
+            note(f"the backup of {found.name} goes on, job {job_id}; see {asked.command} records {found.name}")
+            raise
     record = decode(document, Record)
     if asked.as_json:
         print_document(document)

@@ -55,12 +55,16 @@ def readable(text: str) -> str:
     return safe.encode(encoding, "backslashreplace").decode(encoding)
 
 
+def _cell(text: str) -> str:
+    return readable(text).replace("\n", "\\n")
+
+
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
     """Columns; with rules and bold heads on a terminal, plain text elsewhere. `right`: columns of numbers."""
     if sys.stdout.isatty():
         _print_rich_table(heads, rows, right)
         return
-    table = [list(heads), *([readable(cell) for cell in row] for row in rows)]
+    table = [list(heads), *([_cell(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = (
@@ -80,7 +84,7 @@ def _print_rich_table(heads: Sequence[str], rows: Sequence[Sequence[str]], right
     for index, head in enumerate(heads):
         table.add_column(head, justify="right" if index in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(readable(cell), style=_STYLES.get(cell, "")) for cell in row))
+        table.add_row(*(Text(_cell(cell), style=_STYLES.get(cell, "")) for cell in row))
     Console().print(table)
 
 

@@ -1,0 +1,207 @@
+"""`restore` and `verify` against a running service, and `demo`."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.installed import Done, Served, environment, logkeep
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def kept(tenant: Command, opened: str, node: Path) -> str:
+    """A cluster with two backups, between which prod.log was rotated."""
+    tenant("backup", opened, "--wait").ended(0)
+    with (node / "prod.log").open("ab") as log:
+        log.write(b"[2026-11-24T00:00:01,000][INFO ] the last line of the old file\n")
+    with gzip.open(node / "prod-2026-11-24-1.log.gz", "wb") as rotated:
+        rotated.write((node / "prod.log").read_bytes())
+    (node / "prod.log").write_bytes(b"[2026-11-24T00:00:02,000][INFO ] a new file\n")
+    tenant("backup", opened, "--wait").ended(0)
+    return opened
+
+
+def files_below(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_joined_is_all_that_was_kept_in_the_order_it_was_written(
+    tenant: Command, kept: str, node: Path, tmp_path: Path
+) -> None:
+    told = tenant("restore", kept, "--to", tmp_path / "out", "--join", "--json").ended(0).json
+    rotated = gzip.decompress((node / "prod-2026-11-24-1.log.gz").read_bytes())
+    assert files_below(tmp_path / "out" / "n1") == {
+        "prod.log": rotated + (node / "prod.log").read_bytes(),
+        "prod_server.json": (node / "prod_server.json").read_bytes(),
+        "gc.log": b"",
+    }
+    assert {file["family"]: file["bytes"] for file in told["files"]}["gc.log"] == 0
+    assert told["failed"] == []
+
+
+def test_each_file_comes_back_under_its_own_name(tenant: Command, kept: str, node: Path, tmp_path: Path) -> None:
+    done = tenant("restore", kept, "--to", tmp_path / "out").ended(0)
+    assert done.out.startswith("restored 4 files, ")
+    restored = files_below(tmp_path / "out" / "n1")
+    assert restored.keys() == {"prod.log", "prod-2026-11-24-1.log", "prod_server.json", "gc.log"}
+    assert restored["prod-2026-11-24-1.log"].endswith(b"the last line of the old file\n")
+    assert not list((tmp_path / "out").rglob("*.part"))
+
+
+def test_of_two_generations_of_one_name_the_newest_has_it(
+    tenant: Command, opened: str, node: Path, tmp_path: Path
+) -> None:
+    texts = [f"generation {number}\n".encode() * 100 for number in range(3)]
+    for text in texts:
+        (node / "prod.log").unlink()
+        (node / "prod.log").write_bytes(text)
+        tenant("backup", opened, "--wait").ended(0)
+    tenant("restore", opened, "--to", tmp_path / "out", "--family", "prod.log").ended(0)
+    restored = files_below(tmp_path / "out" / "n1")
+    assert restored == {"prod.log.~1": texts[0], "prod.log.~2": texts[1], "prod.log": texts[2]}
+
+
+def test_one_node_or_family_can_be_restored(tenant: Command, kept: str, tmp_path: Path) -> None:
+    tenant("restore", kept, "--to", tmp_path / "out", "--node", "n1", "--family", "prod_server.json").ended(0)
+    assert files_below(tmp_path / "out").keys() == {"n1/prod_server.json"}
+    refused = tenant("restore", kept, "--to", tmp_path / "none", "--family", "nope").ended(2)
+    assert "n1/prod.log" in refused.err
+    assert not (tmp_path / "none").exists()
+
+
+def test_nothing_is_overwritten_unless_it_is_asked_for(tenant: Command, kept: str, tmp_path: Path) -> None:
+    (tmp_path / "out" / "n1").mkdir(parents=True)
+    (tmp_path / "out" / "n1" / "prod.log").write_bytes(b"mine")
+    assert "--force" in tenant("restore", kept, "--to", tmp_path / "out").ended(2).err
+    assert files_below(tmp_path / "out") == {"n1/prod.log": b"mine"}
+    tenant("restore", kept, "--to", tmp_path / "out", "--force").ended(0)
+    assert files_below(tmp_path / "out")["n1/prod.log"] != b"mine"
+
+
+def test_a_link_in_the_way_is_not_written_through(tenant: Command, kept: str, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / "n1").symlink_to(tmp_path / "elsewhere")
+    assert "is a link" in tenant("restore", kept, "--to", tmp_path / "out", "--force").ended(2).err
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_names_come_back_as_the_bytes_they_were(tenant: Command, opened: str, node: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9 %41 \xc3\xa9.log")
+    (node / odd).write_bytes(b"odd\n")
+    (node / "sub").mkdir()
+    (node / "sub" / "deep.log").write_bytes(b"deep\n")
+    tenant("backup", opened, "--wait").ended(0)
+    tenant("restore", opened, "--to", tmp_path / "out").ended(0)
+    assert (tmp_path / "out" / "n1" / odd).read_bytes() == b"odd\n"
+    assert (tmp_path / "out" / "n1" / "sub" / "deep.log").read_bytes() == b"deep\n"
+
+
+def test_nothing_kept_yet_is_a_failure(tenant: Command, opened: str, tmp_path: Path) -> None:
+    assert "logkeep records" in tenant("restore", opened, "--to", tmp_path / "out").ended(1).err
+
+
+def test_a_directory_that_cannot_be_written_is_named(tenant: Command, kept: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert str(tmp_path / "file") in tenant("restore", kept, "--to", tmp_path / "file").ended(1).err
+
+
+# verify
+
+
+def objects_of(served: Served, cluster: str) -> list[Path]:
+    return sorted((served.directory / "buckets" / "logs" / "css" / "log" / cluster).rglob("*.zst"))
+
+
+def test_a_whole_archive_is_proved(tenant: Command, kept: str, served: Served) -> None:
+    report = tenant("verify", kept, "--read-data", "--json").ended(0).json
+    objects = objects_of(served, kept)
+    assert report == {
+        "ok": True,
+        "objects": len(objects),
+        "bytes": sum(path.stat().st_size for path in objects),
+        "findings": [],
+        "error": None,
+    }
+    assert "nothing is wrong" in tenant("verify", kept).ended(0).out
+
+
+def test_a_missing_object_is_found(tenant: Command, kept: str, served: Served) -> None:
+    gone = objects_of(served, kept)[0]
+    gone.unlink()
+    done = tenant("verify", kept).ended(1)
+    assert gone.name in done.out
+    assert "missing" in done.out
+    report = tenant("verify", kept, "--json").ended(1).json
+    assert [finding["problem"] for finding in report["findings"]] == ["missing"]
+    assert report["ok"] is False
+
+
+def test_damage_is_found_where_it_is_read_and_the_rest_is_restored(
+    tenant: Command, kept: str, served: Served, tmp_path: Path
+) -> None:
+    damaged = next(path for path in objects_of(served, kept) if path.parent.name == "prod_server.json")
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    damaged.write_bytes(content)
+    tenant("verify", kept).ended(0)
+    assert damaged.name in tenant("verify", kept, "--read-data").ended(1).out
+    done = tenant("restore", kept, "--to", tmp_path / "out").ended(1)
+    assert "prod_server.json" in done.err
+    assert "--read-data" in done.err
+    assert files_below(tmp_path / "out" / "n1").keys() == {"prod.log", "prod-2026-11-24-1.log", "gc.log"}
+
+
+# demo
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    logs = tmp_path / "source"
+    logs.mkdir()
+    (logs / "prod.log").write_bytes(b"[2026-11-24T00:00:00,000][INFO ] a line\n" * 500)
+    (logs / "prod_server.json").write_bytes(b'{"timestamp": "2026-11-24T00:00:00,000Z"}\n' * 500)
+    (logs / "heap.hprof").write_bytes(b"not a log")
+    (logs / "link.log").symlink_to(logs / "prod.log")
+    return logs
+
+
+def test_the_demo_proves_the_archive_and_only_reads_its_source(source: Path, tmp_path: Path) -> None:
+    before = files_below(source)
+    demo = ("--dir", tmp_path / "d", "demo", "--logs", source, "--once")
+    told = logkeep(*demo, LOGKEEP_DATABASE="nonsense: another installation's").ended(0).out
+    for text in (
+        "left out: heap.hprof is no log",
+        "left out: link.log is no regular file",
+        "prod.log was renamed, begun anew, and compressed to prod-",
+        "export HUAWEICLOUD_SDK_REGION_CSS_CN_NORTH_4=http://127.0.0.1:",
+        '"clusterLogRecord": [',
+        "_manifests/",
+    ):
+        assert text in told
+    again = logkeep(*demo, "--json").ended(0).json
+    assert again["ok"] is True
+    assert [backup["status"] for backup in again["backups"]] == ["SUCCESS", "SUCCESS"]
+    first, second = again["backups"]
+    assert first["new_bytes"] == sum(
+        len(data) for name, data in before.items() if name in {"prod.log", "prod_server.json"}
+    )
+    assert 0 < second["new_bytes"] < second["kept_bytes"]
+    assert again["equal"] == {"files": 4, "families": 2}
+    assert len(again["records"]["clusterLogRecord"]) == 2
+    assert files_below(source) == before
+
+
+def test_the_demo_refuses_directories_that_are_not_its_own(command: Command, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "d" / "demo").mkdir(parents=True)
+    (tmp_path / "d" / "demo" / "mine").touch()
+    assert "--dir" in command("--dir", tmp_path / "d", "demo", "--logs", source).ended(2).err
+    assert "--dir" in command("--dir", source, "demo", "--logs", source).ended(2).err
+    assert "--logs" in command("demo", "--logs", tmp_path / "nowhere").ended(2).err
+    assert environment().keys().isdisjoint({"LOGKEEP_DIR"})

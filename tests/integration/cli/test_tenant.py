@@ -1,0 +1,264 @@
+"""`cluster`, `logs`, `backup`, `records` against a running service."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from logkeep.cli import backups
+from tests.integration.cli.installed import COMMAND, Done, Served, environment, logkeep, until
+
+Command = Callable[..., Done]
+
+
+# cluster
+
+
+def test_a_cluster_is_registered_by_its_nodes(tenant: Command, node: Path) -> None:
+    made = tenant(
+        "cluster", "add", "by-hand", "--node", f"n1=file://{node}", "--node", f"n2={node}", "--kind", "elasticsearch",
+        "--json",
+    ).ended(0).json  # fmt: skip
+    shown = tenant("cluster", "show", made["id"], "--json").ended(0).json
+    assert [(n["name"], n["source"]) for n in shown["nodes"]] == [("n1", f"file://{node}"), ("n2", f"file://{node}")]
+    assert shown["kind"] == "elasticsearch"
+    assert shown == tenant("cluster", "show", "by-hand", "--json").ended(0).json
+
+
+def test_a_person_sees_clusters_and_nodes(tenant: Command, cluster: str, node: Path) -> None:
+    listed = tenant("cluster", "list").ended(0).out.splitlines()
+    assert listed[0].split() == ["NAME", "KIND", "VERSION", "NODES", "ID"]
+    assert any(line.startswith(cluster) for line in listed)
+    assert f"file://{node}" in tenant("cluster", "show", cluster).ended(0).out
+
+
+def test_a_source_is_given_once_and_rightly(tenant: Command) -> None:
+    assert "--node" in tenant("cluster", "add", "x").ended(2).err
+    assert "NAME=file:" in tenant("cluster", "add", "x", "--node", "n1").ended(2).err
+    assert "file:///absolute" in tenant("cluster", "add", "x", "--node", "n1=logs").ended(2).err
+    assert "cannot be asked" in tenant("cluster", "add", "x", "--url", "http://127.0.0.1:1").ended(2).err
+
+
+def test_a_name_is_taken_once(tenant: Command, cluster: str, node: Path) -> None:
+    assert cluster in tenant("cluster", "add", cluster, "--node", f"n1={node}").ended(2).err
+
+
+def test_only_an_administrator_registers(tenant: Command, node: Path) -> None:
+    key = tenant("key", "add", "--project", "cn-north-4", "--json").ended(0).json
+    add = ("cluster", "add", "x", "--node", f"n1={node}")
+    assert "administrator" in tenant("--ak", key["ak"], "--sk", key["sk"], *add).ended(2).err
+
+
+def test_a_removed_cluster_is_gone(tenant: Command, cluster: str) -> None:
+    assert tenant("cluster", "remove", cluster, "--json").ended(0).json["removed"] is True
+    assert "cluster list" in tenant("cluster", "show", cluster).ended(2).err
+
+
+# logs
+
+
+def test_log_backup_opens_changes_and_closes(tenant: Command, cluster: str) -> None:
+    def setting(*arguments: str) -> dict[str, object]:
+        return tenant("logs", *arguments, "--json").ended(0).json["logConfiguration"]
+
+    assert setting("settings", cluster) is None
+    opened = setting("open", cluster, "--bucket", "logs", "--base-path", "css/log", "--agency", "css_obs_agency")
+    assert (opened["logSwitch"], opened["obsBucket"], opened["basePath"]) == (True, "logs", "css/log")
+    assert setting("policy", cluster, "--at", "00:00 GMT+08:00")["period"] == "00:00 GMT+08:00"
+    changed = setting("settings", cluster, "--base-path", "other")
+    assert (changed["basePath"], changed["agency"], changed["period"]) == ("other", "css_obs_agency", "00:00 GMT+08:00")
+    assert setting("policy", cluster, "--off")["autoEnable"] is False
+    assert setting("close", cluster)["logSwitch"] is False
+
+
+def test_a_person_sees_the_setting(tenant: Command, cluster: str) -> None:
+    assert "never opened" in tenant("logs", "settings", cluster).ended(0).out
+    shown = tenant("logs", "open", cluster, "--at", "03:00 GMT+00:00").ended(0).out
+    assert "daily at 03:00 GMT+00:00" in shown
+    assert f"logs/css/log/{cluster}" in shown
+
+
+def test_wrong_settings_are_refused_with_their_code(tenant: Command, cluster: str) -> None:
+    assert "CSS.0048" in tenant("logs", "open", cluster, "--bucket", "nope").ended(2).err
+    assert "CSS.5178" in tenant("logs", "open", cluster, "--at", "00:00 Mars").ended(2).err
+    assert "CSS.5130" in tenant("logs", "open", cluster, "--agency", "a b").ended(2).err
+    assert "--off" in tenant("logs", "policy", cluster).ended(2).err
+
+
+def test_what_is_closed_cannot_be_used(tenant: Command, cluster: str) -> None:
+    for command in (("backup", cluster), ("logs", "close", cluster), ("logs", "policy", cluster, "--off")):
+        assert "logkeep logs open" in tenant(*command).ended(1).err
+
+
+# backup and records
+
+
+def test_a_backup_is_waited_for(tenant: Command, opened: str) -> None:
+    record = tenant("backup", opened, "--wait", "--json").ended(0).json
+    assert record["status"] == "SUCCESS"
+    assert record["finishedAt"] >= record["createAt"]
+    listed = tenant("records", opened, "--json").ended(0).json
+    assert listed == {"clusterLogRecord": [record], "totalSize": 1}
+
+
+def test_a_failed_backup_is_told_and_exits_with_1(tenant: Command, tmp_path: Path, cluster: str) -> None:
+    tenant("cluster", "add", f"{cluster}-gone", "--node", f"n1={tmp_path}/gone").ended(0)
+    tenant("logs", "open", f"{cluster}-gone").ended(0)
+    done = tenant("backup", f"{cluster}-gone", "--wait").ended(1)
+    assert "LK-SOURCE-UNREACHABLE: node n1" in done.err
+    record = tenant("backup", f"{cluster}-gone", "--wait", "--json").ended(1).json
+    assert record["status"] == "FAIL"
+    assert "LK-SOURCE-UNREACHABLE" in tenant("records", f"{cluster}-gone", "--status", "FAIL").ended(0).out
+    assert tenant("records", f"{cluster}-gone", "--status", "NOT_FAIL", "--json").ended(0).json["totalSize"] == 0
+
+
+def test_records_are_paged(tenant: Command, opened: str) -> None:
+    jobs = [tenant("backup", opened, "--wait", "--json").ended(0).json["jobId"] for _ in range(3)]
+    page = tenant("records", opened, "--offset", "2", "--limit", "1", "--json").ended(0).json
+    assert [record["jobId"] for record in page["clusterLogRecord"]] == [jobs[1]]
+    shown = tenant("records", opened, "--limit", "2").ended(0)
+    assert [line.split()[-1] for line in shown.out.splitlines()[1:]] == [jobs[2], jobs[1]]
+    assert "1 to 2 of 3; the next: --offset 3" in shown.err
+    assert "3 records in all" in tenant("records", opened, "--offset", "9").ended(0).out
+
+
+def test_records_refuse_what_the_api_refuses(tenant: Command, opened: str) -> None:
+    assert "status" in tenant("records", opened, "--status", "GOOD").ended(2).err
+    assert "--limit" in tenant("records", opened, "--limit", "1001").ended(2).err
+
+
+# What goes wrong
+
+
+def test_an_unknown_cluster_is_wrong_use(tenant: Command) -> None:
+    for command in ("backup", "records", "verify"):
+        assert "no cluster nobody" in tenant(command, "nobody").ended(2).err
+    assert "no cluster" in tenant("records", "00000000-0000-4000-8000-000000000000").ended(2).err
+
+
+def test_a_service_that_does_not_run_is_said_to(command: Command) -> None:
+    done = command("records", "x", "--endpoint", "http://127.0.0.1:1", "--ak", "a", "--sk", "s").ended(1)
+    assert done.err == "logkeep: the service at http://127.0.0.1:1 does not answer; start it with `logkeep serve`\n"
+
+
+def test_something_else_that_listens_there_is_told_apart(command: Command) -> None:
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        thread = Thread(target=other.handle_request)
+        thread.start()
+        endpoint = f"http://127.0.0.1:{other.server_port}"
+        done = command("records", "x", "--endpoint", endpoint, "--ak", "a", "--sk", "s").ended(1)
+        thread.join()
+    assert "does not answer as Logkeep does" in done.err
+
+
+@pytest.mark.parametrize("endpoint", ["localhost", "ftp://x", "http://", "http://x:port", "http://x/path"])
+def test_an_endpoint_is_a_url(command: Command, endpoint: str) -> None:
+    assert "is no endpoint" in command("records", "x", "--endpoint", endpoint, "--ak", "a", "--sk", "s").ended(2).err
+
+
+def test_who_has_no_key_is_told_where_to_put_one(command: Command) -> None:
+    assert "LOGKEEP_ENDPOINT" in command("records", "x").ended(2).err
+    assert "both" in command("records", "x", "--ak", "a").ended(2).err
+
+
+def test_a_wrong_secret_is_said_to_be_wrong(tenant: Command, opened: str) -> None:
+    ak = tenant("key", "list", "--json").ended(0).json["keys"][0]["ak"]
+    assert "its secret is not the one given" in tenant("--ak", ak, "--sk", "wrong", "records", opened).ended(2).err
+    assert "no such key" in tenant("--ak", "LKX", "--sk", "wrong", "records", opened).ended(2).err
+
+
+def test_the_project_need_not_be_said(tenant: Command, command: Command, served: Served, opened: str) -> None:
+    key = tenant("key", "add", "--project", "cn-north-4", "--json").ended(0).json
+    access = ("--endpoint", served.endpoint, "--ak", key["ak"], "--sk", key["sk"])
+    assert command(*access, "records", opened, "--json").ended(0).json["totalSize"] == 0
+
+
+def test_variables_take_the_place_of_options(served: Served, tenant: Command, opened: str) -> None:
+    key = tenant("key", "add", "--project", "cn-north-4", "--json").ended(0).json
+    done = logkeep(
+        "records", opened, "--json",
+        LOGKEEP_ENDPOINT=served.endpoint, LOGKEEP_AK=key["ak"], LOGKEEP_SK=key["sk"],
+        LOGKEEP_PROJECT_ID=key["project_id"],
+    )  # fmt: skip
+    assert done.ended(0).json["totalSize"] == 0
+
+
+def test_wrong_use_points_to_the_help(command: Command) -> None:
+    assert "see `logkeep records --help`" in command("records").ended(2).err
+    assert "no such option: --nope" in command("records", "x", "--nope").ended(2).err
+    assert "Usage: logkeep cluster" in command("cluster").ended(2).err
+
+
+def test_a_reader_that_goes_away_leaves_no_traceback(served: Served, opened: str) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "--dir", str(served.directory), "records", opened, "--json"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 1
+
+
+def test_ctrl_c_leaves_no_traceback_and_the_backup_goes_on(
+    served: Served, tenant: Command, opened: str, node: Path
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WAIT_FOR_EVER, "--dir", str(served.directory), "backup", opened, "--wait"],
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stderr
+        assert process.stderr.readline() == "waiting\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read().startswith(f"the backup of {opened} goes on")
+        assert process.wait(60) == 130
+    until(lambda: tenant("records", opened, "--json").json["clusterLogRecord"][0]["status"] == "SUCCESS")
+
+
+_WAIT_FOR_EVER = """
+import sys, time
+from logkeep.cli import app, backups
+
+def wait(*_):
+    print("waiting", file=sys.stderr, flush=True)
+    time.sleep(60)
+
+backups.wait_for_job = wait
+sys.exit(app.run(sys.argv[1:]))
+"""
+
+
+def test_a_service_that_comes_back_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from logkeep.cli.client import NotAnswering
+
+    record = b'{"id":"","createAt":1,"logPath":"","status":"SUCCESS","jobTypes":"Manual","jobId":"","finishedAt":2}'
+
+    answers: list[object] = [NotAnswering("gone"), NotAnswering("gone"), record]
+
+    class Client:
+        def get(self, _path: str) -> bytes:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            assert isinstance(answer, bytes)
+            return answer
+
+    class Cluster:
+        id = "x"
+
+    assert backups.wait_for_job(Client(), Cluster(), "job") == record  # type: ignore[arg-type]
