@@ -36,7 +36,7 @@ test-real: $(VENV)/.dev ## Run the tests on real servers, which are installed wh
 	$(BIN)/python -m pytest -q -m real tests/real $(ARGS)
 
 bench: $(VENV)/.dev ## Measure, as ratios in one run; writes build/bench.json
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run
 
 clean: ## Remove what was built, and the environment
 	rm -rf build dist $(VENV) .pytest_cache .ruff_cache .hypothesis
