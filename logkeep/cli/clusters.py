@@ -38,9 +38,7 @@ def add_cluster(
         typer.Option(help="With --url: where the logs of each node lie; {path.logs}, {name} and {ip} are filled in."),
     ] = "file://{path.logs}",
     user: Annotated[str, typer.Option(help="With --url: user of the cluster.")] = "",
-    password: Annotated[
-        str, typer.Option(envvar="LOGKEEP_CLUSTER_PASSWORD", help="With --url: the user's password; it is not kept.")
-    ] = "",
+    password: Annotated[str, typer.Option(help="With --url: its password, not kept; asked for on a terminal.")] = "",
     kind: Annotated[str, typer.Option(help="With --node: elasticsearch, opensearch or logstash.")] = "opensearch",
     version: Annotated[str, typer.Option(help="With --node: the version, for the record.")] = "",
 ) -> None:
@@ -53,6 +51,8 @@ def add_cluster(
     asked = invocation(context)
     if bool(node) == bool(url):
         raise WrongUse("give either --node NODE=file:///directory (repeatable) or --url http://host:9200")
+    if user and not password and sys.stdin.isatty():
+        password = typer.prompt(f"Password of {user}", hide_input=True, err=True)
     body: dict[str, object] = {"name": name}
     if url:
         body |= {"url": url, "source": source, "user": user, "password": password}
