@@ -77,6 +77,8 @@ def run(arguments: Sequence[str]) -> int:
         return FAILED
     except KeyboardInterrupt:
         return _end("", INTERRUPTED)
+    except typer.Abort:  # the end of the input where a question was asked
+        return _end("\nlogkeep: nothing was changed", FAILED)
     except Exception as error:
         if "--debug" in arguments:
             traceback.print_exc()

@@ -18,7 +18,6 @@ from logkeep.cli.output import (
     note,
     print_json,
     print_line,
-    print_table,
     size_text,
 )
 
@@ -92,10 +91,7 @@ def verify(
     if asked.as_json:
         print_json(report)
     elif findings:
-        print_table(
-            ("WHAT IS WRONG", "NODE", "LOG", "OBJECT", "JOB"),
-            [(f["problem"], f["node"] or "-", f["family"] or "-", f["object"], f["job_id"]) for f in findings],
-        )
+        _print_findings(findings)
     else:
         looked = "read back" if read_data else "looked at (sizes; --read-data reads every byte)"
         print_line(
@@ -124,6 +120,14 @@ def _verify(client: ServiceClient, cluster: Cluster, *, read_data: bool, shown: 
             elif kind == "end":
                 report["ok"] = line["ok"]
     return report
+
+
+def _print_findings(findings: list[dict[str, str]]) -> None:
+    """Two lines for each: names of objects are longer than a terminal is wide."""
+    for finding in findings:
+        print_line(f"{finding['problem']}: {finding['object']}")
+        log = f"{finding['node']}/{finding['family']}, " if finding["node"] else ""
+        print_line(f"  {log}stored by job {finding['job_id']}")
 
 
 def _list_kept(client: ServiceClient, cluster: Cluster, node: str, family: str) -> list[Kept]:

@@ -118,7 +118,7 @@ def list_records(
         return
     page = decode(document, Records)
     if not page.cluster_log_record:
-        print_line(f"no records of {found.name} here; {count_text(page.total_size, 'record')} in all")
+        print_line(f"none from {offset} on: {found.name} has {count_text(page.total_size, 'record')} of that kind")
         return
     print_records(page.cluster_log_record)
     last = offset + len(page.cluster_log_record) - 1

@@ -150,7 +150,7 @@ class ServiceClient:
             return NotAnswering(f"{where} does not answer; start it with `logkeep serve`")
         if isinstance(error, httpx.TimeoutException):
             return Failed(f"{where} took too long to answer; its log on standard error tells more")
-        return Broken(f"{where} broke off its answer ({error or type(error).__name__}); its log tells why")
+        return Broken(f"{where} broke off its answer; its log on standard error tells why")
 
     def _refuse(self, response: httpx.Response) -> NoReturn:
         code, message = _read_fault(response.read())

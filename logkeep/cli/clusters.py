@@ -10,7 +10,15 @@ import typer
 
 from logkeep.cli.errors import WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.output import count_text, print_document, print_fields, print_json, print_line, print_table, time_text
+from logkeep.cli.output import (
+    count_text,
+    moment_text,
+    print_document,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+)
 
 CLUSTERS = "/api/v1/clusters"
 ClusterName = Annotated[str, typer.Argument(metavar="CLUSTER", help="Its name or id.")]
@@ -99,7 +107,7 @@ def show_cluster(context: typer.Context, cluster: ClusterName) -> None:
             ("id", found.id),
             ("kind", f"{found.kind} {found.version}".rstrip()),
             ("endpoint", found.endpoint or "-"),
-            ("registered", time_text(found.created_at)),
+            ("registered", moment_text(found.created_at)),
         ]
     )
     print_line()

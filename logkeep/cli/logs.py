@@ -9,7 +9,7 @@ import typer
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
-from logkeep.cli.output import print_document, print_fields, print_line, time_text
+from logkeep.cli.output import moment_text, print_document, print_fields, print_line
 
 if TYPE_CHECKING:
     from logkeep.cli.client import Cluster, ServiceClient
@@ -117,6 +117,6 @@ def _show(asked: Invocation, client: ServiceClient, cluster: Cluster) -> None:
                 ("kept in", f"{setting.obs_bucket}/{setting.base_path}/{cluster.name}"),
                 ("backups", daily if setting.log_switch else "none"),
                 ("agency", setting.agency),
-                ("changed", time_text(setting.update_at)),
+                ("changed", moment_text(setting.update_at)),
             ]
         )

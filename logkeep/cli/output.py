@@ -19,6 +19,8 @@ class Advance(Protocol):
     def __call__(self, done: int, text: str, total: int = 0, /) -> None: ...
 
 
+_LABEL = 30  # characters of what is going on, so that the bar does not jump
+_STYLES = {"FAIL": "bold red", "SUCCESS": "green", "RUNNING": "yellow"}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -88,9 +90,6 @@ def _print_rich_table(heads: Sequence[str], rows: Sequence[Sequence[str]], right
     Console().print(table)
 
 
-_STYLES = {"FAIL": "bold red", "SUCCESS": "green", "RUNNING": "yellow"}
-
-
 def print_fields(fields: Sequence[tuple[str, str]]) -> None:
     """Names and values, one pair a line."""
     width = max(len(name) for name, _ in fields)
@@ -112,6 +111,11 @@ def time_text(unix_ms: int | None) -> str:
     if unix_ms is None:
         return ""
     return datetime.fromtimestamp(unix_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment_text(unix_ms: int) -> str:
+    """Local time with its zone, by itself."""
+    return f"{time_text(unix_ms)} {zone_text()}"
 
 
 def zone_text() -> str:
@@ -144,7 +148,7 @@ def byte_progress(title: str, total: int = 0, *, shown: bool = True) -> Generato
         task = progress.add_task(title, total=total)
 
         def advance(done: int, text: str, new_total: int = 0) -> None:
-            description = readable(f"{title} {text}")
+            description = readable(f"{title} {text[-_LABEL:]:<{_LABEL}}")
             progress.update(task, completed=done, description=description, total=new_total or total)
 
         yield advance

@@ -124,7 +124,7 @@ def test_records_are_paged(tenant: Command, opened: str) -> None:
     shown = tenant("records", opened, "--limit", "2").ended(0)
     assert [line.split()[-1] for line in shown.out.splitlines()[1:]] == [jobs[2], jobs[1]]
     assert "1 to 2 of 3; the next: --offset 3" in shown.err
-    assert "3 records in all" in tenant("records", opened, "--offset", "9").ended(0).out
+    assert "has 3 records" in tenant("records", opened, "--offset", "9").ended(0).out
 
 
 def test_records_refuse_what_the_api_refuses(tenant: Command, opened: str) -> None:

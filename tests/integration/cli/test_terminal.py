@@ -1,0 +1,53 @@
+"""What a person sees on a terminal: tables with rules, progress, a question before something is forgotten."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+from collections.abc import Callable
+
+from tests.integration.cli.installed import COMMAND, Done, Served, environment
+
+
+def on_terminal(served: Served, *arguments: str, answer: str = "") -> tuple[int, str]:
+    """Exit code and all that a terminal was sent."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "--dir", str(served.directory), *arguments],
+        env=environment(TERM="xterm", COLUMNS="100"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    os.write(ours, answer.encode())
+    sent = b""
+    try:
+        while piece := os.read(ours, 65536):
+            sent += piece
+    except OSError:  # how Linux says that nobody has the terminal open any more
+        pass
+    os.close(ours)
+    return process.wait(60), sent.decode()
+
+
+def test_a_backup_and_its_table(served: Served, tenant: Callable[..., Done], opened: str) -> None:
+    code, sent = on_terminal(served, "backup", opened, "--wait")
+    assert code == 0
+    assert f"backup of {opened} succeeded" in sent
+    code, sent = on_terminal(served, "records", opened)
+    assert code == 0
+    assert "───" in sent
+    assert "SUCCESS" in sent
+
+
+def test_nothing_is_forgotten_without_an_answer(served: Served, tenant: Callable[..., Done], cluster: str) -> None:
+    code, sent = on_terminal(served, "cluster", "remove", cluster, answer="n\n")
+    assert code == 2
+    assert "nothing was changed" in sent
+    code, _ = on_terminal(served, "cluster", "remove", cluster, answer="\x04")
+    assert code == 1
+    tenant("cluster", "show", cluster).ended(0)
+    code, sent = on_terminal(served, "cluster", "remove", cluster, answer="y\n")
+    assert (code, "is forgotten" in sent) == (0, True)
