@@ -6,8 +6,11 @@ from logkeep.api import admin_models
 from logkeep.api.call import Call, Stream
 from logkeep.api.routes import Handler
 from logkeep.contract import models
-from logkeep.contract.operations import Operation
+from logkeep.contract.operations import BYTES, NDJSON, Link, Operation
+from logkeep.contract.requests import PAGE
+from logkeep.errors import BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
 from logkeep.service import archive, backups, clusters
+from logkeep.service.archive import KeptLog
 
 _CLUSTERS = "/api/v1/clusters"
 _CLUSTER = _CLUSTERS + "/{cluster_id}"
@@ -59,27 +62,111 @@ def show_job(call: Call) -> bytes:
 def list_kept(call: Call) -> Stream:
     node, family = admin_models.read_archive_query(call.query)
     logs = archive.list_kept(call.context, call.cluster(), node=node, family=family)
-    return Stream(admin_models.NDJSON, admin_models.kept_lines(logs))
+    return Stream(NDJSON, admin_models.kept_lines(logs))
 
 
 def read_kept(call: Call) -> Stream:
     node, generation = admin_models.read_generation(call.parameters)
-    return Stream("application/octet-stream", archive.read_kept(call.context, call.cluster(), node, generation))
+    return Stream(BYTES, archive.read_kept(call.context, call.cluster(), node, generation))
 
 
 def verify(call: Call) -> Stream:
     read_data = admin_models.read_verify(call.body)
     items = archive.verify(call.context, call.cluster(), read_data=read_data)
-    return Stream(admin_models.NDJSON, admin_models.verify_lines(items), admin_models.error_line)
+    return Stream(NDJSON, admin_models.verify_lines(items), admin_models.error_line)
 
+
+_SAME = {"cluster_id": "$request.path.cluster_id"}
+_ADDED = {"cluster_id": "$response.body#/id"}
 
 HANDLERS: list[tuple[Operation, Handler]] = [
-    (Operation("AddCluster", "POST", _CLUSTERS), add_cluster),
-    (Operation("ListClusters", "GET", _CLUSTERS), list_clusters),
-    (Operation("ShowCluster", "GET", _CLUSTER), show_cluster),
-    (Operation("RemoveCluster", "DELETE", _CLUSTER), remove_cluster),
-    (Operation("ShowJob", "GET", _CLUSTER + "/jobs/{job_id}"), show_job),
-    (Operation("ListKept", "GET", _CLUSTER + "/archive"), list_kept),
-    (Operation("ReadKept", "GET", _CLUSTER + "/archive/{node}/{generation}"), read_kept),
-    (Operation("Verify", "POST", _CLUSTER + "/verify"), verify),
+    (
+        Operation(
+            "AddCluster",
+            "POST",
+            _CLUSTERS,
+            summary="Register a cluster; for admin keys",
+            body=admin_models.NEW_CLUSTER,
+            answer=admin_models.ClusterView,
+            raises=(InvalidField, EmptyBody, NameTaken),
+            links=(Link("ShowCluster", _ADDED), Link("RemoveCluster", _ADDED), Link("Verify", _ADDED)),
+        ),
+        add_cluster,
+    ),
+    (
+        Operation(
+            "ListClusters",
+            "GET",
+            _CLUSTERS,
+            summary="List the clusters, newest first",
+            query=(*PAGE, admin_models.CLUSTER_NAME),
+            answer=admin_models.ClusterList,
+            raises=(InvalidField,),
+            links=(Link("ShowCluster", {"cluster_id": "$response.body#/clusters/0/id"}),),
+        ),
+        list_clusters,
+    ),
+    (
+        Operation("ShowCluster", "GET", _CLUSTER, summary="Read one cluster", answer=admin_models.ClusterView),
+        show_cluster,
+    ),
+    (
+        Operation(
+            "RemoveCluster",
+            "DELETE",
+            _CLUSTER,
+            summary="Forget a cluster and its records; objects stay; for admin keys",
+            raises=(BackupRunning,),
+            links=(Link("ShowCluster", _SAME),),
+        ),
+        remove_cluster,
+    ),
+    (
+        Operation(
+            "ShowJob",
+            "GET",
+            _CLUSTER + "/jobs/{job_id}",
+            summary="Read one record",
+            answer=models.ClusterLogRecord,
+            raises=(InvalidField,),
+        ),
+        show_job,
+    ),
+    (
+        Operation(
+            "ListKept",
+            "GET",
+            _CLUSTER + "/archive",
+            summary="List the logs that are kept",
+            query=(admin_models.NODE, admin_models.FAMILY),
+            answer=KeptLog,
+            content_type=NDJSON,
+            raises=(InvalidField,),
+        ),
+        list_kept,
+    ),
+    (
+        Operation(
+            "ReadKept",
+            "GET",
+            _CLUSTER + "/archive/{node}/{generation}",
+            summary="Read a kept log; the connection breaks off where an object is damaged",
+            content_type=BYTES,
+            raises=(InvalidField, StoreError),
+        ),
+        read_kept,
+    ),
+    (
+        Operation(
+            "Verify",
+            "POST",
+            _CLUSTER + "/verify",
+            summary="Hold the bucket against what was stored",
+            body=admin_models.VERIFY,
+            answer=admin_models.VerifyLine,
+            content_type=NDJSON,
+            raises=(InvalidField, EmptyBody, StoreError),
+        ),
+        verify,
+    ),
 ]

@@ -13,12 +13,12 @@ import msgspec
 from logkeep.contract import fields
 from logkeep.contract.faults import fault_message, find_fault
 from logkeep.contract.models import Page, read_page
+from logkeep.contract.requests import PAGE, TEXT, Body, Member, Schema, Text
 from logkeep.domain.cluster import Cluster, Node
 from logkeep.errors import InvalidField
 from logkeep.service.archive import Finding, KeptLog, Progress
-from logkeep.service.clusters import NewNode
+from logkeep.service.clusters import KINDS, NewNode
 
-NDJSON = "application/x-ndjson"
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _MAX_GENERATION = 2**31 - 1  # of its column in PostgreSQL
 _LINES_AT_ONCE = 500  # lines of about 150 bytes: one chunk is some 75 kB
@@ -27,6 +27,50 @@ _encoder = msgspec.json.Encoder()
 
 
 # Requests
+
+CLUSTER_NAME = Text("name", "The exact name of a cluster; empty for all.")
+NODE = Text("node", "The name of a node; empty for all.")
+FAMILY = Text("family", "The name of an active log file; empty for all.")
+_CLUSTER_QUERY = frozenset(parameter.name for parameter in (*PAGE, CLUSTER_NAME))
+_ARCHIVE_QUERY = frozenset({NODE.name, FAMILY.name})
+
+
+def _name(longest: int) -> Schema:
+    first, other = r"[^./\\\x00-\x1f\x7f-\x9f]", r"[^/\\\x00-\x1f\x7f-\x9f]"
+    return {"type": "string", "minLength": 1, "maxLength": longest, "pattern": f"^{first}{other}*$"}
+
+
+_REQUIRED = TEXT | {"minLength": 1}
+_CLUSTER_NAME = Member("name", _name(64), "Printable characters.", required=True)
+_NODE: Schema = {
+    "type": "object",
+    "properties": {"name": _name(128), "source": _REQUIRED | {"description": "URL of its log directory."}},
+    "required": ["name", "source"],
+}
+NEW_CLUSTER = Body(
+    "NewCluster",
+    (
+        (
+            _CLUSTER_NAME,
+            Member(
+                "nodes",
+                {"type": "array", "items": _NODE, "minItems": 1, "maxItems": 1000},
+                "Each has a name of its own.",
+                required=True,
+            ),
+            Member("kind", {"type": "string", "pattern": f"^({'|'.join(KINDS)})?$"}, "Without it: opensearch."),
+            Member("version", TEXT),
+        ),
+        (
+            _CLUSTER_NAME,
+            Member("url", _REQUIRED, "Where the cluster's own API answers; it names the nodes.", required=True),
+            Member("source", _REQUIRED, "Pattern of each node's URL, as `file://{path.logs}`.", required=True),
+            Member("user", TEXT),
+            Member("password", TEXT),
+        ),
+    ),
+)
+VERIFY = Body("VerifyReq", ((Member("read_data", {"type": "boolean"}, "Read every byte back."),),), required=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +109,14 @@ def read_new_cluster(body: bytes) -> NewCluster | ClusterToDiscover:
 
 def read_cluster_list_query(raw: bytes) -> tuple[Page, str]:
     """The page and the exact name, '' for all."""
-    query = fields.read_query(raw, {"offset", "start", "limit", "name"})
-    return read_page(query), query.get("name", "")
+    query = fields.read_query(raw, _CLUSTER_QUERY)
+    return read_page(query), CLUSTER_NAME.read(query)
 
 
 def read_archive_query(raw: bytes) -> tuple[str, str]:
     """Node and family, '' for all."""
-    query = fields.read_query(raw, {"node", "family"})
-    return query.get("node", ""), query.get("family", "")
+    query = fields.read_query(raw, _ARCHIVE_QUERY)
+    return NODE.read(query), FAMILY.read(query)
 
 
 def read_verify(body: bytes) -> bool:
@@ -168,6 +212,9 @@ class EndLine(msgspec.Struct, tag="end"):
 class ErrorLine(msgspec.Struct, tag="error"):
     error_code: str
     error_msg: str
+
+
+VerifyLine = FindingLine | ProgressLine | EndLine | ErrorLine
 
 
 def render_cluster(cluster: Cluster, *, sources: bool) -> bytes:

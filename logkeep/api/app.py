@@ -18,6 +18,8 @@ from logkeep.api.call import Call, Stream
 from logkeep.api.routes import Route, Routes
 from logkeep.api.threads import Threads
 from logkeep.contract.faults import render_fault
+from logkeep.contract.openapi import build_document
+from logkeep.contract.operations import HEALTH, OPENAPI, READY
 from logkeep.errors import BodyTooLarge, RequestError
 from logkeep.service.context import Context
 from logkeep.signing.sdk_hmac import MAX_SKEW_MS, Authorization
@@ -67,7 +69,10 @@ class Application:
         self._context = context
         self._ready = ready
         self._authenticator = Authenticator(context, max_clock_skew_ms)
-        self._routes = Routes([*css.HANDLERS, *iam.HANDLERS, *admin.HANDLERS])
+        handlers = [*css.HANDLERS, *iam.HANDLERS, *admin.HANDLERS]
+        self._routes = Routes(handlers)
+        document = build_document([*(operation for operation, _ in handlers), HEALTH, READY, OPENAPI])
+        self._fixed = {HEALTH.path: _HEALTHY, OPENAPI.path: Answer(200, msgspec.json.encode(document))}
         self._call_threads: Threads | None = None
         self._stream_threads: Threads | None = None
 
@@ -98,11 +103,11 @@ class Application:
 
     async def _respond(self, request_id: str, scope: Scope, receive: Receive) -> Answer | Begun | None:
         """None where the client has gone before its request was complete."""
-        if scope["path"] == "/healthz" and scope["method"] == "GET":
-            return _HEALTHY
+        if scope["path"] in self._fixed and scope["method"] == "GET":
+            return self._fixed[scope["path"]]
         if self._call_threads is None:
             self._call_threads = Threads(_CALL_THREADS, "call")
-        if scope["path"] == "/readyz" and scope["method"] == "GET":
+        if scope["path"] == READY.path and scope["method"] == "GET":
             return await self._call_threads.run(self._check_ready, request_id)
         try:
             route, parameters = self._routes.find(scope["method"], scope["raw_path"])

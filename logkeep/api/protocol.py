@@ -10,7 +10,7 @@ import os
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from logkeep.contract.faults import render_fault
+from logkeep.contract.faults import HEAD_TOO_LARGE, render_fault
 from logkeep.errors import RequestError
 
 MAX_HEAD = 64 * 1024  # bytes of request line and headers, and of the trailers of a chunked body
@@ -63,7 +63,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """Refuse what could not be parsed, or is too large, and close the connection."""
-        status, text = (431, "Request headers too large.") if self._too_large else (400, "API request error.")
+        status, text = HEAD_TOO_LARGE if self._too_large else (400, "API request error.")
         request_id = os.urandom(16).hex()
         _, body = render_fault(RequestError(text), request_id)
         head = f"content-type: application/json\r\nx-request-id: {request_id}\r\ncontent-length: {len(body)}\r\n"

@@ -22,6 +22,7 @@ class Fault:
 
 
 SERVER_ERROR = Fault(500, "CSS.0005", message="Server error.")
+HEAD_TOO_LARGE = (431, "Request headers too large.")  # found while parsing, before there is a request; a RequestError
 
 # Found along the error's MRO, so a subclass without a row of its own takes its parent's.
 FAULTS: dict[type[BaseException], Fault] = {
@@ -60,7 +61,12 @@ class FaultBody(msgspec.Struct):
 
 def find_fault(error: BaseException) -> Fault:
     """The row of the nearest class along the MRO."""
-    return next(FAULTS[kind] for kind in type(error).__mro__ if kind in FAULTS)
+    return find_fault_of(type(error))
+
+
+def find_fault_of(error: type[BaseException]) -> Fault:
+    """The same by the class of an error."""
+    return next(FAULTS[kind] for kind in error.__mro__ if kind in FAULTS)
 
 
 def fault_message(error: BaseException, fault: Fault) -> str:

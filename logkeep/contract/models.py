@@ -4,34 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
 from logkeep.contract.fields import (
     Fields,
     boolean_field,
-    query_choice,
-    query_integer,
     read_object,
     read_query,
     required_text,
     shown,
     text_field,
 )
-from logkeep.domain.backup_job import BackupJob, StatusFilter
+from logkeep.contract.requests import ACTION, BASE, ENGINE, LIMIT, OFFSET, PAGE, PROJECT_NAME, REAL_TIME, START, STATUS
+from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
 from logkeep.domain.cluster import Cluster, Node, Project
-from logkeep.domain.log_setting import LogSetting, LogSettingChange
+from logkeep.domain.log_setting import LogSetting, LogSettingChange, parse_period
 from logkeep.errors import InvalidAgency, InvalidField, InvalidPeriod
 
 NOTHING = b"{}"  # body of a mutating call: `null` breaks Node, plain text Java and Go (clients.md 7)
-BASE, REAL_TIME = "base_log_collect", "real_time_log_collect"
-_PAGE = frozenset({"offset", "start", "limit"})
-_RECORDS_QUERY = _PAGE | {"status"}
-_CLUSTERS_QUERY = _PAGE | {"datastoreType"}
-_STATUSES = ("", "FAIL", "NOT_FAIL")
-_ENGINES = ("", "elasticsearch", "logstash", "opensearch")
-_MAX_LIMIT = 1000
+_PAGE = frozenset(parameter.name for parameter in PAGE)
+_RECORDS_QUERY = _PAGE | {STATUS.name}
+_CLUSTERS_QUERY = _PAGE | {ENGINE.name}
+_ACTION_QUERY = frozenset({ACTION.name})
+_PROJECTS_QUERY = frozenset({PROJECT_NAME.name})
 
 _encode = msgspec.json.Encoder().encode
 
@@ -49,36 +46,37 @@ class Page(NamedTuple):
 def read_records_query(raw: bytes) -> tuple[Page, StatusFilter]:
     """Query of ListLogsJob (contract.md 1.3)."""
     query = read_query(raw, _RECORDS_QUERY)
-    return read_page(query), StatusFilter(query_choice(query, "status", _STATUSES, ""))
+    return read_page(query), StatusFilter(STATUS.read(query))
 
 
 def read_clusters_query(raw: bytes) -> tuple[Page, str]:
     """Query of ListClustersDetails: the page and the engine, '' for all (contract.md 3.1)."""
     query = read_query(raw, _CLUSTERS_QUERY)
-    return read_page(query), query_choice(query, "datastoreType", _ENGINES, "")
+    return read_page(query), ENGINE.read(query)
 
 
 def read_projects_query(raw: bytes) -> str | None:
     """Query of KeystoneListProjects: the exact name (contract.md 4.6)."""
-    return read_query(raw, {"name"}).get("name")
+    return read_query(raw, _PROJECTS_QUERY).get(PROJECT_NAME.name)
 
 
 def read_page(query: dict[str, str]) -> Page:
     """`offset`, and where it is absent its older name `start`; no upper limit (contract.md 0 #4, #5)."""
-    first = "offset" if "offset" in query else "start"
-    return Page(query_integer(query, first, 1), query_integer(query, "limit", 10, high=_MAX_LIMIT))
+    offset, start = OFFSET.read(query), START.read(query)
+    return Page(offset if OFFSET.name in query else start, LIMIT.read(query))
 
 
 def asks_real_time(raw_query: bytes) -> bool:
     """Whether `action` means collection into a cluster and not backup into a bucket (contract.md 1)."""
-    query = read_query(raw_query, {"action"})
-    return query_choice(query, "action", (BASE, REAL_TIME), BASE) == REAL_TIME
+    return ACTION.read(read_query(raw_query, _ACTION_QUERY)) == REAL_TIME
 
 
 def refuse_real_time(raw_query: bytes) -> None:
     """Collection into a cluster can be read as off, but not be switched."""
     if asks_real_time(raw_query):
-        raise InvalidField("action", f"{shown(REAL_TIME)} came; real-time collection is not offered here, {BASE!r} is")
+        raise InvalidField(
+            ACTION.name, f"{shown(REAL_TIME)} came; real-time collection is not offered here, {BASE!r} is"
+        )
 
 
 def read_opening(raw_query: bytes, body: bytes) -> LogSettingChange:
@@ -126,22 +124,33 @@ def _read_period(fields: Fields) -> str | None:
     period = fields.get("period")
     if period is not None and not isinstance(period, str):
         raise InvalidPeriod(f"period: {shown(period)} came; write it as 'HH:MM GMT+HH:MM'")
-    return text_field(fields, "period") or None
+    text = text_field(fields, "period")
+    if text:
+        parse_period(text)  # also where it is not used because auto_enable is false
+    return text or None
 
 
 # Responses
 
 
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """`{}`, the answer of a call that changes something."""
+
+
+_Digits = Annotated[str, msgspec.Meta(pattern="^[0-9]+$", description="for the Go and Java SDKs")]
+_JobId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+
+
 class ClusterLogRecord(msgspec.Struct, rename="camel", gc=False):  # a page has up to 1000, none refers to another
     id: str
     cluster_id: str
-    create_at: int | str  # Unix ms; a string of digits for Go and Java (contract.md 0 #1)
+    create_at: int | _Digits  # Unix ms; a string of digits for Go and Java (contract.md 0 #1)
     log_path: str
-    status: str
+    status: JobStatus
     finished_at: int | None  # Unix ms; null while running; never a string (contract.md 0 #2)
-    job_types: str
+    job_types: JobType
     failed_msg: str | None
-    job_id: str
+    job_id: _JobId
 
 
 class ListLogsJobResponse(msgspec.Struct, rename="camel"):
@@ -221,6 +230,15 @@ class KeystoneProject(msgspec.Struct):
 class ProjectList(msgspec.Struct):
     projects: list[KeystoneProject]
     links: Links
+
+
+class Health(msgspec.Struct):
+    status: Literal["ok"]
+
+
+class Readiness(msgspec.Struct, omit_defaults=True):
+    status: Literal["ready", "not ready"]
+    problems: list[str] = []
 
 
 _AVAILABLE = "200"  # status of a cluster and of an instance (contract.md 3.2)

@@ -1,8 +1,23 @@
-"""The operations as data: name, method, path and success status (contract.md 1, 3, 4.6)."""
+"""The operations as data: path, method, what a request may hold, what is answered (contract.md 1, 3, 4.6)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from logkeep import errors
+from logkeep.contract import models, requests
+from logkeep.contract.requests import Body, Parameter
+
+JSON, NDJSON, BYTES = "application/json", "application/x-ndjson", "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where values of a request and its answer are parameters of another operation, as OpenAPI's link."""
+
+    operation: str  # its id
+    parameters: dict[str, str]  # runtime expressions by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,22 +28,138 @@ class Operation:
     method: str
     path: str
     status: int = 200  # of success; never 202, which clients take for success and errors alike (contract.md 0 #9)
+    summary: str = ""
+    query: tuple[Parameter, ...] = ()
+    body: Body | None = None
+    answer: Any = models.Nothing  # type of the JSON answer, or of a line of NDJSON
+    content_type: str = JSON  # of the answer
+    raises: tuple[type[errors.LogkeepError], ...] = ()  # besides what every signed call may raise
+    links: tuple[Link, ...] = ()
+    signed: bool = True
 
 
 _CLUSTERS = "/v1.0/{project_id}/clusters"
 _CLUSTER = _CLUSTERS + "/{cluster_id}"
+_SAME_CLUSTER = {"project_id": "$request.path.project_id", "cluster_id": "$request.path.cluster_id"}
+_SETTING_ERRORS = (
+    errors.InvalidField,
+    errors.EmptyBody,
+    errors.InvalidAgency,
+    errors.InvalidPeriod,
+    errors.InvalidZone,
+    errors.UnknownBucket,
+    errors.BucketNotWritable,
+)
 
-START_LOGS = Operation("StartLogs", "POST", _CLUSTER + "/logs/open")
-STOP_LOGS = Operation("StopLogs", "PUT", _CLUSTER + "/logs/close")
-LIST_LOGS_JOB = Operation("ListLogsJob", "GET", _CLUSTER + "/logs/records")
-SHOW_GET_LOG_SETTING = Operation("ShowGetLogSetting", "GET", _CLUSTER + "/logs/settings")
-UPDATE_LOG_SETTING = Operation("UpdateLogSetting", "POST", _CLUSTER + "/logs/settings")
-START_LOG_AUTO_BACKUP_POLICY = Operation("StartLogAutoBackupPolicy", "POST", _CLUSTER + "/logs/policy/update")
-STOP_LOG_AUTO_BACKUP_POLICY = Operation("StopLogAutoBackupPolicy", "PUT", _CLUSTER + "/logs/policy/close")
-CREATE_LOG_BACKUP = Operation("CreateLogBackup", "POST", _CLUSTER + "/logs/collect")
-LIST_CLUSTERS_DETAILS = Operation("ListClustersDetails", "GET", _CLUSTERS)
-SHOW_CLUSTER_DETAIL = Operation("ShowClusterDetail", "GET", _CLUSTER)
-KEYSTONE_LIST_PROJECTS = Operation("KeystoneListProjects", "GET", "/v3/projects")
+START_LOGS = Operation(
+    "StartLogs",
+    "POST",
+    _CLUSTER + "/logs/open",
+    summary="Open log backup; opening what is open changes it",
+    query=(requests.BACKUP_ACTION,),
+    body=requests.START_LOGS_BODY,
+    raises=_SETTING_ERRORS,
+    links=(
+        Link("ShowGetLogSetting", _SAME_CLUSTER),
+        Link("CreateLogBackup", _SAME_CLUSTER),
+        Link("StartLogAutoBackupPolicy", _SAME_CLUSTER),
+        Link("StopLogs", _SAME_CLUSTER),
+    ),
+)
+STOP_LOGS = Operation(
+    "StopLogs",
+    "PUT",
+    _CLUSTER + "/logs/close",
+    summary="Close log backup: the policy ends, failed records go, objects stay",
+    query=(requests.BACKUP_ACTION,),
+    raises=(errors.InvalidField, errors.BackupClosed),
+    links=(Link("ShowGetLogSetting", _SAME_CLUSTER), Link("StartLogs", _SAME_CLUSTER)),
+)
+LIST_LOGS_JOB = Operation(
+    "ListLogsJob",
+    "GET",
+    _CLUSTER + "/logs/records",
+    summary="List the backup jobs, newest first",
+    query=(*requests.PAGE, requests.STATUS),
+    answer=models.ListLogsJobResponse,
+    raises=(errors.InvalidField,),
+    links=(
+        Link(
+            "ShowJob",
+            {"cluster_id": "$request.path.cluster_id", "job_id": "$response.body#/clusterLogRecord/0/jobId"},
+        ),
+    ),
+)
+SHOW_GET_LOG_SETTING = Operation(
+    "ShowGetLogSetting",
+    "GET",
+    _CLUSTER + "/logs/settings",
+    summary="Read the setting; null before it was opened for the first time",
+    query=(requests.ACTION,),
+    answer=models.GetLogSettingResponse,
+    raises=(errors.InvalidField,),
+)
+UPDATE_LOG_SETTING = Operation(
+    "UpdateLogSetting",
+    "POST",
+    _CLUSTER + "/logs/settings",
+    summary="Change the setting of an open log backup",
+    query=(requests.BACKUP_ACTION,),
+    body=requests.UPDATE_LOG_SETTING_BODY,
+    raises=(*_SETTING_ERRORS, errors.BackupClosed),
+    links=(Link("ShowGetLogSetting", _SAME_CLUSTER),),
+)
+START_LOG_AUTO_BACKUP_POLICY = Operation(
+    "StartLogAutoBackupPolicy",
+    "POST",
+    _CLUSTER + "/logs/policy/update",
+    summary="Back up daily from now on, or at another time",
+    body=requests.POLICY_BODY,
+    raises=(errors.InvalidField, errors.EmptyBody, errors.InvalidPeriod, errors.InvalidZone, errors.BackupClosed),
+    links=(Link("StopLogAutoBackupPolicy", _SAME_CLUSTER),),
+)
+STOP_LOG_AUTO_BACKUP_POLICY = Operation(
+    "StopLogAutoBackupPolicy",
+    "PUT",
+    _CLUSTER + "/logs/policy/close",
+    summary="End the daily backup",
+    raises=(errors.BackupClosed,),
+)
+CREATE_LOG_BACKUP = Operation(
+    "CreateLogBackup",
+    "POST",
+    _CLUSTER + "/logs/collect",
+    summary="Start a backup; its record is listed as RUNNING before the answer",
+    raises=(errors.BackupClosed, errors.BackupRunning),
+    links=(Link("ListLogsJob", _SAME_CLUSTER),),
+)
+LIST_CLUSTERS_DETAILS = Operation(
+    "ListClustersDetails",
+    "GET",
+    _CLUSTERS,
+    summary="List the clusters, newest first",
+    query=(*requests.PAGE, requests.ENGINE),
+    answer=models.ClusterListResponse,
+    raises=(errors.InvalidField,),
+    links=(
+        Link(
+            "ShowClusterDetail",
+            {"project_id": "$request.path.project_id", "cluster_id": "$response.body#/clusters/0/id"},
+        ),
+    ),
+)
+SHOW_CLUSTER_DETAIL = Operation(
+    "ShowClusterDetail", "GET", _CLUSTER, summary="Read one cluster and its nodes", answer=models.ClusterDetail
+)
+KEYSTONE_LIST_PROJECTS = Operation(
+    "KeystoneListProjects",
+    "GET",
+    "/v3/projects",
+    summary="Find the project of the key, by the name of a region",
+    query=(requests.PROJECT_NAME,),
+    answer=models.ProjectList,
+    raises=(errors.InvalidField,),
+)
 
 OPERATIONS = (
     START_LOGS,
@@ -43,3 +174,11 @@ OPERATIONS = (
     SHOW_CLUSTER_DETAIL,
     KEYSTONE_LIST_PROJECTS,
 )
+
+HEALTH = Operation(
+    "Health", "GET", "/healthz", summary="Whether the process answers", answer=models.Health, signed=False
+)
+READY = Operation(
+    "Ready", "GET", "/readyz", summary="Whether the service can work", answer=models.Readiness, signed=False
+)
+OPENAPI = Operation("OpenApi", "GET", "/openapi.json", summary="This document", answer=dict[str, Any], signed=False)

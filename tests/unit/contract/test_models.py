@@ -11,7 +11,7 @@ from logkeep.contract.models import Page
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
 from logkeep.domain.cluster import Cluster, Node, Project
 from logkeep.domain.log_setting import LogSetting, LogSettingChange
-from logkeep.errors import InvalidAgency, InvalidField, InvalidPeriod
+from logkeep.errors import InvalidAgency, InvalidField, InvalidPeriod, InvalidZone
 
 JOB = BackupJob(
     id="d455a541-597e-4846-a6be-baad0ea361b1",
@@ -76,7 +76,7 @@ def test_client_is_known_by_its_agent(agent: str, wanted: bool) -> None:
         (b"", Page(1, 10), StatusFilter.ALL),
         (b"start=11&limit=10", Page(11, 10), StatusFilter.ALL),
         (b"offset=3&start=11", Page(3, 10), StatusFilter.ALL),
-        (b"offset=3&start=wrong", Page(3, 10), StatusFilter.ALL),
+        (b"offset=1&start=11", Page(1, 10), StatusFilter.ALL),
         (b"limit=1000&offset=9223372036854775807", Page(2**63 - 1, 1000), StatusFilter.ALL),
         (b"status=FAIL", Page(1, 10), StatusFilter.FAIL),
         (b"status=NOT_FAIL", Page(1, 10), StatusFilter.NOT_FAIL),
@@ -93,6 +93,7 @@ def test_query_of_the_record_list_is_read(query: bytes, page: Page, status: Stat
         (b"limit=0", "limit"),
         (b"limit=1001", "limit"),
         (b"start=0", "start"),
+        (b"offset=3&start=wrong", "start"),
         (b"offset=-1", "offset"),
         (b"offset=9223372036854775808", "offset"),
         (b"status=fail", "status"),
@@ -157,6 +158,8 @@ def test_policy_is_on_where_a_period_is_given(
         ({"auto_enable": True}, InvalidPeriod, "period: is missing"),
         ({"auto_enable": True, "period": ""}, InvalidPeriod, "period: is missing"),
         ({"period": 5}, InvalidPeriod, "period: 5 came"),
+        ({"auto_enable": False, "period": "noon"}, InvalidPeriod, "period: write it as"),
+        ({"period": "00:00 UTC"}, InvalidZone, "period: the zone is written"),
     ],
 )
 def test_setting_is_refused_by_its_field(members: dict[str, object], error: type[Exception], text: str) -> None:

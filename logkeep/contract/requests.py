@@ -1,0 +1,162 @@
+"""What requests may hold, as data: parameters of paths and queries, members of bodies (contract.md 1, 3).
+
+models.py reads queries by these parameters; the published document shows the same ranges and choices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from logkeep.contract.fields import MAX_INTEGER, query_choice, query_integer
+
+Schema = dict[str, object]  # JSON Schema, 2020-12
+
+BASE, REAL_TIME = "base_log_collect", "real_time_log_collect"
+NO_NUL = r"^[^\x00]*$"  # no database holds it
+TEXT: Schema = {"type": "string", "maxLength": 4096, "pattern": NO_NUL}
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A whole number from 1 in a query."""
+
+    name: str
+    default: int
+    about: str
+    high: int = MAX_INTEGER
+
+    def read(self, query: dict[str, str]) -> int:
+        return query_integer(query, self.name, self.default, high=self.high)
+
+    @property
+    def schema(self) -> Schema:
+        return {"type": "integer", "minimum": 1, "maximum": self.high, "default": self.default}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words in a query."""
+
+    name: str
+    default: str
+    about: str
+    choices: tuple[str, ...]
+
+    def read(self, query: dict[str, str]) -> str:
+        return query_choice(query, self.name, self.choices, self.default)
+
+    @property
+    def schema(self) -> Schema:
+        return {"type": "string", "enum": list(self.choices), "default": self.default}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Any text in a query; '' is as good as none."""
+
+    name: str
+    about: str
+
+    def read(self, query: dict[str, str]) -> str:
+        return query.get(self.name, "")
+
+    @property
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": NO_NUL}
+
+
+Parameter = Number | Choice | Text
+
+OFFSET = Number("offset", 1, "Number of the first entry, counted from 1; beyond the last one the list is empty.")
+START = Number("start", 1, "Older name of `offset`, which wins where both are sent.")
+LIMIT = Number("limit", 10, "The most entries to list.", high=1000)
+PAGE = (OFFSET, START, LIMIT)
+STATUS = Choice(
+    "status", "", "FAIL, or NOT_FAIL for running and successful ones; empty for all.", ("", "FAIL", "NOT_FAIL")
+)
+ENGINE = Choice("datastoreType", "", "Kind of cluster; empty for all.", ("", "elasticsearch", "logstash", "opensearch"))
+ACTION = Choice(
+    "action", BASE, "Backup into a bucket, or collection into a cluster, which reads as off here.", (BASE, REAL_TIME)
+)
+BACKUP_ACTION = Choice("action", BASE, "Backup into a bucket; to switch collection is not offered here.", (BASE,))
+PROJECT_NAME = Text("name", "The exact name of a project; the official SDKs send that of their region.")
+
+
+@dataclass(frozen=True, slots=True)
+class PathParameter:
+    """A variable segment of a path."""
+
+    about: str
+    schema: Schema
+
+
+_HEX = "[0-9A-Fa-f]"
+PATH_PARAMETERS = {  # by name
+    "project_id": PathParameter("The project of the key.", {"type": "string", "pattern": "^[0-9a-z]{32}$"}),
+    "cluster_id": PathParameter(
+        "A cluster of the project.",
+        {"type": "string", "pattern": f"^{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}$"},
+    ),
+    "job_id": PathParameter("`jobId` of a record.", {"type": "string", "pattern": f"^{_HEX}{{32}}$"}),
+    "node": PathParameter("Name of a node.", {"type": "string", "pattern": NO_NUL, "minLength": 1}),
+    "generation": PathParameter(
+        "Number of a log within its node.", {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a body by its name in snake_case; one that may be missing may also be null."""
+
+    name: str
+    schema: Schema
+    about: str = ""
+    required: bool = False
+    needs: str = ""  # the member that must be there where this one is true
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A JSON object in a request: it has one of these sets of members; members of other names are ignored."""
+
+    name: str
+    alternatives: tuple[tuple[Member, ...], ...]
+    required: bool = True
+
+
+# `HH:MM GMT±HH:MM`, from GMT-12:00 to GMT+14:00 (contract.md 5.3)
+PERIOD = (
+    r"([01]?[0-9]|2[0-3]):[0-5][0-9] "
+    r"GMT(\+(0[0-9]|1[0-3]):?[0-5][0-9]|\+14:?00|-(0[0-9]|1[01]):?[0-5][0-9]|-12:?00)"
+)
+# One to many folders; what it cannot say: a folder is not '..', nor begins or ends with a space, and has 240 bytes.
+BASE_PATH = r"""^(?![/.])(?!.*///)(?!.*\.\.\.)[^\\:*?"<>|'{}\x00-\x1f\x7f-\x9f]*[^\\:*?"<>|'{}\x00-\x1f\x7f-\x9f.]$"""
+
+_SETTING = (
+    Member(
+        "agency",
+        {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+        "Kept and shown as it was sent; where agencies are configured, one of them.",
+        required=True,
+    ),
+    Member("log_bucket", TEXT | {"minLength": 1}, "A configured bucket; it is written to once.", required=True),
+    Member(
+        "log_base_path",
+        {"type": "string", "maxLength": 512, "pattern": BASE_PATH},
+        "Folder in the bucket; at most 512 bytes, no folder of it '.' or '..', none with a space at an end.",
+        required=True,
+    ),
+    Member("auto_enable", {"type": "boolean"}, "Whether to back up daily at `period`.", needs="period"),
+    Member(
+        "period",
+        {"type": "string", "pattern": f"^({PERIOD})?$"},
+        "Time of the daily backup and its zone; empty is as good as none.",
+    ),
+)
+START_LOGS_BODY = Body("StartLogsReq", (_SETTING,))
+UPDATE_LOG_SETTING_BODY = Body("UpdateLogSettingReq", (_SETTING,))
+POLICY_BODY = Body(
+    "AutoBackupPolicyReq",
+    ((Member("period", {"type": "string", "pattern": f"^{PERIOD}$"}, "Time of the daily backup.", required=True),),),
+)
