@@ -11,8 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from uuid import uuid4
 
@@ -78,25 +76,20 @@ class _Served:
     """`logkeep serve` on a free port, as a process of its own."""
 
     def __init__(self, folder: Path) -> None:
-        command = [_logkeep(), "--dir", str(folder), "serve", "--port", "0"]
-        self._folder = folder
-        self._before = (folder / "client.toml").stat().st_mtime_ns
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        command = [_logkeep(), "--dir", str(folder), "serve", "--port", str(self.port)]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        self.port = 0
 
     def __enter__(self) -> _Served:
+        """Wait for the first answer."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            if not self.port and (self._folder / "client.toml").stat().st_mtime_ns != self._before:
-                text = (self._folder / "client.toml").read_text(encoding="utf-8")
-                self.port = int(text.partition("127.0.0.1:")[2].partition('"')[0] or 0)
             try:
-                if self.port:
-                    urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5).read()
-                    return self
-            except (urllib.error.URLError, ConnectionError):
-                pass
-            time.sleep(0.002)
+                self.answer(self.request("/healthz"))
+                return self
+            except ConnectionError:
+                time.sleep(0.002)
         raise TimeoutError("the service did not answer within a minute")
 
     def __exit__(self, *_: object) -> None:
@@ -113,14 +106,25 @@ class _Served:
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
     def answer(self, request: bytes) -> bytes:
+        """One whole response; it must be 200."""
         with socket.create_connection(("127.0.0.1", self.port)) as connection:
             connection.sendall(request)
-            return connection.recv(65536)
+            received = b""
+            while b"\r\n\r\n" not in received:
+                received += connection.recv(65536)
+            head, _, body = received.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 "), head
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            while len(body) < length:
+                body += connection.recv(65536)
+            return head + b"\r\n\r\n" + body
 
     def rate(self, request: bytes) -> float:
-        """Answers per second with some connections kept busy; each answer must be 200 and come in one piece."""
+        """Answers per second with some connections kept busy; all answers of a request have one length."""
+        size = len(self.answer(request))
         chooser = selectors.DefaultSelector()
         connections = [socket.create_connection(("127.0.0.1", self.port)) for _ in range(_CONNECTIONS)]
+        missing = dict.fromkeys(connections, size)
         for connection in connections:
             chooser.register(connection, selectors.EVENT_READ)
             connection.sendall(request)
@@ -129,10 +133,11 @@ class _Served:
             for key, _ in chooser.select(1):
                 connection = key.fileobj
                 assert isinstance(connection, socket.socket)
-                received = connection.recv(65536)
-                assert received.startswith(b"HTTP/1.1 200 "), received[:300]
-                count += 1
-                connection.sendall(request)
+                missing[connection] -= len(connection.recv(65536))
+                if not missing[connection]:
+                    count += 1
+                    missing[connection] = size
+                    connection.sendall(request)
         rate = count / (time.perf_counter() - began)
         for connection in connections:
             connection.close()

@@ -32,10 +32,13 @@ class Call(NamedTuple):
 
     def cluster(self) -> Cluster:
         """The cluster that the path names, if it is one of the key's project."""
+        return clusters.get_cluster(self.context, self.key.project_id, self.cluster_id())
+
+    def cluster_id(self) -> str:
         cluster_id = self.parameters["cluster_id"].lower()
         if not _UUID.fullmatch(cluster_id):
             raise ClusterNotFound()
-        return clusters.get_cluster(self.context, self.key.project_id, cluster_id)
+        return cluster_id
 
     def require_admin(self) -> None:
         if not self.key.admin:

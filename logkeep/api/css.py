@@ -23,7 +23,9 @@ def stop_logs(call: Call) -> bytes:
 
 def list_logs_job(call: Call) -> bytes:
     page, status = models.read_records_query(call.query)
-    jobs, total = backups.list_jobs(call.context, call.cluster(), offset=page.offset, limit=page.limit, status=status)
+    jobs, total = backups.list_jobs(
+        call.context, call.key.project_id, call.cluster_id(), offset=page.offset, limit=page.limit, status=status
+    )
     return models.render_records(jobs, total, digit_strings=clients.wants_digit_string(call.user_agent))
 
 

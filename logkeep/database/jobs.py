@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select, update
+from sqlalchemy import Connection, Engine, Integer, Select, String, bindparam, func, literal_column, select, update
 
-from logkeep.database.connection import upsert
-from logkeep.database.tables import findings, job_counts, jobs
+from logkeep.database.connection import asking, upsert
+from logkeep.database.tables import clusters, findings, job_counts, jobs
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
 
 _COLUMNS = (
@@ -27,6 +28,35 @@ _PASSES = {
     StatusFilter.FAIL: (JobStatus.FAIL,),
     StatusFilter.NOT_FAIL: (JobStatus.RUNNING, JobStatus.SUCCESS),
 }
+_TYPES = {str(kind): kind for kind in JobType}
+_STATUSES = {str(status): status for status in JobStatus}
+
+
+def _count_statement(status: StatusFilter) -> Select[*tuple[Any, ...]]:
+    """One row with the number of records that pass; none where the project has no such cluster."""
+    cluster_id = bindparam("cluster", type_=String)
+    passing = [literal_column(f"'{one}'") for one in _PASSES[status]]
+    number = select(func.coalesce(func.sum(job_counts.c.jobs), literal_column("0"))).where(
+        job_counts.c.cluster_id == cluster_id, job_counts.c.status.in_(passing)
+    )
+    mine = clusters.c.project_id == bindparam("project", type_=String)
+    return select(number.scalar_subquery()).where(clusters.c.id == cluster_id, mine)
+
+
+def _page_statement(status: StatusFilter, *, newest_first: bool) -> Select[*tuple[Any, ...]]:
+    statement = select(*_COLUMNS).where(jobs.c.cluster_id == bindparam("cluster", type_=String))
+    if status is StatusFilter.FAIL:
+        statement = statement.where(jobs.c.status == literal_column("'FAIL'"))
+    elif status is StatusFilter.NOT_FAIL:
+        statement = statement.where(jobs.c.status != literal_column("'FAIL'"))
+    by = (jobs.c.created_at, jobs.c.id)
+    statement = statement.order_by(*(column.desc() for column in by) if newest_first else by)
+    return statement.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
+
+
+_COUNTS = {status: _count_statement(status) for status in StatusFilter}
+_PAGES = {status: _page_statement(status, newest_first=True) for status in StatusFilter}
+_PAGES_FROM_THE_END = {status: _page_statement(status, newest_first=False) for status in StatusFilter}
 
 
 def insert_job(connection: Connection, job: BackupJob) -> None:
@@ -63,26 +93,26 @@ def fetch_running(connection: Connection) -> list[tuple[str, str]]:
 
 
 def fetch_job_page(
-    connection: Connection, cluster_id: str, *, offset: int, limit: int, status: StatusFilter
-) -> tuple[list[BackupJob], int]:
-    """Newest first, ties by id; `offset` counts from 0."""
-    counts = select(func.sum(job_counts.c.jobs)).where(
-        job_counts.c.cluster_id == cluster_id, job_counts.c.status.in_(_PASSES[status])
-    )
-    total = int(connection.execute(counts).scalar() or 0)
-    if offset >= total:
-        return [], total
-    rows = connection.execute(_page(cluster_id, status).limit(limit).offset(offset))
+    engine: Engine, project_id: str, cluster_id: str, *, offset: int, limit: int, status: StatusFilter
+) -> tuple[list[BackupJob], int] | None:
+    """Newest first, ties by id, and the number of all; `offset` counts from 0. None where there is no such cluster.
+
+    The call that clients make most; a page of the older half is counted from the end.
+    """
+    with asking(engine) as ask:
+        counted = ask(_COUNTS[status], {"project": project_id, "cluster": cluster_id})
+        if not counted:
+            return None
+        total = int(counted[0][0])
+        limit = min(limit, total - offset)
+        if limit <= 0:
+            return [], total
+        if offset <= total // 2:
+            rows = ask(_PAGES[status], {"cluster": cluster_id, "limit": limit, "offset": offset})
+        else:
+            from_end = {"cluster": cluster_id, "limit": limit, "offset": total - offset - limit}
+            rows = ask(_PAGES_FROM_THE_END[status], from_end)[::-1]
     return [_job(row) for row in rows], total
-
-
-def _page(cluster_id: str, status: StatusFilter) -> Select[*tuple[Any, ...]]:
-    statement = select(*_COLUMNS).where(jobs.c.cluster_id == cluster_id)
-    if status is StatusFilter.FAIL:
-        statement = statement.where(jobs.c.status == JobStatus.FAIL)
-    elif status is StatusFilter.NOT_FAIL:
-        statement = statement.where(jobs.c.status != JobStatus.FAIL)
-    return statement.order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
 
 
 def begin_attempt(connection: Connection, job_id: str) -> int | None:
@@ -132,16 +162,6 @@ def _count(connection: Connection, cluster_id: str, status: JobStatus, change: i
     )
 
 
-def _job(row: Row[*tuple[Any, ...]]) -> BackupJob:
-    return BackupJob(
-        row.id,
-        row.job_id,
-        row.cluster_id,
-        JobType(row.type),
-        JobStatus(row.status),
-        row.bucket,
-        row.base_path,
-        row.created_at,
-        row.finished_at,
-        row.failed_msg,
-    )
+def _job(row: Sequence[Any]) -> BackupJob:
+    id_, job_id, cluster_id, kind, status, *rest = row
+    return BackupJob(id_, job_id, cluster_id, _TYPES[kind], _STATUSES[status], *rest)

