@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet install --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check format test test-long test-real bench clean
+.PHONY: help setup run check format test test-long test-real conformance bench clean
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: $(VENV)/.dev ## Set up .venv with all that the checks and tests need
 
@@ -34,6 +34,9 @@ test-long: $(VENV)/.dev ## Run what takes long, by name
 
 test-real: $(VENV)/.dev ## Run the tests on real servers, which are installed where they are missing
 	$(BIN)/python -m pytest -q -m real tests/real $(ARGS)
+
+conformance: $(VENV)/.dev ## Run the official SDKs for Python, Java and Go against a fresh service; WRITE=1 puts the table into docs/
+	$(BIN)/python conformance/run.py $(if $(filter-out 0,$(WRITE)),--write)
 
 bench: $(VENV)/.dev ## Measure, as ratios in one run; writes build/bench.json
 	$(BIN)/python -m benchmarks.run
