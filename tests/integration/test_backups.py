@@ -205,7 +205,9 @@ def test_records_are_newest_first_and_close_clears_failures(installation: Instal
     context = installation.context
     assert backups.list_jobs(context, cluster.project_id, cluster.id) == ([*reversed(kept), failed], 4)
     assert backups.list_jobs(context, cluster.project_id, cluster.id, status=StatusFilter.FAIL) == ([failed], 1)
-    assert backups.list_jobs(context, cluster.project_id, cluster.id, offset=2, limit=1, status=StatusFilter.NOT_FAIL) == ([kept[1]], 3)
+    assert backups.list_jobs(
+        context, cluster.project_id, cluster.id, offset=2, limit=1, status=StatusFilter.NOT_FAIL
+    ) == ([kept[1]], 3)
     assert backups.list_jobs(context, cluster.project_id, cluster.id, offset=2**63 - 1) == ([], 4)
     log_settings.close_backup(context, cluster)
     assert backups.list_jobs(context, cluster.project_id, cluster.id) == (list(reversed(kept)), 3)
