@@ -184,14 +184,14 @@ class Service:
 
 
 @contextmanager
-def running_service(folder: Path) -> Iterator[Service]:
-    """A service that listens on a free port until the block is left."""
+def running_service(folder: Path, **replaced: Any) -> Iterator[Service]:
+    """A service that listens on a free port until the block is left; `replaced` are parts of its context."""
     (folder / "logkeep.toml").write_text("[buckets.logs]\n", encoding="utf-8")
     (folder / "buckets" / "logs").mkdir(parents=True)
     bootstrap.create_seal(folder)
     context = bootstrap.open_context(load_settings(folder, {}))
     stores = {**context.stores, "unreachable": UnreachableStore()}
-    context = replace(context, enqueue=lambda *_: None, stores=stores)
+    context = replace(context, enqueue=lambda *_: None, stores=stores, **replaced)
     project, other = identity.add_project(context, "cn-north-4"), identity.add_project(context, "cn-south-1")
     service = Service(
         context,

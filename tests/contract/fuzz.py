@@ -1,0 +1,213 @@
+"""schemathesis on the service's own OpenAPI document: all its checks, signed, each case against a real server."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from requests import PreparedRequest
+from requests.auth import AuthBase
+from schemathesis import engine
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events
+
+from logkeep.database.connection import writing
+from logkeep.database.jobs import fetch_running_job, finish_job
+from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.log_setting import LogSettingChange
+from logkeep.errors import ClusterNotFound
+from logkeep.service import clusters, log_settings
+from logkeep.signing.sdk_hmac import sign
+from logkeep.sources.base import FoundCluster, FoundNode
+from tests.contract.service import SETTING, Service, running_service
+
+NOWHERE = "00000000-0000-4000-8000-000000000000"
+ACCEPTED = ["2xx", "401", "403", "404", "409", "415"]  # what is valid may still meet a log backup that is closed
+REFUSED = ["400", "401", "403", "404", "409", "413", "415"]
+
+
+@dataclass
+class Outcome:
+    """What was sent, and what was wrong with the answers."""
+
+    cases: int = 0
+    seconds: float = 0.0
+    statuses: Counter[tuple[str, int]] = field(default_factory=Counter)  # by operation
+    phases: Counter[str] = field(default_factory=Counter)
+    failures: dict[str, str] = field(default_factory=dict)  # one for each check and operation
+
+    def answered(self, status: int) -> set[str]:
+        """Operations that have answered so."""
+        return {operation for operation, found in self.statuses if found == status}
+
+
+class Sender(AuthBase):
+    """Signs each request as it will be sent; before three of four, log backup of its cluster is open and none runs."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._changes = 0
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        url, method = request.url or "", request.method or ""
+        found = re.search("/clusters/([^/]+)/logs/", url)
+        if found and method != "GET":
+            self._changes += 1
+            if self._changes % 4:
+                self._make_ready(found[1])
+        key, body = self._service.admin, request.body or b""
+        headers = sign(
+            key.key.ak,
+            key.sk,
+            method,
+            url,
+            now_ms=time.time_ns() // 1_000_000,
+            headers={"X-Project-Id": key.key.project_id},
+            body=body.encode() if isinstance(body, str) else body,
+        )
+        request.headers.update(headers)
+        return request
+
+    def _make_ready(self, cluster_id: str) -> None:
+        context = self._service.context
+        with suppress(ClusterNotFound):
+            cluster = clusters.get_cluster(context, self._service.project.id, cluster_id)
+            with writing(context.database) as connection:
+                if running := fetch_running_job(connection, cluster.id):
+                    finish_job(connection, running.job_id, JobStatus.SUCCESS, running.created_at + 1, None)
+            log_settings.open_backup(context, cluster, LogSettingChange("css_obs_agency", "logs", "css/log"))
+
+
+@contextmanager
+def fuzzed_service(folder: Path) -> Iterator[tuple[Service, dict[str, Any]]]:
+    """A service with something in it, and its document, in which parameters name what there is."""
+    found = FoundNode("node-0", str(folder), "127.0.0.1", "ess")
+    described = FoundCluster("opensearch", "2.19.0", "127.0.0.1:9200", (found,))
+    with running_service(folder, describe_cluster=lambda *_: described) as service:
+        cluster = service.add_cluster()
+        (Path(cluster.nodes[0].source.removeprefix("file://")) / "prod.log").write_text(
+            "[2026-11-24T00:00:00,000][INFO ][o.o.n.Node] [node-0] started\n"
+        )
+        assert service.call("POST", service.path(cluster, "/logs/open"), SETTING).status == 200
+        job = service.back_up(cluster)
+        service.add_records(cluster, JobStatus.SUCCESS, JobStatus.FAIL)
+        kept = json.loads(service.call("GET", f"/api/v1/clusters/{cluster.id}/archive").body.splitlines()[0])
+        there = {
+            "project_id": [service.project.id],
+            "cluster_id": [cluster.id],
+            "job_id": [job.job_id],
+            "node": [kept["node"]],
+            "generation": [kept["generation"]],
+        }
+        yield service, narrowed(service.send("GET", "/openapi.json").json, there, f"file://{folder}")
+
+
+def narrowed(document: dict[str, Any], there: dict[str, list[Any]], directory: str) -> dict[str, Any]:
+    """The document with what exists here in place of what no schema can say: ids, a bucket, a directory."""
+    document = copy.deepcopy(document)
+    for item in document["paths"].values():
+        for parameter in item.get("parameters", []):
+            parameter["schema"] = {"enum": there[parameter["name"]]}
+        if "delete" in item:  # so that only what a case before has added is removed
+            item["delete"]["parameters"] = [{**item["parameters"][0], "schema": {"enum": [NOWHERE]}}]
+    bodies = [
+        operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        for item in document["paths"].values()
+        for operation in item.values()
+        if "requestBody" in operation
+    ]
+    words = "^[a-zA-Z0-9äß日-]{1,20}$"
+    replaced = {
+        "log_bucket": {"enum": ["logs"]},
+        "log_base_path": {"pattern": "^[a-zA-Zäß日0-9-]{1,20}(//?[a-z._0-9]{1,9}[a-z]){0,3}$"},
+        "source": {"enum": [directory]},
+        "name": {"pattern": words},
+        "nodes": {"maxItems": 1},
+    }
+    for name in bodies:
+        _replace(document["components"]["schemas"][name], {_plain(member): rule for member, rule in replaced.items()})
+    return document
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _replace(schema: dict[str, Any], replaced: dict[str, dict[str, Any]]) -> None:
+    for choice in schema.get("anyOf", []):
+        _replace(choice, replaced)
+    for name, member in schema.get("properties", {}).items():
+        if rule := replaced.get(_plain(name)):
+            member.pop("maxLength", None)
+            member.pop("minLength", None)
+            if "enum" in rule:
+                member.pop("pattern", None)
+            member.update(rule)
+        _replace(member.get("items", {}), replaced)
+
+
+def fuzz(service: Service, document: dict[str, Any], *, examples: int, seed: int, coverage: bool = True) -> Outcome:
+    """Send cases of every phase: edge cases, `examples` random ones for each operation, and chains along the links."""
+    config = SchemathesisConfig.from_dict(
+        {
+            "seed": seed,
+            "base-url": f"http://127.0.0.1:{service.port}",
+            "workers": 1,
+            "continue-on-failure": True,
+            "suppress-health-check": ["all"],
+            "generation": {
+                "max-examples": examples,
+                "no-shrink": True,
+                "database": "none",
+                "with-security-parameters": False,
+            },
+            "checks": {
+                "positive_data_acceptance": {"expected-statuses": ACCEPTED},
+                "negative_data_rejection": {"expected-statuses": REFUSED},
+            },
+            "phases": {"coverage": {"enabled": coverage}, "stateful": {"max-steps": 5}},
+        }
+    )
+    schema = schemathesis.openapi.from_dict(document, config=config)
+    schema.auth.set_from_requests(Sender(service))
+    outcome, begun = Outcome(), time.monotonic()
+    for event in engine.from_schema(schema).execute():
+        if isinstance(event, events.ScenarioFinished):
+            _collect(outcome, event)
+        elif isinstance(event, events.NonFatalError):
+            outcome.failures[f"error: {event.label}"] = repr(event.value)
+    outcome.seconds = time.monotonic() - begun
+    return outcome
+
+
+def _collect(outcome: Outcome, event: events.ScenarioFinished) -> None:
+    recorder = event.recorder
+    for case_id, interaction in recorder.interactions.items():
+        outcome.cases += 1
+        outcome.phases[event.phase.value] += 1
+        status = interaction.response.status_code if interaction.response else 0
+        case = recorder.cases.get(case_id)
+        outcome.statuses[case.value.operation.label if case else "?", status] += 1
+    for case_id, checks in recorder.checks.items():
+        for check in checks:
+            if check.failure_info is None or _is_documented_elsewhere(check, recorder.interactions[case_id].response):
+                continue
+            failure, label = check.failure_info.failure, recorder.cases[case_id].value.operation.label
+            outcome.failures.setdefault(
+                f"{check.name}: {label}",
+                f"{event.phase.value}: {failure.title}: {failure.message}\n{check.failure_info.code_sample}",
+            )
+
+
+def _is_documented_elsewhere(check: Any, response: Any) -> bool:
+    """A method that a path does not have is 404 APIGW.0101, as at the gateway (contract.md 2.4), and not 405."""
+    return check.name == "unsupported_method" and response.status_code == 404
