@@ -112,9 +112,10 @@ class _Running:
         bootstrap.set_up_logging(settings.log_level)
         service = bootstrap.open_service(settings)
         skew_ms = settings.server.max_clock_skew_seconds * 1000
-        self._starting.begin(create_app(service.context, ready=service.ready, max_clock_skew_ms=skew_ms))
+        self._starting.begin_reading(create_app(service.context, ready=service.ready, max_clock_skew_ms=skew_ms))
         service.start()
         self._service = service
+        self._starting.begin_working()
         self._announce()
 
     def _announce(self) -> None:

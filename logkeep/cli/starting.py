@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _PAUSE = 0.01  # seconds between two looks whether the application is there; only in the first moments
+_READING = frozenset({"GET", "HEAD"})
 _PROBES = {
     "/healthz": (200, b'{"status":"ok"}'),
     "/readyz": (503, b'{"status":"not ready","problems":["the service is starting"]}'),
@@ -16,34 +17,45 @@ _ENDING = (503, b'{"status":"not ready","problems":["the service is ending"]}')
 
 
 class Starting:
-    """An ASGI application that stands in for another until `begin` is called from the thread that makes it.
+    """An ASGI application that stands in for another until that is there; called on from the thread that makes it.
 
-    Probes are answered at once, any other request waits.
+    Probes are answered at once. What reads waits for the application, what changes something also for the queue.
     """
 
     def __init__(self) -> None:
         self._app: ASGIApp | None = None
+        self._working = False
         self._ended = False
 
-    def begin(self, app: ASGIApp) -> None:
+    def begin_reading(self, app: ASGIApp) -> None:
         self._app = app
 
+    def begin_working(self) -> None:
+        self._working = True
+
     def end(self) -> None:
-        """There will be no application."""
+        """What waits still is refused."""
         self._ended = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._app is None:
-            import asyncio
+        app = self._app
+        if app is None or not self._working:
+            app = await self._wait(scope, send)
+        if app:
+            await app(scope, receive, send)
 
-            answer = _PROBES.get(scope.get("path", ""))
-            while self._app is None and answer is None:
-                answer = _ENDING if self._ended else await asyncio.sleep(_PAUSE)
+    async def _wait(self, scope: Scope, send: Send) -> ASGIApp | None:
+        """The application, once it can do this; None where the request has been answered."""
+        import asyncio  # slow to import, and all commands import this file
+
+        reads = scope.get("method") in _READING
+        while self._app is None or not (reads or self._working):
+            answer = _ENDING if self._ended else _PROBES.get(scope["path"]) if self._app is None else None
             if answer:
                 await _answer(send, *answer)
-                return
-        assert self._app is not None
-        await self._app(scope, receive, send)
+                return None
+            await asyncio.sleep(_PAUSE)
+        return self._app
 
 
 async def _answer(send: Send, status: int, body: bytes) -> None:
