@@ -37,7 +37,7 @@ OPERATIONS = {
 }
 NOTES = {("go", "project by the region's name"): "by the builder"}
 _REMARK = """\
-`make conformance` runs each SDK, unmodified, against a fresh service; the first row is the program of the published page.
+`make conformance` runs each SDK, unmodified, against a fresh service; the first row is the published page's program.
 An error counts as ok where the SDK tells its status, code, message and request id. "By the builder": the variable
 `HUAWEICLOUD_SDK_IAM_ENDPOINT` takes https only in the SDK for Go, `WithIamEndpointOverride` takes plain http too."""
 
