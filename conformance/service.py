@@ -148,7 +148,8 @@ def _wait_for_endpoint(process: subprocess.Popen[bytes], said: Path) -> str:
         if found := re.search(r"listens on (\S+)", said.read_text("utf-8")):
             return found[1]
         time.sleep(0.05)
-    raise Broken(f"logkeep serve did not start within {START_SECONDS} s: {said.read_text('utf-8').strip()}")
+    how = f"did not start within {START_SECONDS} s" if process.poll() is None else "ended at once"
+    raise Broken(f"logkeep serve {how}: {said.read_text('utf-8').strip()}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
