@@ -1,0 +1,22 @@
+"""A few hundred cases made from /openapi.json: every answer is one that the document tells of; tests/real has more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.contract.fuzz import fuzz, fuzzed_service
+
+
+def test_no_case_meets_an_answer_outside_the_document(tmp_path: Path) -> None:
+    with fuzzed_service(tmp_path) as (service, document):
+        outcome = fuzz(service, document, examples=8, seed=20261124, coverage=False)
+    assert not outcome.failures, "\n\n".join(f"{name}\n{text}" for name, text in outcome.failures.items())
+    assert outcome.cases >= 200
+    assert outcome.phases["stateful"] > 20
+    labels = {
+        f"{method.upper()} {path}"
+        for path, item in document["paths"].items()
+        for method in item
+        if method != "parameters"
+    }
+    assert outcome.answered(200) == labels, "every operation has been carried out"
