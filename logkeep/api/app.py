@@ -27,6 +27,7 @@ from logkeep.signing.sdk_hmac import MAX_SKEW_MS, Authorization
 MAX_BODY = 12 * 1024 * 1024  # bytes, as the gateway's (contract.md 2.4)
 JSON = b"application/json"
 _CALL_THREADS = 10  # fewer than the database has connections for one process
+_BODY_SECONDS = 60  # for a whole body to come; what was read of it is held in memory, before anybody is identified
 _STALLED_SECONDS = 60  # for a client to take a chunk; what a stream holds must not be held for ever
 _STREAM_THREADS = 16  # of their own, so that slow buckets do not hold up short calls
 
@@ -205,6 +206,14 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | N
         raise RequestError("Content-Length must be a number.")
     if length is not None and int(length) > MAX_BODY:
         raise BodyTooLarge()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await _collect_body(receive)
+    except TimeoutError:
+        raise RequestError(f"The body did not come within {_BODY_SECONDS} seconds.") from None
+
+
+async def _collect_body(receive: Receive) -> bytes | None:
     chunks, size, more = list[bytes](), 0, True
     while more:
         message = await receive()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import re
+import socket
+import time
+from pathlib import Path
 
 import pytest
 
+from logkeep.api import app
 from logkeep.domain.cluster import Cluster
 from tests.contract.service import SETTING, Service
 from tests.contract.test_api import assert_error
@@ -129,4 +135,79 @@ def test_client_that_leaves_in_mid_request_harms_nobody(service: Service, cluste
     headers = service.signed("POST", path, b"x" * 1000)
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     assert service.raw(f"POST {path} HTTP/1.1\r\n{head}Content-Length: 1000\r\n\r\nabc".encode(), silence=0.2) == b""
+    assert service.call("GET", service.path(cluster)).status == 200
+
+
+def slowly(service: Service, parts: list[bytes], pause: float) -> bytes:
+    """Send the parts with pauses between them, and read what comes after them within a second."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        for part in parts:
+            connection.sendall(part)
+            time.sleep(pause)
+        return connection.recv(65536)
+
+
+def head_of(service: Service, path: str, body: bytes, extra: str) -> bytes:
+    headers = service.signed("POST", path, body)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST {path} HTTP/1.1\r\n{lines}{extra}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_body_that_comes_slowly_is_read(service: Service, cluster: Cluster, chunked: bool) -> None:
+    path, body = service.path(cluster, "/logs/open"), json.dumps(SETTING).encode()
+    pieces = [body[start : start + 10] for start in range(0, len(body), 10)]
+    if chunked:
+        head = head_of(service, path, body, "Transfer-Encoding: chunked")
+        pieces = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces] + [b"0\r\n", b"\r\n"]
+    else:
+        head = head_of(service, path, body, f"Content-Length: {len(body)}")
+    answer = slowly(service, [head[:30], head[30:], *pieces], 0.01)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_body_that_does_not_come_is_not_waited_for_for_ever(
+    service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_BODY_SECONDS", 0.2)
+    head = head_of(service, service.path(cluster, "/logs/open"), b"x" * 1000, "Content-Length: 1000")
+    status, body = refusal(slowly(service, [head, b"x", b"x"], 0.05))
+    assert (status, body["error_code"]) == (400, "APIGW.0201")
+    assert "did not come within" in body["error_msg"]
+    assert service.call("GET", service.path(cluster)).status == 200
+
+
+def resident() -> int:
+    """Bytes of memory of this process, which is also the server's."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_two_thousand_bad_requests_leave_nothing_behind(service: Service, cluster: Cluster) -> None:
+    path = service.path(cluster, "/logs/open")
+
+    def bad(number: int) -> list[bytes]:
+        tag = f"{number:032x}"
+        deep = b'{"agency":' + b"[" * 20_000
+        wrong = f"SDK-HMAC-SHA256 Access=AK{tag}, SignedHeaders=x-sdk-date, Signature={tag * 2}"
+        return [
+            b"\x16\x03\x01" + tag.encode() + b"\r\n\r\n",
+            f"GET /{tag}/{tag} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode(),
+            f"GET {path} HTTP/1.1\r\nX: {tag * 2100}\r\n\r\n".encode(),
+            f"GET {path} HTTP/1.1\r\nAuthorization: {wrong}\r\nX-Sdk-Date: 20251124T000000Z\r\n"
+            "Connection: close\r\n\r\n".encode(),
+            head_of(service, path, deep, f"Connection: close\r\nContent-Length: {len(deep)}") + deep,
+            head_of(service, path, tag.encode(), "Connection: close\r\nContent-Length: 12582913"),
+        ]
+
+    def send(numbers: range) -> int:
+        answers = [service.raw(request, silence=5) for number in numbers for request in bad(number)]
+        assert all(answer.split(b" ")[1][:1] == b"4" for answer in answers if answer)
+        return len(answers)
+
+    send(range(60))  # fills what is kept on purpose
+    before = resident()
+    assert send(range(60, 394)) >= 2000
+    assert resident() - before < 8 * 2**20
     assert service.call("GET", service.path(cluster)).status == 200
