@@ -110,7 +110,10 @@ def installed() -> Generator[Installation]:
         installation = Installation(Path(name))
         installation.initialize()
         with installation.serving():
-            yield installation
+            try:
+                yield installation
+            except Broken as error:
+                raise Broken(f"{error}\nthe service said:\n{installation.said()}") from error
 
 
 def environment(**more: str) -> dict[str, str]:
