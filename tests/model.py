@@ -218,13 +218,15 @@ class Node:
         if self._path(f"{family}.2.gz").exists():
             self._path(f"{family}.2.gz").rename(self._path(f"{family}.3.gz"))
             yield
-        if self._path(f"{family}.1").exists():
-            packed = gzip.compress(self._path(f"{family}.1").read_bytes(), mtime=0)
+        if self._path(f"{family}.1").exists():  # delaycompress
+            self._path(f"{family}.1").rename(self._path(f"{family}.2"))
+            yield
+            packed = gzip.compress(self._path(f"{family}.2").read_bytes(), mtime=0)
             self._path(f"{family}.2.gz").write_bytes(packed[: len(packed) // 2])
             yield
             self._path(f"{family}.2.gz").write_bytes(packed)
             yield
-            self._path(f"{family}.1").unlink()
+            self._path(f"{family}.2").unlink()
             yield
         self._path(family).rename(self._path(f"{family}.1"))
         self.truth[family].append(bytearray())
