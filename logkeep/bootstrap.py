@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 from logkeep.clock import SystemClock
 from logkeep.database.connection import connect
 from logkeep.database.migrate import migrate
+from logkeep.engine.bandwidth import Bandwidth
 from logkeep.errors import SettingError
 from logkeep.logformat.names import compile_exclusions
 from logkeep.service.context import Context
@@ -56,6 +57,7 @@ def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection
         seal=seal,
         unseal=unseal,
         enqueue=enqueue,
+        bandwidth=Bandwidth(round(settings.backup.bandwidth_mib * 1024 * 1024)),
         agencies=frozenset(settings.agencies),
     )
 

@@ -35,6 +35,7 @@ class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jobs_at_once: int = 2
     poll_seconds: float = 1.0
+    bandwidth_mib: float = 0.0  # MiB a second of plain logs, all jobs together; 0 is no limit
 
 
 class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +79,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "records.running_visible_seconds": (0, 3600),
     "backup.jobs_at_once": (1, 64),
     "backup.poll_seconds": (0.01, 60),
+    "backup.bandwidth_mib": (0, 1_000_000),
 }
 
 

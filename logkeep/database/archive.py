@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Dialect, Row, func, select, update
+from sqlalchemy import Column, Connection, Dialect, Engine, Row, Select, func, select, tuple_, update
 
-from logkeep.database.connection import upsert
+from logkeep.database.connection import reading, upsert
 from logkeep.database.tables import findings, generations, manifests, nodes, segments
 from logkeep.domain.manifest import Checkpoint, Fingerprint, Gap, Segment, Sighting
 
@@ -24,17 +24,35 @@ def fetch_checkpoints(connection: Connection, cluster_id: str, node: str) -> lis
 
 
 def fetch_generations(
-    connection: Connection, cluster_id: str, *, node: str = "", family: str = ""
+    engine: Engine, cluster_id: str, *, node: str = "", family: str = ""
 ) -> Iterator[tuple[str, Checkpoint]]:
-    """Node and checkpoint of every generation, by node and family in the order of writing."""
+    """Node and checkpoint of every generation, by node and family in the order of writing.
+
+    Page by page, so that no connection is held while the caller works on them.
+    """
     statement = select(generations).where(generations.c.cluster_id == cluster_id)
     if node:
         statement = statement.where(generations.c.node == node)
     if family:
         statement = statement.where(generations.c.family == family)
     order = (generations.c.node, generations.c.family, generations.c.position, generations.c.generation)
-    for row in connection.execute(statement.order_by(*order)):
+    for row in _pages(engine, statement, order, 1000):
         yield row.node, _checkpoint(row)
+
+
+def _pages(
+    engine: Engine, statement: Select[*tuple[Any, ...]], order: Sequence[Column[Any]], size: int
+) -> Iterator[Row[*tuple[Any, ...]]]:
+    """All rows in an order of columns that are among them and together unique."""
+    page = statement.order_by(*order).limit(size)
+    after = page
+    while True:
+        with reading(engine) as connection:
+            rows = connection.execute(after).all()
+        yield from rows
+        if len(rows) < size:
+            return
+        after = page.where(tuple_(*order) > tuple(getattr(rows[-1], column.name) for column in order))
 
 
 def save_checkpoints(connection: Connection, cluster_id: str, node: str, checkpoints: Sequence[Checkpoint]) -> None:
@@ -88,14 +106,14 @@ def insert_segment(connection: Connection, cluster_id: str, job_id: str, segment
 
 
 def fetch_segments(
-    connection: Connection, cluster_id: str, node: str | None = None, generation: int | None = None
+    engine: Engine, cluster_id: str, node: str | None = None, generation: int | None = None
 ) -> Iterator[tuple[Segment, str]]:
-    """Segments and the id of the job that stored each, by node, generation and place."""
-    statement = select(segments.c.body, segments.c.job_id).where(segments.c.cluster_id == cluster_id)
+    """Segments and the id of the job that stored each, by node, generation and place; page by page."""
+    statement = select(segments).where(segments.c.cluster_id == cluster_id)
     if node is not None:
         statement = statement.where(segments.c.node == node, segments.c.generation == generation)
     order = (segments.c.node, segments.c.generation, segments.c.start)
-    for row in connection.execute(statement.order_by(*order)):
+    for row in _pages(engine, statement, order, 100):
         yield msgspec.msgpack.decode(row.body, type=Segment), row.job_id
 
 

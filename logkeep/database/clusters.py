@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
-from logkeep.database.tables import clusters, nodes
+from logkeep.database.tables import clusters, findings, jobs, nodes
 from logkeep.domain.cluster import Cluster, Node
 
 
@@ -56,6 +56,8 @@ def fetch_cluster_page(
 
 def delete_cluster(connection: Connection, cluster_id: str) -> None:
     """Its settings, jobs and catalogue go with it."""
+    its_jobs = select(jobs.c.job_id).where(jobs.c.cluster_id == cluster_id)
+    connection.execute(findings.delete().where(findings.c.job_id.in_(its_jobs)))
     connection.execute(clusters.delete().where(clusters.c.id == cluster_id))
 
 

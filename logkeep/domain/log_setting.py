@@ -35,8 +35,8 @@ class LogSettingChange:
 
 
 _AGENCY = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PERIOD = re.compile(r"(\d{1,2}):(\d{2}) (\S.*)")
-_ZONE = re.compile(r"GMT([+-])(\d{2}):?(\d{2})")
+_PERIOD = re.compile(r"(\d{1,2}):(\d{2}) (\S.*)", re.ASCII)
+_ZONE = re.compile(r"GMT([+-])(\d{2}):?(\d{2})", re.ASCII)
 _FORBIDDEN_IN_PATH = re.compile(r"""[\\:*?"<>|'{}\x00-\x1f\x7f-\x9f\ud800-\udfff]""")
 _MAX_PATH = 512
 _MAX_FOLDER = 240  # file systems allow 255 bytes

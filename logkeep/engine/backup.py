@@ -14,6 +14,7 @@ import msgspec
 
 from logkeep.clock import Clock
 from logkeep.domain.manifest import Checkpoint, Fingerprint, Segment, Sighting
+from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
 from logkeep.engine.catalogue import Catalogue
 from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_content
 from logkeep.engine.plan import Look, Plan, Read, Sight, make_plan
@@ -66,6 +67,7 @@ class NodeBackup:
         executor: Executor,
         settle_ns: int = SETTLE_NS,
         sizes: Sizes = SIZES,
+        bandwidth: Bandwidth = UNLIMITED,
     ) -> None:
         self._node = node
         self._source = source
@@ -75,6 +77,7 @@ class NodeBackup:
         self._executor = executor
         self._settle_ns = settle_ns
         self._sizes = sizes
+        self._bandwidth = bandwidth
         self._known: dict[int, Checkpoint] = {}  # as in the catalogue, which nobody else may change meanwhile
         self._read: set[int] = set()
         self._uploads = 0
@@ -245,7 +248,7 @@ class NodeBackup:
             if file.inode != content.file.inode or not _matches(content, checkpoint):
                 raise SourceVanished(f"{file.name!r} is another file now")
             self._check_rivals(read)
-            frames = LineFrames(content.pieces(checkpoint.kept), self._sizes)
+            frames = LineFrames(self._bandwidth.limit(content.pieces(checkpoint.kept)), self._sizes)
             while not frames.ended():
                 checkpoint = self._keep_segment(content, frames, checkpoint)
             self._read.add(checkpoint.generation)

@@ -48,9 +48,8 @@ class Progress:
 
 def list_kept(context: Context, cluster: Cluster, *, node: str = "", family: str = "") -> Iterator[KeptLog]:
     """Every generation, by node and family, in the order it was written."""
-    with reading(context.database) as connection:
-        for node_name, c in archive.fetch_generations(connection, cluster.id, node=node, family=family):
-            yield KeptLog(node_name, c.family, c.generation, c.name, c.kept)
+    for node_name, c in archive.fetch_generations(context.database, cluster.id, node=node, family=family):
+        yield KeptLog(node_name, c.family, c.generation, c.name, c.kept)
 
 
 def read_kept(context: Context, cluster: Cluster, node: str, generation: int) -> Iterator[bytes]:
@@ -61,7 +60,7 @@ def read_kept(context: Context, cluster: Cluster, node: str, generation: int) ->
     """
     with reading(context.database) as connection:
         checkpoints = {c.generation: c for c in archive.fetch_checkpoints(connection, cluster.id, node)}
-        segments = [s for s, _ in archive.fetch_segments(connection, cluster.id, node, generation)]
+    segments = (segment for segment, _ in archive.fetch_segments(context.database, cluster.id, node, generation))
     if generation not in checkpoints:
         raise InvalidField("generation", "the archive of this node has no such generation")
     return read_generation(context.stores, segments)
@@ -74,11 +73,9 @@ def verify(context: Context, cluster: Cluster, *, read_data: bool = False) -> It
         total, total_bytes = archive.fetch_segment_totals(connection, cluster.id)
     for index, problem in check_manifests(context.stores, [(m.bucket, m.object, m.sha256) for m in chain]):
         yield Finding("", "", chain[index].object, problem, chain[index].job_id)
-    done = done_bytes = 0
-    with reading(context.database) as connection:
-        for segment, job_id in archive.fetch_segments(connection, cluster.id):
-            if problem := check_segment(context.stores, segment, read_data=read_data):
-                yield Finding(segment.node, segment.family, segment.object, problem, job_id)
-            done += 1
-            done_bytes += segment.stored
-            yield Progress(done, total, done_bytes, total_bytes)
+    done_bytes = 0
+    for done, (segment, job_id) in enumerate(archive.fetch_segments(context.database, cluster.id), 1):
+        if problem := check_segment(context.stores, segment, read_data=read_data):
+            yield Finding(segment.node, segment.family, segment.object, problem, job_id)
+        done_bytes += segment.stored
+        yield Progress(done, total, done_bytes, total_bytes)

@@ -13,6 +13,7 @@ from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSetting, parse_period
 from logkeep.domain.manifest import Gap, Manifest, Segment
 from logkeep.engine.backup import NodeBackup, Target
+from logkeep.engine.segment import SIZES
 from logkeep.errors import (
     BackupClosed,
     BackupRunning,
@@ -145,7 +146,17 @@ def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) ->
     try:
         source = context.open_source(node.source)
         with ThreadPoolExecutor(1, thread_name_prefix="compress") as executor:
-            outcome = NodeBackup(node_name, source, target, catalogue, context.clock, executor, context.settle_ns).run()
+            outcome = NodeBackup(
+                node_name,
+                source,
+                target,
+                catalogue,
+                context.clock,
+                executor,
+                context.settle_ns,
+                SIZES,
+                context.bandwidth,
+            ).run()
         failures = list(outcome.failures.values())
     except SourceError as error:
         failures = [f"{error.code}: node {node_name}: {error.message}"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 
 from logkeep.clock import Clock
+from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
 from logkeep.sources.base import FoundCluster, LogSource
 from logkeep.stores.base import ObjectStore
 
@@ -24,5 +25,6 @@ class Context:
     seal: Callable[[str], bytes]  # encrypts a secret for the database
     unseal: Callable[[bytes], str]
     enqueue: Callable[[Connection, str, str], None]  # job id, cluster id: into the queue, in the caller's transaction
+    bandwidth: Bandwidth = UNLIMITED
     settle_ns: int = 2_000_000_000  # a file that changed more recently is looked into again next time
     agencies: frozenset[str] = frozenset()  # configured ones; where empty, any valid name means the service's own

@@ -23,10 +23,10 @@ def source_directory(url: str) -> Path:
     """The directory that a `file:` URL names; raises `SettingError`."""
     parts = urlsplit(url)
     if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or parts.query or parts.fragment:
-        raise SettingError(f"source {url!r}: write it as file:///absolute/directory")
+        raise SettingError("a source is written as file:///absolute/directory")
     path = Path(os.fsdecode(unquote_to_bytes(parts.path)))
     if not path.is_absolute() or "\0" in str(path):
-        raise SettingError(f"source {url!r}: the directory must be absolute, as in file:///var/log/opensearch")
+        raise SettingError("the directory of a source must be absolute, as in file:///var/log/opensearch")
     return path
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from logkeep.database import archive as database_archive
 from logkeep.domain.backup_job import JobStatus, JobType, StatusFilter
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.errors import BackupClosed, BackupRunning, ClusterNotFound, InvalidField, JobSuperseded, StoreCorrupt
@@ -321,3 +322,22 @@ def test_read_of_a_generation_that_is_not_there_is_refused(installation: Install
     cluster = installation.add_cluster(n1=tmp_path)
     with pytest.raises(InvalidField):
         archive.read_kept(installation.context, cluster, "n1", 7)
+
+
+def test_archive_of_many_logs_is_listed_and_verified_page_by_page(installation: Installation, tmp_path: Path) -> None:
+    logs = tmp_path / "n1"
+    logs.mkdir()
+    for number in range(1, 251):
+        (logs / f"es-2026-11-24-{number}.log").write_bytes(b"%d\n" % number)
+    cluster = installation.add_cluster(n1=logs)
+    monkeypatch = pytest.MonkeyPatch()
+    pages = database_archive._pages
+    monkeypatch.setattr(database_archive, "_pages", lambda *given: pages(*given[:-1], 7))
+    try:
+        installation.back_up(cluster)
+        listed = [log.name for log in archive.list_kept(installation.context, cluster)]
+        progress = list(archive.verify(installation.context, cluster))
+    finally:
+        monkeypatch.undo()
+    assert listed == [f"es-2026-11-24-{number}.log" for number in range(1, 251)]
+    assert len(progress) == 250
