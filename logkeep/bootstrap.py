@@ -86,7 +86,7 @@ def open_service(settings: Settings) -> Service:
         visible_ms=round(settings.records.running_visible_seconds * 1000),
         poll_seconds=settings.backup.poll_seconds,
     )
-    ticker = Ticker(context, enqueuer.enqueue_stranded)
+    ticker = Ticker(context, enqueuer.enqueue_stranded, settings.audit.keep_days)
 
     def start() -> None:
         worker.start()

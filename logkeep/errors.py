@@ -13,6 +13,7 @@
     │   ├── NoSuchApi               unknown path or method
     │   └── NameTaken               a cluster or project of this name exists
     ├── NotAuthenticated        no or wrong signature, unknown key, clock off
+    │   └── WrongPassword           or no such user, or no role in the project
     ├── NotAuthorized           a right of this key is missing
     ├── ClusterNotFound         unknown, or of another project
     ├── BackupClosed            log backup of the cluster is not open
@@ -100,8 +101,17 @@ class NotAuthenticated(LogkeepError):
     """x-auth-token not found"""
 
 
+class WrongPassword(NotAuthenticated):
+    """The username or password is wrong."""
+
+    def __init__(self, message: str | None = None, *, who: str = "", project_id: str = "") -> None:
+        super().__init__(message)
+        self.who = who  # the user meant, '' where there is none: for the audit only
+        self.project_id = project_id
+
+
 class NotAuthorized(LogkeepError):
-    """The key is not authorized to do this."""
+    """The IAM user is not authorized to access the API."""
 
 
 class ClusterNotFound(LogkeepError):

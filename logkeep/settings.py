@@ -38,6 +38,10 @@ class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bandwidth_mib: float = 0.0  # MiB a second of plain logs, all jobs together; 0 is no limit
 
 
+class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    keep_days: int = 400
+
+
 class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str = ""  # '' is the folder buckets/<name> of the data directory
     credentials: dict[str, str] = {}
@@ -57,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     records: Records = Records()
     sources: Sources = Sources()
     backup: Backup = Backup()
+    audit: Audit = Audit()
     buckets: dict[str, Bucket] = {}
     agencies: dict[str, Agency] = {}
 
@@ -70,6 +75,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "records": Records,
     "sources": Sources,
     "backup": Backup,
+    "audit": Audit,
 }
 _TOP = ("database", "log_level")
 _NOT_SETTINGS = {"LOGKEEP_DIR", "LOGKEEP_ENDPOINT", "LOGKEEP_AK", "LOGKEEP_SK", "LOGKEEP_PROJECT_ID"}
@@ -80,6 +86,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "backup.jobs_at_once": (1, 64),
     "backup.poll_seconds": (0.01, 60),
     "backup.bandwidth_mib": (0, 1_000_000),
+    "audit.keep_days": (1, 36_500),
 }
 
 

@@ -8,8 +8,9 @@ from logkeep.api.routes import Handler
 from logkeep.contract import models
 from logkeep.contract.operations import BYTES, NDJSON, Link, Operation
 from logkeep.contract.requests import PAGE
+from logkeep.domain.access import Right
 from logkeep.errors import BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
-from logkeep.service import archive, backups, clusters
+from logkeep.service import archive, audit, backups, clusters
 from logkeep.service.archive import KeptLog
 
 _CLUSTERS = "/api/v1/clusters"
@@ -17,39 +18,38 @@ _CLUSTER = _CLUSTERS + "/{cluster_id}"
 
 
 def add_cluster(call: Call) -> bytes:
-    call.require_admin()
     new = admin_models.read_new_cluster(call.body)
     if isinstance(new, admin_models.NewCluster):
         cluster = clusters.add_cluster(
-            call.context, call.key.project_id, new.name, new.nodes, kind=new.kind, version=new.version
+            call.context, call.caller.project_id, new.name, new.nodes, kind=new.kind, version=new.version
         )
     else:
         cluster = clusters.discover_cluster(
             call.context,
-            call.key.project_id,
+            call.caller.project_id,
             new.name,
             new.url,
             new.source,
             user=new.user,
             password=new.password,
         )
+    call.trail.cluster_id = cluster.id
     return admin_models.render_cluster(cluster, sources=True)
 
 
 def list_clusters(call: Call) -> bytes:
     page, name = admin_models.read_cluster_list_query(call.query)
     found, total = clusters.list_clusters(
-        call.context, call.key.project_id, offset=page.offset, limit=page.limit, name=name
+        call.context, call.caller.project_id, offset=page.offset, limit=page.limit, name=name
     )
-    return admin_models.render_clusters(found, total, sources=call.key.admin)
+    return admin_models.render_clusters(found, total, sources=call.caller.admin)
 
 
 def show_cluster(call: Call) -> bytes:
-    return admin_models.render_cluster(call.cluster(), sources=call.key.admin)
+    return admin_models.render_cluster(call.cluster(), sources=call.caller.admin)
 
 
 def remove_cluster(call: Call) -> bytes:
-    call.require_admin()
     clusters.remove_cluster(call.context, call.cluster())
     return models.NOTHING
 
@@ -76,6 +76,14 @@ def verify(call: Call) -> Stream:
     return Stream(NDJSON, admin_models.verify_lines(items), admin_models.error_line)
 
 
+def list_audit(call: Call) -> bytes:
+    page, since_ms = admin_models.read_audit_query(call.query)
+    entries, total = audit.list_entries(
+        call.context, project_id=call.caller.project_id, since_ms=since_ms, offset=page.offset, limit=page.limit
+    )
+    return admin_models.render_audit(entries, total)
+
+
 _SAME = {"cluster_id": "$request.path.cluster_id"}
 _ADDED = {"cluster_id": "$response.body#/id"}
 
@@ -85,7 +93,8 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             "AddCluster",
             "POST",
             _CLUSTERS,
-            summary="Register a cluster; for admin keys",
+            summary="Register a cluster; for the role admin",
+            right=Right.ADMINISTER,
             body=admin_models.NEW_CLUSTER,
             answer=admin_models.ClusterView,
             raises=(InvalidField, EmptyBody, NameTaken),
@@ -99,6 +108,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             "GET",
             _CLUSTERS,
             summary="List the clusters, newest first",
+            right=Right.READ,
             query=(*PAGE, admin_models.CLUSTER_NAME),
             answer=admin_models.ClusterList,
             raises=(InvalidField,),
@@ -107,7 +117,14 @@ HANDLERS: list[tuple[Operation, Handler]] = [
         list_clusters,
     ),
     (
-        Operation("ShowCluster", "GET", _CLUSTER, summary="Read one cluster", answer=admin_models.ClusterView),
+        Operation(
+            "ShowCluster",
+            "GET",
+            _CLUSTER,
+            summary="Read one cluster",
+            right=Right.READ,
+            answer=admin_models.ClusterView,
+        ),
         show_cluster,
     ),
     (
@@ -115,7 +132,8 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             "RemoveCluster",
             "DELETE",
             _CLUSTER,
-            summary="Forget a cluster and its records; objects stay; for admin keys",
+            summary="Forget a cluster and its records; objects stay; for the role admin",
+            right=Right.ADMINISTER,
             raises=(BackupRunning,),
             links=(Link("ShowCluster", _SAME),),
         ),
@@ -127,6 +145,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             "GET",
             _CLUSTER + "/jobs/{job_id}",
             summary="Read one record",
+            right=Right.READ,
             answer=models.ClusterLogRecord,
             raises=(InvalidField,),
         ),
@@ -138,6 +157,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             "GET",
             _CLUSTER + "/archive",
             summary="List the logs that are kept",
+            right=Right.READ,
             query=(admin_models.NODE, admin_models.FAMILY),
             answer=KeptLog,
             content_type=NDJSON,
@@ -151,6 +171,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             "GET",
             _CLUSTER + "/archive/{node}/{generation}",
             summary="Read a kept log; the connection breaks off where an object is damaged",
+            right=Right.READ,
             content_type=BYTES,
             raises=(InvalidField, StoreError),
         ),
@@ -162,11 +183,25 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             "POST",
             _CLUSTER + "/verify",
             summary="Hold the bucket against what was stored",
+            right=Right.READ,
             body=admin_models.VERIFY,
             answer=admin_models.VerifyLine,
             content_type=NDJSON,
             raises=(InvalidField, EmptyBody, StoreError),
         ),
         verify,
+    ),
+    (
+        Operation(
+            "ListAudit",
+            "GET",
+            "/api/v1/audit",
+            summary="List who changed what, newest first; for the role admin",
+            right=Right.ADMINISTER,
+            query=(*PAGE, admin_models.SINCE),
+            answer=admin_models.AuditList,
+            raises=(InvalidField,),
+        ),
+        list_audit,
     ),
 ]

@@ -13,7 +13,8 @@ import msgspec
 from logkeep.contract import fields
 from logkeep.contract.faults import fault_message, find_fault
 from logkeep.contract.models import Page, read_page
-from logkeep.contract.requests import PAGE, TEXT, Body, Member, Schema, Text
+from logkeep.contract.requests import PAGE, TEXT, Body, Member, Number, Schema, Text
+from logkeep.domain.access import AuditEntry
 from logkeep.domain.cluster import Cluster, Node
 from logkeep.errors import InvalidField
 from logkeep.service.archive import Finding, KeptLog, Progress
@@ -31,6 +32,8 @@ _encoder = msgspec.json.Encoder()
 CLUSTER_NAME = Text("name", "The exact name of a cluster; empty for all.")
 NODE = Text("node", "The name of a node; empty for all.")
 FAMILY = Text("family", "The name of an active log file; empty for all.")
+SINCE = Number("since", 1, "Only what was asked from then on, in Unix ms.")
+_AUDIT_QUERY = frozenset(parameter.name for parameter in (*PAGE, SINCE))
 _CLUSTER_QUERY = frozenset(parameter.name for parameter in (*PAGE, CLUSTER_NAME))
 _ARCHIVE_QUERY = frozenset({NODE.name, FAMILY.name})
 
@@ -119,6 +122,12 @@ def read_archive_query(raw: bytes) -> tuple[str, str]:
     return NODE.read(query), FAMILY.read(query)
 
 
+def read_audit_query(raw: bytes) -> tuple[Page, int]:
+    """The page, and from which time on in Unix ms."""
+    query = fields.read_query(raw, _AUDIT_QUERY)
+    return read_page(query), SINCE.read(query)
+
+
 def read_verify(body: bytes) -> bool:
     """Whether every byte is to be read back; no body means no."""
     return bool(body.strip()) and bool(fields.boolean_field(fields.read_object(body), "read_data"))
@@ -190,6 +199,11 @@ class ClusterList(msgspec.Struct, rename="camel"):
     total_size: int
 
 
+class AuditList(msgspec.Struct, rename="camel"):
+    entries: list[AuditEntry]
+    total_size: int
+
+
 class FindingLine(msgspec.Struct, tag="finding"):
     node: str
     family: str
@@ -223,6 +237,10 @@ def render_cluster(cluster: Cluster, *, sources: bool) -> bytes:
 
 def render_clusters(clusters: Sequence[Cluster], total: int, *, sources: bool) -> bytes:
     return _encoder.encode(ClusterList([_cluster(cluster, sources) for cluster in clusters], total))
+
+
+def render_audit(entries: Iterable[AuditEntry], total: int) -> bytes:
+    return _encoder.encode(AuditList(list(entries), total))
 
 
 def kept_lines(logs: Iterable[KeptLog]) -> Iterator[bytes]:

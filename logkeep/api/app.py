@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -13,18 +13,21 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from logkeep.api import admin, css, iam
-from logkeep.api.auth import Authenticator, check_project, read_authorization
-from logkeep.api.call import Call, Stream
+from logkeep.api.auditing import Auditor
+from logkeep.api.auth import Authenticator, Credentials, check_rights, read_credentials
+from logkeep.api.call import Call, Stream, Trail, WithHeaders, read_cluster_id
 from logkeep.api.routes import Route, Routes
 from logkeep.api.threads import Threads
-from logkeep.contract.faults import render_fault
+from logkeep.contract.faults import find_fault, render_fault
 from logkeep.contract.openapi import build_document
 from logkeep.contract.operations import HEALTH, OPENAPI, READY
+from logkeep.domain.access import Caller, Role
 from logkeep.errors import BodyTooLarge, RequestError
 from logkeep.service.context import Context
-from logkeep.signing.sdk_hmac import MAX_SKEW_MS, Authorization
+from logkeep.signing.sdk_hmac import MAX_SKEW_MS
 
 MAX_BODY = 12 * 1024 * 1024  # bytes, as the gateway's (contract.md 2.4)
+_MAX_STRANGERS_BODY = 64 * 1024  # bytes, of a call that nobody has to sign
 JSON = b"application/json"
 _CALL_THREADS = 10  # fewer than the database has connections for one process
 _BODY_SECONDS = 60  # for a whole body to come; what was read of it is held in memory, before anybody is identified
@@ -39,6 +42,8 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    code: str = ""  # of an error
 
 
 class Begun(NamedTuple):
@@ -56,10 +61,11 @@ class Request(NamedTuple):
     parameters: dict[str, str]
     scope: Scope
     headers: dict[bytes, bytes]
-    authorization: Authorization
+    credentials: Credentials
     body: bytes
 
 
+_NOBODY = Caller("", "", Role.READER, scoped=False)  # who calls what needs no credentials
 _HEALTHY = Answer(200, b'{"status":"ok"}')
 
 
@@ -70,6 +76,7 @@ class Application:
         self._context = context
         self._ready = ready
         self._authenticator = Authenticator(context, max_clock_skew_ms)
+        self._auditor = Auditor(context)
         handlers = [*css.HANDLERS, *iam.HANDLERS, *admin.HANDLERS]
         self._routes = Routes(handlers)
         document = build_document([*(operation for operation, _ in handlers), HEALTH, READY, OPENAPI])
@@ -112,33 +119,54 @@ class Application:
             return await self._call_threads.run(self._check_ready, request_id)
         try:
             route, parameters = self._routes.find(scope["method"], scope["raw_path"])
-            headers = _single_headers(scope["headers"])
-            authorization = read_authorization(headers)  # before anything is read for someone who does not even sign
-            body = await _read_body(headers, receive)
         except Exception as error:
             return self._fault(error, request_id)
+        try:
+            headers = _single_headers(scope["headers"])
+            signed = route.operation.signed
+            credentials = read_credentials(headers) if signed else b""  # before anything is read for a stranger
+            body = await _read_body(headers, receive, MAX_BODY if signed else _MAX_STRANGERS_BODY)
+        except Exception as error:
+            answer = self._fault(error, request_id)
+            if route.operation.mutating:
+                trail = _trail(scope)
+                await self._call_threads.run(self._audit, route, parameters, trail, answer, request_id)
+            return answer
         if body is None:
             return None
-        request = Request(request_id, route, parameters, scope, headers, authorization, body)
+        request = Request(request_id, route, parameters, scope, headers, credentials, body)
         return await self._call_threads.run(self._handle, request)
 
     def _handle(self, request: Request) -> Answer | Begun:
         """Everything that may wait, in one thread."""
+        trail = _trail(request.scope)
         try:
-            result = request.route.handler(self._authenticated(request))
+            result = request.route.handler(self._authenticated(request, trail))
             if isinstance(result, Stream):
                 return Begun(result, next(result.chunks, None))
-            return Answer(request.route.operation.status, result)
+            if isinstance(result, WithHeaders):
+                answer = Answer(request.route.operation.status, result.body, result.headers)
+            else:
+                answer = Answer(request.route.operation.status, result)
         except Exception as error:
-            return self._fault(error, request.id, request.route.operation.id)
+            answer = self._fault(error, request.id, request.route.operation.id)
+        if request.route.operation.mutating:
+            self._audit(request.route, request.parameters, trail, answer, request.id)
+        return answer
 
-    def _authenticated(self, request: Request) -> Call:
-        scope = request.scope
-        key = self._authenticator.identify(request.authorization, scope, request.headers, request.body)
-        check_project(key, request.parameters)
+    def _audit(self, route: Route, parameters: dict[str, str], trail: Trail, answer: Answer, request_id: str) -> None:
+        trail.cluster_id = trail.cluster_id or read_cluster_id(parameters)
+        self._auditor.record(trail, route.operation.id, answer.status, answer.code, request_id)
+
+    def _authenticated(self, request: Request, trail: Trail) -> Call:
+        scope, caller = request.scope, _NOBODY
+        if request.route.operation.signed:
+            caller = self._authenticator.identify(request.credentials, scope, request.headers, request.body, trail)
+        check_rights(caller, request.route.operation, request.parameters)
         return Call(
             self._context,
-            key,
+            caller,
+            trail,
             request.parameters,
             scope["query_string"],
             request.headers,
@@ -181,7 +209,7 @@ class Application:
         status, body = render_fault(error, request_id)
         if status >= 500:
             self._log_fault(error, request_id, operation)
-        return Answer(status, body)
+        return Answer(status, body, code=find_fault(error).code)
 
     def _log_fault(self, error: Exception, request_id: str, operation: str = "") -> None:
         _logger.error("request failed", request_id=request_id, operation=operation, exc_info=error)
@@ -197,23 +225,28 @@ def create_app(
     return Application(context, ready, max_clock_skew_ms)
 
 
-async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
-    """The body, at most `MAX_BODY`, whether its length is announced or not. None where the client has gone."""
+def _trail(scope: Scope) -> Trail:
+    client = scope["client"]
+    return Trail(client[0] if client else "")
+
+
+async def _read_body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes | None:
+    """The body, at most so many bytes, whether its length is announced or not. None where the client has gone."""
     length = headers.get(b"content-length")
     if length is None and b"transfer-encoding" not in headers:
         return b""
     if length is not None and not length.isdigit():
         raise RequestError("Content-Length must be a number.")
-    if length is not None and int(length) > MAX_BODY:
-        raise BodyTooLarge()
+    if length is not None and int(length) > most:
+        raise _too_large(most)
     try:
         async with asyncio.timeout(_BODY_SECONDS):
-            return await _collect_body(receive)
+            return await _collect_body(receive, most)
     except TimeoutError:
         raise RequestError(f"The body did not come within {_BODY_SECONDS} seconds.") from None
 
 
-async def _collect_body(receive: Receive) -> bytes | None:
+async def _collect_body(receive: Receive, most: int) -> bytes | None:
     chunks, size, more = list[bytes](), 0, True
     while more:
         message = await receive()
@@ -221,10 +254,14 @@ async def _collect_body(receive: Receive) -> bytes | None:
             return None
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        if size > MAX_BODY:
-            raise BodyTooLarge()
+        if size > most:
+            raise _too_large(most)
         more = message.get("more_body", False)
     return b"".join(chunks)
+
+
+def _too_large(most: int) -> BodyTooLarge:
+    return BodyTooLarge(None if most == MAX_BODY else f"The body is larger than {most // 1024} kB.")
 
 
 def _single_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -243,7 +280,7 @@ async def _until_gone(receive: Receive) -> None:
 
 async def _send_answer(send: Send, request_id: str, answer: Answer) -> None:
     start = _start(answer.status, request_id, JSON)
-    start["headers"].append((b"content-length", str(len(answer.body)).encode()))
+    start["headers"] += [(b"content-length", str(len(answer.body)).encode()), *answer.headers]
     await send(start)
     await send({"type": "http.response.body", "body": answer.body})
 

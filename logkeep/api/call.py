@@ -7,19 +7,37 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from logkeep.domain.cluster import AccessKey, Cluster
-from logkeep.errors import ClusterNotFound, NotAuthorized
+from logkeep.domain.access import Caller
+from logkeep.domain.cluster import Cluster
+from logkeep.errors import ClusterNotFound
 from logkeep.service import clusters
 from logkeep.service.context import Context
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
+def read_cluster_id(parameters: Mapping[str, str]) -> str:
+    """The UUID in the path, '' where there is none."""
+    cluster_id = parameters.get("cluster_id", "").lower()
+    return cluster_id if _UUID.fullmatch(cluster_id) else ""
+
+
+@dataclass(slots=True)
+class Trail:
+    """What the audit will tell of a request, as far as it becomes known."""
+
+    address: str  # of the peer
+    who: str = ""  # access key or user
+    project_id: str = ""
+    cluster_id: str = ""
+
+
 class Call(NamedTuple):
-    """One request whose signature has been verified."""
+    """One request whose sender is known."""
 
     context: Context
-    key: AccessKey
+    caller: Caller
+    trail: Trail
     parameters: dict[str, str]  # of the path, decoded
     query: bytes  # raw
     headers: Mapping[bytes, bytes]  # by lower-case name
@@ -31,18 +49,26 @@ class Call(NamedTuple):
         return self.headers.get(b"user-agent", b"").decode("latin-1")
 
     def cluster(self) -> Cluster:
-        """The cluster that the path names, if it is one of the key's project."""
-        return clusters.get_cluster(self.context, self.key.project_id, self.cluster_id())
+        """The cluster that the path names, if it is one of the caller's project."""
+        return clusters.get_cluster(self.context, self.caller.project_id, self.cluster_id())
 
     def cluster_id(self) -> str:
-        cluster_id = self.parameters["cluster_id"].lower()
-        if not _UUID.fullmatch(cluster_id):
+        cluster_id = read_cluster_id(self.parameters)
+        if not cluster_id:
             raise ClusterNotFound()
         return cluster_id
 
-    def require_admin(self) -> None:
-        if not self.key.admin:
-            raise NotAuthorized()
+    def url(self, path: str) -> str:
+        """That of a path of this service, as the client reaches it."""
+        return f"{self.scheme}://{self.headers.get(b'host', b'').decode('latin-1')}{path}"
+
+
+@dataclass(frozen=True, slots=True)
+class WithHeaders:
+    """A body and headers of its own."""
+
+    body: bytes
+    headers: list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ def stop_logs(call: Call) -> bytes:
 def list_logs_job(call: Call) -> bytes:
     page, status = models.read_records_query(call.query)
     jobs, total = backups.list_jobs(
-        call.context, call.key.project_id, call.cluster_id(), offset=page.offset, limit=page.limit, status=status
+        call.context, call.caller.project_id, call.cluster_id(), offset=page.offset, limit=page.limit, status=status
     )
     return models.render_records(jobs, total, digit_strings=clients.wants_digit_string(call.user_agent))
 
@@ -60,7 +60,7 @@ def create_log_backup(call: Call) -> bytes:
 def list_clusters_details(call: Call) -> bytes:
     page, kind = models.read_clusters_query(call.query)
     found, total = clusters.list_clusters(
-        call.context, call.key.project_id, offset=page.offset, limit=page.limit, kind=kind
+        call.context, call.caller.project_id, offset=page.offset, limit=page.limit, kind=kind
     )
     return models.render_clusters(found, total)
 

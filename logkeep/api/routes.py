@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
-from logkeep.api.call import Call, Stream
+from logkeep.api.call import Call, Stream, WithHeaders
 from logkeep.contract.operations import Operation
 from logkeep.errors import NoSuchApi, RequestError
 
-Handler = Callable[[Call], bytes | Stream]
+Handler = Callable[[Call], bytes | WithHeaders | Stream]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,5 +33,5 @@ _REMEDIES = {
     "CSS.3004": "`logkeep records CLUSTER` shows it",
     "CSS.0048": "buckets are named in logkeep.toml, read when the service starts",
     "CSS.0005": "the service's log on standard error tells more",
-    "APIGW.0302": "use an administrator's key (`logkeep key add --admin`)",
+    "APIGW.0302": "use an administrator's key, or an operator's for logs (`logkeep key add --role ROLE`)",
 }

@@ -10,11 +10,25 @@ from logkeep.cli.access import CLIENT_FILE, read_access
 from logkeep.cli.errors import WrongUse
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.output import note, print_fields, print_json, print_line, print_table, time_text, zone_text
+from logkeep.cli.output import (
+    moment_text,
+    note,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    time_text,
+    zone_text,
+)
+from logkeep.domain.access import Role
 
 if TYPE_CHECKING:
-    from logkeep.domain.cluster import AccessKey, Project
+    from logkeep.domain.access import AccessKey
+    from logkeep.domain.cluster import Project
     from logkeep.service.context import Context
+
+
+ROLES = "admin: everything; operator: everything on logs; reader: lists and reads. Operator if nothing is said."
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -32,16 +46,20 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def add_project(
-    context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits, '.', '_', '-'.")]
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits, '.', '_', '-'.")],
+    region: Annotated[
+        str, typer.Option(metavar="NAME", help="Region whose name finds it too, for SDKs that are told no project.")
+    ] = "",
 ) -> None:
     """Add a project. A key for it is made by `logkeep key add`."""
     from logkeep.service import identity
 
     asked = invocation(context)
     with open_installation(asked.directory) as parts:
-        project = identity.add_project(parts, name)
+        project = identity.add_project(parts, name, region=region)
     if asked.as_json:
-        print_json({"id": project.id, "name": project.name, "created_at": project.created_at})
+        print_json(_project_document(project))
         return
     print_line(f"project {project.name} added: {project.id}")
     print_line(f"make a key for it:  {asked.command} key add --project {project.name}")
@@ -55,35 +73,47 @@ def list_projects(context: typer.Context) -> None:
     with open_installation(asked.directory) as parts:
         projects = identity.list_projects(parts)
     if asked.as_json:
-        rows = [{"id": p.id, "name": p.name, "created_at": p.created_at} for p in projects]
-        print_json({"projects": rows})
+        print_json({"projects": [_project_document(p) for p in projects]})
         return
-    print_table(("NAME", "ID", f"CREATED ({zone_text()})"), [(p.name, p.id, time_text(p.created_at)) for p in projects])
+    print_table(
+        ("NAME", "REGION", "ID", f"CREATED ({zone_text()})"),
+        [(p.name, p.region or p.name, p.id, time_text(p.created_at)) for p in projects],
+    )
 
 
 def add_key(
     context: typer.Context,
     project: Annotated[str, typer.Option(metavar="NAME", help="Project that the key belongs to: its name or id.")],
-    admin: Annotated[bool, typer.Option("--admin", help="May register clusters, so may name directories.")] = False,
+    role: Annotated[Role | None, typer.Option(help=f"What it may do; {ROLES}")] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="The same as --role admin.")] = False,
+    temporary: Annotated[
+        float, typer.Option(min=0, max=24 * 365, metavar="HOURS", help="It ends then, and has a security token.")
+    ] = 0,
 ) -> None:
     """Make a key. Its secret is shown once: now."""
     from logkeep.service import identity
 
     asked = invocation(context)
+    if admin and role not in {None, Role.ADMIN}:
+        raise WrongUse("--admin means --role admin; give one of them")
     with open_installation(asked.directory) as parts:
-        found = _find_project(parts, project)
-        new = identity.add_key(parts, found, admin=admin)
+        found = find_project(parts, project)
+        valid_ms = round(temporary * 3_600_000) or None
+        new = identity.add_key(parts, found, admin=admin, role=role, valid_ms=valid_ms)
     if asked.as_json:
-        print_json({"ak": new.key.ak, "sk": new.sk, "project_id": found.id, "project": found.name, "admin": admin})
+        document = {"ak": new.key.ak, "sk": new.sk, "project_id": found.id, "project": found.name}
+        extra = {"security_token": new.security_token, "expires_at": new.key.expires_at} if temporary else {}
+        print_json({**document, "admin": new.key.admin, "role": new.key.role, **extra})
         return
-    print_fields(
-        [
-            ("access key (AK)", new.key.ak),
-            ("secret key (SK)", new.sk),
-            ("project", f"{found.name} ({found.id})"),
-            ("may register clusters", "yes" if admin else "no"),
-        ]
-    )
+    fields = [
+        ("access key (AK)", new.key.ak),
+        ("secret key (SK)", new.sk),
+        ("project", f"{found.name} ({found.id})"),
+        ("role", new.key.role),
+    ]
+    if temporary:
+        fields += [("security token", new.security_token), ("until", moment_text(new.key.expires_at or 0))]
+    print_fields(fields)
     note("The secret is not shown again; keep it now.")
 
 
@@ -99,13 +129,14 @@ def list_keys(context: typer.Context) -> None:
         print_json({"keys": [_key_document(key, names) for key in keys]})
         return
     print_table(
-        ("AK", "PROJECT", "ADMIN", f"CREATED ({zone_text()})", "REVOKED"),
+        ("AK", "PROJECT", "ROLE", f"CREATED ({zone_text()})", "UNTIL", "REVOKED"),
         [
             (
                 key.ak,
                 names.get(key.project_id, key.project_id),
-                "yes" if key.admin else "no",
+                key.role,
                 time_text(key.created_at),
+                time_text(key.expires_at),
                 time_text(key.revoked_at),
             )
             for key in keys
@@ -131,7 +162,8 @@ def revoke_key(
         note(f"it was the key in {asked.directory / CLIENT_FILE}; put another one there (`{asked.command} key add`)")
 
 
-def _find_project(parts: Context, name_or_id: str) -> Project:
+def find_project(parts: Context, name_or_id: str) -> Project:
+    """Raises `WrongUse`."""
     from logkeep.service import identity
 
     found = identity.list_projects(parts, name=name_or_id) or identity.list_projects(parts, project_id=name_or_id)
@@ -146,6 +178,17 @@ def _key_document(key: AccessKey, names: dict[str, str]) -> dict[str, object]:
         "project_id": key.project_id,
         "project": names.get(key.project_id),
         "admin": key.admin,
+        "role": key.role,
         "created_at": key.created_at,
         "revoked_at": key.revoked_at,
+        "expires_at": key.expires_at,
+    }
+
+
+def _project_document(project: Project) -> dict[str, object]:
+    return {
+        "id": project.id,
+        "name": project.name,
+        "created_at": project.created_at,
+        "region": project.region or project.name,
     }

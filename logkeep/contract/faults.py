@@ -19,6 +19,7 @@ class Fault:
     code: str
     prefix: str = ""  # of the message
     message: str = ""  # instead of the error's own, which may tell of the inside
+    keystone: bool = False  # whether the body has `error` too, as the identity API's has
 
 
 SERVER_ERROR = Fault(500, "CSS.0005", message="Server error.")
@@ -38,6 +39,7 @@ FAULTS: dict[type[BaseException], Fault] = {
     errors.NoSuchApi: Fault(404, "APIGW.0101"),
     errors.NameTaken: Fault(409, "CSS.0031"),
     errors.NotAuthenticated: Fault(401, "APIGW.0301", prefix="Incorrect IAM authentication information: "),
+    errors.WrongPassword: Fault(401, "APIGW.0301", prefix="Incorrect IAM authentication information: ", keystone=True),
     errors.NotAuthorized: Fault(403, "APIGW.0302"),
     errors.ClusterNotFound: Fault(403, "CSS.0015"),  # not 404: Terraform reads this pair as "gone"
     errors.BackupClosed: Fault(415, "CSS.0004"),
@@ -57,6 +59,18 @@ class FaultBody(msgspec.Struct):
     error_code: str
     error_msg: str
     request_id: str
+
+
+class KeystoneFault(msgspec.Struct):
+    code: int
+    message: str
+    title: str = "Unauthorized"
+
+
+class KeystoneFaultBody(FaultBody):
+    """The same with the member that identity clients look for."""
+
+    error: KeystoneFault
 
 
 def find_fault(error: BaseException) -> Fault:
@@ -79,5 +93,6 @@ def render_fault(error: BaseException, request_id: str) -> tuple[int, bytes]:
     """HTTP status and body for an error."""
     fault = find_fault(error)
     message = fault_message(error, fault)
-    body = FaultBody(fault.code, f"{fault.code} : {message}", fault.code, message, request_id)
+    texts = (fault.code, f"{fault.code} : {message}", fault.code, message, request_id)
+    body = KeystoneFaultBody(*texts, KeystoneFault(fault.status, message)) if fault.keystone else FaultBody(*texts)
     return fault.status, msgspec.json.encode(body)

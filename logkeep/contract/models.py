@@ -17,7 +17,24 @@ from logkeep.contract.fields import (
     shown,
     text_field,
 )
-from logkeep.contract.requests import ACTION, BASE, ENGINE, LIMIT, OFFSET, PAGE, PROJECT_NAME, REAL_TIME, START, STATUS
+from logkeep.contract.requests import (
+    ACCOUNT_ID,
+    ACTION,
+    BASE,
+    ENABLED,
+    ENGINE,
+    LIMIT,
+    OFFSET,
+    PAGE,
+    PAGE_NUMBER,
+    PARENT_ID,
+    PER_PAGE,
+    PROJECT_NAME,
+    PROJECTS_QUERY,
+    REAL_TIME,
+    START,
+    STATUS,
+)
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
 from logkeep.domain.cluster import Cluster, Node, Project
 from logkeep.domain.log_setting import LogSetting, LogSettingChange, parse_period
@@ -28,7 +45,8 @@ _PAGE = frozenset(parameter.name for parameter in PAGE)
 _RECORDS_QUERY = _PAGE | {STATUS.name}
 _CLUSTERS_QUERY = _PAGE | {ENGINE.name}
 _ACTION_QUERY = frozenset({ACTION.name})
-_PROJECTS_QUERY = frozenset({PROJECT_NAME.name})
+_PROJECTS_QUERY = frozenset(parameter.name for parameter in PROJECTS_QUERY)
+ACCOUNT = "default"  # id and name of the account: there is one, and this is Keystone's name for it
 
 _encode = msgspec.json.Encoder().encode
 
@@ -55,9 +73,21 @@ def read_clusters_query(raw: bytes) -> tuple[Page, str]:
     return read_page(query), ENGINE.read(query)
 
 
-def read_projects_query(raw: bytes) -> str | None:
-    """Query of KeystoneListProjects: the exact name (contract.md 4.6)."""
-    return read_query(raw, _PROJECTS_QUERY).get(PROJECT_NAME.name)
+class ProjectsQuery(NamedTuple):
+    """Which projects are asked for."""
+
+    name: str | None  # of the project or its region
+    elsewhere: bool  # of another account or below something else, or one that cannot be used: there is none
+    page: int  # from 1
+    per_page: int
+
+
+def read_projects_query(raw: bytes) -> ProjectsQuery:
+    """Query of KeystoneListProjects (contract.md 4.6)."""
+    query = read_query(raw, _PROJECTS_QUERY)
+    accounts = {ACCOUNT_ID.read(query), PARENT_ID.read(query)}
+    elsewhere = not accounts <= {"", ACCOUNT} or ENABLED.read(query) is False
+    return ProjectsQuery(PROJECT_NAME.read(query) or None, elsewhere, PAGE_NUMBER.read(query), PER_PAGE.read(query))
 
 
 def read_page(query: dict[str, str]) -> Page:
@@ -220,8 +250,8 @@ class KeystoneProject(msgspec.Struct):
     id: str
     name: str
     links: SelfLink
-    domain_id: str = "default"  # there is one account; Keystone's name for it
-    parent_id: str = "default"
+    domain_id: str = ACCOUNT
+    parent_id: str = ACCOUNT
     is_domain: bool = False
     enabled: bool = True
     description: str = ""
@@ -269,9 +299,14 @@ def render_cluster(cluster: Cluster) -> bytes:
     return _encode(_cluster(cluster))
 
 
-def render_projects(projects: Sequence[Project], url: str) -> bytes:
-    """200 of KeystoneListProjects (contract.md 4.6); `url` is that of the request, without its query."""
-    entries = [KeystoneProject(project.id, project.name, SelfLink(f"{url}/{project.id}")) for project in projects]
+def render_projects(projects: Sequence[Project], url: str, *, found_by: str | None = None) -> bytes:
+    """200 of KeystoneListProjects (contract.md 4.6); `url` is that of the request, without its query.
+
+    A project has the name that it was found by, which may be that of its region: clients look for that very name.
+    """
+    entries = [
+        KeystoneProject(project.id, found_by or project.name, SelfLink(f"{url}/{project.id}")) for project in projects
+    ]
     return _encode(ProjectList(entries, Links(url)))
 
 

@@ -137,7 +137,7 @@ def _response(description: str, schema: dict[str, Any], content_type: str = JSON
 
 def _failures(operation: Operation) -> dict[str, Any]:
     """One response per status, naming its codes and when each comes."""
-    if not operation.signed:
+    if not operation.signed and not operation.raises:
         return _unready() if operation is READY else {}
     everywhere = _by_status(_EVERYWHERE)
     found = _by_status((*_EVERYWHERE, *operation.raises))

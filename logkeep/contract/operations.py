@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from logkeep import errors
-from logkeep.contract import models, requests
+from logkeep.contract import identity, models, requests
 from logkeep.contract.requests import Body, Parameter
+from logkeep.domain.access import Right
 
 JSON, NDJSON, BYTES = "application/json", "application/x-ndjson", "application/octet-stream"
 
@@ -36,6 +37,12 @@ class Operation:
     raises: tuple[type[errors.LogkeepError], ...] = ()  # besides what every signed call may raise
     links: tuple[Link, ...] = ()
     signed: bool = True
+    right: Right = Right.OPERATE  # what the caller needs; what only reads says so
+
+    @property
+    def mutating(self) -> bool:
+        """Whether each call of it goes into the audit."""
+        return self.method != "GET" and self.right is not Right.READ
 
 
 _CLUSTERS = "/v1.0/{project_id}/clusters"
@@ -80,6 +87,7 @@ LIST_LOGS_JOB = Operation(
     "GET",
     _CLUSTER + "/logs/records",
     summary="List the backup jobs, newest first",
+    right=Right.READ,
     query=(*requests.PAGE, requests.STATUS),
     answer=models.ListLogsJobResponse,
     raises=(errors.InvalidField,),
@@ -95,6 +103,7 @@ SHOW_GET_LOG_SETTING = Operation(
     "GET",
     _CLUSTER + "/logs/settings",
     summary="Read the setting; null before it was opened for the first time",
+    right=Right.READ,
     query=(requests.ACTION,),
     answer=models.GetLogSettingResponse,
     raises=(errors.InvalidField,),
@@ -138,6 +147,7 @@ LIST_CLUSTERS_DETAILS = Operation(
     "GET",
     _CLUSTERS,
     summary="List the clusters, newest first",
+    right=Right.READ,
     query=(*requests.PAGE, requests.ENGINE),
     answer=models.ClusterListResponse,
     raises=(errors.InvalidField,),
@@ -149,16 +159,42 @@ LIST_CLUSTERS_DETAILS = Operation(
     ),
 )
 SHOW_CLUSTER_DETAIL = Operation(
-    "ShowClusterDetail", "GET", _CLUSTER, summary="Read one cluster and its nodes", answer=models.ClusterDetail
+    "ShowClusterDetail",
+    "GET",
+    _CLUSTER,
+    summary="Read one cluster and its nodes",
+    right=Right.READ,
+    answer=models.ClusterDetail,
 )
 KEYSTONE_LIST_PROJECTS = Operation(
     "KeystoneListProjects",
     "GET",
     "/v3/projects",
-    summary="Find the project of the key, by the name of a region",
-    query=(requests.PROJECT_NAME,),
+    summary="Find the project of the caller, by its name or that of its region",
+    right=Right.IDENTIFY,
+    query=requests.PROJECTS_QUERY,
     answer=models.ProjectList,
     raises=(errors.InvalidField,),
+)
+KEYSTONE_LIST_AUTH_DOMAINS = Operation(
+    "KeystoneListAuthDomains",
+    "GET",
+    "/v3/auth/domains",
+    summary="Show the account",
+    right=Right.IDENTIFY,
+    answer=identity.AccountList,
+)
+KEYSTONE_CREATE_TOKEN = Operation(
+    "KeystoneCreateToken",
+    "POST",
+    "/v3/auth/tokens",
+    status=201,
+    summary="Get a token, in X-Subject-Token, for a password or another token",
+    right=Right.IDENTIFY,
+    body=identity.TOKEN_BODY,
+    answer=identity.TokenAnswer,
+    raises=(errors.InvalidField, errors.EmptyBody, errors.WrongPassword),
+    signed=False,
 )
 
 OPERATIONS = (
@@ -173,6 +209,8 @@ OPERATIONS = (
     LIST_CLUSTERS_DETAILS,
     SHOW_CLUSTER_DETAIL,
     KEYSTONE_LIST_PROJECTS,
+    KEYSTONE_LIST_AUTH_DOMAINS,
+    KEYSTONE_CREATE_TOKEN,
 )
 
 HEALTH = Operation(

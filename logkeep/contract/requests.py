@@ -65,7 +65,22 @@ class Text:
         return {"type": "string", "pattern": NO_NUL}
 
 
-Parameter = Number | Choice | Text
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """true or false in a query; None where it is missing."""
+
+    name: str
+    about: str
+
+    def read(self, query: dict[str, str]) -> bool | None:
+        return query_choice(query, self.name, ("true", "false"), "true") == "true" if self.name in query else None
+
+    @property
+    def schema(self) -> Schema:
+        return {"type": "boolean"}
+
+
+Parameter = Number | Choice | Text | Flag
 
 OFFSET = Number("offset", 1, "Number of the first entry, counted from 1; beyond the last one the list is empty.")
 START = Number("start", 1, "Older name of `offset`, which wins where both are sent.")
@@ -79,7 +94,13 @@ ACTION = Choice(
     "action", BASE, "Backup into a bucket, or collection into a cluster, which reads as off here.", (BASE, REAL_TIME)
 )
 BACKUP_ACTION = Choice("action", BASE, "Backup into a bucket; to switch collection is not offered here.", (BASE,))
-PROJECT_NAME = Text("name", "The exact name of a project; the official SDKs send that of their region.")
+PROJECT_NAME = Text("name", "The exact name of a project or of its region, as the official SDKs send; empty for all.")
+ACCOUNT_ID = Text("domain_id", "The account; there is one.")
+PARENT_ID = Text("parent_id", "What the project belongs to: the account.")
+ENABLED = Flag("enabled", "Whether it can be used, as every project can.")
+PAGE_NUMBER = Number("page", 1, "Number of the page.")
+PER_PAGE = Number("per_page", 5000, "The most entries of a page.", high=5000)
+PROJECTS_QUERY = (PROJECT_NAME, ACCOUNT_ID, PARENT_ID, ENABLED, PAGE_NUMBER, PER_PAGE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,29 +5,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, or_, select, update
 
 from logkeep.database.tables import access_keys, projects
-from logkeep.domain.cluster import AccessKey, Project
+from logkeep.domain.access import AccessKey, Role
+from logkeep.domain.cluster import Project
 
 
 def insert_project(connection: Connection, project: Project) -> None:
-    connection.execute(projects.insert().values(id=project.id, name=project.name, created_at=project.created_at))
+    connection.execute(
+        projects.insert().values(id=project.id, name=project.name, created_at=project.created_at, region=project.region)
+    )
 
 
-def fetch_projects(connection: Connection, *, project_id: str | None = None, name: str | None = None) -> list[Project]:
+def fetch_projects(
+    connection: Connection, *, project_id: str | None = None, name: str | None = None, found_by: str | None = None
+) -> list[Project]:
+    """Where `found_by` is given: those of this name or of this region."""
     statement = select(projects).order_by(projects.c.created_at, projects.c.id)
     if project_id is not None:
         statement = statement.where(projects.c.id == project_id)
     if name is not None:
         statement = statement.where(projects.c.name == name)
-    return [Project(row.id, row.name, row.created_at) for row in connection.execute(statement)]
+    if found_by is not None:
+        statement = statement.where(or_(projects.c.name == found_by, projects.c.region == found_by))
+    return [Project(row.id, row.name, row.created_at, row.region) for row in connection.execute(statement)]
 
 
 def insert_key(connection: Connection, key: AccessKey, sealed_sk: bytes) -> None:
     connection.execute(
         access_keys.insert().values(
-            ak=key.ak, project_id=key.project_id, sealed_sk=sealed_sk, admin=key.admin, created_at=key.created_at
+            ak=key.ak,
+            project_id=key.project_id,
+            sealed_sk=sealed_sk,
+            role=key.role,
+            created_at=key.created_at,
+            expires_at=key.expires_at,
+            security_token_sha256=key.security_token_sha256,
         )
     )
 
@@ -49,4 +63,12 @@ def revoke_key(connection: Connection, ak: str, now_ms: int) -> bool:
 
 
 def _key(row: Row[*tuple[Any, ...]]) -> AccessKey:
-    return AccessKey(row.ak, row.project_id, row.admin, row.created_at, row.revoked_at)
+    return AccessKey(
+        row.ak,
+        row.project_id,
+        Role(row.role),
+        row.created_at,
+        row.revoked_at,
+        row.expires_at,
+        row.security_token_sha256,
+    )

@@ -33,6 +33,7 @@ projects = Table(
     Column("id", String(32), primary_key=True),
     Column("name", String(64), nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
+    Column("region", String(64), nullable=False, server_default=""),
 )
 
 access_keys = Table(
@@ -41,9 +42,51 @@ access_keys = Table(
     Column("ak", String(64), primary_key=True),
     Column("project_id", String(32), ForeignKey("projects.id"), nullable=False),
     Column("sealed_sk", LargeBinary, nullable=False),
-    Column("admin", Boolean, nullable=False),
+    Column("role", String(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    Column("expires_at", BigInteger),
+    Column("security_token_sha256", String(64), nullable=False, server_default=""),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("project_id", String(32), ForeignKey("projects.id"), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("user_id", String(32), ForeignKey("users.id"), nullable=False, index=True),
+    Column("project_id", String(32)),  # None: for the account
+    Column("issued_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+# Refers to nothing, so that it stays when a cluster goes.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("who", String(128), nullable=False),
+    Column("project_id", String(32), nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("cluster_id", String(36), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("code", String(16), nullable=False),
+    Column("request_id", String(32), nullable=False),
+    Index("ix_audit_at", "at", "id"),
+    Index("ix_audit_project", "project_id", "at", "id"),
 )
 
 clusters = Table(

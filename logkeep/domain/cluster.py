@@ -10,19 +10,9 @@ class Project:
     """A tenant."""
 
     id: str  # 32 lower-case hex digits
-    name: str  # unique; a region's name finds it in `GET /v3/projects?name=…`
+    name: str  # unique
     created_at: int  # Unix ms
-
-
-@dataclass(frozen=True, slots=True)
-class AccessKey:
-    """A key by which a client signs; belongs to one project."""
-
-    ak: str
-    project_id: str
-    admin: bool  # may register clusters, so may name paths and URLs
-    created_at: int  # Unix ms
-    revoked_at: int | None = None
+    region: str = ""  # whose name finds it in `GET /v3/projects?name=…`, as its own does; '' for its own only
 
 
 @dataclass(frozen=True, slots=True)

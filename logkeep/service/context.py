@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine
 
 from logkeep.clock import Clock
 from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
+from logkeep.service.lockout import Lockout
 from logkeep.sources.base import FoundCluster, LogSource
 from logkeep.stores.base import ObjectStore
 
@@ -28,3 +29,4 @@ class Context:
     bandwidth: Bandwidth = UNLIMITED
     settle_ns: int = 2_000_000_000  # a file that changed more recently is looked into again next time
     agencies: frozenset[str] = frozenset()  # configured ones; where empty, any valid name means the service's own
+    lockout: Lockout = field(default_factory=Lockout)

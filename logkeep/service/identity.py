@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from uuid import uuid4
 
 from sqlalchemy.exc import IntegrityError
 
 from logkeep.database import keys
 from logkeep.database.connection import reading, writing
-from logkeep.domain.cluster import AccessKey, Project
+from logkeep.domain.access import AccessKey, Role
+from logkeep.domain.cluster import Project
 from logkeep.errors import InvalidField, NameTaken
 from logkeep.service.context import Context
 
@@ -23,14 +25,22 @@ class NewKey:
     """A key with its secret, which is shown once."""
 
     key: AccessKey
-    sk: str
+    sk: str = field(repr=False)
+    security_token: str = field(default="", repr=False)  # of a temporary key
 
 
-def add_project(context: Context, name: str) -> Project:
-    """Raises `InvalidField`, `NameTaken`."""
+def check_name(name: str, field: str = "name") -> None:
+    """Raises `InvalidField`."""
     if not _NAME.fullmatch(name):
-        raise InvalidField("name", "1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit")
-    project = Project(uuid4().hex, name, context.clock.now_ms())
+        raise InvalidField(field, "1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit")
+
+
+def add_project(context: Context, name: str, *, region: str = "") -> Project:
+    """`region` finds it besides its name. Raises `InvalidField`, `NameTaken`."""
+    check_name(name)
+    if region:
+        check_name(region, "region")
+    project = Project(uuid4().hex, name, context.clock.now_ms(), region)
     try:
         with writing(context.database) as connection:
             keys.insert_project(connection, project)
@@ -39,12 +49,29 @@ def add_project(context: Context, name: str) -> Project:
     return project
 
 
-def add_key(context: Context, project: Project, *, admin: bool = False) -> NewKey:
-    key = AccessKey(f"LK{secrets.token_hex(9).upper()}", project.id, admin, context.clock.now_ms())
-    sk = secrets.token_urlsafe(30)
+def add_key(
+    context: Context,
+    project: Project,
+    *,
+    admin: bool = False,
+    role: Role | None = None,
+    valid_ms: int | None = None,
+) -> NewKey:
+    """An operator's where nothing else is said; with `valid_ms` it is temporary and has a security token."""
+    role = role or (Role.ADMIN if admin else Role.OPERATOR)
+    now, sk = context.clock.now_ms(), secrets.token_urlsafe(30)
+    security_token = secrets.token_urlsafe(48) if valid_ms is not None else ""
+    key = AccessKey(
+        f"LK{secrets.token_hex(9).upper()}",
+        project.id,
+        role,
+        now,
+        expires_at=None if valid_ms is None else now + valid_ms,
+        security_token_sha256=sha256(security_token.encode()).hexdigest() if security_token else "",
+    )
     with writing(context.database) as connection:
         keys.insert_key(connection, key, context.seal(sk))
-    return NewKey(key, sk)
+    return NewKey(key, sk, security_token)
 
 
 def revoke_key(context: Context, ak: str) -> None:
@@ -66,7 +93,9 @@ def find_key(context: Context, ak: str) -> tuple[AccessKey, str] | None:
     return (found[0], context.unseal(found[1])) if found else None
 
 
-def list_projects(context: Context, *, project_id: str | None = None, name: str | None = None) -> list[Project]:
-    """Projects, of this id and of exactly this name where given."""
+def list_projects(
+    context: Context, *, project_id: str | None = None, name: str | None = None, found_by: str | None = None
+) -> list[Project]:
+    """Projects, where given of this id, of exactly this name, and of this name or region."""
     with reading(context.database) as connection:
-        return keys.fetch_projects(connection, project_id=project_id, name=name)
+        return keys.fetch_projects(connection, project_id=project_id, name=name, found_by=found_by)

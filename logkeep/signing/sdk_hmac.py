@@ -39,6 +39,10 @@ class SignatureError(Exception):
     """The request is not signed, or not signed by the owner of the key; says why."""
 
 
+class SignatureMismatch(SignatureError):
+    """The request is whole, but was signed with another secret."""
+
+
 class Authorization(NamedTuple):
     """What an `Authorization` header says."""
 
@@ -123,7 +127,7 @@ def verify(
     )
     expected = _signature(authorization.access_key, secret, date, authorization.scope, canonical)
     if not hmac.compare_digest(expected, authorization.signature):
-        raise SignatureError(f"verify aksk signature fail, canonicalRequest:{_shown_canonical(canonical)}")
+        raise SignatureMismatch(f"verify aksk signature fail, canonicalRequest:{_shown_canonical(canonical)}")
 
 
 def sign(

@@ -1,4 +1,4 @@
-"""The clock of the service: starts due backups, and picks up jobs that lost their workflow."""
+"""The clock of the service: starts due backups, picks up jobs that lost their workflow, removes what is too old."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from collections.abc import Callable
 
 import structlog
 
-from logkeep.service import backups
+from logkeep.service import audit, backups, users
 from logkeep.service.context import Context
 
 _TICK_SECONDS = 1.0
-_STRANDED_EVERY = 60  # ticks
+_SELDOM = 60  # ticks
 _log = structlog.get_logger("logkeep.work")
 
 
 class Ticker:
     """A thread that looks, again and again, at what is due; nothing is lost when a look fails or is late."""
 
-    def __init__(self, context: Context, enqueue_stranded: Callable[[list[tuple[str, str]]], None]) -> None:
+    def __init__(
+        self, context: Context, enqueue_stranded: Callable[[list[tuple[str, str]]], None], audit_keep_days: int
+    ) -> None:
         self._context = context
         self._enqueue_stranded = enqueue_stranded
+        self._audit_keep_days = audit_keep_days
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="policies", daemon=True)
 
@@ -40,8 +43,10 @@ class Ticker:
             try:
                 for job in backups.start_due_backups(self._context):
                     _log.info("automatic backup started", cluster_id=job.cluster_id, job_id=job.job_id)
-                if ticks % _STRANDED_EVERY == 0:
+                if ticks % _SELDOM == 0:
                     self._enqueue_stranded(backups.list_running(self._context))
+                    users.remove_expired_tokens(self._context)
+                    audit.remove_old_entries(self._context, self._audit_keep_days)
             except Exception:
                 _log.exception("policies were not looked at")
             ticks += 1

@@ -22,10 +22,11 @@ from schemathesis.engine import events
 
 from logkeep.database.connection import writing
 from logkeep.database.jobs import fetch_running_job, finish_job
+from logkeep.domain.access import Role
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.errors import ClusterNotFound
-from logkeep.service import clusters, log_settings
+from logkeep.service import clusters, log_settings, users
 from logkeep.signing.sdk_hmac import sign
 from logkeep.sources.base import FoundCluster, FoundNode
 from tests.contract.service import SETTING, Service, running_service
@@ -108,6 +109,7 @@ def fuzzed_service(folder: Path) -> Iterator[tuple[Service, dict[str, Any]]]:
             "node": [kept["node"]],
             "generation": [kept["generation"]],
         }
+        users.add_user(service.context, service.project, "fuzzer", "a password", Role.READER)
         yield service, narrowed(service.send("GET", "/openapi.json").json, there, f"file://{folder}")
 
 
@@ -125,12 +127,14 @@ def narrowed(document: dict[str, Any], there: dict[str, list[Any]], directory: s
         for operation in item.values()
         if "requestBody" in operation
     ]
+    user = {"name": "fuzzer", "password": "a password"}
     words = "^[a-zA-Z0-9äß日-]{1,20}$"
     replaced = {
         "log_bucket": {"enum": ["logs"]},
         "log_base_path": {"pattern": "^[a-zA-Zäß日0-9-]{1,20}(//?[a-z._0-9]{1,9}[a-z]){0,3}$"},
         "source": {"enum": [directory]},
         "name": {"pattern": words},
+        "auth": {"enum": [{"identity": {"methods": ["password"], "password": {"user": user}}}]},
     }
     for name in bodies:
         _replace(document["components"]["schemas"][name], {_plain(member): rule for member, rule in replaced.items()})

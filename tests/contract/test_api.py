@@ -332,7 +332,7 @@ def test_second_collect_is_409_while_one_runs(service: Service, opened: Cluster)
     [
         ("GET", "/"),
         ("GET", "/v1.0"),
-        ("GET", "/v3/auth/domains"),
+        ("GET", "/v3/auth"),
         ("POST", "/v1.0/p/clusters/c/logs/search"),
         ("DELETE", "/v1.0/p/clusters/c/logs/records"),
         ("OPTIONS", "/v1.0/p/clusters"),

@@ -19,4 +19,4 @@ def test_no_case_meets_an_answer_outside_the_document(tmp_path: Path) -> None:
         for method in item
         if method != "parameters"
     }
-    assert outcome.answered(200) == labels, "every operation has been carried out"
+    assert outcome.answered(200) | outcome.answered(201) == labels, "every operation has been carried out"

@@ -54,7 +54,7 @@ def test_every_error_of_the_domain_that_a_caller_can_cause_has_a_row() -> None:
 
 def test_no_error_is_202_or_429() -> None:
     assert not {fault.status for fault in FAULTS.values()} & {202, 429}
-    assert {operation.status for operation in OPERATIONS} == {200}
+    assert {operation.status for operation in OPERATIONS} == {200, 201}
 
 
 def test_subclass_takes_the_row_of_its_parent() -> None:

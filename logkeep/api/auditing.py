@@ -1,0 +1,51 @@
+"""Writes into the audit what was asked to change, and bounds what strangers can make it write."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from logkeep.api.call import Trail
+from logkeep.domain.access import AuditEntry
+from logkeep.service import audit
+from logkeep.service.context import Context
+
+_MINUTE_MS = 60_000
+_MAX_REFUSED = 200  # entries a minute on callers that are not known
+_MAX_REFUSED_ADDRESS = 20  # of them from one address
+_logger = structlog.get_logger("logkeep.audit")
+
+
+class Auditor:
+    """One entry for each mutating call."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._minute = 0
+        self._refused: dict[str, int] = {}  # in this minute, by address
+        self._lock = threading.Lock()
+
+    def record(self, trail: Trail, operation: str, status: int, code: str, request_id: str) -> None:
+        """What cannot be written goes into the log: the call has been carried out, and is answered so."""
+        now = self._context.clock.now_ms()
+        if status == 401 and not self._may_write(trail.address, now):
+            return
+        entry = AuditEntry(
+            now, trail.who, trail.project_id, operation, trail.cluster_id, trail.address, status, code, request_id
+        )
+        try:
+            audit.record(self._context, entry)
+        except Exception:
+            _logger.exception("the audit cannot be written", entry=entry)
+
+    def _may_write(self, address: str, now_ms: int) -> bool:
+        with self._lock:
+            if now_ms // _MINUTE_MS != self._minute:
+                self._minute = now_ms // _MINUTE_MS
+                self._refused = {}
+            count = self._refused.get(address, 0)
+            if count >= _MAX_REFUSED_ADDRESS or sum(self._refused.values()) >= _MAX_REFUSED:
+                return False
+            self._refused[address] = count + 1
+            return True

@@ -1,0 +1,71 @@
+"""`audit`: who changed what. It acts on the database, so it shows every project."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from logkeep.cli.errors import WrongUse
+from logkeep.cli.identity import find_project
+from logkeep.cli.installation import open_installation
+from logkeep.cli.invocation import EVERYWHERE, invocation
+from logkeep.cli.output import note, print_json, print_table, time_text, zone_text
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command("audit", epilog=EVERYWHERE)(audit)
+
+
+def audit(
+    context: typer.Context,
+    project: Annotated[str, typer.Option(metavar="NAME", help="Only this one: its name or id.")] = "",
+    since: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="From then on: 2026-11-24, or 2026-11-24T08:00:00+08:00; UTC by default."),
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest first.")] = 100,
+) -> None:
+    """List who changed what, and who was refused, newest first."""
+    from logkeep.service import audit as service
+    from logkeep.service import identity
+
+    asked = invocation(context)
+    since_ms = _read_time(since) if since else 0
+    with open_installation(asked.directory) as parts:
+        project_id = find_project(parts, project).id if project else ""
+        entries, total = service.list_entries(parts, project_id=project_id, since_ms=since_ms, limit=limit)
+        names = {found.id: found.name for found in identity.list_projects(parts)}
+    if asked.as_json:
+        print_json({"entries": [asdict(entry) for entry in entries], "totalSize": total})
+        return
+    print_table(
+        (f"TIME ({zone_text()})", "WHO", "PROJECT", "OPERATION", "CLUSTER", "FROM", "STATUS", "REQUEST"),
+        [
+            (
+                time_text(entry.at),
+                entry.who or "-",
+                names.get(entry.project_id, entry.project_id) or "-",
+                entry.operation,
+                entry.cluster_id or "-",
+                entry.address or "-",
+                f"{entry.status} {entry.code}".rstrip(),
+                entry.request_id,
+            )
+            for entry in entries
+        ],
+    )
+    if total > len(entries):
+        note(f"{len(entries)} of {total}; more with --limit")
+
+
+def _read_time(text: str) -> int:
+    """Unix ms. Raises `WrongUse`."""
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0, round(moment.timestamp() * 1000))
+    except (ValueError, OverflowError) as error:
+        raise WrongUse(f"--since: {text!r} is no time; write it as 2026-11-24T08:00:00+00:00") from error
