@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from uuid import uuid4
+
+import msgspec
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from logkeep.database import archive, clusters, jobs, log_settings
 from logkeep.database.connection import reading, writing
@@ -19,6 +24,7 @@ from logkeep.errors import (
     BackupRunning,
     ClusterNotFound,
     InvalidField,
+    JobError,
     JobSuperseded,
     SettingError,
     SourceError,
@@ -30,6 +36,7 @@ from logkeep.stores.base import ObjectStore
 from logkeep.stores.layout import VERSION, cluster_folder, encode_manifest, manifest_hash, manifest_object
 
 _LONGEST_MESSAGE = 2000
+_log = structlog.get_logger("logkeep.backups")
 
 
 def start_backup(context: Context, cluster: Cluster, job_type: JobType = JobType.MANUAL) -> BackupJob:
@@ -162,6 +169,11 @@ def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) ->
         failures = [f"{error.code}: node {node_name}: {error.message}"]
     except SettingError as error:
         failures = [f"LK-SOURCE-UNREACHABLE: node {node_name}: {error.message}"]
+    except (JobError, SQLAlchemyError):
+        raise
+    except Exception:  # the other nodes are still kept
+        _log.exception("node was not backed up", node=node_name, job_id=job_id)
+        failures = [f"LK-INTERNAL: node {node_name}: unexpected error; the service's log tells more under job {job_id}"]
     catalogue.record_failures(node_name, failures)
 
 
@@ -181,41 +193,52 @@ def finish_job(context: Context, job_id: str, attempt: int, store_failure: str =
     """Write the manifest and end the job: SUCCESS where nothing failed. Raises `JobSuperseded`, a `StoreError`."""
     job, cluster = _job_and_cluster(context, job_id)
     with reading(context.database) as connection:
-        failures = list(archive.fetch_findings(connection, job_id).failures)
-    if store_failure:
-        failures.insert(0, store_failure)
+        found = archive.fetch_findings(connection, job_id)
+        new = archive.fetch_unlisted_segments(connection, cluster.id)
+    failures = [store_failure, *found.failures] if store_failure else list(found.failures)
+    found = replace(found, gaps=tuple(_with_end(gap, new) for gap in found.gaps))
     status = JobStatus.FAIL if failures else JobStatus.SUCCESS
     finished_at = max(context.clock.now_ms(), job.created_at)
-    failed_msg = _message(failures) if failures else None
-    row = None
-    if not store_failure:
-        row = _write_manifest(context, job, cluster, status, finished_at, failed_msg)
+    ended = msgspec.structs.replace(
+        job, status=status, finished_at=finished_at, failed_msg=_message(failures) if failures else None
+    )
+    row = None if store_failure else _write_manifest(context, ended, cluster, attempt, found, new)
     with writing(context.database) as connection:
         if not jobs.is_current_attempt(connection, job_id, attempt):
             raise JobSuperseded()
         if row:
             archive.insert_manifest(connection, cluster.id, row)
             archive.mark_listed(connection, cluster.id, job_id)
-        jobs.finish_job(connection, job_id, status, finished_at, failed_msg)
+        archive.replace_gaps(connection, job_id, found.gaps)
+        jobs.finish_job(connection, job_id, status, finished_at, ended.failed_msg)
+
+
+def get_gaps(context: Context, job: BackupJob) -> tuple[Gap, ...]:
+    """What went before the job could keep it."""
+    with reading(context.database) as connection:
+        return archive.fetch_findings(connection, job.job_id).gaps
 
 
 def _write_manifest(
-    context: Context, job: BackupJob, cluster: Cluster, status: JobStatus, finished_at: int, failed_msg: str | None
+    context: Context,
+    job: BackupJob,
+    cluster: Cluster,
+    attempt: int,
+    found: archive.Findings,
+    new: Sequence[Segment],
 ) -> archive.ManifestRow:
     with reading(context.database) as connection:
         previous = archive.fetch_last_manifest(connection, cluster.id)
-        found = archive.fetch_findings(connection, job.job_id)
-        new = archive.fetch_unlisted_segments(connection, cluster.id)
     record: dict[str, object] = {
         "id": job.id,
         "job_id": job.job_id,
         "type": job.type,
-        "status": status,
+        "status": job.status,
         "bucket": job.bucket,
         "base_path": job.base_path,
         "created_at": job.created_at,
-        "finished_at": finished_at,
-        "failed_msg": failed_msg,
+        "finished_at": job.finished_at,
+        "failed_msg": job.failed_msg,
     }
     manifest = Manifest(
         VERSION,
@@ -225,17 +248,17 @@ def _write_manifest(
         previous.sha256 if previous else "",
         tuple(new),
         found.sightings,
-        tuple(_with_end(gap, new) for gap in found.gaps),
+        found.gaps,
         found.failures,
     )
     data = encode_manifest(manifest)
-    name = manifest_object(cluster_folder(job.base_path, cluster.name), job.created_at, job.job_id)
+    name = manifest_object(cluster_folder(job.base_path, cluster.name), job.created_at, job.job_id, attempt)
     _store(context, job.bucket).put(name, [data])
     number = previous.number + 1 if previous else 1
     return archive.ManifestRow(job.job_id, number, job.bucket, name, manifest_hash(data))
 
 
-def _with_end(gap: Gap, new: list[Segment]) -> Gap:
+def _with_end(gap: Gap, new: Sequence[Segment]) -> Gap:
     """A gap lasts until the first line that was kept after it."""
     times = [
         s.frames[0].first_time for s in new if (s.node, s.family, s.start) == (gap.node, gap.family, 0) and s.frames

@@ -1,7 +1,7 @@
 """What lies in a bucket: object names, and the bytes of a manifest. See docs/backup-format.md.
 
 <base path>/<cluster>/<node>/<family>/<generation>-<start>-<job>.<upload>.zst      one segment
-<base path>/<cluster>/_manifests/<created>-<job>.json                               what one job stored
+<base path>/<cluster>/_manifests/<created>-<job>.<attempt>.json                     what one job stored
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def segment_object(folder: str, node: str, family: str, generation: int, start: 
     return f"{where}/{generation:08d}-{start:015d}-{job_id}.{upload}.zst"
 
 
-def manifest_object(folder: str, created_at: int, job_id: str) -> str:
+def manifest_object(folder: str, created_at: int, job_id: str, attempt: int) -> str:
     created = datetime.fromtimestamp(created_at / 1000, UTC)
-    return f"{folder}/_manifests/{created:%Y%m%dT%H%M%S}{created_at % 1000:03d}Z-{job_id}.json"
+    return f"{folder}/_manifests/{created:%Y%m%dT%H%M%S}{created_at % 1000:03d}Z-{job_id}.{attempt}.json"
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

@@ -341,3 +341,40 @@ def test_archive_of_many_logs_is_listed_and_verified_page_by_page(installation: 
         monkeypatch.undo()
     assert listed == [f"es-2026-11-24-{number}.log" for number in range(1, 251)]
     assert len(progress) == 250
+
+
+def test_gap_is_told_with_its_span(installation: Installation, tmp_path: Path) -> None:
+    logs = tmp_path / "n1"
+    logs.mkdir()
+    (logs / "es.log").write_bytes(b"[2026-11-24T00:00:00,000][INFO ] one\n")
+    cluster = installation.add_cluster(n1=logs)
+    installation.back_up(cluster)
+    (logs / "es.log").write_bytes(b"[2026-11-24T05:00:00,000][INFO ] two\n")
+    job = installation.back_up(cluster)
+    assert job.status is JobStatus.SUCCESS
+    [gap] = backups.get_gaps(installation.context, job)
+    assert (gap.node, gap.family, gap.reason) == ("n1", "es.log", "truncated")
+    assert (gap.after, gap.until) == ("2026-11-24T00:00:00,000", "2026-11-24T05:00:00,000")
+    last = sorted((installation.bucket / "css/log/prod/_manifests").iterdir())[-1]
+    assert json.loads(last.read_bytes())["gaps"][0]["until"] == gap.until
+
+
+def test_unexpected_error_on_one_node_fails_the_job_and_keeps_the_others(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for node in ("n1", "n2"):
+        (tmp_path / node).mkdir()
+        (tmp_path / node / "es.log").write_bytes(b"line\n")
+    cluster = installation.add_cluster(n1=tmp_path / "n1", n2=tmp_path / "n2")
+    run = backups.NodeBackup.run
+
+    def fail_on_n1(self: backups.NodeBackup) -> object:
+        if self._node == "n1":
+            raise RuntimeError("secret inside")
+        return run(self)
+
+    monkeypatch.setattr(backups.NodeBackup, "run", fail_on_n1)
+    job = installation.back_up(cluster)
+    assert (job.failed_msg or "").startswith("LK-INTERNAL: node n1: unexpected error")
+    assert "secret" not in (job.failed_msg or "")
+    assert installation.restored(cluster) == {("n2", "es.log"): b"line\n"}
