@@ -6,6 +6,7 @@ malformed request with plain text, which the Java SDK cannot read (clients.md 7)
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -13,21 +14,38 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from logkeep.contract.faults import HEAD_TOO_LARGE, render_fault
 from logkeep.errors import RequestError
 
+HEAD_SECONDS = 30  # for a head to come, and for a client that connected to say anything
 MAX_HEAD = 64 * 1024  # bytes of request line and headers, and of the trailers of a chunked body
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Answers 431 to a head over `MAX_HEAD` and 400 to what cannot be parsed, both APIGW.0201 (contract.md 2.4)."""
+    """Answers 431 to a head over `MAX_HEAD` and 400 to what cannot be parsed, both APIGW.0201 (contract.md 2.4).
+
+    Hangs up where a head does not come; a body has a time of its own (app.py), and uvicorn ends idle connections.
+    """
 
     _in_head = False  # in the middle of a head, or of the trailers after a chunked body
     _head = 0  # bytes of it, from reads that held nothing else
     _begun = False  # it began within the present read
     _read = 0  # bytes of the present read
     _too_large = False
+    _hang_up: asyncio.TimerHandle | None = None  # set while a head is waited for
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._begun, self._read = False, len(data)
         super().data_received(data)
+        if not self._in_head:
+            self._stop_waiting()
+        elif self._hang_up is None:
+            self._wait_for_head()
         if self._in_head and not self._begun:
             self._head += len(data)
             if self._head > MAX_HEAD and not self.transport.is_closing():
@@ -57,6 +75,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_head = False
         super().on_message_complete()
+
+    def _wait_for_head(self) -> None:
+        self._hang_up = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._hang_up is not None:
+            self._hang_up.cancel()
+            self._hang_up = None
 
     def _begin_head(self) -> None:
         self._in_head, self._head, self._begun = True, 0, True

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from logkeep.api import app
+from logkeep.api import app, protocol
 from logkeep.domain.cluster import Cluster
 from tests.contract.service import SETTING, Service
 from tests.contract.test_api import assert_error
@@ -175,6 +175,30 @@ def test_body_that_does_not_come_is_not_waited_for_for_ever(
     assert (status, body["error_code"]) == (400, "APIGW.0201")
     assert "did not come within" in body["error_msg"]
     assert service.call("GET", service.path(cluster)).status == 200
+
+
+@pytest.mark.parametrize("parts", [[], [b"GET /healthz HT"], [LAST[:30], b"X: y\r\n", b"X: y\r\n"]])
+def test_head_that_does_not_come_is_not_waited_for_for_ever(
+    service: Service, monkeypatch: pytest.MonkeyPatch, parts: list[bytes]
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    assert slowly(service, parts, 0.02) == b""
+    assert service.send("GET", "/healthz").status == 200
+
+
+def test_later_request_of_a_connection_has_the_same_time_for_its_head(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+    request = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        for part in (request, request[:9], request[9:], request[:9]):
+            connection.sendall(part)
+            time.sleep(0.1)
+        received = b""
+        while part := connection.recv(65536):
+            received += part
+    assert received.count(b"HTTP/1.1 200") == 2
 
 
 def resident() -> int:
