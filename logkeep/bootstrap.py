@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection, Engine
+from structlog.typing import Processor
 
 from logkeep.clock import SystemClock
 from logkeep.database.connection import connect
@@ -72,13 +73,44 @@ def open_database(settings: Settings) -> Engine:
 
 
 def open_service(settings: Settings) -> Service:
-    """The whole service; `start` begins the work on the queue."""
+    """The whole service; `start` begins the work on the queue.
+
+    DBOS takes as long to import as all the rest, so `start` imports it: what only reads can be answered before. Nothing
+    may be enqueued until `start` has returned.
+    """
+    queue: list[_Queue] = []
+
+    def enqueue(connection: Connection, job_id: str, cluster_id: str) -> None:
+        queue[0].enqueue(connection, job_id, cluster_id)
+
+    context = _context(settings, open_database(settings), enqueue)
+
+    def start() -> None:
+        queue.append(_start_queue(context, settings))
+
+    def stop() -> None:
+        for running in queue:
+            running.stop()
+
+    def ready() -> list[str]:
+        return [] if any(running.is_alive() for running in queue) else ["the queue does not run"]
+
+    return Service(context, ready, start, stop)
+
+
+@dataclass(slots=True)
+class _Queue:
+    """The queue, once it runs."""
+
+    enqueue: Callable[[Connection, str, str], None]
+    is_alive: Callable[[], bool]
+    stop: Callable[[], None]
+
+
+def _start_queue(context: Context, settings: Settings) -> _Queue:
     from logkeep.work.policies import Ticker  # noqa: PLC0415  DBOS takes a moment to import, and only this needs it
     from logkeep.work.queue import Enqueuer, Worker  # noqa: PLC0415
 
-    database = open_database(settings)
-    enqueuer = Enqueuer(database)
-    context = _context(settings, database, enqueuer)
     worker = Worker(
         context,
         settings.database_url,
@@ -86,20 +118,16 @@ def open_service(settings: Settings) -> Service:
         visible_ms=round(settings.records.running_visible_seconds * 1000),
         poll_seconds=settings.backup.poll_seconds,
     )
+    enqueuer = Enqueuer(context.database)
     ticker = Ticker(context, enqueuer.enqueue_stranded, settings.audit.keep_days)
-
-    def start() -> None:
-        worker.start()
-        ticker.start()
+    worker.start()
+    ticker.start()
 
     def stop() -> None:
         ticker.stop()
         worker.stop()
 
-    def ready() -> list[str]:
-        return [] if ticker.is_alive() else ["the queue does not run"]
-
-    return Service(context, ready, start, stop)
+    return _Queue(enqueuer, ticker.is_alive, stop)
 
 
 @contextmanager
@@ -117,22 +145,24 @@ def only_process(directory: Path) -> Generator[None]:
 
 def set_up_logging(level: str) -> None:
     """One line of JSON per event on standard error, `key=value` on a terminal."""
-    renderer = (
-        structlog.dev.ConsoleRenderer()
-        if sys.stderr.isatty()
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
-    )
+    terminal = sys.stderr.isatty()
+    renderer = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    least = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=[*shared, renderer],
     )
+    # What libraries log by the standard way, in the same form; below a warning it is not for operators.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    logging.basicConfig(handlers=[handler], level=max(least, logging.WARNING), force=True)
 
 
 def bucket_url(settings: Settings, name: str) -> str:

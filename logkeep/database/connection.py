@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from typing import Any, cast
 
 from sqlalchemy import Connection, Dialect, Engine, Select, create_engine, event
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -101,4 +101,4 @@ def writing(engine: Engine) -> Generator[Connection]:
 
 def upsert(dialect: Dialect) -> Any:
     """The dialect's `insert`, which knows `on_conflict_do_update`."""
-    return sqlite.insert if dialect.name == "sqlite" else postgresql.insert
+    return import_module(f"sqlalchemy.dialects.{dialect.name}").insert  # one of them is slow to import and not needed
