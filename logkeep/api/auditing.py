@@ -12,7 +12,7 @@ from logkeep.service import audit
 from logkeep.service.context import Context
 
 _MINUTE_MS = 60_000
-_MAX_REFUSED = 200  # entries a minute on callers that are not known
+_MAX_REFUSED = 200  # entries a minute on callers that have not proven who they are
 _MAX_REFUSED_ADDRESS = 20  # of them from one address
 _logger = structlog.get_logger("logkeep.audit")
 
@@ -29,7 +29,7 @@ class Auditor:
     def record(self, trail: Trail, operation: str, status: int, code: str, request_id: str) -> None:
         """What cannot be written goes into the log: the call has been carried out, and is answered so."""
         now = self._context.clock.now_ms()
-        if status == 401 and not self._may_write(trail.address, now):
+        if not trail.proven and not self._may_write(trail.address, now):
             return
         entry = AuditEntry(
             now, trail.who, trail.project_id, operation, trail.cluster_id, trail.address, status, code, request_id

@@ -61,7 +61,15 @@ class Authenticator:
     ) -> Caller:
         """Who sent this request, which goes into the trail as far as it is known. Raises `NotAuthenticated`."""
         if isinstance(credentials, bytes):
-            return self._identify_by_token(credentials, trail)
+            caller = self._identify_by_token(credentials, trail)
+        else:
+            caller = self._identify_by_signature(credentials, scope, headers, body, trail)
+        trail.proven = True
+        return caller
+
+    def _identify_by_signature(
+        self, credentials: Authorization, scope: Scope, headers: Mapping[bytes, bytes], body: bytes, trail: Trail
+    ) -> Caller:
         ak = trail.who = credentials.access_key
         now_ms, lockout = self._context.clock.now_ms(), self._context.lockout
         if lockout.is_locked(ak, trail.address, now_ms):

@@ -30,6 +30,7 @@ class Trail:
     who: str = ""  # access key or user
     project_id: str = ""
     cluster_id: str = ""
+    proven: bool = False  # whether it is known that `who` sent it
 
 
 class Call(NamedTuple):

@@ -30,7 +30,7 @@ def create_token(call: Call) -> WithHeaders:
     except WrongPassword as error:
         call.trail.who, call.trail.project_id = error.who, error.project_id
         raise
-    call.trail.who, call.trail.project_id = found.user.name, found.user.project_id
+    call.trail.who, call.trail.project_id, call.trail.proven = found.user.name, found.user.project_id, True
     body = wire.render_token(found, "token" if asked.token else "password", call.url(""))
     return WithHeaders(body, [(b"x-subject-token", found.secret.encode())])
 

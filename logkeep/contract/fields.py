@@ -82,10 +82,10 @@ def read_object(body: bytes) -> Fields:
     return _normalised(_decode_json(body))
 
 
-def read_members(value: object, name: str) -> Fields:
-    """A JSON object inside a body, its keys normalised."""
+def read_members(value: object, name: str, *, secret: bool = False) -> Fields:
+    """A JSON object inside a body, its keys normalised. What came is not repeated where it may hold a secret."""
     if not isinstance(value, dict):
-        raise InvalidField(name, f"{shown(value)} came; an object is allowed")
+        raise InvalidField(name, f"{_came(value, secret)}; an object is allowed")
     return _normalised(cast(dict[str, object], value))
 
 

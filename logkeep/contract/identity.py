@@ -62,12 +62,12 @@ TOKEN_BODY = Body("CreateTokenReq", ((Member("auth", _AUTH, required=True),),))
 
 def read_sign_in(body: bytes) -> SignIn:
     """Body of KeystoneCreateToken. Raises `EmptyBody`, `InvalidField`, none of which repeats a secret."""
-    auth = fields.read_members(fields.read_object(body).get("auth"), "auth")
-    identity = fields.read_members(auth.get("identity"), "auth.identity")
+    auth = _members(fields.read_object(body).get("auth"), "auth")
+    identity = _members(auth.get("identity"), "auth.identity")
     project, account = _read_scope(auth.get("scope"))
     if identity.get("methods") == ["password"]:
-        members = fields.read_members(identity.get("password"), "auth.identity.password")
-        user = fields.read_members(members.get("user"), "auth.identity.password.user")
+        members = _members(identity.get("password"), "auth.identity.password")
+        user = _members(members.get("user"), "auth.identity.password.user")
         _optional_members(user.get("domain"), "auth.identity.password.user.domain")
         return SignIn(
             user=_name_or_id(user, "the name of the user"),
@@ -76,7 +76,7 @@ def read_sign_in(body: bytes) -> SignIn:
             account=account,
         )
     if identity.get("methods") == ["token"]:
-        token = fields.read_members(identity.get("token"), "auth.identity.token")
+        token = _members(identity.get("token"), "auth.identity.token")
         secret = fields.required_text(token, "id", "the token", secret=True)
         return SignIn(token=secret, project=project, account=account)
     raise InvalidField("auth.identity.methods", '["password"] or ["token"] is allowed')
@@ -87,13 +87,13 @@ def _read_scope(value: object) -> tuple[str, bool]:
     scope = _optional_members(value, "auth.scope")
     project, account = scope.get("project"), scope.get("domain")
     if account is not None:
-        fields.read_members(account, "auth.scope.domain")
+        _members(account, "auth.scope.domain")
         if project is not None:
             raise InvalidField("auth.scope", "give project or domain, not both")
         return "", True
     if project is None:
         return "", False
-    members = fields.read_members(project, "auth.scope.project")
+    members = _members(project, "auth.scope.project")
     _optional_members(members.get("domain"), "auth.scope.project.domain")
     return _name_or_id(members, "the name or id of the project"), False
 
@@ -104,8 +104,12 @@ def _name_or_id(members: Fields, hint: str) -> str:
     return fields.text_field(members, "id", secret=True) or name or fields.required_text(members, "name", hint)
 
 
+def _members(value: object, name: str) -> Fields:
+    return fields.read_members(value, name, secret=True)
+
+
 def _optional_members(value: object, name: str) -> Fields:
-    return {} if value is None else fields.read_members(value, name)
+    return {} if value is None else _members(value, name)
 
 
 # Responses

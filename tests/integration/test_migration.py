@@ -1,0 +1,104 @@
+"""A database of an earlier version is brought forward with what is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, text
+
+from logkeep import bootstrap
+from logkeep.database import migrate as migration
+from logkeep.database.connection import connect, reading, writing
+from logkeep.database.tables import metadata
+from logkeep.domain.access import Role
+from logkeep.errors import SettingError
+from logkeep.service import identity
+from logkeep.settings import load_settings
+
+PROJECT = "0123456789abcdef0123456789abcdef"
+
+
+def at_revision(engine: Engine, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migration.__file__).parent / "migrations"))
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """An installation of the first version with a project, an administrator's key, another one, and a revoked one."""
+    bootstrap.create_seal(tmp_path)
+    engine = connect(f"sqlite:///{tmp_path / 'logkeep.db'}")
+    at_revision(engine, "0001")
+    seal, _ = bootstrap._sealing(tmp_path)
+    keys = [("LKA", True, None), ("LKB", False, None), ("LKC", False, 5)]
+    with writing(engine) as connection:
+        connection.execute(text("INSERT INTO projects VALUES (:id, 'cn-north-4', 1)"), {"id": PROJECT})
+        for number, (ak, admin, revoked_at) in enumerate(keys):
+            row: dict[str, Any] = {"ak": ak, "sk": seal(f"secret of {ak}"), "admin": admin, "at": number}
+            connection.execute(
+                text(f"INSERT INTO access_keys VALUES (:ak, '{PROJECT}', :sk, :admin, :at, :revoked_at)"),
+                row | {"revoked_at": revoked_at},
+            )
+        connection.execute(
+            text("INSERT INTO clusters VALUES ('c', :id, 'prod', 'opensearch', '', '', 1, 1)"), {"id": PROJECT}
+        )
+    engine.dispose()
+    return tmp_path
+
+
+def test_keys_and_projects_of_the_first_version_work_on(old: Path) -> None:
+    context = bootstrap.open_context(load_settings(old, {}))
+    try:
+        found = [(key.ak, key.role, key.revoked_at, key.expires_at) for key in identity.list_keys(context)]
+        assert found == [
+            ("LKA", Role.ADMIN, None, None),
+            ("LKB", Role.OPERATOR, None, None),
+            ("LKC", Role.OPERATOR, 5, None),
+        ]
+        for ak in ("LKA", "LKB"):
+            key = identity.find_key(context, ak)
+            assert key
+            assert key[1] == f"secret of {ak}"
+        (project,) = identity.list_projects(context, found_by="cn-north-4")
+        assert (project.id, project.region) == (PROJECT, "")
+        with reading(context.database) as connection:
+            assert connection.execute(text("SELECT project_id FROM clusters")).scalars().all() == [PROJECT]
+    finally:
+        context.database.dispose()
+
+
+@pytest.mark.parametrize("from_revision", ["", "0001"])
+def test_tables_are_those_that_the_code_knows(tmp_path: Path, from_revision: str) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'logkeep.db'}")
+    if from_revision:
+        at_revision(engine, from_revision)
+    migration.migrate(engine)
+    with reading(engine) as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == migration.HEAD
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+    engine.dispose()
+
+
+def test_head_is_the_newest_file() -> None:
+    files = (Path(migration.__file__).parent / "migrations" / "versions").glob("[0-9]*.py")
+    assert max(path.name[:4] for path in files) == migration.HEAD
+
+
+def test_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'logkeep.db'}")
+    migration.migrate(engine)
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SettingError, match="newer Logkeep"):
+        migration.migrate(engine)
+    engine.dispose()
