@@ -106,6 +106,20 @@ def test_query_of_the_record_list_is_refused_by_its_field(query: bytes, field: s
         models.read_records_query(query)
 
 
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        (b"domain_id=other&enabled=-1", "enabled"),
+        (b"name=%00", "name"),
+        (b"page=0", "page"),
+        (b"per_page=5001", "per_page"),
+    ],
+)
+def test_query_of_the_project_list_is_refused_by_its_field(query: bytes, field: str) -> None:
+    with pytest.raises(InvalidField, match=f"^{field}: "):
+        models.read_projects_query(query)
+
+
 def test_engine_of_the_cluster_list_is_one_of_three() -> None:
     assert models.read_clusters_query(b"datastoreType=opensearch&start=2") == (Page(2, 10), "opensearch")
     with pytest.raises(InvalidField, match=r"^datastoreType: .*'logstash'"):
