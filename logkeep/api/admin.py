@@ -56,7 +56,8 @@ def remove_cluster(call: Call) -> bytes:
 
 def show_job(call: Call) -> bytes:
     job_id = admin_models.read_job_id(call.parameters)
-    return models.render_record(backups.get_job(call.context, call.cluster(), job_id))
+    job = backups.get_job(call.context, call.cluster(), job_id)
+    return models.render_job(job, backups.get_gaps(call.context, job))
 
 
 def list_kept(call: Call) -> Stream:
@@ -144,9 +145,9 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             "ShowJob",
             "GET",
             _CLUSTER + "/jobs/{job_id}",
-            summary="Read one record",
+            summary="Read one record, and what was gone before it could be kept",
             right=Right.READ,
-            answer=models.ClusterLogRecord,
+            answer=models.JobDetail,
             raises=(InvalidField,),
         ),
         show_job,

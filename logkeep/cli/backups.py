@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,7 @@ from logkeep.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from logkeep.cli.client import Cluster, Record, ServiceClient
+    from logkeep.cli.client import Cluster, Gap, Record, ServiceClient
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two looks at a running backup
 _PATIENCE = 60.0  # seconds for a service that is being started again
@@ -56,16 +57,34 @@ def backup(
             raise
     record = decode(document, Record)
     if asked.as_json:
-        print_document(document)
+        print_document(_as_listed(document))
     elif record.status == "RUNNING":
         print_line(f"backup of {found.name} started, job {job_id}")
         print_line(f"see what becomes of it:  {asked.command} records {found.name}")
     elif record.status == "SUCCESS":
         print_line(f"backup of {found.name} succeeded in {_took(record)}: {record.log_path}, job {job_id}")
+    for gap in record.gaps:
+        note(_told(gap))
     if record.status == "FAIL":
         if asked.as_json:
             raise typer.Exit(1)
         raise Failed(f"backup of {found.name} failed after {_took(record)}, job {job_id}:\n{_failures(record)}")
+
+
+def _as_listed(document: bytes) -> bytes:
+    """The record of a job as the list of records has it."""
+    record = json.loads(document)
+    record.pop("gaps", None)
+    return json.dumps(record).encode()
+
+
+def _told(gap: Gap) -> str:
+    """A gap as a sentence."""
+    span = " ".join(part for part in (gap.after and f"after {gap.after}", gap.until and f"until {gap.until}") if part)
+    size = f"at least {gap.at_least} bytes" if gap.at_least else "how much is not known"
+    return (
+        f"gap: {gap.family} of {gap.node} was {gap.reason} before all of it was kept, {span or 'time unknown'}; {size}"
+    )
 
 
 def start_backup(client: ServiceClient, cluster: Cluster) -> str:

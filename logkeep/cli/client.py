@@ -46,8 +46,19 @@ class Cluster(msgspec.Struct):
     nodes: list[Node]
 
 
+class Gap(msgspec.Struct, rename="camel"):
+    """Bytes that went before a backup could keep them."""
+
+    node: str
+    family: str
+    after: str
+    until: str
+    at_least: int
+    reason: str
+
+
 class Record(msgspec.Struct, rename="camel"):
-    """One backup, as the list of records shows it."""
+    """One backup, as the list of records shows it; gaps only where it is asked for by itself."""
 
     id: str
     create_at: int  # Unix ms
@@ -57,6 +68,7 @@ class Record(msgspec.Struct, rename="camel"):
     job_id: str
     finished_at: int | None = None
     failed_msg: str | None = None
+    gaps: list[Gap] = []
 
 
 class Records(msgspec.Struct, rename="camel"):

@@ -38,6 +38,7 @@ from logkeep.contract.requests import (
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
 from logkeep.domain.cluster import Cluster, Node, Project
 from logkeep.domain.log_setting import LogSetting, LogSettingChange, parse_period
+from logkeep.domain.manifest import Gap
 from logkeep.errors import InvalidAgency, InvalidField, InvalidPeriod
 
 NOTHING = b"{}"  # body of a mutating call: `null` breaks Node, plain text Java and Go (clients.md 7)
@@ -183,6 +184,23 @@ class ClusterLogRecord(msgspec.Struct, rename="camel", gc=False):  # a page has 
     job_id: _JobId
 
 
+class GapView(msgspec.Struct, rename="camel"):
+    """Bytes of one log that went before they could be kept."""
+
+    node: str
+    family: str
+    after: str  # time of the last line kept before the gap, as written there; '' where unknown
+    until: str
+    at_least: int  # bytes
+    reason: str
+
+
+class JobDetail(ClusterLogRecord):
+    """A record by itself, with what CSS lacks."""
+
+    gaps: list[GapView]
+
+
 class ListLogsJobResponse(msgspec.Struct, rename="camel"):
     cluster_log_record: list[ClusterLogRecord]
     total_size: int
@@ -279,9 +297,11 @@ def render_records(jobs: Iterable[BackupJob], total: int, *, digit_strings: bool
     return _encode(ListLogsJobResponse([_record(job, digit_strings) for job in jobs], total))
 
 
-def render_record(job: BackupJob) -> bytes:
-    """One record by itself, as an entry of the list."""
-    return _encode(_record(job, digit_strings=False))
+def render_job(job: BackupJob, gaps: Iterable[Gap]) -> bytes:
+    """One record by itself, and what went before the job could keep it."""
+    views = [GapView(gap.node, gap.family, gap.after, gap.until, gap.at_least, gap.reason) for gap in gaps]
+    record = msgspec.structs.asdict(_record(job, digit_strings=False))
+    return _encode(JobDetail(**record, gaps=views))
 
 
 def render_setting(setting: LogSetting | None) -> bytes:
