@@ -115,6 +115,9 @@ def _success(operation: Operation, answer: dict[str, Any]) -> dict[str, Any]:
     elif operation.content_type != JSON:
         answer, description = {}, "The bytes."
     response = _response(description, answer, operation.content_type)
+    if operation.header:
+        name, about = operation.header
+        response["headers"] |= {name: {"description": about, "required": True, "schema": {"type": "string"}}}
     if operation.links:
         response["links"] = {link.operation: _link(link) for link in operation.links}
     return response

@@ -34,6 +34,7 @@ class Operation:
     body: Body | None = None
     answer: Any = models.Nothing  # type of the JSON answer, or of a line of NDJSON
     content_type: str = JSON  # of the answer
+    header: tuple[str, str] | None = None  # that the answer has besides, and what it is
     raises: tuple[type[errors.LogkeepError], ...] = ()  # besides what every signed call may raise
     links: tuple[Link, ...] = ()
     signed: bool = True
@@ -193,6 +194,7 @@ KEYSTONE_CREATE_TOKEN = Operation(
     right=Right.IDENTIFY,
     body=identity.TOKEN_BODY,
     answer=identity.TokenAnswer,
+    header=("X-Subject-Token", "The token, for X-Auth-Token."),
     raises=(errors.InvalidField, errors.EmptyBody, errors.WrongPassword),
     signed=False,
 )
