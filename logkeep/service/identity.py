@@ -59,7 +59,7 @@ def add_key(
 ) -> NewKey:
     """An operator's where nothing else is said; with `valid_ms` it is temporary and has a security token."""
     role = role or (Role.ADMIN if admin else Role.OPERATOR)
-    now, sk = context.clock.now_ms(), secrets.token_urlsafe(30)
+    now, sk = context.clock.now_ms(), secrets.token_hex(20)
     security_token = secrets.token_urlsafe(48) if valid_ms is not None else ""
     key = AccessKey(
         f"LK{secrets.token_hex(9).upper()}",
