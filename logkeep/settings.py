@@ -78,7 +78,14 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "audit": Audit,
 }
 _TOP = ("database", "log_level")
-_NOT_SETTINGS = {"LOGKEEP_DIR", "LOGKEEP_ENDPOINT", "LOGKEEP_AK", "LOGKEEP_SK", "LOGKEEP_PROJECT_ID"}
+_NOT_SETTINGS = {
+    "LOGKEEP_DIR",
+    "LOGKEEP_ENDPOINT",
+    "LOGKEEP_AK",
+    "LOGKEEP_SK",
+    "LOGKEEP_SECURITY_TOKEN",
+    "LOGKEEP_PROJECT_ID",
+}
 _RANGES: dict[str, tuple[float, float]] = {
     "server.port": (0, 65535),
     "server.max_clock_skew_seconds": (1, 86_400),

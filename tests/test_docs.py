@@ -28,7 +28,7 @@ DOCS = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *(ROOT / "changes").glob("*.md"),
 ]
-COMMON = {"--dir", "--json", "--endpoint", "--ak", "--sk", "--project-id", "--debug"}
+COMMON = {"--dir", "--json", "--endpoint", "--ak", "--sk", "--security-token", "--project-id", "--debug"}
 
 
 def text_of(name: str) -> str:

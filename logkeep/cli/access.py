@@ -25,6 +25,7 @@ class Access:
     ak: str
     sk: str
     project_id: str  # '' where only the service knows it
+    security_token: str = ""  # of a temporary key; never kept
 
 
 def find_access(asked: Invocation) -> Access:
@@ -40,7 +41,7 @@ def find_access(asked: Invocation) -> Access:
         )
     _check_endpoint(endpoint)
     if asked.ak or saved is None:
-        return Access(endpoint, asked.ak, asked.sk, asked.project_id)
+        return Access(endpoint, asked.ak, asked.sk, asked.project_id, asked.security_token)
     return replace(saved, endpoint=endpoint, project_id=asked.project_id or saved.project_id)
 
 

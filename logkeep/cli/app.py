@@ -51,6 +51,9 @@ def begin(
             envvar="LOGKEEP_SK", help="Its secret; better in LOGKEEP_SK: others on this machine see command lines."
         ),
     ] = "",
+    security_token: Annotated[
+        str, typer.Option(envvar="LOGKEEP_SECURITY_TOKEN", help="Of a temporary key; better in the variable too.")
+    ] = "",
     project_id: Annotated[
         str,
         typer.Option(envvar="LOGKEEP_PROJECT_ID", help="Project of the key; else client.toml or the service says it."),
@@ -64,7 +67,7 @@ def begin(
 
     These options may stand before a command and after it.
     """
-    context.obj = Invocation(directory, as_json, debug, endpoint, ak, sk, project_id)
+    context.obj = Invocation(directory, as_json, debug, endpoint, ak, sk, project_id, security_token)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -137,6 +137,8 @@ class ServiceClient:
         url = self._base + path
         content = b"" if body is None else msgspec.json.encode(body)
         headers = {"User-Agent": "logkeep"} | ({"Content-Type": "application/json"} if content else {})
+        if self.access.security_token:
+            headers["X-Security-Token"] = self.access.security_token
         now_ms = time.time_ns() // 1_000_000
         signed = sdk_hmac.sign(
             self.access.ak, self.access.sk, method, url, now_ms=now_ms, headers=headers, body=content

@@ -10,10 +10,13 @@ from pathlib import Path
 import typer
 
 DEFAULT_DIRECTORY = Path("logkeep-data")
-EVERYWHERE = "Every command also takes --dir, --json, --debug, --endpoint, --ak, --sk and --project-id: logkeep --help."
+EVERYWHERE = (
+    "Every command also takes --dir, --json, --debug, --endpoint, --ak, --sk, --security-token and --project-id: "
+    "logkeep --help."
+)
 
 _FLAGS = frozenset({"--json", "--debug"})
-_WITH_VALUE = frozenset({"--dir", "--endpoint", "--ak", "--sk", "--project-id"})
+_WITH_VALUE = frozenset({"--dir", "--endpoint", "--ak", "--sk", "--security-token", "--project-id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Invocation:
     ak: str = ""
     sk: str = ""
     project_id: str = ""
+    security_token: str = ""
 
     @property
     def command(self) -> str:

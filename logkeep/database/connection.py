@@ -21,7 +21,8 @@ _BUSY_SECONDS = 30  # SQLite has one writer; a commit takes milliseconds, so thi
 def connect(url: str) -> Engine:
     """The engine for a database URL; raises `SettingError` for one that is no URL."""
     try:
-        engine = create_engine(url, **_options(url))
+        # An error of the database must not carry hashes of passwords into a log.
+        engine = create_engine(url, hide_parameters=True, **_options(url))
     except (ArgumentError, ImportError) as error:
         raise SettingError(f"database: {error}; give for example sqlite:///logkeep.db") from error
     if engine.dialect.name == "sqlite":

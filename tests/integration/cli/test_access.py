@@ -100,6 +100,15 @@ def test_temporary_key_shows_its_security_token(tenant: Command) -> None:
     assert "security token" in shown
 
 
+def test_commands_take_a_temporary_key(tenant: Command, opened: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tenant("key", "add", *PROJECT, "--temporary", "1", "--json").ended(0).json
+    key = ("--ak", made["ak"], "--sk", made["sk"])
+    tenant(*key, "records", opened, "--security-token", made["security_token"]).ended(0)
+    assert "x-security-token" in tenant(*key, "records", opened).ended(2).err
+    monkeypatch.setenv("LOGKEEP_SECURITY_TOKEN", made["security_token"])
+    tenant(*key, "records", opened).ended(0)
+
+
 def test_project_has_a_region(tenant: Command) -> None:
     made = tenant("project", "add", "regional", "--region", "cn-north-9", "--json").ended(0).json
     assert made["region"] == "cn-north-9"
