@@ -1,9 +1,8 @@
-"""Thousands of cases made from /openapi.json, with seeds that change by day, so that new ones are tried."""
+"""Thousands of cases made from /openapi.json; `LOGKEEP_TEST_SEED` makes others."""
 
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 
 def test_thousands_of_cases_meet_no_answer_outside_the_document(tmp_path: Path) -> None:
-    seed = int(os.environ.get("LOGKEEP_TEST_SEED") or datetime.now(UTC).strftime("%Y%m%d"))
+    seed = int(os.environ.get("LOGKEEP_TEST_SEED", "8475"))
     with fuzzed_service(tmp_path) as (service, document):
         outcome = fuzz(service, document, examples=230, seed=seed)
     print(f"seed {seed}: {outcome.cases} cases in {outcome.seconds:.0f} s, {dict(outcome.phases)}")
