@@ -45,7 +45,7 @@ def add_user(
         raise WrongUse("give --generate or --password-file, not both")
     with open_installation(asked.directory) as parts:
         found = find_project(parts, project)
-        password = secrets.token_urlsafe(18) if generate else _read_password(password_file)
+        password = secrets.token_hex(12) if generate else _read_password(password_file)
         user = users.add_user(parts, found, name, password, role)
     shown = {"password": password} if generate else {}
     if asked.as_json:

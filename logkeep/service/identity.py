@@ -60,7 +60,7 @@ def add_key(
     """An operator's where nothing else is said; with `valid_ms` it is temporary and has a security token."""
     role = role or (Role.ADMIN if admin else Role.OPERATOR)
     now, sk = context.clock.now_ms(), secrets.token_hex(20)
-    security_token = secrets.token_urlsafe(48) if valid_ms is not None else ""
+    security_token = secrets.token_hex(32) if valid_ms is not None else ""
     key = AccessKey(
         f"LK{secrets.token_hex(9).upper()}",
         project.id,

@@ -57,7 +57,7 @@ def sign_in(context: Context, asked: SignIn, address: str) -> SignedIn:
     else:
         user, expires_at = _check_user(context, asked, address, now), now + VALID_MS
     project = None if asked.account else _project(context, user, asked.project)
-    secret = secrets.token_urlsafe(48)
+    secret = secrets.token_hex(32)
     token = Token(hash_token(secret.encode()), user.id, project.id if project else None, now, expires_at)
     with writing(context.database) as connection:
         users.insert_token(connection, token)
