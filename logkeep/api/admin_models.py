@@ -63,6 +63,7 @@ NEW_CLUSTER = Body(
             ),
             Member("kind", {"type": "string", "pattern": f"^({'|'.join(KINDS)})?$"}, "Without it: opensearch."),
             Member("version", TEXT),
+            Member("url", {"type": "string", "maxLength": 0}),
         ),
         (
             _CLUSTER_NAME,
@@ -70,6 +71,7 @@ NEW_CLUSTER = Body(
             Member("source", _REQUIRED, "Pattern of each node's URL, as `file://{path.logs}`.", required=True),
             Member("user", TEXT),
             Member("password", TEXT),
+            Member("nodes", {"type": "null"}),
         ),
     ),
 )

@@ -6,7 +6,7 @@ from logkeep.api.call import Call
 from logkeep.api.routes import Handler
 from logkeep.contract import clients, models, operations
 from logkeep.contract.operations import Operation
-from logkeep.service import backups, clusters, log_settings
+from logkeep.service import backups, clusters, log_search, log_settings
 
 
 def start_logs(call: Call) -> bytes:
@@ -57,6 +57,13 @@ def create_log_backup(call: Call) -> bytes:
     return models.NOTHING
 
 
+def show_log_backup(call: Call) -> bytes:
+    node, query = models.read_search(call.body)
+    cluster = call.cluster()
+    lines, completed = log_search.search_live(call.context, cluster, node, query)
+    return models.render_search(lines, query.kind, completed=completed, logstash=cluster.kind == "logstash")
+
+
 def list_clusters_details(call: Call) -> bytes:
     page, kind = models.read_clusters_query(call.query)
     found, total = clusters.list_clusters(
@@ -78,6 +85,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
     (operations.START_LOG_AUTO_BACKUP_POLICY, start_log_auto_backup_policy),
     (operations.STOP_LOG_AUTO_BACKUP_POLICY, stop_log_auto_backup_policy),
     (operations.CREATE_LOG_BACKUP, create_log_backup),
+    (operations.SHOW_LOG_BACKUP, show_log_backup),
     (operations.LIST_CLUSTERS_DETAILS, list_clusters_details),
     (operations.SHOW_CLUSTER_DETAIL, show_cluster_detail),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal, NamedTuple
@@ -11,6 +12,7 @@ import msgspec
 from logkeep.contract.fields import (
     Fields,
     boolean_field,
+    listed,
     read_object,
     read_query,
     required_text,
@@ -23,6 +25,8 @@ from logkeep.contract.requests import (
     BASE,
     ENABLED,
     ENGINE,
+    KEYWORD,
+    LEVELS,
     LIMIT,
     OFFSET,
     PAGE,
@@ -32,11 +36,14 @@ from logkeep.contract.requests import (
     PROJECT_NAME,
     PROJECTS_QUERY,
     REAL_TIME,
+    SEARCH_LIMIT,
     START,
     STATUS,
+    TIME_INDEX,
 )
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
 from logkeep.domain.cluster import Cluster, Node, Project
+from logkeep.domain.log_line import LogKind, LogLine, LogQuery
 from logkeep.domain.log_setting import LogSetting, LogSettingChange, parse_period
 from logkeep.domain.manifest import Gap
 from logkeep.errors import InvalidAgency, InvalidField, InvalidPeriod
@@ -161,6 +168,38 @@ def _read_period(fields: Fields) -> str | None:
     return text or None
 
 
+def read_search(body: bytes) -> tuple[str, LogQuery]:
+    """Body of ShowLogBackup (contract.md 1.9): the node's name, and what is asked for."""
+    fields = read_object(body)
+    node = required_text(fields, "instance_name", "the name of a node, as ShowClusterDetail gives it")
+    kind = required_text(fields, "log_type", "instance, deprecation, indexingSlow or searchSlow")
+    if kind not in set(LogKind):
+        raise InvalidField("log_type", f"{shown(kind)} came; {listed(tuple(LogKind))} is allowed")
+    level = _matching(fields, "level", LEVELS, "ALL, or DEBUG, INFO, WARN and ERROR joined by '|'") or "ALL"
+    if level != "ALL" and kind == LogKind.DEPRECATION:
+        raise InvalidField("level", "the deprecation log takes ALL only")
+    limit = fields.get("limit")
+    if limit is None:
+        limit = 100
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= SEARCH_LIMIT:
+        raise InvalidField("limit", f"{shown(limit)} came; a whole number from 1 to {SEARCH_LIMIT} is allowed")
+    return node, LogQuery(
+        LogKind(kind),
+        frozenset() if level == "ALL" else frozenset(level.split("|")),
+        limit,
+        _matching(fields, "time_index", TIME_INDEX, "a time such as 2026-11-24T00:00:00,000"),
+        _matching(fields, "keyword", KEYWORD, "at most 64 letters, digits, spaces and _ - . [ ]"),
+    )
+
+
+def _matching(fields: Fields, name: str, pattern: str, allowed: str) -> str:
+    """A text of this form, '' where it is missing."""
+    text = text_field(fields, name)
+    if text and not re.fullmatch(pattern, text):
+        raise InvalidField(name, f"{shown(text)} came; {allowed} is allowed")
+    return text
+
+
 # Responses
 
 
@@ -204,6 +243,21 @@ class JobDetail(ClusterLogRecord):
 class ListLogsJobResponse(msgspec.Struct, rename="camel"):
     cluster_log_record: list[ClusterLogRecord]
     total_size: int
+
+
+class LogEntry(msgspec.Struct, rename="camel"):
+    content: str
+    date: str  # yyyy-MM-ddTHH:mm:ss,SSS
+    level: str
+
+
+class LogSearchResponse(msgspec.Struct, rename="camel"):
+    """Of Logstash `instance_log` instead of `log_list` (contract.md 1.9)."""
+
+    type: str
+    completed: bool  # false where more matched than is given
+    log_list: list[LogEntry] | msgspec.UnsetType = msgspec.UNSET
+    instance_log: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class LogConfiguration(msgspec.Struct, rename="camel"):
@@ -307,6 +361,15 @@ def render_job(job: BackupJob, gaps: Iterable[Gap]) -> bytes:
 def render_setting(setting: LogSetting | None) -> bytes:
     """200 of ShowGetLogSetting (contract.md 1.4); null before the first open and where collection is asked for."""
     return _encode(GetLogSettingResponse(_configuration(setting) if setting else None))
+
+
+def render_search(lines: Sequence[LogLine], kind: LogKind, *, completed: bool, logstash: bool) -> bytes:
+    """200 of ShowLogBackup (contract.md 1.9): newest first, but the one text of Logstash in the order of writing."""
+    if logstash:
+        text = "\n".join(line.content for line in reversed(lines))
+        return _encode(LogSearchResponse("", completed, instance_log=text))
+    entries = [LogEntry(line.content, line.date, line.level) for line in lines]
+    return _encode(LogSearchResponse(kind, completed, log_list=entries))
 
 
 def render_clusters(clusters: Sequence[Cluster], total: int) -> bytes:

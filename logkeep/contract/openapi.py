@@ -200,10 +200,12 @@ def _spelled(members: tuple[Member, ...]) -> list[Schema]:
 
 
 def _object(members: tuple[Member, ...], *, camel: bool) -> Schema:
-    def spell(name: str) -> str:
-        return re.sub("_(.)", lambda found: found[1].upper(), name) if camel else name
+    """What is required has one spelling; the other one is read too, so it is held to the same."""
 
-    properties = {spell(member.name): _member(member) for member in members}
+    def spell(name: str) -> str:
+        return _camel(name) if camel else name
+
+    properties = {name: _member(member) for member in members for name in (member.name, _camel(member.name))}
     required = [spell(member.name) for member in members if member.required]
     schema: Schema = {"type": "object", "properties": properties}
     if required:
@@ -216,10 +218,14 @@ def _object(members: tuple[Member, ...], *, camel: bool) -> Schema:
     return schema
 
 
+def _camel(name: str) -> str:
+    return re.sub("_(.)", lambda found: found[1].upper(), name)
+
+
 def _member(member: Member) -> Schema:
     schema = member.schema if member.required else _or_null(member.schema)
     return schema | {"description": member.about} if member.about else schema
 
 
 def _or_null(schema: Schema) -> Schema:
-    return schema | {"type": [schema["type"], "null"]}
+    return schema if schema["type"] == "null" else schema | {"type": [schema["type"], "null"]}

@@ -143,6 +143,16 @@ CREATE_LOG_BACKUP = Operation(
     raises=(errors.BackupClosed, errors.BackupRunning),
     links=(Link("ListLogsJob", _SAME_CLUSTER),),
 )
+SHOW_LOG_BACKUP = Operation(
+    "ShowLogBackup",
+    "POST",
+    _CLUSTER + "/logs/search",
+    summary="Search the newest 10,000 records of a log that a node is writing to",
+    right=Right.READ,
+    body=requests.SEARCH_BODY,
+    answer=models.LogSearchResponse,
+    raises=(errors.InvalidField, errors.EmptyBody),
+)
 LIST_CLUSTERS_DETAILS = Operation(
     "ListClustersDetails",
     "GET",
@@ -208,6 +218,7 @@ OPERATIONS = (
     START_LOG_AUTO_BACKUP_POLICY,
     STOP_LOG_AUTO_BACKUP_POLICY,
     CREATE_LOG_BACKUP,
+    SHOW_LOG_BACKUP,
     LIST_CLUSTERS_DETAILS,
     SHOW_CLUSTER_DETAIL,
     KEYSTONE_LIST_PROJECTS,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from logkeep.contract.fields import MAX_INTEGER, query_choice, query_integer
+from logkeep.domain.log_line import LogKind
 
 Schema = dict[str, object]  # JSON Schema, 2020-12
 
@@ -180,4 +181,30 @@ UPDATE_LOG_SETTING_BODY = Body("UpdateLogSettingReq", (_SETTING,))
 POLICY_BODY = Body(
     "AutoBackupPolicyReq",
     ((Member("period", {"type": "string", "pattern": f"^{PERIOD}$"}, "Time of the daily backup.", required=True),),),
+)
+SEARCH_LIMIT = 10_000
+_LEVEL = "(DEBUG|INFO|WARN|ERROR)"
+LEVELS = rf"(ALL|{_LEVEL}(\|{_LEVEL})*)"
+TIME_INDEX = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{3}"
+KEYWORD = r"[A-Za-z0-9_\-. \[\]]{0,64}"
+SEARCH_BODY = Body(
+    "GetLogBackupReq",
+    (
+        (
+            Member("instance_name", TEXT | {"minLength": 1}, "Name of a node of the cluster.", required=True),
+            Member("log_type", {"type": "string", "enum": list(LogKind)}, "Which log.", required=True),
+            Member(
+                "level",
+                {"type": "string", "pattern": f"^({LEVELS})?$"},
+                "ALL, or levels joined by '|'; the deprecation log takes ALL only, Logstash ignores it.",
+            ),
+            Member("limit", {"type": "integer", "minimum": 1, "maximum": SEARCH_LIMIT}, "100 where it is missing."),
+            Member(
+                "time_index",
+                {"type": "string", "pattern": f"^({TIME_INDEX})?$"},
+                "Only records of an earlier time than this, yyyy-MM-ddTHH:mm:ss,SSS.",
+            ),
+            Member("keyword", {"type": "string", "pattern": f"^{KEYWORD}$"}, "What the records must hold."),
+        ),
+    ),
 )

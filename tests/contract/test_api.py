@@ -333,7 +333,7 @@ def test_second_collect_is_409_while_one_runs(service: Service, opened: Cluster)
         ("GET", "/"),
         ("GET", "/v1.0"),
         ("GET", "/v3/auth"),
-        ("POST", "/v1.0/p/clusters/c/logs/search"),
+        ("POST", "/v1.0/p/clusters/c/logs/connectivity"),
         ("DELETE", "/v1.0/p/clusters/c/logs/records"),
         ("OPTIONS", "/v1.0/p/clusters"),
         ("PATCH", "/healthz"),

@@ -1,0 +1,108 @@
+"""Searching the newest records of a log that a node is writing to, as it lies there (contract.md 1.9, 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from logkeep.domain.log_line import LogKind, LogLine, LogQuery
+from logkeep.logformat.lines import read_head
+from logkeep.sources.base import LogSource, OpenLog
+
+MOST_RECORDS = 10_000  # the newest ones that are looked at
+MOST_BYTES = 1024 * 1024  # of the contents that are found, in UTF-8
+_FIRST_WINDOW = 1024 * 1024
+_LAST_WINDOW = 32 * 1024 * 1024  # bytes of the end of a log that are read at most
+_DATE = 23  # characters of yyyy-MM-ddTHH:mm:ss,SSS
+_ENDINGS = {
+    LogKind.DEPRECATION: "_deprecation",
+    LogKind.INDEXING_SLOW: "_index_indexing_slowlog",
+    LogKind.SEARCH_SLOW: "_index_search_slowlog",
+}
+
+
+def find_log(names: Iterable[str], kind: LogKind) -> str | None:
+    """The file that a node writes records of this kind to: the text log, or the JSON log where there is only that.
+
+    That of the instance is named after the cluster alone, `prod.log` beside `prod_deprecation.log`; Logstash calls it
+    `logstash-plain.log`.
+    """
+    known = set(names)
+    for extension in (".log", ".json"):
+        found = _logs_of_kind(known, kind, extension)
+        if found:
+            return min(found, key=lambda name: (len(name), name))
+    plain = [name for name in known if name.endswith(".log") and not name.startswith("gc")]
+    return plain[0] if kind is LogKind.INSTANCE and len(plain) == 1 else None
+
+
+def _logs_of_kind(known: set[str], kind: LogKind, extension: str) -> list[str]:
+    if kind is not LogKind.INSTANCE:
+        return [name for name in known if name.endswith(_ENDINGS[kind] + extension)]
+    endings = tuple(ending + either for ending in _ENDINGS.values() for either in (".log", ".json"))
+    stems = {name.removesuffix(ending) for ending in endings for name in known if name.endswith(ending)}
+    server = extension if extension == ".log" else f"_server{extension}"
+    return [name for name in known if name.removesuffix(server) in stems or name.endswith(f"-plain{extension}")]
+
+
+def search_log(source: LogSource, name: str, query: LogQuery) -> tuple[list[LogLine], bool]:
+    """The newest matching records, newest first, and whether they are all that match among those looked at.
+
+    Raises a `SourceError` where the log cannot be read.
+    """
+    log = source.open(name)
+    try:
+        records = _newest_records(log)
+    finally:
+        log.close()
+    found: list[LogLine] = []
+    size = 0
+    for record in reversed(records):
+        if query.matches(record):
+            size += len(record.content.encode())
+            if len(found) == query.limit or size > MOST_BYTES:
+                return found, False
+            found.append(record)
+    return found, True
+
+
+def _newest_records(log: OpenLog) -> list[LogLine]:
+    """At most `MOST_RECORDS`, oldest first; the window at the end of the log grows until it holds them."""
+    end = log.stat().size
+    window = _FIRST_WINDOW
+    while True:
+        start = max(0, end - window)
+        records = _records(_read(log, start, end), whole=start == 0)
+        if start == 0 or len(records) >= MOST_RECORDS or window >= _LAST_WINDOW:
+            return records[-MOST_RECORDS:]
+        window *= 2
+
+
+def _read(log: OpenLog, start: int, end: int) -> bytes:
+    pieces: list[bytes] = []
+    while start < end and (piece := log.read_at(start, end - start)):
+        pieces.append(piece)
+        start += len(piece)
+    return b"".join(pieces)
+
+
+def _records(data: bytes, *, whole: bool) -> list[LogLine]:
+    """Lines put together to records; what stands before the first head is left out unless the data is the whole log."""
+    records: list[LogLine] = []
+    lines: list[bytes] = []
+    date = level = ""
+    headed = whole
+    for line in data.split(b"\n"):
+        head = read_head(line)
+        if head:
+            if lines and headed:
+                records.append(_line(lines, date, level))
+            lines, date, level, headed = [line], head.time[:_DATE], head.level or "", True
+        else:
+            lines.append(line)
+    if headed and any(lines):
+        records.append(_line(lines, date, level))
+    return records
+
+
+def _line(lines: list[bytes], date: str, level: str) -> LogLine:
+    return LogLine(b"\n".join(lines).decode("utf-8", "replace").rstrip("\n"), date, level)

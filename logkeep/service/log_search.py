@@ -1,0 +1,35 @@
+"""Searching the logs that nodes are writing to (contract.md 1.9)."""
+
+from __future__ import annotations
+
+import time
+
+from logkeep.domain.cluster import Cluster
+from logkeep.domain.log_line import LogLine, LogQuery
+from logkeep.errors import InvalidField, SourceVanished
+from logkeep.search.live import find_log, search_log
+from logkeep.service.context import Context
+
+_PAUSE = 0.05  # seconds; log4j2 opens the new file within one millisecond
+
+
+def search_live(context: Context, cluster: Cluster, node_name: str, query: LogQuery) -> tuple[list[LogLine], bool]:
+    """Records newest first, and whether they are all that match. Raises `InvalidField`, a `SourceError`.
+
+    A node that has no log of the kind has no records of it.
+    """
+    node = next((node for node in cluster.nodes if node.name == node_name), None)
+    if node is None:
+        raise InvalidField("instance_name", "the cluster has no such node; ShowClusterDetail names them")
+    source = context.open_source(node.source)
+    for last in (False, False, True):
+        name = find_log((file.name for file in source.list()), query.kind)
+        if name is None:
+            break
+        try:
+            return search_log(source, name, query)
+        except SourceVanished:  # renamed just now; a new one follows within a moment
+            if last:
+                raise
+            time.sleep(_PAUSE)
+    return [], True
