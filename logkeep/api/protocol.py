@@ -26,6 +26,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     _in_head = False  # in the middle of a head, or of the trailers after a chunked body
     _head = 0  # bytes of it, from reads that held nothing else
+    _first = 0  # bytes of the read in which it began, whatever else that held
     _begun = False  # it began within the present read
     _read = 0  # bytes of the present read
     _too_large = False
@@ -46,7 +47,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._stop_waiting()
         elif self._hang_up is None:
             self._wait_for_head()
-        if self._in_head and not self._begun:
+        if self._in_head and self._begun:
+            self._first = len(data)
+        elif self._in_head:
             self._head += len(data)
             if self._head > MAX_HEAD and not self.transport.is_closing():
                 self._too_large = True
@@ -58,7 +61,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        if self._head + self._read > MAX_HEAD:  # only then is it worth counting
+        if self._first + self._head + self._read > MAX_HEAD:  # only then is it worth counting
             head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
             self._too_large = head > MAX_HEAD
             if self._too_large:
@@ -85,7 +88,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._hang_up = None
 
     def _begin_head(self) -> None:
-        self._in_head, self._head, self._begun = True, 0, True
+        self._in_head, self._first, self._head, self._begun = True, 0, 0, True
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """Refuse what could not be parsed, or is too large, and close the connection."""

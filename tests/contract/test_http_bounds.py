@@ -72,6 +72,16 @@ def test_refusal_of_a_large_head_is_json(service: Service) -> None:
     assert (status, body["errCode"], body["error_msg"]) == (431, "APIGW.0201", "Request headers too large.")
 
 
+@pytest.mark.parametrize("size", [500, 65_000, 65_535])
+def test_large_head_is_refused_however_it_is_cut(service: Service, size: int) -> None:
+    data = b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.sendall(data[:size])
+        time.sleep(0.2)
+        connection.sendall(data[size:])
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 431 ")
+
+
 def test_head_below_the_limit_is_served_again_and_again(service: Service) -> None:
     request = b"GET /healthz HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 60_000 + b"\r\n\r\n"
     assert service.raw(request * 5 + LAST).count(b"HTTP/1.1 200") == 6
