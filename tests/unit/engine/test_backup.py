@@ -21,6 +21,7 @@ from logkeep.sources.local import LocalSource
 from tests.model import BusySource, MemoryCatalogue, MemoryStore
 
 EXECUTOR = ThreadPoolExecutor(1)
+SETTLED = -1_000_000_000  # whatever was written this very moment counts as long ago
 
 
 class Kept:
@@ -31,7 +32,7 @@ class Kept:
         self.catalogue, self.store = MemoryCatalogue(), MemoryStore()
         self.jobs = 0
 
-    def back_up(self, meanwhile: Callable[[], None] = lambda: None, settle_ns: int = 0) -> Outcome:
+    def back_up(self, meanwhile: Callable[[], None] = lambda: None, settle_ns: int = SETTLED) -> Outcome:
         self.jobs += 1
         source = BusySource(LocalSource(self.directory, compile_exclusions(NOT_LOGS)), meanwhile)
         target = Target(self.store, "bucket", "base/cluster", f"{self.jobs:032x}", 1)
