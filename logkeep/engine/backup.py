@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -82,6 +82,9 @@ class NodeBackup:
         self._read: set[int] = set()
         self._uploads = 0
         self._all_unchanged = False
+        self._heads: dict[str, dict[Fingerprint, list[Checkpoint]]] = defaultdict(
+            lambda: defaultdict(list)
+        )  # by family
         self._unreadable: set[str] = set()  # not tried again in this job
         self._outcome = Outcome()
 
@@ -168,10 +171,10 @@ class NodeBackup:
         known_families = {checkpoint.family for checkpoint in checkpoints}
         known = {file.name for file in listing} | known_families
         hints = {(c.name, c.inode, c.size, c.mtime_ns, c.ctime_ns): c for c in checkpoints if c.settled}
-        heads: dict[str, dict[Fingerprint, list[Checkpoint]]] = defaultdict(lambda: defaultdict(list))
+        self._heads.clear()
         for checkpoint in checkpoints:
             if checkpoint.kept:
-                heads[checkpoint.family][checkpoint.head].append(checkpoint)
+                self._heads[checkpoint.family][checkpoint.head].append(checkpoint)
         sights: list[Sight] = []
         for file, name in self._one_name_each(listing, known, hints):
             hint = hints.get(_hint(file, name))
@@ -182,7 +185,7 @@ class NodeBackup:
             elif _same_file(file) in self._unreadable:
                 sights.append(_blocked(file, name, checkpoints))
             else:
-                sights += self._look_into(file, name, heads[name.family], checkpoints)
+                sights += self._look_into(file, name, checkpoints)
         return sights
 
     def _one_name_each(
@@ -216,17 +219,11 @@ class NodeBackup:
         except SourceError:
             return False  # unreadable or damaged: looking into the file tells which
 
-    def _look_into(
-        self,
-        file: LogFile,
-        name: LogName,
-        heads: Mapping[Fingerprint, Sequence[Checkpoint]],
-        checkpoints: Sequence[Checkpoint],
-    ) -> list[Sight]:
+    def _look_into(self, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> list[Sight]:
         try:
             with closing(open_content(self._source, file.name, compressed=name.compressed)) as content:
                 head = content.head()
-                continues = _continued(content, head, heads)
+                continues = self._continued(content, name)
                 if content.incomplete:
                     raise Incomplete(file.name)
         except SourceVanished:
@@ -239,6 +236,13 @@ class NodeBackup:
             return [_blocked(file, name, checkpoints)]
         return [Sight(file, name, continues, first_time=first_time(head) if name.order_by_time else "")]
 
+    def _continued(self, content: Content, name: LogName) -> frozenset[int]:
+        """The generations of the log whose kept bytes the content begins with."""
+        head, heads = content.head(), self._heads[name.family]
+        lengths = {known.length for known in heads if known.length <= len(head)}
+        found = [c for length in lengths for c in heads.get(fingerprint(head[:length]), ())]
+        return frozenset(c.generation for c in sorted(found, key=lambda c: c.kept) if _matches_tail(content, c))
+
     # Keeping what is new ----------------------------------------------------------------------------------------
 
     def _keep(self, read: Read) -> Checkpoint:
@@ -247,6 +251,8 @@ class NodeBackup:
         with closing(open_content(self._source, file.name, compressed=read.sight.name.compressed)) as content:
             if file.inode != content.file.inode or not _matches(content, checkpoint):
                 raise SourceVanished(f"{file.name!r} is another file now")
+            if not checkpoint.kept and self._continued(content, read.sight.name) != read.sight.continues:
+                raise SourceVanished(f"{file.name!r} has grown into a log that is known")
             self._check_rivals(read)
             frames = LineFrames(self._bandwidth.limit(content.pieces(checkpoint.kept)), self._sizes)
             while not frames.ended():
@@ -320,12 +326,6 @@ def _digest(listing: Sequence[LogFile]) -> str:
 def _blocked(file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight:
     same = [c for c in checkpoints if c.present and c.name == name.plain and c.family == name.family]
     return Sight(file, name, frozenset(c.generation for c in same), Look.BLOCKED)
-
-
-def _continued(content: Content, head: bytes, heads: Mapping[Fingerprint, Sequence[Checkpoint]]) -> frozenset[int]:
-    lengths = {known.length for known in heads if known.length <= len(head)}
-    found = [c for length in lengths for c in heads.get(fingerprint(head[:length]), ())]
-    return frozenset(c.generation for c in sorted(found, key=lambda c: c.kept) if _matches_tail(content, c))
 
 
 def _matches(content: Content, checkpoint: Checkpoint) -> bool:

@@ -48,7 +48,7 @@ class Content:
                 if len(gathered) >= HEAD:
                     break
         except Incomplete:
-            pass
+            self.incomplete = True
         return gathered[:HEAD]
 
     def before(self, end: int, length: int) -> bytes | None:
@@ -77,7 +77,9 @@ class Content:
     def begins(self, whole: Content) -> bool:
         """Whether all that is here (so far) is what a plain file begins with."""
         head = self.head()
-        if not head or whole.head()[: len(head)] != head:
+        if not head:
+            return self.incomplete
+        if whole.head()[: len(head)] != head:
             return False
         end, last = self._end()
         return end <= whole.file.size and whole.before(end, len(last)) == last

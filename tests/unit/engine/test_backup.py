@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -357,3 +357,27 @@ def test_copytruncate_between_listing_and_looking_is_not_kept_again(kept: Kept, 
     kept.back_up(finish)
     kept.back_up()
     assert kept.of("app.log") == lines(0, 1010)
+
+
+def test_gz_of_which_only_the_beginning_was_there_is_not_kept_again(tmp_path: Path) -> None:
+    packed = gzip.compress(lines(0, 1010))
+    for size in (1, 10, 12, 100):
+        for moment in range(1, 60):
+            directory = tmp_path / f"{size}-{moment}"
+            directory.mkdir()
+            kept = Kept(directory)
+            kept.write("es.log", lines(0, 1000))
+            kept.back_up()
+            (directory / "es.log").rename(directory / "es-2026-11-24-1.log")
+            kept.write("es-2026-11-24-1.log", lines(0, 1010))
+            kept.write("es-2026-11-24-1.log.gz", packed[:size])
+            calls = iter(range(1_000_000))
+
+            def finish(kept: Kept = kept, calls: Iterator[int] = calls, moment: int = moment) -> None:
+                if next(calls) == moment:
+                    kept.write("es-2026-11-24-1.log.gz", packed)
+                    (kept.directory / "es-2026-11-24-1.log").unlink()
+
+            kept.back_up(finish)
+            kept.back_up()
+            assert kept.of("es.log") == lines(0, 1010), (size, moment)
