@@ -181,6 +181,8 @@ def read_search(body: bytes) -> tuple[str, LogQuery]:
     limit = fields.get("limit")
     if limit is None:
         limit = 100
+    elif isinstance(limit, float) and limit.is_integer():  # 1.0 is a whole number in JSON
+        limit = int(limit)
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= SEARCH_LIMIT:
         raise InvalidField("limit", f"{shown(limit)} came; a whole number from 1 to {SEARCH_LIMIT} is allowed")
     return node, LogQuery(

@@ -48,6 +48,10 @@ def test_both_spellings_are_read(service: Service, written: Cluster, spelling: t
     }
 
 
+def test_limit_may_be_written_with_a_point(service: Service, written: Cluster) -> None:
+    assert len(search(service, written, instance_name="node-0", log_type="instance", limit=2.0).json["logList"]) == 2
+
+
 def test_deprecation_lines_are_of_that_level(service: Service, written: Cluster) -> None:
     found = search(service, written, instance_name="node-0", log_type="deprecation", level="ALL").json
     assert [one["level"] for one in found["logList"]] == ["DEPRECATION"]
