@@ -20,6 +20,7 @@ BENCHMARKS = {
     "nothing-new": archive.nothing_new,
     "memory": archive.memory,
     "records": service.list_records,
+    "signature": service.signature,
     "start": service.start,
 }
 OUTPUT = Path("build/bench.json")

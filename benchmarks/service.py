@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks.result import Result, middle
+from benchmarks.result import Result, middle, seconds
 from logkeep import bootstrap
 from logkeep.database.connection import writing
 from logkeep.database.tables import job_counts, jobs
 from logkeep.service import clusters
 from logkeep.settings import load_settings
-from logkeep.signing.sdk_hmac import sign
+from logkeep.signing.sdk_hmac import parse_authorization, sign, verify
 
 _RECORDS = int(os.environ.get("BENCH_RECORDS", "1000000"))
 _CONNECTIONS = 8
@@ -50,6 +50,27 @@ def list_records() -> list[Result]:
         Result(f"page of 10 of {size} records", page, "/s", against, page / constant, ">= 0.5", page >= constant / 2),
         Result(f"last page of {size} records", last, "/s", f"first page: {page:,.0f}/s", last / page, "", True),
     ]
+
+
+def signature() -> list[Result]:
+    """Verifying the signature of a list call, the header taken apart included."""
+    url, ak, sk, now = (
+        f"http://host/v1.0/{'p' * 32}/clusters/{uuid4()}/logs/records",
+        "AK",
+        "SK" * 20,
+        1_700_000_000_000,
+    )
+    headers = sign(ak, sk, "GET", url, now_ms=now, headers={"Host": "host", "User-Agent": "bench"})
+    received = {name.lower().encode(): value.encode() for name, value in headers.items()}
+
+    def verify_many() -> None:
+        for _ in range(2000):
+            parsed = parse_authorization(received[b"authorization"])
+            path = url.removeprefix("http://host").encode()
+            verify(parsed, sk, method="GET", raw_path=path, raw_query=b"", headers=received, body=b"", now_ms=now)
+
+    micro = seconds(verify_many, 5) / 2000 * 1e6
+    return [Result("verify a signature", micro, "us", "", None, "<= 60 us", micro <= 60)]
 
 
 def start() -> list[Result]:
