@@ -8,6 +8,8 @@ import msgspec
 
 
 class JobStatus(StrEnum):
+    """RUNNING becomes SUCCESS or FAIL, once; `database.jobs.finish_job` alone carries that out."""
+
     RUNNING = "RUNNING"
     SUCCESS = "SUCCESS"
     FAIL = "FAIL"
@@ -16,10 +18,6 @@ class JobStatus(StrEnum):
 class JobType(StrEnum):
     MANUAL = "Manual"
     AUTO = "Auto"
-
-
-# The only moves there are; `database.jobs.finish_job` carries them out.
-ALLOWED_MOVES = {(JobStatus.RUNNING, JobStatus.SUCCESS), (JobStatus.RUNNING, JobStatus.FAIL)}
 
 
 class StatusFilter(StrEnum):
