@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -127,6 +128,9 @@ log_settings = Table(
     Column("period", String(64)),
     Column("updated_at", BigInteger, nullable=False),
     Column("last_due", BigInteger, nullable=False, server_default="0"),  # the last daily moment that was served
+    Column("adaptive", Boolean, nullable=False, server_default=false()),  # add runs before the node deletes
+    Column("extra_due", BigInteger),  # the moment of such a run
+    Column("failures_cleared_at", BigInteger, nullable=False, server_default="0"),  # FAIL records before are gone
 )
 
 jobs = Table(
@@ -143,8 +147,22 @@ jobs = Table(
     Column("finished_at", BigInteger),
     Column("failed_msg", Text),
     Column("attempt", Integer, nullable=False, server_default="0"),  # fences writers: only the newest may commit
+    Column("manifest_job_id", String(32)),  # job whose manifest tells of it; None until one does
     Index("ix_jobs_page", "cluster_id", "created_at", "id"),
     Index("ix_jobs_page_status", "cluster_id", "status", "created_at", "id"),
+    Index("ix_jobs_manifest", "cluster_id", "manifest_job_id"),
+)
+
+# What a job does on each node.
+job_nodes = Table(
+    "job_nodes",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    Column("node", String(255), primary_key=True),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("planned", BigInteger, nullable=False, server_default="0"),  # plain bytes, as far as is known
+    Column("done", BigInteger, nullable=False, server_default="0"),
 )
 
 # Numbers of records by status, kept in the transactions that change them: counting a million rows takes too long.
@@ -170,6 +188,7 @@ generations = Table(
     Column("head_sha256", String(64), nullable=False),
     Column("tail_length", Integer, nullable=False),
     Column("tail_sha256", String(64), nullable=False),
+    Column("first_time", String(64), nullable=False, server_default=""),
     Column("last_time", String(64), nullable=False),
     Column("present", Boolean, nullable=False),
     Column("size", BigInteger, nullable=False),
@@ -191,7 +210,11 @@ segments = Table(
     Column("object", Text, nullable=False),
     Column("stored", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),  # the whole `Segment`, msgpack
+    Column("read_at", BigInteger, nullable=False, server_default="0"),  # when verification last read it back, Unix ms
     Index("ix_segments_manifest", "cluster_id", "manifest_job_id"),
+    Index("ix_segments_job", "job_id"),
+    Index("ix_segments_object", "cluster_id", "object"),
+    Index("ix_segments_read", "cluster_id", "read_at"),
 )
 
 # What a job met on a node besides segments: gaps, sightings, failures; into its manifest they go.
@@ -215,4 +238,18 @@ manifests = Table(
     Column("object", Text, nullable=False),
     Column("sha256", String(64), nullable=False),
     UniqueConstraint("cluster_id", "number"),
+)
+
+# What the last verification of a cluster came to.
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),  # None while it runs
+    Column("objects", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("objects_read", BigInteger, nullable=False),
+    Column("findings", BigInteger, nullable=False),
+    Column("problem", Text, nullable=False),  # why it stopped, or the first finding; '' for none
 )

@@ -27,7 +27,8 @@ class Checkpoint:
     kept: int  # bytes [0, kept) are in the archive
     head: Fingerprint  # of the first bytes
     tail: Fingerprint  # of the bytes just before `kept`
-    last_time: str = ""  # newest time of the lines kept, '' where unknown
+    first_time: str = ""  # oldest and newest time of the lines kept, '' where unknown
+    last_time: str = ""
     present: bool = True  # seen in the last listing
     # Hints: how the file looked when it was last read to its end; size -1 where that is not so.
     size: int = -1
@@ -52,6 +53,7 @@ class Frame:
     first_time: str = ""  # smallest and largest time of its lines as written there, '' where unknown
     last_time: str = ""
     levels: tuple[str, ...] | None = None  # levels that occur; None where unknown
+    lines: int | None = None  # ends of lines in it; None in a segment of an older Logkeep
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A generation that was seen first, or under another name than before, without new bytes of its own."""
+    """A generation that was seen first, under another name than before, or no longer, without new bytes of its own."""
 
     node: str
     family: str
     generation: int
     position: float
     name: str
+    present: bool = True  # False: no file has it any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +113,10 @@ class Manifest:
     sightings: tuple[Sighting, ...] = ()
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    number: int = 0  # 1, 2, … along the chain; 0 in a manifest of an older Logkeep
+    key: str = ""  # id of the key that it is signed with, '' where it is not
+    cluster: dict[str, object] = field(
+        default_factory=dict[str, object]
+    )  # all that is known of it, see `stores.layout`
+    setting: dict[str, object] = field(default_factory=dict[str, object])  # its log setting, likewise
+    records: tuple[dict[str, object], ...] = ()  # records that ended without a manifest since the one before

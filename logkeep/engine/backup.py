@@ -279,6 +279,7 @@ class NodeBackup:
             kept=end,
             head=before.head if before.head.length == HEAD else fingerprint(content.head()[:end]),
             tail=_tail(content, end, written.last_bytes),
+            first_time=before.first_time or written.first_time,
             last_time=written.last_time or before.last_time,
             size=-1,
         )

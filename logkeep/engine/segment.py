@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from logkeep.domain.manifest import Frame
 from logkeep.errors import StoreCorrupt
@@ -71,6 +71,10 @@ class Written:
     last_bytes: bytes  # the last plain bytes, at most `tail`
 
     @property
+    def first_time(self) -> str:
+        return min((frame.first_time for frame in self.frames if frame.first_time), default="")
+
+    @property
     def last_time(self) -> str:
         return max((frame.last_time for frame in self.frames), default="")
 
@@ -109,7 +113,7 @@ class SegmentWriter:
 
     def _describe(self, raw: bytes) -> Frame:
         first, last, levels = annotate(raw)
-        frame = Frame(0, 0, self._start + self._raw, len(raw), first, last, levels)
+        frame = Frame(0, 0, self._start + self._raw, len(raw), first, last, levels, raw.count(b"\n"))
         self._raw += len(raw)
         self._last = (self._last + raw[-self._tail :])[-self._tail :]
         return frame
@@ -117,8 +121,6 @@ class SegmentWriter:
     def _finish(self, compressing: Future[bytes], frame: Frame) -> bytes:
         stored = compressing.result()
         self._hash.update(stored)
-        self._frames.append(
-            Frame(self._stored, len(stored), frame.start, frame.raw, frame.first_time, frame.last_time, frame.levels)
-        )
+        self._frames.append(replace(frame, offset=self._stored, stored=len(stored)))
         self._stored += len(stored)
         return stored

@@ -76,7 +76,7 @@ def test_keys_and_projects_of_the_first_version_work_on(old: Path) -> None:
         context.database.dispose()
 
 
-@pytest.mark.parametrize("from_revision", ["", "0001"])
+@pytest.mark.parametrize("from_revision", ["", "0001", "0002"])
 def test_tables_are_those_that_the_code_knows(tmp_path: Path, from_revision: str) -> None:
     engine = connect(f"sqlite:///{tmp_path / 'logkeep.db'}")
     if from_revision:
