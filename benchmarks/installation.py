@@ -12,6 +12,7 @@ from logkeep import bootstrap
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.engine.backup import NodeBackup, Target
+from logkeep.keyfiles import create_keys
 from logkeep.service import backups, clusters, identity, log_settings
 from logkeep.service.catalogue import JobCatalogue
 from logkeep.settings import load_settings
@@ -32,7 +33,7 @@ class Installation:
     def __init__(self, folder: Path, nodes: Mapping[str, Path]) -> None:
         (folder / "buckets" / "logs").mkdir(parents=True)
         (folder / "logkeep.toml").write_text("[buckets.logs]\n", encoding="utf-8")
-        bootstrap.create_seal(folder)
+        create_keys(folder)
         context = bootstrap.open_context(load_settings(folder, {}))
         # Without waiting for files to settle: the second run of a benchmark follows the first at once.
         self.context = replace(context, enqueue=lambda *_: None, settle_ns=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import os
 import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from logkeep.database.connection import connect
 from logkeep.database.migrate import migrate
 from logkeep.engine.bandwidth import Bandwidth
 from logkeep.errors import SettingError
+from logkeep.keyfiles import open_seal, open_signing
 from logkeep.logformat.names import compile_exclusions
 from logkeep.service.context import Context
 from logkeep.settings import Settings
@@ -28,8 +28,6 @@ from logkeep.sources.discovery import describe_cluster
 from logkeep.sources.local import LocalSource, check_root, source_directory
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.opendal import open_store
-
-SEAL_FILE = "seal.key"
 
 
 @dataclass(slots=True)
@@ -48,7 +46,8 @@ def open_context(settings: Settings) -> Context:
 
 
 def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection, str, str], None]) -> Context:
-    seal, unseal = _sealing(settings.directory)
+    seal, unseal = open_seal(settings.directory)
+    signing = open_signing(settings.directory)
     return Context(
         database=database,
         clock=SystemClock(),
@@ -57,6 +56,9 @@ def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection
         describe_cluster=describe_cluster,
         seal=seal,
         unseal=unseal,
+        signing_key=signing.key_id,
+        sign=signing.sign,
+        check_signature=signing.check,
         enqueue=enqueue,
         bandwidth=Bandwidth(round(settings.backup.bandwidth_mib * 1024 * 1024)),
         agencies=frozenset(settings.agencies),
@@ -190,43 +192,6 @@ def _source_opener(settings: Settings) -> Callable[[str], LogSource]:
         return LocalSource(directory, excluded)
 
     return open_source
-
-
-def create_seal(directory: Path) -> None:
-    """Make the key that seals secrets in the database; one that exists is kept."""
-    from cryptography.fernet import Fernet  # noqa: PLC0415
-
-    path = directory / SEAL_FILE
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(Fernet.generate_key())
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sealing(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes], str]]:
-    from cryptography.fernet import Fernet, InvalidToken  # noqa: PLC0415
-
-    path = directory / SEAL_FILE
-    try:
-        sealer = Fernet(path.read_bytes())
-    except FileNotFoundError as error:
-        raise SettingError(
-            f"{directory} is no Logkeep directory; make one with `logkeep --dir {directory} init`"
-        ) from error
-    except (ValueError, OSError) as error:
-        raise SettingError(f"{path}: is no sealing key; put the one back that `init` made") from error
-
-    def unseal(sealed: bytes) -> str:
-        try:
-            return sealer.decrypt(sealed).decode()
-        except InvalidToken as error:
-            raise SettingError(f"{path}: is not the key that the database was sealed with") from error
-
-    return lambda secret: sealer.encrypt(secret.encode()), unseal
 
 
 def _make_private(path: Path) -> None:

@@ -14,6 +14,7 @@ from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.errors import StoreError
+from logkeep.keyfiles import create_keys
 from logkeep.service import archive, backups, clusters, identity, log_settings
 from logkeep.service.context import Context
 from logkeep.settings import load_settings
@@ -82,7 +83,7 @@ def open_installation(
     """A new installation with a project, and a folder for a bucket named logs."""
     (folder / "buckets" / "logs").mkdir(parents=True)
     (folder / "logkeep.toml").write_text(toml, encoding="utf-8")
-    bootstrap.create_seal(folder)
+    create_keys(folder)
     context = bootstrap.open_context(load_settings(folder, {}))
     clock = clock or FixedClock(4_000_000_000_000)  # far after the files, so that none looks as if it had just changed
     context = replace(context, enqueue=lambda *_: None, clock=clock)

@@ -14,13 +14,13 @@ from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import print_fields, print_json, print_line
 from logkeep.errors import SettingError
+from logkeep.keyfiles import SEAL_FILE, create_keys
 
 if TYPE_CHECKING:
     from logkeep.service.context import Context
 
 FIRST_PROJECT = "cn-north-4"  # the name of a region, by which the SDKs look for a project
 FIRST_BUCKET = "logs"
-SEAL_FILE = "seal.key"
 CONFIG_FILE = "logkeep.toml"
 
 _CONFIGURATION = """\
@@ -80,14 +80,13 @@ def create_installation(directory: Path, configuration: str = _CONFIGURATION) ->
     _make_directory(directory)
     if not (directory / CONFIG_FILE).exists():
         (directory / CONFIG_FILE).write_text(configuration, "utf-8")
-    from logkeep.bootstrap import create_seal
     from logkeep.service import identity
     from logkeep.settings import load_settings
 
     settings = load_settings(directory)
     for name in (name for name, bucket in settings.buckets.items() if not bucket.url):
         (directory / "buckets" / name).mkdir(parents=True, exist_ok=True)
-    create_seal(directory)
+    create_keys(directory)
     try:
         with open_installation(directory) as context:
             project = identity.add_project(context, FIRST_PROJECT)

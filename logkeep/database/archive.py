@@ -134,6 +134,14 @@ def fetch_unlisted_segments(connection: Connection, cluster_id: str) -> list[Seg
     return [msgspec.msgpack.decode(body, type=Segment) for body in bodies]
 
 
+def fetch_listed_segments(connection: Connection, cluster_id: str, manifest_job_id: str) -> list[Segment]:
+    """Segments that the manifest of this job names."""
+    statement = select(segments.c.body).where(
+        segments.c.cluster_id == cluster_id, segments.c.manifest_job_id == manifest_job_id
+    )
+    return [msgspec.msgpack.decode(body, type=Segment) for body in connection.execute(statement).scalars()]
+
+
 def mark_listed(connection: Connection, cluster_id: str, job_id: str) -> None:
     """All segments without a manifest are named by the manifest of this job."""
     statement = update(segments).where(segments.c.cluster_id == cluster_id, segments.c.manifest_job_id.is_(None))

@@ -145,6 +145,22 @@ def finish_job(
     return True
 
 
+def fetch_untold_jobs(connection: Connection, cluster_id: str) -> list[BackupJob]:
+    """Jobs that have ended and that no manifest tells of yet, oldest first."""
+    statement = select(*_COLUMNS).where(
+        jobs.c.cluster_id == cluster_id, jobs.c.manifest_job_id.is_(None), jobs.c.status != JobStatus.RUNNING
+    )
+    return [_job(row) for row in connection.execute(statement.order_by(jobs.c.created_at, jobs.c.id))]
+
+
+def mark_told(connection: Connection, cluster_id: str, manifest_job_id: str) -> None:
+    """The manifest of this job tells of all that have ended and were not told of."""
+    statement = update(jobs).where(
+        jobs.c.cluster_id == cluster_id, jobs.c.manifest_job_id.is_(None), jobs.c.status != JobStatus.RUNNING
+    )
+    connection.execute(statement.values(manifest_job_id=manifest_job_id))
+
+
 def delete_failed_jobs(connection: Connection, cluster_id: str) -> None:
     """Clear the failure records of a cluster, as closing log backup does."""
     failed = select(jobs.c.job_id).where(jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.FAIL)

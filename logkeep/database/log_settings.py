@@ -25,6 +25,7 @@ def save_setting(connection: Connection, setting: LogSetting, last_due: int | No
         "base_path": setting.base_path,
         "period": setting.period,
         "updated_at": setting.updated_at,
+        "failures_cleared_at": setting.failures_cleared_at,
     }
     if last_due is not None:
         values["last_due"] = last_due
@@ -46,5 +47,13 @@ def claim_due(connection: Connection, cluster_id: str, served: int, due: int) ->
 
 def _setting(row: Row[*tuple[Any, ...]]) -> LogSetting:
     return LogSetting(
-        row.id, row.cluster_id, row.enabled, row.agency, row.bucket, row.base_path, row.period, row.updated_at
+        row.id,
+        row.cluster_id,
+        row.enabled,
+        row.agency,
+        row.bucket,
+        row.base_path,
+        row.period,
+        row.updated_at,
+        row.failures_cleared_at,
     )

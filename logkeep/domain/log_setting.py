@@ -21,6 +21,7 @@ class LogSetting:
     base_path: str
     period: str | None  # as it was sent; None: no automatic backup
     updated_at: int  # Unix ms
+    failures_cleared_at: int = 0  # Unix ms; records of failures that ended before were cleared
 
 
 @dataclass(frozen=True, slots=True)

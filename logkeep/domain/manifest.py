@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from logkeep.domain.backup_job import BackupJob
+from logkeep.domain.cluster import Cluster, Project
+from logkeep.domain.log_setting import LogSetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +105,30 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A job that ended without a manifest of its own, as when its bucket failed, and what it met."""
+
+    job: BackupJob
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one job stored."""
+    """What one job stored, and all that a new catalogue needs to know of its cluster."""
 
     version: int
     cluster_id: str
     cluster_name: str
-    job: dict[str, object]  # the record, see `stores.layout`
+    job: BackupJob
     previous: str  # sha256 of the manifest before it, '' for the first
     segments: tuple[Segment, ...] = ()
     sightings: tuple[Sighting, ...] = ()
     gaps: tuple[Gap, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     number: int = 0  # 1, 2, … along the chain; 0 in a manifest of an older Logkeep
     key: str = ""  # id of the key that it is signed with, '' where it is not
-    cluster: dict[str, object] = field(
-        default_factory=dict[str, object]
-    )  # all that is known of it, see `stores.layout`
-    setting: dict[str, object] = field(default_factory=dict[str, object])  # its log setting, likewise
-    records: tuple[dict[str, object], ...] = ()  # records that ended without a manifest since the one before
+    project: Project | None = None  # None, and so the two below, in a manifest of an older Logkeep
+    cluster: Cluster | None = None
+    setting: LogSetting | None = None
+    earlier: tuple[Told, ...] = ()  # jobs that ended without a manifest since the one before, oldest first

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from logkeep.domain.manifest import Segment
 from logkeep.engine.restore import read_segment
-from logkeep.errors import StoreCorrupt, StoreError, StoreMissing
+from logkeep.errors import StoreCorrupt, StoreMissing
 from logkeep.stores.base import ObjectStore
 
 
@@ -26,22 +25,3 @@ def check_segment(stores: Mapping[str, ObjectStore], segment: Segment, *, read_d
     except (StoreCorrupt, StoreMissing) as error:
         return f"damaged: {error.message}"
     return ""
-
-
-def check_manifests(stores: Mapping[str, ObjectStore], chain: Sequence[tuple[str, str, str]]) -> list[tuple[int, str]]:
-    """Walk the chain of (bucket, object, sha256) from its beginning: index of each manifest that is wrong, and how."""
-    wrong: list[tuple[int, str]] = []
-    for index, (bucket, name, sha256) in enumerate(chain):
-        store = stores.get(bucket)
-        try:
-            data = store.get(name) if store else None
-        except StoreMissing:
-            data = None
-        except StoreError as error:
-            wrong.append((index, str(error)))
-            continue
-        if data is None:
-            wrong.append((index, "manifest missing"))
-        elif hashlib.sha256(data).hexdigest() != sha256:
-            wrong.append((index, "manifest changed since it was written"))
-    return wrong

@@ -9,8 +9,9 @@ from logkeep.database import archive
 from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
 from logkeep.engine.restore import read_generation
-from logkeep.engine.verify import check_manifests, check_segment
+from logkeep.engine.verify import check_segment
 from logkeep.errors import InvalidField
+from logkeep.service.chain import check_manifests
 from logkeep.service.context import Context
 
 
@@ -66,16 +67,20 @@ def read_kept(context: Context, cluster: Cluster, node: str, generation: int) ->
     return read_generation(context.stores, segments)
 
 
-def verify(context: Context, cluster: Cluster, *, read_data: bool = False) -> Iterator[Finding | Progress]:
-    """Hold the bucket against the catalogue and the chain of manifests; with `read_data`, read every byte back."""
+def verify(
+    context: Context, cluster: Cluster, *, read_data: bool = False, chain: bool = False
+) -> Iterator[Finding | Progress]:
+    """Hold the bucket against the catalogue and its manifests; with `read_data`, read every byte back.
+
+    `chain` proves the manifests by their signatures, and with them every byte that they name.
+    """
     with reading(context.database) as connection:
-        chain = archive.fetch_manifests(connection, cluster.id)
         total, total_bytes = archive.fetch_segment_totals(connection, cluster.id)
-    for index, problem in check_manifests(context.stores, [(m.bucket, m.object, m.sha256) for m in chain]):
-        yield Finding("", "", chain[index].object, problem, chain[index].job_id)
+    for name, problem, job_id in check_manifests(context, cluster, signatures=chain):
+        yield Finding("", "", name, problem, job_id)
     done_bytes = 0
     for done, (segment, job_id) in enumerate(archive.fetch_segments(context.database, cluster.id), 1):
-        if problem := check_segment(context.stores, segment, read_data=read_data):
+        if problem := check_segment(context.stores, segment, read_data=read_data or chain):
             yield Finding(segment.node, segment.family, segment.object, problem, job_id)
         done_bytes += segment.stored
         yield Progress(done, total, done_bytes, total_bytes)

@@ -16,7 +16,7 @@ from logkeep.database.connection import reading, writing
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSetting, parse_period
-from logkeep.domain.manifest import Gap, Manifest, Segment
+from logkeep.domain.manifest import Gap, Segment
 from logkeep.engine.backup import NodeBackup, Target
 from logkeep.engine.segment import SIZES
 from logkeep.errors import (
@@ -28,12 +28,11 @@ from logkeep.errors import (
     JobSuperseded,
     SettingError,
     SourceError,
-    StoreMissing,
 )
 from logkeep.service.catalogue import JobCatalogue
-from logkeep.service.context import Context
-from logkeep.stores.base import ObjectStore
-from logkeep.stores.layout import VERSION, cluster_folder, encode_manifest, manifest_hash, manifest_object
+from logkeep.service.context import Context, open_bucket
+from logkeep.service.manifests import record_manifest, write_manifest
+from logkeep.stores.layout import cluster_folder
 
 _LONGEST_MESSAGE = 2000
 _log = structlog.get_logger("logkeep.backups")
@@ -147,7 +146,7 @@ def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) ->
         return
     catalogue = JobCatalogue(context.database, cluster.id, job_id, attempt)
     target = Target(
-        _store(context, job.bucket), job.bucket, cluster_folder(job.base_path, cluster.name), job_id, attempt
+        open_bucket(context, job.bucket), job.bucket, cluster_folder(job.base_path, cluster.name), job_id, attempt
     )
     catalogue.forget_failures(node_name)
     try:
@@ -180,7 +179,7 @@ def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) ->
 def check_bucket(context: Context, job_id: str) -> None:
     """Raise a `StoreError` where the job's bucket cannot be written, before a node is read."""
     job, _ = _job_and_cluster(context, job_id)
-    _store(context, job.bucket).check()
+    open_bucket(context, job.bucket).check()
 
 
 def remaining_ms(context: Context, job_id: str, visible_ms: int) -> int:
@@ -202,60 +201,20 @@ def finish_job(context: Context, job_id: str, attempt: int, store_failure: str =
     ended = msgspec.structs.replace(
         job, status=status, finished_at=finished_at, failed_msg=_message(failures) if failures else None
     )
-    row = None if store_failure else _write_manifest(context, ended, cluster, attempt, found, new)
+    written = None if store_failure else write_manifest(context, ended, cluster, attempt, found, new)
     with writing(context.database) as connection:
         if not jobs.is_current_attempt(connection, job_id, attempt):
             raise JobSuperseded()
-        if row:
-            archive.insert_manifest(connection, cluster.id, row)
-            archive.mark_listed(connection, cluster.id, job_id)
         archive.replace_gaps(connection, job_id, found.gaps)
         jobs.finish_job(connection, job_id, status, finished_at, ended.failed_msg)
+        if written:
+            record_manifest(connection, written)
 
 
 def get_gaps(context: Context, job: BackupJob) -> tuple[Gap, ...]:
     """What went before the job could keep it."""
     with reading(context.database) as connection:
         return archive.fetch_findings(connection, job.job_id).gaps
-
-
-def _write_manifest(
-    context: Context,
-    job: BackupJob,
-    cluster: Cluster,
-    attempt: int,
-    found: archive.Findings,
-    new: Sequence[Segment],
-) -> archive.ManifestRow:
-    with reading(context.database) as connection:
-        previous = archive.fetch_last_manifest(connection, cluster.id)
-    record: dict[str, object] = {
-        "id": job.id,
-        "job_id": job.job_id,
-        "type": job.type,
-        "status": job.status,
-        "bucket": job.bucket,
-        "base_path": job.base_path,
-        "created_at": job.created_at,
-        "finished_at": job.finished_at,
-        "failed_msg": job.failed_msg,
-    }
-    manifest = Manifest(
-        VERSION,
-        cluster.id,
-        cluster.name,
-        record,
-        previous.sha256 if previous else "",
-        tuple(new),
-        found.sightings,
-        found.gaps,
-        found.failures,
-    )
-    data = encode_manifest(manifest)
-    name = manifest_object(cluster_folder(job.base_path, cluster.name), job.created_at, job.job_id, attempt)
-    _store(context, job.bucket).put(name, [data])
-    number = previous.number + 1 if previous else 1
-    return archive.ManifestRow(job.job_id, number, job.bucket, name, manifest_hash(data))
 
 
 def _with_end(gap: Gap, new: Sequence[Segment]) -> Gap:
@@ -273,13 +232,6 @@ def _job_and_cluster(context: Context, job_id: str) -> tuple[BackupJob, Cluster]
     if job is None or cluster is None:
         raise JobSuperseded("the job or its cluster was removed")
     return job, cluster
-
-
-def _store(context: Context, bucket: str) -> ObjectStore:
-    store = context.stores.get(bucket)
-    if store is None:
-        raise StoreMissing(f"bucket {bucket} is no longer configured; add [buckets.{bucket}] to logkeep.toml")
-    return store
 
 
 def _message(failures: list[str]) -> str:

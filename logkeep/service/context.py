@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from logkeep.clock import Clock
 from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
+from logkeep.errors import StoreMissing
 from logkeep.service.lockout import Lockout
 from logkeep.sources.base import FoundCluster, LogSource
 from logkeep.stores.base import ObjectStore
@@ -25,8 +26,19 @@ class Context:
     describe_cluster: Callable[[str, str, str], FoundCluster]  # by URL, user, password; raises `InvalidField`
     seal: Callable[[str], bytes]  # encrypts a secret for the database
     unseal: Callable[[bytes], str]
+    signing_key: str  # id of the key that signs manifests
+    sign: Callable[[bytes], bytes]
+    check_signature: Callable[[str, bytes, bytes], str]  # key id, data, signature: what is wrong, '' for nothing
     enqueue: Callable[[Connection, str, str], None]  # job id, cluster id: into the queue, in the caller's transaction
     bandwidth: Bandwidth = UNLIMITED
     settle_ns: int = 2_000_000_000  # a file that changed more recently is looked into again next time
     agencies: frozenset[str] = frozenset()  # configured ones; where empty, any valid name means the service's own
     lockout: Lockout = field(default_factory=Lockout)
+
+
+def open_bucket(context: Context, bucket: str) -> ObjectStore:
+    """Raises `StoreMissing` where it is not configured."""
+    store = context.stores.get(bucket)
+    if store is None:
+        raise StoreMissing(f"bucket {bucket} is no longer configured; add [buckets.{bucket}] to logkeep.toml")
+    return store

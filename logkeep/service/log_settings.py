@@ -53,7 +53,8 @@ def close_backup(context: Context, cluster: Cluster) -> None:
     """Turn log backup off: the policy ends, failure records are cleared, objects stay. Raises `BackupClosed`."""
     with writing(context.database) as connection:
         setting = _opened(connection, cluster)
-        _save(context, connection, replace(setting, enabled=False, period=None))
+        now = context.clock.now_ms()
+        _save(context, connection, replace(setting, enabled=False, period=None, failures_cleared_at=now))
         jobs.delete_failed_jobs(connection, cluster.id)
 
 
@@ -122,6 +123,7 @@ def _changed(found: LogSetting | None, cluster: Cluster, change: LogSettingChang
         change.base_path,
         period,
         0,
+        found.failures_cleared_at if found else 0,
     )
 
 

@@ -2,6 +2,7 @@
 
 <base path>/<cluster>/<node>/<family>/<generation>-<start>-<job>.<upload>.zst      one segment
 <base path>/<cluster>/_manifests/<created>-<job>.<attempt>.json                     what one job stored
+<base path>/<cluster>/_manifests/<created>-<job>.<attempt>.json.sig                 its signature, Ed25519
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ def manifest_object(folder: str, created_at: int, job_id: str, attempt: int) -> 
     return f"{folder}/_manifests/{created:%Y%m%dT%H%M%S}{created_at % 1000:03d}Z-{job_id}.{attempt}.json"
 
 
+def signature_object(manifest_name: str) -> str:
+    return f"{manifest_name}.sig"
+
+
 def encode_manifest(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=1)
 
@@ -58,10 +63,14 @@ def encode_manifest(manifest: Manifest) -> bytes:
 def decode_manifest(data: bytes) -> Manifest:
     """Raises `StoreCorrupt` for what is no manifest of a version known here."""
     try:
-        version = msgspec.json.decode(data, type=dict[str, Any]).get("version")
+        document = msgspec.json.decode(data, type=dict[str, Any])
+        version = document.get("version")
         if version != VERSION:
             raise StoreCorrupt(f"the manifest has format version {version!r}; this Logkeep reads version {VERSION}")
-        return msgspec.json.decode(data, type=Manifest)
+        job = document.get("job")
+        if isinstance(job, dict):  # an older Logkeep left out what stands beside it
+            job.setdefault("cluster_id", document.get("cluster_id"))
+        return msgspec.convert(document, Manifest)
     except msgspec.MsgspecError as error:
         raise StoreCorrupt(f"the manifest cannot be read: {error}") from error
 

@@ -24,6 +24,7 @@ from logkeep.database.jobs import finish_job, insert_job
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.errors import StoreUnreachable
+from logkeep.keyfiles import create_keys
 from logkeep.service import backups, clusters, identity
 from logkeep.service.context import Context
 from logkeep.service.identity import NewKey
@@ -188,7 +189,7 @@ def running_service(folder: Path, **replaced: Any) -> Iterator[Service]:
     """A service that listens on a free port until the block is left; `replaced` are parts of its context."""
     (folder / "logkeep.toml").write_text("[buckets.logs]\n", encoding="utf-8")
     (folder / "buckets" / "logs").mkdir(parents=True)
-    bootstrap.create_seal(folder)
+    create_keys(folder)
     context = bootstrap.open_context(load_settings(folder, {}))
     stores = {**context.stores, "unreachable": UnreachableStore()}
     context = replace(context, enqueue=lambda *_: None, stores=stores, **replaced)

@@ -59,7 +59,7 @@ def test_manifests_tell_all_that_is_kept_and_form_a_chain(installation: Installa
     with (logs / "es.log").open("ab") as file:
         file.write(b"[2026-11-24T00:00:01,000][WARN ] two\n")
     job = installation.back_up(cluster)
-    first, second = sorted((installation.bucket / "css/log/prod/_manifests").iterdir())
+    first, second = sorted((installation.bucket / "css/log/prod/_manifests").glob("*.json"))
     told = json.loads(second.read_bytes())
     assert told["previous"] == hashlib.sha256(first.read_bytes()).hexdigest()
     assert told["job"]["job_id"] == job.job_id
@@ -136,7 +136,7 @@ def test_verify_names_a_manifest_that_was_changed(installation: Installation, tm
     corpus.unpack("os2", tmp_path / "os2")
     cluster = installation.add_cluster(os2=tmp_path / "os2")
     installation.back_up(cluster)
-    [manifest] = (installation.bucket / "css/log/prod/_manifests").iterdir()
+    [manifest] = (installation.bucket / "css/log/prod/_manifests").glob("*.json")
     manifest.write_bytes(manifest.read_bytes().replace(b"SUCCESS", b"success"))
     assert [f.problem for f in installation.findings(cluster)] == ["manifest changed since it was written"]
 
@@ -193,7 +193,7 @@ def test_kept_segments_of_a_job_without_manifest_are_named_by_the_next(
     backups.back_up_node(installation.context, job.job_id, begun[0], "n1")
     backups.finish_job(installation.context, job.job_id, begun[0], "LK-STORE-UNREACHABLE: gone")
     installation.back_up(cluster)
-    [manifest] = (installation.bucket / "css/log/prod/_manifests").iterdir()
+    [manifest] = (installation.bucket / "css/log/prod/_manifests").glob("*.json")
     assert len(json.loads(manifest.read_bytes())["segments"]) == 1
 
 
@@ -355,7 +355,7 @@ def test_gap_is_told_with_its_span(installation: Installation, tmp_path: Path) -
     [gap] = backups.get_gaps(installation.context, job)
     assert (gap.node, gap.family, gap.reason) == ("n1", "es.log", "truncated")
     assert (gap.after, gap.until) == ("2026-11-24T00:00:00,000", "2026-11-24T05:00:00,000")
-    last = sorted((installation.bucket / "css/log/prod/_manifests").iterdir())[-1]
+    last = sorted((installation.bucket / "css/log/prod/_manifests").glob("*.json"))[-1]
     assert json.loads(last.read_bytes())["gaps"][0]["until"] == gap.until
 
 

@@ -18,6 +18,7 @@ from logkeep.database.connection import connect, reading, writing
 from logkeep.database.tables import metadata
 from logkeep.domain.access import Role
 from logkeep.errors import SettingError
+from logkeep.keyfiles import create_keys, open_seal
 from logkeep.service import identity
 from logkeep.settings import load_settings
 
@@ -35,10 +36,10 @@ def at_revision(engine: Engine, revision: str) -> None:
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     """An installation of the first version with a project, an administrator's key, another one, and a revoked one."""
-    bootstrap.create_seal(tmp_path)
+    create_keys(tmp_path)
     engine = connect(f"sqlite:///{tmp_path / 'logkeep.db'}")
     at_revision(engine, "0001")
-    seal, _ = bootstrap._sealing(tmp_path)
+    seal, _ = open_seal(tmp_path)
     keys = [("LKA", True, None), ("LKB", False, None), ("LKC", False, 5)]
     with writing(engine) as connection:
         connection.execute(text("INSERT INTO projects VALUES (:id, 'cn-north-4', 1)"), {"id": PROJECT})

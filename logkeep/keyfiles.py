@@ -1,0 +1,162 @@
+"""The key files of an installation: one seals secrets in the database, one signs the manifests in the buckets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from logkeep.errors import SettingError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+SEAL_FILE = "seal.key"
+SIGN_FILE = "sign.key"  # Ed25519, PEM
+TRUST_FILE = "sign.pub"  # PEM; one or more public keys, of this installation and of those before it
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """Signs manifests, and holds those that were signed against the keys of `sign.pub`."""
+
+    key_id: str  # SHA-256 (hex) of the raw public key
+    sign: Callable[[bytes], bytes]  # 64 bytes
+    check: Callable[[str, bytes, bytes], str]  # key id, data, signature: what is wrong, '' for nothing
+
+
+def create_keys(directory: Path) -> None:
+    """Make the key files that are missing; what exists is kept."""
+    from cryptography.fernet import Fernet  # noqa: PLC0415  slow to import, and not all commands need it
+
+    _create(directory / SEAL_FILE, Fernet.generate_key(), 0o600)
+    _create_signing_key(directory)
+
+
+def open_seal(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes], str]]:
+    """Functions that encrypt a secret for the database and decrypt it. Raises `SettingError`."""
+    from cryptography.fernet import Fernet, InvalidToken  # noqa: PLC0415
+
+    path = directory / SEAL_FILE
+    try:
+        sealer = Fernet(path.read_bytes())
+    except FileNotFoundError as error:
+        raise SettingError(
+            f"{directory} is no Logkeep directory; make one with `logkeep --dir {directory} init`"
+        ) from error
+    except (ValueError, OSError) as error:
+        raise SettingError(f"{path}: is no sealing key; put the one back that `init` made") from error
+
+    def unseal(sealed: bytes) -> str:
+        try:
+            return sealer.decrypt(sealed).decode()
+        except InvalidToken as error:
+            raise SettingError(f"{path}: is not the key that the database was sealed with") from error
+
+    return lambda secret: sealer.encrypt(secret.encode()), unseal
+
+
+def open_signing(directory: Path) -> Signing:
+    """The signing key, made where an older Logkeep left none. Raises `SettingError`."""
+    _create_signing_key(directory)
+    key = _private_key(directory / SIGN_FILE)
+    trusted = {_key_id(public): public for public in [key.public_key(), *_public_keys(directory / TRUST_FILE)]}
+
+    def check(key_id: str, data: bytes, signature: bytes) -> str:
+        return _problem(trusted.get(key_id), key_id, data, signature)
+
+    return Signing(_key_id(key.public_key()), key.sign, check)
+
+
+def trust_keys(directory: Path, pem: bytes) -> None:
+    """Add public keys to those that manifests may be signed with. Raises `SettingError` for what is none."""
+    path = directory / TRUST_FILE
+    known = {_key_id(public) for public in _public_keys(path)}
+    new = [public for public in _read_public_keys(pem, "the file of trusted keys") if _key_id(public) not in known]
+    _write(path, os.O_APPEND | os.O_CREAT, b"".join(map(_pem, new)), 0o644)
+
+
+def _problem(public: Ed25519PublicKey | None, key_id: str, data: bytes, signature: bytes) -> str:
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+
+    if public is None:
+        return f"signed with a key that {TRUST_FILE} does not hold: {key_id}"
+    try:
+        public.verify(signature, data)
+    except InvalidSignature:
+        return "its signature is not of the key that it names"
+    return ""
+
+
+def _create_signing_key(directory: Path) -> None:
+    if (directory / SIGN_FILE).exists() or not (directory / SEAL_FILE).exists():
+        return
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    if _create(directory / SIGN_FILE, pem, 0o600):
+        trust_keys(directory, _pem(key.public_key()))
+
+
+def _private_key(path: Path) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError, OSError) as error:
+        raise SettingError(f"{path}: is no signing key; put the one back that `init` made, or remove it") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise SettingError(f"{path}: is no Ed25519 key; put the one back that `init` made, or remove it")
+    return key
+
+
+def _public_keys(path: Path) -> list[Ed25519PublicKey]:
+    return _read_public_keys(path.read_bytes(), str(path)) if path.exists() else []
+
+
+def _read_public_keys(pem: bytes, where: str) -> list[Ed25519PublicKey]:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
+
+    keys: list[Ed25519PublicKey] = []
+    for block in pem.split(b"-----BEGIN ")[1:]:
+        try:
+            key = load_pem_public_key(b"-----BEGIN " + block)
+        except ValueError as error:
+            raise SettingError(f"{where}: holds what is no public key in PEM form") from error
+        if not isinstance(key, Ed25519PublicKey):
+            raise SettingError(f"{where}: holds a key that is no Ed25519 key")
+        keys.append(key)
+    return keys
+
+
+def _pem(public: Ed25519PublicKey) -> bytes:
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
+    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _key_id(public: Ed25519PublicKey) -> str:
+    return hashlib.sha256(public.public_bytes_raw()).hexdigest()
+
+
+def _create(path: Path, data: bytes, mode: int) -> bool:
+    """Write a new file durably; False where there is one."""
+    try:
+        _write(path, os.O_CREAT | os.O_EXCL, data, mode)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _write(path: Path, how: int, data: bytes, mode: int) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | how, mode), "ab") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

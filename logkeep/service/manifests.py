@@ -1,0 +1,90 @@
+"""The manifest at the end of a job: what it stored, signed, and linked to the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from logkeep.database import archive, jobs, keys, log_settings
+from logkeep.database.connection import reading
+from logkeep.domain.backup_job import BackupJob
+from logkeep.domain.cluster import Cluster
+from logkeep.domain.manifest import Manifest, Segment, Sighting, Told
+from logkeep.service.context import Context, open_bucket
+from logkeep.stores.layout import (
+    VERSION,
+    cluster_folder,
+    encode_manifest,
+    manifest_hash,
+    manifest_object,
+    signature_object,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A manifest that the store has confirmed."""
+
+    manifest: Manifest
+    row: archive.ManifestRow
+
+
+def write_manifest(
+    context: Context, job: BackupJob, cluster: Cluster, attempt: int, found: archive.Findings, new: Sequence[Segment]
+) -> Written:
+    """Store the manifest of a job that ends now, its signature first: none is ever without. Raises a `StoreError`."""
+    manifest = _manifest(context, job, cluster, found, new)
+    data = encode_manifest(manifest)
+    name = manifest_object(cluster_folder(job.base_path, cluster.name), job.created_at, job.job_id, attempt)
+    store = open_bucket(context, job.bucket)
+    store.put(signature_object(name), [context.sign(data)])
+    store.put(name, [data])
+    return Written(manifest, archive.ManifestRow(job.job_id, manifest.number, job.bucket, name, manifest_hash(data)))
+
+
+def record_manifest(connection: Connection, written: Written) -> None:
+    """What the manifest names is told now; its job has ended in the same transaction."""
+    manifest = written.manifest
+    archive.insert_manifest(connection, manifest.cluster_id, written.row)
+    archive.mark_listed(connection, manifest.cluster_id, manifest.job.job_id)
+    jobs.mark_told(connection, manifest.cluster_id, manifest.job.job_id)
+
+
+def _manifest(
+    context: Context, job: BackupJob, cluster: Cluster, found: archive.Findings, new: Sequence[Segment]
+) -> Manifest:
+    with reading(context.database) as connection:
+        previous = archive.fetch_last_manifest(connection, cluster.id)
+        untold = jobs.fetch_untold_jobs(connection, cluster.id)
+        met = {one.job_id: archive.fetch_findings(connection, one.job_id) for one in untold}
+        sightings = [sighting for one in [*met.values(), found] for sighting in one.sightings]
+        return Manifest(
+            VERSION,
+            cluster.id,
+            cluster.name,
+            job,
+            previous.sha256 if previous else "",
+            tuple(new),
+            tuple(_as_they_are(connection, cluster, sightings)),
+            found.gaps,
+            found.failures,
+            previous.number + 1 if previous else 1,
+            context.signing_key,
+            keys.fetch_projects(connection, project_id=cluster.project_id)[0],
+            cluster,
+            log_settings.fetch_setting(connection, cluster.id),
+            tuple(Told(one, met[one.job_id].gaps, met[one.job_id].failures) for one in untold),
+        )
+
+
+def _as_they_are(connection: Connection, cluster: Cluster, sightings: Sequence[Sighting]) -> list[Sighting]:
+    """What was sighted, as it is at the end of the job: each generation once, under its last name."""
+    found: dict[tuple[str, int], Sighting] = {}
+    for node in sorted({sighting.node for sighting in sightings}):
+        sighted = {sighting.generation for sighting in sightings if sighting.node == node}
+        for c in archive.fetch_checkpoints(connection, cluster.id, node):
+            if c.generation in sighted:
+                found[node, c.generation] = Sighting(node, c.family, c.generation, c.position, c.name, c.present)
+    return list(found.values())
