@@ -71,8 +71,8 @@ class Installation:
             found[log.node, log.family] = found.get((log.node, log.family), b"") + data
         return found
 
-    def findings(self, cluster: Cluster, *, read_data: bool = False) -> list[archive.Finding]:
-        told = archive.verify(self.context, cluster, read_data=read_data)
+    def findings(self, cluster: Cluster, *, read_data: bool = False, chain: bool = False) -> list[archive.Finding]:
+        told = archive.verify(self.context, cluster, read_data=read_data, chain=chain)
         return [finding for finding in told if isinstance(finding, archive.Finding)]
 
 

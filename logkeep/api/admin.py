@@ -72,8 +72,8 @@ def read_kept(call: Call) -> Stream:
 
 
 def verify(call: Call) -> Stream:
-    read_data = admin_models.read_verify(call.body)
-    items = archive.verify(call.context, call.cluster(), read_data=read_data)
+    asked = admin_models.read_verify(call.body)
+    items = archive.verify(call.context, call.cluster(), read_data=asked.read_data, chain=asked.chain)
     return Stream(NDJSON, admin_models.verify_lines(items), admin_models.error_line)
 
 

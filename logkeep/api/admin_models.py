@@ -75,7 +75,22 @@ NEW_CLUSTER = Body(
         ),
     ),
 )
-VERIFY = Body("VerifyReq", ((Member("read_data", {"type": "boolean"}, "Read every byte back."),),), required=False)
+VERIFY = Body(
+    "VerifyReq",
+    (
+        (
+            Member("read_data", {"type": "boolean"}, "Read every byte back."),
+            Member("chain", {"type": "boolean"}, "Prove the signed chain of manifests, and every byte that it names."),
+        ),
+    ),
+    required=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyRequest:
+    read_data: bool = False
+    chain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +145,12 @@ def read_audit_query(raw: bytes) -> tuple[Page, int]:
     return read_page(query), SINCE.read(query)
 
 
-def read_verify(body: bytes) -> bool:
-    """Whether every byte is to be read back; no body means no."""
-    return bool(body.strip()) and bool(fields.boolean_field(fields.read_object(body), "read_data"))
+def read_verify(body: bytes) -> VerifyRequest:
+    """No body asks for sizes only."""
+    if not body.strip():
+        return VerifyRequest()
+    members = fields.read_object(body)
+    return VerifyRequest(bool(fields.boolean_field(members, "read_data")), bool(fields.boolean_field(members, "chain")))
 
 
 def read_job_id(parameters: dict[str, str]) -> str:

@@ -76,6 +76,10 @@ def verify(
     read_data: Annotated[
         bool, typer.Option("--read-data", help="Read every byte back, instead of looking at sizes only.")
     ] = False,
+    chain: Annotated[
+        bool,
+        typer.Option("--chain", help="Prove the signed chain of manifests, and read back every byte that it names."),
+    ] = False,
 ) -> None:
     """Prove that the archive of a cluster is whole.
 
@@ -86,14 +90,14 @@ def verify(
     asked = invocation(context)
     client = open_client(context)
     found = client.find_cluster(cluster)
-    report = _verify(client, found, read_data=read_data, shown=not asked.as_json)
+    report = _verify(client, found, {"read_data": read_data, "chain": chain}, shown=not asked.as_json)
     findings = report["findings"]
     if asked.as_json:
         print_json(report)
     elif findings:
         _print_findings(findings)
     else:
-        looked = "read back" if read_data else "looked at (sizes; --read-data reads every byte)"
+        looked = "read back" if read_data or chain else "looked at (sizes; --read-data reads every byte)"
         print_line(
             f"nothing is wrong with {found.name}: {count_text(report['objects'], 'object')}, "
             f"{size_text(report['bytes'])} {looked}"
@@ -104,10 +108,10 @@ def verify(
         raise Failed(f"{count_text(len(findings), 'finding')} in the archive of {found.name}")
 
 
-def _verify(client: ServiceClient, cluster: Cluster, *, read_data: bool, shown: bool) -> dict[str, Any]:
+def _verify(client: ServiceClient, cluster: Cluster, asked: dict[str, Any], *, shown: bool) -> dict[str, Any]:
     """Everything that the service tells, put together."""
     report: dict[str, Any] = {"ok": False, "objects": 0, "bytes": 0, "findings": [], "error": None}
-    with client.verify(cluster, read_data=read_data) as lines, byte_progress("verifying", 0, shown=shown) as bar:
+    with client.verify(cluster, asked) as lines, byte_progress("verifying", 0, shown=shown) as bar:
         for line in lines:
             kind = line.pop("type")
             if kind == "finding":

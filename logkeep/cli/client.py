@@ -237,9 +237,9 @@ class ServiceClient:
             yield pieces
 
     @contextmanager
-    def verify(self, cluster: Cluster, *, read_data: bool) -> Generator[Iterator[dict[str, Any]]]:
+    def verify(self, cluster: Cluster, asked: dict[str, Any]) -> Generator[Iterator[dict[str, Any]]]:
         """What a verification tells, line by line."""
-        with self.lines("POST", f"{_CLUSTERS}/{cluster.id}/verify", {"read_data": read_data}) as lines:
+        with self.lines("POST", f"{_CLUSTERS}/{cluster.id}/verify", asked) as lines:
             yield (decode(line, dict[str, Any]) for line in lines)
 
 
