@@ -5,11 +5,11 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting
+from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
 from logkeep.errors import JobSuperseded
 from logkeep.sources.base import LogFile, LogSource, OpenLog
 from logkeep.stores.frames import decompress_frame
@@ -25,6 +25,7 @@ class MemoryCatalogue:
         self.digest = ""
         self.segments: list[Segment] = []
         self.gaps: list[Gap] = []
+        self.waiting: list[Unread] = []
 
     def checkpoints(self, node: str) -> list[Checkpoint]:
         return list(self.kept.values())
@@ -39,14 +40,24 @@ class MemoryCatalogue:
         self.segments.append(segment)
         self.kept[after.generation] = after
 
+    def unread(self, node: str) -> list[Unread]:
+        return self.waiting
+
     def record_node(
-        self, node: str, seen: Iterable[Checkpoint], found: Iterable[Gap | Sighting] = (), digest: str | None = None
+        self,
+        node: str,
+        seen: Iterable[Checkpoint] = (),
+        found: Iterable[Gap | Sighting] = (),
+        digest: str | None = None,
+        unread: Sequence[Unread] | None = None,
     ) -> None:
         for checkpoint in seen:
             self.kept[checkpoint.generation] = checkpoint
         self.gaps += [one for one in found if isinstance(one, Gap)]
         if digest is not None:
             self.digest = digest
+        if unread is not None:
+            self.waiting = list(unread)
 
     def contents(self, objects: dict[str, bytes]) -> dict[str, list[bytes]]:
         """Family -> what is kept of each generation, in the order of writing."""

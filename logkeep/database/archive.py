@@ -12,7 +12,7 @@ from sqlalchemy import Column, Connection, Dialect, Engine, Row, Select, func, s
 
 from logkeep.database.connection import reading, upsert
 from logkeep.database.tables import findings, generations, manifests, nodes, segments
-from logkeep.domain.manifest import Checkpoint, Fingerprint, Gap, Segment, Sighting
+from logkeep.domain.manifest import Checkpoint, Fingerprint, Gap, Segment, Sighting, Unread
 
 _KEY = ["cluster_id", "node", "generation"]
 _encode = msgspec.msgpack.encode
@@ -87,6 +87,17 @@ def fetch_listing_digest(connection: Connection, cluster_id: str, node: str) -> 
 def save_listing_digest(connection: Connection, cluster_id: str, node: str, digest: str) -> None:
     statement = update(nodes).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
     connection.execute(statement.values(listing_digest=digest))
+
+
+def fetch_unread(connection: Connection, cluster_id: str, node: str) -> list[Unread]:
+    statement = select(nodes.c.unread).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
+    body = connection.execute(statement).scalar()
+    return msgspec.msgpack.decode(body, type=list[Unread]) if body else []
+
+
+def save_unread(connection: Connection, cluster_id: str, node: str, unread: Sequence[Unread]) -> None:
+    statement = update(nodes).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
+    connection.execute(statement.values(unread=_encode(unread) if unread else None))
 
 
 def insert_segment(connection: Connection, cluster_id: str, job_id: str, segment: Segment) -> None:
@@ -244,6 +255,7 @@ def _checkpoint(row: Row[*tuple[Any, ...]]) -> Checkpoint:
         row.mtime_ns,
         row.ctime_ns,
         row.inode,
+        row.joined,
     )
 
 
@@ -265,4 +277,5 @@ def _generation(checkpoint: Checkpoint) -> dict[str, object]:
         "mtime_ns": checkpoint.mtime_ns,
         "ctime_ns": checkpoint.ctime_ns,
         "inode": checkpoint.inode,
+        "joined": checkpoint.joined,
     }

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    true,
 )
 
 metadata = MetaData(
@@ -114,6 +115,7 @@ nodes = Table(
     Column("role", String(32), nullable=False),
     Column("ip", String(255), nullable=False),
     Column("listing_digest", String(64), nullable=False, server_default=""),
+    Column("unread", LargeBinary),  # files of which not all is kept yet, a list of `Unread` as msgpack; None for none
 )
 
 log_settings = Table(
@@ -195,6 +197,7 @@ generations = Table(
     Column("mtime_ns", BigInteger, nullable=False),
     Column("ctime_ns", BigInteger, nullable=False),
     Column("inode", String(64), nullable=False),
+    Column("joined", Boolean, nullable=False, server_default=true()),  # what came before it is accounted for
 )
 
 segments = Table(

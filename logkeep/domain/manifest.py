@@ -39,11 +39,28 @@ class Checkpoint:
     mtime_ns: int = 0
     ctime_ns: int = 0
     inode: str = ""
+    joined: bool = True  # False: what was written before it and after its elder may have gone, and was not judged yet
 
     @property
     def settled(self) -> bool:
         """Read to its end at its last sighting."""
         return self.size >= 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file that was listed and of which not all is kept yet: a gap, should it go before it is read."""
+
+    family: str
+    position: float  # place in the order of writing, as it was planned
+    generation: int  # under which it is to be kept, 0 where nothing is planned
+    name: str  # plain name
+    inode: str
+    size: int  # plain bytes, 0 where unknown; of a blocked file the bytes that it takes on the node
+    mtime_ns: int
+    head: Fingerprint  # of the first bytes; both EMPTY where the content is not known
+    tail: Fingerprint  # of the bytes just before `size`; EMPTY for a compressed file
+    blocked: bool = False  # it could not be read
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting
+from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
 
 
 class Catalogue(Protocol):
@@ -27,8 +27,19 @@ class Catalogue(Protocol):
         """
         ...
 
+    def unread(self, node: str) -> list[Unread]:
+        """Files of which an earlier listing showed more than is kept."""
+        ...
+
     def record_node(
-        self, node: str, seen: Sequence[Checkpoint], found: Sequence[Gap | Sighting] = (), digest: str | None = None
+        self,
+        node: str,
+        seen: Sequence[Checkpoint] = (),
+        found: Sequence[Gap | Sighting] = (),
+        digest: str | None = None,
+        unread: Sequence[Unread] | None = None,
     ) -> None:
-        """Keep what a listing told: names, presence and hints of generations, what is worth telling, the digest."""
+        """Keep what a listing told: names, presence and hints of generations, what is worth telling, the digest, and
+        the files that are still to be read. All of it or nothing; None leaves what is there.
+        """
         ...

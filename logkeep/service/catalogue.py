@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from logkeep.database import archive, jobs
 from logkeep.database.connection import reading, writing
-from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting
+from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
 from logkeep.errors import JobSuperseded
 
 
@@ -49,14 +49,25 @@ class JobCatalogue:
         except IntegrityError as error:
             raise JobSuperseded() from error
 
+    def unread(self, node: str) -> list[Unread]:
+        with reading(self._database) as connection:
+            return archive.fetch_unread(connection, self._cluster_id, node)
+
     def record_node(
-        self, node: str, seen: Sequence[Checkpoint], found: Sequence[Gap | Sighting] = (), digest: str | None = None
+        self,
+        node: str,
+        seen: Sequence[Checkpoint] = (),
+        found: Sequence[Gap | Sighting] = (),
+        digest: str | None = None,
+        unread: Sequence[Unread] | None = None,
     ) -> None:
         with self._writing() as connection:
             archive.save_checkpoints(connection, self._cluster_id, node, seen)
             archive.insert_findings(connection, self._job_id, node, found)
             if digest is not None:
                 archive.save_listing_digest(connection, self._cluster_id, node, digest)
+            if unread is not None:
+                archive.save_unread(connection, self._cluster_id, node, unread)
 
     def forget_failures(self, node: str) -> None:
         with self._writing() as connection:

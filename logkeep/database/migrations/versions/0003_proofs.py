@@ -20,6 +20,8 @@ def upgrade() -> None:
     op.create_index("ix_jobs_manifest", "jobs", ["cluster_id", "manifest_job_id"], unique=False)
     op.execute(sa.text("UPDATE jobs SET manifest_job_id = job_id WHERE job_id IN (SELECT job_id FROM manifests)"))
     op.add_column("generations", sa.Column("first_time", sa.String(length=64), server_default="", nullable=False))
+    op.add_column("generations", sa.Column("joined", sa.Boolean(), server_default=sa.true(), nullable=False))
+    op.add_column("nodes", sa.Column("unread", sa.LargeBinary(), nullable=True))
     op.add_column("segments", sa.Column("read_at", sa.BigInteger(), server_default="0", nullable=False))
     op.create_index("ix_segments_job", "segments", ["job_id"], unique=False)
     op.create_index("ix_segments_object", "segments", ["cluster_id", "object"], unique=False)
