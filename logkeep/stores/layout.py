@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -20,6 +22,8 @@ from logkeep.errors import StoreCorrupt
 VERSION = 1
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ODD = re.compile(rb"[^A-Za-z0-9._-]")
+_SEGMENT = re.compile(r"/\d{8,}-\d{15,}-([0-9a-f]{32})\.(\d+)-\d+\.zst\Z", re.ASCII)
+_MANIFEST = re.compile(r"/_manifests/\d{8}T\d{9}Z-([0-9a-f]{32})\.(\d+)\.json(\.sig)?\Z", re.ASCII)
 _LONGEST = 100  # with a base path of 512 bytes, an object name stays below the 1024 that S3 allows
 
 
@@ -54,6 +58,30 @@ def manifest_object(folder: str, created_at: int, job_id: str, attempt: int) -> 
 
 def signature_object(manifest_name: str) -> str:
     return f"{manifest_name}.sig"
+
+
+class ObjectKind(StrEnum):
+    SEGMENT = "segment"
+    MANIFEST = "manifest"
+    SIGNATURE = "signature"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectName:
+    """What the name of an object says of itself."""
+
+    kind: ObjectKind
+    job_id: str
+    attempt: int
+
+
+def parse_object(name: str) -> ObjectName | None:
+    """The inverse of the three above; None for a name that Logkeep does not give."""
+    if found := _SEGMENT.search(name):
+        return ObjectName(ObjectKind.SEGMENT, found[1], int(found[2]))
+    if found := _MANIFEST.search(name):
+        return ObjectName(ObjectKind.SIGNATURE if found[3] else ObjectKind.MANIFEST, found[1], int(found[2]))
+    return None
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
