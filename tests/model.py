@@ -91,6 +91,9 @@ class MemoryStore:
         self.after_put()
         return len(data)
 
+    def delete(self, name: str) -> None:
+        self.objects.pop(name, None)
+
 
 class BusySource(LogSource):
     """A source whose every call may be preceded by steps of the node."""

@@ -283,7 +283,11 @@ class NodeBackup:
             last_time=written.last_time or before.last_time,
             size=-1,
         )
-        content.check_unchanged(end, after.head)
+        try:
+            content.check_unchanged(end, after.head)
+        except SourceError:
+            target.store.delete(object_name)  # what is given up leaves nothing
+            raise
         self._catalogue.commit(self._segment(before, after, object_name, written), after)
         self._known[after.generation] = after
         return after

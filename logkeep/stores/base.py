@@ -13,6 +13,7 @@ class StoredObject:
 
     name: str  # relative to the bucket, '/' between parts
     size: int  # bytes
+    modified_at: int | None = None  # Unix ms; None where the store does not tell
 
 
 class ObjectStore(Protocol):

@@ -97,7 +97,7 @@ class FolderStore:
         except OSError as error:
             raise self._failure(error, "look") from error
 
-    def _entries(self, folder: str) -> list[tuple[str, int]]:
+    def _entries(self, folder: str) -> list[StoredObject]:
         """Not by opendal, which takes twelve times as long and holds the interpreter's lock meanwhile."""
         try:
             with os.scandir(self._folder / folder) as found:
@@ -143,13 +143,14 @@ class FolderStore:
         return failure(error, deed, self._folder.as_uri())
 
 
-def _entry(folder: str, item: os.DirEntry[str]) -> tuple[str, int] | None:
+def _entry(folder: str, item: os.DirEntry[str]) -> StoredObject | None:
     """None for what is neither a file nor a folder, or is no longer there."""
     if item.is_dir():
-        return f"{folder}{item.name}/", 0
+        return StoredObject(f"{folder}{item.name}/", 0)
     with suppress(FileNotFoundError):
         if item.is_file():
-            return f"{folder}{item.name}", item.stat().st_size
+            found = item.stat()
+            return StoredObject(f"{folder}{item.name}", found.st_size, found.st_mtime_ns // 1_000_000)
     return None
 
 

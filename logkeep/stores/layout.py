@@ -22,8 +22,9 @@ from logkeep.errors import StoreCorrupt
 VERSION = 1
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ODD = re.compile(rb"[^A-Za-z0-9._-]")
-_SEGMENT = re.compile(r"/\d{8,}-\d{15,}-([0-9a-f]{32})\.(\d+)-\d+\.zst\Z", re.ASCII)
-_MANIFEST = re.compile(r"/_manifests/\d{8}T\d{9}Z-([0-9a-f]{32})\.(\d+)\.json(\.sig)?\Z", re.ASCII)
+_QUOTED = "[A-Za-z0-9=][A-Za-z0-9._=~-]*"
+_SEGMENT = re.compile(rf"(.+)/{_QUOTED}/{_QUOTED}/\d{{8,}}-\d{{15,}}-([0-9a-f]{{32}})\.(\d+)-\d+\.zst", re.ASCII)
+_MANIFEST = re.compile(r"(.+)/_manifests/\d{8}T\d{9}Z-([0-9a-f]{32})\.(\d+)\.json(\.sig)?", re.ASCII)
 _LONGEST = 100  # with a base path of 512 bytes, an object name stays below the 1024 that S3 allows
 
 
@@ -71,17 +72,23 @@ class ObjectName:
     """What the name of an object says of itself."""
 
     kind: ObjectKind
+    folder: str  # of its cluster
     job_id: str
     attempt: int
 
 
 def parse_object(name: str) -> ObjectName | None:
     """The inverse of the three above; None for a name that Logkeep does not give."""
-    if found := _SEGMENT.search(name):
-        return ObjectName(ObjectKind.SEGMENT, found[1], int(found[2]))
-    if found := _MANIFEST.search(name):
-        return ObjectName(ObjectKind.SIGNATURE if found[3] else ObjectKind.MANIFEST, found[1], int(found[2]))
+    if found := _SEGMENT.fullmatch(name):
+        return ObjectName(ObjectKind.SEGMENT, found[1], found[2], int(found[3]))
+    if found := _MANIFEST.fullmatch(name):
+        return ObjectName(ObjectKind.SIGNATURE if found[4] else ObjectKind.MANIFEST, found[1], found[2], int(found[3]))
     return None
+
+
+def signed_manifest(signature: str) -> str:
+    """The manifest that a signature belongs to; the inverse of `signature_object`."""
+    return signature.removesuffix(".sig")
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

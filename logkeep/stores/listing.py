@@ -8,17 +8,21 @@ from logkeep.stores.base import StoredObject
 from logkeep.stores.names import is_listed
 
 
-def walk(folder: str, entries: Callable[[str], Iterable[tuple[str, int]]]) -> Iterator[StoredObject]:
+def walk(folder: str, entries: Callable[[str], Iterable[StoredObject]]) -> Iterator[StoredObject]:
     """All objects under `folder`, sorted by name.
 
-    `entries` gives what lies in one folder: full names with sizes, those of folders ending with '/'. Only some kinds
+    `entries` gives what lies in one folder under full names, those of folders ending with '/'. Only some kinds
     of store sort a listing, so each folder is sorted here; in memory are those on the way down, never all. What
     strangers put, and what has no name that Logkeep would give, is left out.
     """
-    for path, size in sorted(entries(folder)):
-        if not is_listed(path):
+    for found in sorted(entries(folder), key=_name):
+        if not is_listed(found.name):
             continue
-        if path.endswith("/"):
-            yield from walk(path, entries)
+        if found.name.endswith("/"):
+            yield from walk(found.name, entries)
         else:
-            yield StoredObject(path, size)
+            yield found
+
+
+def _name(found: StoredObject) -> str:
+    return found.name

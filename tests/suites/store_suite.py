@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -66,6 +67,8 @@ def names(objects: Iterable[StoredObject]) -> list[str]:
 
 
 class StoreSuite:
+    tells_times = True
+
     @pytest.fixture
     def store(self) -> ObjectStore:
         raise NotImplementedError
@@ -76,7 +79,7 @@ class StoreSuite:
         assert store.put(name, [data]) == len(data)
         assert store.get(name) == data
         assert store.size(name) == len(data)
-        assert list(store.list("")) == [StoredObject(name, len(data))]
+        assert [(found.name, found.size) for found in store.list("")] == [(name, len(data))]
         with store.open(name) as stream:
             assert stream.read() == data
         store.delete(name)
@@ -150,6 +153,17 @@ class StoreSuite:
             for call in (store.get, store.open):
                 with pytest.raises(StoreMissing, match="LK-STORE-MISSING: there is no '" + name):
                     call(name)
+
+    def test_a_listing_tells_when_an_object_was_stored(self, store: ObjectStore) -> None:
+        before = time.time_ns() // 1_000_000
+        store.put("folder/x", [b"x"])
+        [found] = store.list("")
+        if not self.tells_times:
+            assert found.modified_at is None
+        else:
+            assert found.modified_at is not None
+            # Some servers tell whole seconds.
+            assert before - 1000 <= found.modified_at <= time.time_ns() // 1_000_000 + 1000
 
     def test_delete_can_be_repeated(self, store: ObjectStore) -> None:
         store.put("folder/x", [b"x"])

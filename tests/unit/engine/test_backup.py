@@ -132,6 +132,7 @@ def test_truncation_while_a_file_is_read_keeps_no_mixture(kept: Kept, moment: in
     kept.back_up()
     assert kept.of("es.log").endswith(lines(5000, 9000))
     assert lines(0, 3000).startswith(kept.of("es.log").removesuffix(lines(5000, 9000)))
+    assert kept.store.objects.keys() == {segment.object for segment in kept.catalogue.segments}
 
 
 def test_copytruncate_with_the_copy_still_being_made_keeps_nothing_twice(kept: Kept) -> None:

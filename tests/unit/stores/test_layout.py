@@ -1,4 +1,4 @@
-"""Names of objects say what they are, and are read back."""
+"""Names of objects, and what they tell."""
 
 from __future__ import annotations
 
@@ -14,36 +14,50 @@ from logkeep.stores.layout import (
     parse_object,
     segment_object,
     signature_object,
+    signed_manifest,
 )
 
-JOB = "0123456789abcdef0123456789abcdef"
-names = st.text(min_size=1, max_size=80).filter(lambda name: name.isprintable() and "/" not in name)
+JOB = "0123456789abcdef" * 2
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=120)
+folders = st.builds(cluster_folder, st.sampled_from(["css/log", "日志/x", "a b"]), names)
+numbers = st.integers(0, 10**12)
+jobs = st.uuids().map(lambda one: one.hex)
 
 
-@given(names, names, names, st.integers(1, 2**31), st.integers(0, 2**62), st.integers(1, 10**6), st.integers(1, 10**6))
-def test_the_name_of_a_segment_is_read_back(cluster, node, family, generation, start, attempt, upload) -> None:  # type: ignore[no-untyped-def]
-    folder = cluster_folder("css/log", cluster)
-    name = segment_object(folder, node, family, generation, start, JOB, f"{attempt}-{upload}")
-    assert parse_object(name) == ObjectName(ObjectKind.SEGMENT, JOB, attempt)
+@given(folders, names, names, numbers, numbers, jobs, st.integers(1, 99), st.integers(1, 99))
+def test_a_segment_is_known_by_its_name(
+    folder: str, node: str, family: str, generation: int, start: int, job: str, attempt: int, upload: int
+) -> None:
+    name = segment_object(folder, node, family, generation, start, job, f"{attempt}-{upload}")
+    assert parse_object(name) == ObjectName(ObjectKind.SEGMENT, folder, job, attempt)
 
 
-@given(st.integers(0, 4_000_000_000_000), st.integers(1, 10**6))
-def test_the_names_of_a_manifest_and_its_signature_are_read_back(created_at: int, attempt: int) -> None:
-    name = manifest_object("css/log/prod", created_at, JOB, attempt)
-    assert parse_object(name) == ObjectName(ObjectKind.MANIFEST, JOB, attempt)
-    assert parse_object(signature_object(name)) == ObjectName(ObjectKind.SIGNATURE, JOB, attempt)
+@given(folders, st.integers(0, 250_000_000_000_000), jobs, st.integers(1, 99))
+def test_a_manifest_and_its_signature_are_known_by_their_names(
+    folder: str, created: int, job: str, attempt: int
+) -> None:
+    name = manifest_object(folder, created, job, attempt)
+    assert parse_object(name) == ObjectName(ObjectKind.MANIFEST, folder, job, attempt)
+    assert parse_object(signature_object(name)) == ObjectName(ObjectKind.SIGNATURE, folder, job, attempt)
+    assert signed_manifest(signature_object(name)) == name
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        "css/log/prod/n1/gc.log/readme.txt",
-        f"css/log/prod/n1/gc.log/00000001-000000000000000-{JOB}.1-1.zst.bak",
-        f"css/log/prod/n1/gc.log/1-0-{JOB}.1-1.zst",
-        f"css/log/prod/_manifests/20261124T000000000Z-{JOB}.1.json.old",
-        f"css/log/prod/20261124T000000000Z-{JOB}.1.json",
-        f"css/log/prod/n1/gc.log/00000001-000000000000000-{JOB.upper()}.1-1.zst",
+        "css/log/prod/n1/es.log/notes.txt",
+        f"css/log/prod/es.log/00000001-000000000000000-{JOB}.1-1.zst.bak",
+        f"css/log/prod/n1/es.log/1-0-{JOB}.1-1.zst",
+        f"css/log/prod/n1/es.log/00000001-000000000000000-{JOB.upper()}.1-1.zst",
+        f"css/log/prod/n1/es.log/00000001-000000000000000-{JOB}.1.zst",
+        f"css/log/prod/n1/_es.log/00000001-000000000000000-{JOB}.1-1.zst",
+        f"css/log/prod/n1/e s.log/00000001-000000000000000-{JOB}.1-1.zst",
+        f"n1/es.log/00000001-000000000000000-{JOB}.1-1.zst",
+        f"css/log/prod/_manifests/20261124T000000000Z-{JOB}.1.json.sig.sig",
+        f"css/log/prod/_manifests/20261124T000000000Z-{JOB}.1.json\n",
+        f"css/log/prod/_manifests/sub/20261124T000000000Z-{JOB}.1.json",
+        "",
     ],
 )
-def test_other_names_are_not_ours(name: str) -> None:
+def test_any_other_name_is_nobodys(name: str) -> None:
     assert parse_object(name) is None

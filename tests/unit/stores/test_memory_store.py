@@ -12,6 +12,8 @@ from tests.suites.store_suite import StoreSuite
 
 
 class TestMemoryStore(StoreSuite):
+    tells_times = False
+
     @pytest.fixture
     def store(self, tmp_path: Path) -> ObjectStore:
         return open_store("memory:", base=tmp_path)
