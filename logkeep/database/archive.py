@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Column, Connection, Dialect, Engine, Row, Select, func, select, tuple_, update
 
 from logkeep.database.connection import reading, upsert
-from logkeep.database.tables import findings, generations, manifests, nodes, segments
+from logkeep.database.tables import findings, generations, jobs, manifests, nodes, segments
 from logkeep.domain.manifest import Checkpoint, Fingerprint, Gap, Segment, Sighting, Unread
 
 _KEY = ["cluster_id", "node", "generation"]
@@ -111,6 +111,8 @@ def insert_segment(connection: Connection, cluster_id: str, job_id: str, segment
             bucket=segment.bucket,
             object=segment.object,
             stored=segment.stored,
+            raw=segment.end - segment.start,
+            lines=segment.lines,
             body=_encode(segment),
         )
     )
@@ -163,7 +165,8 @@ def insert_findings(connection: Connection, job_id: str, node: str, found: Seque
     """Gaps, sightings, and failures as text."""
     rows = [{"job_id": job_id, "node": node, "kind": _kind(one), "body": _encode(one)} for one in found]
     if rows:
-        connection.execute(findings.insert(), rows)
+        cluster_id = select(jobs.c.cluster_id).where(jobs.c.job_id == job_id).scalar_subquery()
+        connection.execute(findings.insert().values(cluster_id=cluster_id), rows)
 
 
 def replace_gaps(connection: Connection, job_id: str, gaps: Sequence[Gap]) -> None:

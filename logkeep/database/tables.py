@@ -214,13 +214,17 @@ segments = Table(
     Column("stored", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),  # the whole `Segment`, msgpack
     Column("read_at", BigInteger, nullable=False, server_default="0"),  # when verification last read it back, Unix ms
+    Column("raw", BigInteger, nullable=False, server_default="0"),  # plain bytes
+    Column("lines", BigInteger),  # None where an older Logkeep did not count them
     Index("ix_segments_manifest", "cluster_id", "manifest_job_id"),
-    Index("ix_segments_job", "job_id"),
+    # Sums are made from these two alone: a row lies behind its body, which may be large.
+    Index("ix_segments_job", "job_id", "node", "generation", "start", "raw", "stored", "lines"),
+    Index("ix_segments_totals", "cluster_id", "node", "generation", "stored", "lines"),
     Index("ix_segments_object", "cluster_id", "object"),
     Index("ix_segments_read", "cluster_id", "read_at"),
 )
 
-# What a job met on a node besides segments: gaps, sightings, failures; into its manifest they go.
+# What a job met on a node besides segments: gaps, sightings, failures, which go into its manifest; and warnings.
 findings = Table(
     "findings",
     metadata,
@@ -229,6 +233,19 @@ findings = Table(
     Column("node", String(255), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("body", LargeBinary, nullable=False),  # msgpack
+    Column("cluster_id", String(36)),  # stays known when the record is cleared
+    Index("ix_findings_gaps", "cluster_id", "kind", "node"),
+)
+
+# How long after a backup a log may lose bytes that were written after it, at the pace seen so far.
+forecasts = Table(
+    "forecasts",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("node", String(255), primary_key=True),
+    Column("family", Text, primary_key=True),
+    Column("kept_at", BigInteger, nullable=False),  # what was written before is kept, Unix ms
+    Column("margin", BigInteger, nullable=False),  # ms
 )
 
 manifests = Table(

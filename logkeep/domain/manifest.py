@@ -96,6 +96,20 @@ class Segment:
     tail: Fingerprint  # just before `end`
     frames: tuple[Frame, ...] = ()
 
+    @property
+    def lines(self) -> int | None:
+        """Ends of lines in it; None where they were not counted."""
+        counts = [frame.lines for frame in self.frames if frame.lines is not None]
+        return sum(counts) if len(counts) == len(self.frames) else None
+
+    @property
+    def first_time(self) -> str:
+        return min((frame.first_time for frame in self.frames if frame.first_time), default="")
+
+    @property
+    def last_time(self) -> str:
+        return max((frame.last_time for frame in self.frames), default="")
+
 
 @dataclass(frozen=True, slots=True)
 class Sighting:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -87,6 +88,41 @@ def test_tables_are_those_that_the_code_knows(tmp_path: Path, from_revision: str
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == migration.HEAD
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+    engine.dispose()
+
+
+def test_what_is_kept_is_told_by_the_new_columns(tmp_path: Path) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'logkeep.db'}")
+    at_revision(engine, "0002")
+    bodies = [
+        msgspec.msgpack.encode({"start": start, "frames": [{"raw": 5, "first_time": time} for time in times]})
+        for start, times in ((0, ("", "2026-11-24T00:00:01,000", "2026-11-24T00:00:00,000")), (70, ()))
+    ]
+    with writing(engine) as connection:
+        connection.execute(text(f"INSERT INTO projects (id, name, created_at) VALUES ('{PROJECT}', 'p', 1)"))
+        connection.execute(text(f"INSERT INTO clusters VALUES ('c', '{PROJECT}', 'prod', 'opensearch', '', '', 1, 1)"))
+        connection.execute(
+            text(
+                "INSERT INTO generations (cluster_id, node, generation, family, position, name, kept, head_length,"
+                " head_sha256, tail_length, tail_sha256, last_time, present, size, mtime_ns, ctime_ns, inode)"
+                " VALUES ('c', 'n', 1, 'f', 1.0, 'f', 100, 0, '', 0, '', '', 1, -1, 0, 0, '')"
+            )
+        )
+        for start, body in zip((0, 70), bodies, strict=True):
+            connection.execute(
+                text(
+                    "INSERT INTO segments (cluster_id, node, generation, start, job_id, bucket, object, stored, body)"
+                    f" VALUES ('c', 'n', 1, {start}, 'j', 'logs', 'o', 9, :body)"
+                ),
+                {"body": body},
+            )
+    migration.migrate(engine)
+    with reading(engine) as connection:
+        assert connection.execute(text("SELECT raw, lines FROM segments ORDER BY start")).all() == [
+            (70, None),
+            (30, None),
+        ]
+        assert connection.execute(text("SELECT first_time FROM generations")).scalar() == "2026-11-24T00:00:00,000"
     engine.dispose()
 
 
