@@ -100,7 +100,10 @@ def save_unread(connection: Connection, cluster_id: str, node: str, unread: Sequ
     connection.execute(statement.values(unread=_encode(unread) if unread else None))
 
 
-def insert_segment(connection: Connection, cluster_id: str, job_id: str, segment: Segment) -> None:
+def insert_segment(
+    connection: Connection, cluster_id: str, job_id: str, segment: Segment, manifest_job_id: str | None = None
+) -> None:
+    """`job_id` stored it; the manifest of `manifest_job_id` names it, None where none does yet."""
     connection.execute(
         segments.insert().values(
             cluster_id=cluster_id,
@@ -108,6 +111,7 @@ def insert_segment(connection: Connection, cluster_id: str, job_id: str, segment
             generation=segment.generation,
             start=segment.start,
             job_id=job_id,
+            manifest_job_id=manifest_job_id,
             bucket=segment.bucket,
             object=segment.object,
             stored=segment.stored,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Engine, Integer, Select, String, bindparam, func, literal_column, select, update
 
 from logkeep.database.connection import asking, upsert
@@ -71,6 +72,14 @@ def insert_job(connection: Connection, job: BackupJob) -> None:
             base_path=job.base_path,
             created_at=job.created_at,
         )
+    )
+    _count(connection, job.cluster_id, job.status, 1)
+
+
+def insert_ended_job(connection: Connection, job: BackupJob, attempt: int, manifest_job_id: str) -> None:
+    """A job of the past, that the manifest of a job tells of."""
+    connection.execute(
+        jobs.insert().values(**msgspec.structs.asdict(job), attempt=attempt, manifest_job_id=manifest_job_id)
     )
     _count(connection, job.cluster_id, job.status, 1)
 

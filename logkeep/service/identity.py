@@ -74,6 +74,15 @@ def add_key(
     return NewKey(key, sk, security_token)
 
 
+def put_key_back(context: Context, project_id: str, ak: str, sk: str) -> bool:
+    """Let an administrator's key that a lost database knew work again; False where it is known or has no project."""
+    if find_key(context, ak) or not list_projects(context, project_id=project_id):
+        return False
+    with writing(context.database) as connection:
+        keys.insert_key(connection, AccessKey(ak, project_id, Role.ADMIN, context.clock.now_ms()), context.seal(sk))
+    return True
+
+
 def revoke_key(context: Context, ak: str) -> None:
     """Takes effect within a second. Raises `InvalidField` where there is no such key."""
     with writing(context.database) as connection:
