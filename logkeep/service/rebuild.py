@@ -71,7 +71,7 @@ def _read_chains(context: Context, buckets: Sequence[str]) -> tuple[list[Chain],
     for bucket in buckets:
         store = open_bucket(context, bucket)
         for thing in store.list(""):
-            name = parse_object(f"/{thing.name}")
+            name = parse_object(thing.name)
             if name is None or name.kind is not ObjectKind.MANIFEST:
                 continue
             data = store.get(thing.name)
