@@ -1,0 +1,515 @@
+"""The numbered-lines run: a node writes and rotates, the service is killed again and again, and every line is accounted for.
+
+By hand: `.venv/bin/python -m tests.long_run --seed 7`; the figures are printed as one JSON document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from logkeep import bootstrap
+from logkeep.cli.access import read_access
+from logkeep.cli.app import run
+from logkeep.cli.client import Cluster, Gap, Record, Records, ServiceClient, decode
+from logkeep.cli.errors import Failed, ServiceFault
+from logkeep.database import archive
+from logkeep.database.connection import reading
+from logkeep.domain.manifest import Segment
+from logkeep.settings import load_settings
+from logkeep.stores.layout import decode_manifest
+from tests.integration.cli.installed import COMMAND, environment, init
+from tests.numbered_node import FAMILIES, NODE, Family, Writing, read_journal
+
+_CHUNK = 2000  # lines compared at a time
+_NUMBER = re.compile(rb"#(\d{9})#")
+
+
+@dataclass
+class Figures:
+    """What a run came to."""
+
+    seed: int
+    lines: int = 0
+    bytes: int = 0
+    kills: int = 0
+    rotations: int = 0
+    jobs: int = 0  # records, each of which ended
+    accepted: int = 0  # calls that were answered
+    segments: int = 0
+    manifests: int = 0
+    gaps: int = 0  # told
+    lines_kept: int = 0
+    lines_lost: int = 0  # deleted by the node before they could be kept
+    lines_lost_between_copy_and_truncation: int = 0  # of these; nobody can have seen them
+    ranges_lost: int = 0
+    run_seconds: float = 0.0
+    seconds: float = 0.0
+    faults: list[str] = field(default_factory=list)
+
+
+# The run ----------------------------------------------------------------------------------------------------------
+
+
+class Killed:
+    """`logkeep serve` in a directory, on one port, killed and started again."""
+
+    def __init__(self, directory: Path, seed: int) -> None:
+        self._directory = directory
+        self._chance = random.Random(f"kills {seed}")
+        self._log = (directory / "serve.log").open("ab")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self._process = self._start()
+        self.kills = 0
+        self.accepted: list[str] = []
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [*COMMAND, "--dir", str(self._directory), "serve", "--port", str(self._port)]
+        return subprocess.Popen(command, env=environment(), stderr=self._log)
+
+    @contextmanager
+    def client(self) -> Iterator[ServiceClient]:
+        access = read_access(self._directory)
+        assert access
+        client = ServiceClient(access)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def wait_until_ready(self) -> None:
+        end = time.monotonic() + 60
+        while not self._asked("/readyz"):
+            assert time.monotonic() < end and self._process.poll() is None, "the service does not start"
+            time.sleep(0.05)
+
+    def _asked(self, path: str) -> bool:
+        try:
+            with self.client() as client:
+                client.get(path)
+        except Failed:
+            return False
+        except ServiceFault as fault:
+            assert fault.status == 503, fault
+            return False
+        return True
+
+    def kill(self, cluster: Cluster) -> None:
+        """At some moment of its life, starting backups in a row until then."""
+        early = self._chance.random() < 0.15
+        end = time.monotonic() + self._chance.uniform(0.02, 1.2) if early else float("inf")
+        with self.client() as client:
+            while time.monotonic() < end:
+                answered = self._collect(client, cluster)
+                if answered and end == float("inf"):
+                    end = time.monotonic() + self._chance.uniform(0.0, 1.4)
+                time.sleep(min(0.02 if not answered else 0.1, max(0.0, end - time.monotonic())))
+        self._process.send_signal(signal.SIGKILL)
+        assert self._process.wait(30) == -signal.SIGKILL, "it had ended by itself"
+        self._process = self._start()
+        self.kills += 1
+
+    def _collect(self, client: ServiceClient, cluster: Cluster) -> bool:
+        """Start a backup where none runs; whether the service answered."""
+        try:
+            client.send("POST", client.css(cluster, "logs/collect"))
+            self.accepted.append(newest(client, cluster).job_id)
+        except Failed:
+            return False
+        except ServiceFault as fault:
+            if fault.status == 503:
+                return False
+            assert "running" in fault.message.lower(), fault  # one at a time
+        return True
+
+    def settle(self, cluster: Cluster) -> Record:
+        """Wait for what runs, then back up once more, with everything still."""
+        self.wait_until_ready()
+        with self.client() as client:
+            known = len(self.accepted)
+            while len(self.accepted) == known:
+                self._collect(client, cluster)
+                time.sleep(0.05)
+            return wait_until_ended(client, cluster)
+
+    def end(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        assert self._process.wait(60) == 0
+        self._log.close()
+
+
+def newest(client: ServiceClient, cluster: Cluster) -> Record:
+    return decode(client.records(cluster, limit=1), Records).cluster_log_record[0]
+
+
+def wait_until_ended(client: ServiceClient, cluster: Cluster) -> Record:
+    end = time.monotonic() + 300
+    while (record := newest(client, cluster)).status == "RUNNING":
+        assert time.monotonic() < end, "the job does not end"
+        time.sleep(0.1)
+    return record
+
+
+def run_long(seed: int, lines: int, kills: int, rotations: int, folder: Path) -> Figures:
+    """Run it, check everything; what is wrong is in the figures' faults."""
+    began = time.monotonic()
+    writing = Writing(seed, lines, rotations)
+    figures = Figures(seed)
+    directory, logs, journal = folder / "installation", folder / "node", folder / "journal"
+    logs.mkdir()
+    init(directory)
+    service = Killed(directory, seed)
+    try:
+        service.wait_until_ready()
+        command(directory, "cluster", "add", "prod", "--node", f"{NODE}=file://{logs}")
+        command(directory, "logs", "open", "prod")
+        with service.client() as client:
+            cluster = client.find_cluster("prod")
+        _write_and_kill(writing, kills, service, cluster, logs, journal)
+        figures.kills = service.kills
+        figures.run_seconds = round(time.monotonic() - began, 1)
+        _check_all(writing, figures, service, cluster, directory, Journal.read(journal), folder / "restored")
+    finally:
+        service.end()
+    _check_catalogue(figures, directory, cluster)
+    figures.seconds = round(time.monotonic() - began, 1)
+    return figures
+
+
+def _write_and_kill(writing: Writing, kills: int, service: Killed, cluster: Cluster, logs: Path, journal: Path) -> None:
+    """What the node may write grows with each kill, so that both end together."""
+    each = -(-writing.total() // max(kills, 1))
+    given = [str(logs), str(journal), "--seed", str(writing.seed), "--lines", str(writing.lines)]
+    given += ["--rotations", str(writing.rotations), "--rate", str(each / len(FAMILIES) / 1.2)]
+    command_line = [sys.executable, "-m", "tests.numbered_node", *given]
+    with subprocess.Popen(command_line, env=environment(), stdin=subprocess.PIPE) as node:
+        assert node.stdin
+        node.stdin.write(b"%d\n" % (writing.total() // 1000))
+        node.stdin.flush()
+        time.sleep(0.5)
+        service.settle(cluster)  # what went before a first backup looked can be told by nobody
+        for number in range(1, kills + 1):
+            node.stdin.write(b"%d\n" % min(writing.total(), number * each))
+            node.stdin.flush()
+            service.kill(cluster)
+            assert node.poll() in (None, 0), "the node has ended"
+            if number % 50 == 0:
+                print(f"{number} kills, {len(service.accepted)} backups", file=sys.stderr, flush=True)
+        assert node.wait(600) == 0
+
+
+def command(directory: Path, *arguments: str) -> Any:
+    """The JSON document that a command prints."""
+    with redirect_stdout(io.StringIO()) as out:
+        code = run(["--dir", str(directory), *arguments, "--json"])
+    assert code == 0, out.getvalue()
+    return json.loads(out.getvalue())
+
+
+# What the node did ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Journal:
+    """Bytes count within all that was ever written to a family; times are Unix ns."""
+
+    generations: dict[str, list[tuple[int, int]]]  # first byte and first line of each
+    gone: dict[str, list[tuple[int, int, int, str]]]  # bytes [start, end), when they were last readable, why
+    written: dict[str, tuple[list[int], list[int]]]  # times, and how much was there then
+    rotations: int
+
+    @staticmethod
+    def read(path: Path) -> Journal:
+        journal = Journal(defaultdict(list), defaultdict(list), defaultdict(lambda: ([], [])), 0)
+        for event, at, family, *values in read_journal(path):
+            match event:
+                case "generation":
+                    known = journal.generations[family]
+                    if not known or values[0] > known[-1][0]:
+                        known.append((values[0], values[1]))
+                case "gone":
+                    journal.gone[family].append((values[0], values[1], at, values[2]))
+                case "written":
+                    journal.written[family][0].append(at)
+                    journal.written[family][1].append(values[0])
+                case "rotation":
+                    journal.rotations += 1
+        return journal
+
+    def readable_at(self, family: str, at: int) -> int:
+        """Bytes written by then."""
+        times, sizes = self.written[family]
+        place = bisect_right(times, at)
+        return sizes[place - 1] if place else 0
+
+
+# The oracle -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Bytes [start, end) of a family that are not in the archive."""
+
+    family: Family
+    start: int
+    end: int
+    lines: int
+    first_time: str
+    last_time: str
+
+
+def _check_all(
+    writing: Writing,
+    figures: Figures,
+    service: Killed,
+    cluster: Cluster,
+    directory: Path,
+    journal: Journal,
+    restored: Path,
+) -> None:
+    faults = figures.faults
+    figures.lines, figures.rotations = writing.total(), journal.rotations
+    figures.bytes = sum(sizes[-1] for _, sizes in journal.written.values())
+    last = service.settle(cluster)
+    time.sleep(2.2)  # files that changed a moment ago are looked into again
+    service.settle(cluster)
+    stored = _objects(directory)
+    service.settle(cluster)
+    if _objects(directory) != stored:
+        faults.append("a backup with nothing new stored something")
+    with service.client() as client:
+        jobs = _all_jobs(client, cluster)
+        faults += [f"job {job.job_id}: {job.status} {job.failed_msg}" for job in jobs if job.status != "SUCCESS"]
+        faults += [f"accepted job {job} has no record" for job in set(service.accepted) - {job.job_id for job in jobs}]
+        with client.verify(cluster, read_data=True) as told:
+            faults += [f"verify: {one}" for one in told if "problem" in one]
+        kept = defaultdict(list)
+        for one in client.list_kept(cluster):
+            kept[one.family].append(one.size)
+    figures.jobs, figures.accepted = len(jobs), len(service.accepted)
+    figures.gaps = sum(len(job.gaps) for job in jobs)
+    assert last.status == "SUCCESS"
+    command(directory, "restore", "prod", "--to", str(restored), "--join")
+    faults += [f"{name} was never written" for name in kept.keys() - {family.name for family in FAMILIES}]
+    for family in FAMILIES:
+        with (restored / NODE / family.name).open("rb") as joined:
+            missing = list(_compare(writing, family, journal, joined, kept[family.name], figures))
+        (restored / NODE / family.name).unlink()
+        _check_missing(family, missing, journal, jobs, figures)
+
+
+def _objects(directory: Path) -> int:
+    return sum(1 for _ in (directory / "buckets").rglob("*.zst"))
+
+
+def _all_jobs(client: ServiceClient, cluster: Cluster) -> list[Record]:
+    """Oldest first, with their gaps."""
+    listed: list[Record] = []
+    while page := decode(client.records(cluster, start=len(listed) + 1, limit=100), Records).cluster_log_record:
+        listed += page
+    return [decode(client.get(f"/api/v1/clusters/{cluster.id}/jobs/{one.job_id}"), Record) for one in listed[::-1]]
+
+
+def _compare(
+    writing: Writing, family: Family, journal: Journal, joined: BinaryIO, sizes: list[int], figures: Figures
+) -> Iterator[Missing]:
+    """Hold what is kept of a family, given by the sizes of its generations, against what was written; yields what lacks."""
+    written = journal.generations[family.name]
+    ends = [*(start for start, _ in written[1:]), journal.written[family.name][1][-1]]
+    last_lines = [*(line for _, line in written[1:]), writing.each]
+    firsts = [line for _, line in written]
+    following = 0
+    for size in filter(None, sizes):
+        at = joined.tell()
+        found = _NUMBER.search(joined.read(min(size, 8192)))
+        joined.seek(at)
+        number = int(found[1]) if found else -1
+        index = bisect_left(firsts, number)
+        if index >= len(firsts) or firsts[index] != number or index < following:
+            figures.faults.append(
+                f"{family.name}: a generation begins with line {number}: twice, mangled or out of order"
+            )
+            joined.seek(size, io.SEEK_CUR)
+            continue
+        for skipped in range(following, index):
+            yield from _lack(
+                writing, family, firsts[skipped], last_lines[skipped], written[skipped][0], 0, ends[skipped]
+            )
+        kept = _same(writing, family, firsts[index], last_lines[index], joined, size, figures)
+        start = written[index][0]
+        if start + kept > ends[index]:
+            figures.faults.append(f"{family.name}: more is kept than was written from line {number}")
+        yield from _lack(writing, family, firsts[index], last_lines[index], start, kept, ends[index])
+        following = index + 1
+    for skipped in range(following, len(firsts)):
+        yield from _lack(writing, family, firsts[skipped], last_lines[skipped], written[skipped][0], 0, ends[skipped])
+    if joined.read(1):
+        figures.faults.append(f"{family.name}: restored is longer than what is listed")
+
+
+def _same(writing: Writing, family: Family, first: int, end: int, joined: BinaryIO, size: int, figures: Figures) -> int:
+    """Read `size` bytes and hold them against lines [first, end); returns `size`."""
+    read = 0
+    for at in range(first, end, _CHUNK):
+        if read == size:
+            break
+        expected = writing.text(family, at, min(at + _CHUNK, end))
+        found = joined.read(min(len(expected), size - read))
+        read += len(found)
+        figures.lines_kept += found.count(b"\n")
+        if found != expected[: len(found)]:
+            place = next(n for n, (one, other) in enumerate(zip(found, expected, strict=False)) if one != other)
+            around = found[max(0, place - 60) : place + 60]
+            figures.faults.append(f"{family.name}: mangled in or after line {at}, byte {place}: {around!r}")
+            break
+    rest = size - read
+    if rest:
+        figures.faults.append(f"{family.name}: {rest} bytes after what was written from line {first}")
+        joined.seek(rest, io.SEEK_CUR)
+    return size
+
+
+def _lack(
+    writing: Writing, family: Family, first: int, end: int, start: int, kept: int, stop: int
+) -> Iterator[Missing]:
+    """What is missing of the generation of lines [first, end), bytes [start, stop), of which `kept` are there."""
+    if start + kept >= stop:
+        return
+    at, lines, first_line = 0, 0, -1
+    for chunk in range(first, end, _CHUNK):
+        text = writing.text(family, chunk, min(chunk + _CHUNK, end))
+        if at + len(text) > kept:
+            here = text[max(0, kept - at) :].count(b"\n")
+            if first_line < 0:
+                first_line = min(chunk + _CHUNK, end) - here
+            lines += here
+        at += len(text)
+    times = [writing.time_of(number).strftime("%Y-%m-%dT%H:%M:%S,%f")[:23] for number in (first_line, end - 1)]
+    yield Missing(family, start + kept, stop, lines, *times)
+
+
+def _check_missing(
+    family: Family, missing: list[Missing], journal: Journal, jobs: list[Record], figures: Figures
+) -> None:
+    told = [(gap, job) for job in jobs for gap in job.gaps if gap.family == family.name]
+    figures.ranges_lost += len(missing)
+    figures.lines_lost += sum(one.lines for one in missing)
+    for one in missing:
+        parts = [
+            (max(start, one.start), min(end, one.end), at, why)
+            for start, end, at, why in journal.gone[family.name]
+            if start < one.end and one.start < end
+        ]
+        _check_deleted(one, parts, journal, jobs, figures)
+        if all(why == "truncated" for *_, why in parts):
+            figures.lines_lost_between_copy_and_truncation += one.lines
+        elif not any(_tells(gap, job, one, min(at for *_, at, _ in parts)) for gap, job in told):
+            figures.faults.append(f"no gap tells of {_shown(one)}, last readable at {[at for *_, at, _ in parts]}")
+    lost, said = sum(one.end - one.start for one in missing), sum(gap.at_least for gap, _ in told)
+    if said > lost:
+        figures.faults.append(f"{family.name}: gaps tell of {said} bytes at least, {lost} are missing")
+
+
+def _check_deleted(
+    one: Missing, parts: list[tuple[int, int, int, str]], journal: Journal, jobs: list[Record], figures: Figures
+) -> None:
+    """All that is missing went, and no job that ended in success ran while it was there."""
+    if sum(end - start for start, end, *_ in parts) != one.end - one.start:
+        figures.faults.append(f"{_shown(one)} is missing though the node still has it, or had it to the end")
+    for start, end, at, _ in parts:
+        for job in jobs:
+            began = job.create_at * 1_000_000
+            if (job.finished_at or 0) * 1_000_000 + 1_000_000 < at and journal.readable_at(
+                one.family.name, began
+            ) > start:
+                figures.faults.append(
+                    f"{_shown(one)}: bytes {start} to {end} were readable until {at}, but job {job.job_id} of "
+                    f"{job.create_at} to {job.finished_at} did not keep them"
+                )
+                break
+
+
+def _tells(gap: Gap, job: Record, one: Missing, gone_at: int) -> bool:
+    after, until = (text.replace(".", ",")[:23] for text in (gap.after, gap.until))
+    ended = (job.finished_at or 0) * 1_000_000
+    return ended > gone_at and after <= one.first_time and (not until or until >= one.last_time)
+
+
+def _shown(one: Missing) -> str:
+    return f"{one.family.name}: bytes {one.start} to {one.end} ({one.lines} lines, {one.first_time} to {one.last_time})"
+
+
+def _check_catalogue(figures: Figures, directory: Path, cluster: Cluster) -> None:
+    """Segments are contiguous, sum up to what is kept, and each is named by one manifest of one chain."""
+    context = bootstrap.open_context(load_settings(directory, {}))
+    ends: dict[tuple[str, int], int] = defaultdict(int)
+    named: set[str] = set()
+    for segment, _ in archive.fetch_segments(context.database, cluster.id):
+        figures.segments += 1
+        _follow(segment, ends, figures)
+        named.add(segment.object)
+    if len(named) != figures.segments:
+        figures.faults.append("two segments have one object")
+    for node, kept in archive.fetch_generations(context.database, cluster.id):
+        if ends[node, kept.generation] != kept.kept:
+            figures.faults.append(
+                f"{kept.family}: {kept.kept} bytes kept, its segments end at {ends[node, kept.generation]}"
+            )
+    with reading(context.database) as connection:
+        chain = archive.fetch_manifests(connection, cluster.id)
+    previous = ""
+    for row in chain:
+        manifest = decode_manifest(context.stores[row.bucket].get(row.object))
+        if manifest.previous != previous:
+            figures.faults.append(f"{row.object} does not follow the manifest before it")
+        previous = row.sha256
+        again = [one.object for one in manifest.segments if one.object not in named]
+        figures.faults += [f"{name} is named by two manifests, or by one alone" for name in again]
+        named -= {one.object for one in manifest.segments}
+    figures.faults += [f"{name} is named by no manifest" for name in named]
+    figures.manifests = len(chain)
+    context.database.dispose()
+
+
+def _follow(segment: Segment, ends: dict[tuple[str, int], int], figures: Figures) -> None:
+    key = (segment.node, segment.generation)
+    if segment.start != ends[key] or sum(frame.raw for frame in segment.frames) != segment.end - segment.start:
+        figures.faults.append(f"{segment.object} does not begin where the one before it ends")
+    ends[key] = segment.end
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
+    parser.add_argument("--lines", type=int, default=10_000_000)
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--rotations", type=int, default=1000)
+    parser.add_argument("--folder", type=Path, help="an empty one that stays; else one that is removed")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        figures = run_long(given.seed, given.lines, given.kills, given.rotations, folder)
+    print(json.dumps(asdict(figures), indent=1))
+    return 1 if figures.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
