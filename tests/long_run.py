@@ -174,7 +174,8 @@ def run_long(seed: int, lines: int, kills: int, rotations: int, folder: Path) ->
     figures = Figures(seed)
     directory, logs, journal = folder / "installation", folder / "node", folder / "journal"
     logs.mkdir()
-    init(directory)
+    with redirect_stdout(io.StringIO()):
+        init(directory)
     service = Killed(directory, seed)
     try:
         service.wait_until_ready()
@@ -310,9 +311,9 @@ def _check_all(
     faults += [f"{name} was never written" for name in kept.keys() - {family.name for family in FAMILIES}]
     for family in FAMILIES:
         with (restored / NODE / family.name).open("rb") as joined:
-            missing = list(_compare(writing, family, journal, joined, kept[family.name], figures))
+            missing = list(compare(writing, family, journal, joined, kept[family.name], figures))
         (restored / NODE / family.name).unlink()
-        _check_missing(family, missing, journal, jobs, figures)
+        check_missing(family, missing, journal, jobs, figures)
 
 
 def _objects(directory: Path) -> int:
@@ -327,7 +328,7 @@ def _all_jobs(client: ServiceClient, cluster: Cluster) -> list[Record]:
     return [decode(client.get(f"/api/v1/clusters/{cluster.id}/jobs/{one.job_id}"), Record) for one in listed[::-1]]
 
 
-def _compare(
+def compare(
     writing: Writing, family: Family, journal: Journal, joined: BinaryIO, sizes: list[int], figures: Figures
 ) -> Iterator[Missing]:
     """Hold what is kept of a family, given by the sizes of its generations, against what was written; yields what lacks."""
@@ -405,7 +406,7 @@ def _lack(
     yield Missing(family, start + kept, stop, lines, *times)
 
 
-def _check_missing(
+def check_missing(
     family: Family, missing: list[Missing], journal: Journal, jobs: list[Record], figures: Figures
 ) -> None:
     told = [(gap, job) for job in jobs for gap in job.gaps if gap.family == family.name]

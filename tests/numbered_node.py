@@ -14,6 +14,7 @@ import select
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -204,6 +205,9 @@ class NumberedNode(SimulatedNode):
         self._journal = journal.open("a", encoding="utf-8")
         self._began = 0  # when the operation under way began, ns
 
+    def close(self) -> None:
+        self._journal.close()
+
     def note(self, event: str, family: str, *values: Any, at: int | None = None) -> None:
         self._journal.write(json.dumps([event, at or time.time_ns(), family, *values]) + "\n")
         self._journal.flush()
@@ -358,7 +362,8 @@ def main() -> None:
     given = parser.parse_args()
     writing = Writing(given.seed, given.lines, given.rotations)
     os.umask(0o027)
-    _Writer(writing, NumberedNode(given.directory, given.journal, given.seed), given.rate).run()
+    with closing(NumberedNode(given.directory, given.journal, given.seed)) as node:
+        _Writer(writing, node, given.rate).run()
 
 
 if __name__ == "__main__":
