@@ -33,11 +33,15 @@ class MemoryCatalogue:
     def listing_digest(self, node: str) -> str:
         return self.digest
 
-    def commit(self, segment: Segment, after: Checkpoint) -> None:
+    def record_plan(self, node: str, remaining: int) -> None:
+        self.remaining = remaining
+
+    def commit(self, segment: Segment, after: Checkpoint, remaining: int = 0) -> None:
         known = self.kept.get(segment.generation)
         if (known.kept if known else 0) != segment.start:
             raise JobSuperseded
         self.segments.append(segment)
+        self.remaining = remaining
         self.kept[after.generation] = after
 
     def unread(self, node: str) -> list[Unread]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logkeep.api import admin_models
+from logkeep.api import admin_models, job_models
 from logkeep.api.call import Call, Stream
 from logkeep.api.routes import Handler
 from logkeep.contract import models
@@ -10,7 +10,7 @@ from logkeep.contract.operations import BYTES, NDJSON, Link, Operation
 from logkeep.contract.requests import PAGE
 from logkeep.domain.access import Right
 from logkeep.errors import BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
-from logkeep.service import archive, audit, backups, clusters
+from logkeep.service import archive, audit, clusters, job_details
 from logkeep.service.archive import KeptLog
 
 _CLUSTERS = "/api/v1/clusters"
@@ -55,9 +55,19 @@ def remove_cluster(call: Call) -> bytes:
 
 
 def show_job(call: Call) -> bytes:
-    job_id = admin_models.read_job_id(call.parameters)
-    job = backups.get_job(call.context, call.cluster(), job_id)
-    return models.render_job(job, backups.get_gaps(call.context, job))
+    return _show_job(call, call.cluster().id)
+
+
+def find_job(call: Call) -> bytes:
+    return _show_job(call)
+
+
+def _show_job(call: Call, cluster_id: str = "") -> bytes:
+    job_id, page = admin_models.read_job_id(call.parameters), job_models.read_files_page(call.query)
+    detail = job_details.get_detail(
+        call.context, call.caller.project_id, job_id, cluster_id=cluster_id, offset=page.offset, limit=page.limit
+    )
+    return job_models.render_job(detail)
 
 
 def list_kept(call: Call) -> Stream:
@@ -145,12 +155,26 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             "ShowJob",
             "GET",
             _CLUSTER + "/jobs/{job_id}",
-            summary="Read one record, and what was gone before it could be kept",
+            summary="The same for a cluster's job",
             right=Right.READ,
-            answer=models.JobDetail,
+            query=job_models.FILES_PAGE,
+            answer=job_models.JobView,
             raises=(InvalidField,),
         ),
         show_job,
+    ),
+    (
+        Operation(
+            "FindJob",
+            "GET",
+            "/api/v1/jobs/{job_id}",
+            summary="Read one record: how far it is on each node, the files that it stored, and what it met",
+            right=Right.READ,
+            query=job_models.FILES_PAGE,
+            answer=job_models.JobView,
+            raises=(InvalidField,),
+        ),
+        find_job,
     ),
     (
         Operation(

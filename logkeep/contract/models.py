@@ -45,7 +45,6 @@ from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilte
 from logkeep.domain.cluster import Cluster, Node, Project
 from logkeep.domain.log_line import LogKind, LogLine, LogQuery
 from logkeep.domain.log_setting import LogSetting, LogSettingChange, parse_period
-from logkeep.domain.manifest import Gap
 from logkeep.errors import InvalidAgency, InvalidField, InvalidPeriod
 
 NOTHING = b"{}"  # body of a mutating call: `null` breaks Node, plain text Java and Go (clients.md 7)
@@ -236,12 +235,6 @@ class GapView(msgspec.Struct, rename="camel"):
     reason: str
 
 
-class JobDetail(ClusterLogRecord):
-    """A record by itself, with what CSS lacks."""
-
-    gaps: list[GapView]
-
-
 class ListLogsJobResponse(msgspec.Struct, rename="camel"):
     cluster_log_record: list[ClusterLogRecord]
     total_size: int
@@ -350,14 +343,7 @@ _AVAILABLE = "200"  # status of a cluster and of an instance (contract.md 3.2)
 
 def render_records(jobs: Iterable[BackupJob], total: int, *, digit_strings: bool) -> bytes:
     """200 of ListLogsJob (contract.md 1.3)."""
-    return _encode(ListLogsJobResponse([_record(job, digit_strings) for job in jobs], total))
-
-
-def render_job(job: BackupJob, gaps: Iterable[Gap]) -> bytes:
-    """One record by itself, and what went before the job could keep it."""
-    views = [GapView(gap.node, gap.family, gap.after, gap.until, gap.at_least, gap.reason) for gap in gaps]
-    record = msgspec.structs.asdict(_record(job, digit_strings=False))
-    return _encode(JobDetail(**record, gaps=views))
+    return _encode(ListLogsJobResponse([make_record(job, digit_strings=digit_strings) for job in jobs], total))
 
 
 def render_setting(setting: LogSetting | None) -> bytes:
@@ -395,7 +381,7 @@ def render_projects(projects: Sequence[Project], url: str, *, found_by: str | No
     return _encode(ProjectList(entries, Links(url)))
 
 
-def _record(job: BackupJob, digit_strings: bool) -> ClusterLogRecord:
+def make_record(job: BackupJob, *, digit_strings: bool) -> ClusterLogRecord:
     return ClusterLogRecord(
         job.id,
         job.cluster_id,

@@ -89,6 +89,13 @@ def fetch_job(connection: Connection, job_id: str) -> BackupJob | None:
     return _job(row) if row else None
 
 
+def fetch_project_job(connection: Connection, project_id: str, job_id: str) -> tuple[BackupJob, int] | None:
+    """The job and how many attempts it took so far, where it is one of the project."""
+    statement = select(*_COLUMNS, jobs.c.attempt).join(clusters, clusters.c.id == jobs.c.cluster_id)
+    row = connection.execute(statement.where(jobs.c.job_id == job_id, clusters.c.project_id == project_id)).first()
+    return (_job(row[:-1]), row.attempt) if row else None
+
+
 def fetch_running_job(connection: Connection, cluster_id: str) -> BackupJob | None:
     statement = select(*_COLUMNS).where(jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.RUNNING)
     row = connection.execute(statement.limit(1)).first()

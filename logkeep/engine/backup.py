@@ -18,6 +18,7 @@ from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
 from logkeep.engine.catalogue import Catalogue
 from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_content
 from logkeep.engine.plan import Look, Plan, Read, Sight, make_plan
+from logkeep.engine.remaining import Remaining
 from logkeep.engine.segment import SIZES, LineFrames, SegmentWriter, Sizes, Written
 from logkeep.errors import SourceError, SourceVanished
 from logkeep.logformat.lines import first_time
@@ -86,6 +87,7 @@ class NodeBackup:
             lambda: defaultdict(list)
         )  # by family
         self._unreadable: set[str] = set()  # not tried again in this job
+        self._remaining = Remaining()  # of this round
         self._outcome = Outcome()
 
     def run(self) -> Outcome:
@@ -127,6 +129,7 @@ class NodeBackup:
         sights = self._examine(listing, checkpoints)
         plan = make_plan(self._node, checkpoints, sights, self._read)
         looks = {checkpoint.generation: checkpoint for checkpoint in plan.seen}
+        self._foresee(plan)
         for read in plan.reads:
             try:
                 kept = self._keep(read)
@@ -138,6 +141,8 @@ class NodeBackup:
                 continue  # the next listing tells where it went
             except SourceError as error:
                 self._fail(read.sight.file, error)
+            finally:
+                self._remaining.end(read.sight.file.name)
         self._record(list(looks.values()))
         self._all_unchanged = all(sight.look is Look.UNCHANGED or not sight.file.size for sight in sights)
         aside = self._outcome.failures.keys() | self._outcome.waiting
@@ -148,6 +153,11 @@ class NodeBackup:
             gone=tuple(checkpoint for checkpoint in plan.gone if checkpoint.family not in unclear),
             gaps=tuple(gap for gap in plan.gaps if gap.family not in unclear),
         )
+
+    def _foresee(self, plan: Plan) -> None:
+        self._remaining = Remaining(plan.reads)
+        if plan.reads:
+            self._catalogue.record_plan(self._node, self._remaining.bytes)
 
     def _record(self, looks: Sequence[Checkpoint]) -> None:
         """Keep how generations look now. Logs seen empty and new names are told, as no segment may tell of them."""
@@ -288,7 +298,8 @@ class NodeBackup:
         except SourceError:
             target.store.delete(object_name)  # what is given up leaves nothing
             raise
-        self._catalogue.commit(self._segment(before, after, object_name, written), after)
+        remaining = self._remaining.take(content.file.name, written.raw)
+        self._catalogue.commit(self._segment(before, after, object_name, written), after, remaining)
         self._known[after.generation] = after
         return after
 

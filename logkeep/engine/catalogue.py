@@ -20,10 +20,14 @@ class Catalogue(Protocol):
         """Digest of the last listing after which nothing was left to read, '' where there is none."""
         ...
 
-    def commit(self, segment: Segment, after: Checkpoint) -> None:
+    def record_plan(self, node: str, remaining: int) -> None:
+        """So many bytes are to be read of the node now, as far as is known."""
+        ...
+
+    def commit(self, segment: Segment, after: Checkpoint, remaining: int = 0) -> None:
         """Insert the segment only if its generation is kept exactly up to `segment.start`, and move the checkpoint.
 
-        Raises `JobSuperseded` where it is not.
+        `remaining` is what the node's plan has left after it. Raises `JobSuperseded` where it is not.
         """
         ...
 

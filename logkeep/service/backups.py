@@ -148,7 +148,7 @@ def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) ->
     target = Target(
         open_bucket(context, job.bucket), job.bucket, cluster_folder(job.base_path, cluster.name), job_id, attempt
     )
-    catalogue.forget_failures(node_name)
+    catalogue.begin_node(node_name, context.clock.now_ms())
     try:
         source = context.open_source(node.source)
         with ThreadPoolExecutor(1, thread_name_prefix="compress") as executor:
@@ -173,7 +173,7 @@ def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) ->
     except Exception:  # the other nodes are still kept
         _log.exception("node was not backed up", node=node_name, job_id=job_id)
         failures = [f"LK-INTERNAL: node {node_name}: unexpected error; the service's log tells more under job {job_id}"]
-    catalogue.record_failures(node_name, failures)
+    catalogue.end_node(node_name, context.clock.now_ms(), failures)
 
 
 def check_bucket(context: Context, job_id: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from logkeep.database import archive, jobs
+from logkeep.database import archive, job_nodes, jobs
 from logkeep.database.connection import reading, writing
 from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
 from logkeep.errors import JobSuperseded
@@ -38,7 +38,11 @@ class JobCatalogue:
         with reading(self._database) as connection:
             return archive.fetch_listing_digest(connection, self._cluster_id, node)
 
-    def commit(self, segment: Segment, after: Checkpoint) -> None:
+    def record_plan(self, node: str, remaining: int) -> None:
+        with self._writing() as connection:
+            job_nodes.plan_node(connection, self._job_id, node, remaining)
+
+    def commit(self, segment: Segment, after: Checkpoint, remaining: int = 0) -> None:
         try:
             with self._writing() as connection:
                 kept = archive.fetch_kept(connection, self._cluster_id, segment.node, segment.generation)
@@ -46,6 +50,8 @@ class JobCatalogue:
                     raise JobSuperseded()
                 archive.insert_segment(connection, self._cluster_id, self._job_id, segment)
                 archive.save_checkpoints(connection, self._cluster_id, segment.node, [after])
+                done = segment.end - segment.start
+                job_nodes.plan_node(connection, self._job_id, segment.node, remaining, done)
         except IntegrityError as error:
             raise JobSuperseded() from error
 
@@ -69,11 +75,13 @@ class JobCatalogue:
             if unread is not None:
                 archive.save_unread(connection, self._cluster_id, node, unread)
 
-    def forget_failures(self, node: str) -> None:
+    def begin_node(self, node: str, started_at: int) -> None:
+        """What an earlier attempt could not read is forgotten."""
         with self._writing() as connection:
             archive.delete_failures(connection, self._job_id, node)
+            job_nodes.begin_node(connection, self._job_id, node, started_at)
 
-    def record_failures(self, node: str, failures: Sequence[str]) -> None:
-        if failures:
-            with self._writing() as connection:
-                archive.insert_findings(connection, self._job_id, node, failures)
+    def end_node(self, node: str, finished_at: int, failures: Sequence[str]) -> None:
+        with self._writing() as connection:
+            archive.insert_findings(connection, self._job_id, node, failures)
+            job_nodes.end_node(connection, self._job_id, node, finished_at)

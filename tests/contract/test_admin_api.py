@@ -22,7 +22,7 @@ from logkeep.service.archive import Progress
 from tests.contract.service import SETTING, Reply, Service
 from tests.contract.test_api import assert_error
 
-CLUSTERS = "/api/v1/clusters"
+CLUSTERS, JOBS = "/api/v1/clusters", "/api/v1/jobs"
 
 
 def post(service: Service, body: object) -> Reply:
@@ -130,10 +130,39 @@ def test_one_record_is_shown_as_the_list_shows_it(service: Service, cluster: Clu
     job, _ = service.add_records(cluster, JobStatus.FAIL, JobStatus.SUCCESS)
     listed = service.call("GET", service.path(cluster, "/logs/records?status=FAIL")).json["clusterLogRecord"]
     shown = service.call("GET", f"{CLUSTERS}/{cluster.id}/jobs/{job.job_id}").json
+    assert shown == service.call("GET", f"{JOBS}/{job.job_id}").json
     assert shown.pop("gaps") == []
-    assert [shown] == listed
+    assert {name: shown[name] for name in listed[0]} == listed[0]
     for job_id in ("0" * 32, "no-id", "%00", "x" * 3000):
         assert_error(service.call("GET", f"{CLUSTERS}/{cluster.id}/jobs/{job_id}"), 400, "CSS.0001", "^job_id: ")
+        assert_error(service.call("GET", f"{JOBS}/{job_id}"), 400, "CSS.0001", "^job_id: ")
+
+
+def test_a_job_tells_nodes_files_and_what_it_met(service: Service, kept: Cluster) -> None:
+    listed = service.call("GET", service.path(kept, "/logs/records")).json["clusterLogRecord"]
+    job = service.call("GET", f"{JOBS}/{listed[0]['jobId']}").json
+    (node,) = job["nodes"]
+    assert (job["attempts"], job["failures"], job["filesTotal"]) == (1, [], 2)
+    assert (node["node"], node["files"], node["raw"], node["lines"]) == ("node-0", 2, 49_600, 1_010)
+    assert node["planned"] == node["done"] == 49_600
+    assert node["startedAt"] <= node["finishedAt"]
+    file = job["files"][0]
+    assert (file["name"], file["start"], file["end"], file["lines"]) == ("c.log", 0, 49_000, 1000)
+    assert file["firstTime"] == file["lastTime"] == "2026-01-01T00:00:00,000"
+    assert file["stored"] == (service.folder / "buckets/logs" / file["object"]).stat().st_size
+    second = service.call("GET", f"{JOBS}/{job['jobId']}?offset=2&limit=1").json
+    assert [one["name"] for one in second["files"]] == ["c_server.json"]
+    assert service.call("GET", f"{JOBS}/{job['jobId']}?offset=3").json["files"] == []
+    assert_error(service.call("GET", f"{JOBS}/{job['jobId']}?limit=1001"), 400, "CSS.0001", "^limit: ")
+
+
+def test_a_job_of_another_project_is_not_told(service: Service, kept: Cluster) -> None:
+    listed = service.call("GET", service.path(kept, "/logs/records")).json["clusterLogRecord"]
+    reply = service.call("GET", f"{JOBS}/{listed[0]['jobId']}", key=service.stranger)
+    assert_error(reply, 400, "CSS.0001", "^job_id: the project has no such job")
+    other = service.add_cluster()
+    reply = service.call("GET", f"{CLUSTERS}/{other.id}/jobs/{listed[0]['jobId']}")
+    assert_error(reply, 400, "CSS.0001", "^job_id: the cluster has no such job")
 
 
 def test_archive_is_listed_and_read_back(service: Service, kept: Cluster) -> None:

@@ -124,6 +124,7 @@ def test_any_parameter_in_a_path_is_taken_or_refused(
 ) -> None:
     for target in (
         f"/api/v1/clusters/{opened.id}/jobs/{job_id}",
+        f"/api/v1/jobs/{job_id}",
         f"/api/v1/clusters/{opened.id}/archive/{node}/{quote(generation, safe='%')}",
         f"/v1.0/{service.project.id}/clusters/{cluster_id}/logs/records",
     ):

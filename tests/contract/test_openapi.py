@@ -271,7 +271,15 @@ BODIES: dict[str, Any] = {
 # In an order in which each works.
 CALLS = [
     *("StartLogs", "ShowGetLogSetting", "UpdateLogSetting", "StartLogAutoBackupPolicy", "ShowGetLogSetting"),
-    *("StopLogAutoBackupPolicy", "CreateLogBackup", "ShowLogBackup", "ListLogsJob", "ShowJob", "ListClustersDetails"),
+    *(
+        "StopLogAutoBackupPolicy",
+        "CreateLogBackup",
+        "ShowLogBackup",
+        "ListLogsJob",
+        "ShowJob",
+        "FindJob",
+        "ListClustersDetails",
+    ),
     *(
         "ShowClusterDetail",
         "KeystoneListProjects",
@@ -353,7 +361,8 @@ def test_refusals_of_every_operation_are_as_documented(
 def test_every_documented_number_is_held_to_its_range(
     service: Service, document: dict[str, Any], cluster: Cluster, id_: str
 ) -> None:
-    method, path = target(service, document, id_, cluster_id=cluster.id, job_id="0" * 32, node="n", generation=1)
+    [job] = service.add_records(cluster, JobStatus.SUCCESS)
+    method, path = target(service, document, id_, cluster_id=cluster.id, job_id=job.job_id, node="n", generation=1)
     for name, schema in parameters(document, by_id(document)[id_][2], "query").items():
         if schema["type"] == "integer":
             for value in (schema["minimum"], schema["maximum"]):

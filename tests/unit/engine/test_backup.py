@@ -314,9 +314,9 @@ def test_commit_of_an_attempt_that_was_overtaken_is_refused(kept: Kept) -> None:
     kept.write("es.log", lines(0, 100))
     real = kept.catalogue.commit
 
-    def overtaken(segment: Segment, after: Checkpoint) -> None:
-        real(segment, after)
-        real(segment, after)
+    def overtaken(segment: Segment, after: Checkpoint, remaining: int) -> None:
+        real(segment, after, remaining)
+        real(segment, after, remaining)
 
     kept.catalogue.commit = overtaken  # type: ignore[method-assign]
     with pytest.raises(JobSuperseded):

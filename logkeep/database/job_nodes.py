@@ -1,0 +1,110 @@
+"""Statements on what a job does on each node, and on what it stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Select, func, select, update
+
+from logkeep.database.connection import upsert
+from logkeep.database.tables import findings, job_nodes, segments
+from logkeep.domain.job_detail import JobFile, JobNode
+from logkeep.domain.manifest import Gap, Segment
+
+
+def begin_node(connection: Connection, job_id: str, node: str, started_at: int) -> None:
+    """A node that another attempt began goes on: its first start and what it did are kept."""
+    insert = upsert(connection.dialect)(job_nodes).values(job_id=job_id, node=node, started_at=started_at)
+    again = {"finished_at": None}
+    connection.execute(insert.on_conflict_do_update(index_elements=["job_id", "node"], set_=again))
+
+
+def plan_node(connection: Connection, job_id: str, node: str, remaining: int, done: int = 0) -> None:
+    """So many bytes more are done, and so many remain."""
+    statement = update(job_nodes).where(job_nodes.c.job_id == job_id, job_nodes.c.node == node)
+    now_done = job_nodes.c.done + done
+    connection.execute(statement.values(done=now_done, planned=now_done + remaining))
+
+
+def end_node(connection: Connection, job_id: str, node: str, finished_at: int) -> None:
+    statement = update(job_nodes).where(job_nodes.c.job_id == job_id, job_nodes.c.node == node)
+    connection.execute(statement.values(finished_at=finished_at, planned=job_nodes.c.done))
+
+
+def fetch_nodes(connection: Connection, job_id: str) -> list[JobNode]:
+    """Every node that the job has begun or stored something of, by name."""
+    sums = {row.node: row for row in connection.execute(_sums(job_id))}
+    times = {row.node: row for row in connection.execute(select(job_nodes).where(job_nodes.c.job_id == job_id))}
+    return [_node(name, times.get(name), sums.get(name)) for name in sorted(sums.keys() | times.keys())]
+
+
+def fetch_files(connection: Connection, job_id: str, *, offset: int, limit: int) -> Iterator[JobFile]:
+    """What the job stored, by node, generation and place; `offset` counts from 0."""
+    order = (segments.c.node, segments.c.generation, segments.c.start)
+    statement = select(segments.c.body).where(segments.c.job_id == job_id).order_by(*order)
+    for body in connection.execute(statement.limit(limit).offset(offset)).scalars():
+        yield _file(msgspec.msgpack.decode(body, type=Segment))
+
+
+def fetch_gaps(connection: Connection, job_id: str, limit: int) -> tuple[Gap, ...]:
+    return tuple(msgspec.msgpack.decode(body, type=Gap) for body in _found(connection, job_id, "gap", limit))
+
+
+def fetch_failures(connection: Connection, job_id: str, limit: int) -> tuple[str, ...]:
+    return tuple(msgspec.msgpack.decode(body, type=str) for body in _found(connection, job_id, "failure", limit))
+
+
+def _found(connection: Connection, job_id: str, kind: str, limit: int) -> Iterable[bytes]:
+    statement = select(findings.c.body).where(findings.c.job_id == job_id, findings.c.kind == kind)
+    return connection.execute(statement.order_by(findings.c.id).limit(limit)).scalars()
+
+
+def _sums(job_id: str) -> Select[*tuple[Any, ...]]:
+    """All columns of it are in the index."""
+    return (
+        select(
+            segments.c.node,
+            func.count().label("files"),
+            func.sum(segments.c.raw).label("raw"),
+            func.sum(segments.c.stored).label("stored"),
+            func.sum(segments.c.lines).label("lines"),
+            func.count(segments.c.lines).label("counted"),
+        )
+        .where(segments.c.job_id == job_id)
+        .group_by(segments.c.node)
+    )
+
+
+def _node(name: str, times: Row[*tuple[Any, ...]] | None, sums: Row[*tuple[Any, ...]] | None) -> JobNode:
+    return JobNode(
+        name,
+        times.started_at if times else None,
+        times.finished_at if times else None,
+        times.planned if times else None,
+        times.done if times else None,
+        sums.files if sums else 0,
+        (int(sums.lines) if sums.counted == sums.files else None) if sums else 0,
+        int(sums.raw) if sums else 0,
+        int(sums.stored) if sums else 0,
+    )
+
+
+def _file(segment: Segment) -> JobFile:
+    return JobFile(
+        segment.node,
+        segment.family,
+        segment.name,
+        segment.generation,
+        segment.start,
+        segment.end,
+        segment.lines,
+        segment.end - segment.start,
+        segment.stored,
+        segment.bucket,
+        segment.object,
+        segment.sha256,
+        segment.first_time,
+        segment.last_time,
+    )

@@ -1,0 +1,31 @@
+"""How many bytes of a plan are still to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from logkeep.engine.plan import Read
+
+
+class Remaining:
+    """Plain bytes, as far as they are known: of a compressed file only the size that it takes on the node is."""
+
+    def __init__(self, reads: Iterable[Read] = ()) -> None:
+        self._files = {read.sight.file.name: _expected(read) for read in reads}
+        self.bytes = sum(self._files.values())
+
+    def take(self, file: str, read: int) -> int:
+        """So much was read of the file; what remains in all."""
+        less = min(read, self._files[file])
+        self._files[file] -= less
+        self.bytes -= less
+        return self.bytes
+
+    def end(self, file: str) -> None:
+        """No more is read of the file."""
+        self.bytes -= self._files.pop(file)
+
+
+def _expected(read: Read) -> int:
+    size = read.sight.file.size
+    return size if read.sight.name.compressed else max(0, size - read.checkpoint.kept)

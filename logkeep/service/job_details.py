@@ -1,0 +1,48 @@
+"""What one job did, or how far it is."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from logkeep.database import clusters, job_nodes, jobs
+from logkeep.database.connection import reading
+from logkeep.domain.backup_job import BackupJob, JobStatus
+from logkeep.domain.job_detail import JobDetail, JobNode
+from logkeep.errors import InvalidField
+from logkeep.service.context import Context
+
+_MOST_TOLD = 1000  # gaps and failures; the manifest of a job has all
+
+
+def get_detail(
+    context: Context, project_id: str, job_id: str, *, cluster_id: str = "", offset: int = 1, limit: int = 1000
+) -> JobDetail:
+    """All of a job, and one page of the files that it stored; `offset` counts from 1.
+
+    Raises `InvalidField` where the project, or the cluster where one is given, has no such job.
+    """
+    with reading(context.database) as connection:
+        found = jobs.fetch_project_job(connection, project_id, job_id)
+        if found is None or cluster_id not in {"", found[0].cluster_id}:
+            owner = "cluster" if cluster_id else "project"
+            raise InvalidField("job_id", f"the {owner} has no such job")
+        job, attempts = found
+        return JobDetail(
+            job,
+            attempts,
+            _nodes(connection, job),
+            list(job_nodes.fetch_files(connection, job_id, offset=offset - 1, limit=limit)),
+            job_nodes.fetch_gaps(connection, job_id, _MOST_TOLD),
+            job_nodes.fetch_failures(connection, job_id, _MOST_TOLD),
+        )
+
+
+def _nodes(connection: Connection, job: BackupJob) -> list[JobNode]:
+    """Those that were begun; while it runs, those that are still to come too."""
+    begun = job_nodes.fetch_nodes(connection, job.job_id)
+    if job.status is not JobStatus.RUNNING:
+        return begun
+    cluster = clusters.fetch_cluster(connection, job.cluster_id)
+    named = {node.node for node in begun}
+    to_come = [node.name for node in (cluster.nodes if cluster else ()) if node.name not in named]
+    return [*begun, *(JobNode(name, None, None, None, None, 0, 0, 0, 0) for name in to_come)]
