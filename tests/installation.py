@@ -1,12 +1,20 @@
-"""The service functions over SQLite and a folder as bucket; jobs are carried out at once, without the queue."""
+"""The service functions over a database and a folder as bucket; jobs are carried out at once, without the queue.
+
+The database is SQLite, or where LOGKEEP_TEST_POSTGRESQL holds a URL, one that is made there for each installation.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
 
 from logkeep import bootstrap
 from logkeep.clock import Clock, FixedClock
@@ -28,6 +36,7 @@ class Installation:
     folder: Path
     project: Project
     clock: Any  # a FixedClock unless the test asks for another
+    environment: dict[str, str]  # settings besides those of the folder
 
     @property
     def bucket(self) -> Path:
@@ -76,6 +85,17 @@ class Installation:
         return [finding for finding in told if isinstance(finding, archive.Finding)]
 
 
+def new_database() -> dict[str, str]:
+    """The variables that give an installation a database of its own."""
+    server = os.environ.get("LOGKEEP_TEST_POSTGRESQL")
+    if not server:
+        return {}
+    name = f"logkeep_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return {"LOGKEEP_DATABASE": f"{server.rpartition('/')[0]}/{name}"}
+
+
 @contextmanager
 def open_installation(
     folder: Path, clock: Clock | None = None, toml: str = "[buckets.logs]\n"
@@ -84,8 +104,9 @@ def open_installation(
     (folder / "buckets" / "logs").mkdir(parents=True)
     (folder / "logkeep.toml").write_text(toml, encoding="utf-8")
     create_keys(folder)
-    context = bootstrap.open_context(load_settings(folder, {}))
+    environment = new_database()
+    context = bootstrap.open_context(load_settings(folder, environment))
     clock = clock or FixedClock(4_000_000_000_000)  # far after the files, so that none looks as if it had just changed
     context = replace(context, enqueue=lambda *_: None, clock=clock)
-    yield Installation(context, folder, identity.add_project(context, "cn-north-4"), clock)
+    yield Installation(context, folder, identity.add_project(context, "cn-north-4"), clock, environment)
     context.database.dispose()

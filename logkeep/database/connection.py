@@ -20,6 +20,7 @@ _BUSY_SECONDS = 30  # SQLite has one writer; a commit takes milliseconds, so thi
 
 def connect(url: str) -> Engine:
     """The engine for a database URL; raises `SettingError` for one that is no URL."""
+    url = _with_driver(url)
     try:
         # An error of the database must not carry hashes of passwords into a log.
         engine = create_engine(url, hide_parameters=True, **_options(url))
@@ -29,6 +30,12 @@ def connect(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _with_driver(url: str) -> str:
+    """`postgresql://` means psycopg 3 here, as it does to the queue; SQLAlchemy would take its predecessor."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+psycopg://{rest}" if separator and scheme in {"postgres", "postgresql"} else url
 
 
 def _options(url: str) -> dict[str, Any]:

@@ -284,7 +284,7 @@ def test_sources_outside_the_allowed_roots_are_refused(installation: Installatio
     from logkeep import bootstrap
     from logkeep.settings import load_settings
 
-    confined = bootstrap.open_context(load_settings(installation.folder, {}))
+    confined = bootstrap.open_context(load_settings(installation.folder, installation.environment))
     add = lambda url: clusters.add_cluster(confined, installation.project.id, "c", [clusters.NewNode("n", url)])  # noqa: E731
     for url in (
         "file:///etc",

@@ -21,7 +21,8 @@ from logkeep.domain.access import Role
 from logkeep.errors import SettingError
 from logkeep.keyfiles import create_keys, open_seal
 from logkeep.service import identity
-from logkeep.settings import load_settings
+from logkeep.settings import Settings, load_settings
+from tests.installation import new_database
 
 PROJECT = "0123456789abcdef0123456789abcdef"
 
@@ -35,10 +36,15 @@ def at_revision(engine: Engine, revision: str) -> None:
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Path:
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(tmp_path, new_database())
+
+
+@pytest.fixture
+def old(tmp_path: Path, settings: Settings) -> Settings:
     """An installation of the first version with a project, an administrator's key, another one, and a revoked one."""
     create_keys(tmp_path)
-    engine = connect(f"sqlite:///{tmp_path / 'logkeep.db'}")
+    engine = connect(settings.database_url)
     at_revision(engine, "0001")
     seal, _ = open_seal(tmp_path)
     keys = [("LKA", True, None), ("LKB", False, None), ("LKC", False, 5)]
@@ -54,11 +60,11 @@ def old(tmp_path: Path) -> Path:
             text("INSERT INTO clusters VALUES ('c', :id, 'prod', 'opensearch', '', '', 1, 1)"), {"id": PROJECT}
         )
     engine.dispose()
-    return tmp_path
+    return settings
 
 
-def test_keys_and_projects_of_the_first_version_work_on(old: Path) -> None:
-    context = bootstrap.open_context(load_settings(old, {}))
+def test_keys_and_projects_of_the_first_version_work_on(old: Settings) -> None:
+    context = bootstrap.open_context(old)
     try:
         found = [(key.ak, key.role, key.revoked_at, key.expires_at) for key in identity.list_keys(context)]
         assert found == [
@@ -79,20 +85,21 @@ def test_keys_and_projects_of_the_first_version_work_on(old: Path) -> None:
 
 
 @pytest.mark.parametrize("from_revision", ["", "0001", "0002"])
-def test_tables_are_those_that_the_code_knows(tmp_path: Path, from_revision: str) -> None:
-    engine = connect(f"sqlite:///{tmp_path / 'logkeep.db'}")
+def test_tables_are_those_that_the_code_knows(settings: Settings, from_revision: str) -> None:
+    engine = connect(settings.database_url)
     if from_revision:
         at_revision(engine, from_revision)
     migration.migrate(engine)
     with reading(engine) as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == migration.HEAD
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-        assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+        if engine.dialect.name == "sqlite":
+            assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
     engine.dispose()
 
 
-def test_what_is_kept_is_told_by_the_new_columns(tmp_path: Path) -> None:
-    engine = connect(f"sqlite:///{tmp_path / 'logkeep.db'}")
+def test_what_is_kept_is_told_by_the_new_columns(settings: Settings) -> None:
+    engine = connect(settings.database_url)
     at_revision(engine, "0002")
     bodies = [
         msgspec.msgpack.encode({"start": start, "frames": [{"raw": 5, "first_time": time} for time in times]})
@@ -105,7 +112,7 @@ def test_what_is_kept_is_told_by_the_new_columns(tmp_path: Path) -> None:
             text(
                 "INSERT INTO generations (cluster_id, node, generation, family, position, name, kept, head_length,"
                 " head_sha256, tail_length, tail_sha256, last_time, present, size, mtime_ns, ctime_ns, inode)"
-                " VALUES ('c', 'n', 1, 'f', 1.0, 'f', 100, 0, '', 0, '', '', 1, -1, 0, 0, '')"
+                " VALUES ('c', 'n', 1, 'f', 1.0, 'f', 100, 0, '', 0, '', '', true, -1, 0, 0, '')"
             )
         )
         for start, body in zip((0, 70), bodies, strict=True):
@@ -131,8 +138,8 @@ def test_head_is_the_newest_file() -> None:
     assert max(path.name[:4] for path in files) == migration.HEAD
 
 
-def test_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    engine = connect(f"sqlite:///{tmp_path / 'logkeep.db'}")
+def test_database_of_a_newer_version_is_refused(settings: Settings) -> None:
+    engine = connect(settings.database_url)
     migration.migrate(engine)
     with writing(engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))

@@ -21,7 +21,7 @@ from logkeep.keyfiles import SIGN_FILE, TRUST_FILE, create_keys, trust_keys
 from logkeep.service import archive, backups, clusters, identity, log_settings
 from logkeep.service.rebuild import State, rebuild
 from logkeep.settings import load_settings
-from tests.installation import Installation, open_installation
+from tests.installation import Installation, new_database, open_installation
 from tests.rotation import SimulatedNode
 
 NODES = ("n1", "n2")
@@ -49,9 +49,10 @@ def forget(installation: Installation, *, keys: bool = False) -> Installation:
             path.unlink()
         (installation.folder / TRUST_FILE).rename(installation.folder / "old.pub")
         create_keys(installation.folder)
-    context = bootstrap.open_context(load_settings(installation.folder, {}))
+    environment = new_database()
+    context = bootstrap.open_context(load_settings(installation.folder, environment))
     context = replace(context, enqueue=lambda *_: None, clock=installation.clock)
-    return replace(installation, context=context)
+    return replace(installation, context=context, environment=environment)
 
 
 def everything(installation: Installation, cluster: Cluster) -> dict[str, Any]:
