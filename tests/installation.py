@@ -23,7 +23,7 @@ from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.errors import StoreError
 from logkeep.keyfiles import create_keys
-from logkeep.service import archive, backups, clusters, identity, log_settings
+from logkeep.service import archive, backups, clusters, identity, log_settings, verification
 from logkeep.service.context import Context
 from logkeep.settings import load_settings
 
@@ -80,9 +80,11 @@ class Installation:
             found[log.node, log.family] = found.get((log.node, log.family), b"") + data
         return found
 
-    def findings(self, cluster: Cluster, *, read_data: bool = False, chain: bool = False) -> list[archive.Finding]:
-        told = archive.verify(self.context, cluster, read_data=read_data, chain=chain)
-        return [finding for finding in told if isinstance(finding, archive.Finding)]
+    def verify(self, cluster: Cluster, **asked: Any) -> list[verification.Told]:
+        return list(verification.verify(self.context, cluster, **asked))
+
+    def findings(self, cluster: Cluster, **asked: Any) -> list[verification.Finding]:
+        return [one for one in self.verify(cluster, **asked) if isinstance(one, verification.Finding)]
 
 
 def new_database() -> dict[str, str]:

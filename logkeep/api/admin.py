@@ -10,7 +10,7 @@ from logkeep.contract.operations import BYTES, NDJSON, Link, Operation
 from logkeep.contract.requests import PAGE
 from logkeep.domain.access import Right
 from logkeep.errors import BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
-from logkeep.service import archive, audit, clusters, job_details
+from logkeep.service import archive, audit, clusters, job_details, verification
 from logkeep.service.archive import KeptLog
 
 _CLUSTERS = "/api/v1/clusters"
@@ -83,7 +83,9 @@ def read_kept(call: Call) -> Stream:
 
 def verify(call: Call) -> Stream:
     asked = admin_models.read_verify(call.body)
-    items = archive.verify(call.context, call.cluster(), read_data=asked.read_data, chain=asked.chain)
+    items = verification.verify(
+        call.context, call.cluster(), read_data=asked.read_data, sample=asked.sample, chain=asked.chain
+    )
     return Stream(NDJSON, admin_models.verify_lines(items), admin_models.error_line)
 
 

@@ -17,8 +17,9 @@ from logkeep.contract.requests import PAGE, TEXT, Body, Member, Number, Schema, 
 from logkeep.domain.access import AuditEntry
 from logkeep.domain.cluster import Cluster, Node
 from logkeep.errors import InvalidField
-from logkeep.service.archive import Finding, KeptLog, Progress
+from logkeep.service.archive import KeptLog
 from logkeep.service.clusters import KINDS, NewNode
+from logkeep.service.verification import Finding, Orphans, Progress, Told
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _MAX_GENERATION = 2**31 - 1  # of its column in PostgreSQL
@@ -80,6 +81,11 @@ VERIFY = Body(
     (
         (
             Member("read_data", {"type": "boolean"}, "Read every byte back."),
+            Member(
+                "sample",
+                {"type": "number", "exclusiveMinimum": 0, "maximum": 100},
+                "Without read_data: percent of the objects to read back, those that were read longest ago.",
+            ),
             Member("chain", {"type": "boolean"}, "Prove the signed chain of manifests, and every byte that it names."),
         ),
     ),
@@ -91,6 +97,7 @@ VERIFY = Body(
 class VerifyRequest:
     read_data: bool = False
     chain: bool = False
+    sample: float = 0.0  # percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +157,11 @@ def read_verify(body: bytes) -> VerifyRequest:
     if not body.strip():
         return VerifyRequest()
     members = fields.read_object(body)
-    return VerifyRequest(bool(fields.boolean_field(members, "read_data")), bool(fields.boolean_field(members, "chain")))
+    return VerifyRequest(
+        bool(fields.boolean_field(members, "read_data")),
+        bool(fields.boolean_field(members, "chain")),
+        fields.number_field(members, "sample", above=0, most=100) or 0.0,
+    )
 
 
 def read_job_id(parameters: dict[str, str]) -> str:
@@ -230,6 +241,12 @@ class FindingLine(msgspec.Struct, tag="finding"):
     object: str
     problem: str
     job_id: str
+    generation: int | None  # null, as what follows, where no log is concerned
+    start: int | None  # bytes [start, end) of the generation
+    end: int | None
+    lines: tuple[int, int] | None  # the first and the last, counted in the generation from 1; null where unknown
+    first_time: str
+    last_time: str
 
 
 class ProgressLine(msgspec.Struct, tag="progress"):
@@ -237,6 +254,12 @@ class ProgressLine(msgspec.Struct, tag="progress"):
     objects_total: int
     bytes: int
     bytes_total: int
+    objects_read: int
+
+
+class OrphansLine(msgspec.Struct, tag="orphans"):
+    objects: int
+    bytes: int
 
 
 class EndLine(msgspec.Struct, tag="end"):
@@ -248,7 +271,7 @@ class ErrorLine(msgspec.Struct, tag="error"):
     error_msg: str
 
 
-VerifyLine = FindingLine | ProgressLine | EndLine | ErrorLine
+VerifyLine = FindingLine | ProgressLine | OrphansLine | EndLine | ErrorLine
 
 
 def render_cluster(cluster: Cluster, *, sources: bool) -> bytes:
@@ -270,11 +293,11 @@ def kept_lines(logs: Iterable[KeptLog]) -> Iterator[bytes]:
         yield _encoder.encode_lines(batch)
 
 
-def verify_lines(items: Iterable[Finding | Progress]) -> Iterator[bytes]:
+def verify_lines(items: Iterable[Told]) -> Iterator[bytes]:
     """Each finding and step at once, and at the end whether all was well."""
     ok = True
     for item in items:
-        ok = ok and isinstance(item, Progress)
+        ok = ok and not isinstance(item, Finding)
         yield _encoder.encode(_verify_line(item)) + b"\n"
     yield _encoder.encode(EndLine(ok)) + b"\n"
 
@@ -301,7 +324,13 @@ def _node(node: Node, sources: bool) -> NodeView:
     return NodeView(node.id, node.name, node.role, node.ip, node.source if sources else None)
 
 
-def _verify_line(item: Finding | Progress) -> FindingLine | ProgressLine:
-    if isinstance(item, Finding):
-        return FindingLine(item.node, item.family, item.object, item.problem, item.job_id)
-    return ProgressLine(item.objects, item.objects_total, item.bytes, item.bytes_total)
+def _verify_line(item: Told) -> FindingLine | ProgressLine | OrphansLine:
+    kind = _LINES[type(item)]
+    return msgspec.convert(item, kind, from_attributes=True)
+
+
+_LINES: dict[type[Told], type[FindingLine | ProgressLine | OrphansLine]] = {
+    Finding: FindingLine,
+    Progress: ProgressLine,
+    Orphans: OrphansLine,
+}

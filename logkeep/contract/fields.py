@@ -118,6 +118,16 @@ def boolean_field(fields: Fields, name: str) -> bool | None:
     return value
 
 
+def number_field(fields: Fields, name: str, *, above: float, most: float) -> float | None:
+    """None where it is missing or null."""
+    value = fields.get(normalise(name))
+    if value is None:
+        return None
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not above < value <= most:
+        raise InvalidField(name, f"{shown(value)} came; a number above {above:g}, up to {most:g}, is allowed")
+    return float(value)
+
+
 def _came(value: object, secret: bool) -> str:
     return "something else came" if secret else f"{shown(value)} came"
 

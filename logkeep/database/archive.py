@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Connection, Dialect, Engine, Row, Select, func, select, tuple_, update
+from sqlalchemy import Column, Connection, Dialect, Engine, Row, Select, bindparam, func, select, tuple_, update
 
 from logkeep.database.connection import reading, upsert
 from logkeep.database.tables import findings, generations, jobs, manifests, nodes, segments
@@ -103,7 +103,11 @@ def save_unread(connection: Connection, cluster_id: str, node: str, unread: Sequ
 def insert_segment(
     connection: Connection, cluster_id: str, job_id: str, segment: Segment, manifest_job_id: str | None = None
 ) -> None:
-    """`job_id` stored it; the manifest of `manifest_job_id` names it, None where none does yet."""
+    """`job_id` stored it; the manifest of `manifest_job_id` names it, None where none does yet.
+
+    It waits for verification behind all that was read back before the job began.
+    """
+    created_at = select(jobs.c.created_at).where(jobs.c.job_id == job_id)
     connection.execute(
         segments.insert().values(
             cluster_id=cluster_id,
@@ -118,6 +122,7 @@ def insert_segment(
             raw=segment.end - segment.start,
             lines=segment.lines,
             body=_encode(segment),
+            read_at=func.coalesce(created_at.scalar_subquery(), 0),
         )
     )
 
@@ -132,6 +137,121 @@ def fetch_segments(
     order = (segments.c.node, segments.c.generation, segments.c.start)
     for row in _pages(engine, statement, order, 100):
         yield msgspec.msgpack.decode(row.body, type=Segment), row.job_id
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """A segment with what its row tells, so that most need not be decoded."""
+
+    node: str
+    generation: int
+    start: int
+    job_id: str
+    bucket: str
+    object: str
+    stored: int
+    read_at: int
+    body: bytes
+
+    @property
+    def turn(self) -> tuple[int, str, int, int]:
+        """Its place in the order in which segments are read back."""
+        return self.read_at, self.node, self.generation, self.start
+
+    def segment(self) -> Segment:
+        return msgspec.msgpack.decode(self.body, type=Segment)
+
+
+def fetch_segments_by_object(engine: Engine, cluster_id: str) -> Iterator[SegmentRow]:
+    """All segments sorted by the names of their objects; page by page."""
+    c = segments.c
+    statement = select(
+        c.node, c.generation, c.start, c.job_id, c.bucket, c.object, c.stored, c.read_at, c.body
+    ).where(c.cluster_id == cluster_id)  # fmt: skip
+    for row in _pages(engine, statement, (c.object, c.node, c.generation, c.start), 200):
+        yield SegmentRow(*row)
+
+
+def fetch_lines_before(connection: Connection, cluster_id: str, segment: Segment) -> int | None:
+    """How many lines of the generation end before the segment; None where not all were counted."""
+    c = segments.c
+    statement = select(func.count(), func.count(c.lines), func.coalesce(func.sum(c.lines), 0)).where(
+        c.cluster_id == cluster_id,
+        c.node == segment.node,
+        c.generation == segment.generation,
+        c.start < segment.start,
+    )
+    earlier, counted, lines = connection.execute(statement).one()
+    return int(lines) if earlier == counted else None
+
+
+def fetch_turn(connection: Connection, cluster_id: str, place: int) -> tuple[int, str, int, int] | None:
+    """`SegmentRow.turn` of the segment at this place, from 0, among those that were read back longest ago."""
+    c = segments.c
+    statement = select(c.read_at, c.node, c.generation, c.start).where(c.cluster_id == cluster_id, c.read_at >= 0)
+    statement = statement.order_by(c.read_at, c.node, c.generation, c.start).limit(1).offset(place)
+    row = connection.execute(statement).first()
+    return row and (row[0], row[1], row[2], row[3])
+
+
+def fetch_last_read(connection: Connection, cluster_id: str) -> int:
+    """The largest `read_at`, 0 where there is none."""
+    statement = select(func.max(segments.c.read_at)).where(segments.c.cluster_id == cluster_id)
+    return max(0, connection.execute(statement).scalar() or 0)
+
+
+def save_read(connection: Connection, cluster_id: str, read: Sequence[tuple[SegmentRow, int]]) -> None:
+    """When each was read back, Unix ms; -1 for one that was found damaged, and is to be read each time."""
+    c = segments.c
+    statement = update(segments).where(
+        c.cluster_id == cluster_id,
+        c.node == bindparam("its_node"),
+        c.generation == bindparam("its_generation"),
+        c.start == bindparam("its_start"),
+    )
+    rows = [
+        {"its_node": row.node, "its_generation": row.generation, "its_start": row.start, "at": read_at}
+        for row, read_at in read
+    ]
+    if rows:
+        connection.execute(statement.values(read_at=bindparam("at")), rows)
+
+
+def fetch_named_segments(connection: Connection, cluster_id: str, objects: Sequence[str]) -> set[str]:
+    """Which of these objects are segments of the cluster, in whatever bucket."""
+    statement = select(segments.c.object).where(
+        segments.c.cluster_id == cluster_id, segments.c.object.in_(list(objects))
+    )
+    return set(connection.execute(statement).scalars())
+
+
+def fetch_manifest_of_jobs(connection: Connection, job_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Cluster and object of the manifest of each of these jobs that has one."""
+    statement = select(manifests.c.job_id, manifests.c.cluster_id, manifests.c.object)
+    rows = connection.execute(statement.where(manifests.c.job_id.in_(list(job_ids))))
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def fetch_segment_owner(connection: Connection, job_id: str) -> str | None:
+    """The cluster that has a segment of this job."""
+    statement = select(segments.c.cluster_id).where(segments.c.job_id == job_id)
+    return connection.execute(statement.limit(1)).scalar()
+
+
+def fetch_manifest_objects(connection: Connection, cluster_id: str) -> Iterator[tuple[str, str]]:
+    """Bucket and name of every manifest."""
+    statement = select(manifests.c.bucket, manifests.c.object).where(manifests.c.cluster_id == cluster_id)
+    for row in connection.execute(statement):
+        yield row[0], row[1]
+
+
+def fetch_next_object(connection: Connection, cluster_id: str, after: str) -> tuple[str, str] | None:
+    """Bucket and name of the first segment's object whose name is `after` or follows it."""
+    statement = select(segments.c.bucket, segments.c.object).where(
+        segments.c.cluster_id == cluster_id, segments.c.object >= after
+    )
+    row = connection.execute(statement.order_by(segments.c.object).limit(1)).first()
+    return row and (row[0], row[1])
 
 
 def fetch_segment_totals(connection: Connection, cluster_id: str) -> tuple[int, int]:

@@ -96,6 +96,19 @@ def fetch_project_job(connection: Connection, project_id: str, job_id: str) -> t
     return (_job(row[:-1]), row.attempt) if row else None
 
 
+def fetch_traces(connection: Connection, job_ids: Sequence[str]) -> dict[str, tuple[str, JobStatus, int]]:
+    """Cluster, status and number of attempts of those jobs that there are."""
+    statement = select(jobs.c.job_id, jobs.c.cluster_id, jobs.c.status, jobs.c.attempt)
+    rows = connection.execute(statement.where(jobs.c.job_id.in_(list(job_ids))))
+    return {row[0]: (row[1], _STATUSES[row[2]], row[3]) for row in rows}
+
+
+def fetch_targets(connection: Connection, cluster_id: str) -> list[tuple[str, str]]:
+    """Every bucket and base path that a job of the cluster was to store in."""
+    statement = select(jobs.c.bucket, jobs.c.base_path).where(jobs.c.cluster_id == cluster_id).distinct()
+    return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
 def fetch_running_job(connection: Connection, cluster_id: str) -> BackupJob | None:
     statement = select(*_COLUMNS).where(jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.RUNNING)
     row = connection.execute(statement.limit(1)).first()

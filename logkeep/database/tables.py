@@ -213,7 +213,7 @@ segments = Table(
     Column("object", Text, nullable=False),
     Column("stored", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),  # the whole `Segment`, msgpack
-    Column("read_at", BigInteger, nullable=False, server_default="0"),  # when verification last read it back, Unix ms
+    Column("read_at", BigInteger, nullable=False, server_default="0"),  # when it was last read back; see `save_read`
     Column("raw", BigInteger, nullable=False, server_default="0"),  # plain bytes
     Column("lines", BigInteger),  # None where an older Logkeep did not count them
     Index("ix_segments_manifest", "cluster_id", "manifest_job_id"),
@@ -260,13 +260,13 @@ manifests = Table(
     UniqueConstraint("cluster_id", "number"),
 )
 
-# What the last verification of a cluster came to.
+# What the last verification of a cluster that has ended came to, and when one was begun.
 verifications = Table(
     "verifications",
     metadata,
     Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
     Column("started_at", BigInteger, nullable=False),
-    Column("finished_at", BigInteger),  # None while it runs
+    Column("finished_at", BigInteger),  # None before the first one has ended
     Column("objects", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("objects_read", BigInteger, nullable=False),

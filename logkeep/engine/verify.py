@@ -1,27 +1,118 @@
-"""Holding what lies in the bucket against what was stored."""
+"""Holding the object of a segment against what was stored."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import BinaryIO
 
-from logkeep.domain.manifest import Segment
-from logkeep.engine.restore import read_segment
+from logkeep.domain.manifest import Frame, Segment
 from logkeep.errors import StoreCorrupt, StoreMissing
 from logkeep.stores.base import ObjectStore
+from logkeep.stores.frames import read_frame
 
 
-def check_segment(stores: Mapping[str, ObjectStore], segment: Segment, *, read_data: bool) -> str:
-    """What is wrong with the object of a segment, '' where nothing is. Raises a `StoreError` where the store fails."""
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What is wrong with an object, and the frames concerned: all of the segment where it cannot be told which."""
+
+    problem: str
+    segment: Segment
+    frames: tuple[Frame, ...]  # one after the other
+
+    @property
+    def start(self) -> int:
+        return self.frames[0].start if self.frames else self.segment.start
+
+    @property
+    def end(self) -> int:
+        return self.frames[-1].start + self.frames[-1].raw if self.frames else self.segment.end
+
+    @property
+    def first_time(self) -> str:
+        return min((frame.first_time for frame in self.frames if frame.first_time), default="")
+
+    @property
+    def last_time(self) -> str:
+        return max((frame.last_time for frame in self.frames), default="")
+
+
+def check_size(segment: Segment, size: int | None) -> list[Damage]:
+    """What the size of an object tells; None where there is no object."""
+    if size == segment.stored:
+        return []
+    problem = "missing" if size is None else f"has {size} bytes instead of {segment.stored}"
+    return [whole_segment(segment, problem)]
+
+
+def read_back(store: ObjectStore, segment: Segment) -> list[Damage]:
+    """Read a whole object and tell all that is damaged. Raises a `StoreError` where the store fails."""
     try:
-        store = stores.get(segment.bucket)
-        size = store.size(segment.object) if store else None
-        if size is None:
-            return "missing"
-        if size != segment.stored:
-            return f"has {size} bytes instead of {segment.stored}"
-        if read_data:
-            for _ in read_segment(stores, segment):
-                pass
-    except (StoreCorrupt, StoreMissing) as error:
-        return f"damaged: {error.message}"
-    return ""
+        with store.open(segment.object) as stream:
+            return _read(stream, segment)
+    except StoreMissing:
+        return check_size(segment, None)
+
+
+def _read(stream: BinaryIO, segment: Segment) -> list[Damage]:
+    """Also what no frame shows is found: the hash is over every byte of the object."""
+    whole = sha256()
+    damaged: list[tuple[str, Frame]] = []
+    for frame in segment.frames:
+        stored = stream.read(frame.stored)
+        whole.update(stored)
+        try:
+            read_frame(stored, frame)
+        except StoreCorrupt as error:
+            damaged.append((error.message, frame))
+    longer = bool(stream.read(1))
+    if damaged:
+        return _joined(segment, damaged)
+    if whole.hexdigest() != segment.sha256:
+        return [whole_segment(segment, "its hash is not that of what was stored, though every frame can be read")]
+    if longer:
+        return [whole_segment(segment, f"is longer than the {segment.stored} bytes that were stored, which are whole")]
+    return []
+
+
+def whole_segment(segment: Segment, problem: str) -> Damage:
+    """Where it cannot be told which frames are concerned."""
+    return Damage(problem, segment, segment.frames)
+
+
+def _joined(segment: Segment, damaged: Sequence[tuple[str, Frame]]) -> list[Damage]:
+    """One for each run of frames without a whole one between."""
+    runs: list[tuple[str, list[Frame]]] = []
+    for problem, frame in damaged:
+        if runs and runs[-1][1][-1].offset + runs[-1][1][-1].stored == frame.offset:
+            runs[-1][1].append(frame)
+        else:
+            runs.append((problem, [frame]))
+    return [Damage(_problem(problem, frames), segment, tuple(frames)) for problem, frames in runs]
+
+
+def _problem(first: str, frames: Sequence[Frame]) -> str:
+    more = f", and so are the {len(frames) - 1} frames after it" if len(frames) > 1 else ""
+    return f"damaged at byte {frames[0].offset}: {first}{more}"
+
+
+def count_lines(before: int | None, damage: Damage) -> tuple[int, int] | None:
+    """First and last line that end in the damaged bytes, or the one that they are a part of, counted from 1.
+
+    `before` is the number of line ends in the generation before the segment. None where that is not known.
+    """
+    earlier = _line_ends([frame for frame in damage.segment.frames if frame.start < damage.start])
+    inside = _line_ends(damage.frames)
+    if before is None or earlier is None or inside is None:
+        return None
+    return before + earlier + 1, before + earlier + max(inside, 1)
+
+
+def _line_ends(frames: Sequence[Frame]) -> int | None:
+    total = 0
+    for frame in frames:
+        if frame.lines is None:
+            return None
+        total += frame.lines
+    return total

@@ -1,4 +1,4 @@
-"""What is kept of a cluster: listing it, reading it back, verifying it."""
+"""What is kept of a cluster: listing it, reading it back."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from logkeep.database import archive
 from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
 from logkeep.engine.restore import read_generation
-from logkeep.engine.verify import check_segment
 from logkeep.errors import InvalidField
-from logkeep.service.chain import check_manifests
 from logkeep.service.context import Context
 
 
@@ -24,27 +22,6 @@ class KeptLog:
     generation: int  # number within the node; the address for reading, together with the node
     name: str  # the file's name at its last sighting, without '.gz'
     size: int  # plain bytes kept
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that `verify` found wrong."""
-
-    node: str
-    family: str
-    object: str
-    problem: str  # missing, wrong size, damaged, …
-    job_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a verification is."""
-
-    objects: int
-    objects_total: int
-    bytes: int  # stored bytes looked at
-    bytes_total: int
 
 
 def list_kept(context: Context, cluster: Cluster, *, node: str = "", family: str = "") -> Iterator[KeptLog]:
@@ -65,22 +42,3 @@ def read_kept(context: Context, cluster: Cluster, node: str, generation: int) ->
     if generation not in checkpoints:
         raise InvalidField("generation", "the archive of this node has no such generation")
     return read_generation(context.stores, segments)
-
-
-def verify(
-    context: Context, cluster: Cluster, *, read_data: bool = False, chain: bool = False
-) -> Iterator[Finding | Progress]:
-    """Hold the bucket against the catalogue and its manifests; with `read_data`, read every byte back.
-
-    `chain` proves the manifests by their signatures, and with them every byte that they name.
-    """
-    with reading(context.database) as connection:
-        total, total_bytes = archive.fetch_segment_totals(connection, cluster.id)
-    for name, problem, job_id in check_manifests(context, cluster, signatures=chain):
-        yield Finding("", "", name, problem, job_id)
-    done_bytes = 0
-    for done, (segment, job_id) in enumerate(archive.fetch_segments(context.database, cluster.id), 1):
-        if problem := check_segment(context.stores, segment, read_data=read_data or chain):
-            yield Finding(segment.node, segment.family, segment.object, problem, job_id)
-        done_bytes += segment.stored
-        yield Progress(done, total, done_bytes, total_bytes)

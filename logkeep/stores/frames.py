@@ -68,19 +68,24 @@ def read_frames(stream: BinaryIO, frames: Sequence[Frame], start: int, end: int)
         raise StoreCorrupt(f"the frame table of {_name(stream)} lacks the bytes from {at} to {end}")
 
 
+def read_frame(stored: bytes, frame: Frame) -> bytes:
+    """The plain bytes of a frame of the table. Raises `StoreCorrupt` where they are not those that it tells of."""
+    if len(stored) < frame.stored:
+        raise StoreCorrupt(f"the object ends {frame.stored - len(stored)} bytes before the end of this frame")
+    raw = decompress_frame(stored)
+    if len(raw) != frame.raw:
+        raise StoreCorrupt(f"the frame holds {len(raw)} bytes, its table says {frame.raw}")
+    return raw
+
+
 def _read_frame(stream: BinaryIO, frame: Frame) -> bytes:
     if frame.stored > _LARGEST_STORED:
         raise StoreCorrupt(f"the frame table of {_name(stream)} has a frame of {frame.stored} bytes")
     stream.seek(frame.offset)
     try:
-        raw = decompress_frame(stream.read(frame.stored))
+        return read_frame(stream.read(frame.stored), frame)
     except StoreCorrupt as error:
         raise StoreCorrupt(f"{_name(stream)}, at byte {frame.offset}: {error.message}") from error
-    if len(raw) != frame.raw:
-        raise StoreCorrupt(
-            f"{_name(stream)}, at byte {frame.offset}: the frame holds {len(raw)} bytes, its table says {frame.raw}"
-        )
-    return raw
 
 
 def _name(stream: BinaryIO) -> object:

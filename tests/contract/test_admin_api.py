@@ -17,8 +17,8 @@ from logkeep.api import app
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.errors import StoreCorrupt
-from logkeep.service import archive
-from logkeep.service.archive import Progress
+from logkeep.service import archive, verification
+from logkeep.service.verification import Progress
 from tests.contract.service import SETTING, Reply, Service
 from tests.contract.test_api import assert_error
 
@@ -201,8 +201,8 @@ def test_archive_is_verified_line_by_line(service: Service, kept: Cluster) -> No
     for body in (None, {}, {"read_data": False}, {"readData": True}):
         found = lines(service.call("POST", f"{CLUSTERS}/{kept.id}/verify", body))
         assert found[-1] == {"type": "end", "ok": True}
-        assert {line["type"] for line in found[:-1]} == {"progress"}
-        assert found[-2]["objects"] == found[-2]["objects_total"] == 2
+        assert [line["type"] for line in found[:-1]] == ["progress", "progress", "orphans"]
+        assert found[-3]["objects"] == found[-3]["objects_total"] == 2
     reply = service.call("POST", f"{CLUSTERS}/{kept.id}/verify", {"read_data": "yes"})
     assert_error(reply, 400, "CSS.0001", "^read_data: ")
 
@@ -213,7 +213,8 @@ def test_damage_is_a_finding(service: Service, kept: Cluster) -> None:
     found = lines(service.call("POST", f"{CLUSTERS}/{kept.id}/verify", {"read_data": True}))
     assert found[-1] == {"type": "end", "ok": False}
     (finding,) = (line for line in found if line["type"] == "finding")
-    assert set(finding) == {"type", "node", "family", "object", "problem", "job_id"}
+    assert set(finding) == {"type", "node", "family", "object", "problem", "job_id", "generation", "start", "end",
+                            "lines", "first_time", "last_time"}  # fmt: skip
     assert finding["node"] == "node-0"
 
 
@@ -224,7 +225,7 @@ def test_error_in_the_middle_of_a_verification_is_its_last_line(
         yield Progress(1, 2, 10, 20)
         raise StoreCorrupt("object a is damaged")
 
-    monkeypatch.setattr(archive, "verify", verify)
+    monkeypatch.setattr(verification, "verify", verify)
     found = lines(service.call("POST", f"{CLUSTERS}/{cluster.id}/verify"))
     assert [line["type"] for line in found] == ["progress", "error"]
     assert found[-1]["error_code"] == "CSS.9999"
@@ -239,7 +240,7 @@ def test_error_before_the_first_byte_has_its_status(
         yield b""
 
     monkeypatch.setattr(archive, "read_kept", broken)
-    monkeypatch.setattr(archive, "verify", broken)
+    monkeypatch.setattr(verification, "verify", broken)
     assert_error(service.call("GET", f"{CLUSTERS}/{cluster.id}/archive/n/1"), 500, "CSS.9999", "object a is damaged")
     assert_error(service.call("POST", f"{CLUSTERS}/{cluster.id}/verify"), 500, "CSS.9999")
 

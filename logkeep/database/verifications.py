@@ -1,0 +1,85 @@
+"""Statements on what the last verification of each cluster came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, exists, func, or_, select, update
+
+from logkeep.database.connection import upsert
+from logkeep.database.tables import clusters, manifests, segments, verifications
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The last verification of a cluster that has ended, and when one was begun, in Unix ms."""
+
+    started_at: int | None = None
+    finished_at: int | None = None
+    objects: int = 0
+    bytes: int = 0
+    objects_read: int = 0
+    findings: int = 0
+    problem: str = ""  # why it stopped, or the first finding; '' for none
+
+
+def fetch_verification(connection: Connection, cluster_id: str) -> Verification:
+    row = connection.execute(select(verifications).where(verifications.c.cluster_id == cluster_id)).first()
+    if row is None:
+        return Verification()
+    return Verification(
+        row.started_at, row.finished_at, row.objects, row.bytes, row.objects_read, row.findings, row.problem
+    )
+
+
+def fetch_most_due(connection: Connection, before: int) -> tuple[str, int | None] | None:
+    """The cluster whose last verification began longest ago, and when: before `before`, or never.
+
+    One that was never verified is due by the time at which it was registered, and only if something is kept of it.
+    """
+    v = verifications.c
+    since = func.coalesce(v.started_at, clusters.c.created_at)
+    kept = or_(
+        exists().where(segments.c.cluster_id == clusters.c.id), exists().where(manifests.c.cluster_id == clusters.c.id)
+    )
+    statement = select(clusters.c.id, v.started_at).outerjoin_from(clusters, verifications)
+    row = connection.execute(statement.where(since <= before, kept).order_by(since, clusters.c.id).limit(1)).first()
+    return row and (row[0], row[1])
+
+
+def begin_verification(connection: Connection, cluster_id: str, before: int | None, started_at: int) -> bool:
+    """Begin one where the last one began at `before`; False where another process was first."""
+    if before is None:
+        empty = {"objects": 0, "bytes": 0, "objects_read": 0, "findings": 0, "problem": ""}
+        insert = upsert(connection.dialect)(verifications).values(cluster_id=cluster_id, started_at=started_at, **empty)
+        return connection.execute(insert.on_conflict_do_nothing()).rowcount > 0
+    return _change_start(connection, cluster_id, before, started_at)
+
+
+def give_up_verification(connection: Connection, cluster_id: str, started_at: int, before: int | None) -> None:
+    """Undo the begin: it was broken off, so it does not count."""
+    if before is None:
+        mine = verifications.c.cluster_id == cluster_id, verifications.c.started_at == started_at
+        connection.execute(verifications.delete().where(*mine, verifications.c.finished_at.is_(None)))
+    else:
+        _change_start(connection, cluster_id, started_at, before)
+
+
+def end_verification(connection: Connection, cluster_id: str, result: Verification) -> None:
+    statement = update(verifications).where(verifications.c.cluster_id == cluster_id)
+    values = {
+        "finished_at": result.finished_at,
+        "objects": result.objects,
+        "bytes": result.bytes,
+        "objects_read": result.objects_read,
+        "findings": result.findings,
+        "problem": result.problem,
+    }
+    connection.execute(statement.values(**values))
+
+
+def _change_start(connection: Connection, cluster_id: str, before: int, after: int) -> bool:
+    statement = update(verifications).where(
+        verifications.c.cluster_id == cluster_id, verifications.c.started_at == before
+    )
+    return connection.execute(statement.values(started_at=after)).rowcount > 0

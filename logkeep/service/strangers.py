@@ -1,0 +1,155 @@
+"""Looking up in the catalogue what lies in the folders of a cluster, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from sqlalchemy import Connection
+
+from logkeep.database import archive, jobs, log_settings
+from logkeep.database.connection import reading
+from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.cluster import Cluster
+from logkeep.engine.strangers import Place, Stranger, Trace, Verdict, judge, meet, object_place, setting_place
+from logkeep.errors import StoreCorrupt, StoreMissing
+from logkeep.service.context import Context, open_bucket
+from logkeep.stores.base import StoredObject
+from logkeep.stores.layout import ObjectKind, decode_manifest, parse_object, signed_manifest
+
+_BATCH = 500  # objects that are looked up at a time
+
+
+def find_places(context: Context, cluster: Cluster) -> list[Place]:
+    """Every folder that may hold objects of the cluster."""
+    with reading(context.database) as connection:
+        targets = jobs.fetch_targets(connection, cluster.id)
+        if setting := log_settings.fetch_setting(connection, cluster.id):
+            targets.append((setting.bucket, setting.base_path))
+        found = {setting_place(bucket, path, cluster.name) for bucket, path in targets}
+        found |= {object_place(*row) for row in archive.fetch_manifest_objects(connection, cluster.id)}
+        found |= set(_places_of_segments(connection, cluster.id))
+    return sorted(place for place in found if place.bucket in context.stores)
+
+
+def _places_of_segments(connection: Connection, cluster_id: str) -> Iterator[Place]:
+    """By leaps: of each folder one name is looked at."""
+    row = archive.fetch_next_object(connection, cluster_id, "")
+    while row:
+        place = object_place(*row)
+        yield place
+        row = archive.fetch_next_object(connection, cluster_id, f"{place.folder}0")  # '0' follows '/'
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubts:
+    """What the manifests of a folder tell that the catalogue does not know."""
+
+    unknown_jobs: bool  # a job that the catalogue does not know has a manifest there
+    job_ids: frozenset[str]  # jobs of which a manifest that was followed names what the catalogue does not have
+
+
+class Sieve:
+    """Finds orphans and foreign objects among what lies in the folders of one cluster."""
+
+    def __init__(self, context: Context, cluster: Cluster, places: Iterable[Place]) -> None:
+        self._context = context
+        self._cluster_id = cluster.id
+        self._places = frozenset(places)
+        self._doubts: dict[Place, _Doubts] = {}
+
+    def sift(self, found: Iterable[tuple[Place, StoredObject]]) -> Iterator[tuple[Verdict, Stranger]]:
+        """All that is either of the two."""
+        objects = iter(found)
+        while batch := [meet(place, one) for place, one in islice(objects, _BATCH)]:
+            for stranger, trace in self._strangers(batch):
+                verdict = self._judge(stranger, trace)
+                if verdict is not Verdict.ELSEWHERE:
+                    yield verdict, stranger
+
+    def _strangers(self, batch: list[Stranger]) -> list[tuple[Stranger, Trace | None]]:
+        """Those that the catalogue does not name.
+
+        Jobs are asked for before what they stored: of one that has ended, all is committed.
+        """
+        job_ids = sorted({one.name.job_id for one in batch if one.name})
+        with reading(self._context.database) as connection:
+            traces = fetch_traces(connection, job_ids)
+            manifests = archive.fetch_manifest_of_jobs(connection, job_ids).values()
+            named = archive.fetch_named_segments(connection, self._cluster_id, [one.object.name for one in batch])
+        named |= {name for _, name in manifests}
+        return [
+            (one, traces.get(one.name.job_id) if one.name else None)
+            for one in batch
+            if one.object.name not in named and signed_manifest(one.object.name) not in named
+        ]
+
+    def _judge(self, stranger: Stranger, trace: Trace | None) -> Verdict:
+        verdict = judge(stranger, self._cluster_id, self._places, trace, doubtful=False)
+        if verdict is Verdict.ORPHAN and self._is_doubtful(stranger, trace):
+            verdict = Verdict.FOREIGN
+        if verdict is Verdict.FOREIGN and stranger.name and self._is_gone(stranger):
+            return Verdict.ELSEWHERE
+        return verdict
+
+    def _is_gone(self, stranger: Stranger) -> bool:
+        """A job deletes what it gives up, perhaps after it was listed."""
+        return open_bucket(self._context, stranger.place.bucket).size(stranger.object.name) is None
+
+    def _is_doubtful(self, stranger: Stranger, trace: Trace | None) -> bool:
+        if stranger.place not in self._doubts:
+            self._doubts[stranger.place] = self._find_doubts(stranger.place)
+        doubts = self._doubts[stranger.place]
+        assert stranger.name
+        return doubts.unknown_jobs if trace is None else stranger.name.job_id in doubts.job_ids
+
+    def _find_doubts(self, place: Place) -> _Doubts:
+        """Look at every manifest of the folder that the catalogue does not know: what it names is no orphan."""
+        store = open_bucket(self._context, place.bucket)
+        unknown = False
+        contested: set[str] = set()
+        manifests = ((place, found) for found in store.list(f"{place.folder}/_manifests/"))
+        while batch := [meet(*one) for one in islice(manifests, _BATCH)]:
+            for stranger, trace in self._strangers(batch):
+                if stranger.name is None or stranger.name.kind is not ObjectKind.MANIFEST:
+                    continue
+                if trace is None:
+                    unknown = True
+                elif trace.cluster_id == self._cluster_id and self._names_more(stranger):
+                    contested.add(stranger.name.job_id)
+        return _Doubts(unknown, frozenset(contested))
+
+    def _names_more(self, manifest: Stranger) -> bool:
+        """Whether a manifest names a segment that the catalogue does not have, or cannot be read."""
+        try:
+            data = open_bucket(self._context, manifest.place.bucket).get(manifest.object.name)
+            names = [segment.object for segment in decode_manifest(data).segments]
+        except StoreMissing:
+            return False
+        except StoreCorrupt:
+            return True
+        with reading(self._context.database) as connection:
+            return any(
+                len(archive.fetch_named_segments(connection, self._cluster_id, part)) < len(part)
+                for part in (names[at : at + _BATCH] for at in range(0, len(names), _BATCH))
+            )
+
+
+def fetch_traces(connection: Connection, job_ids: Sequence[str]) -> dict[str, Trace]:
+    """What is known of these jobs: by their records, and where those were cleared, by what they stored.
+
+    Only records of failed jobs are ever cleared. A rebuilt catalogue knows the attempts by the manifest's name.
+    """
+    known = jobs.fetch_traces(connection, job_ids)
+    manifests = archive.fetch_manifest_of_jobs(connection, job_ids)
+    found: dict[str, Trace] = {}
+    for job_id in job_ids:
+        owner, name = manifests.get(job_id, ("", ""))
+        if job_id in known:
+            parsed = parse_object(name)
+            cluster_id, status, attempts = known[job_id]
+            found[job_id] = Trace(cluster_id, status, max(attempts, parsed.attempt if parsed else 0))
+        elif owner := owner or archive.fetch_segment_owner(connection, job_id):
+            found[job_id] = Trace(owner, JobStatus.FAIL, 1)
+    return found

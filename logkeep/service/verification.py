@@ -1,0 +1,350 @@
+"""Proving that the archive of a cluster is whole: sizes of all objects, bytes of some or all, nothing else there."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import cast
+
+from logkeep.database import archive, clusters, verifications
+from logkeep.database.archive import SegmentRow
+from logkeep.database.connection import reading, writing
+from logkeep.database.verifications import Verification
+from logkeep.domain.cluster import Cluster
+from logkeep.engine.strangers import Place, Stranger, Verdict, object_place
+from logkeep.engine.verify import Damage, check_size, count_lines, read_back, whole_segment
+from logkeep.errors import StoreError
+from logkeep.service.chain import check_manifests
+from logkeep.service.context import Context, open_bucket
+from logkeep.service.strangers import Sieve, find_places
+from logkeep.stores.base import ObjectStore, StoredObject
+
+READERS = min(4, os.cpu_count() or 1)  # decompressing and hashing use a core each, and a far bucket makes them wait
+_UNREADABLE = 3  # objects in a row that the store fails at: then it is the store, and not the objects
+_BATCH = 500  # objects that are not in the catalogue and are looked up together
+_MARKED = 200  # objects read back whose time is kept in one transaction
+_LONGEST_PROBLEM = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong, and what of a log is concerned."""
+
+    node: str  # '' where it is no part of a log
+    family: str
+    object: str
+    problem: str  # missing, wrong size, damaged, foreign, …
+    job_id: str  # that stored it, '' where nothing tells
+    generation: int | None = None  # number within the node
+    start: int | None = None  # bytes [start, end) of the generation
+    end: int | None = None
+    lines: tuple[int, int] | None = None  # the first and the last one, counted in the generation from 1
+    first_time: str = ""  # of those lines, as written in the log
+    last_time: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a verification is."""
+
+    objects: int
+    objects_total: int
+    bytes: int  # stored bytes looked at
+    bytes_total: int
+    objects_read: int = 0  # of the objects, those that were read back
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """What uploads that were never confirmed left in the bucket; nothing is wrong with that."""
+
+    objects: int
+    bytes: int
+
+
+Told = Finding | Progress | Orphans
+
+
+def verify(
+    context: Context,
+    cluster: Cluster,
+    *,
+    read_data: bool = False,
+    sample: float = 0.0,
+    chain: bool = False,
+    readers: int = READERS,
+) -> Iterator[Told]:
+    """Hold the bucket against the catalogue and its manifests; the result is kept as the last verification.
+
+    With `read_data` every byte is read back, with `sample` so many percent of the objects, those that were read
+    longest ago. `chain` proves the manifests by their signatures, and with them every byte that they name.
+    """
+    with reading(context.database) as connection:
+        before = verifications.fetch_verification(connection, cluster.id).started_at
+    started_at = max(context.clock.now_ms(), (before or 0) + 1)
+    with writing(context.database) as connection:
+        verifications.begin_verification(connection, cluster.id, before, started_at)
+    percent = 100.0 if read_data or chain else sample
+    told = _tell(context, cluster, percent, chain=chain, readers=readers)
+    yield from _recorded(context, cluster, before, started_at, told)
+
+
+def verify_most_due(context: Context, every_ms: int, sample: float) -> tuple[Cluster, Iterator[Told]] | None:
+    """The verification of the cluster whose last one is oldest and due, taken for this process; None for none."""
+    now = context.clock.now_ms()  # later than when the last one began
+    with reading(context.database) as connection:
+        due = verifications.fetch_most_due(connection, now - every_ms)
+        cluster = clusters.fetch_cluster(connection, due[0]) if due else None
+    if due is None or cluster is None:
+        return None
+    before = due[1]
+    with writing(context.database) as connection:
+        if not verifications.begin_verification(connection, cluster.id, before, now):
+            return None
+    told = _tell(context, cluster, sample, chain=False, readers=1)
+    return cluster, _recorded(context, cluster, before, now, told)
+
+
+def get_verification(context: Context, cluster: Cluster) -> Verification:
+    """What the last one came to."""
+    with reading(context.database) as connection:
+        return verifications.fetch_verification(connection, cluster.id)
+
+
+def _recorded(
+    context: Context, cluster: Cluster, before: int | None, started_at: int, told: Iterator[Told]
+) -> Iterator[Told]:
+    """Keep what a verification comes to; one that is broken off does not count."""
+    result = Verification(started_at)
+    ended = False
+    try:
+        for one in told:
+            result = _counted(result, one)
+            yield one
+        ended = True
+    except Exception as error:
+        told_to_all = str(error) if isinstance(error, StoreError) else "unexpected error; the service's log tells more"
+        result = replace(result, problem=told_to_all[:_LONGEST_PROBLEM])
+        ended = True
+        raise
+    finally:
+        with writing(context.database) as connection:
+            if ended:
+                result = replace(result, finished_at=max(context.clock.now_ms(), started_at))
+                verifications.end_verification(connection, cluster.id, result)
+            else:
+                verifications.give_up_verification(connection, cluster.id, started_at, before)
+
+
+def _counted(result: Verification, told: Told) -> Verification:
+    match told:
+        case Progress():
+            return replace(result, objects=told.objects, bytes=told.bytes, objects_read=told.objects_read)
+        case Finding():
+            problem = result.problem or f"{told.object}: {told.problem}"[:_LONGEST_PROBLEM]
+            return replace(result, findings=result.findings + 1, problem=problem)
+        case Orphans():
+            return result
+
+
+def _tell(context: Context, cluster: Cluster, percent: float, *, chain: bool, readers: int) -> Iterator[Told]:
+    for name, problem, job_id in check_manifests(context, cluster, signatures=chain):
+        yield Finding("", "", name, problem, job_id)
+    with closing(_Walk(context, cluster, percent, readers)) as walk:
+        yield from walk.run()
+
+
+_Pending = tuple[SegmentRow, int | None, "Future[list[Damage]] | None"]
+
+
+class _Walk:
+    """One walk along the catalogue and the listing of the bucket, both sorted by name."""
+
+    def __init__(self, context: Context, cluster: Cluster, percent: float, readers: int) -> None:
+        self._context = context
+        self._cluster = cluster
+        places = find_places(context, cluster)
+        self._listings = {place: _Listing(open_bucket(context, place.bucket), place) for place in places}
+        self._sieve = Sieve(context, cluster, places)
+        self._turns = _Turns(context, cluster, percent)
+        self._pool = ThreadPoolExecutor(readers, thread_name_prefix="verify")
+        self._ahead = 2 * readers
+        self._pending: deque[_Pending] = deque()
+        self._failures = 0  # of the store, in a row
+        self._orphans = Orphans(0, 0)
+        with reading(context.database) as connection:
+            self._total, self._total_bytes = archive.fetch_segment_totals(connection, cluster.id)
+        self._objects = self._bytes = 0
+
+    def run(self) -> Iterator[Told]:
+        strangers: list[tuple[Place, StoredObject]] = []
+        for event in self._match():
+            if isinstance(event[0], Place):
+                strangers.append(cast("tuple[Place, StoredObject]", event))
+                if len(strangers) >= _BATCH:
+                    yield from self._sift(strangers)
+            else:
+                self._pending.append(self._begin(*cast("tuple[SegmentRow, int | None]", event)))
+                yield from self._finish(self._ahead)
+        yield from self._finish(0)
+        yield from self._sift(strangers)
+        yield self._orphans
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._turns.save()
+
+    def _match(self) -> Iterator[tuple[SegmentRow, int | None] | tuple[Place, StoredObject]]:
+        """Each segment with the size of its object, and each object that is no segment's."""
+        for row in archive.fetch_segments_by_object(self._context.database, self._cluster.id):
+            listing = self._listing(object_place(row.bucket, row.object))
+            if listing:
+                yield from listing.pass_over(row.object)
+            yield row, listing.take(row.object) if listing else None
+        for listing in self._listings.values():
+            yield from listing.pass_over(None)
+
+    def _listing(self, place: Place) -> _Listing | None:
+        """None where the bucket is no longer configured."""
+        store = self._context.stores.get(place.bucket)
+        if store and place not in self._listings:
+            self._listings[place] = _Listing(store, place)
+        return self._listings.get(place)
+
+    def _begin(self, row: SegmentRow, size: int | None) -> _Pending:
+        """Reading back begins at once, in another thread."""
+        store = self._context.stores.get(row.bucket)
+        if store and (self._turns.takes(row) or (self._turns.any and size not in {None, row.stored})):
+            return row, size, self._pool.submit(_read_row, store, row)
+        return row, size, None
+
+    def _finish(self, ahead: int) -> Iterator[Told]:
+        """Tell of those that are done, in their order; at most `ahead` are left to be read."""
+        while self._pending and (len(self._pending) > ahead or not self._pending[0][2]):
+            row, size, being_read = self._pending.popleft()
+            damages = self._result(row, size, being_read)
+            if being_read:
+                self._turns.mark(row, damaged=bool(damages))
+            for damage in damages:
+                yield self._finding(damage, row.job_id)
+            self._objects, self._bytes = self._objects + 1, self._bytes + row.stored
+            yield Progress(self._objects, self._total, self._bytes, self._total_bytes, self._turns.read)
+
+    def _result(self, row: SegmentRow, size: int | None, being_read: Future[list[Damage]] | None) -> list[Damage]:
+        if not being_read and size == row.stored:
+            return []
+        try:
+            found = being_read.result() if being_read else self._check_size(row)
+            self._failures = 0
+        except StoreError as error:
+            self._failures += 1
+            if self._failures >= _UNREADABLE:
+                raise
+            found = [whole_segment(row.segment(), f"cannot be read: {error}")]
+        return found
+
+    def _check_size(self, row: SegmentRow) -> list[Damage]:
+        """Asked again: since the folder was listed the object may have come."""
+        segment = row.segment()
+        store = self._context.stores.get(row.bucket)
+        if store is None:
+            return [whole_segment(segment, f"missing: bucket {row.bucket} is not configured; add it to logkeep.toml")]
+        return check_size(segment, store.size(row.object))
+
+    def _finding(self, damage: Damage, job_id: str) -> Finding:
+        segment = damage.segment
+        with reading(self._context.database) as connection:
+            lines_before = archive.fetch_lines_before(connection, self._cluster.id, segment)
+        return Finding(
+            segment.node,
+            segment.family,
+            segment.object,
+            damage.problem,
+            job_id,
+            segment.generation,
+            damage.start,
+            damage.end,
+            count_lines(lines_before, damage),
+            damage.first_time,
+            damage.last_time,
+        )
+
+    def _sift(self, strangers: list[tuple[Place, StoredObject]]) -> Iterator[Finding]:
+        for verdict, stranger in self._sieve.sift(strangers):
+            if verdict is Verdict.ORPHAN:
+                left = self._orphans
+                self._orphans = Orphans(left.objects + 1, left.bytes + stranger.object.size)
+            else:
+                yield _foreign(stranger)
+        strangers.clear()
+
+
+def _read_row(store: ObjectStore, row: SegmentRow) -> list[Damage]:
+    return read_back(store, row.segment())
+
+
+def _foreign(stranger: Stranger) -> Finding:
+    job_id = stranger.name.job_id if stranger.name else ""
+    return Finding("", "", stranger.object.name, "foreign: nothing in the catalogue tells of it", job_id)
+
+
+class _Listing:
+    """The objects of one place, taken one by one in the order of their names."""
+
+    def __init__(self, store: ObjectStore, place: Place) -> None:
+        self._place = place
+        self._objects = store.list(f"{place.folder}/")
+        self._next: StoredObject | None = next(self._objects, None)
+
+    def pass_over(self, name: str | None) -> Iterator[tuple[Place, StoredObject]]:
+        """All up to `name`, or to the end."""
+        while (found := self._next) and (name is None or found.name < name):
+            self._next = next(self._objects, None)
+            yield self._place, found
+
+    def take(self, name: str) -> int | None:
+        """The size of an object, None where it is not listed."""
+        found = self._next
+        if found is None or found.name != name:
+            return None
+        self._next = next(self._objects, None)
+        return found.size
+
+
+class _Turns:
+    """Which objects are read back this time: those that were longest ago, and those that were damaged."""
+
+    def __init__(self, context: Context, cluster: Cluster, percent: float) -> None:
+        self._context = context
+        self._cluster = cluster
+        self._all = percent >= 100
+        self.any = percent > 0
+        self.read = 0
+        self._marks: list[tuple[SegmentRow, int]] = []
+        with reading(context.database) as connection:
+            count, _ = archive.fetch_segment_totals(connection, cluster.id)
+            wanted = ceil(round(count * percent / 100, 6))
+            self._last = archive.fetch_turn(connection, cluster.id, wanted - 1) if wanted else None
+            self._now = max(context.clock.now_ms(), archive.fetch_last_read(connection, cluster.id) + 1)
+
+    def takes(self, row: SegmentRow) -> bool:
+        if self._all or (self.any and row.read_at < 0):
+            return True
+        return self._last is not None and row.turn <= self._last
+
+    def mark(self, row: SegmentRow, *, damaged: bool) -> None:
+        """What is damaged waits for no turn, so that it is told each time, and keeps no other from its own."""
+        self.read += 1
+        self._marks.append((row, -1 if damaged else self._now))
+        if len(self._marks) >= _MARKED:
+            self.save()
+
+    def save(self) -> None:
+        with writing(self._context.database) as connection:
+            archive.save_read(connection, self._cluster.id, self._marks)
+        self._marks.clear()
