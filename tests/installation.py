@@ -18,9 +18,11 @@ from psycopg import sql
 
 from logkeep import bootstrap
 from logkeep.clock import Clock, FixedClock
+from logkeep.database import archive as database_archive
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.log_setting import LogSettingChange
+from logkeep.domain.manifest import Segment
 from logkeep.errors import StoreError
 from logkeep.keyfiles import create_keys
 from logkeep.service import archive, backups, clusters, identity, log_settings, verification
@@ -71,6 +73,16 @@ class Installation:
 
     def objects(self) -> list[Path]:
         return sorted(self.bucket.rglob("*.zst"))
+
+    def jobs(self, cluster: Cluster) -> list[BackupJob]:
+        """Newest first."""
+        return backups.list_jobs(self.context, cluster.project_id, cluster.id, limit=1000)[0]
+
+    def segment_of(self, cluster: Cluster, path: Path) -> Segment:
+        """What the catalogue knows of an object."""
+        name = str(path.relative_to(self.bucket))
+        rows = database_archive.fetch_segments(self.context.database, cluster.id)
+        return next(segment for segment, _ in rows if segment.object == name)
 
     def restored(self, cluster: Cluster) -> dict[tuple[str, str], bytes]:
         """Node and family -> everything that is kept."""

@@ -12,7 +12,20 @@ from typing import Annotated
 import typer
 
 from logkeep import __version__
-from logkeep.cli import archive, audit, backups, clusters, demo, identity, installation, logs, rebuild, serve, users
+from logkeep.cli import (
+    archive,
+    audit,
+    backups,
+    clusters,
+    demo,
+    identity,
+    installation,
+    logs,
+    rebuild,
+    serve,
+    users,
+    verification,
+)
 from logkeep.cli.errors import Failed, ServiceFault, WrongUse
 from logkeep.cli.invocation import DEFAULT_DIRECTORY, Invocation, common_first
 from logkeep.cli.output import note, print_line
@@ -22,7 +35,20 @@ WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
 # Plain help: typer's boxes cost half a second of imports.
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-for group in (demo, installation, serve, identity, users, audit, clusters, logs, backups, archive, rebuild):
+for group in (
+    demo,
+    installation,
+    serve,
+    identity,
+    users,
+    audit,
+    clusters,
+    logs,
+    backups,
+    archive,
+    verification,
+    rebuild,
+):
     group.add_commands(app)
 
 

@@ -1,4 +1,4 @@
-"""`restore` and `verify`: getting back what is kept, and proving that it is whole."""
+"""`restore`: getting back what is kept."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 def add_commands(app: typer.Typer) -> None:
     app.command("restore", epilog=EVERYWHERE)(restore)
-    app.command("verify", epilog=EVERYWHERE)(verify)
 
 
 def restore(
@@ -68,70 +67,6 @@ def restore(
             f"{count_text(len(outcome.failed), 'file')} could not be restored; "
             f"`{asked.command} verify {found.name} --read-data` tells what is damaged"
         )
-
-
-def verify(
-    context: typer.Context,
-    cluster: ClusterName,
-    read_data: Annotated[
-        bool, typer.Option("--read-data", help="Read every byte back, instead of looking at sizes only.")
-    ] = False,
-    chain: Annotated[
-        bool,
-        typer.Option("--chain", help="Prove the signed chain of manifests, and read back every byte that it names."),
-    ] = False,
-) -> None:
-    """Prove that the archive of a cluster is whole.
-
-    Every manifest and every object in the bucket is held against what was stored. Exit code 1 if anything is wrong.
-    """
-    from logkeep.cli.client import open_client
-
-    asked = invocation(context)
-    client = open_client(context)
-    found = client.find_cluster(cluster)
-    report = _verify(client, found, {"read_data": read_data, "chain": chain}, shown=not asked.as_json)
-    findings = report["findings"]
-    if asked.as_json:
-        print_json(report)
-    elif findings:
-        _print_findings(findings)
-    else:
-        looked = "read back" if read_data or chain else "looked at (sizes; --read-data reads every byte)"
-        print_line(
-            f"nothing is wrong with {found.name}: {count_text(report['objects'], 'object')}, "
-            f"{size_text(report['bytes'])} {looked}"
-        )
-    if report["error"]:
-        raise Failed(f"the verification stopped: {report['error']}")
-    if findings:
-        raise Failed(f"{count_text(len(findings), 'finding')} in the archive of {found.name}")
-
-
-def _verify(client: ServiceClient, cluster: Cluster, asked: dict[str, Any], *, shown: bool) -> dict[str, Any]:
-    """Everything that the service tells, put together."""
-    report: dict[str, Any] = {"ok": False, "objects": 0, "bytes": 0, "findings": [], "error": None}
-    with client.verify(cluster, asked) as lines, byte_progress("verifying", 0, shown=shown) as bar:
-        for line in lines:
-            kind = line.pop("type")
-            if kind == "finding":
-                report["findings"].append(line)
-            elif kind == "progress":
-                report |= {"objects": line["objects"], "bytes": line["bytes"]}
-                bar(line["bytes"], f"{line['objects']}/{line['objects_total']}", line["bytes_total"])
-            elif kind == "error":
-                report["error"] = f"{line['error_msg']} ({line['error_code']})"
-            elif kind == "end":
-                report["ok"] = line["ok"]
-    return report
-
-
-def _print_findings(findings: list[dict[str, str]]) -> None:
-    """Two lines for each: names of objects are longer than a terminal is wide."""
-    for finding in findings:
-        print_line(f"{finding['problem']}: {finding['object']}")
-        log = f"{finding['node']}/{finding['family']}, " if finding["node"] else ""
-        print_line(f"  {log}stored by job {finding['job_id']}")
 
 
 def _list_kept(client: ServiceClient, cluster: Cluster, node: str, family: str) -> list[Kept]:

@@ -203,6 +203,11 @@ def test_archive_is_verified_line_by_line(service: Service, kept: Cluster) -> No
         assert found[-1] == {"type": "end", "ok": True}
         assert [line["type"] for line in found[:-1]] == ["progress", "progress", "orphans"]
         assert found[-3]["objects"] == found[-3]["objects_total"] == 2
+    found = lines(service.call("POST", f"{CLUSTERS}/{kept.id}/verify", {"sample": 50}))
+    assert found[-3]["objects_read"] == 1
+    for wrong in ("0", "-1", "100.5", '"5"', "true", "1e400"):
+        reply = service.call("POST", f"{CLUSTERS}/{kept.id}/verify", f'{{"sample": {wrong}}}'.encode())
+        assert_error(reply, 400, "CSS.0001", "^sample: ")
     reply = service.call("POST", f"{CLUSTERS}/{kept.id}/verify", {"read_data": "yes"})
     assert_error(reply, 400, "CSS.0001", "^read_data: ")
 

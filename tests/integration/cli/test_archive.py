@@ -126,10 +126,30 @@ def test_a_whole_archive_is_proved(tenant: Command, kept: str, served: Served) -
         "ok": True,
         "objects": len(objects),
         "bytes": sum(path.stat().st_size for path in objects),
+        "objects_read": len(objects),
         "findings": [],
+        "orphans": {"objects": 0, "bytes": 0},
         "error": None,
     }
     assert "nothing is wrong" in tenant("verify", kept).ended(0).out
+
+
+def test_a_sample_is_read_back(tenant: Command, kept: str, served: Served) -> None:
+    count = len(objects_of(served, kept))
+    assert [tenant("verify", kept, *sample, "--json").ended(0).json["objects_read"] for sample in (
+        ("--sample", "1%"), ("--sample", "50"), ("--sample=100%",), ())
+    ] == [1, (count + 1) // 2, count, 0]  # fmt: skip
+    for wrong in ("0", "101", "-5", "x", "5%%", "1e1"):
+        assert "percentage" in tenant("verify", kept, f"--sample={wrong}").ended(2).err
+    tenant("verify", kept, "--sample", "5", "--read-data").ended(2)
+
+
+def test_a_foreign_object_is_named(tenant: Command, kept: str, served: Served) -> None:
+    foreign = objects_of(served, kept)[0].with_name("notes.txt")
+    foreign.write_bytes(b"theirs")
+    done = tenant("verify", kept).ended(1)
+    assert done.out.startswith(f"foreign: nothing in the catalogue tells of it: css/log/{kept}/n1/")
+    assert "notes.txt" in done.out
 
 
 def test_a_missing_object_is_found(tenant: Command, kept: str, served: Served) -> None:
@@ -151,7 +171,9 @@ def test_damage_is_found_where_it_is_read_and_the_rest_is_restored(
     content[len(content) // 2] ^= 0xFF
     damaged.write_bytes(content)
     tenant("verify", kept).ended(0)
-    assert damaged.name in tenant("verify", kept, "--read-data").ended(1).out
+    told = tenant("verify", kept, "--read-data").ended(1).out
+    assert damaged.name in told
+    assert "lines 1 to 50 (2026-11-24T00:00:00,000Z to 2026-11-24T00:00:00,000Z)" in told
     done = tenant("restore", kept, "--to", tmp_path / "out").ended(1)
     assert "prod_server.json" in done.err
     assert "--read-data" in done.err

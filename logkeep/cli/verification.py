@@ -1,0 +1,145 @@
+"""`verify`: proving that the archive of a cluster is whole."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from logkeep.cli.clusters import ClusterName
+from logkeep.cli.errors import Failed, WrongUse
+from logkeep.cli.invocation import EVERYWHERE, invocation
+from logkeep.cli.output import byte_progress, count_text, print_json, print_line, size_text
+
+if TYPE_CHECKING:
+    from logkeep.cli.client import Cluster, ServiceClient
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command("verify", epilog=EVERYWHERE)(verify)
+
+
+def verify(
+    context: typer.Context,
+    cluster: ClusterName,
+    read_data: Annotated[
+        bool, typer.Option("--read-data", help="Read every byte back, instead of looking at sizes only.")
+    ] = False,
+    sample: Annotated[
+        str,
+        typer.Option(
+            metavar="PERCENT",
+            help="Read so much back, what was read longest ago: with 5% all is read in 20 runs.",
+        ),
+    ] = "",
+    chain: Annotated[
+        bool,
+        typer.Option("--chain", help="Prove the signed chain of manifests, and read back every byte that it names."),
+    ] = False,
+) -> None:
+    """Prove that the archive of a cluster is whole.
+
+    Every manifest and every object in the bucket is held against what was stored, and what else lies there is told.
+    Exit code 1 if anything is wrong.
+    """
+    from logkeep.cli.client import open_client
+
+    asked = invocation(context)
+    request: dict[str, Any] = {"read_data": read_data, "chain": chain}
+    if sample:
+        request["sample"] = _read_percent(sample)
+        if read_data or chain:
+            raise WrongUse("--sample reads a part and --read-data or --chain all of the archive; give one of them")
+    client = open_client(context)
+    found = client.find_cluster(cluster)
+    report = _verify(client, found, request, shown=not asked.as_json)
+    if asked.as_json:
+        print_json(report)
+    else:
+        _print_report(found, report)
+    if report["error"]:
+        raise Failed(f"the verification stopped: {report['error']}")
+    if report["findings"]:
+        raise Failed(f"{count_text(len(report['findings']), 'finding')} in the archive of {found.name}")
+
+
+def _read_percent(text: str) -> float:
+    if not re.fullmatch(r"\d{1,3}(\.\d{1,6})?%?", text) or not 0 < float(text.rstrip("%")) <= 100:
+        raise WrongUse(f"--sample {text}: write it as a percentage above 0, up to 100: 5%")
+    return float(text.rstrip("%"))
+
+
+def _verify(client: ServiceClient, cluster: Cluster, asked: dict[str, Any], *, shown: bool) -> dict[str, Any]:
+    """Everything that the service tells, put together."""
+    report: dict[str, Any] = {
+        "ok": False,
+        "objects": 0,
+        "bytes": 0,
+        "objects_read": 0,
+        "findings": [],
+        "orphans": {"objects": 0, "bytes": 0},
+        "error": None,
+    }
+    with client.verify(cluster, asked) as lines, byte_progress("verifying", 0, shown=shown) as bar:
+        for line in lines:
+            kind = line.pop("type")
+            if kind == "finding":
+                report["findings"].append(line)
+            elif kind == "progress":
+                report |= {name: line[name] for name in ("objects", "bytes", "objects_read")}
+                bar(line["bytes"], f"{line['objects']}/{line['objects_total']}", line["bytes_total"])
+            elif kind == "orphans":
+                report["orphans"] = line
+            elif kind == "error":
+                report["error"] = f"{line['error_msg']} ({line['error_code']})"
+            elif kind == "end":
+                report["ok"] = line["ok"]
+    return report
+
+
+def _print_report(cluster: Cluster, report: dict[str, Any]) -> None:
+    for finding in report["findings"]:
+        _print_finding(finding)
+    if report["ok"]:
+        print_line(
+            f"nothing is wrong with {cluster.name}: {count_text(report['objects'], 'object')}, "
+            f"{size_text(report['bytes'])}; {_how_much_was_read(report)}"
+        )
+    orphans = report["orphans"]
+    if orphans["objects"]:
+        print_line(
+            f"{count_text(orphans['objects'], 'object')}, {size_text(orphans['bytes'])}, left by uploads that were "
+            "never confirmed; `logkeep sweep` removes them"
+        )
+
+
+def _how_much_was_read(report: dict[str, Any]) -> str:
+    if report["objects_read"] == report["objects"]:
+        return "every byte was read back"
+    if report["objects_read"]:
+        return f"sizes were looked at, {count_text(report['objects_read'], 'object')} read back"
+    return "sizes were looked at; --read-data reads every byte"
+
+
+def _print_finding(finding: dict[str, Any]) -> None:
+    """Two lines for each: names of objects are longer than a terminal is wide."""
+    print_line(f"{finding['problem']}: {finding['object']}")
+    parts = [_log_text(finding)] if finding["node"] else []
+    if finding["job_id"]:
+        parts.append(f"stored by job {finding['job_id']}")
+    if parts:
+        print_line(f"  {', '.join(parts)}")
+
+
+def _log_text(finding: dict[str, Any]) -> str:
+    """Which log, and what of it."""
+    text = f"{finding['node']}/{finding['family']}"
+    if finding["generation"] is None:
+        return text
+    text += f", generation {finding['generation']}, bytes {finding['start']} to {finding['end']}"
+    if finding["lines"]:
+        text += ", lines {} to {}".format(*finding["lines"])
+    if finding["first_time"]:
+        text += f" ({finding['first_time']} to {finding['last_time']})"
+    return text
