@@ -119,8 +119,24 @@ def open_installation(
     (folder / "logkeep.toml").write_text(toml, encoding="utf-8")
     create_keys(folder)
     environment = new_database()
+    with _open_context(folder, clock, environment) as (context, clock_):
+        yield Installation(context, folder, identity.add_project(context, "cn-north-4"), clock_, environment)
+
+
+@contextmanager
+def reopen_installation(folder: Path, clock: Clock | None = None) -> Iterator[Installation]:
+    """One on SQLite that is there, as after a crash."""
+    with _open_context(folder, clock, {}) as (context, clock_):
+        yield Installation(context, folder, identity.list_projects(context)[0], clock_, {})
+
+
+@contextmanager
+def _open_context(
+    folder: Path, clock: Clock | None, environment: dict[str, str]
+) -> Iterator[tuple[Context, Clock]]:
     context = bootstrap.open_context(load_settings(folder, environment))
     clock = clock or FixedClock(4_000_000_000_000)  # far after the files, so that none looks as if it had just changed
-    context = replace(context, enqueue=lambda *_: None, clock=clock)
-    yield Installation(context, folder, identity.add_project(context, "cn-north-4"), clock, environment)
-    context.database.dispose()
+    try:
+        yield replace(context, enqueue=lambda *_: None, clock=clock), clock
+    finally:
+        context.database.dispose()
