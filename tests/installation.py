@@ -131,9 +131,7 @@ def reopen_installation(folder: Path, clock: Clock | None = None) -> Iterator[In
 
 
 @contextmanager
-def _open_context(
-    folder: Path, clock: Clock | None, environment: dict[str, str]
-) -> Iterator[tuple[Context, Clock]]:
+def _open_context(folder: Path, clock: Clock | None, environment: dict[str, str]) -> Iterator[tuple[Context, Clock]]:
     context = bootstrap.open_context(load_settings(folder, environment))
     clock = clock or FixedClock(4_000_000_000_000)  # far after the files, so that none looks as if it had just changed
     try:

@@ -1,0 +1,230 @@
+"""Any interleaving of workers on the jobs of clusters: a record moves forward once, and only the newest attempt changes anything."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from sqlalchemy import Table, select
+
+from logkeep.database import archive, tables
+from logkeep.database import jobs as statements
+from logkeep.database.connection import reading, writing
+from logkeep.domain.backup_job import BackupJob, JobStatus, StatusFilter
+from logkeep.domain.cluster import Cluster
+from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Segment
+from logkeep.errors import BackupRunning, JobSuperseded
+from logkeep.service import backups, clusters, log_settings
+from logkeep.service.catalogue import JobCatalogue
+from tests.installation import SETTING, open_installation
+
+_WATCHED = (tables.jobs, tables.job_counts, tables.generations, tables.segments, tables.findings, tables.manifests)
+_MARK = Fingerprint(3, "0" * 64)
+
+
+@dataclass
+class Worker:
+    """One attempt, which may pause for any time between two of its steps."""
+
+    job: BackupJob
+    attempt: int
+    catalogue: JobCatalogue
+    kept: int  # how far it believes its log to be kept
+    uploads: int = 0
+
+
+@dataclass
+class Model:
+    """What must be true of one cluster."""
+
+    cluster: Cluster
+    jobs: list[str] = field(default_factory=list)  # job ids, in the order of their start
+    running: str = ""
+    attempts: dict[str, int] = field(default_factory=dict)  # the newest of each job
+    ended: dict[str, JobStatus] = field(default_factory=dict)
+    kept: int = 0
+
+
+class Workers(RuleBasedStateMachine):
+    """Two clusters, any number of workers."""
+
+    workers = Bundle("workers")
+
+    @initialize()
+    def install(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+        self.held = ExitStack()
+        self.installation = self.held.enter_context(open_installation(self.folder))
+        self.context = self.installation.context
+        (self.folder / "logs").mkdir()
+        self.models = [self._cluster(name) for name in ("one", "two")]
+
+    def _cluster(self, name: str) -> Model:
+        new = [clusters.NewNode("n1", f"file://{self.folder / 'logs'}")]
+        cluster = clusters.add_cluster(self.context, self.installation.project.id, name, new)
+        log_settings.open_backup(self.context, cluster, SETTING)
+        return Model(cluster)
+
+    def teardown(self) -> None:
+        self.held.close()
+        shutil.rmtree(self.folder)
+
+    def _model(self, worker: Worker) -> Model:
+        return next(model for model in self.models if model.cluster.id == worker.job.cluster_id)
+
+    def _is_newest(self, worker: Worker) -> bool:
+        """Of a job that still runs."""
+        model = self._model(worker)
+        return model.running == worker.job.job_id and model.attempts[worker.job.job_id] == worker.attempt
+
+    def _rows(self) -> list[Any]:
+        with reading(self.context.database) as connection:
+            return [_all(connection, table) for table in _WATCHED]
+
+    @rule(number=st.integers(0, 1))
+    def start(self, number: int) -> None:
+        model = self.models[number]
+        self.installation.clock.advance(1000)
+        try:
+            job = backups.start_backup(self.context, model.cluster)
+        except BackupRunning:
+            assert model.running
+            return
+        assert not model.running
+        model.jobs.append(job.job_id)
+        model.running = job.job_id
+        model.attempts[job.job_id] = 0
+
+    @rule(target=workers, number=st.integers(0, 1), which=st.integers(0, 20))
+    def take_up(self, number: int, which: int) -> Any:
+        """As the queue does, or a start after a crash, or the sweep; also jobs that have ended long ago."""
+        model = self.models[number]
+        if not model.jobs:
+            return multiple()
+        job_id = model.running if model.running and which < 15 else model.jobs[which % len(model.jobs)]
+        begun = backups.begin_job(self.context, job_id)
+        if job_id != model.running:
+            assert begun is None
+            return multiple()
+        assert begun
+        model.attempts[job_id] += 1
+        assert begun[0] == model.attempts[job_id]
+        job = backups.get_job(self.context, model.cluster, job_id)
+        catalogue = JobCatalogue(self.context.database, model.cluster.id, job_id, begun[0])
+        return Worker(job, begun[0], catalogue, model.kept)
+
+    @rule(worker=workers, size=st.integers(1, 9))
+    def commit(self, worker: Worker, size: int) -> None:
+        worker.uploads += 1
+        end = worker.kept + size
+        checkpoint = Checkpoint(1, "es.log", 1.0, "es.log", end, _MARK, _MARK)
+        segment = Segment(
+            "n1", "es.log", 1, 1.0, "es.log", worker.kept, end, "logs",
+            f"{worker.job.job_id}.{worker.attempt}-{worker.uploads}", 10, "0" * 64, _MARK, _MARK,
+        )  # fmt: skip
+        if self._changes(worker, lambda: worker.catalogue.commit(segment, checkpoint)):
+            worker.kept = self._model(worker).kept = end
+
+    @rule(worker=workers)
+    def commit_what_another_attempt_has_kept(self, worker: Worker) -> None:
+        """Right attempt, wrong place: refused as well."""
+        if worker.kept:
+            before = self._rows()
+            segment = Segment("n1", "es.log", 1, 1.0, "es.log", 0, 1, "logs", "twice", 1, "0" * 64, _MARK, _MARK)
+            with pytest.raises(JobSuperseded):
+                worker.catalogue.commit(segment, Checkpoint(1, "es.log", 1.0, "es.log", 1, _MARK, _MARK))
+            assert self._rows() == before
+
+    @rule(worker=workers)
+    def record(self, worker: Worker) -> None:
+        empty = Checkpoint(2, "gc.log", 1.0, "gc.log", 0, EMPTY, EMPTY)
+        self._changes(worker, lambda: worker.catalogue.record_node("n1", [empty], digest="d"))
+
+    @rule(worker=consumes(workers), failure=st.sampled_from(["", "LK-STORE-UNREACHABLE: the bucket"]))
+    def finish(self, worker: Worker, failure: str) -> None:
+        self.installation.clock.advance(10)
+        finish = lambda: backups.finish_job(self.context, worker.job.job_id, worker.attempt, failure)  # noqa: E731
+        if self._changes(worker, finish):
+            model = self._model(worker)
+            model.ended[model.running] = JobStatus.FAIL if failure else JobStatus.SUCCESS
+            model.running = ""
+
+    @rule(worker=workers, status=st.sampled_from([JobStatus.SUCCESS, JobStatus.FAIL]))
+    def finish_again(self, worker: Worker, status: JobStatus) -> None:
+        """The statement itself changes no job that has ended."""
+        if worker.job.job_id in self._model(worker).ended:
+            before = self._rows()
+            with writing(self.context.database) as connection:
+                assert not statements.finish_job(connection, worker.job.job_id, status, 1, None)
+                assert statements.begin_attempt(connection, worker.job.job_id) is None
+            assert self._rows() == before
+
+    def _changes(self, worker: Worker, deed: Any) -> bool:
+        """Carry out what only the newest attempt of a running job may; from any other it is refused and changes nothing."""
+        if self._is_newest(worker):
+            deed()
+            return True
+        before = self._rows()
+        with pytest.raises(JobSuperseded):
+            deed()
+        assert self._rows() == before
+        return False
+
+    @invariant()
+    def records_are_as_they_were_told(self) -> None:
+        if not hasattr(self, "models"):
+            return
+        for model in self.models:
+            page = backups.list_jobs(self.context, self.installation.project.id, model.cluster.id, limit=100)
+            statuses = {job.job_id: job.status for job in page[0]}
+            running = {model.running: JobStatus.RUNNING} if model.running else {}
+            assert statuses == model.ended | running
+            assert page[1] == len(model.jobs)
+            self._counts_agree(model)
+
+    def _counts_agree(self, model: Model) -> None:
+        for status in (StatusFilter.FAIL, StatusFilter.NOT_FAIL):
+            page, total = backups.list_jobs(
+                self.context, self.installation.project.id, model.cluster.id, limit=100, status=status
+            )
+            assert len(page) == total
+
+    @invariant()
+    def bytes_are_kept_once(self) -> None:
+        if not hasattr(self, "models"):
+            return
+        for model in self.models:
+            end = 0
+            for segment, _ in archive.fetch_segments(self.context.database, model.cluster.id):
+                assert segment.start == end
+                end = segment.end
+            assert end == model.kept
+
+    @rule()
+    def go_on_after_a_crash(self) -> None:
+        """Whatever the workers before have left, a new attempt settles every job."""
+        for job_id, cluster_id in backups.list_running(self.context):
+            model = next(model for model in self.models if model.cluster.id == cluster_id)
+            begun = backups.begin_job(self.context, job_id)
+            assert begun
+            backups.finish_job(self.context, job_id, begun[0])
+            model.attempts[job_id], model.running, model.ended[job_id] = begun[0], "", JobStatus.SUCCESS
+        assert not backups.list_running(self.context)
+
+
+def _all(connection: Any, table: Table) -> list[tuple[Any, ...]]:
+    return sorted(map(repr, connection.execute(select(table))))  # type: ignore[return-value]
+
+
+Workers.TestCase.settings = settings(
+    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestWorkers = Workers.TestCase
