@@ -1,0 +1,101 @@
+"""Random histories of a node and its backups, after which the database is lost: the bucket gives back the very same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from logkeep.domain.cluster import Cluster
+from logkeep.engine import backup
+from logkeep.service import log_settings
+from logkeep.service.rebuild import rebuild
+from tests.installation import SETTING, Installation, open_installation
+from tests.integration.test_rebuild import everything, forget
+from tests.model import Node
+
+MANNERS = {
+    "es_server.json": "dated",
+    "es_index_search_slowlog.json": "indexed",
+    "app.log": "logrotate",
+    "copied.log": "copytruncate",
+}
+families = st.sampled_from(sorted(MANNERS))
+actions = st.one_of(
+    st.tuples(st.just("write"), families, st.integers(0, 4)),
+    st.tuples(st.just("rotate"), families),
+    st.tuples(st.just("step"), st.integers(1, 9)),
+    st.tuples(st.just("truncate"), families),
+    st.tuples(st.just("delete"), families),
+    st.tuples(st.just("backup")),
+    st.tuples(st.just("backup without bucket")),
+    st.tuples(st.just("close")),
+)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup, "_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(backup, "_MAX_WAITS", 2)
+
+
+def act(installation: Installation, cluster: Cluster, node: Node, action: tuple) -> None:
+    match action:
+        case ("write", family, count):
+            node.write(family, count)
+        case ("rotate", family):
+            node.rotate(family, MANNERS[family])
+        case ("step", count):
+            for _ in range(count):
+                node.step()
+        case ("truncate", family):
+            node.truncate(family)
+        case ("delete", family):
+            node.delete_oldest(family)
+        case ("backup",):
+            installation.back_up(cluster)
+        case ("backup without bucket",):
+            away = installation.folder / "away"
+            installation.bucket.rename(away)
+            installation.back_up(cluster)
+            away.rename(installation.bucket)
+        case ("close",):
+            installation.clock.advance(1)
+            log_settings.close_backup(installation.context, cluster)
+            installation.clock.advance(1)
+            log_settings.open_backup(installation.context, cluster, SETTING)
+
+
+@settings(
+    max_examples=int(os.environ.get("LOGKEEP_TEST_REBUILDS", "60")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.lists(actions, min_size=4, max_size=20))
+def test_rebuilt_catalogue_is_the_one_that_was_lost(history: list[tuple]) -> None:
+    directory = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    try:
+        with open_installation(directory / "installation") as installation:
+            (directory / "node").mkdir()
+            node = Node(directory / "node")
+            cluster = installation.add_cluster(n1=directory / "node")
+            for action in history:
+                act(installation, cluster, node, action)
+            node.finish()
+            installation.back_up(cluster)
+            before = everything(installation, cluster)
+            stored = installation.objects()
+            anew = forget(installation)
+            assert [one.problems for one in rebuild(anew.context, ["logs"])] == [[]]
+            assert everything(anew, cluster) == before
+            anew.back_up(cluster)
+            assert anew.objects() == stored
+            assert not before["findings"]
+            anew.context.database.dispose()
+    finally:
+        shutil.rmtree(directory)
