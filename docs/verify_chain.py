@@ -19,7 +19,7 @@ def sha256(data: bytes) -> str:
 
 def main(trusted: str, bucket: str, last: str = "") -> int:
     blocks = Path(trusted).read_bytes().split(b"-----BEGIN ")[1:]
-    keys = {sha256(key.public_bytes_raw()): key for key in (load_pem_public_key(b"-----BEGIN " + b) for b in blocks)}
+    keys = {key.public_bytes_raw().hex(): key for key in (load_pem_public_key(b"-----BEGIN " + b) for b in blocks)}
     wrong, chains, named = [], {}, set()
     # Within one job a longer name is that of a later attempt.
     for path in sorted(Path(bucket).rglob("_manifests/*.json"), key=lambda path: (len(path.name), path.name)):

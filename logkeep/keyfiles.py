@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,9 +22,10 @@ TRUST_FILE = "sign.pub"  # PEM; one or more public keys, of this installation an
 class Signing:
     """Signs manifests, and holds those that were signed against the keys of `sign.pub`."""
 
-    key_id: str  # SHA-256 (hex) of the raw public key
+    key: str  # the public key, 32 bytes in hex
     sign: Callable[[bytes], bytes]  # 64 bytes
-    check: Callable[[str, bytes, bytes], str]  # key id, data, signature: what is wrong, '' for nothing
+    check: Callable[[str, bytes, bytes], str]  # public key, data, signature: what is wrong, '' for nothing
+    trust_first: Callable[[str], bool]  # takes a public key where only the own one is trusted; whether it did
 
 
 def create_keys(directory: Path) -> None:
@@ -63,29 +63,37 @@ def open_signing(directory: Path) -> Signing:
     """The signing key, made where an older Logkeep left none. Raises `SettingError`."""
     _create_signing_key(directory)
     key = _private_key(directory / SIGN_FILE)
-    trusted = {_key_id(public): public for public in [key.public_key(), *_public_keys(directory / TRUST_FILE)]}
+    own = _hex(key.public_key())
+    trusted = {own} | {_hex(public) for public in _public_keys(directory / TRUST_FILE)}
 
-    def check(key_id: str, data: bytes, signature: bytes) -> str:
-        return _problem(trusted.get(key_id), key_id, data, signature)
+    def check(key: str, data: bytes, signature: bytes) -> str:
+        if key not in trusted:
+            return f"signed with a key that {TRUST_FILE} does not hold: {key}"
+        return _problem(key, data, signature)
 
-    return Signing(_key_id(key.public_key()), key.sign, check)
+    def trust_first(key: str) -> bool:
+        if trusted != {own}:
+            return False
+        trust_keys(directory, _pem(_public_key(key)))
+        trusted.add(key)
+        return True
+
+    return Signing(own, key.sign, check, trust_first)
 
 
 def trust_keys(directory: Path, pem: bytes) -> None:
     """Add public keys to those that manifests may be signed with. Raises `SettingError` for what is none."""
     path = directory / TRUST_FILE
-    known = {_key_id(public) for public in _public_keys(path)}
-    new = [public for public in _read_public_keys(pem, "the file of trusted keys") if _key_id(public) not in known]
+    known = {_hex(public) for public in _public_keys(path)}
+    new = [public for public in _read_public_keys(pem, "the file of trusted keys") if _hex(public) not in known]
     _write(path, os.O_APPEND | os.O_CREAT, b"".join(map(_pem, new)), 0o644)
 
 
-def _problem(public: Ed25519PublicKey | None, key_id: str, data: bytes, signature: bytes) -> str:
+def _problem(key: str, data: bytes, signature: bytes) -> str:
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
 
-    if public is None:
-        return f"signed with a key that {TRUST_FILE} does not hold: {key_id}"
     try:
-        public.verify(signature, data)
+        _public_key(key).verify(signature, data)
     except InvalidSignature:
         return "its signature is not of the key that it names"
     return ""
@@ -142,8 +150,18 @@ def _pem(public: Ed25519PublicKey) -> bytes:
     return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def _key_id(public: Ed25519PublicKey) -> str:
-    return hashlib.sha256(public.public_bytes_raw()).hexdigest()
+def _hex(public: Ed25519PublicKey) -> str:
+    return public.public_bytes_raw().hex()
+
+
+def _public_key(key: str) -> Ed25519PublicKey:
+    """Raises `SettingError` for what is none."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+
+    try:
+        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+    except ValueError as error:
+        raise SettingError(f"{key[:64]!r} is no Ed25519 public key in hex") from error
 
 
 def _create(path: Path, data: bytes, mode: int) -> bool:

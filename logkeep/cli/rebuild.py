@@ -89,6 +89,7 @@ def _document(one: Rebuilt) -> dict[str, object]:
         "objects": one.objects,
         "bytes": one.size,
         "problems": one.problems,
+        "new_key": one.new_key,
     }
 
 
@@ -105,6 +106,11 @@ def _print_rebuilt(found: Sequence[Rebuilt], key: str) -> None:
     for one in found:
         for problem in one.problems:
             note(f"logkeep: {one.name or 'manifest'}: {problem}")
+    for new_key in {one.new_key for one in found if one.new_key}:
+        note(
+            f"logkeep: the manifests are signed with a key that this new installation did not know, {new_key}; it is "
+            "trusted from now on: compare it with the sign.pub that you keep"
+        )
     if key:
         print_line(f"\nthe key of client.toml, {key}, works again; other keys and users are to be made anew")
     rebuilt = [one for one in clusters if one.records]

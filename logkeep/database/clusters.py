@@ -54,6 +54,11 @@ def fetch_cluster_page(
     return _with_nodes(connection, rows), total
 
 
+def count_clusters(connection: Connection) -> int:
+    """Of all projects."""
+    return connection.execute(select(func.count()).select_from(clusters)).scalar_one()
+
+
 def delete_cluster(connection: Connection, cluster_id: str) -> None:
     """Its settings, jobs and catalogue go with it."""
     its_jobs = select(jobs.c.job_id).where(jobs.c.cluster_id == cluster_id)

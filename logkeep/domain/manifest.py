@@ -158,7 +158,7 @@ class Manifest:
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
     number: int = 0  # 1, 2, … along the chain; 0 in a manifest of an older Logkeep
-    key: str = ""  # id of the key that it is signed with, '' where it is not
+    key: str = ""  # public key of what it is signed with, in hex; '' where it is not
     project: Project | None = None  # None, and so the two below, in a manifest of an older Logkeep
     cluster: Cluster | None = None
     setting: LogSetting | None = None

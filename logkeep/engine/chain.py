@@ -10,7 +10,7 @@ from logkeep.errors import StoreCorrupt, StoreError, StoreMissing
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.layout import decode_manifest, manifest_hash, signature_object
 
-CheckSignature = Callable[[str, bytes, bytes], str]  # key id, data, signature: what is wrong, '' for nothing
+CheckSignature = Callable[[str, bytes, bytes], str]  # public key, data, signature: what is wrong, '' for nothing
 
 
 @dataclass(frozen=True, slots=True)

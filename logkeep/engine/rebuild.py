@@ -22,6 +22,7 @@ class Found:
     job_id: str
     attempt: int
     created_at: int  # of its job, Unix ms
+    key: str  # that it is signed with
 
 
 @dataclass(frozen=True, slots=True)

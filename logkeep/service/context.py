@@ -26,9 +26,10 @@ class Context:
     describe_cluster: Callable[[str, str, str], FoundCluster]  # by URL, user, password; raises `InvalidField`
     seal: Callable[[str], bytes]  # encrypts a secret for the database
     unseal: Callable[[bytes], str]
-    signing_key: str  # id of the key that signs manifests
+    signing_key: str  # public key of what signs manifests, in hex
     sign: Callable[[bytes], bytes]
-    check_signature: Callable[[str, bytes, bytes], str]  # key id, data, signature: what is wrong, '' for nothing
+    check_signature: Callable[[str, bytes, bytes], str]  # public key, data, signature: what is wrong, '' for nothing
+    trust_first_key: Callable[[str], bool]  # takes a public key where only the own one is trusted; whether it did
     enqueue: Callable[[Connection, str, str], None]  # job id, cluster id: into the queue, in the caller's transaction
     bandwidth: Bandwidth = UNLIMITED
     settle_ns: int = 2_000_000_000  # a file that changed more recently is looked into again next time

@@ -10,7 +10,7 @@ from enum import StrEnum
 from sqlalchemy import Connection
 
 from logkeep.database import archive, clusters, jobs, keys, log_settings
-from logkeep.database.connection import writing
+from logkeep.database.connection import reading, writing
 from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.log_setting import LogSetting
@@ -40,6 +40,7 @@ class Rebuilt:
     objects: int = 0
     size: int = 0  # plain bytes kept
     problems: list[str] = field(default_factory=list[str])
+    new_key: str = ""  # that was taken for a trusted one, as this installation is new
 
 
 class Unproven(StoreCorrupt):
@@ -50,12 +51,13 @@ def rebuild(context: Context, buckets: Sequence[str], *, unproven: bool = False)
     """Put every cluster that the manifests in these buckets tell of into the database, the newest first.
 
     A cluster that the database has is left alone. Each is put in whole or not at all; only with `unproven` where a
-    manifest is not signed with a trusted key, since manifests say which directories the next backup reads. Raises a
-    `StoreError` where a bucket fails.
+    manifest is not signed with a trusted key, since manifests say which directories the next backup reads. An
+    installation that is new takes the key of the newest manifest. Raises a `StoreError` where a bucket fails.
     """
     chains, damaged = _read_chains(context, buckets)
+    new_key = _meet(context, chains)
     for chain in sorted(chains, key=lambda chain: chain.links[-1].created_at, reverse=True):
-        rebuilt = Rebuilt(chain.links[-1].cluster_id)
+        rebuilt = Rebuilt(chain.links[-1].cluster_id, new_key=new_key)
         try:
             _rebuild_cluster(context, chain, rebuilt, unproven=unproven)
         except StoreError as error:
@@ -63,6 +65,21 @@ def rebuild(context: Context, buckets: Sequence[str], *, unproven: bool = False)
         yield rebuilt
     for name, problem in damaged:
         yield Rebuilt("", problems=[f"{name}: {problem}"])
+
+
+def _meet(context: Context, chains: Sequence[Chain]) -> str:
+    """The key that is trusted from now on, as ssh trusts a host that it meets first; '' where that is not so.
+
+    Only where nothing was signed by this installation, and no other key was ever trusted here.
+    """
+    links = [link for chain in chains for link in chain.links]
+    if not links or any(link.key == context.signing_key for link in links):
+        return ""
+    with reading(context.database) as connection:
+        if clusters.count_clusters(connection):
+            return ""
+    newest = max(links, key=lambda link: link.created_at)
+    return newest.key if newest.key and context.trust_first_key(newest.key) else ""
 
 
 def _read_chains(context: Context, buckets: Sequence[str]) -> tuple[list[Chain], list[tuple[str, str]]]:
@@ -90,6 +107,7 @@ def _read_chains(context: Context, buckets: Sequence[str]) -> tuple[list[Chain],
                     manifest.job.job_id,
                     name.attempt,
                     manifest.job.created_at,
+                    manifest.key,
                 )
             )
     return [order_chain(manifests) for manifests in found.values()], damaged

@@ -85,7 +85,7 @@ def sign_with_another_key(path: Path) -> None:
     (strange / SEAL_FILE).touch()
     signing = open_signing(strange)
     document = json.loads(path.read_bytes())
-    data = json.dumps(document | {"key": signing.key_id}).encode()
+    data = json.dumps(document | {"key": signing.key}).encode()
     path.write_bytes(data)
     Path(f"{path}.sig").write_bytes(signing.sign(data))
 

@@ -17,7 +17,7 @@ from logkeep.clock import FixedClock
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSettingChange
-from logkeep.keyfiles import SIGN_FILE, TRUST_FILE, create_keys, trust_keys
+from logkeep.keyfiles import SIGN_FILE, TRUST_FILE, create_keys, open_signing, trust_keys
 from logkeep.service import archive, backups, clusters, identity, log_settings
 from logkeep.service.rebuild import State, rebuild
 from logkeep.settings import load_settings
@@ -151,31 +151,60 @@ def test_missing_manifest_is_told_and_the_rest_is_rebuilt(installation: Installa
     assert rebuilt.problems == [f"{manifests[2].relative_to(installation.bucket)}: the manifest before it is missing"]
 
 
-def test_manifest_of_a_strange_key_is_refused_until_the_key_is_trusted(
-    installation: Installation, tmp_path: Path
-) -> None:
+def test_new_installation_takes_the_key_that_it_meets_first(installation: Installation, tmp_path: Path) -> None:
     cluster = live(installation, tmp_path, rounds=2)
-    restored = installation.restored(cluster)
+    old_key, restored = installation.context.signing_key, installation.restored(cluster)
     installation = forget(installation, keys=True)
-    [refused] = list(rebuild(installation.context, ["logs"]))
-    assert (refused.state, refused.records) == (State.REFUSED, 0)
-    assert "signed with a key that sign.pub does not hold" in refused.problems[0]
-    assert clusters.list_clusters(installation.context, cluster.project_id) == ([], 0)
-    trust_keys(installation.folder, (installation.folder / "old.pub").read_bytes())
-    installation = forget(installation)
-    assert [one.problems for one in rebuild(installation.context, ["logs"])] == [[]]
+    [rebuilt] = list(rebuild(installation.context, ["logs"]))
+    assert (rebuilt.state, rebuilt.problems, rebuilt.new_key) == (State.REBUILT, [], old_key)
     assert installation.restored(cluster) == restored
     installation.back_up(cluster)  # signed with the new key
     assert not installation.findings(cluster, chain=True)
 
 
-def test_unproven_manifests_are_taken_when_it_is_asked_for(installation: Installation, tmp_path: Path) -> None:
+def test_manifest_of_a_strange_key_is_refused_until_the_key_is_trusted(
+    installation: Installation, tmp_path: Path
+) -> None:
     cluster = live(installation, tmp_path, rounds=2)
     installation = forget(installation, keys=True)
+    other = tmp_path / "other"
+    other.mkdir()
+    create_keys(other)
+    trust_keys(installation.folder, (other / TRUST_FILE).read_bytes())  # so that this installation is no new one
+    installation = forget(installation)
+    [refused] = list(rebuild(installation.context, ["logs"]))
+    assert (refused.state, refused.records) == (State.REFUSED, 0)
+    assert "signed with a key that sign.pub does not hold" in refused.problems[0]
+    assert clusters.list_clusters(installation.context, cluster.project_id) == ([], 0)
     [rebuilt] = list(rebuild(installation.context, ["logs"], unproven=True))
     assert rebuilt.state is State.REBUILT
     assert len(rebuilt.problems) == rebuilt.records - 1  # one record had no manifest, its bucket being away
     assert not installation.findings(cluster, read_data=True)
+    installation = forget(installation)
+    trust_keys(installation.folder, (installation.folder / "old.pub").read_bytes())
+    installation = forget(installation)
+    assert [one.problems for one in rebuild(installation.context, ["logs"])] == [[]]
+
+
+def test_forged_cluster_beside_true_ones_is_refused(installation: Installation, tmp_path: Path) -> None:
+    """Who can write to the bucket may not say which directories the next backup reads."""
+    live(installation, tmp_path, rounds=1)
+    [manifest] = (installation.bucket / "css/log/prod/_manifests").glob("*.json")
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    create_keys(strange)
+    signing = open_signing(strange)
+    document = json.loads(manifest.read_bytes().replace(b"/n1", b"/etc"))
+    document |= {"cluster_id": "0" * 36, "key": signing.key}
+    document["cluster"]["id"] = document["job"]["cluster_id"] = "0" * 36
+    forged = installation.bucket / "css/log/forged/_manifests" / manifest.name
+    forged.parent.mkdir(parents=True)
+    forged.write_text(json.dumps(document))
+    Path(f"{forged}.sig").write_bytes(signing.sign(forged.read_bytes()))
+    installation = forget(installation)
+    states = {one.cluster_id: one.state for one in rebuild(installation.context, ["logs"])}
+    assert states.pop("0" * 36) is State.REFUSED
+    assert list(states.values()) == [State.REBUILT]
 
 
 def test_removed_cluster_comes_back_beside_the_one_that_took_its_name(
