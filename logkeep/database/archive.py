@@ -23,18 +23,31 @@ def fetch_checkpoints(connection: Connection, cluster_id: str, node: str) -> lis
     return [_checkpoint(row) for row in connection.execute(statement.order_by(generations.c.generation))]
 
 
+def fetch_generation(connection: Connection, cluster_id: str, node: str, generation: int) -> Checkpoint | None:
+    statement = select(generations).where(
+        generations.c.cluster_id == cluster_id, generations.c.node == node, generations.c.generation == generation
+    )
+    row = connection.execute(statement).first()
+    return _checkpoint(row) if row else None
+
+
 def fetch_generations(
-    engine: Engine, cluster_id: str, *, node: str = "", family: str = ""
+    engine: Engine, cluster_id: str, *, node: str = "", family: str = "", job_id: str = ""
 ) -> Iterator[tuple[str, Checkpoint]]:
     """Node and checkpoint of every generation, by node and family in the order of writing.
 
-    Page by page, so that no connection is held while the caller works on them.
+    Page by page, so that no connection is held while the caller works on them. With `job_id` only those that this job
+    stored something of.
     """
     statement = select(generations).where(generations.c.cluster_id == cluster_id)
     if node:
         statement = statement.where(generations.c.node == node)
     if family:
         statement = statement.where(generations.c.family == family)
+    if job_id:
+        stored = select(segments.c.node, segments.c.generation)
+        stored = stored.where(segments.c.job_id == job_id, segments.c.cluster_id == cluster_id)
+        statement = statement.where(tuple_(generations.c.node, generations.c.generation).in_(stored))
     order = (generations.c.node, generations.c.family, generations.c.position, generations.c.generation)
     for row in _pages(engine, statement, order, 1000):
         yield row.node, _checkpoint(row)
@@ -127,13 +140,34 @@ def insert_segment(
     )
 
 
-def fetch_segments(
-    engine: Engine, cluster_id: str, node: str | None = None, generation: int | None = None
-) -> Iterator[tuple[Segment, str]]:
+def fetch_segments(engine: Engine, cluster_id: str) -> Iterator[tuple[Segment, str]]:
     """Segments and the id of the job that stored each, by node, generation and place; page by page."""
+    return _segments(engine, select(segments).where(segments.c.cluster_id == cluster_id))
+
+
+def fetch_segments_from(
+    engine: Engine, cluster_id: str, node: str, generation: int, start: int = 0
+) -> Iterator[Segment]:
+    """Those of one generation, from the one on that holds the byte `start`; page by page."""
+    of_it = (segments.c.cluster_id == cluster_id, segments.c.node == node, segments.c.generation == generation)
+    first = select(func.max(segments.c.start)).where(*of_it, segments.c.start <= start).scalar_subquery()
+    for segment, _ in _segments(engine, select(segments).where(*of_it, segments.c.start >= first)):
+        yield segment
+
+
+def fetch_segments_of(
+    engine: Engine, cluster_id: str, of: Sequence[tuple[str, int]], job_id: str = ""
+) -> Iterator[Segment]:
+    """Those of some generations, which are given as node and number; with `job_id` only what this job stored."""
     statement = select(segments).where(segments.c.cluster_id == cluster_id)
-    if node is not None:
-        statement = statement.where(segments.c.node == node, segments.c.generation == generation)
+    statement = statement.where(tuple_(segments.c.node, segments.c.generation).in_(of))
+    if job_id:
+        statement = statement.where(segments.c.job_id == job_id)
+    for segment, _ in _segments(engine, statement):
+        yield segment
+
+
+def _segments(engine: Engine, statement: Select[*tuple[Any, ...]]) -> Iterator[tuple[Segment, str]]:
     order = (segments.c.node, segments.c.generation, segments.c.start)
     for row in _pages(engine, statement, order, 100):
         yield msgspec.msgpack.decode(row.body, type=Segment), row.job_id

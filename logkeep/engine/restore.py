@@ -3,38 +3,70 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from typing import BinaryIO
 
-from logkeep.domain.manifest import Segment
+from logkeep.domain.manifest import Frame, Segment
+from logkeep.domain.span import Place, Span
 from logkeep.errors import StoreCorrupt, StoreMissing
+from logkeep.logformat.records import SpanCutter
 from logkeep.stores.base import ObjectStore
-from logkeep.stores.frames import decompress_frame
+from logkeep.stores.frames import decompress_frame, read_frames
+
+Stores = Mapping[str, ObjectStore]
 
 
-def read_generation(stores: Mapping[str, ObjectStore], segments: Iterable[Segment]) -> Iterator[bytes]:
-    """The plain bytes of one generation, frame by frame.
+def read_range(stores: Stores, segments: Iterable[Segment], start: int, end: int) -> Iterator[bytes]:
+    """The plain bytes [start, end) of one generation, frame by frame; `segments` begin with the one that holds `start`.
 
-    zstd checks each frame before it is handed out; the whole object is held against its hash at its end. Raises
-    `StoreCorrupt` for damage and for a segment that is missing between two others.
+    zstd checks each frame before it is handed out; an object that is read whole is held against its hash at its end.
+    Raises `StoreCorrupt` for damage and for bytes that no segment has.
     """
-    position = 0
-    for segment in segments:
-        if segment.start != position:
-            raise StoreCorrupt(
-                f"node {segment.node}: {segment.family}: bytes {position} to {segment.start} of generation "
-                f"{segment.generation} are not in the catalogue"
-            )
-        yield from read_segment(stores, segment)
-        position = segment.end
+    for segment in _unbroken(segments, start, end):
+        if start <= segment.start and segment.end <= end:
+            yield from read_segment(stores, segment)
+        else:
+            with closing(_open(stores, segment)) as stream:
+                yield from read_frames(stream, segment.frames, max(start, segment.start), min(end, segment.end))
 
 
-def read_segment(stores: Mapping[str, ObjectStore], segment: Segment) -> Iterator[bytes]:
+def read_span(
+    stores: Stores, open_segments: Callable[[], Iterable[Segment]], span: Span, start: int, end: int
+) -> Iterator[bytes]:
+    """What of the plain bytes [start, end) of one generation belongs to records of the span.
+
+    `open_segments` gives the segments from the first one on. Frames that hold nothing of the span are not read. Each
+    that is read is checked by zstd; objects are not held against their hashes. Raises `StoreCorrupt`.
+    """
+    with closing(_FrameReader(stores)) as reader:
+        cutter = SpanCutter(span, inside=_begins_inside(reader, open_segments, span, end))
+        skipped: tuple[Segment, Frame] | None = None
+        for segment, frame in _frames(open_segments(), end):
+            place = place_of(frame, span)
+            if place is Place.OUTSIDE and cutter.passing_over:
+                skipped = segment, frame
+                continue
+            if skipped:
+                cutter.skip_to(frame.start, ends_line=_ends_line(reader, *skipped, before=segment))
+                skipped = None
+            for at, run in cutter.cut(reader.read(segment, frame), all_inside=place is Place.INSIDE):
+                yield run[max(0, start - at) : max(0, end - at)]
+        for at, run in cutter.finish():
+            yield run[max(0, start - at) : max(0, end - at)]
+
+
+def place_of(frame: Frame, span: Span) -> Place:
+    """Where the records that begin in a frame lie."""
+    if frame.lines is None and frame.first_time[23:] and not span.is_of_instants:
+        return Place.UNCLEAR  # an older Logkeep compared times of several zones, so not all are written between these
+    return span.place(frame.first_time, frame.last_time)
+
+
+def read_segment(stores: Stores, segment: Segment) -> Iterator[bytes]:
     """The plain bytes of one segment; raises `StoreCorrupt`, `StoreMissing` naming the object."""
-    store = stores.get(segment.bucket)
-    if store is None:
-        raise StoreMissing(f"bucket {segment.bucket} is no longer configured; add it to logkeep.toml")
     whole = hashlib.sha256()
-    with store.open(segment.object) as stream:
+    with closing(_open(stores, segment)) as stream:
         for frame in segment.frames:
             stored = stream.read(frame.stored)
             whole.update(stored)
@@ -49,3 +81,74 @@ def read_segment(stores: Mapping[str, ObjectStore], segment: Segment) -> Iterato
             raise StoreCorrupt(f"{segment.object}: it is longer than what was stored")
     if whole.hexdigest() != segment.sha256:
         raise StoreCorrupt(f"{segment.object}: its hash is not that of what was stored")
+
+
+class _FrameReader:
+    """Reads frames here and there; the object of the last one stays open."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._object = ""
+        self._stream: BinaryIO | None = None
+
+    def read(self, segment: Segment, frame: Frame) -> bytes:
+        if self._stream is None or self._object != segment.object:
+            self.close()
+            self._stream, self._object = _open(self._stores, segment), segment.object
+        return b"".join(read_frames(self._stream, (frame,), frame.start, frame.start + frame.raw))
+
+    def close(self) -> None:
+        if self._stream:
+            self._stream.close()
+        self._stream = None
+
+
+def _begins_inside(reader: _FrameReader, open_segments: Callable[[], Iterable[Segment]], span: Span, end: int) -> bool:
+    """Whether the first record is in the span; a log without any is in every span."""
+    cutter = SpanCutter(span, inside=False)
+    for segment, frame in _frames(open_segments(), end):
+        place = place_of(frame, span)
+        if not frame.start and place is not Place.UNCLEAR:
+            return place is Place.INSIDE
+        for _ in cutter.cut(reader.read(segment, frame)):
+            pass
+        if cutter.first is not None:
+            return cutter.first
+    return True
+
+
+def _ends_line(reader: _FrameReader, segment: Segment, frame: Frame, *, before: Segment) -> bool:
+    """Whether a frame ends with a line. Within a segment all do that hold the end of one."""
+    if segment is before and frame.lines:
+        return True
+    return reader.read(segment, frame).endswith(b"\n")
+
+
+def _frames(segments: Iterable[Segment], end: int) -> Iterator[tuple[Segment, Frame]]:
+    """Those that begin before `end`, of segments that follow each other from the first byte on."""
+    for segment in _unbroken(segments, 0, end):
+        for frame in segment.frames:
+            if frame.start >= end:
+                return
+            yield segment, frame
+
+
+def _unbroken(segments: Iterable[Segment], start: int, end: int) -> Iterator[Segment]:
+    """The segments that hold [start, end); raises `StoreCorrupt` where one is missing."""
+    position = start
+    for segment in segments:
+        if position >= end:
+            return
+        if not segment.start <= position < segment.end or (position > start and segment.start != position):
+            break
+        yield segment
+        position = segment.end
+    if position < end:
+        raise StoreCorrupt(f"bytes {position} to {end} of a log are not in the catalogue; `logkeep verify` tells more")
+
+
+def _open(stores: Stores, segment: Segment) -> BinaryIO:
+    store = stores.get(segment.bucket)
+    if store is None:
+        raise StoreMissing(f"bucket {segment.bucket} is no longer configured; add it to logkeep.toml")
+    return store.open(segment.object)

@@ -65,6 +65,7 @@ def first_time(head: bytes) -> str:
 def annotate(raw: bytes) -> Annotation:
     """Smallest time, largest time ('' where unknown), levels (None where unknown) of the records that begin in `raw`.
 
+    All these times are written in the zone of the two, or all without one.
     Made for skipping: no record beginning here has a time outside of the two, nor a level that is not named (more may
     be named than occur). A frame may be cut anywhere. The lines before its first record belong to the last record of
     the frame before: who takes that one in must read on into this frame, whatever is said of it.
@@ -176,12 +177,10 @@ _candidates = lru_cache(maxsize=64)(_Candidates)
 
 
 def _span(times: set[str]) -> tuple[str, str]:
-    zones = {time[23:] for time in times}
-    if len(zones) == 1:
-        return min(times), max(times)
-    if not times or "" in zones:  # times with and without a zone have no order
+    """Unknown where zones differ: whoever compares times as they are written could not tell which lie between two."""
+    if len({time[23:] for time in times}) != 1:
         return "", ""
-    return min(times, key=datetime.fromisoformat), max(times, key=datetime.fromisoformat)
+    return min(times), max(times)
 
 
 def _levels(levels: Iterable[str | None]) -> tuple[str, ...] | None:

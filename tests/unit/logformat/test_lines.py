@@ -83,7 +83,7 @@ def assert_hides_nothing(annotation: lines.Annotation, heads: list[tuple[str, st
     assert bool(first) == bool(last)
     for time, level in heads:
         assert not first or instant(first) <= instant(time) <= instant(last), time
-        assert not first or len({bool(t[23:]) for t in (first, last, time)}) == 1, "zoned and zoneless are mixed"
+        assert not first or len({t[23:] for t in (first, last, time)}) == 1, "zones are mixed"
         assert levels is None or level in levels
 
 
@@ -154,10 +154,10 @@ def test_real_files_need_no_slow_way(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not raw or annotate(raw)
 
 
-def test_times_are_compared_as_instants_where_zones_differ() -> None:
+def test_times_of_several_zones_have_no_span() -> None:
     winter = AUDIT.replace(b"10:49", b"02:10").replace(b"+0200", b"+0100")
     summer = AUDIT.replace(b"10:49", b"02:50")
-    assert annotate(winter + summer)[:2] == ("2026-11-23T02:50:05,123+0200", "2026-11-23T02:10:05,123+0100")
+    assert annotate(winter + summer)[:2] == ("", "")
     assert annotate(TEXT + GC)[:2] == ("", "")
 
 

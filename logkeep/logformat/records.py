@@ -1,0 +1,86 @@
+"""Which bytes of a log belong to the records of a span of time.
+
+A record is a line with a time at its head and the lines after it that have none. What stands before the first record of
+a log goes with that record; a log without any record belongs to every span.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from logkeep.domain.span import Span
+from logkeep.logformat.lines import HEAD_BYTES, read_head
+
+Run = tuple[int, bytes]  # place in the log, and the bytes from there
+
+_MAY_BEGIN = re.compile(rb"\n[\[{]")  # led by a literal, which is searched for at the speed of memchr
+_BEGINS = (b"[", b"{")
+
+
+class SpanCutter:
+    """Takes a log piece by piece, which may be cut anywhere, and gives back what belongs to a span."""
+
+    def __init__(self, span: Span, *, inside: bool) -> None:
+        """`inside`: whether what stands before the first record is in the span."""
+        self._span = span
+        self._inside = inside
+        self.first: bool | None = None  # whether the first record is in the span, once it has come
+        self._in_line = False  # the next piece goes on in a line that is judged already
+        self._rest = b""  # a line that has only begun, and may begin a record
+        self._at = 0  # place of what comes next
+
+    @property
+    def passing_over(self) -> bool:
+        """Whether what comes next is out of the span, but for records that begin in it."""
+        return not self._inside and not self._rest
+
+    def skip_to(self, at: int, *, ends_line: bool) -> None:
+        """Go on there; in between no record of the span begins. Only where it is `passing_over`."""
+        self._at = at
+        self._in_line = not ends_line
+
+    def cut(self, piece: bytes, *, all_inside: bool = False) -> Iterator[Run]:
+        """`all_inside`: that no record beginning in the piece is out of the span."""
+        data, start = self._rest + piece, self._at - len(self._rest)
+        self._at += len(piece)
+        if all_inside and self._inside and not self._rest:
+            self._in_line = not data.endswith(b"\n")
+            yield start, data
+            return
+        self._rest = b""
+        yield from self._judge(data, start)
+
+    def finish(self) -> Iterator[Run]:
+        """At the end of the log: a line that only began goes on with the record before it."""
+        if self._inside and self._rest:
+            yield self._at - len(self._rest), self._rest
+
+    def _judge(self, data: bytes, start: int) -> Iterator[Run]:
+        begun = 0  # where the run began
+        for at in self._candidates(data):
+            head = data[at : at + HEAD_BYTES]
+            cut = head.find(b"\n")
+            found = read_head(head if cut < 0 else head[:cut])
+            if found is None and cut < 0 and len(head) < HEAD_BYTES:
+                self._rest = data[at:]
+                data = data[:at]
+                break
+            if found is None:
+                continue
+            inside = self._span.holds(found.time)
+            self.first = inside if self.first is None else self.first
+            if inside != self._inside:
+                if self._inside and at > begun:
+                    yield start + begun, data[begun:at]
+                self._inside, begun = inside, at
+        self._in_line = not data.endswith(b"\n") if data else self._in_line
+        if self._inside and len(data) > begun:
+            yield start + begun, data[begun:]
+
+    def _candidates(self, data: bytes) -> Iterator[int]:
+        """Where lines begin that may begin a record."""
+        if not self._in_line and data.startswith(_BEGINS):
+            yield 0
+        for found in _MAY_BEGIN.finditer(data):
+            yield found.start() + 1
