@@ -71,14 +71,20 @@ def _show_job(call: Call, cluster_id: str = "") -> bytes:
 
 
 def list_kept(call: Call) -> Stream:
-    node, family = admin_models.read_archive_query(call.query)
-    logs = archive.list_kept(call.context, call.cluster(), node=node, family=family)
+    asked = admin_models.read_archive_query(call.query)
+    logs = archive.list_kept(
+        call.context, call.cluster(), node=asked.node, family=asked.family, job_id=asked.job_id, span=asked.span
+    )
     return Stream(NDJSON, admin_models.kept_lines(logs))
 
 
 def read_kept(call: Call) -> Stream:
     node, generation = admin_models.read_generation(call.parameters)
-    return Stream(BYTES, archive.read_kept(call.context, call.cluster(), node, generation))
+    asked = admin_models.read_piece_query(call.query)
+    pieces = archive.read_kept(
+        call.context, call.cluster(), node, generation, start=asked.start, end=asked.end, span=asked.span
+    )
+    return Stream(BYTES, pieces)
 
 
 def verify(call: Call) -> Stream:
@@ -183,9 +189,9 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             "ListKept",
             "GET",
             _CLUSTER + "/archive",
-            summary="List the logs that are kept",
+            summary="List the logs that are kept, or those that a job stored or that can hold records of a span",
             right=Right.READ,
-            query=(admin_models.NODE, admin_models.FAMILY),
+            query=admin_models.ARCHIVE_QUERY,
             answer=KeptLog,
             content_type=NDJSON,
             raises=(InvalidField,),
@@ -197,8 +203,9 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             "ReadKept",
             "GET",
             _CLUSTER + "/archive/{node}/{generation}",
-            summary="Read a kept log; the connection breaks off where an object is damaged",
+            summary="Read a kept log, bytes of it, or records of a span; broken off where an object is damaged",
             right=Right.READ,
+            query=admin_models.READ_QUERY,
             content_type=BYTES,
             raises=(InvalidField, StoreError),
         ),

@@ -12,10 +12,12 @@ import msgspec
 
 from logkeep.contract import fields
 from logkeep.contract.faults import fault_message, find_fault
+from logkeep.contract.fields import MAX_INTEGER
 from logkeep.contract.models import Page, read_page
-from logkeep.contract.requests import PAGE, TEXT, Body, Member, Number, Schema, Text
+from logkeep.contract.requests import PAGE, TEXT, Body, Member, Number, Parameter, Schema, Text, Time
 from logkeep.domain.access import AuditEntry
 from logkeep.domain.cluster import Cluster, Node
+from logkeep.domain.span import Span
 from logkeep.errors import InvalidField
 from logkeep.service.archive import KeptLog
 from logkeep.service.clusters import KINDS, NewNode
@@ -34,9 +36,15 @@ CLUSTER_NAME = Text("name", "The exact name of a cluster; empty for all.")
 NODE = Text("node", "The name of a node; empty for all.")
 FAMILY = Text("family", "The name of an active log file; empty for all.")
 SINCE = Number("since", 1, "Only what was asked from then on, in Unix ms.")
-_AUDIT_QUERY = frozenset(parameter.name for parameter in (*PAGE, SINCE))
-_CLUSTER_QUERY = frozenset(parameter.name for parameter in (*PAGE, CLUSTER_NAME))
-_ARCHIVE_QUERY = frozenset({NODE.name, FAMILY.name})
+JOB = Text("job", "`jobId` of a record: only what it stored; empty for all.", "^([0-9A-Fa-f]{32})?$")
+_RECORDS = "2026-11-24, 2026-11-24T06:40 or 2026-11-24T06:40:21,123, with or without a zone; empty for no bound."
+SINCE_TIME = Time("since", f"Only records from then on: {_RECORDS}")
+UNTIL_TIME = Time("until", f"Only records before: {_RECORDS}")
+SPAN = (SINCE_TIME, UNTIL_TIME)
+FIRST_BYTE = Number("start", 0, "The first byte to give.", low=0)
+END_BYTE = Number("end", MAX_INTEGER, "The byte to end before; at most all that is kept is given.", low=0)
+ARCHIVE_QUERY = (NODE, FAMILY, JOB, *SPAN)
+READ_QUERY = (FIRST_BYTE, END_BYTE, *SPAN)
 
 
 def _name(longest: int) -> Schema:
@@ -136,19 +144,51 @@ def read_new_cluster(body: bytes) -> NewCluster | ClusterToDiscover:
 
 def read_cluster_list_query(raw: bytes) -> tuple[Page, str]:
     """The page and the exact name, '' for all."""
-    query = fields.read_query(raw, _CLUSTER_QUERY)
+    query = fields.read_query(raw, _names((*PAGE, CLUSTER_NAME)))
     return read_page(query), CLUSTER_NAME.read(query)
 
 
-def read_archive_query(raw: bytes) -> tuple[str, str]:
-    """Node and family, '' for all."""
-    query = fields.read_query(raw, _ARCHIVE_QUERY)
-    return NODE.read(query), FAMILY.read(query)
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What of an archive is to be listed; '' for all."""
+
+    node: str
+    family: str
+    job_id: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What is to be read of a kept log."""
+
+    start: int
+    end: int
+    span: Span
+
+
+def read_archive_query(raw: bytes) -> Selection:
+    query = fields.read_query(raw, _names(ARCHIVE_QUERY))
+    job_id = JOB.read(query)
+    return Selection(NODE.read(query), FAMILY.read(query), job_id and _job_id("job", job_id), _read_span(query))
+
+
+def read_piece_query(raw: bytes) -> Piece:
+    query = fields.read_query(raw, _names(READ_QUERY))
+    return Piece(FIRST_BYTE.read(query), END_BYTE.read(query), _read_span(query))
+
+
+def _names(parameters: Iterable[Parameter]) -> frozenset[str]:
+    return frozenset(parameter.name for parameter in parameters)
+
+
+def _read_span(query: dict[str, str]) -> Span:
+    return Span(SINCE_TIME.read(query), UNTIL_TIME.read(query))
 
 
 def read_audit_query(raw: bytes) -> tuple[Page, int]:
     """The page, and from which time on in Unix ms."""
-    query = fields.read_query(raw, _AUDIT_QUERY)
+    query = fields.read_query(raw, _names((*PAGE, SINCE)))
     return read_page(query), SINCE.read(query)
 
 
@@ -165,9 +205,13 @@ def read_verify(body: bytes) -> VerifyRequest:
 
 
 def read_job_id(parameters: dict[str, str]) -> str:
-    job_id = parameters["job_id"].lower()
+    return _job_id("job_id", parameters["job_id"])
+
+
+def _job_id(name: str, text: str) -> str:
+    job_id = text.lower()
     if not _JOB_ID.fullmatch(job_id):
-        raise InvalidField("job_id", f"{fields.shown(job_id)} came; 32 hex digits are allowed")
+        raise InvalidField(name, f"{fields.shown(job_id)} came; 32 hex digits are allowed")
     return job_id
 
 

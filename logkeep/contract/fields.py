@@ -55,14 +55,14 @@ def read_query(raw: bytes, names: AbstractSet[str]) -> dict[str, str]:
     return found
 
 
-def query_integer(query: dict[str, str], name: str, default: int, *, high: int = MAX_INTEGER) -> int:
-    """A whole number from 1 to `high`."""
+def query_integer(query: dict[str, str], name: str, default: int, *, low: int = 1, high: int = MAX_INTEGER) -> int:
+    """A whole number from `low` to `high`."""
     text = query.get(name)
     if text is None:
         return default
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 30 else 0
-    if not 1 <= number <= high:
-        raise InvalidField(name, f"{shown(text)} came; a whole number from 1 to {high} is allowed")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 30 else -1
+    if not low <= number <= high:
+        raise InvalidField(name, f"{shown(text)} came; a whole number from {low} to {high} is allowed")
     return number
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from logkeep.contract.fields import MAX_INTEGER, query_choice, query_integer
+from logkeep.contract.fields import MAX_INTEGER, query_choice, query_integer, shown
 from logkeep.domain.log_line import LogKind
+from logkeep.domain.span import MOMENT, Moment, read_moment
+from logkeep.errors import InvalidField
 
 Schema = dict[str, object]  # JSON Schema, 2020-12
 
@@ -19,19 +21,20 @@ TEXT: Schema = {"type": "string", "maxLength": 4096, "pattern": NO_NUL}
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A whole number from 1 in a query."""
+    """A whole number in a query."""
 
     name: str
     default: int
     about: str
     high: int = MAX_INTEGER
+    low: int = 1
 
     def read(self, query: dict[str, str]) -> int:
-        return query_integer(query, self.name, self.default, high=self.high)
+        return query_integer(query, self.name, self.default, low=self.low, high=self.high)
 
     @property
     def schema(self) -> Schema:
-        return {"type": "integer", "minimum": 1, "maximum": self.high, "default": self.default}
+        return {"type": "integer", "minimum": self.low, "maximum": self.high, "default": self.default}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +60,33 @@ class Text:
 
     name: str
     about: str
+    pattern: str = NO_NUL
 
     def read(self, query: dict[str, str]) -> str:
         return query.get(self.name, "")
 
     @property
     def schema(self) -> Schema:
-        return {"type": "string", "pattern": NO_NUL}
+        return {"type": "string", "pattern": self.pattern}
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A bound of a span of time in a query; '' is as good as none."""
+
+    name: str
+    about: str
+
+    def read(self, query: dict[str, str]) -> Moment | None:
+        text = query.get(self.name, "")
+        try:
+            return read_moment(text) if text else None
+        except ValueError as error:
+            raise InvalidField(self.name, f"{shown(text)} came; {error}") from None
+
+    @property
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^({MOMENT})?$"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +104,7 @@ class Flag:
         return {"type": "boolean"}
 
 
-Parameter = Number | Choice | Text | Flag
+Parameter = Number | Choice | Text | Time | Flag
 
 OFFSET = Number("offset", 1, "Number of the first entry, counted from 1; beyond the last one the list is empty.")
 START = Number("start", 1, "Older name of `offset`, which wins where both are sent.")

@@ -156,11 +156,12 @@ def fetch_segments_from(
 
 
 def fetch_segments_of(
-    engine: Engine, cluster_id: str, of: Sequence[tuple[str, int]], job_id: str = ""
+    engine: Engine, cluster_id: str, node: str, numbers: Sequence[int], job_id: str = ""
 ) -> Iterator[Segment]:
-    """Those of some generations, which are given as node and number; with `job_id` only what this job stored."""
-    statement = select(segments).where(segments.c.cluster_id == cluster_id)
-    statement = statement.where(tuple_(segments.c.node, segments.c.generation).in_(of))
+    """Those of some generations of a node, by generation and place; with `job_id` only what this job stored."""
+    statement = select(segments).where(
+        segments.c.cluster_id == cluster_id, segments.c.node == node, segments.c.generation.in_(numbers)
+    )
     if job_id:
         statement = statement.where(segments.c.job_id == job_id)
     for segment, _ in _segments(engine, statement):

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-DAY = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
-CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d{3})?)?"
-ZONE = r"(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)"
+DAY = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{3})?)?"
+ZONE = r"(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)"
 MOMENT = f"{DAY}(T{CLOCK}{ZONE}?)?"
 
-_PARTS = re.compile(f"(?P<day>{DAY})(T(?P<clock>{CLOCK})(?P<zone>{ZONE})?)?", re.ASCII)
+_PARTS = re.compile(f"(?P<day>{DAY})(T(?P<clock>{CLOCK})(?P<zone>{ZONE})?)?")
 _MIDNIGHT = "00:00:00,000"
 _WRITTEN = 23  # characters of yyyy-MM-ddTHH:mm:ss,SSS; a zone follows them
 

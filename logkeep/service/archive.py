@@ -4,41 +4,90 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby, islice
 
 from logkeep.database import archive
 from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
-from logkeep.engine.restore import read_generation
+from logkeep.domain.manifest import Checkpoint, Segment
+from logkeep.domain.span import Span
+from logkeep.engine.extent import measure_extents
+from logkeep.engine.restore import read_range, read_span
 from logkeep.errors import InvalidField
 from logkeep.service.context import Context
+
+_AT_ONCE = 500  # generations whose segments are looked up together
+EVER = Span()
 
 
 @dataclass(frozen=True, slots=True)
 class KeptLog:
-    """One generation of one log as it lies in the archive."""
+    """One generation of one log as it lies in the archive, or what was asked for of it."""
 
     node: str
     family: str  # name of the active file, e.g. oslogs_server.json
     generation: int  # number within the node; the address for reading, together with the node
     name: str  # the file's name at its last sighting, without '.gz'
-    size: int  # plain bytes kept
+    size: int  # plain bytes from `start` to `end`
+    start: int  # bytes [start, end) of the generation
+    end: int
+    expected: int  # about how many of them a span of time gives; without one all
+    timed: bool  # whether times are known of any record; what has no times belongs to every span
 
 
-def list_kept(context: Context, cluster: Cluster, *, node: str = "", family: str = "") -> Iterator[KeptLog]:
-    """Every generation, by node and family, in the order it was written."""
-    for node_name, c in archive.fetch_generations(context.database, cluster.id, node=node, family=family):
-        yield KeptLog(node_name, c.family, c.generation, c.name, c.kept)
+def list_kept(
+    context: Context, cluster: Cluster, *, node: str = "", family: str = "", job_id: str = "", span: Span = EVER
+) -> Iterator[KeptLog]:
+    """Generations by node and family, in the order they were written.
+
+    With `job_id` only what this job stored, with `span` only what can hold records of that time.
+    """
+    found = archive.fetch_generations(context.database, cluster.id, node=node, family=family, job_id=job_id)
+    if not job_id and not span:
+        for name, c in found:
+            yield _kept_log(name, c, 0, c.kept, c.kept, timed=bool(c.last_time))
+        return
+    for name, group in groupby(found, key=lambda one: one[0]):
+        checkpoints = (c for _, c in group)
+        while batch := list(islice(checkpoints, _AT_ONCE)):
+            numbers = [c.generation for c in batch]
+            segments = archive.fetch_segments_of(context.database, cluster.id, name, numbers, job_id)
+            extents = measure_extents(segments, span)
+            for c in batch:
+                extent = extents.get(c.generation)
+                if extent and extent.expected:
+                    start, end = (extent.start, extent.end) if job_id else (0, c.kept)
+                    yield _kept_log(name, c, start, end, min(extent.expected, end - start), timed=extent.timed)
 
 
-def read_kept(context: Context, cluster: Cluster, node: str, generation: int) -> Iterator[bytes]:
-    """The plain bytes of one generation, frame by frame, each checked before it is handed out.
+def _kept_log(node: str, c: Checkpoint, start: int, end: int, expected: int, *, timed: bool) -> KeptLog:
+    return KeptLog(node, c.family, c.generation, c.name, end - start, start, end, expected, timed)
 
-    Raises `InvalidField` at the call where there is no such generation, `StoreCorrupt` or another `StoreError` on
-    the way.
+
+def read_kept(
+    context: Context,
+    cluster: Cluster,
+    node: str,
+    generation: int,
+    *,
+    start: int = 0,
+    end: int | None = None,
+    span: Span = EVER,
+) -> Iterator[bytes]:
+    """The plain bytes [start, end) of one generation, or what of them is of a span; each frame checked before.
+
+    An `end` beyond what is kept is the end of that. Raises `InvalidField` at the call where there is no such
+    generation, `StoreCorrupt` or another `StoreError` on the way.
     """
     with reading(context.database) as connection:
-        checkpoints = {c.generation: c for c in archive.fetch_checkpoints(connection, cluster.id, node)}
-    segments = (segment for segment, _ in archive.fetch_segments(context.database, cluster.id, node, generation))
-    if generation not in checkpoints:
+        found = archive.fetch_generation(connection, cluster.id, node, generation)
+    if found is None:
         raise InvalidField("generation", "the archive of this node has no such generation")
-    return read_generation(context.stores, segments)
+    end = found.kept if end is None else min(end, found.kept)
+
+    def segments(first: int = 0) -> Iterator[Segment]:
+        return archive.fetch_segments_from(context.database, cluster.id, node, generation, first)
+
+    if span:
+        return read_span(context.stores, segments, span, start, end)
+    return read_range(context.stores, segments(start), start, end)

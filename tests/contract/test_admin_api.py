@@ -169,13 +169,71 @@ def test_archive_is_listed_and_read_back(service: Service, kept: Cluster) -> Non
     archive_path = f"{CLUSTERS}/{kept.id}/archive"
     found = lines(service.call("GET", archive_path))
     assert [(log["family"], log["size"]) for log in found] == [("c.log", 49_000), ("c_server.json", 600)]
-    assert set(found[0]) == {"node", "family", "generation", "name", "size"}
+    assert found[0] == {
+        "node": "node-0", "family": "c.log", "generation": found[0]["generation"], "name": "c.log", "size": 49_000,
+        "start": 0, "end": 49_000, "expected": 49_000, "timed": True,
+    }  # fmt: skip
     reply = service.call("GET", f"{archive_path}/node-0/{found[0]['generation']}")
     assert reply.headers["content-type"] == "application/octet-stream"
     assert reply.body == b"[2026-01-01T00:00:00,000][INFO ][a] [node-0] one\n" * 1000
     (log,) = lines(service.call("GET", archive_path + "?family=c_server.json&node=node-0"))
     assert log["family"] == "c_server.json"
     assert lines(service.call("GET", archive_path + "?node=other")) == []
+
+
+LINE = b"[2026-01-01T00:0%d:00,000][INFO ][a] [node-0] line\n"
+
+
+@pytest.fixture
+def grown(service: Service, kept: Cluster) -> Cluster:
+    """The same after a second backup, of one log that has grown."""
+    folder = Path(kept.nodes[0].source.removeprefix("file://"))
+    with (folder / "c.log").open("ab") as log:
+        log.writelines(LINE % minute + b"\tat a.b(C.java)\n" for minute in range(1, 6))
+    service.back_up(kept)
+    return kept
+
+
+def test_what_one_job_stored_is_listed_and_read(service: Service, grown: Cluster) -> None:
+    newest, oldest = service.call("GET", service.path(grown, "/logs/records")).json["clusterLogRecord"]
+    path = f"{CLUSTERS}/{grown.id}/archive"
+    (log,) = lines(service.call("GET", f"{path}?job={newest['jobId']}"))
+    assert (log["start"], log["end"], log["size"]) == (49_000, 49_000 + 5 * 66, 5 * 66)
+    read = service.call("GET", f"{path}/node-0/{log['generation']}?start={log['start']}&end={log['end']}")
+    assert read.body == b"".join(LINE % minute + b"\tat a.b(C.java)\n" for minute in range(1, 6))
+    first = lines(service.call("GET", f"{path}?job={oldest['jobId'].upper()}"))
+    assert [(log["start"], log["end"]) for log in first] == [(0, 49_000), (0, 600)]
+    assert lines(service.call("GET", f"{path}?job={'0' * 32}")) == []
+    assert_error(service.call("GET", f"{path}?job=7"), 400, "CSS.0001", "^job: ")
+
+
+def test_any_bytes_of_a_log_are_read(service: Service, grown: Cluster) -> None:
+    path = f"{CLUSTERS}/{grown.id}/archive/node-0/" + str(
+        lines(service.call("GET", f"{CLUSTERS}/{grown.id}/archive?family=c.log"))[0]["generation"]
+    )
+    whole = service.call("GET", path).body
+    for start, end in ((0, 1), (48_990, 49_010), (49_330, 10**18), (5, 5), (9, 3), (10**18, 10**18)):
+        assert service.call("GET", f"{path}?start={start}&end={end}").body == whole[start:end]
+    assert_error(service.call("GET", f"{path}?start=-1"), 400, "CSS.0001", "^start: ")
+
+
+def test_records_of_a_span_are_listed_and_read(service: Service, grown: Cluster) -> None:
+    path = f"{CLUSTERS}/{grown.id}/archive"
+    span = "since=2026-01-01T00:02&until=2026-01-01T00:04"
+    (log,) = lines(service.call("GET", f"{path}?{span}"))
+    assert (log["family"], log["end"], log["expected"], log["timed"]) == ("c.log", 49_330, 330, True)
+    read = service.call("GET", f"{path}/node-0/{log['generation']}?{span}")
+    assert read.body == b"".join(LINE % minute + b"\tat a.b(C.java)\n" for minute in (2, 3))
+    assert lines(service.call("GET", f"{path}?since=2026-01-02")) == []
+    both = lines(service.call("GET", f"{path}?until={quote('2026-01-01T08:00:00,001+08:00')}"))
+    assert [log["expected"] for log in both] == [49_330, 600], "instants count where the log has a zone too"
+    early = lines(service.call("GET", f"{path}?until={quote('2026-01-01T08:00:00,000+08:00')}"))
+    assert [log["family"] for log in early] == ["c.log"]
+    for name in ("since", "until"):
+        for wrong in ("yesterday", "2026-02-30", "2026-01-01T25:00", "%00"):
+            reply = service.call("GET", f"{path}/node-0/{log['generation']}?{name}={wrong}")
+            assert_error(reply, 400, "CSS.0001", f"^{name}: ")
+            assert_error(service.call("GET", f"{path}?{name}={wrong}"), 400, "CSS.0001", f"^{name}: ")
 
 
 def test_generation_that_is_not_kept_is_refused(service: Service, kept: Cluster) -> None:
@@ -190,7 +248,7 @@ def test_node_in_the_path_may_hold_any_character(
     service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        archive, "read_kept", lambda _context, _cluster, node, number: iter([f"{node} {number}".encode()])
+        archive, "read_kept", lambda _context, _cluster, node, number, **_: iter([f"{node} {number}".encode()])
     )
     name = "a/b%2F c+日?#;&="
     reply = service.call("GET", f"{CLUSTERS}/{cluster.id}/archive/{quote(name, safe='')}/7")
@@ -253,7 +311,7 @@ def test_error_before_the_first_byte_has_its_status(
 def test_error_in_the_middle_of_a_log_breaks_the_connection_off(
     service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> Iterator[bytes]:
+    def broken(*_: object, **__: object) -> Iterator[bytes]:
         yield b"the first piece"
         raise StoreCorrupt("object a is damaged")
 
@@ -266,7 +324,7 @@ def test_error_in_the_middle_of_a_log_breaks_the_connection_off(
 def endless(service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endless]:
     """A log without end that a client has asked for and does not take."""
     log = Endless()
-    monkeypatch.setattr(archive, "read_kept", lambda *_: log.chunks())
+    monkeypatch.setattr(archive, "read_kept", lambda *_, **__: log.chunks())
     target = f"{CLUSTERS}/{cluster.id}/archive/n/1"
     head = "".join(f"{name}: {value}\r\n" for name, value in service.signed("GET", target).items())
     with socket.create_connection(("127.0.0.1", service.port)) as log.client:

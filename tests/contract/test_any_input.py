@@ -75,14 +75,19 @@ def test_any_new_cluster_is_taken_or_refused(service: Service, body: bytes) -> N
     check(reply.status, reply.body)
 
 
-names = st.sampled_from(["offset", "start", "limit", "status", "action", "datastoreType", "name", "node", "family"])
+names = st.sampled_from(
+    ["offset", "start", "limit", "status", "action", "datastoreType", "name", "node", "family", "job", "since", "until"]
+)
 raw_values = (
     st.binary(max_size=20).map(quote_from_bytes)
     | numbers.map(lambda number: quote(str(number)))
     | st.sampled_from(["", "%", "%zz", "+", "%00", "%ff", "%ED%A0%80", "=", "FAIL", "1"])
+    | st.sampled_from(
+        ["2026-11-24", "2026-11-24T06:40Z", "2026-02-30", "0001-01-01T00:00%2B14:00", "9999-12-31T23:59-12:00"]
+    )
 )
 queries = st.lists(st.tuples(names | st.binary(max_size=5).map(quote_from_bytes), raw_values), max_size=4)
-GETS = ["/logs/records", "/logs/settings", "", None, "/api/v1/clusters", "/v3/projects", "archive"]
+GETS = ["/logs/records", "/logs/settings", "", None, "/api/v1/clusters", "/v3/projects", "archive", "archive/node-0/1"]
 
 
 @many
@@ -93,8 +98,8 @@ def test_any_query_is_taken_or_refused(
     target = service.path(opened, path or "")
     if path is None:
         target = f"/v1.0/{service.project.id}/clusters"
-    elif path == "archive":
-        target = f"/api/v1/clusters/{opened.id}/archive"
+    elif path.startswith("archive"):
+        target = f"/api/v1/clusters/{opened.id}/{path}"
     elif path.startswith(("/api", "/v3")):
         target = path
     reply = service.call("GET", target + "?" + "&".join(f"{key}={value}" for key, value in query))
