@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from logkeep.cli.clusters import ClusterName
-from logkeep.cli.errors import Failed, WrongUse
-from logkeep.cli.invocation import EVERYWHERE, invocation
+from logkeep.cli.errors import Failed, ServiceFault, WrongUse
+from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.output import (
     byte_progress,
     count_text,
@@ -23,7 +24,8 @@ from logkeep.cli.output import (
 
 if TYPE_CHECKING:
     from logkeep.cli.client import Cluster, Kept, ServiceClient
-    from logkeep.cli.restore import Outcome
+    from logkeep.cli.download import Download
+    from logkeep.cli.restore import Outcome, RestoredFile
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -33,66 +35,150 @@ def add_commands(app: typer.Typer) -> None:
 def restore(
     context: typer.Context,
     cluster: ClusterName,
-    to: Annotated[Path, typer.Option(metavar="DIR", help="Where to write; a folder is made for each node.")],
+    to: Annotated[str, typer.Option(metavar="DIR|-", help="Where to write; - is standard output.")],
     node: Annotated[str, typer.Option(metavar="NODE", help="Only this node.")] = "",
     family: Annotated[str, typer.Option(metavar="FAMILY", help="Only this log and its rotations: gc.log.")] = "",
+    job: Annotated[str, typer.Option(metavar="JOB", help="Only what this backup stored: JOB of `records`.")] = "",
+    since: Annotated[str, typer.Option(metavar="TIME", help="Only records from then on: 2026-11-24T06:40.")] = "",
+    until: Annotated[str, typer.Option(metavar="TIME", help="Only records before: 2026-11-25.")] = "",
     join: Annotated[
         bool, typer.Option("--join", help="One file for each log: all that was kept, in the order it was written.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what was interrupted.")] = False,
 ) -> None:
-    """Write the kept logs of a cluster to a directory.
+    """Write the kept logs of a cluster to a directory, or to standard output.
 
     Each file is written under its own name, uncompressed; of several that had one name, the newest has it and the
-    older ones get .~1, .~2 and so on. With --join there is one file for each log, named as the active one.
+    older ones get .~1, .~2 and so on. With --join there is one file for each log, named as the active one. Standard
+    output gets all of them one after the other, by node and log, in the order they were written.
     """
-    from logkeep.cli import restore as files_of
     from logkeep.cli.client import open_client
+    from logkeep.cli.download import Download
 
     asked = invocation(context)
+    if to == "-" and (asked.as_json or resume):
+        raise WrongUse("--to - writes the logs themselves, so it goes neither with --json nor with --resume")
     client = open_client(context)
     found = client.find_cluster(cluster)
-    kept = _list_kept(client, found, node, family)
+    query = {"node": node, "family": family, "job": job, "since": since, "until": until}
+    selection = {name: value for name, value in query.items() if value}
+    download = Download(client, found, since, until)
+    if to == "-":
+        _pour(download, _list_kept(client, found, selection))
+        return
+    question = [found.id, *query.values(), "joined" if join else "files"]
+    _restore_to(asked, download, Path(to), selection, question, join=join, force=force, resume=resume)
+
+
+def _restore_to(
+    asked: Invocation,
+    download: Download,
+    directory: Path,
+    selection: dict[str, str],
+    question: list[str],
+    *,
+    join: bool,
+    force: bool,
+    resume: bool,
+) -> None:
+    from logkeep.cli import restore as files_of
+    from logkeep.cli.journal import Journal
+
+    journal = Journal(directory, question)
+    goes_on = resume and journal.exists()
+    kept = journal.read() if goes_on else _list_kept(download.client, download.cluster, selection)
     files = files_of.plan_joined(kept) if join else files_of.plan_files(kept)
-    files_of.check_free(to, files, force=force)
+    writer = files_of.Restore(download, directory, force=force, journal=journal)
+    there = writer.find_there(files) if resume else {}
+    files_of.check_free(directory, files, force=force, there=there, resumable=journal.exists())
+    if not goes_on:
+        journal.begin(kept)
+    missing = [file for file in files if file.label not in there]
+    begun = sum(map(writer.count_begun, missing)) if resume else 0
+    done = sum(there.values()) + begun
+    total = sum(there.values()) + sum(file.expected for file in missing)
     started = time.monotonic()
-    with byte_progress("restoring", sum(file.size for file in files), shown=not asked.as_json) as progress:
-        outcome = files_of.restore_files(client, found, to, files, force=force, progress=progress)
+    try:
+        with byte_progress("restoring", total, done=done, shown=not asked.as_json) as bar:
+            outcome = writer.write(files, lambda size, text: bar(done + size, text), there=there, resume=resume)
+    except KeyboardInterrupt:
+        note("logkeep: interrupted; the same command with --resume goes on")
+        raise
+    if not outcome.failed:
+        journal.remove()
+        if not outcome.files:
+            raise _nothing_of(download.client, download.cluster, selection)
+    _tell_untimed(download, outcome.files)
     if asked.as_json:
-        print_json(_restore_document(to, outcome))
+        print_json(_restore_document(directory, outcome))
     else:
-        _print_restored(to, outcome, time.monotonic() - started)
+        _print_restored(directory, outcome, time.monotonic() - started)
     if outcome.failed:
         raise Failed(
-            f"{count_text(len(outcome.failed), 'file')} could not be restored; "
-            f"`{asked.command} verify {found.name} --read-data` tells what is damaged"
+            f"{count_text(len(outcome.failed), 'file')} could not be restored; the same command with --resume tries "
+            f"again, `{asked.command} verify {download.cluster.name} --read-data` tells what is damaged"
         )
 
 
-def _list_kept(client: ServiceClient, cluster: Cluster, node: str, family: str) -> list[Kept]:
-    query = {name: value for name, value in (("node", node), ("family", family)) if value}
-    kept = client.list_kept(cluster, **query)
+def _pour(download: Download, kept: list[Kept]) -> None:
+    """To standard output. After an error nothing more is written, so that no hole is hidden in the middle."""
+    out = sys.stdout.buffer
+    done = 0
+    with byte_progress("restoring", sum(one.expected for one in kept), shown=not sys.stdout.isatty()) as progress:
+        for one in kept:
+            try:
+                for piece in download.read(one):
+                    out.write(piece)
+                    done += len(piece)
+                    progress(done, f"{one.node}/{one.name}")
+            except (Failed, ServiceFault) as error:
+                raise Failed(
+                    f"{one.node}/{one.name}: {error}; {done} bytes were written, the rest is missing"
+                ) from error
+    out.flush()
+
+
+def _tell_untimed(download: Download, files: list[tuple[RestoredFile, int]]) -> None:
+    if download.exact:
+        return
+    for file, _ in files:
+        if not file.timed:
+            note(f"{file.label}: no times are known of it; what shows no time is given whole")
+
+
+def _list_kept(client: ServiceClient, cluster: Cluster, selection: dict[str, str]) -> list[Kept]:
+    kept = client.list_kept(cluster, **selection)
     if kept:
         return kept
-    if not query:
+    if not selection:
         raise Failed(f"nothing of {cluster.name} is kept yet; `logkeep records {cluster.name}` lists its backups")
+    raise _nothing_of(client, cluster, selection)
+
+
+def _nothing_of(client: ServiceClient, cluster: Cluster, selection: dict[str, str]) -> WrongUse:
     there = sorted({f"{entry.node}/{entry.family}" for entry in client.list_kept(cluster)})
     more = f" and {len(there) - 20} more" if len(there) > 20 else ""
-    raise WrongUse(f"nothing of that is kept of {cluster.name}; there are: {', '.join(there[:20]) or 'none'}{more}")
+    asked = ", ".join(f"{name} {value}" for name, value in selection.items())
+    return WrongUse(
+        f"nothing of that ({asked}) is kept of {cluster.name}; there are: {', '.join(there[:20]) or 'none'}{more}"
+    )
 
 
 def _restore_document(to: Path, outcome: Outcome) -> dict[str, Any]:
     return {
         "to": str(to.absolute()),
         "bytes": outcome.size,
+        "received": outcome.received,
         "files": [
             {
                 "path": str(to.absolute() / file.path),
                 "node": file.parts[0].node,
                 "family": file.parts[0].family,
-                "bytes": file.size,
+                "bytes": size,
+                "timed": file.timed,
             }
-            for file in outcome.written
+            for file, size in outcome.files
         ],
         "failed": [{"file": label, "reason": reason} for label, reason in outcome.failed.items()],
     }
@@ -101,7 +187,8 @@ def _restore_document(to: Path, outcome: Outcome) -> dict[str, Any]:
 def _print_restored(to: Path, outcome: Outcome, seconds: float) -> None:
     for label, reason in outcome.failed.items():
         note(f"logkeep: {label}: {reason}")
+    there = f" ({outcome.there:,} of them were there)" if outcome.there else ""
     print_line(
-        f"restored {count_text(len(outcome.written), 'file')}, {size_text(outcome.size)}, to {to} in "
-        f"{duration_text(seconds)} ({size_text(outcome.size / max(seconds, 0.001))}/s)"
+        f"restored {count_text(len(outcome.files), 'file')}{there}, {size_text(outcome.size)}, to {to} in "
+        f"{duration_text(seconds)} ({size_text(outcome.received / max(seconds, 0.001))}/s)"
     )

@@ -96,6 +96,10 @@ class Kept(msgspec.Struct):
     generation: int
     name: str
     size: int  # bytes
+    start: int  # of the generation's bytes [start, end)
+    end: int
+    expected: int  # about how many of them a span of time gives
+    timed: bool = True  # whether times are known of any record
 
 
 class ServiceClient:
@@ -230,10 +234,14 @@ class ServiceClient:
             return [decode(line, Kept) for line in lines]
 
     @contextmanager
-    def read_kept(self, cluster: Cluster, kept: Kept) -> Generator[Iterator[bytes]]:
-        """The plain bytes of one generation."""
-        node = quote(kept.node, safe="")
-        with self.stream("GET", f"{_CLUSTERS}/{cluster.id}/archive/{node}/{kept.generation}") as pieces:
+    def read_kept(
+        self, cluster: Cluster, kept: Kept, start: int, since: str = "", until: str = ""
+    ) -> Generator[Iterator[bytes]]:
+        """The plain bytes of one generation from `start` to the end that was listed, or records of a span of them."""
+        query = {"start": start, "end": kept.end, "since": since, "until": until}
+        asked = urlencode({name: value for name, value in query.items() if value != ""}, quote_via=quote)
+        path = f"{_CLUSTERS}/{cluster.id}/archive/{quote(kept.node, safe='')}/{kept.generation}"
+        with self.stream("GET", f"{path}?{asked}") as pieces:
             yield pieces
 
     @contextmanager

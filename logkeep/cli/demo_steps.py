@@ -15,6 +15,7 @@ from logkeep.cli import restore
 from logkeep.cli.backups import print_records, start_backup, wait_for_job
 from logkeep.cli.client import Cluster, Record, Records, ServiceClient, decode
 from logkeep.cli.demo_node import DemoNode, Digest, Written, copy_logs, digest_file
+from logkeep.cli.download import Download
 from logkeep.cli.output import count_text, duration_text, print_heading, print_line, size_text
 from logkeep.sources.names import name_text
 
@@ -156,9 +157,8 @@ class Demonstration:
     def _restore(self, folder: str, plan: Callable[[list[Any]], list[restore.RestoredFile]]) -> Path:
         files = plan(self._client.list_kept(self._cluster))
         to = self._directory / folder
-        outcome = restore.restore_files(
-            self._client, self._cluster, to, files, force=False, progress=lambda _done, _text: None
-        )
+        writer = restore.Restore(Download(self._client, self._cluster), to, force=False)
+        outcome = writer.write(files, lambda _done, _text: None, there={})
         self.problems += [f"{label}: {reason}" for label, reason in outcome.failed.items()]
         return to / NODE
 

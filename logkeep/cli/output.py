@@ -139,13 +139,16 @@ def count_text(number: int, noun: str) -> str:
 
 
 @contextmanager
-def byte_progress(title: str, total: int = 0, *, shown: bool = True) -> Generator[Advance]:
-    """A bar with rate and remaining time on a terminal; yields what to call as it goes on."""
+def byte_progress(title: str, total: int = 0, *, done: int = 0, shown: bool = True) -> Generator[Advance]:
+    """A bar with rate and remaining time on a terminal; yields what to call as it goes on.
+
+    `done` were there before, and say nothing of the rate.
+    """
     if not (shown and sys.stderr.isatty()):
         yield lambda _done, _text, _total=0: None
         return
     with _byte_bar() as progress:
-        task = progress.add_task(title, total=total)
+        task = progress.add_task(title, total=total, completed=done)
 
         def advance(done: int, text: str, new_total: int = 0) -> None:
             description = readable(f"{title} {text[-_LABEL:]:<{_LABEL}}")

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
-import tempfile
+import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
-from logkeep.cli.client import Broken, Cluster, Kept, ServiceClient
+import msgspec
+
+from logkeep.cli.client import Broken, Kept, NotAnswering
+from logkeep.cli.download import Download, Incomplete, drop_first
 from logkeep.cli.errors import Failed, ServiceFault, WrongUse
+from logkeep.cli.journal import Journal
 from logkeep.sources.names import name_bytes
 
+_BUFFER = 1024 * 1024  # bytes; pieces that come are 64 KiB
 _LONGEST_NAME = 255  # bytes
 
 
@@ -29,18 +37,29 @@ class RestoredFile:
     def size(self) -> int:
         return sum(part.size for part in self.parts)
 
+    @property
+    def timed(self) -> bool:
+        """Whether times are known of the records of each part."""
+        return all(part.timed for part in self.parts)
+
+    @property
+    def expected(self) -> int:
+        """About how many bytes will come."""
+        return sum(part.expected for part in self.parts)
+
 
 @dataclass(slots=True)
 class Outcome:
     """What became of the files of one run."""
 
-    written: list[RestoredFile] = field(default_factory=list[RestoredFile])
+    files: list[tuple[RestoredFile, int]] = field(default_factory=list[tuple[RestoredFile, int]])  # and their bytes
+    there: int = 0  # how many of them an earlier run had written
     failed: dict[str, str] = field(default_factory=dict[str, str])  # label -> reason
-    size: int = 0  # bytes written
+    received: int = 0  # bytes that came in this run
 
-
-class Incomplete(Failed):
-    """The service sent less than it keeps."""
+    @property
+    def size(self) -> int:
+        return sum(size for _, size in self.files)
 
 
 def plan_joined(kept: Iterable[Kept]) -> list[RestoredFile]:
@@ -73,8 +92,10 @@ def plan_files(kept: Iterable[Kept]) -> list[RestoredFile]:
     return _distinct(files)
 
 
-def check_free(directory: Path, files: Sequence[RestoredFile], *, force: bool) -> None:
-    """Raise `WrongUse` before anything is written where something is in the way."""
+def check_free(
+    directory: Path, files: Sequence[RestoredFile], *, force: bool, there: Collection[str] = (), resumable: bool = False
+) -> None:
+    """Raise `WrongUse` where something is in the way, before anything is written; `there` are labels of what stays."""
     paths = {file.path for file in files}
     for file in files:
         if clash := next((parent for parent in file.path.parents if parent in paths), None):
@@ -82,68 +103,128 @@ def check_free(directory: Path, files: Sequence[RestoredFile], *, force: bool) -
         target = directory / file.path
         if target.is_dir() and not target.is_symlink():
             raise WrongUse(f"{target} is a directory; choose another --to")
-        if not force and os.path.lexists(target):
-            raise WrongUse(f"{target} exists; choose another --to, or overwrite with --force")
+        if not force and file.label not in there and os.path.lexists(target):
+            go_on = "go on with what was interrupted by --resume, " if resumable else ""
+            raise WrongUse(f"{target} exists; choose another --to, {go_on}or overwrite with --force")
 
 
-def restore_files(
-    client: ServiceClient,
-    cluster: Cluster,
-    directory: Path,
-    files: Iterable[RestoredFile],
-    *,
-    force: bool,
-    progress: Callable[[int, str], None],
-) -> Outcome:
-    """Write one file after the other; one that is damaged does not keep the others from being restored."""
-    outcome = Outcome()
-    for file in files:
-        before = outcome.size
+class Restore:
+    """Writes files to a directory, one after the other; an earlier run may have begun."""
 
-        def count(size: int, label: str = file.label) -> None:
-            outcome.size += size
-            progress(outcome.size, label)
+    def __init__(self, download: Download, directory: Path, *, force: bool, journal: Journal | None = None) -> None:
+        self._download = download
+        self._directory = directory
+        self._force = force
+        self._journal = journal
 
-        try:
-            _write(directory, file, _pieces(client, cluster, file, count), force=force)
-            outcome.written.append(file)
-        except (Broken, Incomplete, ServiceFault) as error:
-            outcome.size = before
-            outcome.failed[file.label] = str(error)
-    return outcome
+    def find_there(self, files: Iterable[RestoredFile]) -> dict[str, int]:
+        """Which files an earlier run has finished, by label, and their sizes."""
+        found = {file.label: self._finished(file) for file in files}
+        return {label: size for label, size in found.items() if size is not None}
 
+    def count_begun(self, file: RestoredFile) -> int:
+        """Bytes of a file that an earlier run has begun."""
+        part = self._part(file)
+        return part.stat().st_size if self._download.exact and part.is_file() else 0
 
-def _pieces(
-    client: ServiceClient, cluster: Cluster, file: RestoredFile, count: Callable[[int], None]
-) -> Iterator[bytes]:
-    for kept in file.parts:
-        received = 0
-        with client.read_kept(cluster, kept) as pieces:
-            for piece in pieces:
-                received += len(piece)
-                count(len(piece))
-                yield piece
-        if received < kept.size:  # more is well: a backup may have gone on since the list was made
-            raise Incomplete(f"{received} bytes of {kept.name} came instead of {kept.size}")
+    def write(
+        self,
+        files: Iterable[RestoredFile],
+        progress: Callable[[int, str], None],
+        *,
+        there: Mapping[str, int],
+        resume: bool = False,
+    ) -> Outcome:
+        """A file that is damaged does not keep the others from being restored. `progress` is told what came."""
+        outcome = Outcome(there=len(there))
+        for file in files:
+            if file.label in there:
+                outcome.files += [(file, there[file.label])] if there[file.label] or self._download.exact else []
+                continue
 
+            def count(size: int, label: str = file.label) -> None:
+                outcome.received += size
+                progress(outcome.received, label)
 
-def _write(directory: Path, file: RestoredFile, pieces: Iterable[bytes], *, force: bool) -> None:
-    """Under another name first, so that a file under its own name is whole."""
-    target = directory / file.path
-    _make_folders(directory, file.path.parent)
-    descriptor, temporary = tempfile.mkstemp(prefix=".logkeep-", suffix=".part", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            os.fchmod(descriptor, 0o666 & ~_umask())
-            for piece in pieces:
-                out.write(piece)
-        if not force and os.path.lexists(target):
+            try:
+                size = self._write_file(file, count, resume=resume)
+                outcome.files += [(file, size)] if size or self._download.exact else []
+            except (Broken, NotAnswering, Incomplete, ServiceFault) as error:
+                outcome.failed[file.label] = str(error)
+        return outcome
+
+    def _finished(self, file: RestoredFile) -> int | None:
+        """The size of a file that is whole, None for one that is not."""
+        known = self._journal.sizes.get(file.label) if self._journal else None
+        size = file.size if self._download.exact else known
+        if size == 0 and not self._download.exact:
+            return 0  # nothing of it is of the span, so there is no file
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found = (self._directory / file.path).lstat()
+            if stat.S_ISREG(found.st_mode) and found.st_size == size:
+                return size
+        return None
+
+    def _write_file(self, file: RestoredFile, count: Callable[[int], None], *, resume: bool) -> int:
+        """Under another name first, so that a file under its own name is whole; its size."""
+        target, part = self._directory / file.path, self._part(file)
+        _make_folders(self._directory, file.path.parent)
+        with _open_part(part) as out:
+            size = out.seek(0, os.SEEK_END) if resume else 0
+            size = size if size <= file.size or not self._download.exact else 0
+            out.seek(size)
+            out.truncate()
+            try:
+                for piece in self._pieces(file, size):
+                    out.write(piece)
+                    size += len(piece)
+                    count(len(piece))
+                out.flush()
+            except BaseException:
+                if not size:
+                    part.unlink()
+                raise
+            self._put_in_place(file, part, target, size)
+        return size
+
+    def _put_in_place(self, file: RestoredFile, part: Path, target: Path, size: int) -> None:
+        if not self._force and os.path.lexists(target):
             raise WrongUse(f"{target} was made by somebody else in the meantime; overwrite it with --force")
-        os.replace(temporary, target)  # noqa: PTH105  a link under that name is replaced, not followed
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise
+        if self._journal:
+            self._journal.add(file.label, size)
+        if size or self._download.exact:
+            part.replace(target)  # a link under that name is replaced, not followed
+        else:
+            part.unlink()
+
+    def _pieces(self, file: RestoredFile, done: int) -> Iterator[bytes]:
+        """What comes after the first `done` bytes of a file."""
+        if not self._download.exact:
+            yield from drop_first((piece for kept in file.parts for piece in self._download.read(kept)), done)
+            return
+        for kept in file.parts:
+            yield from self._download.read(kept, min(done, kept.size))
+            done -= min(done, kept.size)
+
+    def _part(self, file: RestoredFile) -> Path:
+        """A name that tells what it is made of, so that a file is never continued with something else."""
+        made_of = [(kept.node, kept.generation, kept.start, kept.end) for kept in file.parts]
+        download = self._download
+        content = (download.cluster.id, download.since, download.until, file.label, made_of)
+        digest = hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:32]
+        return (self._directory / file.path).with_name(f".logkeep-{digest}.part")
+
+
+@contextmanager
+def _open_part(path: Path) -> Generator[BinaryIO]:
+    """For this process alone."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    with os.fdopen(descriptor, "r+b", _BUFFER) as out:
+        try:
+            fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WrongUse(f"another restore is writing {path.parent}; wait for it, or choose another --to") from None
+        yield out
 
 
 def _make_folders(directory: Path, relative: Path) -> None:
@@ -155,12 +236,6 @@ def _make_folders(directory: Path, relative: Path) -> None:
         if folder.is_symlink():
             raise WrongUse(f"{folder} is a link; nothing is written through it; choose another --to")
         folder.mkdir(exist_ok=True)
-
-
-def _umask() -> int:
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return umask
 
 
 def _local_path(node: str, name: str) -> Path:

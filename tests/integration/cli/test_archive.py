@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import os
+import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.installed import Done, Served, environment, logkeep
+from tests.integration.cli.installed import COMMAND, Done, Served, environment, logkeep
 
 Command = Callable[..., Done]
 
@@ -178,6 +180,91 @@ def test_damage_is_found_where_it_is_read_and_the_rest_is_restored(
     assert "prod_server.json" in done.err
     assert "--read-data" in done.err
     assert files_below(tmp_path / "out" / "n1").keys() == {"prod.log", "prod-2026-11-24-1.log", "gc.log"}
+
+
+# Parts of an archive
+
+
+@pytest.fixture
+def day(tenant: Command, opened: str, node: Path) -> bytes:
+    """What is kept of prod.log: a day, a record and a trace each second minute, kept by two backups."""
+    lines = [
+        f"[2026-11-24T{minute // 60:02}:{minute % 60:02}:00,000][INFO ] line {minute}\n\tat a.b(C.java:{minute})\n"
+        for minute in range(0, 1440, 2)
+    ]
+    data = "".join(lines).encode()
+    (node / "prod.log").write_bytes(data[:20_000])
+    tenant("backup", opened, "--wait").ended(0)
+    (node / "prod.log").write_bytes(data)
+    tenant("backup", opened, "--wait").ended(0)
+    return data
+
+
+def test_a_span_of_time_is_exact_to_the_line(tenant: Command, opened: str, day: bytes, tmp_path: Path) -> None:
+    span = ("--since", "2026-11-24T06:40", "--until", "2026-11-24T06:44:00.001")
+    told = tenant("restore", opened, "--to", tmp_path / "out", *span, "--json").ended(0).json
+    first, last = day.index(b"[2026-11-24T06:40"), day.index(b"[2026-11-24T06:46")
+    assert files_below(tmp_path / "out") == {"n1/prod.log": day[first:last]}
+    assert (told["bytes"], told["files"][0]["timed"]) == (last - first, True)
+    assert "since 2027" in tenant("restore", opened, "--to", tmp_path / "none", "--since", "2027-01-01").ended(2).err
+    assert "write it as" in tenant("restore", opened, "--to", tmp_path / "none", "--until", "noon").ended(2).err
+
+
+def test_what_has_no_times_is_given_whole_and_told(tenant: Command, opened: str, node: Path, tmp_path: Path) -> None:
+    (node / "plain.log").write_bytes(b"no time\n" * 10)
+    tenant("backup", opened, "--wait").ended(0)
+    done = tenant("restore", opened, "--to", tmp_path / "out", "--since", "2026-11-25").ended(0)
+    assert files_below(tmp_path / "out") == {"n1/plain.log": b"no time\n" * 10}
+    assert "n1/plain.log: no times are known" in done.err
+
+
+def test_one_job_gives_what_it_stored(tenant: Command, opened: str, day: bytes, tmp_path: Path) -> None:
+    newest, oldest = tenant("records", opened, "--json").ended(0).json["clusterLogRecord"]
+    for record, wanted in ((oldest, day[:20_000]), (newest, day[20_000:])):
+        to = tmp_path / record["jobId"]
+        tenant("restore", opened, "--to", to, "--job", record["jobId"], "--family", "prod.log").ended(0)
+        assert files_below(to) == {"n1/prod.log": wanted}
+    assert f"job {'0' * 32}" in tenant("restore", opened, "--to", tmp_path / "x", "--job", "0" * 32).ended(2).err
+
+
+def test_standard_output_gets_all_in_the_order_of_writing(
+    tenant: Command, kept: str, node: Path, served: Served, tmp_path: Path
+) -> None:
+    tenant("restore", kept, "--to", tmp_path / "out", "--join").ended(0)
+    joined = files_below(tmp_path / "out" / "n1")
+    for arguments, wanted in (
+        (["--family", "prod.log"], joined["prod.log"]),
+        ([], joined["gc.log"] + joined["prod.log"] + joined["prod_server.json"]),
+    ):
+        command = [*COMMAND, "--dir", str(served.directory), "restore", kept, "--to", "-", *arguments]
+        done = subprocess.run(command, env=environment(), capture_output=True, check=True)
+        assert (done.stdout, done.stderr) == (wanted, b"")
+    assert "--json" in tenant("restore", kept, "--to", "-", "--json").ended(2).err
+    assert "--resume" in tenant("restore", kept, "--to", "-", "--resume").ended(2).err
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(tenant: Command, opened: str, node: Path, served: Served) -> None:
+    (node / "prod.log").write_bytes(b"[2026-11-24T00:00:00,000][INFO ] a line\n" * 200_000)
+    tenant("backup", opened, "--wait").ended(0)
+    logkeep_restore = shlex.join([*COMMAND, "--dir", str(served.directory), "restore", opened, "--to", "-"])
+    done = subprocess.run(
+        f"{logkeep_restore} | head -c 100 | wc -c",
+        shell=True,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout.strip(), done.stderr) == ("100", "")
+
+
+def test_nothing_after_damage_reaches_standard_output(tenant: Command, kept: str, served: Served) -> None:
+    damaged = next(path for path in objects_of(served, kept) if path.parent.name == "prod.log")
+    damaged.write_bytes(b"damaged")
+    command = [*COMMAND, "--dir", str(served.directory), "restore", kept, "--to", "-"]
+    done = subprocess.run(command, env=environment(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"LK-STORE-CORRUPT" in done.stderr and b"n1/prod" in done.stderr
 
 
 # demo

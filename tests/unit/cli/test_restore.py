@@ -13,7 +13,7 @@ from logkeep.cli.restore import check_free, plan_files, plan_joined
 
 
 def kept(name: str, *, node: str = "n1", family: str = "", generation: int = 1) -> Kept:
-    return Kept(node, family or name, generation, name, 1)
+    return Kept(node, family or name, generation, name, 1, 0, 1, 1)
 
 
 @pytest.mark.parametrize(
