@@ -16,6 +16,13 @@ def fetch_setting(connection: Connection, cluster_id: str) -> LogSetting | None:
     return _setting(row) if row else None
 
 
+def lock_setting(connection: Connection, cluster_id: str) -> LogSetting | None:
+    """The setting as it is now; nobody else changes it or starts a backup by it until the transaction ends."""
+    statement = select(log_settings).where(log_settings.c.cluster_id == cluster_id)
+    row = connection.execute(statement.with_for_update()).first()
+    return _setting(row) if row else None
+
+
 def save_setting(connection: Connection, setting: LogSetting, last_due: int | None = None) -> None:
     """Insert or replace; `last_due` (Unix ms) is the daily moment from which on a policy is served."""
     values = {

@@ -41,7 +41,7 @@ _log = structlog.get_logger("logkeep.backups")
 def start_backup(context: Context, cluster: Cluster, job_type: JobType = JobType.MANUAL) -> BackupJob:
     """Insert the record and enqueue the work in one transaction. Raises `BackupClosed`, `BackupRunning`."""
     with writing(context.database) as connection:
-        setting = log_settings.fetch_setting(connection, cluster.id)
+        setting = log_settings.lock_setting(connection, cluster.id)
         if setting is None or not setting.enabled:
             raise BackupClosed()
         if jobs.fetch_running_job(connection, cluster.id):
@@ -63,6 +63,8 @@ def start_due_backups(context: Context) -> list[BackupJob]:
         if due <= served:
             continue
         with writing(context.database) as connection:
+            if log_settings.lock_setting(connection, setting.cluster_id) != setting:
+                continue  # changed since, or closed: the next look tells
             if jobs.fetch_running_job(connection, setting.cluster_id):
                 continue  # starts when that job has ended
             if not log_settings.claim_due(connection, setting.cluster_id, served, due):

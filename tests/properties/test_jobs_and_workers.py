@@ -74,8 +74,19 @@ class Workers(RuleBasedStateMachine):
         return Model(cluster)
 
     def teardown(self) -> None:
-        self.held.close()
-        shutil.rmtree(self.folder)
+        try:
+            self._go_on()
+        finally:
+            self.held.close()
+            shutil.rmtree(self.folder)
+
+    def _go_on(self) -> None:
+        """Whatever the workers left, as in a crash, a new attempt settles every job."""
+        for job_id, _ in backups.list_running(self.context):
+            begun = backups.begin_job(self.context, job_id)
+            assert begun
+            backups.finish_job(self.context, job_id, begun[0])
+        assert not backups.list_running(self.context)
 
     def _model(self, worker: Worker) -> Model:
         return next(model for model in self.models if model.cluster.id == worker.job.cluster_id)
@@ -91,7 +102,9 @@ class Workers(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 1))
     def start(self, number: int) -> None:
-        model = self.models[number]
+        self._start(self.models[number])
+
+    def _start(self, model: Model) -> None:
         self.installation.clock.advance(1000)
         try:
             job = backups.start_backup(self.context, model.cluster)
@@ -107,6 +120,8 @@ class Workers(RuleBasedStateMachine):
     def take_up(self, number: int, which: int) -> Any:
         """As the queue does, or a start after a crash, or the sweep; also jobs that have ended long ago."""
         model = self.models[number]
+        if not model.running and which < 10:
+            self._start(model)
         if not model.jobs:
             return multiple()
         job_id = model.running if model.running and which < 15 else model.jobs[which % len(model.jobs)]
@@ -208,23 +223,12 @@ class Workers(RuleBasedStateMachine):
                 end = segment.end
             assert end == model.kept
 
-    @rule()
-    def go_on_after_a_crash(self) -> None:
-        """Whatever the workers before have left, a new attempt settles every job."""
-        for job_id, cluster_id in backups.list_running(self.context):
-            model = next(model for model in self.models if model.cluster.id == cluster_id)
-            begun = backups.begin_job(self.context, job_id)
-            assert begun
-            backups.finish_job(self.context, job_id, begun[0])
-            model.attempts[job_id], model.running, model.ended[job_id] = begun[0], "", JobStatus.SUCCESS
-        assert not backups.list_running(self.context)
-
 
 def _all(connection: Any, table: Table) -> list[tuple[Any, ...]]:
     return sorted(map(repr, connection.execute(select(table))))  # type: ignore[return-value]
 
 
 Workers.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestWorkers = Workers.TestCase
