@@ -113,6 +113,7 @@ class _Queue:
 def _start_queue(context: Context, settings: Settings) -> _Queue:
     from logkeep.work.policies import Ticker  # noqa: PLC0415  DBOS takes a moment to import, and only this needs it
     from logkeep.work.queue import Enqueuer, Worker  # noqa: PLC0415
+    from logkeep.work.verifier import Verifier  # noqa: PLC0415
 
     worker = Worker(
         context,
@@ -123,10 +124,13 @@ def _start_queue(context: Context, settings: Settings) -> _Queue:
     )
     enqueuer = Enqueuer(context.database)
     ticker = Ticker(context, enqueuer.enqueue_stranded, settings.audit.keep_days)
+    verifier = Verifier(context, settings.verify.every_hours, settings.verify.sample_percent)
     worker.start()
     ticker.start()
+    verifier.start()
 
     def stop() -> None:
+        verifier.stop()
         ticker.stop()
         worker.stop()
 

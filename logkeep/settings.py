@@ -42,6 +42,11 @@ class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_days: int = 400
 
 
+class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    every_hours: float = 24.0  # 0 is never
+    sample_percent: float = 5.0  # of the objects of a cluster that are read back each time
+
+
 class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str = ""  # '' is the folder buckets/<name> of the data directory
     credentials: dict[str, str] = {}
@@ -62,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     sources: Sources = Sources()
     backup: Backup = Backup()
     audit: Audit = Audit()
+    verify: Verify = Verify()
     buckets: dict[str, Bucket] = {}
     agencies: dict[str, Agency] = {}
 
@@ -76,6 +82,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "sources": Sources,
     "backup": Backup,
     "audit": Audit,
+    "verify": Verify,
 }
 _TOP = ("database", "log_level")
 _NOT_SETTINGS = {
@@ -94,6 +101,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "backup.poll_seconds": (0.01, 60),
     "backup.bandwidth_mib": (0, 1_000_000),
     "audit.keep_days": (1, 36_500),
+    "verify.every_hours": (0, 8760),
+    "verify.sample_percent": (0, 100),
 }
 
 

@@ -12,6 +12,7 @@ from logkeep.domain.access import Right
 from logkeep.errors import BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
 from logkeep.service import archive, audit, clusters, job_details, verification
 from logkeep.service.archive import KeptLog
+from logkeep.service.verification import Verification
 
 _CLUSTERS = "/api/v1/clusters"
 _CLUSTER = _CLUSTERS + "/{cluster_id}"
@@ -93,6 +94,10 @@ def verify(call: Call) -> Stream:
         call.context, call.cluster(), read_data=asked.read_data, sample=asked.sample, chain=asked.chain
     )
     return Stream(NDJSON, admin_models.verify_lines(items), admin_models.error_line)
+
+
+def show_verification(call: Call) -> bytes:
+    return admin_models.render_verification(verification.get_verification(call.context, call.cluster()))
 
 
 def list_audit(call: Call) -> bytes:
@@ -224,6 +229,17 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             raises=(InvalidField, EmptyBody, StoreError),
         ),
         verify,
+    ),
+    (
+        Operation(
+            "ShowVerification",
+            "GET",
+            _CLUSTER + "/verification",
+            summary="What the last verification came to, by hand or by the clock",
+            right=Right.READ,
+            answer=Verification,
+        ),
+        show_verification,
     ),
     (
         Operation(

@@ -21,7 +21,7 @@ from logkeep.domain.span import Span
 from logkeep.errors import InvalidField
 from logkeep.service.archive import KeptLog
 from logkeep.service.clusters import KINDS, NewNode
-from logkeep.service.verification import Finding, Orphans, Progress, Told
+from logkeep.service.verification import Finding, Orphans, Progress, Told, Verification
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _MAX_GENERATION = 2**31 - 1  # of its column in PostgreSQL
@@ -328,6 +328,10 @@ def render_clusters(clusters: Sequence[Cluster], total: int, *, sources: bool) -
 
 def render_audit(entries: Iterable[AuditEntry], total: int) -> bytes:
     return _encoder.encode(AuditList(list(entries), total))
+
+
+def render_verification(verification: Verification) -> bytes:
+    return _encoder.encode(verification)
 
 
 def kept_lines(logs: Iterable[KeptLog]) -> Iterator[bytes]:

@@ -23,6 +23,7 @@ from logkeep.cli import (
     logs,
     rebuild,
     serve,
+    sweep,
     users,
     verification,
 )
@@ -47,6 +48,7 @@ for group in (
     backups,
     archive,
     verification,
+    sweep,
     rebuild,
 ):
     group.add_commands(app)

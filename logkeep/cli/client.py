@@ -244,6 +244,10 @@ class ServiceClient:
         with self.stream("GET", f"{path}?{asked}") as pieces:
             yield pieces
 
+    def last_verification(self, cluster: Cluster) -> dict[str, Any]:
+        """What the last verification came to; `finished_at` is null before the first one."""
+        return decode(self.get(f"{_CLUSTERS}/{cluster.id}/verification"), dict[str, Any])
+
     @contextmanager
     def verify(self, cluster: Cluster, asked: dict[str, Any]) -> Generator[Iterator[dict[str, Any]]]:
         """What a verification tells, line by line."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -96,11 +96,13 @@ def show_cluster(context: typer.Context, cluster: ClusterName) -> None:
     from logkeep.cli.client import Cluster, decode, open_client
 
     asked = invocation(context)
-    document = open_client(context).find_cluster_document(cluster)
-    if asked.as_json:
-        print_document(document)
-        return
+    client = open_client(context)
+    document = client.find_cluster_document(cluster)
     found = decode(document, Cluster)
+    verification = client.last_verification(found)
+    if asked.as_json:
+        print_json(decode(document, dict[str, Any]) | {"verification": verification})
+        return
     print_fields(
         [
             ("name", found.name),
@@ -108,12 +110,22 @@ def show_cluster(context: typer.Context, cluster: ClusterName) -> None:
             ("kind", f"{found.kind} {found.version}".rstrip()),
             ("endpoint", found.endpoint or "-"),
             ("registered", moment_text(found.created_at)),
+            ("last verified", _verified_text(verification)),
         ]
     )
     print_line()
     print_table(
         ("NODE", "ROLE", "IP", "LOGS"), [(n.name, n.role, n.ip or "-", n.source or "(hidden)") for n in found.nodes]
     )
+
+
+def _verified_text(last: dict[str, Any]) -> str:
+    """When, how much of it was read back, and what was found."""
+    if last["finished_at"] is None:
+        return "never"
+    read = f"{last['objects_read']:,} of {count_text(last['objects'], 'object')} read back"
+    text = f"{moment_text(last['finished_at'])}, {read}, {count_text(last['findings'], 'finding')}"
+    return f"{text}: {last['problem']}" if last["problem"] else text
 
 
 def remove_cluster(

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from logkeep.database.tables import clusters, findings, jobs, nodes
 from logkeep.domain.cluster import Cluster, Node
@@ -37,6 +37,14 @@ def insert_cluster(connection: Connection, cluster: Cluster) -> None:
 def fetch_cluster(connection: Connection, cluster_id: str) -> Cluster | None:
     row = connection.execute(select(clusters).where(clusters.c.id == cluster_id)).first()
     return _with_nodes(connection, [row])[0] if row else None
+
+
+def fetch_clusters(connection: Connection, name_or_id: str = "") -> list[Cluster]:
+    """Those of every project; with a name or an id only those that have it."""
+    statement = select(clusters).order_by(clusters.c.created_at, clusters.c.id)
+    if name_or_id:
+        statement = statement.where(or_(clusters.c.name == name_or_id, clusters.c.id == name_or_id))
+    return _with_nodes(connection, connection.execute(statement).all())
 
 
 def fetch_cluster_page(

@@ -36,6 +36,12 @@ def get_cluster(context: Context, project_id: str, cluster_id: str) -> Cluster:
     return cluster
 
 
+def find_clusters(context: Context, name_or_id: str = "") -> list[Cluster]:
+    """Those of every project, for who administers the installation; with a name or an id those that have it."""
+    with reading(context.database) as connection:
+        return clusters.fetch_clusters(connection, name_or_id)
+
+
 def list_clusters(
     context: Context, project_id: str, *, offset: int = 1, limit: int = 10, kind: str = "", name: str = ""
 ) -> tuple[list[Cluster], int]:

@@ -68,6 +68,12 @@ class Sieve:
                 if verdict is not Verdict.ELSEWHERE:
                     yield verdict, stranger
 
+    def look_again(self, stranger: Stranger) -> tuple[Verdict, Trace | None]:
+        """What it is by now."""
+        for one, trace in self._strangers([stranger]):
+            return self._judge(one, trace), trace
+        return Verdict.ELSEWHERE, None
+
     def _strangers(self, batch: list[Stranger]) -> list[tuple[Stranger, Trace | None]]:
         """Those that the catalogue does not name.
 

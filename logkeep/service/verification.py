@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -94,7 +94,7 @@ def verify(
     yield from _recorded(context, cluster, before, started_at, told)
 
 
-def verify_most_due(context: Context, every_ms: int, sample: float) -> tuple[Cluster, Iterator[Told]] | None:
+def verify_most_due(context: Context, every_ms: int, sample: float) -> tuple[Cluster, Generator[Told]] | None:
     """The verification of the cluster whose last one is oldest and due, taken for this process; None for none."""
     now = context.clock.now_ms()  # later than when the last one began
     with reading(context.database) as connection:
@@ -118,7 +118,7 @@ def get_verification(context: Context, cluster: Cluster) -> Verification:
 
 def _recorded(
     context: Context, cluster: Cluster, before: int | None, started_at: int, told: Iterator[Told]
-) -> Iterator[Told]:
+) -> Generator[Told]:
     """Keep what a verification comes to; one that is broken off does not count."""
     result = Verification(started_at)
     ended = False

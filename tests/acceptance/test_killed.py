@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import time
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,48 @@ def test_backup_that_was_killed_again_and_again_goes_on_by_itself(directory: Pat
         command(served, "restore", "prod", "--to", str(tmp_path / "restored"), "--join")
         command(served, "verify", "prod", "--read-data")
     assert (tmp_path / "restored/n1/es.log").read_bytes() == corpus.families(node)["es.log"]
+
+
+def kill_at_the_next_object(served: Served) -> None:
+    """Between the store and the database, if the moment is met."""
+    folder = served.directory / "buckets/logs/css/log/prod/n1/es.log"
+    until(folder.exists)
+    reached = len(os.listdir(folder))
+    end = time.monotonic() + 60
+    while len(os.listdir(folder)) == reached:
+        assert time.monotonic() < end
+    kill(served)
+
+
+def test_what_a_killed_backup_left_is_swept_once_it_has_ended(directory: Path, node: Path, tmp_path: Path) -> None:
+    with serving(directory) as served:
+        command(served, "cluster", "add", "prod", "--node", f"n1=file://{node}")
+        command(served, "logs", "open", "prod")
+        command(served, "backup", "prod")
+        kill_at_the_next_object(served)
+    tries = 0
+    while not (orphans := command(served, "sweep", "prod", "--dry-run", "--grace", "0")["orphans"]):
+        tries += 1
+        assert tries < 20, "no kill fell between the store and the database"
+        with serving(directory) as served:
+            kill_at_the_next_object(served)
+    assert {(orphan["fate"], orphan["reason"]) for orphan in orphans} == {("kept", "its job is running")}
+    with serving(directory) as served:
+        until(lambda: records(served)[0]["status"] == "SUCCESS", 60)
+        before = command(served, "verify", "prod", "--read-data")
+        assert before["orphans"]["objects"] == len(orphans)
+        command(served, "restore", "prod", "--to", str(tmp_path / "before"), "--join")
+        young = command(served, "sweep", "prod", "--yes")["orphans"]
+        assert {orphan["fate"] for orphan in young} == {"kept"}
+        swept = command(served, "sweep", "prod", "--yes", "--grace", "0")
+        assert {orphan["object"] for orphan in swept["orphans"]} == {orphan["object"] for orphan in orphans}
+        assert swept["removed"]["objects"] == len(orphans)
+        after = command(served, "verify", "prod", "--read-data")
+        assert after == before | {"orphans": {"objects": 0, "bytes": 0}}
+        assert stored(directory) == after["objects"]
+        command(served, "restore", "prod", "--to", str(tmp_path / "after"), "--join")
+    assert (tmp_path / "after/n1/es.log").read_bytes() == corpus.families(node)["es.log"]
+    assert (tmp_path / "before/n1/es.log").read_bytes() == corpus.families(node)["es.log"]
 
 
 @pytest.mark.parametrize("call", ["open", "policy", "backup"])

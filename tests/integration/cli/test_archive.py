@@ -182,6 +182,52 @@ def test_damage_is_found_where_it_is_read_and_the_rest_is_restored(
     assert files_below(tmp_path / "out" / "n1").keys() == {"prod.log", "prod-2026-11-24-1.log", "gc.log"}
 
 
+def test_the_last_verification_is_shown(tenant: Command, kept: str, served: Served) -> None:
+    assert "last verified  never" in tenant("cluster", "show", kept).ended(0).out
+    assert tenant("cluster", "show", kept, "--json").ended(0).json["verification"]["finished_at"] is None
+    count = len(objects_of(served, kept))
+    tenant("verify", kept, "--sample", "1").ended(0)
+    shown = tenant("cluster", "show", kept).ended(0).out
+    assert f"1 of {count} objects read back, 0 findings" in shown
+    objects_of(served, kept)[0].unlink()
+    tenant("verify", kept).ended(1)
+    assert "1 finding: css/log/" in tenant("cluster", "show", kept).ended(0).out
+    told = tenant("cluster", "show", kept, "--json").ended(0).json
+    assert (told["name"], told["verification"]["findings"]) == (kept, 1)
+
+
+# sweep
+
+
+def test_orphans_are_listed_and_removed(tenant: Command, kept: str, served: Served) -> None:
+    some = objects_of(served, kept)[0]
+    left = some.with_name(f"00000009-000000000000000-{'f' * 32}.1-1.zst")
+    left.write_bytes(b"left")
+    assert tenant("verify", kept, "--json").ended(0).json["orphans"] == {"objects": 1, "bytes": 4}
+    assert "`logkeep sweep` removes" in tenant("verify", kept).ended(0).out
+    assert "younger than the grace time" in tenant("sweep", kept, "--yes").ended(0).out
+    listed = tenant("sweep", kept, "--dry-run", "--grace", "0").ended(0).out
+    assert listed.startswith(f"removable: css/log/{kept}/n1/")
+    assert listed.endswith("1 object, 4 B, removable\n")
+    assert left.exists()
+    told = tenant("sweep", kept, "--yes", "--grace", "0", "--json").ended(0).json
+    assert [(one["object"].rpartition("/")[2], one["fate"], one["cluster"]) for one in told["orphans"]] == [
+        (left.name, "removed", kept)
+    ]
+    assert (told["removed"], told["dry_run"]) == ({"objects": 1, "bytes": 4}, False)
+    assert not left.exists()
+    assert some.exists()
+    assert tenant("sweep", kept, "--yes").ended(0).out == "there are no orphans\n"
+
+
+def test_sweep_is_told_what_to_do(tenant: Command, kept: str) -> None:
+    assert "--dry-run" in tenant("sweep").ended(2).err
+    tenant("sweep", "--dry-run", "--yes").ended(2)
+    tenant("sweep", "--yes", "--grace", "-1").ended(2)
+    assert "there is no cluster nope" in tenant("sweep", "nope", "--dry-run").ended(2).err
+    tenant("sweep", "--dry-run").ended(0)
+
+
 # Parts of an archive
 
 

@@ -1,0 +1,87 @@
+"""Removing what uploads left that were never confirmed, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.cluster import Cluster
+from logkeep.engine.strangers import Place, Stranger, Verdict
+from logkeep.service.context import Context, open_bucket
+from logkeep.service.strangers import Sieve, find_places
+from logkeep.stores.base import StoredObject
+
+
+class Fate(StrEnum):
+    REMOVED = "removed"
+    REMOVABLE = "removable"  # nothing was removed, as only looking was asked for
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """An object that no manifest names, and what became of it."""
+
+    cluster_id: str
+    cluster: str
+    bucket: str
+    object: str
+    bytes: int
+    modified_at: int | None  # Unix ms; None where the store does not tell
+    job_id: str
+    fate: Fate
+    reason: str  # why it is kept, '' otherwise
+
+
+def sweep(context: Context, cluster: Cluster, *, grace_ms: int, remove: bool) -> Iterator[Orphan]:
+    """Every orphan of a cluster; removed are those that are older than the grace time and whose job has ended.
+
+    Raises a `StoreError` where the bucket fails.
+    """
+    places = find_places(context, cluster)
+    sieve = Sieve(context, cluster, places)
+    for verdict, stranger in sieve.sift(_listed(context, places)):
+        if verdict is not Verdict.ORPHAN:
+            continue
+        reason = _why_kept(context, sieve, stranger, grace_ms)
+        if not reason and remove:
+            open_bucket(context, stranger.place.bucket).delete(stranger.object.name)
+        fate = Fate.KEPT if reason else Fate.REMOVED if remove else Fate.REMOVABLE
+        yield _orphan(cluster, stranger, fate, reason)
+
+
+def _listed(context: Context, places: list[Place]) -> Iterator[tuple[Place, StoredObject]]:
+    for place in places:
+        for found in open_bucket(context, place.bucket).list(f"{place.folder}/"):
+            yield place, found
+
+
+def _why_kept(context: Context, sieve: Sieve, stranger: Stranger, grace_ms: int) -> str:
+    """'' where it may go. The catalogue is asked once more: since it was listed, an object may have been committed."""
+    modified_at = stranger.object.modified_at
+    if modified_at is None:
+        return "the store does not tell its age"
+    if context.clock.now_ms() - modified_at < grace_ms:
+        return "it is younger than the grace time"
+    verdict, trace = sieve.look_again(stranger)
+    if verdict is not Verdict.ORPHAN:
+        return "it was committed meanwhile"
+    return "its job is running" if trace and trace.status is JobStatus.RUNNING else ""
+
+
+def _orphan(cluster: Cluster, stranger: Stranger, fate: Fate, reason: str) -> Orphan:
+    found = stranger.object
+    job_id = stranger.name.job_id if stranger.name else ""
+    return Orphan(
+        cluster.id,
+        cluster.name,
+        stranger.place.bucket,
+        found.name,
+        found.size,
+        found.modified_at,
+        job_id,
+        fate,
+        reason,
+    )

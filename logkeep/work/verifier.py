@@ -1,0 +1,79 @@
+"""Verification by the clock: one cluster at a time, the one that was verified longest ago."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from contextlib import closing
+
+import structlog
+
+from logkeep.domain.cluster import Cluster
+from logkeep.errors import StoreError
+from logkeep.service import verification
+from logkeep.service.context import Context
+from logkeep.service.verification import Finding, Told
+
+_TICK_SECONDS = 10.0
+_STOP_SECONDS = 1.0  # for the object being read; what is cut off is begun anew after the next start
+_LOGGED = 20  # findings of one verification
+_log = structlog.get_logger("logkeep.work")
+
+
+class Verifier:
+    """A thread that verifies what is due; what goes wrong is told and tried again at the next turn."""
+
+    def __init__(
+        self, context: Context, every_hours: float, sample_percent: float, *, tick_seconds: float = _TICK_SECONDS
+    ) -> None:
+        """`every_hours` 0 verifies nothing."""
+        self._context = context
+        self._every_ms = round(every_hours * 3_600_000)
+        self._sample = sample_percent
+        self._tick_seconds = tick_seconds
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="verifier", daemon=True)
+
+    def start(self) -> None:
+        if self._every_ms:
+            self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                if self._verify_next():
+                    continue
+            except Exception:
+                _log.exception("nothing was verified")
+            self._stopped.wait(self._tick_seconds)
+
+    def _verify_next(self) -> bool:
+        """Whether there was something due."""
+        due = verification.verify_most_due(self._context, self._every_ms, self._sample)
+        if due is None:
+            return False
+        cluster, told = due
+        try:
+            with closing(told):
+                self._follow(cluster, told)
+        except StoreError as error:
+            _log.error("verification stopped", cluster_id=cluster.id, error=str(error))
+        return True
+
+    def _follow(self, cluster: Cluster, told: Iterable[Told]) -> None:
+        """Tell of the first few findings one by one: all of them are told by `verify`."""
+        findings = 0
+        for one in told:
+            if self._stopped.is_set():
+                return
+            if isinstance(one, Finding):
+                findings += 1
+                if findings <= _LOGGED:
+                    _log.error("verification found", cluster_id=cluster.id, object=one.object, problem=one.problem)
+        if findings:
+            _log.error("the archive is damaged", cluster=cluster.name, cluster_id=cluster.id, findings=findings)
