@@ -291,7 +291,17 @@ CALLS = [
         "ListKept",
         "ReadKept",
     ),
-    *("Verify", "StopLogs", "ShowGetLogSetting", "ListAudit", "Health", "Ready", "OpenApi", "RemoveCluster"),
+    *(
+        "Verify",
+        "ShowVerification",
+        "StopLogs",
+        "ShowGetLogSetting",
+        "ListAudit",
+        "Health",
+        "Ready",
+        "OpenApi",
+        "RemoveCluster",
+    ),
 ]
 
 
