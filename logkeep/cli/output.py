@@ -160,12 +160,20 @@ def byte_progress(title: str, total: int = 0, *, done: int = 0, shown: bool = Tr
 def _byte_bar() -> Progress:
     from rich import progress as bars
     from rich.console import Console
+    from rich.text import Text
+
+    class Rate(bars.ProgressColumn):
+        """In the units of the sizes beside it; rich has it in powers of ten only."""
+
+        def render(self, task: bars.Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{size_text(speed)}/s" if speed else "", style="progress.data.speed")
 
     return bars.Progress(
         bars.TextColumn("{task.description}", markup=False),
         bars.BarColumn(),
         bars.DownloadColumn(binary_units=True),
-        bars.TransferSpeedColumn(),
+        Rate(),
         bars.TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,

@@ -37,7 +37,7 @@ class LineFrames:
     def next_frame(self) -> bytes:
         """The next frame, empty at the end. What `pieces` raises is raised after the frames before it."""
         most = self.sizes.frame
-        self._fill(most)
+        self._fill(most + 1)  # whether it is the last one decides where it may end
         gathered = self._rest
         cut = gathered.rfind(b"\n", 0, most) + 1 or most if len(gathered) > most else most
         self._rest = gathered[cut:]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.integration.cli.installed import COMMAND, Done, Served, environment
 
@@ -40,6 +42,17 @@ def test_a_backup_and_its_table(served: Served, tenant: Callable[..., Done], ope
     assert code == 0
     assert "───" in sent
     assert "SUCCESS" in sent
+
+
+def test_a_restore_shows_how_far_it_is(
+    served: Served, tenant: Callable[..., Done], opened: str, node: Path, tmp_path: Path
+) -> None:
+    (node / "prod.log").write_bytes(b"[2026-11-24T00:00:00,000][INFO ] a line\n" * 500_000)
+    tenant("backup", opened, "--wait").ended(0)
+    code, sent = on_terminal(served, "restore", opened, "--to", str(tmp_path / "out"))
+    assert code == 0
+    assert re.search(r"restoring n1/prod\.log +\S+ +[\d.]+/19\.1 MiB +[\d.]+ MiB/s \d:\d\d:\d\d", sent), sent
+    assert "restored 3 files, 19.1 MiB" in sent
 
 
 def test_nothing_is_forgotten_without_an_answer(served: Served, tenant: Callable[..., Done], cluster: str) -> None:

@@ -50,16 +50,20 @@ class Bucket:
         return Watched(self.objects[name], self.read, name)
 
 
+def _in_pieces(part: bytes, size: int) -> Iterator[bytes]:
+    return (part[at : at + size] for at in range(0, len(part), size))
+
+
 class Archive:
     """One generation, kept in segments."""
 
-    def __init__(self, parts: list[bytes], frame: int) -> None:
+    def __init__(self, parts: list[bytes], frame: int, piece: int = 10**9) -> None:
         self.bucket = Bucket()
         self.stores: dict[str, object] = {"logs": self.bucket}
         self.segments: list[Segment] = []
         at = 0
         for part in filter(None, parts):
-            written = SegmentWriter(LineFrames(iter([part]), Sizes(frame, 10**9)), at, EXECUTOR, 8).write(
+            written = SegmentWriter(LineFrames(_in_pieces(part, piece), Sizes(frame, 10**9)), at, EXECUTOR, 8).write(
                 self.bucket,  # type: ignore[arg-type]
                 f"object-{at}",
             )
@@ -80,11 +84,18 @@ class Archive:
 
 
 @settings(max_examples=150, deadline=None)
-@given(texts, spans, st.lists(st.integers(0, 2000), max_size=3), st.sampled_from([1, 10, 50, 90, 300]), st.booleans())
+@given(
+    texts,
+    spans,
+    st.lists(st.integers(0, 2000), max_size=3),
+    st.sampled_from([1, 10, 50, 90, 300]),
+    st.booleans(),
+    st.sampled_from([1, 5, 10, 10**9]),
+)
 def test_span_of_any_archive_is_that_of_its_text(
-    text: bytes, span: Span, cuts: list[int], frame: int, old: bool
+    text: bytes, span: Span, cuts: list[int], frame: int, old: bool, piece: int
 ) -> None:
-    archive = Archive(pieces_of(text, cuts), frame)
+    archive = Archive(pieces_of(text, cuts), frame, piece)
     if old:
         archive.segments = [
             replace(one, frames=tuple(replace(frame, lines=None) for frame in one.frames)) for one in archive.segments
@@ -138,6 +149,13 @@ def test_frames_out_of_the_span_are_not_read(since: str, until: str, frames: int
     assert found == b"".join(line(minute) for minute in range(first, last))
     # The frame after tells where the last record ends; at the border of two segments the one before, whether a line did.
     assert len(archive.bucket.read) <= frames + 1
+
+
+@pytest.mark.parametrize("piece", [1, 10, 25, 50, 100, 10**9])
+def test_frames_end_with_a_line_however_the_log_is_read(piece: int) -> None:
+    text = b"".join(line(minute) for minute in range(50))
+    frames = Archive([text], 100, piece).segments[0].frames
+    assert [text[frame.start + frame.raw - 1 :][:1] for frame in frames] == [b"\n"] * len(frames)
 
 
 def test_trace_goes_with_its_record_across_frames_and_segments() -> None:
