@@ -23,12 +23,16 @@ class MemoryCatalogue:
     def __init__(self) -> None:
         self.kept: dict[int, Checkpoint] = {}
         self.digest = ""
+        self.job = ""  # id of the job under way, as it stands in the names of objects
         self.segments: list[Segment] = []
         self.gaps: list[Gap] = []
         self.waiting: list[Unread] = []
 
     def checkpoints(self, node: str) -> list[Checkpoint]:
         return list(self.kept.values())
+
+    def last_segments(self, node: str) -> dict[int, int]:
+        return {s.generation: s.end - s.start for s in self.segments if self.job and self.job in s.object}
 
     def listing_digest(self, node: str) -> str:
         return self.digest

@@ -92,6 +92,19 @@ def fetch_kept(connection: Connection, cluster_id: str, node: str, generation: i
     return connection.execute(statement).scalar() or 0
 
 
+def fetch_last_segments(connection: Connection, cluster_id: str, node: str, job_id: str) -> dict[int, int]:
+    """Generations of which the job, the newest of the cluster, stored something: size of the last segment of each."""
+    s, g = segments.c, generations.c
+    same = (s.cluster_id == g.cluster_id) & (s.node == g.node) & (s.generation == g.generation)
+    statement = (
+        select(g.generation, g.kept - func.max(s.start))
+        .join(segments, same)
+        .where(s.job_id == job_id, s.cluster_id == cluster_id, s.node == node)
+        .group_by(g.generation, g.kept)
+    )
+    return {int(row[0]): int(row[1]) for row in connection.execute(statement)}
+
+
 def fetch_listing_digest(connection: Connection, cluster_id: str, node: str) -> str:
     statement = select(nodes.c.listing_digest).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
     return connection.execute(statement).scalar() or ""

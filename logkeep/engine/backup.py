@@ -100,6 +100,7 @@ class NodeBackup:
         if _digest(listing) == self._catalogue.listing_digest(self._node):
             return self._outcome
         self._known = {checkpoint.generation: checkpoint for checkpoint in self._catalogue.checkpoints(self._node)}
+        self._read = self._read_before()
         waits = 0
         for _ in range(_MAX_ROUNDS):
             plan = self._round(listing)
@@ -113,6 +114,14 @@ class NodeBackup:
                 time.sleep(_WAIT_SECONDS)
             listing = again
         return self._outcome
+
+    def _read_before(self) -> set[int]:
+        """What earlier attempts of this job read to its end, as only the last segment of a file is not full.
+
+        Read again in each attempt, logs that grow would keep the others from their turn where attempts are short.
+        """
+        last = self._catalogue.last_segments(self._node)
+        return {generation for generation, size in last.items() if size < self._sizes.segment}
 
     def _close(self, listing: Sequence[LogFile], plan: Plan) -> None:
         """Two listings agree and nothing is left to read: only now is what was not seen known to be gone."""

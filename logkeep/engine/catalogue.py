@@ -16,6 +16,10 @@ class Catalogue(Protocol):
 
     def checkpoints(self, node: str) -> list[Checkpoint]: ...
 
+    def last_segments(self, node: str) -> dict[int, int]:
+        """Generations of which earlier attempts of this job kept something: plain bytes of the last segment of each."""
+        ...
+
     def listing_digest(self, node: str) -> str:
         """Digest of the last listing after which nothing was left to read, '' where there is none."""
         ...

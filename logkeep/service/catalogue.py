@@ -34,6 +34,10 @@ class JobCatalogue:
         with reading(self._database) as connection:
             return archive.fetch_checkpoints(connection, self._cluster_id, node)
 
+    def last_segments(self, node: str) -> dict[int, int]:
+        with reading(self._database) as connection:
+            return archive.fetch_last_segments(connection, self._cluster_id, node, self._job_id)
+
     def listing_digest(self, node: str) -> str:
         with reading(self._database) as connection:
             return archive.fetch_listing_digest(connection, self._cluster_id, node)

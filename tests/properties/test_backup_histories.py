@@ -92,6 +92,7 @@ def _back_up(job, node, catalogue, store, required, schedule, crash) -> None:
                 raise Killed
 
     store.before_put = store.after_put = burn
+    catalogue.job = f"{job:032x}"
     for attempt in (1, 2):
         target = Target(store, "bucket", "base/cluster", f"{job:032x}", attempt)
         run = NodeBackup(

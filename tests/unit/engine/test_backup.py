@@ -34,8 +34,12 @@ class Kept:
 
     def back_up(self, meanwhile: Callable[[], None] = lambda: None, settle_ns: int = SETTLED) -> Outcome:
         self.jobs += 1
+        return self.attempt(1, meanwhile, settle_ns)
+
+    def attempt(self, number: int, meanwhile: Callable[[], None] = lambda: None, settle_ns: int = SETTLED) -> Outcome:
+        self.catalogue.job = f"{self.jobs:032x}"
         source = BusySource(LocalSource(self.directory, compile_exclusions(NOT_LOGS)), meanwhile)
-        target = Target(self.store, "bucket", "base/cluster", f"{self.jobs:032x}", 1)
+        target = Target(self.store, "bucket", "base/cluster", self.catalogue.job, number)
         return NodeBackup(
             "n1", source, target, self.catalogue, SystemClock(), EXECUTOR, settle_ns, Sizes(4096, 20_000)
         ).run()
@@ -382,3 +386,46 @@ def test_gz_of_which_only_the_beginning_was_there_is_not_kept_again(tmp_path: Pa
             kept.back_up(finish)
             kept.back_up()
             assert kept.of("es.log") == lines(0, 1010), (size, moment)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def test_job_that_is_killed_again_and_again_reaches_every_log(kept: Kept) -> None:
+    names = [f"{letter}.log" for letter in "abcdef"]
+    for name in names:
+        kept.write(name, lines(0, 100))
+    puts = iter(range(1_000_000))
+
+    def die_at_every_second_put() -> None:
+        if next(puts) % 2:
+            raise Killed
+
+    kept.store.before_put = die_at_every_second_put
+    for attempt in range(1, len(names)):
+        with pytest.raises(Killed):
+            kept.attempt(attempt)
+        for name in names:  # the node goes on writing
+            with (kept.directory / name).open("ab") as log:
+                log.write(lines(80 + attempt * 20, 100 + attempt * 20))
+    kept.attempt(len(names))
+    assert all(kept.of(name) for name in names)
+    kept.store.before_put = lambda: None
+    kept.back_up()
+    assert {name: kept.of(name) for name in names} == {name: lines(0, 200) for name in names}
+
+
+def test_large_file_is_read_on_where_the_attempt_before_was_killed(kept: Kept) -> None:
+    kept.write("es.log", lines(0, 3000))  # several segments
+    puts = iter(range(1_000_000))
+
+    def die_at_the_second_put() -> None:
+        if next(puts) == 1:
+            raise Killed
+
+    kept.store.before_put = die_at_the_second_put
+    with pytest.raises(Killed):
+        kept.attempt(1)
+    kept.attempt(2)
+    assert kept.of("es.log") == lines(0, 3000)
