@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import Failed
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import (
+    Advance,
     count_text,
     duration_text,
     note,
@@ -24,8 +26,9 @@ from logkeep.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from logkeep.cli.client import Cluster, Gap, Record, ServiceClient
+    from logkeep.cli.client import Cluster, Gap, Job, Record, ServiceClient
 
+_LISTED = ("id", "clusterId", "createAt", "logPath", "status", "finishedAt", "jobTypes", "failedMsg", "jobId")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two looks at a running backup
 _PATIENCE = 60.0  # seconds for a service that is being started again
 
@@ -47,11 +50,11 @@ def backup(
     client = open_client(context)
     found = client.find_cluster(cluster)
     job_id = start_backup(client, found)
-    document = client.get(f"/api/v1/clusters/{found.id}/jobs/{job_id}")
+    document = client.get(job_path(job_id))
     if wait:
         try:
-            with waiting(f"backing up {found.name}", shown=not asked.as_json):
-                document = wait_for_job(client, found, job_id)
+            with waiting(f"backing up {found.name}", shown=not asked.as_json) as progress:
+                document = wait_for_job(client, job_id, lambda job: _show_progress(progress, job))
         except KeyboardInterrupt:
             note(f"the backup of {found.name} goes on, job {job_id}; see {asked.command} records {found.name}")
             raise
@@ -62,23 +65,36 @@ def backup(
         print_line(f"backup of {found.name} started, job {job_id}")
         print_line(f"see what becomes of it:  {asked.command} records {found.name}")
     elif record.status == "SUCCESS":
-        print_line(f"backup of {found.name} succeeded in {_took(record)}: {record.log_path}, job {job_id}")
+        print_line(f"backup of {found.name} succeeded in {took_text(record)}: {record.log_path}, job {job_id}")
     for gap in record.gaps:
-        note(_told(gap))
+        note(gap_text(gap))
     if record.status == "FAIL":
         if asked.as_json:
             raise typer.Exit(1)
-        raise Failed(f"backup of {found.name} failed after {_took(record)}, job {job_id}:\n{_failures(record)}")
+        raise Failed(f"backup of {found.name} failed after {took_text(record)}, job {job_id}:\n{failures_text(record)}")
 
 
 def _as_listed(document: bytes) -> bytes:
     """The record of a job as the list of records has it."""
-    record = json.loads(document)
-    record.pop("gaps", None)
-    return json.dumps(record).encode()
+    job = json.loads(document)
+    return json.dumps({name: job[name] for name in _LISTED}).encode()
 
 
-def _told(gap: Gap) -> str:
+def job_path(job_id: str) -> str:
+    """Where a job is asked for when its files are not wanted."""
+    return f"/api/v1/jobs/{job_id}?limit=1"
+
+
+def _show_progress(progress: Advance, job: Job) -> None:
+    begun = [node for node in job.nodes if node.started_at]
+    if begun:
+        current = max(begun, key=lambda node: node.started_at or 0)
+        planned = sum(node.planned or 0 for node in begun)
+        where = f"{current.node} ({len(begun)} of {len(job.nodes)})" if len(job.nodes) > 1 else current.node
+        progress(sum(node.done or 0 for node in begun), where, planned)
+
+
+def gap_text(gap: Gap) -> str:
     """A gap as a sentence."""
     span = " ".join(part for part in (gap.after and f"after {gap.after}", gap.until and f"until {gap.until}") if part)
     size = f"at least {gap.at_least} bytes" if gap.at_least else "how much is not known"
@@ -98,18 +114,20 @@ def start_backup(client: ServiceClient, cluster: Cluster) -> str:
     raise Failed("the backup was started, but its record is not in the list; see `logkeep records`")
 
 
-def wait_for_job(client: ServiceClient, cluster: Cluster, job_id: str) -> bytes:
+def wait_for_job(client: ServiceClient, job_id: str, look: Callable[[Job], None] = lambda _: None) -> bytes:
     """The record once it has ended; a service that is gone for a moment is waited for, since its job goes on."""
-    from logkeep.cli.client import Broken, NotAnswering, Record, decode
+    from logkeep.cli.client import Broken, Job, NotAnswering, decode
 
     pause = _FIRST_PAUSE
     last_answer = time.monotonic()
     while True:
         try:
-            document = client.get(f"/api/v1/clusters/{cluster.id}/jobs/{job_id}")
+            document = client.get(job_path(job_id))
             last_answer = time.monotonic()
-            if decode(document, Record).status != "RUNNING":
+            job = decode(document, Job)
+            if job.status != "RUNNING":
                 return document
+            look(job)
         except (NotAnswering, Broken) as error:
             if time.monotonic() - last_answer > _PATIENCE:
                 raise Failed(f"{error}; the backup, job {job_id}, goes on when it is started") from error
@@ -149,18 +167,18 @@ def print_records(records: list[Record]) -> None:
     """A table, and below it why those that failed did."""
     print_table(
         (f"STARTED ({zone_text()})", "TYPE", "STATUS", "TOOK", "JOB"),
-        [(time_text(r.create_at), r.job_types, r.status, _took(r), r.job_id) for r in records],
+        [(time_text(r.create_at), r.job_types, r.status, took_text(r), r.job_id) for r in records],
         right=(3,),
     )
     for record in records:
         if record.failed_msg:
-            print_line(f"\n{record.job_id} failed:\n{_failures(record)}")
+            print_line(f"\n{record.job_id} failed:\n{failures_text(record)}")
 
 
-def _failures(record: Record) -> str:
+def failures_text(record: Record) -> str:
     """One failure a line."""
     return "\n".join(f"  {part}" for part in (record.failed_msg or "").replace("; LK-", "\nLK-").split("\n"))
 
 
-def _took(record: Record) -> str:
+def took_text(record: Record) -> str:
     return duration_text((record.finished_at - record.create_at) / 1000) if record.finished_at else ""

@@ -71,6 +71,43 @@ class Record(msgspec.Struct, rename="camel"):
     gaps: list[Gap] = []
 
 
+class JobNode(msgspec.Struct, rename="camel"):
+    """What a job does or did on one node."""
+
+    node: str
+    started_at: int | None  # Unix ms
+    finished_at: int | None
+    planned: int | None  # bytes; None where it is not known
+    done: int | None
+    files: int
+    lines: int | None
+    raw: int  # plain bytes stored
+    stored: int
+
+
+class JobFile(msgspec.Struct, rename="camel"):
+    """One object that a job stored."""
+
+    node: str
+    name: str
+    start: int
+    end: int
+    lines: int | None
+    stored: int
+    first_time: str
+    last_time: str
+
+
+class Job(Record):
+    """A backup by itself; of its files one page."""
+
+    cluster_id: str = ""
+    attempts: int = 0
+    nodes: list[JobNode] = []
+    files: list[JobFile] = []
+    files_total: int = 0
+
+
 class Records(msgspec.Struct, rename="camel"):
     cluster_log_record: list[Record]
     total_size: int

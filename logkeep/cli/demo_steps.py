@@ -88,7 +88,7 @@ class Demonstration:
         kept = self._backups[-1].kept if self._backups else 0
         started = time.monotonic()
         job_id = start_backup(self._client, self._cluster)
-        record = decode(wait_for_job(self._client, self._cluster, job_id), Record)
+        record = decode(wait_for_job(self._client, job_id), Record)
         seconds = time.monotonic() - started
         objects_now, stored_now = self._stored()
         kept_now = sum(log.size for log in self._client.list_kept(self._cluster))

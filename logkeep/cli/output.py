@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
 
 
 class Advance(Protocol):
@@ -160,6 +160,12 @@ def byte_progress(title: str, total: int = 0, *, done: int = 0, shown: bool = Tr
 def _byte_bar() -> Progress:
     from rich import progress as bars
     from rich.console import Console
+
+    return bars.Progress(*_bar_columns(), console=Console(stderr=True), transient=True)
+
+
+def _bar_columns() -> tuple[ProgressColumn, ...]:
+    from rich import progress as bars
     from rich.text import Text
 
     class Rate(bars.ProgressColumn):
@@ -169,27 +175,33 @@ def _byte_bar() -> Progress:
             speed = task.finished_speed or task.speed
             return Text(f"{size_text(speed)}/s" if speed else "", style="progress.data.speed")
 
-    return bars.Progress(
+    return (
         bars.TextColumn("{task.description}", markup=False),
         bars.BarColumn(),
         bars.DownloadColumn(binary_units=True),
         Rate(),
         bars.TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
     )
 
 
 @contextmanager
-def waiting(text: str, *, shown: bool = True) -> Generator[None]:
-    """A spinner with the time that has passed, on a terminal."""
+def waiting(text: str, *, shown: bool = True) -> Generator[Advance]:
+    """A spinner with the time that has passed, on a terminal; a bar once it is told how much is to be done."""
     if not (shown and sys.stderr.isatty()):
-        yield
+        yield lambda _done, _text, _total=0: None
         return
     from rich import progress as bars
     from rich.console import Console
 
     columns = (bars.SpinnerColumn(), bars.TextColumn("{task.description}", markup=False), bars.TimeElapsedColumn())
     with bars.Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        progress.add_task(readable(text), total=None)
-        yield
+        task = progress.add_task(readable(text), total=None)
+
+        def advance(done: int, label: str, total: int = 0) -> None:
+            if total:
+                progress.columns = _bar_columns()
+                description = readable(f"{text} {label[-_LABEL:]:<{_LABEL}}")
+                progress.tasks[0].total = total  # `update` would forget the rate whenever the total changes
+                progress.update(task, completed=done, description=description)
+
+        yield advance

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import signal
 import subprocess
 import sys
@@ -258,10 +260,7 @@ def test_a_service_that_comes_back_is_waited_for(monkeypatch: pytest.MonkeyPatch
             assert isinstance(answer, bytes)
             return answer
 
-    class Cluster:
-        id = "x"
-
-    assert backups.wait_for_job(Client(), Cluster(), "job") == record  # type: ignore[arg-type]
+    assert backups.wait_for_job(Client(), "job") == record  # type: ignore[arg-type]
 
 
 def test_a_backup_tells_what_was_gone_before_it_could_be_kept(
@@ -273,3 +272,47 @@ def test_a_backup_tells_what_was_gone_before_it_could_be_kept(
     assert "gap: prod.log of n1 was truncated before all of it was kept" in done.err
     record = tenant("records", opened, "--json").ended(0).json["clusterLogRecord"][0]
     assert record["status"] == "SUCCESS"
+
+
+# job
+
+
+def test_a_job_is_shown_with_its_nodes_and_files(tenant: Command, opened: str, node: Path) -> None:
+    job_id = tenant("backup", opened, "--wait", "--json").ended(0).json["jobId"]
+    shown = tenant("job", "show", job_id).ended(0).out
+    assert f"cluster   {opened}\n" in shown
+    assert "attempts  1\n" in shown
+    assert re.search(r"^n1 .* 2 +100 +", shown, re.MULTILINE)  # files and lines
+    assert re.search(r"^n1 +prod\.log +0 +2,000 +50 ", shown, re.MULTILINE)
+    told = tenant("job", "show", job_id, "--json").ended(0).json
+    assert [file["name"] for file in told["files"]] == ["prod.log", "prod_server.json"]
+    assert told["nodes"][0]["planned"] == told["nodes"][0]["done"] == sum(file["raw"] for file in told["files"])
+
+
+def test_more_files_than_one_page_are_shown_when_asked_for(tenant: Command, opened: str, node: Path) -> None:
+    for number in range(1, 1031):
+        (node / f"prod-2026-11-24-{number}.log").write_bytes(b"line %d\n" % number)
+    job_id = tenant("backup", opened, "--wait", "--json").ended(0).json["jobId"]
+    done = tenant("job", "show", job_id).ended(0)
+    assert done.out.count("prod-2026-11-24-") == 20
+    assert "20 of 1,032 files; all: logkeep --dir" in done.err
+    assert tenant("job", "show", job_id, "--files").ended(0).out.count("prod-2026-11-24-") == 1030
+    assert len(tenant("job", "show", job_id, "--json").ended(0).json["files"]) == 1000
+    assert len({file["object"] for file in tenant("job", "show", job_id, "--files", "--json").json["files"]}) == 1032
+
+
+def test_a_job_that_is_not_there_is_wrong_use(tenant: Command) -> None:
+    assert "no such job" in tenant("job", "show", "0" * 32).ended(2).err
+    assert "logkeep records" in tenant("job", "show", "../clusters").ended(2).err
+
+
+def test_a_failed_job_and_a_gap_are_told(tenant: Command, opened: str, node: Path) -> None:
+    tenant("backup", opened, "--wait").ended(0)
+    (node / "prod.log").write_bytes(b"[2026-11-24T09:00:00,000][INFO ] another generation\n")
+    (node / "broken.log.gz").write_bytes(gzip.compress(b"a line\n" * 100)[:10] + b"\xff" * 50)
+    tenant("backup", opened, "--wait").ended(1)
+    job_id = tenant("records", opened, "--json").json["clusterLogRecord"][0]["jobId"]
+    shown = tenant("job", "show", job_id).ended(0).out
+    assert "status    FAIL" in shown
+    assert re.search(r"^  LK-[A-Z-]+: node n1: .*broken", shown, re.MULTILINE)
+    assert "gap: prod.log of n1 was truncated" in shown

@@ -55,6 +55,17 @@ def test_a_restore_shows_how_far_it_is(
     assert "restored 3 files, 19.1 MiB" in sent
 
 
+def test_a_bar_tells_how_far_a_backup_is(served: Served, tenant: Callable[..., Done], opened: str, node: Path) -> None:
+    for number in range(1, 9):
+        lines = (b"[2026-11-24T00:00:00,000][INFO ] %d %d\n" % (number, n * 7919) for n in range(200_000))
+        (node / f"prod-2026-11-24-{number}.log").write_bytes(b"".join(lines))
+    code, sent = on_terminal(served, "backup", opened, "--wait")
+    assert code == 0
+    assert f"backing up {opened} n1" in sent
+    assert re.search(r"\d\.\d/\d+\.\d MiB", sent)
+    assert re.search(r"iB/s", sent)
+
+
 def test_nothing_is_forgotten_without_an_answer(served: Served, tenant: Callable[..., Done], cluster: str) -> None:
     code, sent = on_terminal(served, "cluster", "remove", cluster, answer="n\n")
     assert code == 2
