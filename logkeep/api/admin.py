@@ -10,7 +10,7 @@ from logkeep.contract.operations import BYTES, NDJSON, Link, Operation
 from logkeep.contract.requests import PAGE
 from logkeep.domain.access import Right
 from logkeep.errors import BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
-from logkeep.service import archive, audit, clusters, job_details, verification
+from logkeep.service import archive, audit, clusters, coverage, job_details, verification
 from logkeep.service.archive import KeptLog
 from logkeep.service.verification import Verification
 
@@ -69,6 +69,13 @@ def _show_job(call: Call, cluster_id: str = "") -> bytes:
         call.context, call.caller.project_id, job_id, cluster_id=cluster_id, offset=page.offset, limit=page.limit
     )
     return job_models.render_job(detail)
+
+
+def list_coverage(call: Call) -> Stream:
+    node, family = admin_models.read_archive_query(call.query)
+    cluster = call.cluster()
+    held = coverage.list_held(call.context, cluster, node=node, family=family)
+    return Stream(NDJSON, job_models.held_lines(held, coverage.get_last_success(call.context, cluster)))
 
 
 def list_kept(call: Call) -> Stream:
@@ -188,6 +195,20 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             raises=(InvalidField,),
         ),
         find_job,
+    ),
+    (
+        Operation(
+            "ListCoverage",
+            "GET",
+            _CLUSTER + "/coverage",
+            summary="Tell which span of each log is held, and what is missing",
+            right=Right.READ,
+            query=(admin_models.NODE, admin_models.FAMILY),
+            answer=job_models.HeldLine,
+            content_type=NDJSON,
+            raises=(InvalidField,),
+        ),
+        list_coverage,
     ),
     (
         Operation(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
 import msgspec
 
 from logkeep.contract import fields
 from logkeep.contract.models import ClusterLogRecord, GapView, Page, make_record
 from logkeep.contract.requests import OFFSET, Number
+from logkeep.domain.coverage import Held
 from logkeep.domain.job_detail import JobDetail
 
 FILES_LIMIT = Number("limit", 1000, "The most files to list.", high=1000)
 FILES_PAGE = (OFFSET, FILES_LIMIT)
+_LINES_AT_ONCE = 100
 _FILES_QUERY = frozenset(parameter.name for parameter in FILES_PAGE)
 
 
@@ -68,6 +73,70 @@ class JobView(ClusterLogRecord):
     files_total: int
     gaps: list[GapView]
     failures: list[str]
+
+
+class HeldGapView(msgspec.Struct, rename="camel"):
+    """Bytes that went before they could be kept."""
+
+    after: str  # time of the last line kept before it, as written there; '' where unknown
+    until: str
+    at_least: int  # bytes
+    reason: str
+    job_id: str  # that told it
+
+
+_HELD_NAMES = {
+    "first_time": "from",
+    "last_time": "until",
+    "safe_until": "safeUntil",
+    "last_success_at": "lastSuccessAt",
+    "last_success_job": "lastSuccessJob",
+}
+
+
+class HeldLine(msgspec.Struct, rename=_HELD_NAMES):
+    """What is held of one log of one node."""
+
+    node: str
+    family: str  # '' for a node of which nothing is held
+    first_time: str  # of its lines, as written there; '' where unknown
+    last_time: str
+    generations: int
+    lines: int | None
+    raw: int  # plain bytes
+    stored: int
+    safe_until: int | None  # Unix ms
+    last_success_at: int | None  # Unix ms
+    last_success_job: str | None
+    gaps: list[HeldGapView]
+
+
+def held_lines(held: Iterable[Held], last_success: tuple[str, int] | None) -> Iterator[bytes]:
+    """One JSON object a line, many lines a chunk."""
+    job_id, at = last_success or (None, None)
+    views = (_held(one, at, job_id) for one in held)
+    while batch := list(islice(views, _LINES_AT_ONCE)):
+        yield msgspec.json.Encoder().encode_lines(batch)
+
+
+def _held(held: Held, last_success_at: int | None, last_success_job: str | None) -> HeldLine:
+    return HeldLine(
+        held.node,
+        held.family,
+        held.first_time,
+        held.last_time,
+        held.generations,
+        held.lines,
+        held.raw,
+        held.stored,
+        held.safe_until,
+        last_success_at,
+        last_success_job,
+        [
+            HeldGapView(told.gap.after, told.gap.until, told.gap.at_least, told.gap.reason, told.job_id)
+            for told in held.gaps
+        ],
+    )
 
 
 def render_job(detail: JobDetail) -> bytes:

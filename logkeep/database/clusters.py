@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
-from logkeep.database.tables import clusters, findings, jobs, nodes
+from logkeep.database.tables import clusters, findings, nodes
 from logkeep.domain.cluster import Cluster, Node
 
 
@@ -69,8 +69,7 @@ def count_clusters(connection: Connection) -> int:
 
 def delete_cluster(connection: Connection, cluster_id: str) -> None:
     """Its settings, jobs and catalogue go with it."""
-    its_jobs = select(jobs.c.job_id).where(jobs.c.cluster_id == cluster_id)
-    connection.execute(findings.delete().where(findings.c.job_id.in_(its_jobs)))
+    connection.execute(findings.delete().where(findings.c.cluster_id == cluster_id))
     connection.execute(clusters.delete().where(clusters.c.id == cluster_id))
 
 

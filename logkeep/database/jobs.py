@@ -191,9 +191,9 @@ def mark_told(connection: Connection, cluster_id: str, manifest_job_id: str) -> 
 
 
 def delete_failed_jobs(connection: Connection, cluster_id: str) -> None:
-    """Clear the failure records of a cluster, as closing log backup does."""
+    """Clear the failure records of a cluster, as closing log backup does; gaps that they told stay known."""
     failed = select(jobs.c.job_id).where(jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.FAIL)
-    connection.execute(findings.delete().where(findings.c.job_id.in_(failed)))
+    connection.execute(findings.delete().where(findings.c.job_id.in_(failed), findings.c.kind != "gap"))
     connection.execute(jobs.delete().where(jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.FAIL))
     connection.execute(
         job_counts.delete().where(job_counts.c.cluster_id == cluster_id, job_counts.c.status == JobStatus.FAIL)

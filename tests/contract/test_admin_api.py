@@ -165,6 +165,17 @@ def test_a_job_of_another_project_is_not_told(service: Service, kept: Cluster) -
     assert_error(reply, 400, "CSS.0001", "^job_id: the cluster has no such job")
 
 
+def test_coverage_tells_each_log(service: Service, kept: Cluster) -> None:
+    record = service.call("GET", service.path(kept, "/logs/records")).json["clusterLogRecord"][0]
+    first, second = lines(service.call("GET", f"{CLUSTERS}/{kept.id}/coverage"))
+    assert (first["node"], first["family"], first["lines"], first["raw"]) == ("node-0", "c.log", 1000, 49_000)
+    assert (first["from"], first["until"]) == ("2026-01-01T00:00:00,000", "2026-01-01T00:00:00,000")
+    assert (first["lastSuccessJob"], first["lastSuccessAt"]) == (record["jobId"], record["finishedAt"])
+    assert (first["gaps"], first["safeUntil"], second["family"]) == ([], None, "c_server.json")
+    assert lines(service.call("GET", f"{CLUSTERS}/{kept.id}/coverage?node=node-0&family=c_server.json")) == [second]
+    assert_error(service.call("GET", f"{CLUSTERS}/{kept.id}/coverage", key=service.stranger), 403, "CSS.0015")
+
+
 def test_archive_is_listed_and_read_back(service: Service, kept: Cluster) -> None:
     archive_path = f"{CLUSTERS}/{kept.id}/archive"
     found = lines(service.call("GET", archive_path))

@@ -288,6 +288,7 @@ CALLS = [
         "AddCluster",
         "ListClusters",
         "ShowCluster",
+        "ListCoverage",
         "ListKept",
         "ReadKept",
     ),

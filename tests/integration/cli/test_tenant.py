@@ -316,3 +316,26 @@ def test_a_failed_job_and_a_gap_are_told(tenant: Command, opened: str, node: Pat
     assert "status    FAIL" in shown
     assert re.search(r"^  LK-[A-Z-]+: node n1: .*broken", shown, re.MULTILINE)
     assert "gap: prod.log of n1 was truncated" in shown
+
+
+# coverage
+
+
+def test_coverage_tells_spans_and_gaps_and_exits_with_0(tenant: Command, opened: str, node: Path) -> None:
+    assert "nothing is held" in tenant("coverage", opened).ended(0).out
+    job_id = tenant("backup", opened, "--wait", "--json").ended(0).json["jobId"]
+    whole = tenant("coverage", opened).ended(0).out
+    assert "the last backup that succeeded ended 20" in whole
+    assert job_id in whole
+    assert re.search(r"^n1 +prod\.log +2026-11-24T00:00:00,000 +2026-11-24T00:00:00,000 +1 +50 ", whole, re.MULTILINE)
+    assert whole.endswith("no gap is known\n")
+    (node / "prod.log").write_bytes(b"[2026-11-24T09:00:00,000][INFO ] another generation\n")
+    tenant("backup", opened, "--wait").ended(0)
+    missing = tenant("coverage", opened, "--node", "n1", "--family", "prod.log").ended(0).out
+    assert "1 gap:" in missing
+    assert re.search(
+        r"^n1 +prod\.log +2026-11-24T00:00:00,000 +2026-11-24T09:00:00,000 .*truncated", missing, re.MULTILINE
+    )
+    logs = tenant("coverage", opened, "--family", "prod.log", "--json").ended(0).json["logs"]
+    assert [(log["generations"], log["lines"], len(log["gaps"])) for log in logs] == [(2, 51, 1)]
+    assert "nothing of that is held" in tenant("coverage", opened, "--node", "other").ended(0).out

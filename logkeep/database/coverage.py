@@ -1,0 +1,115 @@
+"""Statements on what span of each log is held."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Select, Subquery, func, select
+
+from logkeep.database.tables import findings, forecasts, generations, jobs, segments
+from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.coverage import Held, ToldGap
+from logkeep.domain.manifest import Gap
+
+_Log = tuple[str, str]  # node, family
+
+
+def fetch_held(connection: Connection, cluster_id: str, nodes: Sequence[str], family: str = "") -> Iterator[Held]:
+    """What is held of these nodes, and what is missing, by node and family; a node without anything is told too."""
+    rows = {(row.node, row.family): row for row in connection.execute(_sums(cluster_id, nodes, family))}
+    gaps = _fetch_gaps(connection, cluster_id, nodes, family)
+    safe = _fetch_safe(connection, cluster_id, nodes)
+    found = rows.keys() | gaps.keys()
+    empty = () if family else ((node, "") for node in set(nodes) - {node for node, _ in found})
+    for log in sorted([*found, *empty]):
+        yield _held(log, rows.get(log), safe.get(log), gaps.get(log, []))
+
+
+def fetch_last_success(connection: Connection, cluster_id: str) -> tuple[str, int] | None:
+    """Id and end (Unix ms) of the newest job that ended SUCCESS."""
+    statement = select(jobs.c.job_id, jobs.c.finished_at).where(
+        jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.SUCCESS
+    )
+    row = connection.execute(statement.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(1)).first()
+    return (row.job_id, row.finished_at) if row else None
+
+
+def _sums(cluster_id: str, nodes: Sequence[str], family: str) -> Select[*tuple[Any, ...]]:
+    """One row for each log."""
+    held = _stored(cluster_id, nodes)
+    g, s = generations.c, held.c
+    statement = (
+        select(
+            g.node,
+            g.family,
+            func.min(func.nullif(g.first_time, "")).label("first_time"),
+            func.max(g.last_time).label("last_time"),
+            func.count(func.nullif(g.kept, 0)).label("generations"),
+            func.sum(g.kept).label("raw"),
+            func.sum(s.stored).label("stored"),
+            func.sum(s.lines).label("lines"),
+            func.sum(s.uncounted).label("uncounted"),
+        )
+        .select_from(generations)
+        .outerjoin(held, (s.node == g.node) & (s.generation == g.generation))
+        .where(g.cluster_id == cluster_id, g.node.in_(nodes))
+        .group_by(g.node, g.family)
+    )
+    return statement.where(g.family == family) if family else statement
+
+
+def _stored(cluster_id: str, nodes: Sequence[str]) -> Subquery:
+    """All columns of it are in the index."""
+    c = segments.c
+    return (
+        select(
+            c.node,
+            c.generation,
+            func.sum(c.stored).label("stored"),
+            func.sum(c.lines).label("lines"),
+            (func.count() - func.count(c.lines)).label("uncounted"),
+        )
+        .where(c.cluster_id == cluster_id, c.node.in_(nodes))
+        .group_by(c.node, c.generation)
+        .subquery()
+    )
+
+
+def _fetch_gaps(
+    connection: Connection, cluster_id: str, nodes: Sequence[str], family: str
+) -> dict[_Log, list[ToldGap]]:
+    statement = select(findings.c.job_id, findings.c.body).where(
+        findings.c.cluster_id == cluster_id, findings.c.kind == "gap", findings.c.node.in_(nodes)
+    )
+    found: dict[_Log, list[ToldGap]] = defaultdict(list)
+    for row in connection.execute(statement.order_by(findings.c.id)):
+        gap = msgspec.msgpack.decode(row.body, type=Gap)
+        if family in {"", gap.family}:
+            found[gap.node, gap.family].append(ToldGap(gap, row.job_id))
+    return found
+
+
+def _fetch_safe(connection: Connection, cluster_id: str, nodes: Sequence[str]) -> dict[_Log, int]:
+    c = forecasts.c
+    statement = select(c.node, c.family, c.kept_at + c.margin).where(c.cluster_id == cluster_id, c.node.in_(nodes))
+    return {(node, family): moment for node, family, moment in connection.execute(statement)}
+
+
+def _held(log: _Log, row: Row[*tuple[Any, ...]] | None, safe_until: int | None, gaps: list[ToldGap]) -> Held:
+    in_order = tuple(sorted(gaps, key=lambda told: (told.gap.after or told.gap.until, told.gap.until)))
+    if row is None:
+        return Held(*log, gaps=in_order)
+    return Held(
+        *log,
+        row.first_time or "",
+        row.last_time,
+        int(row.generations),
+        None if row.uncounted else int(row.lines or 0),
+        int(row.raw),
+        int(row.stored or 0),
+        safe_until,
+        in_order,
+    )

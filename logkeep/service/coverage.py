@@ -1,0 +1,28 @@
+"""What is held of a cluster's logs, and what is known to be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from logkeep.database import coverage
+from logkeep.database.connection import reading
+from logkeep.domain.cluster import Cluster
+from logkeep.domain.coverage import Held
+from logkeep.service.context import Context
+
+_NODES_AT_ONCE = 50
+
+
+def list_held(context: Context, cluster: Cluster, *, node: str = "", family: str = "") -> Iterator[Held]:
+    """Every log of every node, by node and family; some nodes at a time, so that no connection is held meanwhile."""
+    names = sorted(one.name for one in cluster.nodes if node in {"", one.name})
+    for start in range(0, len(names), _NODES_AT_ONCE):
+        with reading(context.database) as connection:
+            held = list(coverage.fetch_held(connection, cluster.id, names[start : start + _NODES_AT_ONCE], family))
+        yield from held
+
+
+def get_last_success(context: Context, cluster: Cluster) -> tuple[str, int] | None:
+    """Id and end (Unix ms) of the newest job that ended SUCCESS."""
+    with reading(context.database) as connection:
+        return coverage.fetch_last_success(connection, cluster.id)

@@ -1,0 +1,124 @@
+"""What is told of the span that is held of each log, and of what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from logkeep.database.connection import writing
+from logkeep.database.tables import segments
+from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.cluster import Cluster
+from logkeep.domain.coverage import Held
+from logkeep.service import coverage, log_settings
+from tests.installation import Installation
+
+
+def line(hour: int, text: str = "a line") -> bytes:
+    return b"[2026-11-24T%02d:00:00,000][INFO ] %s\n" % (hour, text.encode())
+
+
+def held(installation: Installation, cluster: Cluster, **which: str) -> dict[tuple[str, str], Held]:
+    return {(one.node, one.family): one for one in coverage.list_held(installation.context, cluster, **which)}
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    folder = tmp_path / "n1"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def cluster(installation: Installation, logs: Path) -> Cluster:
+    return installation.add_cluster(n1=logs)
+
+
+def test_each_log_is_told_with_its_span_and_sums(installation: Installation, cluster: Cluster, logs: Path) -> None:
+    (logs / "es-2026-11-24-1.log").write_bytes(line(1) + line(2))
+    (logs / "es.log").write_bytes(line(3) * 3)
+    (logs / "es_audit.json").touch()
+    installation.back_up(cluster)
+    with (logs / "es.log").open("ab") as file:
+        file.write(line(5))
+    installation.back_up(cluster)
+    told = held(installation, cluster)
+    log = told["n1", "es.log"]
+    assert (log.first_time, log.last_time) == ("2026-11-24T01:00:00,000", "2026-11-24T05:00:00,000")
+    assert (log.generations, log.lines, log.raw) == (2, 6, 6 * len(line(1)))
+    assert log.stored == sum(path.stat().st_size for path in installation.objects())
+    empty = told["n1", "es_audit.json"]
+    assert (empty.generations, empty.lines, empty.raw, empty.first_time) == (0, 0, 0, "")
+
+
+def test_every_gap_is_told_in_the_order_of_time_with_its_job(
+    installation: Installation, cluster: Cluster, logs: Path
+) -> None:
+    jobs: list[str] = []
+    for hour in (1, 4, 9):
+        (logs / "es.log").write_bytes(line(hour, f"generation of {hour}"))
+        jobs.append(installation.back_up(cluster).job_id)
+    gaps = held(installation, cluster)["n1", "es.log"].gaps
+    assert [(told.gap.after[11:13], told.gap.until[11:13]) for told in gaps] == [("01", "04"), ("04", "09")]
+    assert [told.job_id for told in gaps] == jobs[1:]
+
+
+def test_a_gap_stays_known_when_the_record_that_told_it_is_cleared(
+    installation: Installation, cluster: Cluster, logs: Path
+) -> None:
+    (logs / "es.log").write_bytes(line(1))
+    installation.back_up(cluster)
+    (logs / "es.log").write_bytes(line(4, "another"))
+    (logs / "broken.log.gz").write_bytes(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + b"\xff" * 50)
+    assert installation.back_up(cluster).status is JobStatus.FAIL
+    log_settings.close_backup(installation.context, cluster)
+    assert len(held(installation, cluster)["n1", "es.log"].gaps) == 1
+
+
+def test_lines_are_unknown_where_one_segment_did_not_count_them(
+    installation: Installation, cluster: Cluster, logs: Path
+) -> None:
+    (logs / "es.log").write_bytes(line(1))
+    installation.back_up(cluster)
+    with writing(installation.context.database) as connection:
+        connection.execute(update(segments).values(lines=None))
+    with (logs / "es.log").open("ab") as file:
+        file.write(line(2))
+    installation.back_up(cluster)
+    assert held(installation, cluster)["n1", "es.log"].lines is None
+
+
+def test_only_one_node_or_log_is_told_when_asked_for(installation: Installation, tmp_path: Path) -> None:
+    for node in ("n1", "n2", "n3"):
+        (tmp_path / node).mkdir(exist_ok=True)
+        if node != "n3":
+            (tmp_path / node / "es.log").write_bytes(line(1))
+            (tmp_path / node / "gc.log").write_bytes(line(1))
+    cluster = installation.add_cluster(**{node: tmp_path / node for node in ("n1", "n2", "n3")})
+    installation.back_up(cluster)
+    assert list(held(installation, cluster, node="n2")) == [("n2", "es.log"), ("n2", "gc.log")]
+    assert list(held(installation, cluster, family="gc.log")) == [("n1", "gc.log"), ("n2", "gc.log")]
+    assert list(held(installation, cluster, node="n1", family="gc.log")) == [("n1", "gc.log")]
+    assert list(held(installation, cluster, node="other")) == []
+    assert ("n3", "") in held(installation, cluster)
+
+
+def test_the_newest_backup_that_succeeded_is_told(
+    installation: Installation, cluster: Cluster, logs: Path, tmp_path: Path
+) -> None:
+    assert coverage.get_last_success(installation.context, cluster) is None
+    (logs / "es.log").write_bytes(line(1))
+    job = installation.back_up(cluster)
+    logs.rename(tmp_path / "away")
+    assert installation.back_up(cluster).status is JobStatus.FAIL
+    assert coverage.get_last_success(installation.context, cluster) == (job.job_id, job.finished_at)
+
+
+def test_more_nodes_than_one_page_are_all_told(installation: Installation, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "es.log").write_bytes(line(1))
+    cluster = installation.add_cluster(**{f"n{number}": tmp_path / "logs" for number in range(120)})
+    installation.back_up(cluster)
+    assert len(held(installation, cluster)) == 120
