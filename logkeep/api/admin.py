@@ -72,7 +72,7 @@ def _show_job(call: Call, cluster_id: str = "") -> bytes:
 
 
 def list_coverage(call: Call) -> Stream:
-    node, family = admin_models.read_archive_query(call.query)
+    node, family = admin_models.read_log_query(call.query)
     cluster = call.cluster()
     held = coverage.list_held(call.context, cluster, node=node, family=family)
     return Stream(NDJSON, job_models.held_lines(held, coverage.get_last_success(call.context, cluster)))
@@ -203,7 +203,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             _CLUSTER + "/coverage",
             summary="Tell which span of each log is held, and what is missing",
             right=Right.READ,
-            query=(admin_models.NODE, admin_models.FAMILY),
+            query=admin_models.LOG_QUERY,
             answer=job_models.HeldLine,
             content_type=NDJSON,
             raises=(InvalidField,),

@@ -43,6 +43,7 @@ UNTIL_TIME = Time("until", f"Only records before: {_RECORDS}")
 SPAN = (SINCE_TIME, UNTIL_TIME)
 FIRST_BYTE = Number("start", 0, "The first byte to give.", low=0)
 END_BYTE = Number("end", MAX_INTEGER, "The byte to end before; at most all that is kept is given.", low=0)
+LOG_QUERY = (NODE, FAMILY)
 ARCHIVE_QUERY = (NODE, FAMILY, JOB, *SPAN)
 READ_QUERY = (FIRST_BYTE, END_BYTE, *SPAN)
 
@@ -171,6 +172,12 @@ def read_archive_query(raw: bytes) -> Selection:
     query = fields.read_query(raw, _names(ARCHIVE_QUERY))
     job_id = JOB.read(query)
     return Selection(NODE.read(query), FAMILY.read(query), job_id and _job_id("job", job_id), _read_span(query))
+
+
+def read_log_query(raw: bytes) -> tuple[str, str]:
+    """Node and family, '' for all."""
+    query = fields.read_query(raw, _names(LOG_QUERY))
+    return NODE.read(query), FAMILY.read(query)
 
 
 def read_piece_query(raw: bytes) -> Piece:
