@@ -315,7 +315,7 @@ def test_a_failed_job_and_a_gap_are_told(tenant: Command, opened: str, node: Pat
     shown = tenant("job", "show", job_id).ended(0).out
     assert "status    FAIL" in shown
     assert re.search(r"^  LK-[A-Z-]+: node n1: .*broken", shown, re.MULTILINE)
-    assert "gap: prod.log of n1 was truncated" in shown
+    assert "gap: not all of prod.log of n1 was kept: truncated; " in shown
 
 
 # coverage
