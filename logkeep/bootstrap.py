@@ -96,7 +96,7 @@ def open_service(settings: Settings) -> Service:
             running.stop()
 
     def ready() -> list[str]:
-        return [] if any(running.is_alive() for running in queue) else ["the queue does not run"]
+        return queue[0].problems() if queue else ["the queue does not run"]
 
     return Service(context, ready, start, stop)
 
@@ -106,7 +106,7 @@ class _Queue:
     """The queue, once it runs."""
 
     enqueue: Callable[[Connection, str, str], None]
-    is_alive: Callable[[], bool]
+    problems: Callable[[], list[str]]  # what keeps it from working
     stop: Callable[[], None]
 
 
@@ -123,7 +123,12 @@ def _start_queue(context: Context, settings: Settings) -> _Queue:
         poll_seconds=settings.backup.poll_seconds,
     )
     enqueuer = Enqueuer(context.database)
-    ticker = Ticker(context, enqueuer.enqueue_stranded, settings.audit.keep_days)
+
+    def pick_up(running: list[tuple[str, str]]) -> None:
+        enqueuer.enqueue_stranded(running)
+        enqueuer.resume_lost(worker.carried_out)
+
+    ticker = Ticker(context, pick_up, settings.audit.keep_days)
     verifier = Verifier(context, settings.verify.every_hours, settings.verify.sample_percent)
     worker.start()
     ticker.start()
@@ -134,7 +139,12 @@ def _start_queue(context: Context, settings: Settings) -> _Queue:
         ticker.stop()
         worker.stop()
 
-    return _Queue(enqueuer, ticker.is_alive, stop)
+    def problems() -> list[str]:
+        if not ticker.is_alive():
+            return ["the queue does not run"]
+        return [ticker.problem] if ticker.problem else []
+
+    return _Queue(enqueuer, problems, stop)
 
 
 @contextmanager

@@ -204,7 +204,7 @@ class StoreCorrupt(StoreError):
 
 
 class CatalogueError(JobError):
-    """The database could not be written."""
+    """The database could not be used."""
 
     code = "LK-CATALOGUE"
 

@@ -13,7 +13,7 @@ from logkeep.cli.access import CLIENT_FILE, Access, read_access, write_access
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import print_fields, print_json, print_line
-from logkeep.errors import SettingError
+from logkeep.errors import CatalogueError, SettingError
 from logkeep.keyfiles import SEAL_FILE, create_keys
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def open_installation(directory: Path) -> Generator[Context]:
             yield context
         finally:
             context.database.dispose()
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
+    except (SQLAlchemyError, CatalogueError) as error:
+        cause = error.__cause__ or error
         raise Failed(f"the database cannot be used: {cause}; check `database` in {directory / CONFIG_FILE}") from error
 
 

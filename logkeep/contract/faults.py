@@ -45,8 +45,9 @@ FAULTS: dict[type[BaseException], Fault] = {
     errors.BackupClosed: Fault(415, "CSS.0004"),
     errors.BackupRunning: Fault(409, "CSS.3004"),
     errors.BucketNotWritable: Fault(412, "CSS.0048"),
-    errors.SourceError: Fault(500, "CSS.9999"),  # a node or a bucket: the message is written for the user
+    errors.SourceError: Fault(500, "CSS.9999"),  # what a service leans on: the message is written for the user
     errors.StoreError: Fault(500, "CSS.9999"),
+    errors.CatalogueError: Fault(500, "CSS.9999"),
     BaseException: SERVER_ERROR,
 }
 

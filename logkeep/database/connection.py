@@ -10,10 +10,17 @@ from importlib import import_module
 from typing import Any, cast
 
 from sqlalchemy import Connection, Dialect, Engine, Select, create_engine, event
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+)
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from logkeep.errors import SettingError
+from logkeep.errors import CatalogueError, SettingError
 
 _BUSY_SECONDS = 30  # SQLite has one writer; a commit takes milliseconds, so this is never reached in health
 
@@ -59,8 +66,8 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def reading(engine: Engine) -> Generator[Connection]:
-    """A connection for reading, each statement by itself."""
-    with _autocommitting(engine).connect() as connection:
+    """A connection for reading, each statement by itself. Raises `CatalogueError` where the database fails."""
+    with naming_failures(), _autocommitting(engine).connect() as connection:
         yield connection
 
 
@@ -76,9 +83,12 @@ Ask = Callable[[Select[*tuple[Any, ...]], Mapping[str, Any]], list[tuple[Any, ..
 def asking(engine: Engine) -> Generator[Ask]:
     """A function that gives all rows of a statement and its parameters, by the driver itself.
 
-    For what is asked thousands of times a second: SQLAlchemy's own way takes several times as long.
+    For what is asked thousands of times a second: SQLAlchemy's own way takes several times as long. Raises
+    `CatalogueError` where the database fails.
     """
-    connection = engine.raw_connection()
+    driver: Any = engine.dialect.loaded_dbapi
+    with naming_failures():
+        connection = engine.raw_connection()
     try:
         cursor = connection.cursor()
 
@@ -88,6 +98,8 @@ def asking(engine: Engine) -> Generator[Ask]:
             return cast("list[tuple[Any, ...]]", cursor.fetchall())
 
         yield ask
+    except driver.DatabaseError as error:
+        raise _catalogue_error(error) from error
     finally:
         connection.close()
 
@@ -102,9 +114,30 @@ def _driver_sql(statement: Select[*tuple[Any, ...]], dialect: Dialect) -> tuple[
 
 @contextmanager
 def writing(engine: Engine) -> Generator[Connection]:
-    """A transaction that writes; durable when it is left without an error."""
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    """A transaction that writes; durable when it is left without an error.
+
+    Raises `CatalogueError` where the database fails, and SQLAlchemy's `IntegrityError` for a row that is there.
+    """
+    with naming_failures(), engine.connect().execution_options(writes=True) as connection, connection.begin():
         yield connection
+
+
+@contextmanager
+def naming_failures() -> Generator[None]:
+    """Turns what SQLAlchemy raises where the database fails into a `CatalogueError`."""
+    try:
+        yield
+    except (IntegrityError, ProgrammingError, DataError, NotSupportedError):
+        raise  # the database works
+    except DatabaseError as error:
+        raise _catalogue_error(error.orig or error) from error.orig
+
+
+def _catalogue_error(cause: BaseException) -> CatalogueError:
+    said = str(cause).partition("\n")[0]
+    return CatalogueError(
+        f"the database cannot be used: {said}; check that it runs, and the space and health of its disk"
+    )
 
 
 def upsert(dialect: Dialect) -> Any:

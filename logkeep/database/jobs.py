@@ -115,6 +115,12 @@ def fetch_running_job(connection: Connection, cluster_id: str) -> BackupJob | No
     return _job(row) if row else None
 
 
+def fetch_last_created(connection: Connection, cluster_id: str) -> int:
+    """When the newest record of a cluster was created, 0 where it has none."""
+    statement = select(func.max(jobs.c.created_at)).where(jobs.c.cluster_id == cluster_id)
+    return connection.execute(statement).scalar() or 0
+
+
 def fetch_running(connection: Connection) -> list[tuple[str, str]]:
     """Job id and cluster id of every job that is RUNNING."""
     statement = select(jobs.c.job_id, jobs.c.cluster_id).where(jobs.c.status == JobStatus.RUNNING)

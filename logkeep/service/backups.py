@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from uuid import uuid4
 
 import msgspec
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
 
 from logkeep.database import archive, clusters, jobs, log_settings
 from logkeep.database.connection import reading, writing
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSetting, parse_period
-from logkeep.domain.manifest import Gap
+from logkeep.domain.manifest import Gap, Segment
 from logkeep.engine.backup import NodeBackup, Target
 from logkeep.engine.segment import SIZES
 from logkeep.errors import (
@@ -33,6 +36,8 @@ from logkeep.service.manifests import record_manifest, write_manifest
 from logkeep.stores.layout import cluster_folder
 
 _LONGEST_MESSAGE = 2000
+# A clock set back by less meets moments again that were served. By more, it was wrong before, and they count anew.
+_SMALL_STEP_MS = 2 * 3_600_000
 _log = structlog.get_logger("logkeep.backups")
 
 
@@ -44,20 +49,27 @@ def start_backup(context: Context, cluster: Cluster, job_type: JobType = JobType
             raise BackupClosed()
         if jobs.fetch_running_job(connection, cluster.id):
             raise BackupRunning()
-        job = _new_job(context, setting, job_type)
+        job = _new_job(context, connection, setting, job_type)
         jobs.insert_job(connection, job)
         context.enqueue(connection, job.job_id, job.cluster_id)
     return job
 
 
 def start_due_backups(context: Context) -> list[BackupJob]:
-    """Start the automatic backups whose daily moment has come; a moment missed while nothing ran is made up once."""
+    """Start the automatic backups whose daily moment has come; a moment missed while nothing ran is made up once.
+
+    A clock that is set back neither repeats a moment of the last hours nor keeps the next days silent.
+    """
     started: list[BackupJob] = []
     now = context.clock.now_ms()
     with reading(context.database) as connection:
         policies = log_settings.fetch_policies(connection)
     for setting, served in policies:
         due = parse_period(setting.period or "").last_due(now)
+        if served > now + _SMALL_STEP_MS:
+            with writing(context.database) as connection:
+                log_settings.claim_due(connection, setting.cluster_id, served, due)
+            continue
         if due <= served:
             continue
         with writing(context.database) as connection:
@@ -67,14 +79,16 @@ def start_due_backups(context: Context) -> list[BackupJob]:
                 continue  # starts when that job has ended
             if not log_settings.claim_due(connection, setting.cluster_id, served, due):
                 continue
-            job = _new_job(context, setting, JobType.AUTO)
+            job = _new_job(context, connection, setting, JobType.AUTO)
             jobs.insert_job(connection, job)
             context.enqueue(connection, job.job_id, job.cluster_id)
             started.append(job)
     return started
 
 
-def _new_job(context: Context, setting: LogSetting, job_type: JobType) -> BackupJob:
+def _new_job(context: Context, connection: Connection, setting: LogSetting, job_type: JobType) -> BackupJob:
+    # Later than the one before even where the clock was set back: clients take the first of the list for the newest.
+    created_at = max(context.clock.now_ms(), jobs.fetch_last_created(connection, setting.cluster_id) + 1)
     return BackupJob(
         str(uuid4()),
         uuid4().hex,
@@ -83,7 +97,7 @@ def _new_job(context: Context, setting: LogSetting, job_type: JobType) -> Backup
         JobStatus.RUNNING,
         setting.bucket,
         setting.base_path,
-        context.clock.now_ms(),
+        created_at,
     )
 
 
@@ -168,7 +182,7 @@ def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) ->
         failures = [f"{error.code}: node {node_name}: {error.message}"]
     except SettingError as error:
         failures = [f"LK-SOURCE-UNREACHABLE: node {node_name}: {error.message}"]
-    except (JobError, SQLAlchemyError):
+    except JobError:
         raise
     except Exception:  # the other nodes are still kept
         _log.exception("node was not backed up", node=node_name, job_id=job_id)
@@ -182,10 +196,11 @@ def check_bucket(context: Context, job_id: str) -> None:
     open_bucket(context, job.bucket).check()
 
 
-def remaining_ms(context: Context, job_id: str, visible_ms: int) -> int:
-    """How long the record must still be seen RUNNING: clients look for it right after they started it."""
+def stay_visible(context: Context, job_id: str, visible_ms: int) -> None:
+    """Wait as long as the record must still be seen RUNNING: clients look for it right after they started it."""
     job, _ = _job_and_cluster(context, job_id)
-    return max(0, min(visible_ms, job.created_at + visible_ms - context.clock.now_ms()))
+    remaining_ms = min(visible_ms, job.created_at + visible_ms - context.clock.now_ms())
+    time.sleep(max(0, remaining_ms) / 1000)
 
 
 def finish_job(context: Context, job_id: str, attempt: int, store_failure: str = "") -> None:
@@ -195,6 +210,7 @@ def finish_job(context: Context, job_id: str, attempt: int, store_failure: str =
         found = archive.fetch_findings(connection, job_id)
         new = archive.fetch_unlisted_segments(connection, cluster.id)
     failures = [store_failure, *found.failures] if store_failure else list(found.failures)
+    found = replace(found, gaps=tuple(_with_end(gap, new) for gap in found.gaps))
     status = JobStatus.FAIL if failures else JobStatus.SUCCESS
     finished_at = max(context.clock.now_ms(), job.created_at)
     ended = msgspec.structs.replace(
@@ -204,6 +220,7 @@ def finish_job(context: Context, job_id: str, attempt: int, store_failure: str =
     with writing(context.database) as connection:
         if not jobs.is_current_attempt(connection, job_id, attempt):
             raise JobSuperseded()
+        archive.replace_gaps(connection, job_id, found.gaps)
         jobs.finish_job(connection, job_id, status, finished_at, ended.failed_msg)
         if written:
             record_manifest(connection, written)
@@ -213,6 +230,14 @@ def get_gaps(context: Context, job: BackupJob) -> tuple[Gap, ...]:
     """What went before the job could keep it."""
     with reading(context.database) as connection:
         return archive.fetch_findings(connection, job.job_id).gaps
+
+
+def _with_end(gap: Gap, new: Sequence[Segment]) -> Gap:
+    """A gap lasts until the first line that was kept after it."""
+    times = [
+        s.frames[0].first_time for s in new if (s.node, s.family, s.start) == (gap.node, gap.family, 0) and s.frames
+    ]
+    return replace(gap, until=min((time for time in times if time > gap.after), default=""))
 
 
 def _job_and_cluster(context: Context, job_id: str) -> tuple[BackupJob, Cluster]:

@@ -39,7 +39,7 @@ def failure(error: Exception, deed: str, where: str, secrets: Iterable[str] = ()
     if any(word in text for word in _NO_BUCKET):
         return bucket_missing(where)
     kind = _kind(error, text)
-    return kind(f"cannot {deed} in {where}: {explain(error, secrets)}. {_ADVICE[kind]}")
+    return kind(f"cannot {deed} in {where}: {explain(error, secrets)}. {_advice(kind, error, text)}")
 
 
 def explain(error: Exception, secrets: Iterable[str] = ()) -> str:
@@ -73,6 +73,16 @@ def _kind(error: Exception, text: str) -> type[StoreError]:
     if name == "RangeNotSatisfied" or "too little data" in text:
         return StoreCorrupt
     return StoreUnreachable
+
+
+def _advice(kind: type[StoreError], error: Exception, text: str) -> str:
+    if kind is StoreUnreachable and _os_error(error, text) == errno.EIO:
+        return "Check the disk that it lies on; the next backup goes on from here."
+    if kind is StoreUnreachable and "timeout" in text:
+        return f"{_ADVICE[kind]} Where it is only slow, give it more time with ?timeout= in the bucket's URL."
+    if "RequestTimeTooSkewed" in text:
+        return "Set the clock of this machine; the next backup goes on from here."
+    return _ADVICE[kind]
 
 
 def _os_error(error: Exception, text: str) -> int | None:

@@ -55,7 +55,7 @@ class FolderStore:
     def check(self) -> None:
         self._expect_folder()
         self._remove_abandoned()
-        try_out(self)
+        try_out(self, self._folder.as_uri())
 
     def put(self, name: str, chunks: Iterable[bytes]) -> int:
         check_name(name)
@@ -127,6 +127,8 @@ class FolderStore:
                     _fsync(self._folder / part)
                 self._durable.add(folder)
         except OSError as error:
+            with suppress(OSError):  # what is not durable is not there
+                (self._folder / name).unlink()
             raise self._failure(error, f"write {name!r}") from error
 
     def _remove_abandoned(self) -> None:

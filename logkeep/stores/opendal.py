@@ -102,7 +102,7 @@ class OpendalStore:
         return f"OpendalStore({self._where})"
 
     def check(self) -> None:
-        try_out(self)
+        try_out(self, self._where)
 
     def put(self, name: str, chunks: Iterable[bytes]) -> int:
         check_name(name)

@@ -9,13 +9,13 @@ from logkeep.stores.base import ObjectStore
 from logkeep.stores.names import TRIAL
 
 
-def try_out(store: ObjectStore) -> None:
+def try_out(store: ObjectStore, where: str) -> None:
     """Write a small object, read it back and delete it; raises what is wrong."""
     name = f"{TRIAL}{uuid4().hex}"
     written = name.encode()
     store.put(name, [written])
     try:
         if store.get(name) != written:
-            raise StoreCorrupt(f"{store} gives back other bytes than were written. Do not keep backups there.")
+            raise StoreCorrupt(f"{where} gives back other bytes than were written. Do not keep backups there.")
     finally:
         store.delete(name)

@@ -11,7 +11,8 @@ from logkeep.service import audit, backups, users
 from logkeep.service.context import Context
 
 _TICK_SECONDS = 1.0
-_SELDOM = 60  # ticks
+_SOON = 5  # ticks
+_SELDOM = 60
 _log = structlog.get_logger("logkeep.work")
 
 
@@ -19,11 +20,13 @@ class Ticker:
     """A thread that looks, again and again, at what is due; nothing is lost when a look fails or is late."""
 
     def __init__(
-        self, context: Context, enqueue_stranded: Callable[[list[tuple[str, str]]], None], audit_keep_days: int
+        self, context: Context, pick_up: Callable[[list[tuple[str, str]]], None], audit_keep_days: int
     ) -> None:
+        """`pick_up` is given job id and cluster id of what is RUNNING, and goes on with what nobody works on."""
         self._context = context
-        self._enqueue_stranded = enqueue_stranded
+        self._pick_up = pick_up
         self._audit_keep_days = audit_keep_days
+        self.problem = ""  # why the last look failed
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="policies", daemon=True)
 
@@ -41,13 +44,20 @@ class Ticker:
         ticks = 0
         while not self._stopped.is_set():
             try:
-                for job in backups.start_due_backups(self._context):
-                    _log.info("automatic backup started", cluster_id=job.cluster_id, job_id=job.job_id)
-                if ticks % _SELDOM == 0:
-                    self._enqueue_stranded(backups.list_running(self._context))
-                    users.remove_expired_tokens(self._context)
-                    audit.remove_old_entries(self._context, self._audit_keep_days)
-            except Exception:
-                _log.exception("policies were not looked at")
+                self._look(ticks)
+                self.problem = ""
+            except Exception as error:
+                if self.problem != str(error):  # a full disk is not to be filled by what is said of it
+                    _log.exception("policies were not looked at")
+                self.problem = str(error)
             ticks += 1
             self._stopped.wait(_TICK_SECONDS)
+
+    def _look(self, ticks: int) -> None:
+        for job in backups.start_due_backups(self._context):
+            _log.info("automatic backup started", cluster_id=job.cluster_id, job_id=job.job_id)
+        if ticks % _SOON == 0:
+            self._pick_up(backups.list_running(self._context))
+        if ticks % _SELDOM == 0:
+            users.remove_expired_tokens(self._context)
+            audit.remove_old_entries(self._context, self._audit_keep_days)

@@ -7,15 +7,15 @@ first step that was not finished when a process died.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import structlog
 from dbos import DBOS, DBOSClient, EnqueueOptions, Serializer
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
 
-from logkeep.errors import CatalogueError, JobError, JobInternal, JobSuperseded
+from logkeep.database.connection import naming_failures
+from logkeep.errors import JobError, JobInternal, JobSuperseded
 from logkeep.service import backups
 from logkeep.service.context import Context
 
@@ -23,8 +23,12 @@ _APP = "logkeep"
 _APP_VERSION = "1"  # raise it when the order of the steps in `_back_up` changes
 _QUEUE = "backups"
 _WORKFLOW = "back_up"
-_ACTIVE = ["PENDING", "ENQUEUED", "DELAYED"]
+_UNDER_WAY = "PENDING"
+_ACTIVE = [_UNDER_WAY, "ENQUEUED", "DELAYED"]
 _SUPERSEDED = "superseded"
+# The name of `stay_visible`, as earlier versions recorded it. Not a sleep of DBOS: one that is taken up again waits for
+# a time of day, which is far off where the clock was set back.
+_STAY_VISIBLE = "DBOS.sleep"
 _log = structlog.get_logger("logkeep.work")
 
 
@@ -46,17 +50,36 @@ class Enqueuer:
 
     def __init__(self, database: Engine) -> None:
         self._client = DBOSClient(system_database_engine=database, application_name=_APP, serializer=_Json(), lazy=True)
+        self._lost: set[str] = set()  # at the last look
 
     def __call__(self, connection: Connection, job_id: str, cluster_id: str) -> None:
         self._client.enqueue_in_transaction(connection, _options(job_id, cluster_id), job_id)
 
+    @naming_failures()
     def enqueue_stranded(self, running: Iterable[tuple[str, str]]) -> None:
         """Give each RUNNING job (job id, cluster id) whose workflow has ended a new one; safe to call at any time."""
+        active = {workflow_id.partition("-")[0] for workflow_id in self._list(_ACTIVE)}
         for job_id, cluster_id in running:
-            workflows = self._client.list_workflows(workflow_id_prefix=job_id, load_input=False, load_output=False)
-            if not any(workflow.status in _ACTIVE for workflow in workflows):
-                options = _options(job_id, cluster_id, f"{job_id}-{len(workflows)}")
-                self._client.enqueue(options, job_id)
+            if job_id not in active:
+                earlier = self._client.list_workflows(workflow_id_prefix=job_id, load_input=False, load_output=False)
+                self._client.enqueue(_options(job_id, cluster_id, f"{job_id}-{len(earlier)}"), job_id)
+
+    @naming_failures()
+    def resume_lost(self, carried_out: Collection[str]) -> None:
+        """Take up again what counts as under way, though no thread of this process carries it out (workflow ids).
+
+        So it is when the database failed a workflow, and could not keep its end either. One that is lost only at this
+        call may just be beginning or ending; call it again.
+        """
+        lost = {workflow_id for workflow_id in self._list([_UNDER_WAY]) if workflow_id not in carried_out}
+        if again := lost & self._lost:
+            self._client.resume_workflows(list(again), queue_name=_QUEUE)
+            _log.warning("backups are taken up again", workflows=sorted(again))
+        self._lost = lost - again
+
+    def _list(self, status: list[str]) -> list[str]:
+        found = self._client.list_workflows(status=status, queue_name=_QUEUE, load_input=False, load_output=False)
+        return [workflow.workflow_id for workflow in found]
 
     def close(self) -> None:
         self._client.destroy()
@@ -82,6 +105,7 @@ class Worker:
         """`visible_ms`: how long a record is seen RUNNING; `poll_seconds`: how often the queue is looked at."""
         self._context = context
         self._visible_ms = visible_ms
+        self.carried_out: set[str] = set()  # ids of the workflows that a thread works on
         DBOS(
             config={
                 "name": _APP,
@@ -96,7 +120,12 @@ class Worker:
         )
 
         def back_up(job_id: str) -> str:
-            return self._back_up(job_id)
+            workflow_id = str(DBOS.workflow_id)
+            self.carried_out.add(workflow_id)
+            try:
+                return self._back_up(job_id)
+            finally:
+                self.carried_out.discard(workflow_id)
 
         DBOS.workflow(name=_WORKFLOW, max_recovery_attempts=None)(back_up)
         DBOS.listen_queues([_QUEUE])
@@ -126,16 +155,14 @@ class Worker:
         for node in nodes:
             problem = problem or self._step("back_up_node", job_id, attempt, node)
         if problem != _SUPERSEDED:
-            # At least a moment: DBOS does not record a sleep of nothing, and a step that one run recorded and the run
-            # after a restart leaves out ends the workflow in an error.
-            DBOS.sleep(max(1, backups.remaining_ms(self._context, job_id, self._visible_ms)) / 1000)
+            self._step("stay_visible", job_id, self._visible_ms, name=_STAY_VISIBLE)
             problem = self._step("finish_job", job_id, attempt, problem)
         if problem and problem != _SUPERSEDED:  # the manifest could not be written: the bucket failed just now
             problem = self._step("finish_job", job_id, attempt, problem)
         return problem or "finished"
 
-    def _step(self, action: str, *arguments: Any) -> str:
-        return DBOS.run_step({"name": action}, self._guarded, action, *arguments)
+    def _step(self, action: str, *arguments: Any, name: str = "") -> str:
+        return DBOS.run_step({"name": name or action}, self._guarded, action, *arguments)
 
     def _guarded(self, action: str, *arguments: Any) -> str:
         """Run one action of `service.backups`; '' or what failed, with its code."""
@@ -145,9 +172,6 @@ class Worker:
             return _SUPERSEDED
         except JobError as error:
             return str(error)
-        except OperationalError as error:
-            _log.exception("database failed", action=action, job_id=arguments[0])
-            return str(CatalogueError(f"the database failed: {error.orig}; check its disk and that it runs"))
         except Exception:
             _log.exception("job step failed", action=action, job_id=arguments[0])
             return str(JobInternal("unexpected error; the service's log tells more under this job id"))

@@ -242,6 +242,51 @@ def test_daily_policy_starts_one_automatic_job_at_its_time(installation: Install
     assert backups.start_due_backups(context) == []
 
 
+@pytest.mark.parametrize(
+    ("steps", "automatic"),
+    [
+        ((0, 1, 0, 1), [0, 1, 0, 0]),  # hours; the moment is between 0 and 1
+        ((0, 1, 0, 25, 24, 25), [0, 1, 0, 1, 0, 0]),
+        ((0, 25, 0, 1, 25), [0, 1, 0, 1, 1]),
+        ((0, 24 * 30, 0, 1, 25), [0, 1, 0, 1, 1]),
+        ((0, -24 * 30, 0, 1), [0, 0, 1, 1]),
+    ],
+    ids=["an hour back", "an hour back on two days", "a day forward", "a month forward", "a month back"],
+)
+def test_daily_moment_when_the_clock_jumps(
+    installation: Installation, tmp_path: Path, steps: list[int], automatic: list[int]
+) -> None:
+    """Served once where the clock goes back by an hour, and not left out where it was far ahead."""
+    (tmp_path / "n1").mkdir()
+    context, clock = installation.context, installation.clock
+    begin = clock.value = clock.value // 86_400_000 * 86_400_000 - 1_800_000
+    cluster = installation.add_cluster(n1=tmp_path / "n1")
+    log_settings.start_policy(context, cluster, "00:00 GMT+00:00")
+    found: list[int] = []
+    for hours in steps:
+        clock.value = begin + hours * 3_600_000
+        started = backups.start_due_backups(context) + backups.start_due_backups(context)
+        found.append(len(started))
+        for job in started:
+            installation.carry_out(cluster, job)
+    assert found == automatic
+
+
+def test_records_stay_in_the_order_of_the_jobs_when_the_clock_is_set_back(
+    installation: Installation, tmp_path: Path
+) -> None:
+    (tmp_path / "n1").mkdir()
+    cluster = installation.add_cluster(n1=tmp_path / "n1")
+    kept = [installation.back_up(cluster)]
+    for hours in (-1, 24, -24):
+        installation.clock.advance(hours * 3_600_000)
+        kept.append(installation.back_up(cluster))
+    records, _ = backups.list_jobs(installation.context, cluster.project_id, cluster.id)
+    assert records == kept[::-1]
+    assert len({record.created_at for record in records}) == len(records)
+    assert all(record.finished_at is not None and record.finished_at >= record.created_at for record in records)
+
+
 def test_policy_moment_during_a_job_is_served_when_it_has_ended(installation: Installation, tmp_path: Path) -> None:
     (tmp_path / "n1").mkdir()
     context, clock = installation.context, installation.clock

@@ -32,7 +32,7 @@ TABLE = [
     (errors.SettingError("bad"), 400, "CSS.0001"),
     (errors.StoreUnreachable(), 500, "CSS.9999"),
     (errors.SourceUnreachable(), 500, "CSS.9999"),
-    (errors.CatalogueError(), 500, "CSS.0005"),
+    (errors.CatalogueError(), 500, "CSS.9999"),
     (RuntimeError("inside"), 500, "CSS.0005"),
 ]
 

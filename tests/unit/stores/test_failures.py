@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 
 import opendal
 import pytest
@@ -74,6 +75,22 @@ def test_an_error_says_what_happened_where_and_what_to_do(
     assert found.message.endswith(".")
     assert "Backtrace" not in found.message
     assert "\n" not in found.message
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "Check the disk that it lies on"),
+        (opendal.exceptions.Unexpected(TIMED_OUT), r"Where it is only slow, give it more time with \?timeout="),
+        (opendal.exceptions.PermissionDenied(S3_DENIED), "Check the keys"),
+        (
+            opendal.exceptions.PermissionDenied(S3_DENIED.replace("SignatureDoesNotMatch", "RequestTimeTooSkewed")),
+            "Set the clock of this machine",
+        ),
+    ],
+)
+def test_the_remedy_fits_the_cause(error: Exception, remedy: str) -> None:
+    assert re.search(remedy, failure(error, "write 'x'", "s3://logs").message)
 
 
 def test_a_secret_is_blotted_out_of_a_message() -> None:
