@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -38,6 +39,7 @@ CACHE = Path(os.environ.get("LOGKEEP_TEST_SERVERS") or Path(__file__).parents[2]
 NOBODY = 65534  # user and group of search nodes where the tests run as root
 
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+TOXIPROXY = "github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0"
 OPENSEARCH = "2.19.6"
 _UNPACK = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:unpack"
 
@@ -48,25 +50,58 @@ _UNPACK = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:unpack"
 def need_command(command: str, package: str) -> str:
     """The path of a command, after installing the Debian package that has it."""
     if not shutil.which(command):
-        if os.geteuid() != 0:
-            raise RuntimeError(f"install the package {package}: the tests need the command {command}")
-        _run("apt-get", "update", "-q")
-        _run("apt-get", "install", "-q", "-y", "--no-install-recommends", package)
+        need_package(package)
     found = shutil.which(command)
     if not found:
         raise RuntimeError(f"the package {package} is installed, but there is no command {command}")
     return found
 
 
+def need_package(package: str) -> None:
+    """Install a Debian package."""
+    if os.geteuid() != 0:
+        raise RuntimeError(f"install the package {package}: the tests need it")
+    _run("apt-get", "update", "-q")
+    _run("apt-get", "install", "-q", "-y", "--no-install-recommends", package)
+
+
 def versitygw() -> Path:
     """The S3 gateway; its first build takes some minutes."""
-    target = CACHE / "bin" / "versitygw"
+    return _go_command("versitygw", VERSITYGW)
+
+
+def toxiproxy() -> Path:
+    """The proxy that makes a connection slow, silent or broken."""
+    return _go_command("toxiproxy", TOXIPROXY)
+
+
+def other_clock() -> Path:
+    """A library for LD_PRELOAD: the time of day is that of the machine and the seconds in $CLOCK_OFFSET_FILE.
+
+    They may change while the process runs. Not libfaketime: with it, `time.sleep` fails unless the clock that measures
+    how long things take jumps as well.
+    """
+    source = Path(__file__).with_name("other_clock.c")
+    target = CACHE / "bin" / f"other_clock-{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}.so"
+    with _installing(target) as missing:
+        if missing:
+            need_command("cc", "gcc")
+            if not Path("/usr/include/stdio.h").exists():
+                need_package("libc6-dev")
+            target.parent.mkdir(exist_ok=True)
+            _run("cc", "-O2", "-shared", "-fPIC", "-o", f"{target}.new", str(source))
+            Path(f"{target}.new").rename(target)
+    return target
+
+
+def _go_command(name: str, module: str) -> Path:
+    target = CACHE / "bin" / name
     with _installing(target) as missing:
         if missing:
             with tempfile.TemporaryDirectory(dir=CACHE) as fresh:
-                _run(need_command("go", "golang-go"), "install", VERSITYGW, GOBIN=fresh, CGO_ENABLED="0")
+                _run(need_command("go", "golang-go"), "install", module, GOBIN=fresh, CGO_ENABLED="0")
                 target.parent.mkdir(exist_ok=True)
-                Path(fresh, "versitygw").rename(target)
+                next(Path(fresh).iterdir()).rename(target)
     return target
 
 
@@ -109,6 +144,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_until(ready: Callable[[], bool], seconds: float, what: str) -> None:
@@ -175,6 +215,41 @@ class Server:
         self.process = None
 
 
+class Toxiproxy(Server):
+    """A proxy before one server, with faults ("toxics") that come and go while connections are open."""
+
+    def __init__(self, upstream_port: int) -> None:
+        super().__init__("toxiproxy")
+        self.port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self._upstream_port = upstream_port
+        self._api_port = free_port()
+
+    def start(self) -> None:
+        self._spawn([str(toxiproxy()), "-host", "127.0.0.1", "-port", str(self._api_port)], self._listens, 30)
+        address = {"listen": f"127.0.0.1:{self.port}", "upstream": f"127.0.0.1:{self._upstream_port}"}
+        self._ask("POST", "/proxies", {"name": "proxy", "enabled": True, **address})
+
+    def add(self, kind: str, stream: str = "upstream", **attributes: int) -> None:
+        """Begin a fault: `bandwidth` (rate, in KB/s), `reset_peer` or `timeout` (timeout, in ms; 0 is for ever)."""
+        toxic = {"name": f"{kind}-{stream}", "type": kind, "stream": stream, "attributes": attributes}
+        self._ask("POST", "/proxies/proxy/toxics", toxic)
+
+    def heal(self) -> None:
+        """End all faults, and the connections that they hold."""
+        for toxic in self._ask("GET", "/proxies/proxy/toxics"):
+            self._ask("DELETE", f"/proxies/proxy/toxics/{toxic['name']}")
+
+    def _listens(self) -> bool:
+        return _listens(self._api_port)
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self._api_port}{path}", data, method=method)
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+            return json.loads(answer.read() or b"null")
+
+
 class S3Server(Server):
     """A versitygw over a folder."""
 
@@ -202,8 +277,7 @@ class S3Server(Server):
         self._spawn([str(versitygw()), *options], self._listens, 30, env=os.environ | keys)
 
     def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return _listens(self.port)
 
     def credentials(self) -> dict[str, str]:
         """As `open_store` takes them."""

@@ -8,8 +8,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,8 @@ class Served:
     directory: Path
     process: subprocess.Popen[str]
     endpoint: str
-    line: str  # what it said on standard error
+    line: str  # the first one that it said on standard error
+    log: list[str]  # those after it, so far
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -91,24 +93,30 @@ def init(directory: Path, configuration: str = CONFIGURATION) -> None:
 
 
 @contextmanager
-def serving(directory: Path, *arguments: str, **more: str) -> Iterator[Served]:
-    """Start the service and wait for the line that says where it listens."""
+def serving(directory: Path, *arguments: str, wrapper: Sequence[str] = (), **more: str) -> Iterator[Served]:
+    """Start the service, by a wrapper that executes it, and wait for the line that says where it listens."""
     process = subprocess.Popen(
-        [*COMMAND, "--dir", str(directory), "serve", *(arguments or ("--port", "0"))],
+        [*wrapper, *COMMAND, "--dir", str(directory), "serve", *(arguments or ("--port", "0"))],
         env=environment(**more),
         stderr=subprocess.PIPE,
         text=True,
     )
+    following = None
     try:
         assert process.stderr
         line = process.stderr.readline()
         found = re.search(r"listens on (\S+)", line)
         assert found, line + process.stderr.read()
-        yield Served(directory, process, found[1], line)
+        log: list[str] = []
+        following = threading.Thread(target=log.extend, args=[process.stderr])  # a pipe that is full would stop it
+        following.start()
+        yield Served(directory, process, found[1], line, log)
     finally:
         if process.poll() is None:
             process.kill()
         process.wait()
+        if following:
+            following.join()
         if process.stderr:
             process.stderr.close()
 
