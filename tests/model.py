@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
-from logkeep.errors import JobSuperseded
+from logkeep.engine.gaps import is_closed
+from logkeep.errors import JobSuperseded, SourceVanished
 from logkeep.sources.base import LogFile, LogSource, OpenLog
 from logkeep.stores.frames import decompress_frame
 
@@ -26,7 +29,9 @@ class MemoryCatalogue:
         self.job = ""  # id of the job under way, as it stands in the names of objects
         self.segments: list[Segment] = []
         self.gaps: list[Gap] = []
+        self.sightings: list[Sighting] = []
         self.waiting: list[Unread] = []
+        self.before_record: Callable[[], None] = lambda: None
 
     def checkpoints(self, node: str) -> list[Checkpoint]:
         return list(self.kept.values())
@@ -55,13 +60,15 @@ class MemoryCatalogue:
         self,
         node: str,
         seen: Iterable[Checkpoint] = (),
-        found: Iterable[Gap | Sighting] = (),
+        found: Sequence[Gap | Sighting] = (),
         digest: str | None = None,
         unread: Sequence[Unread] | None = None,
     ) -> None:
+        self.before_record()
         for checkpoint in seen:
             self.kept[checkpoint.generation] = checkpoint
         self.gaps += [one for one in found if isinstance(one, Gap)]
+        self.sightings += [one for one in found if isinstance(one, Sighting)]
         if digest is not None:
             self.digest = digest
         if unread is not None:
@@ -109,14 +116,25 @@ class BusySource(LogSource):
     def __init__(self, source: LogSource, meanwhile: Callable[[], None]) -> None:
         self._source = source
         self._meanwhile = meanwhile
+        self._listed: dict[str, str] = {}
+        self.slipped: set[str] = set()  # names that were gone, or another file, when they were opened
 
     def list(self) -> list[LogFile]:
         self._meanwhile()
-        return self._source.list()
+        found = self._source.list()
+        self._listed = {file.name: file.inode for file in found}
+        return found
 
     def open(self, name: str) -> OpenLog:
         self._meanwhile()
-        return _BusyLog(self._source.open(name), self._meanwhile)
+        try:
+            log = self._source.open(name)
+        except SourceVanished:
+            self.slipped.add(name)
+            raise
+        if log.stat().inode != self._listed.get(name):
+            self.slipped.add(name)
+        return _BusyLog(log, self._meanwhile)
 
 
 class _BusyLog(OpenLog):
@@ -145,6 +163,10 @@ class Node:
     truth: dict[str, list[bytearray]] = field(default_factory=dict)  # family -> its generations, oldest first
     banners: set[str] = field(default_factory=set)
     steps: list[Iterator[None]] = field(default_factory=list)
+    emptied: set[tuple[str, int]] = field(default_factory=set)  # generations that were truncated, not rotated
+    anew: set[str] = field(default_factory=set)  # families whose names count from 1 again, as no rotated file was left
+    rewritten: set[str] = field(default_factory=set)  # families whose active file began anew in place
+    _highest: dict[str, int] = field(default_factory=dict)
 
     def step(self) -> bool:
         """One step of the oldest rotation under way; False where there is none."""
@@ -161,7 +183,10 @@ class Node:
             pass
 
     def write(self, family: str, count: int, *, newline: bool = True) -> None:
-        self._finish_of(family)
+        self.finish()
+        self._append(family, count, newline=newline)
+
+    def _append(self, family: str, count: int, *, newline: bool = True) -> None:
         generations = self.truth.setdefault(family, [bytearray()])
         data = b"" if generations[-1] or family not in self.banners else BANNER
         # A generation of nothing but the banner is the same as any other such one: nobody could tell them apart.
@@ -175,27 +200,54 @@ class Node:
         generations[-1] += data
 
     def rotate(self, family: str, manner: str) -> None:
-        """Begin a rotation; its steps follow by `step`. One rotation of a family at a time, as with log4j2."""
-        self._finish_of(family)
+        """Begin a rotation; its steps follow by `step`. One rotation at a time, as with log4j2."""
+        self.finish()
         if not (self.directory / family).exists():
-            self.write(family, 0)
+            self._append(family, 0)
         self.steps.append(getattr(self, f"_{manner}")(family))
 
+    def storm(self, family: str, manner: str, rotations: int, kept: int) -> None:
+        """Write and rotate again and again; of the rotated files the newest `kept` stay."""
+        self.steps.append(self._storm(family, manner, rotations, kept))
+
     def truncate(self, family: str) -> None:
-        self._finish_of(family)
+        self.finish()
         if (self.directory / family).exists():
             os.truncate(self.directory / family, 0)
+            self.emptied.add((family, len(self.truth[family]) - 1))
             self.truth[family].append(bytearray())
 
-    def delete_oldest(self, family: str) -> None:
-        self.finish()
-        stem = family.rpartition(".")[0].removesuffix("_server")
-        rotated = sorted(self.directory.glob(f"{stem}*-*"), key=_number)
-        if rotated:
-            rotated[0].unlink()
+    def drop(self, family: str) -> None:
+        """Delete the oldest rotated file of a log, once the steps before are done."""
+        self.steps.append(self._drop(family, 0))
 
-    def _finish_of(self, _family: str) -> None:
-        self.finish()
+    def _storm(self, family: str, manner: str, rotations: int, kept: int) -> Iterator[None]:
+        for _ in range(rotations):
+            self._append(family, 1)
+            yield
+            yield from getattr(self, f"_{manner}")(family)
+            yield from self._drop(family, kept)
+
+    def _drop(self, family: str, kept: int) -> Iterator[None]:
+        rotated = self._rotated(family)
+        while len(rotated) > kept:
+            rotated.pop(0).unlink()
+            yield
+            if not kept:
+                break
+
+    def _rotated(self, family: str) -> list[Path]:
+        """The rotated files of a log, oldest first."""
+        stem, _, extension = family.rpartition(".")
+        counted = re.compile(rf"{re.escape(stem.removesuffix('_server'))}-(?:[\d-]+-)?(\d+)\.{extension}(?:\.gz)?")
+        shifted = re.compile(rf"{re.escape(family)}\.(\d+)(?:\.gz)?")
+        found: list[tuple[int, Path]] = []
+        for path in self.directory.iterdir():
+            if name := counted.fullmatch(path.name):
+                found.append((int(name[1]), path))
+            elif name := shifted.fullmatch(path.name):
+                found.append((-int(name[1]), path))
+        return [path for _, path in sorted(found)]
 
     def _path(self, name: str) -> Path:
         return self.directory / name
@@ -209,32 +261,50 @@ class Node:
         active.touch()
         packed.touch()
         yield
-        whole = gzip.compress(plain.read_bytes(), mtime=0)
-        with packed.open("ab") as file:
-            for start in range(0, len(whole), max(1, len(whole) // 3)):
-                file.write(whole[start : start + max(1, len(whole) // 3)])
-                file.flush()
-                yield
+        yield from _pack(plain, packed)
         plain.unlink()
         yield
 
     def _dated(self, family: str) -> Iterator[None]:
+        yield from self._roll(family, self._next_dated(family))
+
+    def _next_dated(self, family: str) -> str:
         stem, _, extension = family.rpartition(".")
         stem = stem.removesuffix("_server")
-        numbers = [_number(path) for path in self.directory.glob(f"{stem}-2026-11-24-*")]
-        yield from self._roll(family, f"{stem}-2026-11-24-{max(numbers, default=0) + 1}.{extension}")
+        number = max((_number(path) for path in self._rotated(family)), default=0) + 1
+        if number <= self._highest.get(family, 0):
+            self.anew.add(family)
+        self._highest[family] = max(number, self._highest.get(family, 0))
+        return f"{stem}-2026-11-24-{number}.{extension}"
+
+    def _linked(self, family: str) -> Iterator[None]:
+        """A mover that links, packs, and unlinks last: for a while one content has three names."""
+        target = self._next_dated(family)
+        active, plain, packed = self._path(family), self._path(target), self._path(f"{target}.gz")
+        plain.hardlink_to(active)
+        yield
+        yield from _pack(plain, packed)
+        active.unlink()
+        self.truth[family].append(bytearray())
+        yield
+        plain.unlink()
+        yield
+        active.touch()
+        yield
 
     def _indexed(self, family: str) -> Iterator[None]:
+        """Four at most: the first one goes, and all shift down once there is a fourth."""
         stem, _, extension = family.rpartition(".")
         used = [n for n in range(1, 5) if self._path(f"{stem}-{n}.{extension}.gz").exists()]
         if len(used) == 4:
-            self._path(f"{stem}-1.{extension}.gz").unlink()
+            self._path(f"{stem}-{used.pop(0)}.{extension}.gz").unlink()
             yield
-            for n in (2, 3, 4):
+        if 4 in used:
+            for n in used:
                 self._path(f"{stem}-{n}.{extension}.gz").rename(self._path(f"{stem}-{n - 1}.{extension}.gz"))
                 yield
-            used = [1, 2, 3]
-        yield from self._roll(family, f"{stem}-{len(used) + 1}.{extension}")
+            used = [n - 1 for n in used]
+        yield from self._roll(family, f"{stem}-{max(used, default=0) + 1}.{extension}")
 
     def _logrotate(self, family: str) -> Iterator[None]:
         if self._path(f"{family}.2.gz").exists():
@@ -270,6 +340,7 @@ class Node:
             copy.flush()
             yield
         os.truncate(self._path(family), 0)
+        self.rewritten.add(family)
         self.truth[family].append(bytearray())
         yield
 
@@ -281,6 +352,19 @@ class Node:
                 max((len(c) for c in contents if len(c) > self._common(family) and bytes(g[: len(c)]) == c), default=0)
                 for g in generations
             ]
+            for family, generations in self.truth.items()
+        }
+
+    def has(self, family: str) -> bool:
+        """Whether any file of the log is there."""
+        return self._path(family).exists() or bool(self._rotated(family))
+
+    def lost(self, kept: dict[str, list[int]]) -> dict[str, dict[int, int]]:
+        """Family -> generation -> how many of its bytes are neither kept nor in any file."""
+        readable = self.readable()
+        held = {f: [max(pair) for pair in zip(kept[f], readable[f], strict=True)] for f in self.truth}
+        return {
+            family: {n: len(g) - held[family][n] for n, g in enumerate(generations) if len(g) > held[family][n]}
             for family, generations in self.truth.items()
         }
 
@@ -302,14 +386,108 @@ def _number(path: Path) -> int:
     return int(path.name.removesuffix(".gz").rpartition(".")[0].rpartition("-")[2] or 0)
 
 
-def check_archive(node: Node, kept: dict[str, list[bytes]], required: dict[str, list[int]]) -> None:
-    """Each kept generation is the beginning of one that was written, in the same order, once, and long enough."""
+def _pack(plain: Path, packed: Path) -> Iterator[None]:
+    """The `.gz` grows in place; for a moment it holds only its header."""
+    whole = gzip.compress(plain.read_bytes(), mtime=0)
+    third = (len(whole) - 10) // 3
+    for start, end in pairwise((0, 10, 10 + third, 10 + 2 * third, len(whole))):
+        with packed.open("ab") as file:
+            file.write(whole[start:end])
+        yield
+
+
+def kept_lengths(node: Node, kept: dict[str, list[bytes]]) -> dict[str, list[int]]:
+    """How much is kept of each generation: of each at most once, as it was written, and in the same order."""
+    found: dict[str, list[int]] = {}
     for family, generations in node.truth.items():
-        lengths = [0] * len(generations)
+        lengths = found[family] = [0] * len(generations)
         following = 0
         for content in filter(None, kept.get(family, [])):
             number = next((n for n in range(following, len(lengths)) if generations[n].startswith(content)), None)
             assert number is not None, f"{family}: twice, out of order or never written: {content[-60:]!r}"
             lengths[number], following = len(content), number + 1
-        for number, needed in enumerate(required.get(family, [])):
-            assert lengths[number] >= needed, f"{family}: generation {number}: {lengths[number]} of {needed} bytes kept"
+    return found
+
+
+def check_archive(kept: dict[str, list[int]], required: dict[str, list[int]]) -> None:
+    for family, lengths in required.items():
+        for number, needed in enumerate(lengths):
+            held = kept[family][number]
+            assert held >= needed, f"{family}: generation {number}: {held} of {needed} bytes kept"
+
+
+@dataclass
+class Ledger:
+    """Holds what the jobs tell as gaps against what the node lost.
+
+    A loss is told by a job that saw it happen or began after it; one gap may tell of several. No gap is told where
+    nothing was lost and nothing is in doubt.
+    """
+
+    node: Node
+    catalogue: MemoryCatalogue
+    told: dict[str, set[int]] = field(default_factory=dict)  # family -> generations whose loss needs no more telling
+
+    def check(self, kept: dict[str, list[int]], then: Before, unclear: Collection[str]) -> None:
+        """After a job: `kept` is what is kept now, `unclear` the logs that wait for a file to be compressed."""
+        lost = self.node.lost(kept)
+        gaps = self.catalogue.gaps[then.gaps :]
+        for family in lost:
+            told = self.told.setdefault(family, set())
+            new = lost[family].keys() - told
+            listed = self._listed(family, kept[family], then)
+            if any(then.kept.get(family, ())):
+                told.update(self._excused(family, then))
+            else:
+                told.update(lost[family].keys() - listed)  # before the first backup
+            if family in then.slipped | self.node.rewritten:
+                # Between its listing and the look into it, a file was taken for a younger one that was compressed in
+                # the same moment, or was emptied and grew to its size again.
+                told.update(listed)
+            mine = [gap for gap in gaps if gap.family == family]
+            assert sum(gap.at_least for gap in mine) <= sum(lost[family].values()), f"{family}: more told than lost"
+            if mine:
+                assert new or self._doubtful(family, kept[family], then), f"{family}: nothing lost"
+                told.update(lost[family])
+            elif family not in unclear and self.node.has(family):
+                owed = then.lost.get(family, {}).keys() | listed
+                assert owed & lost[family].keys() <= told, f"{family}: lost and not told: {owed}"
+
+    def _excused(self, family: str, then: Before) -> set[int]:
+        """What no backup could know of."""
+        lost = set(then.lost.get(family, ()))
+        if family in self.node.anew:
+            return lost  # the names seem to go on
+        return {n for n in lost if (family, n) in self.node.emptied and not then.kept[family][n]}
+
+    def _listed(self, family: str, kept: list[int], then: Before) -> set[int]:
+        """Generations that stood in the first listing and are not kept as far as that."""
+        return {n for n, length in enumerate(then.listed.get(family, ())) if length > kept[n]}
+
+    def _doubtful(self, family: str, kept: list[int], then: Before) -> bool:
+        """Whether bytes may have been lost, for all that a backup can know.
+
+        Either the newest generation that was kept is in no file any more, or one is gone that was written to, or not
+        read to its end, when it was last seen.
+        """
+        if family in then.slipped | self.node.rewritten:
+            return True
+        readable = self.node.readable()[family]
+        newest = max((n for n, length in enumerate(then.kept.get(family, ())) if length), default=0)
+        gone = any(kept[n] and readable[n] < kept[n] for n in range(newest, len(kept)))
+        return gone or any(
+            c.family == family and c.present and not is_closed(c) and not self.catalogue.kept[c.generation].present
+            for c in then.checkpoints
+        )
+
+
+@dataclass
+class Before:
+    """How things stood when a job began."""
+
+    kept: dict[str, list[int]]
+    lost: dict[str, dict[int, int]]
+    checkpoints: list[Checkpoint]
+    gaps: int
+    slipped: set[str] = field(default_factory=set)  # logs of which a file was gone when it was opened
+    listed: dict[str, list[int]] = field(default_factory=dict)  # what could be read at its first listing

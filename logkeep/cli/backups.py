@@ -98,9 +98,7 @@ def gap_text(gap: Gap) -> str:
     """A gap as a sentence."""
     span = " ".join(part for part in (gap.after and f"after {gap.after}", gap.until and f"until {gap.until}") if part)
     size = f"at least {gap.at_least} bytes" if gap.at_least else "how much is not known"
-    return (
-        f"gap: {gap.family} of {gap.node} was {gap.reason} before all of it was kept, {span or 'time unknown'}; {size}"
-    )
+    return f"gap: not all of {gap.family} of {gap.node} was kept: {gap.reason}; {span or 'time unknown'}; {size}"
 
 
 def start_backup(client: ServiceClient, cluster: Cluster) -> str:

@@ -341,13 +341,6 @@ def insert_findings(connection: Connection, job_id: str, node: str, found: Seque
         connection.execute(findings.insert().values(cluster_id=cluster_id), rows)
 
 
-def replace_gaps(connection: Connection, job_id: str, gaps: Sequence[Gap]) -> None:
-    """Keep the gaps of a job as they are known at its end."""
-    connection.execute(findings.delete().where(findings.c.job_id == job_id, findings.c.kind == "gap"))
-    for gap in gaps:
-        insert_findings(connection, job_id, gap.node, [gap])
-
-
 def delete_failures(connection: Connection, job_id: str, node: str) -> None:
     """Forget what an earlier attempt could not read."""
     connection.execute(

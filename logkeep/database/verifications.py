@@ -52,7 +52,8 @@ def begin_verification(connection: Connection, cluster_id: str, before: int | No
     if before is None:
         empty = {"objects": 0, "bytes": 0, "objects_read": 0, "findings": 0, "problem": ""}
         insert = upsert(connection.dialect)(verifications).values(cluster_id=cluster_id, started_at=started_at, **empty)
-        return connection.execute(insert.on_conflict_do_nothing()).rowcount > 0
+        begun = insert.on_conflict_do_nothing().returning(verifications.c.cluster_id)
+        return connection.execute(begun).first() is not None  # PostgreSQL's driver counts no rows here
     return _change_start(connection, cluster_id, before, started_at)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster, Project
@@ -47,20 +48,27 @@ class Checkpoint:
         return self.size >= 0
 
 
+class UnreadKind(StrEnum):
+    PLANNED = "planned"  # to be read
+    LISTED = "listed"  # gone before it was looked into
+    BLOCKED = "blocked"  # it cannot be read
+    EMPTY = "empty"  # nothing is in it yet
+
+
 @dataclass(frozen=True, slots=True)
 class Unread:
     """A file that was listed and of which not all is kept yet: a gap, should it go before it is read."""
 
+    kind: UnreadKind
     family: str
     position: float  # place in the order of writing, as it was planned
-    generation: int  # under which it is to be kept, 0 where nothing is planned
-    name: str  # plain name
+    generation: int  # PLANNED: under which it is to be kept, 0 for none; LISTED, BLOCKED: the newest there was
+    name: str  # of the file
     inode: str
-    size: int  # plain bytes, 0 where unknown; of a blocked file the bytes that it takes on the node
+    size: int  # bytes that are missing if it goes, 0 where unknown
     mtime_ns: int
-    head: Fingerprint  # of the first bytes; both EMPTY where the content is not known
-    tail: Fingerprint  # of the bytes just before `size`; EMPTY for a compressed file
-    blocked: bool = False  # it could not be read
+    head: Fingerprint = EMPTY  # of the first bytes, where they are known
+    tail: Fingerprint = EMPTY  # of those just before `size`; of a plain file only
 
 
 @dataclass(frozen=True, slots=True)

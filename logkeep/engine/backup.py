@@ -6,21 +6,22 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Executor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 import msgspec
 
 from logkeep.clock import Clock
-from logkeep.domain.manifest import Checkpoint, Fingerprint, Segment, Sighting
+from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Segment, Sighting, Unread, UnreadKind
 from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
 from logkeep.engine.catalogue import Catalogue
 from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_content
-from logkeep.engine.plan import Look, Plan, Read, Sight, make_plan
+from logkeep.engine.plan import Plan, Read, make_plan
 from logkeep.engine.remaining import Remaining
 from logkeep.engine.segment import SIZES, LineFrames, SegmentWriter, Sizes, Written
-from logkeep.errors import SourceError, SourceVanished
+from logkeep.engine.sight import Look, Sight
+from logkeep.errors import SourceError, SourceVanished, StoreError
 from logkeep.logformat.lines import first_time
 from logkeep.logformat.names import LogName, parse_name
 from logkeep.sources.base import LogFile, LogSource
@@ -83,9 +84,14 @@ class NodeBackup:
         self._read: set[int] = set()
         self._uploads = 0
         self._all_unchanged = False
+        self._slipped = False  # a file of the listing was gone when it was looked into
         self._heads: dict[str, dict[Fingerprint, list[Checkpoint]]] = defaultdict(
             lambda: defaultdict(list)
         )  # by family
+        self._unread: list[Unread] = []  # listed and not kept to the end, by this job and those before
+        self._noted: list[Unread] = []  # the same as in the catalogue
+        self._owed: dict[str, dict[Fingerprint, list[Unread]]] = {}  # by family and head
+        self._first_listed: dict[str, int] = {}  # inode -> number of the listing
         self._unreadable: set[str] = set()  # not tried again in this job
         self._remaining = Remaining()  # of this round
         self._outcome = Outcome()
@@ -101,11 +107,15 @@ class NodeBackup:
             return self._outcome
         self._known = {checkpoint.generation: checkpoint for checkpoint in self._catalogue.checkpoints(self._node)}
         self._read = self._read_before()
+        self._noted = self._catalogue.unread(self._node)
+        self._unread = [_as_left(one) for one in self._noted]
         waits = 0
-        for _ in range(_MAX_ROUNDS):
+        for number in range(_MAX_ROUNDS):
+            for file in listing:
+                self._first_listed.setdefault(file.inode, number)
             plan = self._round(listing)
             again = self._list()
-            agreed = _names(again) == _names(listing)
+            agreed = _names(again) == _names(listing) and not self._slipped
             if not plan.reads and agreed:
                 if not self._outcome.waiting or waits >= _MAX_WAITS:
                     self._close(listing, plan)
@@ -126,7 +136,14 @@ class NodeBackup:
     def _close(self, listing: Sequence[LogFile], plan: Plan) -> None:
         """Two listings agree and nothing is left to read: only now is what was not seen known to be gone."""
         done = not self._outcome.failures and not self._outcome.waiting and self._all_unchanged
-        self._catalogue.record_node(self._node, plan.gone, plan.gaps, _digest(listing) if done else "")
+        told = [self._sighting(checkpoint) for checkpoint in plan.gone]
+        self._catalogue.record_node(
+            self._node,
+            [*plan.gone, *plan.joined],
+            [*plan.gaps, *told],
+            _digest(listing) if done else "",
+            [*plan.unread, *plan.empty],
+        )
 
     def _list(self) -> list[LogFile]:
         return sorted(self._source.list())
@@ -136,12 +153,14 @@ class NodeBackup:
         self._outcome.waiting.clear()
         checkpoints = list(self._known.values())
         sights = self._examine(listing, checkpoints)
-        plan = make_plan(self._node, checkpoints, sights, self._read)
+        plan = make_plan(self._node, checkpoints, sights, self._read, self._unread, self._first_listed)
+        self._note(plan)
         looks = {checkpoint.generation: checkpoint for checkpoint in plan.seen}
         self._foresee(plan)
         for read in plan.reads:
             try:
                 kept = self._keep(read)
+                self._unread.remove(read.owed)
                 if kept.kept or kept.settled:
                     looks[kept.generation] = kept
             except Incomplete:
@@ -153,14 +172,29 @@ class NodeBackup:
             finally:
                 self._remaining.end(read.sight.file.name)
         self._record(list(looks.values()))
+        self._slipped = any(sight.look is Look.VANISHED for sight in sights)
         self._all_unchanged = all(sight.look is Look.UNCHANGED or not sight.file.size for sight in sights)
+        return self._clear(plan, sights)
+
+    def _note(self, plan: Plan) -> None:
+        """Before it is read: should it be gone when this job goes on, nobody else would know that it was there."""
+        self._unread = list(plan.unread)
+        if plan.reads and self._unread != self._noted:
+            self._catalogue.record_node(self._node, unread=self._unread)
+            self._noted = list(self._unread)
+
+    def _clear(self, plan: Plan, sights: Sequence[Sight]) -> Plan:
+        """Without what cannot be said of logs of which a file could not be read."""
         aside = self._outcome.failures.keys() | self._outcome.waiting
         unclear = {sight.name.family for sight in sights if sight.file.name in aside}
         return Plan(
             reads=tuple(read for read in plan.reads if read.sight.file.name not in aside),
             seen=plan.seen,
+            unread=tuple(one for one in self._unread if one.family in unclear and one.kind is not UnreadKind.EMPTY),
             gone=tuple(checkpoint for checkpoint in plan.gone if checkpoint.family not in unclear),
+            joined=tuple(checkpoint for checkpoint in plan.joined if checkpoint.family not in unclear),
             gaps=tuple(gap for gap in plan.gaps if gap.family not in unclear),
+            empty=plan.empty,
         )
 
     def _foresee(self, plan: Plan) -> None:
@@ -172,13 +206,12 @@ class NodeBackup:
         """Keep how generations look now. Logs seen empty and new names are told, as no segment may tell of them."""
         if not looks:
             return
-        told = [
-            Sighting(self._node, look.family, look.generation, look.position, look.name)
-            for look in looks
-            if look.generation not in self._known or self._known[look.generation].name != look.name
-        ]
+        told = [self._sighting(look) for look in looks if _told(look) != _told(self._known.get(look.generation))]
         self._catalogue.record_node(self._node, looks, told)
         self._known |= {look.generation: look for look in looks}
+
+    def _sighting(self, look: Checkpoint) -> Sighting:
+        return Sighting(self._node, look.family, look.generation, look.position, look.name, look.present)
 
     def _fail(self, file: LogFile, error: SourceError) -> None:
         self._unreadable.add(_same_file(file))
@@ -194,23 +227,29 @@ class NodeBackup:
         for checkpoint in checkpoints:
             if checkpoint.kept:
                 self._heads[checkpoint.family][checkpoint.head].append(checkpoint)
+        self._owed = _by_head(self._unread)
         sights: list[Sight] = []
-        for file, name in self._one_name_each(listing, known, hints):
+        for file, name, slipped in self._one_name_each(listing, known, hints):
             hint = hints.get(_hint(file, name))
             if hint:
                 sights.append(Sight(file, name, frozenset([hint.generation]), Look.UNCHANGED))
             elif not file.size:
                 sights.append(Sight(file, name))
+            elif slipped:
+                sights.append(Sight(file, name, look=Look.VANISHED))
             elif _same_file(file) in self._unreadable:
                 sights.append(_blocked(file, name, checkpoints))
             else:
-                sights += self._look_into(file, name, checkpoints)
+                sights.append(self._look_into(file, name, checkpoints))
         return sights
 
     def _one_name_each(
         self, listing: Sequence[LogFile], known: set[str], hints: Collection[Hint]
-    ) -> Iterable[tuple[LogFile, LogName]]:
-        """Leave out second names of one content: links, a rename caught in mid-listing, a copy being made."""
+    ) -> Iterable[tuple[LogFile, LogName, bool]]:
+        """Leave out second names of one content: links, a rename caught in mid-listing, a copy being made.
+
+        True where a step of a rotation came between, so that only the next listing can tell.
+        """
         named = [(file, parse_name(file.name, known)) for file in listing]
         plain = {name.plain: file for file, name in named if not name.compressed}
         inodes: set[str] = set()
@@ -221,39 +260,48 @@ class NodeBackup:
             # What a file may be a copy of: a `.gz` of the plain file beside it, a rotated one of the active file.
             original = plain.get(name.plain) if name.compressed else plain.get(name.family)
             fresh = file.size and not name.active and _hint(file, name) not in hints
-            if fresh and original and original != file and self._is_copy(file, name, original):
-                continue
-            yield file, name
+            beside = fresh and original and _same_file(original) != _same_file(file)
+            copy = self._is_copy(file, name, original) if beside and original else False
+            if copy is not True:
+                yield file, name, copy is None
 
-    def _is_copy(self, file: LogFile, name: LogName, original: LogFile) -> bool:
-        """Whether the file holds the original, or as much of it as was copied so far."""
+    def _is_copy(self, file: LogFile, name: LogName, original: LogFile) -> bool | None:
+        """Whether the file holds the original, or as much of it as was copied so far; None where the original went."""
         try:
-            with (
-                closing(open_content(self._source, file.name, compressed=name.compressed)) as copy,
-                closing(open_content(self._source, original.name, compressed=False)) as whole,
-            ):
-                return copy.begins(whole)
-        except SourceVanished:
-            return True  # a step of a rotation came between; the next listing tells
+            copied = open_content(self._source, file.name, compressed=name.compressed)
         except SourceError:
-            return False  # unreadable or damaged: looking into the file tells which
+            return False  # gone, unreadable or damaged: looking into the file tells which
+        try:
+            with closing(copied), closing(open_content(self._source, original.name, compressed=False)) as whole:
+                return copied.begins(whole)
+        except SourceVanished:
+            return None
+        except SourceError:
+            return False
 
-    def _look_into(self, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> list[Sight]:
+    def _look_into(self, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight:
         try:
             with closing(open_content(self._source, file.name, compressed=name.compressed)) as content:
-                head = content.head()
+                if (content.file.size < file.size and not name.compressed) or content.file.inode != file.inode:
+                    raise SourceVanished(f"{file.name!r} is another file now")
+                head, end = content.head(), 0 if name.compressed else content.file.size
                 continues = self._continued(content, name)
+                holds = self._held(content, name)
+                tail = _tail(content, end, b"") if end else EMPTY
+                if end:
+                    content.check_unchanged(end, fingerprint(head))
                 if content.incomplete:
                     raise Incomplete(file.name)
         except SourceVanished:
-            return []
+            return Sight(file, name, look=Look.VANISHED)
         except Incomplete:
             self._outcome.waiting.add(file.name)
-            return [_blocked(file, name, checkpoints)]
+            return _blocked(file, name, checkpoints)
         except SourceError as error:
             self._fail(file, error)
-            return [_blocked(file, name, checkpoints)]
-        return [Sight(file, name, continues, first_time=first_time(head) if name.order_by_time else "")]
+            return _blocked(file, name, checkpoints)
+        time_of_first = first_time(head) if name.order_by_time else ""
+        return Sight(file, name, continues, Look.READABLE, time_of_first, end, fingerprint(head), tail, holds)
 
     def _continued(self, content: Content, name: LogName) -> frozenset[int]:
         """The generations of the log whose kept bytes the content begins with."""
@@ -261,6 +309,12 @@ class NodeBackup:
         lengths = {known.length for known in heads if known.length <= len(head)}
         found = [c for length in lengths for c in heads.get(fingerprint(head[:length]), ())]
         return frozenset(c.generation for c in sorted(found, key=lambda c: c.kept) if _matches_tail(content, c))
+
+    def _held(self, content: Content, name: LogName) -> frozenset[Unread]:
+        """What an earlier listing showed and the content begins with."""
+        head, heads = content.head(), self._owed.get(name.family, {})
+        found = [one for known in heads if fingerprint(head[: known.length]) == known for one in heads[known]]
+        return frozenset(one for one in sorted(found, key=lambda one: one.size) if _holds(content, one))
 
     # Keeping what is new ----------------------------------------------------------------------------------------
 
@@ -292,20 +346,11 @@ class NodeBackup:
             target.folder, self._node, before.family, before.generation, before.kept, target.job_id, self._upload()
         )
         written = SegmentWriter(frames, before.kept, self._executor, HEAD).write(target.store, object_name)
-        end = before.kept + written.raw
-        after = replace(
-            before,
-            kept=end,
-            head=before.head if before.head.length == HEAD else fingerprint(content.head()[:end]),
-            tail=_tail(content, end, written.last_bytes),
-            first_time=before.first_time or written.first_time,
-            last_time=written.last_time or before.last_time,
-            size=-1,
-        )
         try:
-            content.check_unchanged(end, after.head)
+            after = _checked(content, before, written)
         except SourceError:
-            target.store.delete(object_name)  # what is given up leaves nothing
+            with suppress(StoreError):  # no manifest names it: it is swept away later
+                target.store.delete(object_name)
             raise
         remaining = self._remaining.take(content.file.name, written.raw)
         self._catalogue.commit(self._segment(before, after, object_name, written), after, remaining)
@@ -340,6 +385,16 @@ class NodeBackup:
         return self._clock.now_ms() * 1_000_000 - changed > self._settle_ns
 
 
+def _as_left(one: Unread) -> Unread:
+    """As an earlier attempt left it: what has been made of a file since that nobody looked into is not known."""
+    return replace(one, size=0) if one.kind is UnreadKind.LISTED else one
+
+
+def _told(look: Checkpoint | None) -> tuple[str, bool] | None:
+    """What a sighting tells of a generation."""
+    return (look.name, look.present) if look else None
+
+
 def _names(listing: Iterable[LogFile]) -> set[tuple[str, str]]:
     return {(file.name, file.inode) for file in listing}
 
@@ -358,11 +413,42 @@ def _matches(content: Content, checkpoint: Checkpoint) -> bool:
     return fingerprint(content.head()[: known.length]) == known and _matches_tail(content, checkpoint)
 
 
+def _holds(content: Content, one: Unread) -> bool:
+    if one.tail == EMPTY:  # a compressed file is not compressed again
+        return content.file.inode == one.inode
+    found = content.before(one.size, one.tail.length)
+    return found is not None and fingerprint(found) == one.tail
+
+
+def _by_head(unread: Iterable[Unread]) -> dict[str, dict[Fingerprint, list[Unread]]]:
+    found: dict[str, dict[Fingerprint, list[Unread]]] = defaultdict(lambda: defaultdict(list))
+    for one in unread:
+        if one.head != EMPTY:
+            found[one.family][one.head].append(one)
+    return found
+
+
 def _matches_tail(content: Content, checkpoint: Checkpoint) -> bool:
     if not checkpoint.kept:
         return True
     found = content.before(checkpoint.kept, checkpoint.tail.length)
     return found is not None and fingerprint(found) == checkpoint.tail
+
+
+def _checked(content: Content, before: Checkpoint, written: Written) -> Checkpoint:
+    """The checkpoint after a segment; raises `SourceVanished` where the file is no longer what was stored of it."""
+    end = before.kept + written.raw
+    after = replace(
+        before,
+        kept=end,
+        head=before.head if before.head.length == HEAD else fingerprint(content.head()[:end]),
+        tail=_tail(content, end, written.last_bytes),
+        first_time=before.first_time or written.first_time,
+        last_time=written.last_time or before.last_time,
+        size=-1,
+    )
+    content.check_unchanged(end, after.head)
+    return after
 
 
 def _tail(content: Content, end: int, last: bytes) -> Fingerprint:

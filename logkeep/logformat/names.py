@@ -43,6 +43,7 @@ _GC = re.compile(r"((?:.*[-_.])?gc\.log)\.\d{1,3}(\.current)?", re.ASCII)
 # logrotate's `dateext` (-20261123, hourly -2026112310) and daily rolling of log4j 1 (.2026-11-23)
 _DATE_LAST = re.compile(r"[-.]((?:19|20)\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?:[-_.]?(\d{1,10}))?\Z", re.ASCII)
 _NUMBER_LAST = re.compile(r"\.(\d{1,4})\Z", re.ASCII)  # logrotate
+_COUNTED = re.compile(r"(.+-)(\d{4}-\d\d-\d\d)-(\d{1,9})(\.(?:json|log))(?:\.gz)?", re.ASCII | re.DOTALL)
 
 
 class LogName(NamedTuple):  # made for each of 10,000 names of a job: a frozen dataclass takes three times as long
@@ -57,6 +58,31 @@ class LogName(NamedTuple):  # made for each of 10,000 names of a job: a frozen d
     active: bool  # the file that is written to
     order: Order
     order_by_time: bool = False  # the name tells no age: sort by the time of the first line
+
+
+class CountedName(NamedTuple):
+    """A rotated name whose number goes up by one with each rotation of a day, beginning with 1."""
+
+    series: str  # the rest of the name
+    date: str
+    number: int
+
+
+def parse_counted(name: str) -> CountedName | None:
+    """None for a name whose number tells no age, or shifts."""
+    found = _COUNTED.fullmatch(name)
+    return CountedName(found[1] + found[4], found[2], int(found[3])) if found else None
+
+
+def numbers_between(older: CountedName, newer: CountedName) -> range | None:
+    """The numbers of `newer.date` that were given between two names; None where the names do not tell."""
+    if older.series != newer.series:
+        return None
+    if older.date == newer.date and older.number < newer.number:
+        return range(older.number + 1, newer.number)
+    if older.date < newer.date and newer.number > 1:
+        return range(1, newer.number)
+    return None
 
 
 def parse_name(name: str, known: Collection[str]) -> LogName:

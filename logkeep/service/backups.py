@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from uuid import uuid4
 
 import msgspec
@@ -17,7 +15,7 @@ from logkeep.database.connection import reading, writing
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSetting, parse_period
-from logkeep.domain.manifest import Gap, Segment
+from logkeep.domain.manifest import Gap
 from logkeep.engine.backup import NodeBackup, Target
 from logkeep.engine.segment import SIZES
 from logkeep.errors import (
@@ -210,7 +208,6 @@ def finish_job(context: Context, job_id: str, attempt: int, store_failure: str =
         found = archive.fetch_findings(connection, job_id)
         new = archive.fetch_unlisted_segments(connection, cluster.id)
     failures = [store_failure, *found.failures] if store_failure else list(found.failures)
-    found = replace(found, gaps=tuple(_with_end(gap, new) for gap in found.gaps))
     status = JobStatus.FAIL if failures else JobStatus.SUCCESS
     finished_at = max(context.clock.now_ms(), job.created_at)
     ended = msgspec.structs.replace(
@@ -220,7 +217,6 @@ def finish_job(context: Context, job_id: str, attempt: int, store_failure: str =
     with writing(context.database) as connection:
         if not jobs.is_current_attempt(connection, job_id, attempt):
             raise JobSuperseded()
-        archive.replace_gaps(connection, job_id, found.gaps)
         jobs.finish_job(connection, job_id, status, finished_at, ended.failed_msg)
         if written:
             record_manifest(connection, written)
@@ -230,14 +226,6 @@ def get_gaps(context: Context, job: BackupJob) -> tuple[Gap, ...]:
     """What went before the job could keep it."""
     with reading(context.database) as connection:
         return archive.fetch_findings(connection, job.job_id).gaps
-
-
-def _with_end(gap: Gap, new: Sequence[Segment]) -> Gap:
-    """A gap lasts until the first line that was kept after it."""
-    times = [
-        s.frames[0].first_time for s in new if (s.node, s.family, s.start) == (gap.node, gap.family, 0) and s.frames
-    ]
-    return replace(gap, until=min((time for time in times if time > gap.after), default=""))
 
 
 def _job_and_cluster(context: Context, job_id: str) -> tuple[BackupJob, Cluster]:

@@ -124,25 +124,6 @@ def test_what_a_killed_backup_left_is_swept_once_it_has_ended(directory: Path, n
     assert (tmp_path / "before/n1/es.log").read_bytes() == corpus.families(node)["es.log"]
 
 
-@pytest.mark.parametrize("call", ["open", "policy", "backup"])
-def test_answered_call_is_there_after_a_kill(directory: Path, node: Path, call: str) -> None:
-    with serving(directory) as served:
-        command(served, "cluster", "add", "prod", "--node", f"n1=file://{node}")
-        command(served, "logs", "open", "prod", "--base-path", "kept/path")
-        if call == "policy":
-            command(served, "logs", "policy", "prod", "--at", "03:00 GMT+08:00")
-        if call == "backup":
-            command(served, "backup", "prod")
-        os.kill(served.process.pid, signal.SIGKILL)
-        served.process.wait(30)
-    with serving(directory) as served:
-        setting = command(served, "logs", "settings", "prod")["logConfiguration"]
-        assert (setting["logSwitch"], setting["basePath"]) == (True, "kept/path")
-        assert setting["period"] == ("03:00 GMT+08:00" if call == "policy" else None)
-        if call == "backup":
-            until(lambda: records(served)[0]["status"] == "SUCCESS", 60)
-
-
 def test_service_that_was_ended_during_a_backup_goes_on_after_the_start(directory: Path, node: Path) -> None:
     with serving(directory) as served:
         command(served, "cluster", "add", "prod", "--node", f"n1=file://{node}")

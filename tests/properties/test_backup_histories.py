@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,20 @@ from hypothesis import strategies as st
 
 from logkeep.clock import SystemClock
 from logkeep.engine import backup
-from logkeep.engine.backup import NodeBackup, Target
+from logkeep.engine.backup import NodeBackup, Outcome, Target
 from logkeep.engine.segment import Sizes
+from logkeep.logformat.names import parse_name
 from logkeep.sources.local import LocalSource
-from tests.model import BusySource, MemoryCatalogue, MemoryStore, Node, check_archive
+from tests.model import (
+    Before,
+    BusySource,
+    Ledger,
+    MemoryCatalogue,
+    MemoryStore,
+    Node,
+    check_archive,
+    kept_lengths,
+)
 
 FAMILIES = {
     "es_server.json": ["dated"],
@@ -25,17 +36,20 @@ FAMILIES = {
     "es_index_search_slowlog.json": ["indexed"],
     "app.log": ["logrotate"],
     "copied.log": ["copytruncate"],
+    "moved.log": ["linked"],
 }
 EXECUTOR = ThreadPoolExecutor(1)
 
 families = st.sampled_from(sorted(FAMILIES))
+pauses = st.sampled_from((0, 0, 1, 2, 3, 9, 30))  # steps of the node before a call of the engine
 actions = st.one_of(
     st.tuples(st.just("write"), families, st.integers(0, 4), st.booleans()),
     st.tuples(st.just("rotate"), families),
     st.tuples(st.just("step"), st.integers(1, 4)),
     st.tuples(st.just("truncate"), families),
-    st.tuples(st.just("delete"), families),
-    st.tuples(st.just("backup"), st.lists(st.integers(0, 3), max_size=12), st.none() | st.integers(0, 6)),
+    st.tuples(st.just("drop"), families),
+    st.tuples(st.just("storm"), families, st.integers(1, 6), st.integers(1, 5)),
+    st.tuples(st.just("backup"), st.lists(pauses, max_size=12), st.none() | st.integers(0, 6)),
 )
 histories = st.lists(actions, min_size=3, max_size=25)
 
@@ -44,72 +58,107 @@ class Killed(BaseException):
     """The process is gone."""
 
 
+class History:
+    """One node, its backups, and what they must come to."""
+
+    def __init__(self, directory: Path, banners: set[str]) -> None:
+        self.node = Node(directory, banners=banners)
+        self.catalogue, self.store = MemoryCatalogue(), MemoryStore()
+        self.ledger = Ledger(self.node, self.catalogue)
+        self.required: dict[str, list[int]] = {}
+        self.jobs = 0
+
+    def run(self, history: list[tuple]) -> None:
+        for action in [*history, ("backup", [], None), ("finish",), ("backup", [], None)]:
+            self.act(action)
+        check_archive(self.kept(), self.required)
+
+    def kept(self) -> dict[str, list[int]]:
+        return kept_lengths(self.node, self.catalogue.contents(self.store.objects))
+
+    def act(self, action: tuple) -> None:
+        node = self.node
+        match action:
+            case ("write", family, count, newline):
+                node.write(family, count, newline=newline)
+            case ("rotate", family):
+                node.rotate(family, FAMILIES[family][0])
+            case ("storm", family, rotations, kept):
+                node.storm(family, FAMILIES[family][0], rotations, kept)
+            case ("step", count):
+                for _ in range(count):
+                    node.step()
+            case ("finish",):
+                node.finish()
+            case ("truncate", family):
+                node.truncate(family)
+            case ("drop", family):
+                node.drop(family)
+            case ("backup", schedule, crash):
+                self.back_up(schedule, crash)
+
+    def back_up(self, schedule: list[int], crash: int | None) -> None:
+        kept = self.kept()
+        at_start = self.node.readable()
+        then = Before(kept, self.node.lost(kept), list(self.catalogue.kept.values()), len(self.catalogue.gaps))
+        outcome = self.attempt(list(schedule), crash, then)
+        assert not outcome.failures
+        unclear = {parse_name(name, set(FAMILIES)).family for name in outcome.waiting}
+        self.ledger.check(self.kept(), then, unclear)
+        self.node.anew.clear()
+        self.node.rewritten.clear()
+        self.require(at_start)
+
+    def attempt(self, pending: list[int], crash: int | None, then: Before) -> Outcome:
+        self.jobs += 1
+        self.catalogue.job = f"{self.jobs:032x}"
+        calls = iter(range(1_000_000))
+
+        def meanwhile() -> None:
+            for _ in range(pending.pop(0) if pending else 0):
+                self.node.step()
+            if next(calls) == 0:  # the first call is the first listing
+                then.listed |= self.node.readable()
+
+        fuse = [crash]
+
+        def burn() -> None:
+            if fuse[0] is not None:
+                fuse[0] -= 1
+                if fuse[0] < 0:
+                    fuse[0] = None
+                    raise Killed
+
+        self.store.before_put = self.store.after_put = self.catalogue.before_record = burn
+        source = BusySource(LocalSource(self.node.directory), meanwhile)
+        for attempt in (1, 2):
+            target = Target(self.store, "bucket", "base/cluster", self.catalogue.job, attempt)
+            backup = NodeBackup(
+                "node", source, target, self.catalogue, SystemClock(), EXECUTOR, 20_000_000, sizes=Sizes(48, 160)
+            )
+            try:
+                with suppress(Killed):
+                    return backup.run()
+            finally:
+                then.slipped |= {parse_name(name, set(FAMILIES)).family for name in source.slipped}
+        raise AssertionError("killed twice")
+
+    def require(self, at_start: dict[str, list[int]]) -> None:
+        """What could be read all the time of a backup must be kept."""
+        at_end = self.node.readable()
+        for family, generations in at_start.items():
+            held = self.required.setdefault(family, [])
+            held += [0] * (len(self.node.truth[family]) - len(held))
+            for number, length in enumerate(generations):
+                held[number] = max(held[number], min(length, at_end[family][number]))
+
+
 def run_history(history: list[tuple], banners: set[str]) -> None:
     directory = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
     try:
-        node = Node(directory, banners=banners)
-        catalogue, store = MemoryCatalogue(), MemoryStore()
-        required: dict[str, list[int]] = {}
-        for job, action in enumerate([*history, ("backup", [], None)]):
-            _act(action, job, node, catalogue, store, required)
-        check_archive(node, catalogue.contents(store.objects), required)
+        History(directory, banners).run(history)
     finally:
         shutil.rmtree(directory)
-
-
-def _act(action: tuple, job: int, node: Node, catalogue: MemoryCatalogue, store: MemoryStore, required: dict) -> None:
-    match action:
-        case ("write", family, count, newline):
-            node.write(family, count, newline=newline)
-        case ("rotate", family):
-            node.rotate(family, FAMILIES[family][0])
-        case ("step", count):
-            for _ in range(count):
-                node.step()
-        case ("truncate", family):
-            node.truncate(family)
-        case ("delete", family):
-            node.delete_oldest(family)
-        case ("backup", schedule, crash):
-            _back_up(job, node, catalogue, store, required, schedule, crash)
-
-
-def _back_up(job, node, catalogue, store, required, schedule, crash) -> None:
-    at_start = node.readable()
-    pending = list(schedule)
-
-    def meanwhile() -> None:
-        for _ in range(pending.pop(0) if pending else 0):
-            node.step()
-
-    source = BusySource(LocalSource(node.directory), meanwhile)
-    fuse = [crash]
-
-    def burn() -> None:
-        if fuse[0] is not None:
-            fuse[0] -= 1
-            if fuse[0] < 0:
-                raise Killed
-
-    store.before_put = store.after_put = burn
-    catalogue.job = f"{job:032x}"
-    for attempt in (1, 2):
-        target = Target(store, "bucket", "base/cluster", f"{job:032x}", attempt)
-        run = NodeBackup(
-            "node", source, target, catalogue, SystemClock(), EXECUTOR, settle_ns=20_000_000, sizes=Sizes(48, 160)
-        )
-        try:
-            outcome = run.run()
-            break
-        except Killed:
-            store.before_put = store.after_put = lambda: None
-    assert not outcome.failures
-    at_end = node.readable()
-    for family, generations in at_start.items():
-        held = required.setdefault(family, [])
-        held += [0] * (len(node.truth[family]) - len(held))
-        for number, length in enumerate(generations):
-            held[number] = max(held[number], min(length, at_end[family][number]))
 
 
 @pytest.fixture(autouse=True)

@@ -56,7 +56,7 @@ def act(installation: Installation, cluster: Cluster, node: Node, action: tuple)
         case ("truncate", family):
             node.truncate(family)
         case ("delete", family):
-            node.delete_oldest(family)
+            node.drop(family)
         case ("backup",):
             installation.back_up(cluster)
         case ("backup without bucket",):

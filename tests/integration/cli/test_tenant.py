@@ -269,7 +269,7 @@ def test_a_backup_tells_what_was_gone_before_it_could_be_kept(
     tenant("backup", opened, "--wait").ended(0)
     (node / "prod.log").write_bytes(b"[2026-11-24T09:00:00,000][INFO ] another generation\n")
     done = tenant("backup", opened, "--wait").ended(0)
-    assert "gap: prod.log of n1 was truncated before all of it was kept" in done.err
+    assert "gap: not all of prod.log of n1 was kept: truncated; " in done.err
     record = tenant("records", opened, "--json").ended(0).json["clusterLogRecord"][0]
     assert record["status"] == "SUCCESS"
 
@@ -315,7 +315,7 @@ def test_a_failed_job_and_a_gap_are_told(tenant: Command, opened: str, node: Pat
     shown = tenant("job", "show", job_id).ended(0).out
     assert "status    FAIL" in shown
     assert re.search(r"^  LK-[A-Z-]+: node n1: .*broken", shown, re.MULTILINE)
-    assert "gap: prod.log of n1 was truncated" in shown
+    assert "gap: not all of prod.log of n1 was kept: truncated; " in shown
 
 
 # coverage

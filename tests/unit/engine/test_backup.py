@@ -17,6 +17,7 @@ from logkeep.engine.backup import NodeBackup, Outcome, Target
 from logkeep.engine.segment import Sizes
 from logkeep.errors import JobSuperseded, SourceUnreachable
 from logkeep.logformat.names import NOT_LOGS, compile_exclusions
+from logkeep.sources.base import LogSource
 from logkeep.sources.local import LocalSource
 from tests.model import BusySource, MemoryCatalogue, MemoryStore
 
@@ -32,13 +33,24 @@ class Kept:
         self.catalogue, self.store = MemoryCatalogue(), MemoryStore()
         self.jobs = 0
 
-    def back_up(self, meanwhile: Callable[[], None] = lambda: None, settle_ns: int = SETTLED) -> Outcome:
+    def back_up(
+        self,
+        meanwhile: Callable[[], None] = lambda: None,
+        settle_ns: int = SETTLED,
+        source: LogSource | None = None,
+    ) -> Outcome:
         self.jobs += 1
-        return self.attempt(1, meanwhile, settle_ns)
+        return self.attempt(1, meanwhile, settle_ns, source)
 
-    def attempt(self, number: int, meanwhile: Callable[[], None] = lambda: None, settle_ns: int = SETTLED) -> Outcome:
+    def attempt(
+        self,
+        number: int,
+        meanwhile: Callable[[], None] = lambda: None,
+        settle_ns: int = SETTLED,
+        source: LogSource | None = None,
+    ) -> Outcome:
         self.catalogue.job = f"{self.jobs:032x}"
-        source = BusySource(LocalSource(self.directory, compile_exclusions(NOT_LOGS)), meanwhile)
+        source = BusySource(source or LocalSource(self.directory, compile_exclusions(NOT_LOGS)), meanwhile)
         target = Target(self.store, "bucket", "base/cluster", self.catalogue.job, number)
         return NodeBackup(
             "n1", source, target, self.catalogue, SystemClock(), EXECUTOR, settle_ns, Sizes(4096, 20_000)

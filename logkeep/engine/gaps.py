@@ -1,0 +1,131 @@
+"""What the node deleted before it was kept: generations, files that were listed, and what came between. No I/O.
+
+The generations of a family stand in the order of writing. What is missing lies behind one that is kept, so all that is
+found missing behind the same one is told as one gap.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from logkeep.domain.manifest import Checkpoint, Gap, Unread, UnreadKind
+from logkeep.logformat.names import CountedName, numbers_between, parse_counted
+
+TRUNCATED = "truncated"
+DELETED = "rotated and deleted by the node"
+UNREADABLE = "deleted by the node after it could not be read"
+UNREACHED = "deleted by the node before its turn to be read"
+UNSEEN = "the newest file that was kept is gone, and others may have come and gone between two backups"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something that is missing at one place of a family."""
+
+    position: float  # behind the generation that stands here or before
+    at_least: int  # bytes
+    reason: str
+
+
+def is_closed(checkpoint: Checkpoint) -> bool:
+    """Whether it was kept to its end when it was no longer written to."""
+    active = checkpoint.name == checkpoint.family or checkpoint.name.endswith(".current")
+    return checkpoint.settled and not active
+
+
+Files = Collection[tuple[str, str]]  # inode and plain name of each that is listed
+
+
+def lost_rest(checkpoint: Checkpoint, unread: Iterable[Unread], files: Files) -> Loss:
+    """What may have been written to a generation that is gone, after it was last read."""
+    sizes = [one.size for one in unread if one.kind is UnreadKind.PLANNED and one.generation == checkpoint.generation]
+    reason = TRUNCATED if (checkpoint.inode, checkpoint.name) in files else DELETED
+    return Loss(checkpoint.position, max(0, max([checkpoint.size, *sizes]) - checkpoint.kept), reason)
+
+
+def lost_file(unread: Unread, files: Files) -> Loss:
+    """A file that was listed and is gone, and of which nothing is kept."""
+    if unread.kind is UnreadKind.BLOCKED:
+        return Loss(unread.position, unread.size, UNREADABLE)
+    if (unread.inode, unread.name) not in files:
+        return Loss(unread.position, unread.size, UNREACHED)
+    # Before it was looked into: it may have been copied first, as copytruncate does.
+    return Loss(unread.position, 0 if unread.kind is UnreadKind.LISTED else unread.size, TRUNCATED)
+
+
+class Line:
+    """The generations of a family in the order of writing."""
+
+    def __init__(self, kept: Iterable[Checkpoint], present: Collection[int], names: Iterable[str]) -> None:
+        """`present` are the numbers of those that a file has now, `names` those of all files that are accounted for."""
+        self.kept = sorted(kept, key=lambda checkpoint: checkpoint.position)
+        self.begun = any(checkpoint.kept for checkpoint in self.kept)  # by a backup before
+        self.present = present
+        self._positions = [checkpoint.position for checkpoint in self.kept]
+        self._numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for counted in sorted({one for name in names if (one := parse_counted(name))}):
+            self._numbers[counted.series, counted.date].append(counted.number)
+
+    def place(self, position: float) -> int:
+        """How many generations stand there or before."""
+        return bisect_right(self._positions, position)
+
+    def elders(self, of: Checkpoint) -> Iterator[Checkpoint]:
+        """Youngest first."""
+        place = bisect_left(self._positions, of.position)
+        return (self.kept[index] for index in range(place - 1, -1, -1))
+
+    def unaccounted(self, numbers: range, newer: CountedName) -> int:
+        known = self._numbers[newer.series, newer.date]
+        return len(numbers) - (bisect_left(known, numbers.stop) - bisect_left(known, numbers.start))
+
+
+def came_between(line: Line, younger: Checkpoint) -> str | None:
+    """Why something may have been written between a generation and its elder, and deleted; None where nothing was.
+
+    A node deletes the oldest first: what came after an elder that is still there is there too. Where names count, they
+    tell as well. Nothing is said of what went before the first backup.
+    """
+    elder = next(line.elders(younger), None)
+    if elder is None:
+        return None
+    newer = parse_counted(younger.name)
+    if newer and (found := _counted_before(line.elders(younger))):
+        older, name, others = found
+        numbers = numbers_between(older, newer)
+        if numbers is not None:
+            missing = line.unaccounted(numbers, newer) - others
+            return _jump(name, younger.name, missing) if missing > 0 else None
+    return None if elder.generation in line.present else UNSEEN
+
+
+def _counted_before(elders: Iterable[Checkpoint]) -> tuple[CountedName, str, int] | None:
+    """The newest elder with a counted name, and how many took a number after it that were never seen under it."""
+    others = 0
+    for elder in elders:
+        if older := parse_counted(elder.name):
+            return older, elder.name, others
+        others += elder.present
+    return None
+
+
+def _jump(elder: str, younger: str, missing: int) -> str:
+    files = "1 file" if missing == 1 else f"{missing} files"
+    return f"the names jump from {elder} to {younger}: {files} came and went between two backups"
+
+
+def tell_gap(node: str, family: str, line: Line, place: int, losses: Sequence[Loss]) -> Gap:
+    """All that is missing behind the first `place` generations."""
+    after = next((elder.last_time for elder in reversed(line.kept[:place]) if elder.last_time), "")
+    until = next((younger.first_time for younger in line.kept[place:] if younger.first_time > after), "")
+    reason = min((loss.reason for loss in losses), key=_rank)
+    return Gap(node, family, after, until, sum(loss.at_least for loss in losses), reason)
+
+
+def _rank(reason: str) -> int:
+    """The reason that tells most goes first: a jump of the names, which is none of these."""
+    ranked = (UNREADABLE, UNREACHED, TRUNCATED, DELETED, UNSEEN)
+    return ranked.index(reason) if reason in ranked else -1

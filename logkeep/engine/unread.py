@@ -1,0 +1,114 @@
+"""Files that were listed and are not kept to their end, remembered until they are or are gone. No I/O.
+
+Such a file is known again by its content, as a generation is, as it may be renamed or compressed before it is read. The
+content of a blocked file is not known: it is known again by its inode, or in a younger generation that was compressed.
+An empty active file is remembered too: what stands in it at the next job was written after all that is kept.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from logkeep.domain.manifest import Checkpoint, Unread, UnreadKind
+from logkeep.engine.sight import Look, Sight
+
+
+def empty_file(sight: Sight) -> Unread:
+    """The active file of a log in which nothing was written yet."""
+    file = sight.file
+    return Unread(UnreadKind.EMPTY, sight.name.family, 0.0, 0, file.name, file.inode, 0, file.mtime_ns)
+
+
+def planned_read(sight: Sight, checkpoint: Checkpoint) -> Unread:
+    return Unread(
+        UnreadKind.PLANNED if sight.head.length else UnreadKind.EMPTY,
+        checkpoint.family,
+        checkpoint.position,
+        checkpoint.generation,
+        sight.file.name,
+        sight.file.inode,
+        sight.size,
+        sight.file.mtime_ns,
+        sight.head,
+        sight.tail,
+    )
+
+
+def unknown_file(sight: Sight, checkpoint: Checkpoint, newest: int) -> Unread | None:
+    """A file that could not be looked into; None where all of it was kept before.
+
+    `newest` is the last number of a generation. Of a blocked file that is compressed the bytes on the node are told.
+    """
+    file = sight.file
+    kept = checkpoint.kept if file.inode == checkpoint.inode else 0
+    kind = UnreadKind.LISTED if sight.look is Look.VANISHED else UnreadKind.BLOCKED
+    missing = file.size - kept
+    if sight.name.compressed and (kept or kind is UnreadKind.LISTED):
+        missing = 0
+    if kept and not missing:
+        return None
+    position = checkpoint.position
+    return Unread(kind, sight.name.family, position, newest, file.name, file.inode, missing, file.mtime_ns)
+
+
+def still_there(
+    unread: Collection[Unread],
+    sights: Sequence[Sight],
+    owners: Mapping[int, Checkpoint],
+    first_listed: Mapping[str, int],
+) -> frozenset[Unread]:
+    """Those that some file of the listing has."""
+    held = {one for sight in sights for one in sight.holds}
+    matched = {checkpoint.generation for checkpoint in owners.values() if checkpoint.kept}
+    found = {one for one in unread if one in held or (one.kind is UnreadKind.PLANNED and one.generation in matched)}
+    unclear = [one for one in unread if one not in found and one.kind is not UnreadKind.EMPTY]
+    if unclear:
+        found |= _found_by_looks(unclear, sights, owners, first_listed)
+    return frozenset(found)
+
+
+def _found_by_looks(
+    unread: Sequence[Unread],
+    sights: Sequence[Sight],
+    owners: Mapping[int, Checkpoint],
+    first_listed: Mapping[str, int],
+) -> set[Unread]:
+    """Those of unknown content, then or now."""
+    files: dict[str, Sight] = {sight.file.inode: sight for sight in sights if sight.file.inode}
+    files |= {sight.file.name: sight for sight in sights}
+    others: dict[str, list[tuple[Sight, Checkpoint]]] = defaultdict(list)
+    for index, owner in owners.items():
+        others[owner.family].append((sights[index], owner))
+    return {
+        one
+        for one in unread
+        if _is_same(one, files) or _is_packed(one, files) or _is_in(one, others[one.family], first_listed)
+    }
+
+
+def _is_same(one: Unread, files: Mapping[str, Sight]) -> bool:
+    sight = files.get(one.inode or one.name)
+    if sight is None or (one.kind is UnreadKind.PLANNED and sight.look is not Look.BLOCKED):
+        return False
+    file = sight.file
+    grown = file.size >= one.size and file.mtime_ns >= one.mtime_ns
+    # An inode may be that of another file by now; but the active file is renamed after it has grown.
+    alike = file.name == one.name or file.mtime_ns == one.mtime_ns or one.name == one.family
+    return grown and alike
+
+
+def _is_packed(one: Unread, files: Mapping[str, Sight]) -> bool:
+    sight = files.get(f"{one.name}.gz")
+    return sight is not None and (one.kind is not UnreadKind.PLANNED or sight.look is Look.BLOCKED)
+
+
+def _is_in(one: Unread, others: Iterable[tuple[Sight, Checkpoint]], first_listed: Mapping[str, int]) -> bool:
+    """Whether a younger file may hold it, as it was compressed since, or copied just before it was looked into."""
+    if one.kind is UnreadKind.PLANNED or one.name.endswith(".gz"):
+        return False
+    younger = [sight for sight, owner in others if owner.generation > one.generation and owner.kept >= one.size]
+    if one.kind is UnreadKind.BLOCKED:
+        return any(sight.name.compressed for sight in younger)
+    then = first_listed.get(one.inode)
+    return then is not None and any(first_listed.get(sight.file.inode, 0) > then for sight in younger)
