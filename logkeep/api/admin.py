@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from logkeep.api import admin_models, job_models
+from logkeep.api import admin_models, job_models, policy_models
 from logkeep.api.call import Call, Stream
 from logkeep.api.routes import Handler
 from logkeep.contract import models
 from logkeep.contract.operations import BYTES, NDJSON, Link, Operation
 from logkeep.contract.requests import PAGE
 from logkeep.domain.access import Right
-from logkeep.errors import BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
-from logkeep.service import archive, audit, clusters, coverage, job_details, verification
+from logkeep.errors import BackupClosed, BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
+from logkeep.service import archive, audit, clusters, coverage, forecasts, job_details, verification
 from logkeep.service.archive import KeptLog
 from logkeep.service.verification import Verification
 
@@ -69,6 +69,15 @@ def _show_job(call: Call, cluster_id: str = "") -> bytes:
         call.context, call.caller.project_id, job_id, cluster_id=cluster_id, offset=page.offset, limit=page.limit
     )
     return job_models.render_job(detail)
+
+
+def show_policy(call: Call) -> bytes:
+    return policy_models.render_policy(forecasts.get_policy(call.context, call.cluster()))
+
+
+def update_policy(call: Call) -> bytes:
+    adaptive = policy_models.read_adaptive(call.body)
+    return policy_models.render_policy(forecasts.set_adaptive(call.context, call.cluster(), adaptive))
 
 
 def list_coverage(call: Call) -> Stream:
@@ -195,6 +204,30 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             raises=(InvalidField,),
         ),
         find_job,
+    ),
+    (
+        Operation(
+            "ShowPolicy",
+            "GET",
+            _CLUSTER + "/policy",
+            summary="Tell when the cluster is backed up without being asked",
+            right=Right.READ,
+            answer=policy_models.PolicyView,
+        ),
+        show_policy,
+    ),
+    (
+        Operation(
+            "UpdatePolicy",
+            "PUT",
+            _CLUSTER + "/policy",
+            summary="Add runs before a node deletes what is not kept, or no longer",
+            body=policy_models.POLICY,
+            answer=policy_models.PolicyView,
+            raises=(InvalidField, EmptyBody, BackupClosed),
+            links=(Link("ShowPolicy", _SAME),),
+        ),
+        update_policy,
     ),
     (
         Operation(

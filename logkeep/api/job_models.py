@@ -64,6 +64,15 @@ class JobFileView(msgspec.Struct, rename="camel", gc=False):
     last_time: str
 
 
+class ForecastView(msgspec.Struct, rename="camel"):
+    """From a moment on a node may delete lines that the backup could not know of, and the next one comes later."""
+
+    node: str
+    family: str
+    safe_until: int  # Unix ms
+    next_run: int | None  # Unix ms, of the next automatic backup as of the job; null where there is none
+
+
 class JobView(ClusterLogRecord):
     """A record by itself, with what CSS lacks."""
 
@@ -73,6 +82,7 @@ class JobView(ClusterLogRecord):
     files_total: int
     gaps: list[GapView]
     failures: list[str]
+    warnings: list[ForecastView]
 
 
 class HeldGapView(msgspec.Struct, rename="camel"):
@@ -151,5 +161,6 @@ def render_job(detail: JobDetail) -> bytes:
             files_total=sum(node.files for node in detail.nodes),
             gaps=msgspec.convert(detail.gaps, list[GapView], from_attributes=True),
             failures=list(detail.failures),
+            warnings=msgspec.convert(detail.forecasts, list[ForecastView], from_attributes=True),
         )
     )

@@ -16,6 +16,7 @@ from logkeep.cli.output import (
     Advance,
     count_text,
     duration_text,
+    moment_text,
     note,
     print_document,
     print_line,
@@ -26,7 +27,7 @@ from logkeep.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from logkeep.cli.client import Cluster, Gap, Job, Record, ServiceClient
+    from logkeep.cli.client import Cluster, Gap, Job, Record, ServiceClient, Warned
 
 _LISTED = ("id", "clusterId", "createAt", "logPath", "status", "finishedAt", "jobTypes", "failedMsg", "jobId")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two looks at a running backup
@@ -44,7 +45,7 @@ def backup(
     wait: Annotated[bool, typer.Option("--wait", help="Until it has ended; exit code 1 if it is FAIL.")] = False,
 ) -> None:
     """Back up what is new in the logs of a cluster."""
-    from logkeep.cli.client import Record, decode, open_client
+    from logkeep.cli.client import Job, decode, open_client
 
     asked = invocation(context)
     client = open_client(context)
@@ -58,7 +59,7 @@ def backup(
         except KeyboardInterrupt:
             note(f"the backup of {found.name} goes on, job {job_id}; see {asked.command} records {found.name}")
             raise
-    record = decode(document, Record)
+    record = decode(document, Job)
     if asked.as_json:
         print_document(_as_listed(document))
     elif record.status == "RUNNING":
@@ -68,6 +69,8 @@ def backup(
         print_line(f"backup of {found.name} succeeded in {took_text(record)}: {record.log_path}, job {job_id}")
     for gap in record.gaps:
         note(gap_text(gap))
+    for warned in record.warnings:
+        note(warning_text(warned))
     if record.status == "FAIL":
         if asked.as_json:
             raise typer.Exit(1)
@@ -99,6 +102,15 @@ def gap_text(gap: Gap) -> str:
     span = " ".join(part for part in (gap.after and f"after {gap.after}", gap.until and f"until {gap.until}") if part)
     size = f"at least {gap.at_least} bytes" if gap.at_least else "how much is not known"
     return f"gap: not all of {gap.family} of {gap.node} was kept: {gap.reason}; {span or 'time unknown'}; {size}"
+
+
+def warning_text(warned: Warned) -> str:
+    """A forecast as a sentence."""
+    following = f"the next backup is at {moment_text(warned.next_run)}" if warned.next_run else "none is planned"
+    return (
+        f"warning: at the pace seen so far, {warned.node} may delete lines of {warned.family} that are not kept from "
+        f"{moment_text(warned.safe_until)} on, and {following}; back up before that"
+    )
 
 
 def start_backup(client: ServiceClient, cluster: Cluster) -> str:

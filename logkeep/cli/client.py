@@ -98,6 +98,15 @@ class JobFile(msgspec.Struct, rename="camel"):
     last_time: str
 
 
+class Warned(msgspec.Struct, rename="camel"):
+    """A log that may lose lines before the next backup."""
+
+    node: str
+    family: str
+    safe_until: int  # Unix ms
+    next_run: int | None = None
+
+
 class Job(Record):
     """A backup by itself; of its files one page."""
 
@@ -106,6 +115,7 @@ class Job(Record):
     nodes: list[JobNode] = []
     files: list[JobFile] = []
     files_total: int = 0
+    warnings: list[Warned] = []
 
 
 class Records(msgspec.Struct, rename="camel"):
@@ -123,6 +133,13 @@ class Setting(msgspec.Struct, rename="camel"):
     auto_enable: bool
     log_switch: bool
     period: str | None = None
+
+
+class Policy(msgspec.Struct, rename="camel"):
+    """When a cluster is backed up without being asked."""
+
+    adaptive: bool
+    next_run: int | None = None  # Unix ms
 
 
 class Kept(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
-from logkeep.cli.output import moment_text, print_document, print_fields, print_line
+from logkeep.cli.output import moment_text, print_fields, print_json, print_line
 
 if TYPE_CHECKING:
     from logkeep.cli.client import Cluster, ServiceClient
@@ -82,16 +83,26 @@ def logs_policy(
     cluster: ClusterName,
     at: At = "",
     off: Annotated[bool, typer.Option("--off", help="No daily backup any more.")] = False,
+    adaptive: Annotated[
+        bool | None,
+        typer.Option("--adaptive/--no-adaptive", help="Also back up before a node deletes what is not kept."),
+    ] = None,
 ) -> None:
-    """Back up daily at a time, or no longer."""
-    if bool(at) == off:
-        raise WrongUse("give either --at TIME, for example --at '00:00 GMT+08:00', or --off")
+    """Back up daily at a time, or no longer; and before a node deletes what is not kept, or no longer."""
+    if (at and off) or not (at or off or adaptive is not None):
+        raise WrongUse("give --at TIME, for example --at '00:00 GMT+08:00', or --off; --adaptive or --no-adaptive")
     client, found = _open(context, cluster)
     if off:
         client.send("PUT", client.css(found, "logs/policy/close"))
-    else:
+    elif at:
         client.send("POST", client.css(found, "logs/policy/update"), {"period": at})
+    if adaptive is not None:
+        client.send("PUT", _policy_path(found), {"adaptive": adaptive})
     _show(invocation(context), client, found)
+
+
+def _policy_path(cluster: Cluster) -> str:
+    return f"/api/v1/clusters/{cluster.id}/policy"
 
 
 def _open(context: typer.Context, cluster: str) -> tuple[ServiceClient, Cluster]:
@@ -103,19 +114,26 @@ def _open(context: typer.Context, cluster: str) -> tuple[ServiceClient, Cluster]
 
 def _show(asked: Invocation, client: ServiceClient, cluster: Cluster) -> None:
     """The setting as it is now."""
+    from logkeep.cli.client import Policy, decode
+
     setting, document = client.setting(cluster)
+    policy = client.get(_policy_path(cluster))
     if asked.as_json:
-        print_document(document)
+        print_json(json.loads(document) | {"policy": json.loads(policy)})
     elif setting is None:
         print_line(f"log backup of {cluster.name} was never opened; open it:  {asked.command} logs open {cluster.name}")
     else:
         daily = f"daily at {setting.period}" if setting.auto_enable else "by hand only"
+        planned = decode(policy, Policy)
+        if planned.adaptive:
+            daily += ", and before a node deletes what is not kept"
         print_fields(
             [
                 ("cluster", cluster.name),
                 ("log backup", "on" if setting.log_switch else "off"),
                 ("kept in", f"{setting.obs_bucket}/{setting.base_path}/{cluster.name}"),
                 ("backups", daily if setting.log_switch else "none"),
+                ("next", moment_text(planned.next_run) if planned.next_run else "not foreseen"),
                 ("agency", setting.agency),
                 ("changed", moment_text(setting.update_at)),
             ]

@@ -12,6 +12,7 @@ from sqlalchemy import Column, Connection, Dialect, Engine, Row, Select, bindpar
 
 from logkeep.database.connection import reading, upsert
 from logkeep.database.tables import findings, generations, jobs, manifests, nodes, segments
+from logkeep.domain.forecast import Forecast
 from logkeep.domain.manifest import Checkpoint, Fingerprint, Gap, Segment, Sighting, Unread
 
 _KEY = ["cluster_id", "node", "generation"]
@@ -333,8 +334,10 @@ def mark_listed(connection: Connection, cluster_id: str, job_id: str) -> None:
     connection.execute(statement.values(manifest_job_id=job_id))
 
 
-def insert_findings(connection: Connection, job_id: str, node: str, found: Sequence[Gap | Sighting | str]) -> None:
-    """Gaps, sightings, and failures as text."""
+def insert_findings(
+    connection: Connection, job_id: str, node: str, found: Sequence[Gap | Sighting | Forecast | str]
+) -> None:
+    """Gaps, sightings, forecasts, and failures as text."""
     rows = [{"job_id": job_id, "node": node, "kind": _kind(one), "body": _encode(one)} for one in found]
     if rows:
         cluster_id = select(jobs.c.cluster_id).where(jobs.c.job_id == job_id).scalar_subquery()
@@ -403,7 +406,7 @@ def _manifest(row: Row[*tuple[Any, ...]]) -> ManifestRow:
     return ManifestRow(row.job_id, row.number, row.bucket, row.object, row.sha256)
 
 
-def _kind(found: Gap | Sighting | str) -> str:
+def _kind(found: Gap | Sighting | Forecast | str) -> str:
     return "failure" if isinstance(found, str) else type(found).__name__.lower()
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select, update
 
 from logkeep.database.connection import upsert
 from logkeep.database.tables import findings, job_nodes, segments
+from logkeep.domain.forecast import Forecast
 from logkeep.domain.job_detail import JobFile, JobNode
 from logkeep.domain.manifest import Gap, Segment
 
@@ -54,6 +55,10 @@ def fetch_gaps(connection: Connection, job_id: str, limit: int) -> tuple[Gap, ..
 
 def fetch_failures(connection: Connection, job_id: str, limit: int) -> tuple[str, ...]:
     return tuple(msgspec.msgpack.decode(body, type=str) for body in _found(connection, job_id, "failure", limit))
+
+
+def fetch_forecasts(connection: Connection, job_id: str, limit: int) -> tuple[Forecast, ...]:
+    return tuple(msgspec.msgpack.decode(body, type=Forecast) for body in _found(connection, job_id, "forecast", limit))
 
 
 def _found(connection: Connection, job_id: str, kind: str, limit: int) -> Iterable[bytes]:

@@ -121,6 +121,12 @@ def fetch_last_created(connection: Connection, cluster_id: str) -> int:
     return connection.execute(statement).scalar() or 0
 
 
+def fetch_newest_job(connection: Connection, cluster_id: str) -> BackupJob | None:
+    statement = select(*_COLUMNS).where(jobs.c.cluster_id == cluster_id)
+    row = connection.execute(statement.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(1)).first()
+    return _job(row) if row else None
+
+
 def fetch_running(connection: Connection) -> list[tuple[str, str]]:
     """Job id and cluster id of every job that is RUNNING."""
     statement = select(jobs.c.job_id, jobs.c.cluster_id).where(jobs.c.status == JobStatus.RUNNING)

@@ -33,6 +33,7 @@ def save_setting(connection: Connection, setting: LogSetting, last_due: int | No
         "period": setting.period,
         "updated_at": setting.updated_at,
         "failures_cleared_at": setting.failures_cleared_at,
+        "adaptive": setting.adaptive,
     }
     if last_due is not None:
         values["last_due"] = last_due
@@ -52,6 +53,29 @@ def claim_due(connection: Connection, cluster_id: str, served: int, due: int) ->
     return connection.execute(statement.values(last_due=due)).rowcount > 0
 
 
+def save_extra_due(connection: Connection, cluster_id: str, due: int | None) -> None:
+    """The moment (Unix ms) of a run besides the daily one; None for none."""
+    connection.execute(update(log_settings).where(log_settings.c.cluster_id == cluster_id).values(extra_due=due))
+
+
+def fetch_extra_due(connection: Connection, cluster_id: str) -> int | None:
+    statement = select(log_settings.c.extra_due).where(log_settings.c.cluster_id == cluster_id)
+    return connection.execute(statement).scalar()
+
+
+def fetch_extra_runs(connection: Connection, now: int) -> list[tuple[LogSetting, int]]:
+    """Settings whose run besides the daily one is due, and its moment (Unix ms)."""
+    c = log_settings.c
+    statement = select(log_settings).where(c.enabled, c.adaptive, c.extra_due <= now)
+    return [(_setting(row), row.extra_due) for row in connection.execute(statement)]
+
+
+def claim_extra(connection: Connection, cluster_id: str, due: int) -> bool:
+    """Take the moment `due` for this process; False where another one did."""
+    statement = update(log_settings).where(log_settings.c.cluster_id == cluster_id, log_settings.c.extra_due == due)
+    return connection.execute(statement.values(extra_due=None)).rowcount > 0
+
+
 def _setting(row: Row[*tuple[Any, ...]]) -> LogSetting:
     return LogSetting(
         row.id,
@@ -63,4 +87,5 @@ def _setting(row: Row[*tuple[Any, ...]]) -> LogSetting:
         row.period,
         row.updated_at,
         row.failures_cleared_at,
+        row.adaptive,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from logkeep.domain.backup_job import BackupJob
+from logkeep.domain.forecast import Forecast
 from logkeep.domain.manifest import Gap
 
 
@@ -53,3 +54,4 @@ class JobDetail:
     files: list[JobFile]
     gaps: tuple[Gap, ...]
     failures: tuple[str, ...]
+    forecasts: tuple[Forecast, ...]

@@ -22,6 +22,7 @@ class LogSetting:
     period: str | None  # as it was sent; None: no automatic backup
     updated_at: int  # Unix ms
     failures_cleared_at: int = 0  # Unix ms; records of failures that ended before were cleared
+    adaptive: bool = False  # runs are added before a node deletes what is not kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ _AGENCY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PERIOD = re.compile(r"(\d{1,2}):(\d{2}) (\S.*)", re.ASCII)
 _ZONE = re.compile(r"GMT([+-])(\d{2}):?(\d{2})", re.ASCII)
 _FORBIDDEN_IN_PATH = re.compile(r"""[\\:*?"<>|'{}\x00-\x1f\x7f-\x9f\ud800-\udfff]""")
+_DAY_MS = 24 * 60 * 60 * 1000
 _MAX_PATH = 512
 _MAX_FOLDER = 240  # file systems allow 255 bytes
 
@@ -87,6 +89,10 @@ class DailyTime:
         if due > now:
             due -= timedelta(days=1)
         return int(due.timestamp()) * 1000
+
+    def next_due(self, now_ms: int) -> int:
+        """The first moment (Unix ms) after `now_ms` at which a backup is due."""
+        return self.last_due(now_ms) + _DAY_MS
 
 
 def parse_period(period: str) -> DailyTime:

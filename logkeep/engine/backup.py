@@ -54,6 +54,7 @@ class Outcome:
 
     failures: dict[str, str] = field(default_factory=dict[str, str])  # file name -> what is wrong, with its code
     waiting: set[str] = field(default_factory=set[str])  # files still being compressed
+    generations: list[Checkpoint] | None = None  # all that are known then; None where nothing had changed
 
 
 class NodeBackup:
@@ -123,6 +124,7 @@ class NodeBackup:
                 waits += 1
                 time.sleep(_WAIT_SECONDS)
             listing = again
+        self._outcome.generations = list(self._known.values())
         return self._outcome
 
     def _read_before(self) -> set[int]:
@@ -144,6 +146,7 @@ class NodeBackup:
             _digest(listing) if done else "",
             [*plan.unread, *plan.empty],
         )
+        self._known |= {checkpoint.generation: checkpoint for checkpoint in plan.gone}
 
     def _list(self) -> list[LogFile]:
         return sorted(self._source.list())

@@ -16,7 +16,8 @@ from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilte
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSetting, parse_period
 from logkeep.domain.manifest import Gap
-from logkeep.engine.backup import NodeBackup, Target
+from logkeep.engine.backup import NodeBackup, Outcome, Target
+from logkeep.engine.forecast import forecast_margins
 from logkeep.engine.segment import SIZES
 from logkeep.errors import (
     BackupClosed,
@@ -30,6 +31,7 @@ from logkeep.errors import (
 )
 from logkeep.service.catalogue import JobCatalogue
 from logkeep.service.context import Context, open_bucket
+from logkeep.service.forecasts import look_ahead
 from logkeep.service.manifests import record_manifest, write_manifest
 from logkeep.stores.layout import cluster_folder
 
@@ -47,17 +49,16 @@ def start_backup(context: Context, cluster: Cluster, job_type: JobType = JobType
             raise BackupClosed()
         if jobs.fetch_running_job(connection, cluster.id):
             raise BackupRunning()
-        job = _new_job(context, connection, setting, job_type)
-        jobs.insert_job(connection, job)
-        context.enqueue(connection, job.job_id, job.cluster_id)
-    return job
+        return _start(context, connection, setting, job_type)
 
 
 def start_due_backups(context: Context) -> list[BackupJob]:
-    """Start the automatic backups whose daily moment has come; a moment missed while nothing ran is made up once.
+    """Start the automatic backups whose moment has come; a daily one missed while nothing ran is made up once."""
+    return [*_start_daily(context), *_start_extra(context)]
 
-    A clock that is set back neither repeats a moment of the last hours nor keeps the next days silent.
-    """
+
+def _start_daily(context: Context) -> list[BackupJob]:
+    """A clock that is set back neither repeats a moment of the last hours nor keeps the next days silent."""
     started: list[BackupJob] = []
     now = context.clock.now_ms()
     with reading(context.database) as connection:
@@ -77,11 +78,33 @@ def start_due_backups(context: Context) -> list[BackupJob]:
                 continue  # starts when that job has ended
             if not log_settings.claim_due(connection, setting.cluster_id, served, due):
                 continue
-            job = _new_job(context, connection, setting, JobType.AUTO)
-            jobs.insert_job(connection, job)
-            context.enqueue(connection, job.job_id, job.cluster_id)
-            started.append(job)
+            started.append(_start(context, connection, setting))
     return started
+
+
+def _start_extra(context: Context) -> list[BackupJob]:
+    """Those that come before a node deletes what is not kept."""
+    started: list[BackupJob] = []
+    with reading(context.database) as connection:
+        due = log_settings.fetch_extra_runs(connection, context.clock.now_ms())
+    for setting, moment in due:
+        with writing(context.database) as connection:
+            if log_settings.lock_setting(connection, setting.cluster_id) != setting:
+                continue  # changed since, or closed: the next look tells
+            if jobs.fetch_running_job(connection, setting.cluster_id):
+                continue  # which plans anew when it ends
+            if log_settings.claim_extra(connection, setting.cluster_id, moment):
+                started.append(_start(context, connection, setting))
+    return started
+
+
+def _start(
+    context: Context, connection: Connection, setting: LogSetting, job_type: JobType = JobType.AUTO
+) -> BackupJob:
+    job = _new_job(context, connection, setting, job_type)
+    jobs.insert_job(connection, job)
+    context.enqueue(connection, job.job_id, job.cluster_id)
+    return job
 
 
 def _new_job(context: Context, connection: Connection, setting: LogSetting, job_type: JobType) -> BackupJob:
@@ -160,7 +183,8 @@ def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) ->
     target = Target(
         open_bucket(context, job.bucket), job.bucket, cluster_folder(job.base_path, cluster.name), job_id, attempt
     )
-    catalogue.begin_node(node_name, context.clock.now_ms())
+    started_at = context.clock.now_ms()
+    catalogue.begin_node(node_name, started_at)
     try:
         source = context.open_source(node.source)
         with ThreadPoolExecutor(1, thread_name_prefix="compress") as executor:
@@ -176,6 +200,7 @@ def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) ->
                 context.bandwidth,
             ).run()
         failures = list(outcome.failures.values())
+        catalogue.record_margins(node_name, started_at, _margins(outcome))
     except SourceError as error:
         failures = [f"{error.code}: node {node_name}: {error.message}"]
     except SettingError as error:
@@ -186,6 +211,13 @@ def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) ->
         _log.exception("node was not backed up", node=node_name, job_id=job_id)
         failures = [f"LK-INTERNAL: node {node_name}: unexpected error; the service's log tells more under job {job_id}"]
     catalogue.end_node(node_name, context.clock.now_ms(), failures)
+
+
+def _margins(outcome: Outcome) -> dict[str, int | None] | None:
+    """How long each log may wait for its next backup; None where nothing had changed."""
+    if outcome.generations is None:
+        return None
+    return forecast_margins(outcome.generations, outcome.failures.keys() | outcome.waiting)
 
 
 def check_bucket(context: Context, job_id: str) -> None:
@@ -217,6 +249,8 @@ def finish_job(context: Context, job_id: str, attempt: int, store_failure: str =
     with writing(context.database) as connection:
         if not jobs.is_current_attempt(connection, job_id, attempt):
             raise JobSuperseded()
+        for one in look_ahead(connection, job, finished_at):
+            archive.insert_findings(connection, job_id, one.node, [one])
         jobs.finish_job(connection, job_id, status, finished_at, ended.failed_msg)
         if written:
             record_manifest(connection, written)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from logkeep.database import archive, job_nodes, jobs
+from logkeep.database import archive, forecasts, job_nodes, jobs
 from logkeep.database.connection import reading, writing
 from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
 from logkeep.errors import JobSuperseded
@@ -89,3 +89,11 @@ class JobCatalogue:
         with self._writing() as connection:
             archive.insert_findings(connection, self._job_id, node, failures)
             job_nodes.end_node(connection, self._job_id, node, finished_at)
+
+    def record_margins(self, node: str, kept_at: int, margins: Mapping[str, int | None] | None) -> None:
+        """How long each log may wait from `kept_at` on; None where nothing of the node had changed."""
+        with self._writing() as connection:
+            if margins is None:
+                forecasts.renew_margins(connection, self._cluster_id, node, kept_at)
+            else:
+                forecasts.save_margins(connection, self._cluster_id, node, kept_at, margins)

@@ -34,6 +34,7 @@ def get_detail(
             list(job_nodes.fetch_files(connection, job_id, offset=offset - 1, limit=limit)),
             job_nodes.fetch_gaps(connection, job_id, _MOST_TOLD),
             job_nodes.fetch_failures(connection, job_id, _MOST_TOLD),
+            job_nodes.fetch_forecasts(connection, job_id, _MOST_TOLD),
         )
 
 

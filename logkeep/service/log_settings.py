@@ -54,7 +54,9 @@ def close_backup(context: Context, cluster: Cluster) -> None:
     with writing(context.database) as connection:
         setting = _opened(connection, cluster)
         now = context.clock.now_ms()
-        _save(context, connection, replace(setting, enabled=False, period=None, failures_cleared_at=now))
+        _save(
+            context, connection, replace(setting, enabled=False, period=None, adaptive=False, failures_cleared_at=now)
+        )
         jobs.delete_failed_jobs(connection, cluster.id)
 
 
@@ -124,6 +126,7 @@ def _changed(found: LogSetting | None, cluster: Cluster, change: LogSettingChang
         period,
         0,
         found.failures_cleared_at if found else 0,
+        found is not None and found.enabled and found.adaptive,
     )
 
 

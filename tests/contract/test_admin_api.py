@@ -165,6 +165,21 @@ def test_a_job_of_another_project_is_not_told(service: Service, kept: Cluster) -
     assert_error(reply, 400, "CSS.0001", "^job_id: the cluster has no such job")
 
 
+def test_the_policy_adds_runs_and_is_shown(service: Service, opened: Cluster) -> None:
+    path = f"{CLUSTERS}/{opened.id}/policy"
+    assert service.call("GET", path).json == {"period": None, "adaptive": False, "nextRun": None}
+    assert service.call("PUT", path, {"adaptive": True}).json == {"period": None, "adaptive": True, "nextRun": None}
+    service.call("POST", service.path(opened, "/logs/policy/update"), {"period": "00:00 GMT+08:00"})
+    shown = service.call("GET", path).json
+    assert (shown["adaptive"], shown["period"]) == (True, "00:00 GMT+08:00")
+    assert shown["nextRun"] > opened.created_at
+    assert_error(service.call("PUT", path, {}), 400, "CSS.0001", "^adaptive: ")
+    assert_error(service.call("PUT", path, {"adaptive": "yes"}), 400, "CSS.0001", "^adaptive: ")
+    assert_error(service.call("PUT", path, {"adaptive": True}, key=service.stranger), 403, "CSS.0015")
+    service.call("PUT", service.path(opened, "/logs/close"))
+    assert_error(service.call("PUT", path, {"adaptive": True}), 415, "CSS.0004")
+
+
 def test_coverage_tells_each_log(service: Service, kept: Cluster) -> None:
     record = service.call("GET", service.path(kept, "/logs/records")).json["clusterLogRecord"][0]
     first, second = lines(service.call("GET", f"{CLUSTERS}/{kept.id}/coverage"))

@@ -265,6 +265,7 @@ BODIES: dict[str, Any] = {
     "StartLogs": SETTING,
     "UpdateLogSetting": SETTING | {"period": "00:00 GMT+08:00"},
     "StartLogAutoBackupPolicy": {"period": "13:00 GMT-05:00"},
+    "UpdatePolicy": {"adaptive": True},
     "Verify": {"read_data": True},
     "ShowLogBackup": {"instance_name": "node-0", "log_type": "instance"},
 }
@@ -288,6 +289,8 @@ CALLS = [
         "AddCluster",
         "ListClusters",
         "ShowCluster",
+        "UpdatePolicy",
+        "ShowPolicy",
         "ListCoverage",
         "ListKept",
         "ReadKept",

@@ -1,0 +1,59 @@
+"""Statements on how long each log may wait for its next backup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, delete, func, or_, select, update
+
+from logkeep.database.connection import upsert
+from logkeep.database.tables import forecasts
+from logkeep.domain.forecast import Forecast
+
+_SAFE_UNTIL = forecasts.c.kept_at + forecasts.c.margin
+_MOST = 1000  # warnings of one job
+
+
+def save_margins(
+    connection: Connection, cluster_id: str, node: str, kept_at: int, margins: Mapping[str, int | None]
+) -> None:
+    """What was written to these families before `kept_at` is kept; a margin (ms) of None is not known."""
+    of_node = (forecasts.c.cluster_id == cluster_id, forecasts.c.node == node)
+    rows = [
+        {"cluster_id": cluster_id, "node": node, "family": family, "kept_at": kept_at, "margin": margin}
+        for family, margin in margins.items()
+        if margin is not None
+    ]
+    for family in (family for family, margin in margins.items() if margin is None):
+        connection.execute(delete(forecasts).where(*of_node, forecasts.c.family == family))
+    if rows:
+        insert = upsert(connection.dialect)(forecasts)
+        changes = {name: insert.excluded[name] for name in ("kept_at", "margin")}
+        keys = ["cluster_id", "node", "family"]
+        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changes), rows)
+
+
+def renew_margins(connection: Connection, cluster_id: str, node: str, kept_at: int) -> None:
+    """Nothing had changed on the node, so all of it is kept."""
+    statement = update(forecasts).where(forecasts.c.cluster_id == cluster_id, forecasts.c.node == node)
+    connection.execute(statement.values(kept_at=kept_at))
+
+
+def fetch_soonest(connection: Connection, cluster_id: str, before: int, next_run: int | None) -> list[Forecast]:
+    """Logs that may lose lines before a moment (Unix ms), the soonest first."""
+    statement = select(forecasts.c.node, forecasts.c.family, _SAFE_UNTIL.label("safe_until")).where(
+        forecasts.c.cluster_id == cluster_id, before > _SAFE_UNTIL
+    )
+    rows = connection.execute(statement.order_by(_SAFE_UNTIL, forecasts.c.node, forecasts.c.family).limit(_MOST))
+    return [Forecast(row.node, row.family, row.safe_until, next_run) for row in rows]
+
+
+def fetch_safe_until(connection: Connection, cluster_id: str, now: int, since: int) -> int | None:
+    """The soonest such moment of all logs; one that has passed counts only where the log was kept at `since` or later.
+
+    Where it was not, a run before the moment has failed already, and another one brings nothing back.
+    """
+    statement = select(func.min(_SAFE_UNTIL)).where(
+        forecasts.c.cluster_id == cluster_id, or_(now < _SAFE_UNTIL, forecasts.c.kept_at >= since)
+    )
+    return connection.execute(statement).scalar()

@@ -1,0 +1,75 @@
+"""Looking ahead: which logs may lose lines before the next backup, and when to add one before that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from logkeep.database import forecasts, jobs, log_settings
+from logkeep.database.connection import reading, writing
+from logkeep.domain.backup_job import BackupJob
+from logkeep.domain.cluster import Cluster
+from logkeep.domain.forecast import HORIZON_MS, LEAST_PAUSE_MS, Forecast, plan_extra_run
+from logkeep.domain.log_setting import LogSetting, parse_period
+from logkeep.errors import BackupClosed
+from logkeep.service.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When a cluster is backed up without being asked."""
+
+    period: str | None  # of the daily backup
+    adaptive: bool  # also before a node deletes what is not kept
+    next_run: int | None  # Unix ms; None where none is foreseen
+
+
+def get_policy(context: Context, cluster: Cluster) -> Policy:
+    with reading(context.database) as connection:
+        setting = log_settings.fetch_setting(connection, cluster.id)
+        extra = log_settings.fetch_extra_due(connection, cluster.id)
+    if setting is None or not setting.enabled:
+        return Policy(None, False, None)
+    return Policy(setting.period, setting.adaptive, _next_run(setting, extra, context.clock.now_ms()))
+
+
+def set_adaptive(context: Context, cluster: Cluster, adaptive: bool) -> Policy:
+    """Add runs before a node deletes what is not kept, or no longer. Raises `BackupClosed`."""
+    now = context.clock.now_ms()
+    with writing(context.database) as connection:
+        setting = log_settings.lock_setting(connection, cluster.id)
+        if setting is None or not setting.enabled:
+            raise BackupClosed()
+        if setting.adaptive != adaptive:
+            log_settings.save_setting(connection, replace(setting, adaptive=adaptive, updated_at=now))
+            _plan_first(connection, cluster.id, now)
+    return get_policy(context, cluster)
+
+
+def look_ahead(connection: Connection, job: BackupJob, now: int) -> list[Forecast]:
+    """At the end of a job: plan the extra run; what may be lost before the next run of any kind."""
+    setting = log_settings.fetch_setting(connection, job.cluster_id)
+    extra = None
+    if setting and setting.enabled and setting.adaptive:
+        soonest = forecasts.fetch_safe_until(connection, job.cluster_id, now, job.created_at)
+        extra = None if soonest is None else plan_extra_run(now, soonest)
+    log_settings.save_extra_due(connection, job.cluster_id, extra)
+    next_run = _next_run(setting, extra, now) if setting and setting.enabled else None
+    return forecasts.fetch_soonest(connection, job.cluster_id, next_run or now + HORIZON_MS, next_run)
+
+
+def _plan_first(connection: Connection, cluster_id: str, now: int) -> None:
+    """When runs are added from now on: by what the last job knew, and not at once after it."""
+    newest = jobs.fetch_newest_job(connection, cluster_id)
+    soonest = forecasts.fetch_safe_until(connection, cluster_id, now, now)
+    extra = None
+    if newest and soonest is not None:
+        extra = max(now, (newest.finished_at or now) + LEAST_PAUSE_MS, now + (soonest - now) // 2)
+    log_settings.save_extra_due(connection, cluster_id, extra)
+
+
+def _next_run(setting: LogSetting, extra: int | None, now: int) -> int | None:
+    daily = parse_period(setting.period).next_due(now) if setting.period else None
+    runs = [moment for moment in (daily, extra if setting.adaptive else None) if moment is not None]
+    return min(runs, default=None)
