@@ -182,6 +182,16 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert (document.parent / target).exists(), target
 
 
+def test_the_tests_that_prove_a_promise_exist() -> None:
+    promises = text_of("docs/promises.md").split("\n## ")[1:]
+    assert [promise[:3] for promise in promises] == [f"P{number}:" for number in range(1, 10)]
+    for promise in promises:
+        named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", promise)
+        assert named, promise[:80]
+        for file, name in named:
+            assert re.search(rf"^(def|class) {name}\b|^{name} = ", text_of(file), re.MULTILINE), (file, name)
+
+
 def test_the_makefile_targets_that_are_named_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.MULTILINE))
     for document in DOCS:
