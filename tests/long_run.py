@@ -331,78 +331,106 @@ def compare(
     writing: Writing, family: Family, journal: Journal, joined: BinaryIO, sizes: list[int], figures: Figures
 ) -> Iterator[Missing]:
     """Hold what is kept of a family, given by the sizes of its generations, against what was written; yields what lacks."""
-    written = journal.generations[family.name]
-    ends = [*(start for start, _ in written[1:]), journal.written[family.name][1][-1]]
-    last_lines = [*(line for _, line in written[1:]), writing.each]
-    firsts = [line for _, line in written]
+    written = list(_written(writing, family, journal))
     following = 0
     for size in filter(None, sizes):
-        at = joined.tell()
-        found = _NUMBER.search(joined.read(min(size, 8192)))
-        joined.seek(at)
-        number = int(found[1]) if found else -1
-        index = bisect_left(firsts, number)
-        if index >= len(firsts) or firsts[index] != number or index < following:
-            figures.faults.append(
-                f"{family.name}: a generation begins with line {number}: twice, mangled or out of order"
-            )
-            joined.seek(size, io.SEEK_CUR)
+        index = _find(writing, family, written, joined, size)
+        if index < following:
+            around = joined.read(min(size, 120))
+            joined.seek(size - len(around), io.SEEK_CUR)
+            figures.faults.append(f"{family.name}: twice, mangled or out of order: a generation that begins {around!r}")
             continue
-        for skipped in range(following, index):
-            yield from _lack(
-                writing, family, firsts[skipped], last_lines[skipped], written[skipped][0], 0, ends[skipped]
-            )
-        kept = _same(writing, family, firsts[index], last_lines[index], joined, size, figures)
-        start = written[index][0]
-        if start + kept > ends[index]:
-            figures.faults.append(f"{family.name}: more is kept than was written from line {number}")
-        yield from _lack(writing, family, firsts[index], last_lines[index], start, kept, ends[index])
+        for skipped in written[following:index]:
+            yield _lack(writing, family, skipped, 0)
+        _hold(writing, family, written[index], joined, size, figures)
+        if size < written[index].size:
+            yield _lack(writing, family, written[index], size)
         following = index + 1
-    for skipped in range(following, len(firsts)):
-        yield from _lack(writing, family, firsts[skipped], last_lines[skipped], written[skipped][0], 0, ends[skipped])
+    for skipped in written[following:]:
+        yield _lack(writing, family, skipped, 0)
     if joined.read(1):
         figures.faults.append(f"{family.name}: restored is longer than what is listed")
 
 
-def _same(writing: Writing, family: Family, first: int, end: int, joined: BinaryIO, size: int, figures: Figures) -> int:
-    """Read `size` bytes and hold them against lines [first, end); returns `size`."""
+@dataclass(frozen=True)
+class Generation:
+    """Bytes [start, start + size) of all that was written to a family; the first line may have begun before."""
+
+    start: int
+    size: int
+    line: int  # that the first byte belongs to
+    skip: int  # bytes of this line that stand before
+
+
+def _written(writing: Writing, family: Family, journal: Journal) -> Iterator[Generation]:
+    begun = journal.generations[family.name]
+    ends = [*(start for start, _ in begun[1:]), journal.written[family.name][1][-1]]
+    at = line_start = 0  # the line at which `line_start` bytes were written
+    for (start, line), end in zip(begun, ends, strict=True):
+        line_start += sum(len(writing.text(family, n, min(n + _CHUNK, line))) for n in range(at, line, _CHUNK))
+        at = line
+        if end > start:
+            yield Generation(start, end - start, line, start - line_start)
+
+
+def _text(writing: Writing, family: Family, of: Generation) -> Iterator[bytes]:
+    """What was written to a generation, in pieces."""
+    skip, left = of.skip, of.size
+    for number in range(of.line, writing.each, _CHUNK):
+        piece = writing.text(family, number, min(number + _CHUNK, writing.each))[skip : skip + left]
+        skip = 0
+        left -= len(piece)
+        yield piece
+        if not left:
+            return
+
+
+def _find(writing: Writing, family: Family, written: list[Generation], joined: BinaryIO, size: int) -> int:
+    """Which generation begins like what is read next; -1 for none."""
+    at = joined.tell()
+    head = joined.read(min(size, 8192))
+    joined.seek(at)
+    found = _NUMBER.search(head)
+    number = int(found[1]) if found else -1
+    lines = [one.line for one in written]
+    near = range(bisect_left(lines, number - 1), bisect_right(lines, number))
+    same = (n for n in near if next(_text(writing, family, written[n]))[: len(head)] == head[: written[n].size])
+    return next(same, -1)
+
+
+def _hold(
+    writing: Writing, family: Family, generation: Generation, joined: BinaryIO, size: int, figures: Figures
+) -> None:
+    """Read `size` bytes and hold them against the generation."""
     read = 0
-    for at in range(first, end, _CHUNK):
-        if read == size:
-            break
-        expected = writing.text(family, at, min(at + _CHUNK, end))
+    for expected in _text(writing, family, generation):
         found = joined.read(min(len(expected), size - read))
         read += len(found)
         figures.lines_kept += found.count(b"\n")
         if found != expected[: len(found)]:
-            place = next(n for n, (one, other) in enumerate(zip(found, expected, strict=False)) if one != other)
+            pairs = enumerate(zip(found, expected, strict=False))
+            place = next((n for n, (one, other) in pairs if one != other), 0)
             around = found[max(0, place - 60) : place + 60]
-            figures.faults.append(f"{family.name}: mangled in or after line {at}, byte {place}: {around!r}")
+            figures.faults.append(f"{family.name}: mangled after line {generation.line}: {around!r}")
             break
-    rest = size - read
-    if rest:
-        figures.faults.append(f"{family.name}: {rest} bytes after what was written from line {first}")
-        joined.seek(rest, io.SEEK_CUR)
-    return size
+        if read == size:
+            break
+    if read < size:
+        figures.faults.append(f"{family.name}: {size - read} bytes too many or mangled after line {generation.line}")
+        joined.seek(size - read, io.SEEK_CUR)
 
 
-def _lack(
-    writing: Writing, family: Family, first: int, end: int, start: int, kept: int, stop: int
-) -> Iterator[Missing]:
-    """What is missing of the generation of lines [first, end), bytes [start, stop), of which `kept` are there."""
-    if start + kept >= stop:
-        return
-    at, lines, first_line = 0, 0, -1
-    for chunk in range(first, end, _CHUNK):
-        text = writing.text(family, chunk, min(chunk + _CHUNK, end))
-        if at + len(text) > kept:
-            here = text[max(0, kept - at) :].count(b"\n")
-            if first_line < 0:
-                first_line = min(chunk + _CHUNK, end) - here
-            lines += here
-        at += len(text)
-    times = [writing.time_of(number).strftime("%Y-%m-%dT%H:%M:%S,%f")[:23] for number in (first_line, end - 1)]
-    yield Missing(family, start + kept, stop, lines, *times)
+def _lack(writing: Writing, family: Family, generation: Generation, kept: int) -> Missing:
+    """What is missing behind the first `kept` bytes of a generation."""
+    at, before, lines = 0, generation.line, 0
+    for piece in _text(writing, family, generation):
+        lacking = piece[max(0, kept - at) :]
+        before += piece.count(b"\n") - lacking.count(b"\n")
+        lines += lacking.count(b"\n")
+        at += len(piece)
+    last = max(before, before + lines - 1)
+    times = [writing.time_of(number).strftime("%Y-%m-%dT%H:%M:%S,%f")[:23] for number in (before, last)]
+    return Missing(family, generation.start + kept, generation.start + generation.size, lines, *times)
 
 
 def check_missing(

@@ -27,6 +27,7 @@ KEPT_DATED = 12  # rotated server logs that the node keeps, in place of 2 GB
 RECORD = 50  # lines after which a record with a stack trace comes; generations end between two records
 TRACE = range(1, 6)  # its lines behind the first
 BURST = 27  # rotations in a row, as in a crash storm
+_SPLITTING = ("dated", "index", "jvm_start")  # whose writer flushes its buffer in the middle of a line
 _DAYS = 3  # that the times of the lines go over
 _START = datetime(2026, 11, 22, 18, tzinfo=UTC)
 _TICK = 0.004  # seconds
@@ -269,6 +270,7 @@ class _Progress:
     steps: Iterator[str] | None = None  # rotation under way
     due: float = 0.0  # when its next step comes
     write_at: float = 0.0
+    held: bool = False  # lines wait while log4j2 renames; no line is ever in two files
 
 
 class _Writer:
@@ -304,6 +306,8 @@ class _Writer:
             log.rest = b""
         if log.steps and time.monotonic() >= log.due:
             self._step(log)
+        if log.held:
+            return
         if log.at == log.next_end and log.at < self._writing.each:
             if not log.steps and not log.rest:
                 self._rotate(log)
@@ -322,7 +326,7 @@ class _Writer:
         data = self._writing.text(log.family, log.at, log.at + many)
         log.at += many
         cut = len(data)
-        if log.family.manner in ("dated", "index", "jvm_start") and self._chance.random() < 0.2:
+        if log.family.manner in _SPLITTING and self._chance.random() < 0.2:
             cut -= self._chance.randrange(1, 40)  # a buffer that was flushed in the middle of a line
         self._node.append(log.family.name, data[:cut])
         log.rest = data[cut:]
@@ -332,6 +336,7 @@ class _Writer:
         self._node.now = self._writing.time_of(log.at - 1)
         self._node.note("rotation", log.family.name)
         log.steps = self._node.rotate_steps(log.family.name, log.family.manner)
+        log.held = log.family.manner in _SPLITTING
         self._step(log)
 
     def _step(self, log: _Progress) -> None:
@@ -342,6 +347,7 @@ class _Writer:
             while log.family.manner == "dated" and self._node.rotated_files(log.family.name) > KEPT_DATED:
                 self._node.delete_oldest(log.family.name)
             return
+        log.held = log.held and not step.startswith("open")
         # Compressing takes about 120 ms in all; every other step follows at once.
         log.due = time.monotonic() + (0.03 if step.startswith("grow") else 0.0007)
 

@@ -72,6 +72,20 @@ def test_what_is_wrong_is_seen(journal: Journal, spoil: Callable[[list[bytes]], 
     assert judge(journal, spoil(generations()))[1]
 
 
+def test_line_that_a_rotation_cut_in_two_is_put_together(tmp_path: Path) -> None:
+    (tmp_path / "node").mkdir()
+    whole = WRITING.text(FAMILY, 0, WRITING.each)
+    cut = len(WRITING.text(FAMILY, 0, 100)) + 40
+    with closing(NumberedNode(tmp_path / "node", tmp_path / "journal", 3)) as node:
+        node.append(FAMILY.name, whole[:cut])
+        for _ in node.rotate_steps(FAMILY.name, FAMILY.manner):
+            pass
+        node.append(FAMILY.name, whole[cut:])
+    journal = Journal.read(tmp_path / "journal")
+    assert judge(journal, [whole[:cut], whole[cut:]]) == ([], [])
+    assert judge(journal, [whole[:cut], whole[cut + 1 :]])[1]
+
+
 def test_lost_and_told_is_no_fault(journal: Journal) -> None:
     first, second, third = generations()
     gap = Gap("n1", FAMILY.name, "", "", 0, "deleted")
