@@ -273,3 +273,11 @@ verifications = Table(
     Column("findings", BigInteger, nullable=False),
     Column("problem", Text, nullable=False),  # why it stopped, or the first finding; '' for none
 )
+
+# When the process that works on the queue last wrote to the database: it lives, and the database takes what it writes.
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("worker", String(64), primary_key=True),
+    Column("at", BigInteger, nullable=False),  # Unix ms
+)

@@ -7,12 +7,15 @@ from collections.abc import Callable
 
 import structlog
 
+from logkeep.database.connection import writing
+from logkeep.database.heartbeats import save_heartbeat
 from logkeep.service import audit, backups, users
 from logkeep.service.context import Context
 
 _TICK_SECONDS = 1.0
 _SOON = 5  # ticks
 _SELDOM = 60
+_WORKER = "local"  # there is one
 _log = structlog.get_logger("logkeep.work")
 
 
@@ -57,7 +60,13 @@ class Ticker:
         for job in backups.start_due_backups(self._context):
             _log.info("automatic backup started", cluster_id=job.cluster_id, job_id=job.job_id)
         if ticks % _SOON == 0:
+            self._beat()
             self._pick_up(backups.list_running(self._context))
         if ticks % _SELDOM == 0:
             users.remove_expired_tokens(self._context)
             audit.remove_old_entries(self._context, self._audit_keep_days)
+
+    def _beat(self) -> None:
+        """Find out whether the database takes what is written to it, also while nothing else writes."""
+        with writing(self._context.database) as connection:
+            save_heartbeat(connection, _WORKER, self._context.clock.now_ms())

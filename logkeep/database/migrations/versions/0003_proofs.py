@@ -59,6 +59,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("cluster_id", "node", "family", name=op.f("pk_forecasts")),
     )
     op.create_table(
+        "heartbeats",
+        sa.Column("worker", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("worker", name=op.f("pk_heartbeats")),
+    )
+    op.create_table(
         "verifications",
         sa.Column("cluster_id", sa.String(length=36), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
