@@ -31,33 +31,44 @@ class LineFrames:
     def __init__(self, pieces: Iterator[bytes], sizes: Sizes) -> None:
         self._pieces = pieces
         self.sizes = sizes
-        self._rest = b""
+        self._held: list[bytes] = []  # not joined before they must be: copying costs as much as counting lines
+        self._size = 0
         self._ended = False
 
     def next_frame(self) -> bytes:
         """The next frame, empty at the end. What `pieces` raises is raised after the frames before it."""
         most = self.sizes.frame
         self._fill(most + 1)  # whether it is the last one decides where it may end
-        gathered = self._rest
-        cut = gathered.rfind(b"\n", 0, most) + 1 or most if len(gathered) > most else most
-        self._rest = gathered[cut:]
+        if self._size <= most:
+            return self._take(self._size)
+        before = self._size - len(self._held[-1])  # bytes in front of the last piece
+        end = self._held[-1].rfind(b"\n", 0, most - before) + 1 if before <= most else 0
+        if end:
+            return self._take(before + end)
+        gathered = self._take(self._size)
+        cut = gathered.rfind(b"\n", 0, most) + 1 or most
+        self._held, self._size = [gathered[cut:]], len(gathered) - cut
         return gathered[:cut]
 
     def ended(self) -> bool:
         """Whether there is nothing more."""
         self._fill(1)
-        return not self._rest
+        return not self._size
+
+    def _take(self, size: int) -> bytes:
+        """The first `size` bytes, which end in the last piece."""
+        *whole, last = self._held or [b""]
+        end = len(last) - (self._size - size)
+        self._held, self._size = [last[end:]] if end < len(last) else [], self._size - size
+        return b"".join([*whole, last[:end]])
 
     def _fill(self, wanted: int) -> None:
-        gathered = [self._rest]
-        size = len(self._rest)
-        while size < wanted and not self._ended:
+        while self._size < wanted and not self._ended:
             piece = next(self._pieces, b"")
             self._ended = not piece
-            gathered.append(piece)
-            size += len(piece)
-        if len(gathered) > 1:
-            self._rest = b"".join(gathered)
+            if piece:
+                self._held.append(piece)
+                self._size += len(piece)
 
 
 @dataclass(frozen=True, slots=True)
