@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -85,6 +86,21 @@ class Frame:
     lines: int | None = None  # ends of lines in it; None in a segment of an older Logkeep
 
 
+def earliest_time(frames: Iterable[Frame]) -> str:
+    """As written, '' where none is known."""
+    return min((frame.first_time for frame in frames if frame.first_time), default="")
+
+
+def latest_time(frames: Iterable[Frame]) -> str:
+    return max((frame.last_time for frame in frames), default="")
+
+
+def sum_lines(frames: Sequence[Frame]) -> int | None:
+    """Ends of lines in the frames; None where they were not counted in each."""
+    counts = [frame.lines for frame in frames if frame.lines is not None]
+    return sum(counts) if len(counts) == len(frames) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """Bytes [start, end) of one generation, one immutable object."""
@@ -106,17 +122,15 @@ class Segment:
 
     @property
     def lines(self) -> int | None:
-        """Ends of lines in it; None where they were not counted."""
-        counts = [frame.lines for frame in self.frames if frame.lines is not None]
-        return sum(counts) if len(counts) == len(self.frames) else None
+        return sum_lines(self.frames)
 
     @property
     def first_time(self) -> str:
-        return min((frame.first_time for frame in self.frames if frame.first_time), default="")
+        return earliest_time(self.frames)
 
     @property
     def last_time(self) -> str:
-        return max((frame.last_time for frame in self.frames), default="")
+        return latest_time(self.frames)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,8 +95,6 @@ class Generations:
 
 
 def _extended(before: Checkpoint | None, segment: Segment) -> Checkpoint:
-    first = min((frame.first_time for frame in segment.frames if frame.first_time), default="")
-    last = max((frame.last_time for frame in segment.frames), default="")
     return Checkpoint(
         segment.generation,
         segment.family,
@@ -105,6 +103,6 @@ def _extended(before: Checkpoint | None, segment: Segment) -> Checkpoint:
         segment.end,
         segment.head,
         segment.tail,
-        (before.first_time if before else "") or first,
-        last or (before.last_time if before else ""),
+        (before.first_time if before else "") or segment.first_time,
+        segment.last_time or (before.last_time if before else ""),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
-from logkeep.domain.manifest import Frame
+from logkeep.domain.manifest import Frame, earliest_time, latest_time
 from logkeep.errors import StoreCorrupt
 from logkeep.logformat.lines import annotate
 from logkeep.stores.base import ObjectStore
@@ -83,11 +83,11 @@ class Written:
 
     @property
     def first_time(self) -> str:
-        return min((frame.first_time for frame in self.frames if frame.first_time), default="")
+        return earliest_time(self.frames)
 
     @property
     def last_time(self) -> str:
-        return max((frame.last_time for frame in self.frames), default="")
+        return latest_time(self.frames)
 
 
 class SegmentWriter:

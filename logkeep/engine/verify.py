@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import BinaryIO
 
-from logkeep.domain.manifest import Frame, Segment
+from logkeep.domain.manifest import Frame, Segment, earliest_time, latest_time, sum_lines
 from logkeep.errors import StoreCorrupt, StoreMissing
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.frames import read_frame
@@ -31,11 +31,11 @@ class Damage:
 
     @property
     def first_time(self) -> str:
-        return min((frame.first_time for frame in self.frames if frame.first_time), default="")
+        return earliest_time(self.frames)
 
     @property
     def last_time(self) -> str:
-        return max((frame.last_time for frame in self.frames), default="")
+        return latest_time(self.frames)
 
 
 def check_size(segment: Segment, size: int | None) -> list[Damage]:
@@ -102,17 +102,8 @@ def count_lines(before: int | None, damage: Damage) -> tuple[int, int] | None:
 
     `before` is the number of line ends in the generation before the segment. None where that is not known.
     """
-    earlier = _line_ends([frame for frame in damage.segment.frames if frame.start < damage.start])
-    inside = _line_ends(damage.frames)
+    earlier = sum_lines([frame for frame in damage.segment.frames if frame.start < damage.start])
+    inside = sum_lines(damage.frames)
     if before is None or earlier is None or inside is None:
         return None
     return before + earlier + 1, before + earlier + max(inside, 1)
-
-
-def _line_ends(frames: Sequence[Frame]) -> int | None:
-    total = 0
-    for frame in frames:
-        if frame.lines is None:
-            return None
-        total += frame.lines
-    return total
