@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from logkeep.domain.manifest import Manifest
 from logkeep.errors import StoreCorrupt, StoreError, StoreMissing
-from logkeep.stores.base import ObjectStore
+from logkeep.stores.base import ObjectStore, find_store
 from logkeep.stores.layout import decode_manifest, manifest_hash, signature_object
 
 CheckSignature = Callable[[str, bytes, bytes], str]  # public key, data, signature: what is wrong, '' for nothing
@@ -73,9 +73,7 @@ def check_signature(
 
 def _read(stores: Mapping[str, ObjectStore], link: Link) -> bytes:
     """The bytes of a manifest. Raises `StoreMissing`, `StoreCorrupt` or what the store fails with."""
-    store = stores.get(link.bucket)
-    if store is None:
-        raise StoreMissing(f"bucket {link.bucket} is no longer configured; add it to logkeep.toml")
+    store = find_store(stores, link.bucket)
     try:
         data = store.get(link.object)
     except StoreMissing as error:

@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 from logkeep.domain.manifest import Frame, Segment
 from logkeep.domain.span import Place, Span
-from logkeep.errors import StoreCorrupt, StoreMissing
+from logkeep.errors import StoreCorrupt
 from logkeep.logformat.records import SpanCutter
-from logkeep.stores.base import ObjectStore
+from logkeep.stores.base import ObjectStore, find_store
 from logkeep.stores.frames import decompress_frame, read_frames
 
 Stores = Mapping[str, ObjectStore]
@@ -148,7 +148,4 @@ def _unbroken(segments: Iterable[Segment], start: int, end: int) -> Iterator[Seg
 
 
 def _open(stores: Stores, segment: Segment) -> BinaryIO:
-    store = stores.get(segment.bucket)
-    if store is None:
-        raise StoreMissing(f"bucket {segment.bucket} is no longer configured; add it to logkeep.toml")
-    return store.open(segment.object)
+    return find_store(stores, segment.bucket).open(segment.object)

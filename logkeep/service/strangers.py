@@ -81,10 +81,9 @@ class Sieve:
         """
         job_ids = sorted({one.name.job_id for one in batch if one.name})
         with reading(self._context.database) as connection:
-            traces = fetch_traces(connection, job_ids)
-            manifests = archive.fetch_manifest_of_jobs(connection, job_ids).values()
+            traces, manifests = _fetch_traces(connection, job_ids)
             named = archive.fetch_named_segments(connection, self._cluster_id, [one.object.name for one in batch])
-        named |= {name for _, name in manifests}
+        named |= manifests
         return [
             (one, traces.get(one.name.job_id) if one.name else None)
             for one in batch
@@ -142,8 +141,10 @@ class Sieve:
             )
 
 
-def fetch_traces(connection: Connection, job_ids: Sequence[str]) -> dict[str, Trace]:
-    """What is known of these jobs: by their records, and where those were cleared, by what they stored.
+def _fetch_traces(connection: Connection, job_ids: Sequence[str]) -> tuple[dict[str, Trace], set[str]]:
+    """What is known of these jobs, and the names of their manifests.
+
+    By their records, and where those were cleared, by what they stored.
 
     Only records of failed jobs are ever cleared. A rebuilt catalogue knows the attempts by the manifest's name.
     """
@@ -158,4 +159,4 @@ def fetch_traces(connection: Connection, job_ids: Sequence[str]) -> dict[str, Tr
             found[job_id] = Trace(cluster_id, status, max(attempts, parsed.attempt if parsed else 0))
         elif owner := owner or archive.fetch_segment_owner(connection, job_id):
             found[job_id] = Trace(owner, JobStatus.FAIL, 1)
-    return found
+    return found, {name for _, name in manifests.values()}

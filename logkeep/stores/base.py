@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
+
+from logkeep.errors import StoreMissing
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +56,11 @@ class ObjectStore(Protocol):
     def delete(self, name: str) -> None:
         """Remove the object; deleting what does not exist is no error."""
         ...
+
+
+def find_store(stores: Mapping[str, ObjectStore], bucket: str) -> ObjectStore:
+    """The store of a bucket that the catalogue names. Raises `StoreMissing` where it is not configured."""
+    store = stores.get(bucket)
+    if store is None:
+        raise StoreMissing(f"bucket {bucket} is no longer configured; add it to logkeep.toml")
+    return store
