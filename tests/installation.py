@@ -22,10 +22,10 @@ from logkeep.database import archive as database_archive
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.log_setting import LogSettingChange
-from logkeep.domain.manifest import Segment
+from logkeep.domain.manifest import Gap, Segment
 from logkeep.errors import StoreError
 from logkeep.keyfiles import create_keys
-from logkeep.service import archive, backups, clusters, identity, log_settings, verification
+from logkeep.service import archive, backups, clusters, identity, job_details, log_settings, verification
 from logkeep.service.context import Context
 from logkeep.settings import load_settings
 
@@ -70,6 +70,10 @@ class Installation:
             failure = str(error)
             backups.finish_job(self.context, job.job_id, attempt, failure)
         return backups.get_job(self.context, cluster, job.job_id)
+
+    def gaps(self, job: BackupJob) -> tuple[Gap, ...]:
+        """What went before the job could keep it."""
+        return job_details.get_detail(self.context, self.project.id, job.job_id).gaps
 
     def objects(self) -> list[Path]:
         return sorted(self.bucket.rglob("*.zst"))

@@ -60,24 +60,8 @@ _PAGES = {status: _page_statement(status, newest_first=True) for status in Statu
 _PAGES_FROM_THE_END = {status: _page_statement(status, newest_first=False) for status in StatusFilter}
 
 
-def insert_job(connection: Connection, job: BackupJob) -> None:
-    connection.execute(
-        jobs.insert().values(
-            id=job.id,
-            job_id=job.job_id,
-            cluster_id=job.cluster_id,
-            type=job.type,
-            status=job.status,
-            bucket=job.bucket,
-            base_path=job.base_path,
-            created_at=job.created_at,
-        )
-    )
-    _count(connection, job.cluster_id, job.status, 1)
-
-
-def insert_ended_job(connection: Connection, job: BackupJob, attempt: int, manifest_job_id: str) -> None:
-    """A job of the past, that the manifest of a job tells of."""
+def insert_job(connection: Connection, job: BackupJob, *, attempt: int = 0, manifest_job_id: str | None = None) -> None:
+    """A new job, or one of the past that took so many attempts and that the manifest of a job tells of."""
     connection.execute(
         jobs.insert().values(**msgspec.structs.asdict(job), attempt=attempt, manifest_job_id=manifest_job_id)
     )

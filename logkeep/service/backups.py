@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from uuid import uuid4
 
 import msgspec
@@ -15,7 +17,6 @@ from logkeep.database.connection import reading, writing
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSetting, parse_period
-from logkeep.domain.manifest import Gap
 from logkeep.engine.backup import NodeBackup, Outcome, Target
 from logkeep.engine.forecast import forecast_margins
 from logkeep.engine.segment import SIZES
@@ -71,14 +72,9 @@ def _start_daily(context: Context) -> list[BackupJob]:
             continue
         if due <= served:
             continue
-        with writing(context.database) as connection:
-            if log_settings.lock_setting(connection, setting.cluster_id) != setting:
-                continue  # changed since, or closed: the next look tells
-            if jobs.fetch_running_job(connection, setting.cluster_id):
-                continue  # starts when that job has ended
-            if not log_settings.claim_due(connection, setting.cluster_id, served, due):
-                continue
-            started.append(_start(context, connection, setting))
+        with _unchanged(context, setting) as connection:
+            if connection and log_settings.claim_due(connection, setting.cluster_id, served, due):
+                started.append(_start(context, connection, setting))
     return started
 
 
@@ -88,14 +84,21 @@ def _start_extra(context: Context) -> list[BackupJob]:
     with reading(context.database) as connection:
         due = log_settings.fetch_extra_runs(connection, context.clock.now_ms())
     for setting, moment in due:
-        with writing(context.database) as connection:
-            if log_settings.lock_setting(connection, setting.cluster_id) != setting:
-                continue  # changed since, or closed: the next look tells
-            if jobs.fetch_running_job(connection, setting.cluster_id):
-                continue  # which plans anew when it ends
-            if log_settings.claim_extra(connection, setting.cluster_id, moment):
+        with _unchanged(context, setting) as connection:
+            if connection and log_settings.claim_extra(connection, setting.cluster_id, moment):
                 started.append(_start(context, connection, setting))
     return started
+
+
+@contextmanager
+def _unchanged(context: Context, setting: LogSetting) -> Generator[Connection | None]:
+    """A transaction that holds the setting; None where it was changed or closed since, or a job of its cluster runs.
+
+    The next look tells what has become due then: a daily moment waits for the job, an extra one is planned anew by it.
+    """
+    with writing(context.database) as connection:
+        same = log_settings.lock_setting(connection, setting.cluster_id) == setting
+        yield connection if same and not jobs.fetch_running_job(connection, setting.cluster_id) else None
 
 
 def _start(
@@ -254,12 +257,6 @@ def finish_job(context: Context, job_id: str, attempt: int, store_failure: str =
         jobs.finish_job(connection, job_id, status, finished_at, ended.failed_msg)
         if written:
             record_manifest(connection, written)
-
-
-def get_gaps(context: Context, job: BackupJob) -> tuple[Gap, ...]:
-    """What went before the job could keep it."""
-    with reading(context.database) as connection:
-        return archive.fetch_findings(connection, job.job_id).gaps
 
 
 def _job_and_cluster(context: Context, job_id: str) -> tuple[BackupJob, Cluster]:

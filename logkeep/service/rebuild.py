@@ -211,7 +211,7 @@ class _Records:
         cleared = self._setting.failures_cleared_at if self._setting else 0
         if job.status is JobStatus.FAIL and (job.finished_at or 0) <= cleared:
             return
-        jobs.insert_ended_job(self._connection, job, attempt, manifest.job.job_id)
+        jobs.insert_job(self._connection, job, attempt=attempt, manifest_job_id=manifest.job.job_id)
         for gap in gaps:
             archive.insert_findings(self._connection, job.job_id, gap.node, [gap])
         archive.insert_findings(self._connection, job.job_id, "", notes)

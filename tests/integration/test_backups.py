@@ -398,7 +398,7 @@ def test_gap_is_told_with_its_span(installation: Installation, tmp_path: Path) -
     (logs / "es.log").write_bytes(b"[2026-11-24T05:00:00,000][INFO ] two\n")
     job = installation.back_up(cluster)
     assert job.status is JobStatus.SUCCESS
-    [gap] = backups.get_gaps(installation.context, job)
+    [gap] = installation.gaps(job)
     assert (gap.node, gap.family, gap.reason) == ("n1", "es.log", "truncated")
     assert (gap.after, gap.until) == ("2026-11-24T00:00:00,000", "2026-11-24T05:00:00,000")
     last = sorted((installation.bucket / "css/log/prod/_manifests").glob("*.json"))[-1]

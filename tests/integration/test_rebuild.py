@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from logkeep import bootstrap
 from logkeep.clock import FixedClock
@@ -21,7 +18,7 @@ from logkeep.keyfiles import SIGN_FILE, TRUST_FILE, create_keys, open_signing, t
 from logkeep.service import archive, backups, clusters, identity, log_settings
 from logkeep.service.rebuild import State, rebuild
 from logkeep.settings import load_settings
-from tests.installation import Installation, new_database, open_installation
+from tests.installation import Installation, new_database
 from tests.rotation import SimulatedNode
 
 NODES = ("n1", "n2")
@@ -31,12 +28,6 @@ FAMILIES = {
     "gc.log": "jvm_start",
     "app.log": "copytruncate",
 }
-
-
-@pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
-    with open_installation(tmp_path / "installation") as installation:
-        yield installation
 
 
 def forget(installation: Installation, *, keys: bool = False) -> Installation:
@@ -64,7 +55,7 @@ def everything(installation: Installation, cluster: Cluster) -> dict[str, Any]:
         "cluster": found,
         "setting": log_settings.get_setting(context, found),
         "records": (records, total),
-        "gaps": {job.job_id: backups.get_gaps(context, job) for job in records},
+        "gaps": {job.job_id: installation.gaps(job) for job in records},
         "kept": list(archive.list_kept(context, found)),
         "restored": installation.restored(found),
         "findings": installation.findings(found, chain=True),
@@ -108,7 +99,7 @@ def test_rebuilt_catalogue_gives_the_same_answers_and_goes_on(installation: Inst
     assert everything(installation, cluster) == before
     stored = installation.objects()
     job = installation.back_up(cluster)
-    assert (job.status, backups.get_gaps(installation.context, job)) == (JobStatus.SUCCESS, ())
+    assert (job.status, installation.gaps(job)) == (JobStatus.SUCCESS, ())
     assert installation.objects() == stored
     with (tmp_path / "n1" / "gc.log").open("ab") as file:
         file.write(b"[2026-11-24T00:00:00.000+0000][1][gc] one line more\n")
