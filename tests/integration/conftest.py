@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from logkeep.domain.cluster import Cluster
 from tests.installation import Installation, open_installation
 
 
@@ -14,3 +15,17 @@ from tests.installation import Installation, open_installation
 def installation(tmp_path: Path) -> Iterator[Installation]:
     with open_installation(tmp_path / "installation") as installation:
         yield installation
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """The log directory of a node, still empty."""
+    folder = tmp_path / "n1"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def cluster(installation: Installation, logs: Path) -> Cluster:
+    """With log backup open, and one node."""
+    return installation.add_cluster(n1=logs)

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,15 +16,9 @@ from logkeep.database.connection import writing
 from logkeep.domain.cluster import Cluster
 from logkeep.keyfiles import SEAL_FILE, SIGN_FILE, TRUST_FILE, create_keys, open_signing
 from logkeep.stores.layout import manifest_hash
-from tests.installation import Installation, open_installation
+from tests.installation import Installation
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "verify_chain.py"
-
-
-@pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
-    with open_installation(tmp_path / "installation") as installation:
-        yield installation
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from sqlalchemy import update
 
 from logkeep.database.connection import writing
@@ -22,18 +21,6 @@ def line(hour: int, text: str = "a line") -> bytes:
 
 def held(installation: Installation, cluster: Cluster, **which: str) -> dict[tuple[str, str], Held]:
     return {(one.node, one.family): one for one in coverage.list_held(installation.context, cluster, **which)}
-
-
-@pytest.fixture
-def logs(tmp_path: Path) -> Path:
-    folder = tmp_path / "n1"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def cluster(installation: Installation, logs: Path) -> Cluster:
-    return installation.add_cluster(n1=logs)
 
 
 def test_each_log_is_told_with_its_span_and_sums(installation: Installation, cluster: Cluster, logs: Path) -> None:

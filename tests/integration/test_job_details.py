@@ -50,18 +50,6 @@ def detail(installation: Installation, job_id: str, **page: int) -> JobDetail:
     return job_details.get_detail(installation.context, installation.project.id, job_id, **page)
 
 
-@pytest.fixture
-def logs(tmp_path: Path) -> Path:
-    folder = tmp_path / "n1"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def cluster(installation: Installation, logs: Path) -> Cluster:
-    return installation.add_cluster(n1=logs)
-
-
 def test_done_moves_with_each_file(installation: Installation, cluster: Cluster, logs: Path) -> None:
     for number, count in enumerate((10, 20, 30), 1):
         (logs / f"es-2026-11-24-{number}.log").write_bytes(LINE * count)

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +19,6 @@ from tests.installation import Installation
 
 _DAY = 24 * 3600 * 1000
 _ROUNDS = 15
-
-
-@pytest.fixture
-def cluster(installation: Installation, tmp_path: Path) -> Cluster:
-    (tmp_path / "n1").mkdir()
-    return installation.add_cluster(n1=tmp_path / "n1")
 
 
 def at_once(*deeds: Callable[[], Any]) -> None:
