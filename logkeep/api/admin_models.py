@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import cast
 
 import msgspec
 
+from logkeep.api.call import json_lines
 from logkeep.contract import fields
 from logkeep.contract.faults import fault_message, find_fault
 from logkeep.contract.fields import MAX_INTEGER
 from logkeep.contract.models import Page, read_page
-from logkeep.contract.requests import PAGE, TEXT, Body, Member, Number, Parameter, Schema, Text, Time
+from logkeep.contract.requests import PAGE, TEXT, Body, Member, Number, Schema, Text, Time, names_of
 from logkeep.domain.access import AuditEntry
 from logkeep.domain.cluster import Cluster, Node
 from logkeep.domain.span import Span
@@ -145,7 +145,7 @@ def read_new_cluster(body: bytes) -> NewCluster | ClusterToDiscover:
 
 def read_cluster_list_query(raw: bytes) -> tuple[Page, str]:
     """The page and the exact name, '' for all."""
-    query = fields.read_query(raw, _names((*PAGE, CLUSTER_NAME)))
+    query = fields.read_query(raw, names_of((*PAGE, CLUSTER_NAME)))
     return read_page(query), CLUSTER_NAME.read(query)
 
 
@@ -169,24 +169,20 @@ class Piece:
 
 
 def read_archive_query(raw: bytes) -> Selection:
-    query = fields.read_query(raw, _names(ARCHIVE_QUERY))
+    query = fields.read_query(raw, names_of(ARCHIVE_QUERY))
     job_id = JOB.read(query)
     return Selection(NODE.read(query), FAMILY.read(query), job_id and _job_id("job", job_id), _read_span(query))
 
 
 def read_log_query(raw: bytes) -> tuple[str, str]:
     """Node and family, '' for all."""
-    query = fields.read_query(raw, _names(LOG_QUERY))
+    query = fields.read_query(raw, names_of(LOG_QUERY))
     return NODE.read(query), FAMILY.read(query)
 
 
 def read_piece_query(raw: bytes) -> Piece:
-    query = fields.read_query(raw, _names(READ_QUERY))
+    query = fields.read_query(raw, names_of(READ_QUERY))
     return Piece(FIRST_BYTE.read(query), END_BYTE.read(query), _read_span(query))
-
-
-def _names(parameters: Iterable[Parameter]) -> frozenset[str]:
-    return frozenset(parameter.name for parameter in parameters)
 
 
 def _read_span(query: dict[str, str]) -> Span:
@@ -195,7 +191,7 @@ def _read_span(query: dict[str, str]) -> Span:
 
 def read_audit_query(raw: bytes) -> tuple[Page, int]:
     """The page, and from which time on in Unix ms."""
-    query = fields.read_query(raw, _names((*PAGE, SINCE)))
+    query = fields.read_query(raw, names_of((*PAGE, SINCE)))
     return read_page(query), SINCE.read(query)
 
 
@@ -342,10 +338,7 @@ def render_verification(verification: Verification) -> bytes:
 
 
 def kept_lines(logs: Iterable[KeptLog]) -> Iterator[bytes]:
-    """One JSON object a line, many lines a chunk."""
-    logs = iter(logs)
-    while batch := list(islice(logs, _LINES_AT_ONCE)):
-        yield _encoder.encode_lines(batch)
+    return json_lines(logs, _LINES_AT_ONCE)
 
 
 def verify_lines(items: Iterable[Told]) -> Iterator[bytes]:

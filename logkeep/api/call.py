@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
+
+import msgspec
 
 from logkeep.domain.access import Caller
 from logkeep.domain.cluster import Cluster
@@ -81,3 +84,11 @@ class Stream:
     # What to send as the last chunk where it breaks in the middle; without it the connection is broken off,
     # so that the client does not take a part for the whole.
     last_words: Callable[[Exception], bytes] | None = None
+
+
+def json_lines(items: Iterable[object], at_once: int) -> Iterator[bytes]:
+    """One JSON object a line, so many lines a chunk."""
+    encoder = msgspec.json.Encoder()
+    items = iter(items)
+    while batch := list(islice(items, at_once)):
+        yield encoder.encode_lines(batch)

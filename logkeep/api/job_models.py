@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 import msgspec
 
+from logkeep.api.call import json_lines
 from logkeep.contract import fields
 from logkeep.contract.models import ClusterLogRecord, GapView, Page, make_record
-from logkeep.contract.requests import OFFSET, Number
+from logkeep.contract.requests import OFFSET, Number, names_of
 from logkeep.domain.coverage import Held
 from logkeep.domain.job_detail import JobDetail
 
 FILES_LIMIT = Number("limit", 1000, "The most files to list.", high=1000)
 FILES_PAGE = (OFFSET, FILES_LIMIT)
 _LINES_AT_ONCE = 100
-_FILES_QUERY = frozenset(parameter.name for parameter in FILES_PAGE)
+_FILES_QUERY = names_of(FILES_PAGE)
 
 
 # Requests
@@ -122,11 +122,8 @@ class HeldLine(msgspec.Struct, rename=_HELD_NAMES):
 
 
 def held_lines(held: Iterable[Held], last_success: tuple[str, int] | None) -> Iterator[bytes]:
-    """One JSON object a line, many lines a chunk."""
     job_id, at = last_success or (None, None)
-    views = (_held(one, at, job_id) for one in held)
-    while batch := list(islice(views, _LINES_AT_ONCE)):
-        yield msgspec.json.Encoder().encode_lines(batch)
+    return json_lines((_held(one, at, job_id) for one in held), _LINES_AT_ONCE)
 
 
 def _held(held: Held, last_success_at: int | None, last_success_job: str | None) -> HeldLine:

@@ -283,9 +283,17 @@ class ServiceClient:
 
     def list_kept(self, cluster: Cluster, **query: str) -> list[Kept]:
         """Every generation in the archive, by node and family, in the order it was written."""
-        path = f"{_CLUSTERS}/{cluster.id}/archive?{urlencode(query, quote_via=quote)}".rstrip("?")
-        with self.lines("GET", path) as lines:
-            return [decode(line, Kept) for line in lines]
+        return self._list(cluster, "archive", query, Kept)
+
+    def coverage(self, cluster: Cluster, **query: str) -> list[dict[str, Any]]:
+        """What is held of each log, and what is missing, as the API gives it."""
+        return self._list(cluster, "coverage", query, dict[str, Any])
+
+    def _list(self, cluster: Cluster, what: str, query: dict[str, str], kind: type[T]) -> list[T]:
+        """A list that comes as lines of JSON; '' in the query asks for nothing."""
+        asked = urlencode({name: value for name, value in query.items() if value}, quote_via=quote)
+        with self.lines("GET", f"{_CLUSTERS}/{cluster.id}/{what}?{asked}".rstrip("?")) as lines:
+            return [decode(line, kind) for line in lines]
 
     @contextmanager
     def read_kept(

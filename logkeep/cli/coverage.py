@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote, urlencode
 
 import typer
 
@@ -25,7 +23,7 @@ from logkeep.cli.output import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from logkeep.cli.client import Cluster, ServiceClient
+    from logkeep.cli.client import Cluster
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -46,19 +44,13 @@ def show_coverage(
 
     client = open_client(context)
     found = client.find_cluster(cluster)
-    logs = _fetch(client, found, {name: text for name, text in (("node", node), ("family", family)) if text})
+    logs = client.coverage(found, node=node, family=family)
     if invocation(context).as_json:
         print_json({"logs": logs})
     elif not logs:
         print_line(f"nothing of that is held of {found.name}")
     else:
         _print_coverage(found, logs)
-
-
-def _fetch(client: ServiceClient, cluster: Cluster, query: dict[str, str]) -> list[dict[str, Any]]:
-    path = f"/api/v1/clusters/{cluster.id}/coverage?{urlencode(query, quote_via=quote)}".rstrip("?")
-    with client.lines("GET", path) as lines:
-        return [json.loads(line) for line in lines]
 
 
 def _print_coverage(cluster: Cluster, logs: list[dict[str, Any]]) -> None:

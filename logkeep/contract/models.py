@@ -40,6 +40,7 @@ from logkeep.contract.requests import (
     START,
     STATUS,
     TIME_INDEX,
+    names_of,
 )
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
 from logkeep.domain.cluster import Cluster, Node, Project
@@ -48,11 +49,11 @@ from logkeep.domain.log_setting import LogSetting, LogSettingChange, parse_perio
 from logkeep.errors import InvalidAgency, InvalidField, InvalidPeriod
 
 NOTHING = b"{}"  # body of a mutating call: `null` breaks Node, plain text Java and Go (clients.md 7)
-_PAGE = frozenset(parameter.name for parameter in PAGE)
+_PAGE = names_of(PAGE)
 _RECORDS_QUERY = _PAGE | {STATUS.name}
 _CLUSTERS_QUERY = _PAGE | {ENGINE.name}
 _ACTION_QUERY = frozenset({ACTION.name})
-_PROJECTS_QUERY = frozenset(parameter.name for parameter in PROJECTS_QUERY)
+_PROJECTS_QUERY = names_of(PROJECTS_QUERY)
 ACCOUNT = "default"  # id and name of the account: there is one, and this is Keystone's name for it
 
 _encode = msgspec.json.Encoder().encode

@@ -5,6 +5,7 @@ models.py reads queries by these parameters; the published document shows the sa
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from logkeep.contract.fields import MAX_INTEGER, query_choice, query_integer, shown
@@ -105,6 +106,11 @@ class Flag:
 
 
 Parameter = Number | Choice | Text | Time | Flag
+
+
+def names_of(parameters: Iterable[Parameter]) -> frozenset[str]:
+    return frozenset(parameter.name for parameter in parameters)
+
 
 OFFSET = Number("offset", 1, "Number of the first entry, counted from 1; beyond the last one the list is empty.")
 START = Number("start", 1, "Older name of `offset`, which wins where both are sent.")
