@@ -9,7 +9,7 @@ from sqlalchemy import Engine, inspect, text
 from logkeep.database.connection import reading, writing
 from logkeep.errors import SettingError
 
-HEAD = "0003"  # newest file in migrations/versions
+HEAD = "0004"  # newest file in migrations/versions
 
 
 def migrate(engine: Engine) -> None:
