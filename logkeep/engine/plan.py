@@ -149,14 +149,14 @@ def _lines(listing: _Listing, current: Iterable[Checkpoint]) -> dict[str, Line]:
     for index, checkpoint in (listing.owners | listing.fresh).items():
         if sights[index].readable:
             present.add(checkpoint.generation)
-            if index in listing.fresh:
+            if index in listing.fresh and sights[index].head != EMPTY:  # a compressed file may hold nothing at all
                 kept[checkpoint.family].append(checkpoint)
     names: dict[str, list[str]] = defaultdict(list)
     for sight in sights:
         names[sight.name.family].append(sight.file.name)
     for one in listing.missing:
         names[one.family].append(one.name)
-    return {family: Line(line, present, names[family]) for family, line in kept.items()}
+    return {family: Line(kept[family], present, names[family]) for family in kept.keys() | names.keys()}
 
 
 def _is_joined(listing: _Listing, line: Line, index: int) -> bool:
@@ -171,7 +171,7 @@ def _is_joined(listing: _Listing, line: Line, index: int) -> bool:
 def _gaps(node: str, listing: _Listing, lines: Mapping[str, Line]) -> Iterable[Gap]:
     """All that is missing behind the same generation is one gap."""
     for family, losses in _losses(listing, lines).items():
-        line = lines.get(family) or Line((), (), ())
+        line = lines[family]
         places: dict[int, list[Loss]] = defaultdict(list)
         for loss in losses:
             places[line.place(loss.position)].append(loss)
@@ -192,7 +192,7 @@ def _losses(listing: _Listing, lines: Mapping[str, Line]) -> Mapping[str, Sequen
         for elder, younger in pairwise(line.kept):
             if not younger.joined and (reason := came_between(line, younger)):
                 found[family].append(Loss(elder.position, 0, reason))
-        if line.kept[-1].generation not in line.present and _is_begun_anew(family, listing):
+        if line.kept and line.kept[-1].generation not in line.present and _is_begun_anew(family, listing):
             found[family].append(Loss(line.kept[-1].position, 0, UNSEEN))
     return found
 

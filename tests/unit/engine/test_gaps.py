@@ -209,6 +209,14 @@ def test_oldest_logs_that_are_deleted_while_the_newest_known_one_stays_are_no_ga
     assert not gaps_of_next(kept)
 
 
+def test_compressed_file_of_nothing_is_no_proof_that_something_is_missing(kept: Kept) -> None:
+    write(kept, {"app.log.2.gz": line(1), "app.log.1": b"", "app.log": line(2)})
+    kept.back_up()
+    write(kept, {"app.log.3.gz": b"", "app.log.2.gz": b"", "app.log.1": line(2), "app.log": b""})
+    kept.back_up(settle_ns=10**18)  # before anything can be remembered of a file that holds nothing
+    assert not kept.catalogue.gaps
+
+
 def test_names_that_go_on_by_one_prove_that_nothing_is_missing(kept: Kept) -> None:
     write(kept, {dated(2): line(2), dated(3): line(3), SERVER: b""})
     kept.back_up()
