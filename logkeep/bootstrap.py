@@ -17,6 +17,7 @@ from structlog.typing import Processor
 from logkeep.clock import SystemClock
 from logkeep.database.connection import connect
 from logkeep.database.migrate import migrate
+from logkeep.domain.policy import PolicyRules
 from logkeep.engine.bandwidth import Bandwidth
 from logkeep.errors import SettingError
 from logkeep.keyfiles import open_seal, open_signing
@@ -63,6 +64,9 @@ def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection
         enqueue=enqueue,
         bandwidth=Bandwidth(round(settings.backup.bandwidth_mib * 1024 * 1024)),
         agencies=frozenset(settings.agencies),
+        policy=PolicyRules(
+            round(settings.policy.spread_minutes * 60_000), round(settings.policy.stale_after_hours * 3_600_000)
+        ),
     )
 
 

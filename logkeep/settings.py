@@ -47,6 +47,11 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sample_percent: float = 5.0  # of the objects of a cluster that are read back each time
 
 
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    spread_minutes: float = 1.0  # each cluster starts at a moment of its own within so much of its period
+    stale_after_hours: float = 26.0
+
+
 class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str = ""  # '' is the folder buckets/<name> of the data directory
     credentials: dict[str, str] = {}
@@ -68,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     backup: Backup = Backup()
     audit: Audit = Audit()
     verify: Verify = Verify()
+    policy: Policy = Policy()
     buckets: dict[str, Bucket] = {}
     agencies: dict[str, Agency] = {}
 
@@ -83,6 +89,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "backup": Backup,
     "audit": Audit,
     "verify": Verify,
+    "policy": Policy,
 }
 _TOP = ("database", "log_level")
 _NOT_SETTINGS = {
@@ -103,6 +110,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "audit.keep_days": (1, 36_500),
     "verify.every_hours": (0, 8760),
     "verify.sample_percent": (0, 100),
+    "policy.spread_minutes": (0, 720),
+    "policy.stale_after_hours": (24, 8760),
 }
 
 

@@ -35,7 +35,8 @@ def add_cluster(call: Call) -> bytes:
             password=new.password,
         )
     call.trail.cluster_id = cluster.id
-    return admin_models.render_cluster(cluster, sources=True)
+    standings = forecasts.list_standings(call.context, [cluster.id])
+    return admin_models.render_cluster(cluster, standings, sources=True)
 
 
 def list_clusters(call: Call) -> bytes:
@@ -43,11 +44,14 @@ def list_clusters(call: Call) -> bytes:
     found, total = clusters.list_clusters(
         call.context, call.caller.project_id, offset=page.offset, limit=page.limit, name=name
     )
-    return admin_models.render_clusters(found, total, sources=call.caller.admin)
+    standings = forecasts.list_standings(call.context, [cluster.id for cluster in found])
+    return admin_models.render_clusters(found, standings, total, sources=call.caller.admin)
 
 
 def show_cluster(call: Call) -> bytes:
-    return admin_models.render_cluster(call.cluster(), sources=call.caller.admin)
+    cluster = call.cluster()
+    standings = forecasts.list_standings(call.context, [cluster.id])
+    return admin_models.render_cluster(cluster, standings, sources=call.caller.admin)
 
 
 def remove_cluster(call: Call) -> bytes:

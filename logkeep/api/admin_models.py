@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,10 +17,12 @@ from logkeep.contract.models import Page, read_page
 from logkeep.contract.requests import PAGE, TEXT, Body, Member, Number, Schema, Text, Time, names_of
 from logkeep.domain.access import AuditEntry
 from logkeep.domain.cluster import Cluster, Node
+from logkeep.domain.policy import PolicyState
 from logkeep.domain.span import Span
 from logkeep.errors import InvalidField
 from logkeep.service.archive import KeptLog
 from logkeep.service.clusters import KINDS, NewNode
+from logkeep.service.forecasts import Standing
 from logkeep.service.verification import Finding, Orphans, Progress, Told, Verification
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
@@ -270,6 +272,8 @@ class ClusterView(msgspec.Struct):
     created_at: int  # Unix ms
     updated_at: int
     nodes: list[NodeView]
+    policy_state: PolicyState
+    last_success_at: int | None  # Unix ms, end of the newest backup that ended SUCCESS
 
 
 class ClusterList(msgspec.Struct, rename="camel"):
@@ -318,15 +322,16 @@ class ErrorLine(msgspec.Struct, tag="error"):
     error_msg: str
 
 
+Standings = Mapping[str, Standing]  # by cluster
 VerifyLine = FindingLine | ProgressLine | OrphansLine | EndLine | ErrorLine
 
 
-def render_cluster(cluster: Cluster, *, sources: bool) -> bytes:
-    return _encoder.encode(_cluster(cluster, sources))
+def render_cluster(cluster: Cluster, standings: Standings, *, sources: bool) -> bytes:
+    return _encoder.encode(_cluster(cluster, standings, sources))
 
 
-def render_clusters(clusters: Sequence[Cluster], total: int, *, sources: bool) -> bytes:
-    return _encoder.encode(ClusterList([_cluster(cluster, sources) for cluster in clusters], total))
+def render_clusters(clusters: Sequence[Cluster], standings: Standings, total: int, *, sources: bool) -> bytes:
+    return _encoder.encode(ClusterList([_cluster(cluster, standings, sources) for cluster in clusters], total))
 
 
 def render_audit(entries: Iterable[AuditEntry], total: int) -> bytes:
@@ -355,7 +360,8 @@ def error_line(error: Exception) -> bytes:
     return _encoder.encode(ErrorLine(fault.code, fault_message(error, fault))) + b"\n"
 
 
-def _cluster(cluster: Cluster, sources: bool) -> ClusterView:
+def _cluster(cluster: Cluster, standings: Standings, sources: bool) -> ClusterView:
+    standing = standings[cluster.id]
     return ClusterView(
         id=cluster.id,
         name=cluster.name,
@@ -365,6 +371,8 @@ def _cluster(cluster: Cluster, sources: bool) -> ClusterView:
         created_at=cluster.created_at,
         updated_at=cluster.updated_at,
         nodes=[_node(node, sources) for node in cluster.nodes],
+        policy_state=standing.policy_state,
+        last_success_at=standing.last_success,
     )
 
 

@@ -28,6 +28,10 @@ class PolicyView(msgspec.Struct, rename="camel"):
     period: str | None  # of the daily backup
     adaptive: bool
     next_run: int | None  # Unix ms; null where none is foreseen
+    state: str  # one of PolicyState
+    since: int | None  # Unix ms, when the period was set
+    missed: int | None  # Unix ms, when the last daily run should have started, where it came late
+    last_success: int | None  # Unix ms
 
 
 def read_adaptive(body: bytes) -> bool:
@@ -38,4 +42,14 @@ def read_adaptive(body: bytes) -> bool:
 
 
 def render_policy(policy: Policy) -> bytes:
-    return msgspec.json.encode(PolicyView(policy.period, policy.adaptive, policy.next_run))
+    runs = policy.runs
+    view = PolicyView(
+        policy.period,
+        policy.adaptive,
+        policy.next_run,
+        policy.state,
+        runs and runs.since,
+        runs and runs.missed_at,
+        runs and runs.last_success,
+    )
+    return msgspec.json.encode(view)

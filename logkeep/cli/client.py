@@ -44,6 +44,8 @@ class Cluster(msgspec.Struct):
     endpoint: str
     created_at: int  # Unix ms
     nodes: list[Node]
+    policy_state: str = ""
+    last_success_at: int | None = None  # Unix ms
 
 
 class Gap(msgspec.Struct, rename="camel"):
@@ -140,6 +142,9 @@ class Policy(msgspec.Struct, rename="camel"):
 
     adaptive: bool
     next_run: int | None = None  # Unix ms
+    state: str = ""
+    missed: int | None = None
+    last_success: int | None = None
 
 
 class Kept(msgspec.Struct):

@@ -85,8 +85,8 @@ def list_clusters(context: typer.Context) -> None:
         print_json({"clusters": clusters, "totalSize": len(clusters)})
         return
     print_table(
-        ("NAME", "KIND", "VERSION", "NODES", "ID"),
-        [(c["name"], c["kind"], c["version"], str(len(c["nodes"])), c["id"]) for c in clusters],
+        ("NAME", "KIND", "VERSION", "NODES", "POLICY", "ID"),
+        [(c["name"], c["kind"], c["version"], str(len(c["nodes"])), c["policy_state"], c["id"]) for c in clusters],
         right=(3,),
     )
 
@@ -110,6 +110,8 @@ def show_cluster(context: typer.Context, cluster: ClusterName) -> None:
             ("kind", f"{found.kind} {found.version}".rstrip()),
             ("endpoint", found.endpoint or "-"),
             ("registered", moment_text(found.created_at)),
+            ("policy", found.policy_state),
+            ("last success", moment_text(found.last_success_at) if found.last_success_at else "never"),
             ("last verified", _verified_text(verification)),
         ]
     )

@@ -13,7 +13,7 @@ from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.output import moment_text, print_fields, print_json, print_line
 
 if TYPE_CHECKING:
-    from logkeep.cli.client import Cluster, ServiceClient
+    from logkeep.cli.client import Cluster, Policy, ServiceClient
 
 Bucket = Annotated[str, typer.Option(metavar="NAME", help="A bucket of logkeep.toml.")]
 BasePath = Annotated[str, typer.Option(metavar="PATH", help="Folder in the bucket.")]
@@ -133,8 +133,23 @@ def _show(asked: Invocation, client: ServiceClient, cluster: Cluster) -> None:
                 ("log backup", "on" if setting.log_switch else "off"),
                 ("kept in", f"{setting.obs_bucket}/{setting.base_path}/{cluster.name}"),
                 ("backups", daily if setting.log_switch else "none"),
+                ("state", _state_text(planned)),
                 ("next", moment_text(planned.next_run) if planned.next_run else "not foreseen"),
                 ("agency", setting.agency),
                 ("changed", moment_text(setting.update_at)),
             ]
         )
+
+
+def _state_text(policy: Policy) -> str:
+    """How well the policy is kept, and what shows it."""
+    success = f"last success {moment_text(policy.last_success)}" if policy.last_success else "no success so far"
+    match policy.state:
+        case "stale":
+            return f"stale: {success}"
+        case "missed" if policy.missed:
+            return f"missed: the run of {moment_text(policy.missed)} started late"
+        case "missed":
+            return "missed: a run should have started by now"
+        case other:
+            return other

@@ -20,7 +20,7 @@ class Advance(Protocol):
 
 
 _LABEL = 30  # characters of what is going on, so that the bar does not jump
-_STYLES = {"FAIL": "bold red", "SUCCESS": "green", "RUNNING": "yellow"}
+_STYLES = {"FAIL": "bold red", "SUCCESS": "green", "RUNNING": "yellow", "stale": "bold red", "missed": "yellow"}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 

@@ -65,7 +65,7 @@ def insert_job(connection: Connection, job: BackupJob, *, attempt: int = 0, mani
     connection.execute(
         jobs.insert().values(**msgspec.structs.asdict(job), attempt=attempt, manifest_job_id=manifest_job_id)
     )
-    _count(connection, job.cluster_id, job.status, 1)
+    _count(connection, job.cluster_id, job.status, 1, job.finished_at)
 
 
 def fetch_job(connection: Connection, job_id: str) -> BackupJob | None:
@@ -103,6 +103,13 @@ def fetch_last_created(connection: Connection, cluster_id: str) -> int:
     """When the newest record of a cluster was created, 0 where it has none."""
     statement = select(func.max(jobs.c.created_at)).where(jobs.c.cluster_id == cluster_id)
     return connection.execute(statement).scalar() or 0
+
+
+def fetch_last_successes(connection: Connection, cluster_ids: Sequence[str]) -> dict[str, int]:
+    """When the newest job that ended SUCCESS ended, by cluster; those without one are left out."""
+    c = job_counts.c
+    statement = select(c.cluster_id, c.last_at).where(c.cluster_id.in_(list(cluster_ids)), c.last_at.is_not(None))
+    return {row[0]: row[1] for row in connection.execute(statement.where(c.status == str(JobStatus.SUCCESS)))}
 
 
 def fetch_newest_job(connection: Connection, cluster_id: str) -> BackupJob | None:
@@ -166,7 +173,7 @@ def finish_job(
         return False
     cluster_id = connection.execute(select(jobs.c.cluster_id).where(jobs.c.job_id == job_id)).scalar_one()
     _count(connection, cluster_id, JobStatus.RUNNING, -1)
-    _count(connection, cluster_id, status, 1)
+    _count(connection, cluster_id, status, 1, finished_at)
     return True
 
 
@@ -196,11 +203,13 @@ def delete_failed_jobs(connection: Connection, cluster_id: str) -> None:
     )
 
 
-def _count(connection: Connection, cluster_id: str, status: JobStatus, change: int) -> None:
-    insert = upsert(connection.dialect)(job_counts).values(cluster_id=cluster_id, status=status, jobs=change)
-    connection.execute(
-        insert.on_conflict_do_update(index_elements=["cluster_id", "status"], set_={"jobs": job_counts.c.jobs + change})
-    )
+def _count(
+    connection: Connection, cluster_id: str, status: JobStatus, change: int, finished_at: int | None = None
+) -> None:
+    last = {} if finished_at is None else {"last_at": finished_at}
+    insert = upsert(connection.dialect)(job_counts).values(cluster_id=cluster_id, status=status, jobs=change, **last)
+    changed = {"jobs": job_counts.c.jobs + change, **last}
+    connection.execute(insert.on_conflict_do_update(index_elements=["cluster_id", "status"], set_=changed))
 
 
 def _job(row: Sequence[Any]) -> BackupJob:

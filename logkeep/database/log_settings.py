@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, select, update
 
 from logkeep.database.connection import upsert
-from logkeep.database.tables import log_settings
+from logkeep.database.tables import job_counts, jobs, log_settings
+from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.log_setting import LogSetting
+from logkeep.domain.policy import PolicyRuns
 
 
 def fetch_setting(connection: Connection, cluster_id: str) -> LogSetting | None:
@@ -23,9 +26,9 @@ def lock_setting(connection: Connection, cluster_id: str) -> LogSetting | None:
     return _setting(row) if row else None
 
 
-def save_setting(connection: Connection, setting: LogSetting, last_due: int | None = None) -> None:
-    """Insert or replace; `last_due` (Unix ms) is the daily moment from which on a policy is served."""
-    values = {
+def save_setting(connection: Connection, setting: LogSetting) -> None:
+    """Insert or replace; what was planned for a policy that it does not have any more is forgotten."""
+    values: dict[str, Any] = {
         "enabled": setting.enabled,
         "agency": setting.agency,
         "bucket": setting.bucket,
@@ -35,22 +38,66 @@ def save_setting(connection: Connection, setting: LogSetting, last_due: int | No
         "failures_cleared_at": setting.failures_cleared_at,
         "adaptive": setting.adaptive,
     }
-    if last_due is not None:
-        values["last_due"] = last_due
+    if setting.period is None:
+        values |= {"policy_since": None, "due_at": None, "missed_at": None}
+    if not setting.adaptive:
+        values["extra_due"] = None
     insert = upsert(connection.dialect)(log_settings).values(id=setting.id, cluster_id=setting.cluster_id, **values)
     connection.execute(insert.on_conflict_do_update(index_elements=["cluster_id"], set_=values))
 
 
-def fetch_policies(connection: Connection) -> list[tuple[LogSetting, int]]:
-    """Settings with a daily policy, and the daily moment (Unix ms) that each was served last."""
-    statement = select(log_settings).where(log_settings.c.enabled, log_settings.c.period.is_not(None))
-    return [(_setting(row), row.last_due) for row in connection.execute(statement)]
+def plan_policy(connection: Connection, cluster_id: str, since: int, due_at: int) -> None:
+    """A new period: its first run starts at `due_at`."""
+    statement = update(log_settings).where(log_settings.c.cluster_id == cluster_id)
+    connection.execute(statement.values(policy_since=since, due_at=due_at, missed_at=None))
 
 
-def claim_due(connection: Connection, cluster_id: str, served: int, due: int) -> bool:
-    """Take the daily moment `due` for this process; False where another one did."""
-    statement = update(log_settings).where(log_settings.c.cluster_id == cluster_id, log_settings.c.last_due == served)
-    return connection.execute(statement.values(last_due=due)).rowcount > 0
+def fetch_due(connection: Connection, now: int, most: int) -> list[tuple[LogSetting, int]]:
+    """Settings whose daily run is due, and since when; those that wait for a job of their cluster are left out."""
+    c = log_settings.c
+    statement = select(log_settings).where(c.due_at <= now, _idle()).order_by(c.due_at)
+    return [(_setting(row), row.due_at) for row in connection.execute(statement.limit(most))]
+
+
+def fetch_planned_after(connection: Connection, moment: int, most: int) -> list[tuple[LogSetting, int]]:
+    """Settings whose next daily run is planned for later than `moment`, and for when."""
+    c = log_settings.c
+    statement = select(log_settings).where(c.due_at > moment).order_by(c.due_at.desc())
+    return [(_setting(row), row.due_at) for row in connection.execute(statement.limit(most))]
+
+
+def move_due(connection: Connection, cluster_id: str, due_at: int, next_due: int, missed_at: int | None) -> bool:
+    """Take the run of `due_at` for this process and plan the next one; False where another process did."""
+    statement = update(log_settings).where(log_settings.c.cluster_id == cluster_id, log_settings.c.due_at == due_at)
+    return connection.execute(statement.values(due_at=next_due, missed_at=missed_at)).rowcount > 0
+
+
+def fetch_runs(connection: Connection, cluster_ids: Sequence[str]) -> dict[str, PolicyRuns]:
+    """What is known of the runs of each policy, by cluster; those without a policy are left out."""
+    rows = connection.execute(RUNS.where(log_settings.c.cluster_id.in_(list(cluster_ids))))
+    return {row[0]: policy_runs(row) for row in rows}
+
+
+def policy_runs(row: Sequence[Any]) -> PolicyRuns:
+    """Of a row of `RUNS`."""
+    _, since, due_at, missed_at, ran, last_success = row
+    return PolicyRuns(since, due_at, missed_at, bool(ran), last_success)
+
+
+def _runs() -> Select[*tuple[Any, ...]]:
+    c, counted = log_settings.c, job_counts.alias("counted")
+    ran = exists().where(counted.c.cluster_id == c.cluster_id, counted.c.jobs > 0)
+    succeeded = and_(job_counts.c.cluster_id == c.cluster_id, job_counts.c.status == str(JobStatus.SUCCESS))
+    statement = select(c.cluster_id, c.policy_since, c.due_at, c.missed_at, ran.label("ran"), job_counts.c.last_at)
+    return statement.outerjoin_from(log_settings, job_counts, succeeded).where(c.due_at.is_not(None))
+
+
+RUNS = _runs()
+
+
+def _idle() -> ColumnElement[bool]:
+    running = jobs.c.status == str(JobStatus.RUNNING)
+    return ~exists().where(jobs.c.cluster_id == log_settings.c.cluster_id, running)
 
 
 def save_extra_due(connection: Connection, cluster_id: str, due: int | None) -> None:
@@ -58,16 +105,17 @@ def save_extra_due(connection: Connection, cluster_id: str, due: int | None) -> 
     connection.execute(update(log_settings).where(log_settings.c.cluster_id == cluster_id).values(extra_due=due))
 
 
-def fetch_extra_due(connection: Connection, cluster_id: str) -> int | None:
-    statement = select(log_settings.c.extra_due).where(log_settings.c.cluster_id == cluster_id)
-    return connection.execute(statement).scalar()
+def fetch_next_runs(connection: Connection, cluster_id: str) -> list[int]:
+    """When the next daily run and the next one besides it start, as far as they are planned."""
+    statement = select(log_settings.c.due_at, log_settings.c.extra_due).where(log_settings.c.cluster_id == cluster_id)
+    return [moment for row in connection.execute(statement) for moment in row if moment is not None]
 
 
-def fetch_extra_runs(connection: Connection, now: int) -> list[tuple[LogSetting, int]]:
+def fetch_extra_runs(connection: Connection, now: int, most: int) -> list[tuple[LogSetting, int]]:
     """Settings whose run besides the daily one is due, and its moment (Unix ms)."""
     c = log_settings.c
-    statement = select(log_settings).where(c.enabled, c.adaptive, c.extra_due <= now)
-    return [(_setting(row), row.extra_due) for row in connection.execute(statement)]
+    statement = select(log_settings).where(c.extra_due <= now, _idle()).order_by(c.extra_due)
+    return [(_setting(row), row.extra_due) for row in connection.execute(statement.limit(most))]
 
 
 def claim_extra(connection: Connection, cluster_id: str, due: int) -> bool:

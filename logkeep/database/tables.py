@@ -129,10 +129,15 @@ log_settings = Table(
     Column("base_path", String(512), nullable=False),
     Column("period", String(64)),
     Column("updated_at", BigInteger, nullable=False),
-    Column("last_due", BigInteger, nullable=False, server_default="0"),  # the last daily moment that was served
     Column("adaptive", Boolean, nullable=False, server_default=false()),  # add runs before the node deletes
     Column("extra_due", BigInteger),  # the moment of such a run
     Column("failures_cleared_at", BigInteger, nullable=False, server_default="0"),  # FAIL records before are gone
+    Column("policy_since", BigInteger),  # when the period was set; None, as what follows, where there is none
+    Column("due_at", BigInteger),  # when the next daily run starts
+    Column("missed_at", BigInteger),  # when the last one should have started, if it came late
+    # The clock asks each second what is due, so what is not due must cost nothing.
+    Index("ix_log_settings_due", "due_at"),
+    Index("ix_log_settings_extra", "extra_due"),
 )
 
 jobs = Table(
@@ -174,6 +179,7 @@ job_counts = Table(
     Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
     Column("status", String(16), primary_key=True),
     Column("jobs", BigInteger, nullable=False),
+    Column("last_at", BigInteger),  # when the last of them ended; None while none has
 )
 
 generations = Table(

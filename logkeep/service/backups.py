@@ -16,7 +16,8 @@ from logkeep.database import archive, clusters, jobs, log_settings
 from logkeep.database.connection import reading, writing
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
 from logkeep.domain.cluster import Cluster
-from logkeep.domain.log_setting import LogSetting, parse_period
+from logkeep.domain.log_setting import LogSetting
+from logkeep.domain.policy import missed_moment, next_start
 from logkeep.engine.backup import NodeBackup, Outcome, Target
 from logkeep.engine.forecast import forecast_margins
 from logkeep.engine.segment import SIZES
@@ -37,8 +38,8 @@ from logkeep.service.manifests import record_manifest, write_manifest
 from logkeep.stores.layout import cluster_folder
 
 _LONGEST_MESSAGE = 2000
-# A clock set back by less meets moments again that were served. By more, it was wrong before, and they count anew.
-_SMALL_STEP_MS = 2 * 3_600_000
+# Started at one look, so that a look stays short; the queue limits how many run.
+_STARTS_AT_ONCE = 100
 _log = structlog.get_logger("logkeep.backups")
 
 
@@ -61,28 +62,30 @@ def start_due_backups(context: Context) -> list[BackupJob]:
 def _start_daily(context: Context) -> list[BackupJob]:
     """A clock that is set back neither repeats a moment of the last hours nor keeps the next days silent."""
     started: list[BackupJob] = []
-    now = context.clock.now_ms()
+    now, rules = context.clock.now_ms(), context.policy
     with reading(context.database) as connection:
-        policies = log_settings.fetch_policies(connection)
-    for setting, served in policies:
-        due = parse_period(setting.period or "").last_due(now)
-        if served > now + _SMALL_STEP_MS:
-            with writing(context.database) as connection:
-                log_settings.claim_due(connection, setting.cluster_id, served, due)
-            continue
-        if due <= served:
-            continue
+        too_far = log_settings.fetch_planned_after(connection, now + rules.farthest_ms, _STARTS_AT_ONCE)
+        due = log_settings.fetch_due(connection, now, _STARTS_AT_ONCE)
+    for setting, planned in too_far:
+        with writing(context.database) as connection:
+            log_settings.move_due(connection, setting.cluster_id, planned, _next_start(context, setting, now), None)
+    for setting, due_at in due:
+        following, missed = _next_start(context, setting, now), missed_moment(due_at, now)
         with _unchanged(context, setting) as connection:
-            if connection and log_settings.claim_due(connection, setting.cluster_id, served, due):
+            if connection and log_settings.move_due(connection, setting.cluster_id, due_at, following, missed):
                 started.append(_start(context, connection, setting))
     return started
+
+
+def _next_start(context: Context, setting: LogSetting, now: int) -> int:
+    return next_start(setting.period or "", setting.cluster_id, now, context.policy.spread_ms)
 
 
 def _start_extra(context: Context) -> list[BackupJob]:
     """Those that come before a node deletes what is not kept."""
     started: list[BackupJob] = []
     with reading(context.database) as connection:
-        due = log_settings.fetch_extra_runs(connection, context.clock.now_ms())
+        due = log_settings.fetch_extra_runs(connection, context.clock.now_ms(), _STARTS_AT_ONCE)
     for setting, moment in due:
         with _unchanged(context, setting) as connection:
             if connection and log_settings.claim_extra(connection, setting.cluster_id, moment):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Engine
 
 from logkeep.clock import Clock
+from logkeep.domain.policy import PolicyRules
 from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
 from logkeep.errors import StoreMissing
 from logkeep.service.lockout import Lockout
@@ -34,6 +35,7 @@ class Context:
     bandwidth: Bandwidth = UNLIMITED
     settle_ns: int = 2_000_000_000  # a file that changed more recently is looked into again next time
     agencies: frozenset[str] = frozenset()  # configured ones; where empty, any valid name means the service's own
+    policy: PolicyRules = PolicyRules()  # noqa: RUF009  it is frozen
     lockout: Lockout = field(default_factory=Lockout)
 
 

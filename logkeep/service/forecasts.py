@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -11,7 +12,7 @@ from logkeep.database.connection import reading, writing
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.forecast import HORIZON_MS, LEAST_PAUSE_MS, Forecast, plan_extra_run
-from logkeep.domain.log_setting import LogSetting, parse_period
+from logkeep.domain.policy import PolicyRuns, PolicyState, judge_policy
 from logkeep.errors import BackupClosed
 from logkeep.service.context import Context
 
@@ -23,15 +24,40 @@ class Policy:
     period: str | None  # of the daily backup
     adaptive: bool  # also before a node deletes what is not kept
     next_run: int | None  # Unix ms; None where none is foreseen
+    state: PolicyState
+    runs: PolicyRuns | None  # of the daily backup, where there is one
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a cluster stands, in the list of clusters."""
+
+    policy_state: PolicyState
+    last_success: int | None  # Unix ms, end of the newest backup that ended SUCCESS
 
 
 def get_policy(context: Context, cluster: Cluster) -> Policy:
     with reading(context.database) as connection:
         setting = log_settings.fetch_setting(connection, cluster.id)
-        extra = log_settings.fetch_extra_due(connection, cluster.id)
+        planned = log_settings.fetch_next_runs(connection, cluster.id)
+        runs = log_settings.fetch_runs(connection, [cluster.id]).get(cluster.id)
     if setting is None or not setting.enabled:
-        return Policy(None, False, None)
-    return Policy(setting.period, setting.adaptive, _next_run(setting, extra, context.clock.now_ms()))
+        return Policy(None, False, None, PolicyState.OFF, None)
+    now = context.clock.now_ms()
+    state = judge_policy(runs, now, context.policy.stale_ms)
+    return Policy(setting.period, setting.adaptive, _next_run(planned, now), state, runs)
+
+
+def list_standings(context: Context, cluster_ids: Sequence[str]) -> dict[str, Standing]:
+    """How well the policy of each of these clusters is kept."""
+    with reading(context.database) as connection:
+        runs = log_settings.fetch_runs(connection, cluster_ids)
+        successes = jobs.fetch_last_successes(connection, cluster_ids)
+    now = context.clock.now_ms()
+    return {
+        one: Standing(judge_policy(runs.get(one), now, context.policy.stale_ms), successes.get(one))
+        for one in cluster_ids
+    }
 
 
 def set_adaptive(context: Context, cluster: Cluster, adaptive: bool) -> Policy:
@@ -43,7 +69,8 @@ def set_adaptive(context: Context, cluster: Cluster, adaptive: bool) -> Policy:
             raise BackupClosed()
         if setting.adaptive != adaptive:
             log_settings.save_setting(connection, replace(setting, adaptive=adaptive, updated_at=now))
-            _plan_first(connection, cluster.id, now)
+            if adaptive:
+                _plan_first(connection, cluster.id, now)
     return get_policy(context, cluster)
 
 
@@ -55,7 +82,7 @@ def look_ahead(connection: Connection, job: BackupJob, now: int) -> list[Forecas
         soonest = forecasts.fetch_safe_until(connection, job.cluster_id, now, job.created_at)
         extra = None if soonest is None else plan_extra_run(now, soonest)
     log_settings.save_extra_due(connection, job.cluster_id, extra)
-    next_run = _next_run(setting, extra, now) if setting and setting.enabled else None
+    next_run = _next_run(log_settings.fetch_next_runs(connection, job.cluster_id), now)
     return forecasts.fetch_soonest(connection, job.cluster_id, next_run or now + HORIZON_MS, next_run)
 
 
@@ -69,7 +96,6 @@ def _plan_first(connection: Connection, cluster_id: str, now: int) -> None:
     log_settings.save_extra_due(connection, cluster_id, extra)
 
 
-def _next_run(setting: LogSetting, extra: int | None, now: int) -> int | None:
-    daily = parse_period(setting.period).next_due(now) if setting.period else None
-    runs = [moment for moment in (daily, extra if setting.adaptive else None) if moment is not None]
-    return min(runs, default=None)
+def _next_run(planned: Sequence[int], now: int) -> int | None:
+    """What should have started already starts at once."""
+    return max(now, min(planned)) if planned else None

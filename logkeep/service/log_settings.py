@@ -17,6 +17,7 @@ from logkeep.domain.log_setting import (
     check_base_path,
     parse_period,
 )
+from logkeep.domain.policy import next_start
 from logkeep.errors import (
     BackupClosed,
     BucketNotWritable,
@@ -37,7 +38,7 @@ def open_backup(context: Context, cluster: Cluster, change: LogSettingChange) ->
     _check(context, change)
     with writing(context.database) as connection:
         found = log_settings.fetch_setting(connection, cluster.id)
-        _save(context, connection, _changed(found, cluster, change))
+        _save(context, connection, _changed(found, cluster, change), found)
 
 
 def update_setting(context: Context, cluster: Cluster, change: LogSettingChange) -> None:
@@ -46,7 +47,8 @@ def update_setting(context: Context, cluster: Cluster, change: LogSettingChange)
         _opened(connection, cluster)
     _check(context, change)
     with writing(context.database) as connection:
-        _save(context, connection, _changed(_opened(connection, cluster), cluster, change))
+        found = _opened(connection, cluster)
+        _save(context, connection, _changed(found, cluster, change), found)
 
 
 def close_backup(context: Context, cluster: Cluster) -> None:
@@ -54,9 +56,8 @@ def close_backup(context: Context, cluster: Cluster) -> None:
     with writing(context.database) as connection:
         setting = _opened(connection, cluster)
         now = context.clock.now_ms()
-        _save(
-            context, connection, replace(setting, enabled=False, period=None, adaptive=False, failures_cleared_at=now)
-        )
+        closed = replace(setting, enabled=False, period=None, adaptive=False, failures_cleared_at=now)
+        _save(context, connection, closed, setting)
         jobs.delete_failed_jobs(connection, cluster.id)
 
 
@@ -71,13 +72,14 @@ def start_policy(context: Context, cluster: Cluster, period: str) -> None:
     with writing(context.database) as connection:
         setting = _opened(connection, cluster)
         parse_period(period)
-        _save(context, connection, replace(setting, period=period))
+        _save(context, connection, replace(setting, period=period), setting)
 
 
 def stop_policy(context: Context, cluster: Cluster) -> None:
     """End the daily backup. Raises `BackupClosed`."""
     with writing(context.database) as connection:
-        _save(context, connection, replace(_opened(connection, cluster), period=None))
+        setting = _opened(connection, cluster)
+        _save(context, connection, replace(setting, period=None), setting)
 
 
 def _opened(connection: Connection, cluster: Cluster) -> LogSetting:
@@ -130,8 +132,10 @@ def _changed(found: LogSetting | None, cluster: Cluster, change: LogSettingChang
     )
 
 
-def _save(context: Context, connection: Connection, setting: LogSetting) -> None:
-    """A policy is served from the next daily moment on: what was due before it was set is not made up for."""
+def _save(context: Context, connection: Connection, setting: LogSetting, before: LogSetting | None) -> None:
+    """A new period is served from its next moment on: what was due before it was set is not made up for."""
     now = context.clock.now_ms()
-    last_due = parse_period(setting.period).last_due(now) if setting.period else None
-    log_settings.save_setting(connection, replace(setting, updated_at=now), last_due)
+    log_settings.save_setting(connection, replace(setting, updated_at=now))
+    if setting.period and (before is None or before.period != setting.period):
+        due_at = next_start(setting.period, setting.cluster_id, now, context.policy.spread_ms)
+        log_settings.plan_policy(connection, setting.cluster_id, now, due_at)

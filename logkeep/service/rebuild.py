@@ -15,6 +15,7 @@ from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.manifest import Gap, Manifest, Segment
+from logkeep.domain.policy import next_start
 from logkeep.engine.chain import check_signature
 from logkeep.engine.rebuild import Chain, Found, Generations, order_chain
 from logkeep.errors import StoreCorrupt, StoreError
@@ -203,7 +204,10 @@ class _Records:
         for node, checkpoints in self._generations.checkpoints().items():
             archive.save_checkpoints(self._connection, self._cluster_id, node, checkpoints)
         if self._setting:  # a daily moment that passed since the last job is made up for
-            log_settings.save_setting(self._connection, self._setting, self._newest)
+            log_settings.save_setting(self._connection, self._setting)
+            if self._setting.period:
+                due_at = next_start(self._setting.period, self._cluster_id, self._newest, 0)
+                log_settings.plan_policy(self._connection, self._cluster_id, self._setting.updated_at, due_at)
 
     def _add_job(
         self, job: BackupJob, attempt: int, manifest: Manifest, gaps: Sequence[Gap], notes: Sequence[str]

@@ -167,12 +167,14 @@ def test_a_job_of_another_project_is_not_told(service: Service, kept: Cluster) -
 
 def test_the_policy_adds_runs_and_is_shown(service: Service, opened: Cluster) -> None:
     path = f"{CLUSTERS}/{opened.id}/policy"
-    assert service.call("GET", path).json == {"period": None, "adaptive": False, "nextRun": None}
-    assert service.call("PUT", path, {"adaptive": True}).json == {"period": None, "adaptive": True, "nextRun": None}
+    off = {"period": None, "nextRun": None, "state": "off", "since": None, "missed": None, "lastSuccess": None}
+    assert service.call("GET", path).json == off | {"adaptive": False}
+    assert service.call("PUT", path, {"adaptive": True}).json == off | {"adaptive": True}
     service.call("POST", service.path(opened, "/logs/policy/update"), {"period": "00:00 GMT+08:00"})
     shown = service.call("GET", path).json
     assert (shown["adaptive"], shown["period"]) == (True, "00:00 GMT+08:00")
-    assert shown["nextRun"] > opened.created_at
+    assert shown["nextRun"] > shown["since"] >= opened.created_at
+    assert (shown["state"], shown["missed"], shown["lastSuccess"]) == ("never_ran", None, None)
     assert_error(service.call("PUT", path, {}), 400, "CSS.0001", "^adaptive: ")
     assert_error(service.call("PUT", path, {"adaptive": "yes"}), 400, "CSS.0001", "^adaptive: ")
     assert_error(service.call("PUT", path, {"adaptive": True}, key=service.stranger), 403, "CSS.0015")

@@ -133,7 +133,8 @@ def test_turning_it_on_uses_what_the_last_backup_knew(world: World) -> None:
     assert policy.next_run == clock.now_ms() + 6 * 60 * MINUTE
     clock.advance(13 * 60 * MINUTE)
     forecasts.set_adaptive(context, world.cluster, adaptive=False)
-    assert forecasts.get_policy(context, world.cluster) == forecasts.Policy(None, False, None)
+    policy = forecasts.get_policy(context, world.cluster)
+    assert (policy.period, policy.adaptive, policy.next_run) == (None, False, None)
 
 
 def test_turning_it_on_late_runs_at_once_but_not_just_after_a_job(world: World) -> None:

@@ -133,6 +133,36 @@ def test_what_is_kept_is_told_by_the_new_columns(settings: Settings) -> None:
     engine.dispose()
 
 
+def test_policies_are_planned_from_the_last_moment_that_was_served(settings: Settings) -> None:
+    engine = connect(settings.database_url)
+    at_revision(engine, "0003")
+    with writing(engine) as connection:
+        connection.execute(text(f"INSERT INTO projects (id, name, created_at) VALUES ('{PROJECT}', 'p', 1)"))
+        for name, period in (("daily", "'00:00 GMT+00:00'"), ("by-hand", "NULL")):
+            connection.execute(
+                text(f"INSERT INTO clusters VALUES ('{name}', '{PROJECT}', '{name}', 'opensearch', '', '', 1, 1)")
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO log_settings (cluster_id, id, enabled, agency, bucket, base_path, period, updated_at,"
+                    f" last_due, extra_due) VALUES ('{name}', 'x', true, 'a', 'b', 'p', {period}, 7, 172800000, 5)"
+                )
+            )
+        connection.execute(
+            text(
+                "INSERT INTO jobs (id, job_id, cluster_id, type, status, bucket, base_path, created_at, finished_at)"
+                " VALUES ('i', 'j', 'daily', 'Auto', 'SUCCESS', 'b', 'p', 1, 9)"
+            )
+        )
+        connection.execute(text("INSERT INTO job_counts VALUES ('daily', 'SUCCESS', 1), ('daily', 'RUNNING', 0)"))
+    migration.migrate(engine)
+    with reading(engine) as connection:
+        planned = "SELECT policy_since, due_at, missed_at, extra_due FROM log_settings ORDER BY cluster_id"
+        assert connection.execute(text(planned)).all() == [(None, None, None, None), (7, 259_200_000, None, None)]
+        assert connection.execute(text("SELECT last_at FROM job_counts ORDER BY status")).scalars().all() == [None, 9]
+    engine.dispose()
+
+
 def test_head_is_the_newest_file() -> None:
     files = (Path(migration.__file__).parent / "migrations" / "versions").glob("[0-9]*.py")
     assert max(path.name[:4] for path in files) == migration.HEAD

@@ -73,14 +73,14 @@ def test_no_automatic_backup_starts_once_log_backup_is_closed(
 ) -> None:
     log_settings.start_policy(installation.context, cluster, "00:00 GMT+08:00")
     installation.clock.advance(_DAY)
-    fetch_policies = statements.fetch_policies
+    fetch_due = statements.fetch_due
 
-    def fetch_and_close(connection: Any) -> Any:
+    def fetch_and_close(connection: Any, now: int, most: int) -> Any:
         """The call comes after the policies were looked up."""
-        found = fetch_policies(connection)
+        found = fetch_due(connection, now, most)
         log_settings.close_backup(installation.context, cluster)
         return found
 
-    monkeypatch.setattr(statements, "fetch_policies", fetch_and_close)
+    monkeypatch.setattr(statements, "fetch_due", fetch_and_close)
     assert backups.start_due_backups(installation.context) == []
     assert backups.list_running(installation.context) == []

@@ -34,9 +34,22 @@ def test_a_cluster_is_registered_by_its_nodes(tenant: Command, node: Path) -> No
 
 def test_a_person_sees_clusters_and_nodes(tenant: Command, cluster: str, node: Path) -> None:
     listed = tenant("cluster", "list").ended(0).out.splitlines()
-    assert listed[0].split() == ["NAME", "KIND", "VERSION", "NODES", "ID"]
-    assert any(line.startswith(cluster) for line in listed)
-    assert f"file://{node}" in tenant("cluster", "show", cluster).ended(0).out
+    assert listed[0].split() == ["NAME", "KIND", "VERSION", "NODES", "POLICY", "ID"]
+    assert any(line.startswith(cluster) and " off " in line for line in listed)
+    shown = tenant("cluster", "show", cluster).ended(0).out
+    assert f"file://{node}" in shown
+    assert re.search(r"^policy +off$", shown, re.MULTILINE)
+    assert re.search(r"^last success +never$", shown, re.MULTILINE)
+
+
+def test_how_well_a_policy_is_kept_is_shown(tenant: Command, opened: str) -> None:
+    shown = tenant("logs", "policy", opened, "--at", "00:00 GMT+00:00").ended(0).out
+    assert re.search(r"^state +never_ran$", shown, re.MULTILINE)
+    record = tenant("backup", opened, "--wait", "--json").ended(0).json
+    cluster = tenant("cluster", "show", opened, "--json").ended(0).json
+    assert (cluster["policy_state"], cluster["last_success_at"]) == ("ok", record["finishedAt"])
+    policy = tenant("logs", "settings", opened, "--json").ended(0).json["policy"]
+    assert (policy["state"], policy["lastSuccess"], policy["missed"]) == ("ok", record["finishedAt"], None)
 
 
 def test_a_source_is_given_once_and_rightly(tenant: Command) -> None:

@@ -3,6 +3,9 @@
 Revision: 0004
 """
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -10,4 +13,27 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    _plan_policies()
+
+
+def _plan_policies() -> None:
+    """The next start of each policy instead of the last moment that was served."""
+    for name in ("policy_since", "due_at", "missed_at"):
+        op.add_column("log_settings", sa.Column(name, sa.BigInteger(), nullable=True))
+    op.execute(
+        sa.text(
+            "UPDATE log_settings SET policy_since = updated_at, due_at = last_due + 86400000"
+            " WHERE enabled AND period IS NOT NULL"
+        )
+    )
+    op.execute(sa.text("UPDATE log_settings SET extra_due = NULL WHERE NOT adaptive"))
+    op.drop_column("log_settings", "last_due")
+    op.create_index("ix_log_settings_due", "log_settings", ["due_at"], unique=False)
+    op.create_index("ix_log_settings_extra", "log_settings", ["extra_due"], unique=False)
+    op.add_column("job_counts", sa.Column("last_at", sa.BigInteger(), nullable=True))
+    op.execute(
+        sa.text(
+            "UPDATE job_counts SET last_at = (SELECT MAX(finished_at) FROM jobs"
+            " WHERE jobs.cluster_id = job_counts.cluster_id AND jobs.status = job_counts.status)"
+        )
+    )

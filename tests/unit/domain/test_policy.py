@@ -1,0 +1,94 @@
+"""When a cluster starts, and how well its policy is kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logkeep.domain.log_setting import parse_period
+from logkeep.domain.policy import LATE_MS, PolicyRules, PolicyRuns, PolicyState, judge_policy, next_start, spread
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+STALE = PolicyRules().stale_ms
+
+moments = st.integers(0, 4_000_000_000_000)
+windows = st.integers(0, 12 * HOUR)
+ids = st.uuids().map(str)
+periods = st.builds(
+    "{:02}:{:02} GMT{}{:02}:{:02}".format,
+    st.integers(0, 23),
+    st.integers(0, 59),
+    st.sampled_from("+-"),
+    st.integers(0, 11),
+    st.sampled_from([0, 30, 45]),
+)
+runs = st.builds(PolicyRuns, moments, moments, st.none() | moments, st.booleans(), st.none() | moments)
+
+
+@given(periods, ids, moments, windows)
+def test_no_run_starts_before_its_moment_nor_after_the_window(period: str, cluster: str, now: int, window: int) -> None:
+    start = next_start(period, cluster, now, window)
+    moment = parse_period(period).next_due(now)
+    assert now < moment <= start <= moment + window
+    assert start < moment + max(1, window)
+
+
+@given(periods, ids, moments, windows)
+def test_a_cluster_starts_once_a_day_at_the_same_time(period: str, cluster: str, now: int, window: int) -> None:
+    first = next_start(period, cluster, now, window)
+    assert next_start(period, cluster, first, window) == first + DAY
+
+
+@given(periods, ids, moments, windows, windows)
+def test_another_window_neither_repeats_nor_skips_a_day(
+    period: str, cluster: str, now: int, window: int, later: int
+) -> None:
+    first = next_start(period, cluster, now, window)
+    second = next_start(period, cluster, first, later)
+    moments = [parse_period(period).last_due(start) for start in (first, second)]
+    assert moments[1] - moments[0] == DAY
+
+
+def test_ten_thousand_clusters_fill_the_window_evenly() -> None:
+    seconds = Counter(spread(str(UUID(int=number)), 600_000) // 1000 for number in range(10_000))
+    assert len(seconds) == 600
+    assert max(seconds.values()) < 50  # 17 on average
+
+
+@given(runs, moments)
+def test_one_state_holds_and_its_reason_is_true(known: PolicyRuns, now: int) -> None:
+    state = judge_policy(known, now, STALE)
+    old = now - max(known.since, known.last_success or 0) > STALE
+    late = known.missed_at is not None or now - known.due_at > LATE_MS
+    assert state is not PolicyState.OFF
+    assert (state is PolicyState.STALE) == old
+    assert (state is PolicyState.MISSED) == (late and not old)
+    assert (state is PolicyState.NEVER_RAN) == (not (known.ran or late or old))
+
+
+@given(runs, moments, st.integers(0, DAY))
+def test_a_policy_that_nobody_serves_only_gets_worse(known: PolicyRuns, now: int, later: int) -> None:
+    order = [PolicyState.OK, PolicyState.NEVER_RAN, PolicyState.MISSED, PolicyState.STALE]
+    before, after = (order.index(judge_policy(known, at, STALE)) for at in (now, now + later))
+    assert after >= before
+
+
+@given(periods, ids, moments, windows)
+def test_a_policy_that_is_served_on_time_is_never_bad(period: str, cluster: str, now: int, window: int) -> None:
+    """Each run takes an hour and succeeds; looked at just before it starts, and just before it ends."""
+    due = next_start(period, cluster, now, window)
+    known = PolicyRuns(now, due, None, False, None)
+    assert judge_policy(known, due, 26 * HOUR + window) is PolicyState.NEVER_RAN
+    for day in range(3):
+        start = due + day * DAY
+        success = start - DAY + HOUR if day else None
+        known = PolicyRuns(now, start + DAY, None, True, success)
+        assert judge_policy(known, start + HOUR, 26 * HOUR + window) is PolicyState.OK
+
+
+def test_a_cluster_without_a_policy_is_off() -> None:
+    assert judge_policy(None, 0, STALE) is PolicyState.OFF
