@@ -50,10 +50,10 @@ def lost_file(unread: Unread, files: Files) -> Loss:
     """A file that was listed and is gone, and of which nothing is kept."""
     if unread.kind is UnreadKind.BLOCKED:
         return Loss(unread.position, unread.size, UNREADABLE)
-    if (unread.inode, unread.name) not in files:
-        return Loss(unread.position, unread.size, UNREACHED)
-    # Before it was looked into: it may have been copied first, as copytruncate does.
-    return Loss(unread.position, 0 if unread.kind is UnreadKind.LISTED else unread.size, TRUNCATED)
+    # Before it was looked into: it may be a copy that was renamed, or have been copied first, as copytruncate does.
+    unsure = unread.kind is UnreadKind.LISTED and any(inode == unread.inode for inode, _ in files)
+    reason = TRUNCATED if (unread.inode, unread.name) in files else UNREACHED
+    return Loss(unread.position, 0 if unsure else unread.size, reason)
 
 
 class Line:

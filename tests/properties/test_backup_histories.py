@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from logkeep.clock import SystemClock
@@ -178,5 +178,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(histories, st.sets(families, max_size=2))
+@example([("write", "app.log", 0, False), ("storm", "app.log", 2, 1), ("backup", [1, 0, 30], 0)], set())
+@example([("write", "copied.log", 2, False), ("storm", "copied.log", 2, 2), ("backup", [2, 9], None)], set())
 def test_nothing_readable_is_lost_and_nothing_is_kept_twice(history: list[tuple], banners: set[str]) -> None:
     run_history(history, banners)
