@@ -49,10 +49,11 @@ def open_context(settings: Settings) -> Context:
 def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection, str, str], None]) -> Context:
     seal, unseal = open_seal(settings.directory)
     signing = open_signing(settings.directory)
+    stores = open_buckets(settings)
     return Context(
         database=database,
         clock=SystemClock(),
-        stores=_stores(settings),
+        stores=stores,
         open_source=_source_opener(settings),
         describe_cluster=describe_cluster,
         seal=seal,
@@ -63,7 +64,7 @@ def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection
         trust_first_key=signing.trust_first,
         enqueue=enqueue,
         bandwidth=Bandwidth(round(settings.backup.bandwidth_mib * 1024 * 1024)),
-        agencies=frozenset(settings.agencies),
+        agencies=open_agencies(settings, stores),
         policy=PolicyRules(
             round(settings.policy.spread_minutes * 60_000), round(settings.policy.stale_after_hours * 3_600_000)
         ),
@@ -191,14 +192,38 @@ def bucket_url(settings: Settings, name: str) -> str:
     return settings.buckets[name].url or f"file:buckets/{name}"
 
 
-def _stores(settings: Settings) -> Mapping[str, ObjectStore]:
-    stores: dict[str, ObjectStore] = {}
-    for name, bucket in settings.buckets.items():
-        try:
-            stores[name] = open_store(bucket_url(settings, name), bucket.credentials, base=settings.directory)
-        except SettingError as error:
-            raise SettingError(f"buckets.{name}: {error.message}") from error
-    return stores
+def open_buckets(settings: Settings) -> Mapping[str, ObjectStore]:
+    """The stores of all buckets by name, each with the credentials of its bucket. Raises `SettingError`."""
+    return {
+        name: _open_store(settings, name, bucket.credentials, f"buckets.{name}")
+        for name, bucket in settings.buckets.items()
+    }
+
+
+def open_agencies(settings: Settings, stores: Mapping[str, ObjectStore]) -> Mapping[str, Mapping[str, ObjectStore]]:
+    """The stores as each agency opens them: with its credentials where it has some for the bucket."""
+    return {
+        name: {
+            **stores,
+            **{
+                bucket: _open_store(settings, bucket, credentials, f"agencies.{name}.credentials.{bucket}")
+                for bucket, credentials in agency.credentials.items()
+            },
+        }
+        for name, agency in settings.agencies.items()
+    }
+
+
+def _open_store(settings: Settings, bucket: str, credentials: Mapping[str, str], key: str) -> ObjectStore:
+    """`key` is the setting that has the credentials."""
+    if bucket not in settings.buckets:
+        raise SettingError(
+            f"{key}: there is no bucket {bucket}; configured are {', '.join(settings.buckets) or 'none'}"
+        )
+    try:
+        return open_store(bucket_url(settings, bucket), credentials, base=settings.directory)
+    except SettingError as error:
+        raise SettingError(f"{key}: {error.message}") from error
 
 
 def _source_opener(settings: Settings) -> Callable[[str], LogSource]:

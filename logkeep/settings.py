@@ -59,6 +59,7 @@ class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Agency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str = ""
+    credentials: dict[str, dict[str, str]] = {}  # by bucket; where there are none, those of the bucket
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

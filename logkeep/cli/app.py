@@ -25,6 +25,7 @@ from logkeep.cli import (
     logs,
     rebuild,
     serve,
+    stores,
     sweep,
     users,
     verification,
@@ -41,6 +42,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=T
 for group in (
     demo,
     installation,
+    stores,
     serve,
     identity,
     users,

@@ -18,6 +18,7 @@ from logkeep.keyfiles import SEAL_FILE, create_keys
 
 if TYPE_CHECKING:
     from logkeep.service.context import Context
+    from logkeep.settings import Settings
 
 FIRST_PROJECT = "cn-north-4"  # the name of a region, by which the SDKs look for a project
 FIRST_BUCKET = "logs"
@@ -99,18 +100,25 @@ def create_installation(directory: Path, configuration: str = _CONFIGURATION) ->
     return access
 
 
+def installed_settings(directory: Path) -> Settings:
+    """The settings of an installation that there is. Raises `SettingError`."""
+    from logkeep.settings import load_settings
+
+    if not is_installation(directory):
+        raise WrongUse(f"{directory} is no Logkeep directory; name it with --dir, or make one with `logkeep init`")
+    return load_settings(directory)
+
+
 @contextmanager
 def open_installation(directory: Path) -> Generator[Context]:
     """The parts of an installation, for the commands that act on its database. Raises `SettingError`, `Failed`."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from logkeep.bootstrap import open_context
-    from logkeep.settings import load_settings
 
-    if not is_installation(directory):
-        raise WrongUse(f"{directory} is no Logkeep directory; name it with --dir, or make one with `logkeep init`")
+    settings = installed_settings(directory)
     try:
-        context = open_context(load_settings(directory))
+        context = open_context(settings)
         try:
             yield context
         finally:

@@ -60,17 +60,28 @@ _PAGES = {status: _page_statement(status, newest_first=True) for status in Statu
 _PAGES_FROM_THE_END = {status: _page_statement(status, newest_first=False) for status in StatusFilter}
 
 
-def insert_job(connection: Connection, job: BackupJob, *, attempt: int = 0, manifest_job_id: str | None = None) -> None:
+def insert_job(
+    connection: Connection,
+    job: BackupJob,
+    *,
+    agency: str = "",
+    attempt: int = 0,
+    manifest_job_id: str | None = None,
+) -> None:
     """A new job, or one of the past that took so many attempts and that the manifest of a job tells of."""
-    connection.execute(
-        jobs.insert().values(**msgspec.structs.asdict(job), attempt=attempt, manifest_job_id=manifest_job_id)
-    )
+    more = {"agency": agency, "attempt": attempt, "manifest_job_id": manifest_job_id}
+    connection.execute(jobs.insert().values(**msgspec.structs.asdict(job), **more))
     _count(connection, job.cluster_id, job.status, 1, job.finished_at)
 
 
 def fetch_job(connection: Connection, job_id: str) -> BackupJob | None:
     row = connection.execute(select(*_COLUMNS).where(jobs.c.job_id == job_id)).first()
     return _job(row) if row else None
+
+
+def fetch_agency(connection: Connection, job_id: str) -> str:
+    """The agency with whose credentials a job writes; '' for the service's own."""
+    return connection.execute(select(jobs.c.agency).where(jobs.c.job_id == job_id)).scalar() or ""
 
 
 def fetch_project_job(connection: Connection, project_id: str, job_id: str) -> tuple[BackupJob, int] | None:

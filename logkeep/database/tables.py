@@ -155,6 +155,7 @@ jobs = Table(
     Column("failed_msg", Text),
     Column("attempt", Integer, nullable=False, server_default="0"),  # fences writers: only the newest may commit
     Column("manifest_job_id", String(32)),  # job whose manifest tells of it; None until one does
+    Column("agency", String(64), nullable=False, server_default=""),  # as it was set when the job was started
     Index("ix_jobs_page", "cluster_id", "created_at", "id"),
     Index("ix_jobs_page_status", "cluster_id", "status", "created_at", "id"),
     Index("ix_jobs_manifest", "cluster_id", "manifest_job_id"),

@@ -15,6 +15,7 @@ from logkeep.engine.extent import measure_extents
 from logkeep.engine.restore import read_range, read_span
 from logkeep.errors import InvalidField
 from logkeep.service.context import Context
+from logkeep.service.stores import cluster_stores
 
 _AT_ONCE = 500  # generations whose segments are looked up together
 EVER = Span()
@@ -88,6 +89,7 @@ def read_kept(
     def segments(first: int = 0) -> Iterator[Segment]:
         return archive.fetch_segments_from(context.database, cluster.id, node, generation, first)
 
+    stores = cluster_stores(context, cluster.id)
     if span:
-        return read_span(context.stores, segments, span, start, end)
-    return read_range(context.stores, segments(start), start, end)
+        return read_span(stores, segments, span, start, end)
+    return read_range(stores, segments(start), start, end)

@@ -32,9 +32,10 @@ from logkeep.errors import (
     SourceError,
 )
 from logkeep.service.catalogue import JobCatalogue
-from logkeep.service.context import Context, open_bucket
+from logkeep.service.context import Context
 from logkeep.service.forecasts import look_ahead
 from logkeep.service.manifests import record_manifest, write_manifest
+from logkeep.service.stores import job_store
 from logkeep.stores.layout import cluster_folder
 
 _LONGEST_MESSAGE = 2000
@@ -108,7 +109,7 @@ def _start(
     context: Context, connection: Connection, setting: LogSetting, job_type: JobType = JobType.AUTO
 ) -> BackupJob:
     job = _new_job(context, connection, setting, job_type)
-    jobs.insert_job(connection, job)
+    jobs.insert_job(connection, job, agency=setting.agency)
     context.enqueue(connection, job.job_id, job.cluster_id)
     return job
 
@@ -186,9 +187,7 @@ def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) ->
     if node is None:
         return
     catalogue = JobCatalogue(context.database, cluster.id, job_id, attempt)
-    target = Target(
-        open_bucket(context, job.bucket), job.bucket, cluster_folder(job.base_path, cluster.name), job_id, attempt
-    )
+    target = Target(job_store(context, job), job.bucket, cluster_folder(job.base_path, cluster.name), job_id, attempt)
     started_at = context.clock.now_ms()
     catalogue.begin_node(node_name, started_at)
     try:
@@ -229,7 +228,7 @@ def _margins(outcome: Outcome) -> dict[str, int | None] | None:
 def check_bucket(context: Context, job_id: str) -> None:
     """Raise a `StoreError` where the job's bucket cannot be written, before a node is read."""
     job, _ = _job_and_cluster(context, job_id)
-    open_bucket(context, job.bucket).check()
+    job_store(context, job).check()
 
 
 def stay_visible(context: Context, job_id: str, visible_ms: int) -> None:

@@ -10,6 +10,7 @@ from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Manifest, Segment
 from logkeep.engine.chain import Link, check_chain, check_hashes
 from logkeep.service.context import Context
+from logkeep.service.stores import cluster_stores
 
 
 def check_manifests(context: Context, cluster: Cluster, *, signatures: bool) -> Iterator[tuple[str, str, str]]:
@@ -20,12 +21,13 @@ def check_manifests(context: Context, cluster: Cluster, *, signatures: bool) -> 
     with reading(context.database) as connection:
         rows = archive.fetch_manifests(connection, cluster.id)
     jobs = {row.object: row.job_id for row in rows}
+    stores = cluster_stores(context, cluster.id)
     chain = [Link(row.bucket, row.object, row.sha256) for row in rows]
     if not signatures:
-        for link, problem in check_hashes(context.stores, chain):
+        for link, problem in check_hashes(stores, chain):
             yield link.object, problem, jobs[link.object]
         return
-    for link, problems, manifest in check_chain(context.stores, chain, context.check_signature):
+    for link, problems, manifest in check_chain(stores, chain, context.check_signature):
         for problem in problems:
             yield link.object, problem, jobs[link.object]
         if manifest:

@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Engine
 from logkeep.clock import Clock
 from logkeep.domain.policy import PolicyRules
 from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
-from logkeep.errors import StoreMissing
 from logkeep.service.lockout import Lockout
 from logkeep.sources.base import FoundCluster, LogSource
 from logkeep.stores.base import ObjectStore
@@ -22,7 +21,7 @@ class Context:
 
     database: Engine
     clock: Clock
-    stores: Mapping[str, ObjectStore]  # by bucket name
+    stores: Mapping[str, ObjectStore]  # by bucket name, with the credentials of the bucket
     open_source: Callable[[str], LogSource]  # by source URL; raises `SettingError` where it is not allowed
     describe_cluster: Callable[[str, str, str], FoundCluster]  # by URL, user, password; raises `InvalidField`
     seal: Callable[[str], bytes]  # encrypts a secret for the database
@@ -34,14 +33,7 @@ class Context:
     enqueue: Callable[[Connection, str, str], None]  # job id, cluster id: into the queue, in the caller's transaction
     bandwidth: Bandwidth = UNLIMITED
     settle_ns: int = 2_000_000_000  # a file that changed more recently is looked into again next time
-    agencies: frozenset[str] = frozenset()  # configured ones; where empty, any valid name means the service's own
+    # The stores as each configured agency opens them; where empty, any valid name means the service's own.
+    agencies: Mapping[str, Mapping[str, ObjectStore]] = field(default_factory=dict[str, Mapping[str, ObjectStore]])
     policy: PolicyRules = PolicyRules()  # noqa: RUF009  it is frozen
     lockout: Lockout = field(default_factory=Lockout)
-
-
-def open_bucket(context: Context, bucket: str) -> ObjectStore:
-    """Raises `StoreMissing` where it is not configured."""
-    store = context.stores.get(bucket)
-    if store is None:
-        raise StoreMissing(f"bucket {bucket} is no longer configured; add [buckets.{bucket}] to logkeep.toml")
-    return store

@@ -28,6 +28,7 @@ from logkeep.errors import (
     UnknownBucket,
 )
 from logkeep.service.context import Context
+from logkeep.service.stores import agency_stores
 
 
 def open_backup(context: Context, cluster: Cluster, change: LogSettingChange) -> None:
@@ -103,7 +104,7 @@ def _check(context: Context, change: LogSettingChange) -> None:
         parse_period(change.period)
     if not change.bucket:
         raise InvalidField("log_bucket", "is missing; give the name of a configured bucket")
-    store = context.stores.get(change.bucket)
+    store = agency_stores(context, change.agency).get(change.bucket)
     if store is None:
         raise UnknownBucket(
             f"The OBS bucket does not exist. (log_bucket: no bucket {change.bucket[:200]!r} is configured)"

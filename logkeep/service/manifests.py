@@ -12,7 +12,8 @@ from logkeep.database.connection import reading
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Manifest, Segment, Sighting, Told
-from logkeep.service.context import Context, open_bucket
+from logkeep.service.context import Context
+from logkeep.service.stores import job_store
 from logkeep.stores.layout import (
     VERSION,
     cluster_folder,
@@ -38,7 +39,7 @@ def write_manifest(
     manifest = _manifest(context, job, cluster, found, new)
     data = encode_manifest(manifest)
     name = manifest_object(cluster_folder(job.base_path, cluster.name), job.created_at, job.job_id, attempt)
-    store = open_bucket(context, job.bucket)
+    store = job_store(context, job)
     store.put(signature_object(name), [context.sign(data)])
     store.put(name, [data])
     return Written(manifest, archive.ManifestRow(job.job_id, manifest.number, job.bucket, name, manifest_hash(data)))

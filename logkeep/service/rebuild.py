@@ -19,7 +19,8 @@ from logkeep.domain.policy import next_start
 from logkeep.engine.chain import check_signature
 from logkeep.engine.rebuild import Chain, Found, Generations, order_chain
 from logkeep.errors import StoreCorrupt, StoreError
-from logkeep.service.context import Context, open_bucket
+from logkeep.service.context import Context
+from logkeep.stores.base import find_store
 from logkeep.stores.layout import ObjectKind, decode_manifest, manifest_hash, parse_object
 
 
@@ -87,7 +88,7 @@ def _read_chains(context: Context, buckets: Sequence[str]) -> tuple[list[Chain],
     found: defaultdict[str, list[Found]] = defaultdict(list)
     damaged: list[tuple[str, str]] = []
     for bucket in buckets:
-        store = open_bucket(context, bucket)
+        store = find_store(context.stores, bucket)
         for thing in store.list(""):
             name = parse_object(thing.name)
             if name is None or name.kind is not ObjectKind.MANIFEST:
@@ -144,7 +145,7 @@ def _proven(context: Context, chain: Chain) -> Iterator[tuple[Found, Manifest, s
     for link in chain.links:
         manifest, data = _read(context, link)
         problem = check_signature(
-            open_bucket(context, link.bucket),
+            find_store(context.stores, link.bucket),
             link.object,
             data,
             manifest,
@@ -156,7 +157,7 @@ def _proven(context: Context, chain: Chain) -> Iterator[tuple[Found, Manifest, s
 
 
 def _read(context: Context, link: Found) -> tuple[Manifest, bytes]:
-    data = open_bucket(context, link.bucket).get(link.object)
+    data = find_store(context.stores, link.bucket).get(link.object)
     if manifest_hash(data) != link.sha256:
         raise StoreCorrupt(f"{link.object} changed while it was read; is a service writing to this bucket?")
     return decode_manifest(data), data

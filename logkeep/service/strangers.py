@@ -14,7 +14,8 @@ from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.engine.strangers import Place, Stranger, Trace, Verdict, judge, meet, object_place, setting_place
 from logkeep.errors import StoreCorrupt, StoreMissing
-from logkeep.service.context import Context, open_bucket
+from logkeep.service.context import Context
+from logkeep.service.stores import cluster_stores
 from logkeep.stores.base import StoredObject
 from logkeep.stores.layout import ObjectKind, decode_manifest, parse_object, signed_manifest
 
@@ -55,6 +56,7 @@ class Sieve:
 
     def __init__(self, context: Context, cluster: Cluster, places: Iterable[Place]) -> None:
         self._context = context
+        self._stores = cluster_stores(context, cluster.id)
         self._cluster_id = cluster.id
         self._places = frozenset(places)
         self._doubts: dict[Place, _Doubts] = {}
@@ -100,7 +102,7 @@ class Sieve:
 
     def _is_gone(self, stranger: Stranger) -> bool:
         """A job deletes what it gives up, perhaps after it was listed."""
-        return open_bucket(self._context, stranger.place.bucket).size(stranger.object.name) is None
+        return self._stores[stranger.place.bucket].size(stranger.object.name) is None
 
     def _is_doubtful(self, stranger: Stranger, trace: Trace | None) -> bool:
         if stranger.place not in self._doubts:
@@ -111,7 +113,7 @@ class Sieve:
 
     def _find_doubts(self, place: Place) -> _Doubts:
         """Look at every manifest of the folder that the catalogue does not know: what it names is no orphan."""
-        store = open_bucket(self._context, place.bucket)
+        store = self._stores[place.bucket]
         unknown = False
         contested: set[str] = set()
         manifests = ((place, found) for found in store.list(f"{place.folder}/_manifests/"))
@@ -128,7 +130,7 @@ class Sieve:
     def _names_more(self, manifest: Stranger) -> bool:
         """Whether a manifest names a segment that the catalogue does not have, or cannot be read."""
         try:
-            data = open_bucket(self._context, manifest.place.bucket).get(manifest.object.name)
+            data = self._stores[manifest.place.bucket].get(manifest.object.name)
             names = [segment.object for segment in decode_manifest(data).segments]
         except StoreMissing:
             return False

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.engine.strangers import Place, Stranger, Verdict
-from logkeep.service.context import Context, open_bucket
+from logkeep.service.context import Context
+from logkeep.service.stores import cluster_stores
 from logkeep.service.strangers import Sieve, find_places
-from logkeep.stores.base import StoredObject
+from logkeep.stores.base import ObjectStore, StoredObject
 
 
 class Fate(StrEnum):
@@ -41,20 +42,21 @@ def sweep(context: Context, cluster: Cluster, *, grace_ms: int, remove: bool) ->
     Raises a `StoreError` where the bucket fails.
     """
     places = find_places(context, cluster)
+    stores = cluster_stores(context, cluster.id)
     sieve = Sieve(context, cluster, places)
-    for verdict, stranger in sieve.sift(_listed(context, places)):
+    for verdict, stranger in sieve.sift(_listed(stores, places)):
         if verdict is not Verdict.ORPHAN:
             continue
         reason = _why_kept(context, sieve, stranger, grace_ms)
         if not reason and remove:
-            open_bucket(context, stranger.place.bucket).delete(stranger.object.name)
+            stores[stranger.place.bucket].delete(stranger.object.name)
         fate = Fate.KEPT if reason else Fate.REMOVED if remove else Fate.REMOVABLE
         yield _orphan(cluster, stranger, fate, reason)
 
 
-def _listed(context: Context, places: list[Place]) -> Iterator[tuple[Place, StoredObject]]:
+def _listed(stores: Mapping[str, ObjectStore], places: list[Place]) -> Iterator[tuple[Place, StoredObject]]:
     for place in places:
-        for found in open_bucket(context, place.bucket).list(f"{place.folder}/"):
+        for found in stores[place.bucket].list(f"{place.folder}/"):
             yield place, found
 
 

@@ -20,7 +20,8 @@ from logkeep.engine.strangers import Place, Stranger, Verdict, object_place
 from logkeep.engine.verify import Damage, check_size, count_lines, read_back, whole_segment
 from logkeep.errors import StoreError
 from logkeep.service.chain import check_manifests
-from logkeep.service.context import Context, open_bucket
+from logkeep.service.context import Context
+from logkeep.service.stores import cluster_stores
 from logkeep.service.strangers import Sieve, find_places
 from logkeep.stores.base import ObjectStore, StoredObject
 
@@ -168,8 +169,9 @@ class _Walk:
     def __init__(self, context: Context, cluster: Cluster, percent: float, readers: int) -> None:
         self._context = context
         self._cluster = cluster
+        self._stores = cluster_stores(context, cluster.id)
         places = find_places(context, cluster)
-        self._listings = {place: _Listing(open_bucket(context, place.bucket), place) for place in places}
+        self._listings = {place: _Listing(self._stores[place.bucket], place) for place in places}
         self._sieve = Sieve(context, cluster, places)
         self._turns = _Turns(context, cluster, percent)
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="verify")
@@ -211,14 +213,14 @@ class _Walk:
 
     def _listing(self, place: Place) -> _Listing | None:
         """None where the bucket is no longer configured."""
-        store = self._context.stores.get(place.bucket)
+        store = self._stores.get(place.bucket)
         if store and place not in self._listings:
             self._listings[place] = _Listing(store, place)
         return self._listings.get(place)
 
     def _begin(self, row: SegmentRow, size: int | None) -> _Pending:
         """Reading back begins at once, in another thread."""
-        store = self._context.stores.get(row.bucket)
+        store = self._stores.get(row.bucket)
         if store and (self._turns.takes(row) or (self._turns.any and size not in {None, row.stored})):
             return row, size, self._pool.submit(_read_row, store, row)
         return row, size, None
@@ -251,7 +253,7 @@ class _Walk:
     def _check_size(self, row: SegmentRow) -> list[Damage]:
         """Asked again: since the folder was listed the object may have come."""
         segment = row.segment()
-        store = self._context.stores.get(row.bucket)
+        store = self._stores.get(row.bucket)
         if store is None:
             return [whole_segment(segment, f"missing: bucket {row.bucket} is not configured; add it to logkeep.toml")]
         return check_size(segment, store.size(row.object))

@@ -62,5 +62,5 @@ def find_store(stores: Mapping[str, ObjectStore], bucket: str) -> ObjectStore:
     """The store of a bucket that the catalogue names. Raises `StoreMissing` where it is not configured."""
     store = stores.get(bucket)
     if store is None:
-        raise StoreMissing(f"bucket {bucket} is no longer configured; add it to logkeep.toml")
+        raise StoreMissing(f"bucket {bucket} is no longer configured; add [buckets.{bucket}] to logkeep.toml")
     return store

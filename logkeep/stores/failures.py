@@ -15,7 +15,8 @@ _DETAIL = re.compile(r"=> (.*)")
 _SOURCE = re.compile(r"Source:\s+(.*)")
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _STATUS = re.compile(r"Parts { status: (\d+)")
-_SERVER = re.compile(r'Error { code: "(\w+)", message: "([^"]*)"')
+_SERVER = re.compile(r'Error { code: "(\w+)", message: "((?:[^"\\]|\\.)*)"')
+_SAYING_NOTHING = re.compile(r"send http request(, |$)|error sending request: (client error \(\w+\): )?")
 
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -23,12 +24,31 @@ _MISSING = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}  # on a disk, part of a n
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "FilesystemNotFound", "specified bucket does not exist")
 _NO_SPACE = ("QuotaExceeded", "StorageFull", "InsufficientStorage", "InsufficientCapacity")
 
+_GOES_ON = "the next backup goes on from here."
+_TRUST = "add its CA to those of this machine, or name a file with all CAs in the variable SSL_CERT_FILE"
+# What the text of an error tells of its cause, and the remedy; the first that fits.
+_REMEDIES = (
+    (r"RequestTimeTooSkewed", f"Set the clock of this machine; {_GOES_ON}"),
+    (
+        r"SignatureDoesNotMatch|InvalidAccessKeyId|AuthenticationFailed",
+        "The key is wrong: check the credentials of the bucket, or of the agency.",
+    ),
+    (r"AccessDenied|AuthorizationPermissionMismatch", "The key may not {right} there: give it that right."),
+    (r"AuthorizationHeaderMalformed|PermanentRedirect", "Check region= and endpoint= in the bucket's URL."),
+    (r"dns error", f"The server's name is not known here: check endpoint= in the bucket's URL, and DNS; {_GOES_ON}"),
+    (r"not valid for name", "Its certificate is for another name: write one that it is for in endpoint=."),
+    (r"certificate (expired|not valid yet)", "Renew its certificate, or set the clock of this machine."),
+    (r"invalid peer certificate", f"Its certificate is not trusted here: {_TRUST}."),
+    (r"InvalidContentType", "It answers without TLS: write http:// in endpoint=, or correct the port."),
+)
+# Verbs of deeds as the rights are named.
+_RIGHTS = {"write": "write", "read": "read", "look": "read", "list": "list", "delete": "delete"}
 _ADVICE: dict[type[StoreError], str] = {
     StoreDenied: "Check the keys or the owner, and that listing, reading, writing and deleting are allowed there.",
-    StoreFull: "Free space or raise the quota; the next backup goes on from here.",
+    StoreFull: f"Free space or raise the quota; {_GOES_ON}",
     StoreMissing: "Check the name of the bucket and its endpoint.",
     StoreCorrupt: "`logkeep verify` says what else is damaged.",
-    StoreUnreachable: "Check that it runs and can be reached from here; the next backup goes on from here.",
+    StoreUnreachable: f"Check that it runs and can be reached from here; {_GOES_ON}",
 }
 _LONGEST_DETAIL = 300  # characters; a proxy may answer with a page
 
@@ -39,7 +59,7 @@ def failure(error: Exception, deed: str, where: str, secrets: Iterable[str] = ()
     if any(word in text for word in _NO_BUCKET):
         return bucket_missing(where)
     kind = _kind(error, text)
-    return kind(f"cannot {deed} in {where}: {explain(error, secrets)}. {_advice(kind, error, text)}")
+    return kind(f"cannot {deed} in {where}: {explain(error, secrets)}. {_advice(kind, error, text, deed)}")
 
 
 def explain(error: Exception, secrets: Iterable[str] = ()) -> str:
@@ -75,13 +95,16 @@ def _kind(error: Exception, text: str) -> type[StoreError]:
     return StoreUnreachable
 
 
-def _advice(kind: type[StoreError], error: Exception, text: str) -> str:
+def _advice(kind: type[StoreError], error: Exception, text: str, deed: str) -> str:
+    for pattern, remedy in _REMEDIES:
+        if re.search(pattern, text):
+            return remedy.format(right=_RIGHTS[deed.split(maxsplit=1)[0]])
     if kind is StoreUnreachable and _os_error(error, text) == errno.EIO:
-        return "Check the disk that it lies on; the next backup goes on from here."
+        return f"Check the disk that it lies on; {_GOES_ON}"
+    if kind is StoreDenied and deed.startswith("look up") and _STATUS.search(text):  # no text says which of the two
+        return "Check the keys, and that reading is allowed there."
     if kind is StoreUnreachable and "timeout" in text:
         return f"{_ADVICE[kind]} Where it is only slow, give it more time with ?timeout= in the bucket's URL."
-    if "RequestTimeTooSkewed" in text:
-        return "Set the clock of this machine; the next backup goes on from here."
     return _ADVICE[kind]
 
 
@@ -96,8 +119,8 @@ def _detail(error: Exception, text: str) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if server := _SERVER.search(text):
-        return f"{server[1]}: {server[2]}".rstrip(".")
+        return f"{server[1]}: {server[2]}".replace('\\"', '"').rstrip(".")
     said = [found[1].strip() for found in (_DETAIL.search(text), _SOURCE.search(text)) if found and found[1].strip()]
     if status := _STATUS.search(text):
         said.append(f"the server answered {status[1]}")
-    return ", ".join(said) or text.partition("\n")[0]
+    return _SAYING_NOTHING.sub("", ", ".join(said)) or text.partition("\n")[0]

@@ -56,6 +56,8 @@ def parse_location(url: str, credentials: Mapping[str, str] | None, base: Path) 
         raise SettingError("a bucket's URL cannot be read: it is not a URL") from error
     if parts.fragment or parts.username or parts.password:
         raise SettingError("a bucket's URL has a '#' or a '@': write them as %23 and %40, and secrets as credentials")
+    if parts.scheme in ("file", "memory") and credentials:
+        raise SettingError("a bucket of this kind takes no credentials; leave them out, or write its URL")
     if parts.scheme == "file":
         return _file(parts.netloc, path, parts.query, base)
     if parts.scheme == "memory":

@@ -14,6 +14,7 @@ What is missing is installed (Debian packages only as root); what cannot be inst
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import hashlib
@@ -31,14 +32,17 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 CACHE = Path(os.environ.get("LOGKEEP_TEST_SERVERS") or Path(__file__).parents[2] / "build" / "servers").absolute()
 NOBODY = 65534  # user and group of search nodes where the tests run as root
 
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+MINIO = "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"
 TOXIPROXY = "github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0"
 OPENSEARCH = "2.19.6"
 _UNPACK = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:unpack"
@@ -68,6 +72,11 @@ def need_package(package: str) -> None:
 def versitygw() -> Path:
     """The S3 gateway; its first build takes some minutes."""
     return _go_command("versitygw", VERSITYGW)
+
+
+def minio() -> Path:
+    """Another S3 server, which shares no code with the first; it takes five minutes of one core to build."""
+    return _go_command("minio", MINIO)
 
 
 def toxiproxy() -> Path:
@@ -124,9 +133,9 @@ def java_home() -> Path:
 
 @contextlib.contextmanager
 def _installing(target: Path) -> Iterator[bool]:
-    """Whether `target` is missing, while no other test run installs anything."""
+    """Whether `target` is missing, while no other test run installs it."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / ".lock").open("w") as lock:
+    with (CACHE / f".lock-{target.name}").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield not target.exists()
 
@@ -251,30 +260,49 @@ class Toxiproxy(Server):
 
 
 class S3Server(Server):
-    """A versitygw over a folder."""
+    """A versitygw over a folder, with TLS where it is given a certificate and its key.
+
+    It knows a bucket by its path, and as a name before DOMAIN.
+    """
 
     access_key = "logkeep-root"
     secret_key = "logkeep-root-secret"
+    DOMAIN = "s3.test"
 
-    def __init__(self) -> None:
+    def __init__(self, tls: tuple[Path, Path] | None = None) -> None:
         super().__init__("s3")
         self.port = free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self._tls = ["--cert", str(tls[0]), "--key", str(tls[1])] if tls else []
         (self.folder / "iam").mkdir()
         (self.folder / "data").mkdir()
 
     def start(self) -> None:
         # Without --iam-dir it would not tell wrong keys from right ones.
-        options = [
-            "--port",
-            f"127.0.0.1:{self.port}",
-            "--iam-dir",
-            f"{self.folder}/iam",
-            "posix",
-            f"{self.folder}/data",
-        ]
+        options = ["--port", f"127.0.0.1:{self.port}", "--iam-dir", f"{self.folder}/iam"]
+        options += ["--virtual-domain", f"{self.DOMAIN}:{self.port}", *self._tls, "posix", f"{self.folder}/data"]
         keys = {"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
         self._spawn([str(versitygw()), *options], self._listens, 30, env=os.environ | keys)
+
+    def add_user(self, bucket: str, *rights: str) -> dict[str, str]:
+        """The credentials of a new user, who has these rights in one bucket, and is the only one besides root."""
+        user = {"access_key_id": f"user-{uuid4().hex[:8]}", "secret_access_key": f"secret-{uuid4().hex}"}
+        root = ["--access", self.access_key, "--secret", self.secret_key, "--endpoint-url", self.endpoint]
+        named = ["--access", user["access_key_id"], "--secret", user["secret_access_key"], "--role", "user"]
+        _run(str(versitygw()), "admin", *root, "create-user", *named)
+        places = {"ListBucket": f"arn:aws:s3:::{bucket}"}
+        statements = [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": [user["access_key_id"]]},
+                "Action": [f"s3:{right}"],
+                "Resource": [places.get(right, f"arn:aws:s3:::{bucket}/*")],
+            }
+            for right in rights
+        ]
+        policy = {"Version": "2012-10-17", "Statement": statements}
+        self.client().put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+        return user
 
     def _listens(self) -> bool:
         return _listens(self.port)
@@ -293,6 +321,33 @@ class S3Server(Server):
             region_name="us-east-1",
             config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
         )
+
+
+class MinioServer(S3Server):
+    """A MinIO over a folder, which encrypts what it is asked to encrypt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def start(self) -> None:
+        keys = {
+            "MINIO_ROOT_USER": self.access_key,
+            "MINIO_ROOT_PASSWORD": self.secret_key,
+            "MINIO_KMS_SECRET_KEY": f"key:{base64.b64encode(bytes(32)).decode()}",
+            "MINIO_DOMAIN": self.DOMAIN,
+            "MINIO_BROWSER": "off",
+            "MINIO_UPDATE": "off",
+            "MINIO_CI_CD": "1",  # it would refuse a folder on the root's disk
+        }
+        command = [str(minio()), "server", "--quiet", "--address", f"127.0.0.1:{self.port}", f"{self.folder}/data"]
+        self._spawn(command, self._healthy, 60, env=os.environ | keys)
+
+    def _healthy(self) -> bool:
+        try:
+            self.client().list_buckets()
+        except (BotoCoreError, ClientError):  # it listens before it can answer
+            return False
+        return True
 
 
 class OpenSearchNode(Server):

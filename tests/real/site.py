@@ -44,16 +44,23 @@ class Ended:
 
 
 class Site:
-    """`folder` holds the installation, the nodes' logs and what is restored; `bucket` is a URL."""
+    """`folder` holds the installation, the nodes' logs and what is restored; `bucket` is a URL, `more` other settings."""
 
     def __init__(
-        self, folder: Path, bucket: str, *, directory: Path | None = None, mib: float = 0, **credentials: str
+        self,
+        folder: Path,
+        bucket: str,
+        *,
+        directory: Path | None = None,
+        mib: float = 0,
+        more: str = "",
+        **credentials: str,
     ) -> None:
         self.folder = folder
         self.directory = directory or folder / "installation"
         text = _CONFIGURATION.format(url=bucket, mib=mib)
         text += "".join(f'credentials.{name} = "{value}"\n' for name, value in credentials.items())
-        init(self.directory, text)
+        init(self.directory, text + more)
         for name in NODES:
             self.logs(name).mkdir()
             self.write(name, "es-2026-11-24-1.log", 1000)

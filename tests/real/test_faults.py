@@ -208,7 +208,10 @@ SLOW = UNREACHABLE.format(".*timeout.*", r" Where it is only slow, give it more 
         (toxic("bandwidth", rate=8), SLOW),
         (toxic("timeout", timeout=0), SLOW),
         (toxic("reset_peer", timeout=0), UNREACHABLE.format(".*(reset by peer|closed|broken pipe).*", "")),
-        (other_keys, "LK-STORE-DENIED: cannot .* in s3://logs/ at .*: SignatureDoesNotMatch.* Check the keys.*"),
+        (
+            other_keys,
+            "LK-STORE-DENIED: cannot .* in s3://logs/ at .*: SignatureDoesNotMatch.* The key is wrong: check .*",
+        ),
         (bucket_gone, "LK-STORE-MISSING: there is no bucket s3://logs/ at .*. Create it, mount the disk it lies on.*"),
     ],
     ids=["down", "slow", "hanging", "resetting", "other keys", "bucket gone"],

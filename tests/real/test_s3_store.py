@@ -9,15 +9,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from logkeep.errors import StoreDenied, StoreError, StoreMissing, StoreUnreachable
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.opendal import Patience, open_store
-from tests.real.servers import S3Server
+from tests.real.servers import MinioServer, S3Server
 from tests.suites.store_suite import MIB, NAMES, Stopped, StoreSuite, names, stopping
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]  # the first one may have to build the gateway
@@ -36,6 +38,13 @@ CALLS: list[Callable[[ObjectStore], object]] = [
 ]
 CALL_NAMES = ["check", "put", "put parts", "get", "open", "size", "list", "delete"]
 each_call = pytest.mark.parametrize("call", CALLS, ids=CALL_NAMES)
+
+
+@pytest.fixture(scope="module", params=[S3Server, MinioServer], ids=["versitygw", "minio"])
+def s3_server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
+    """Two servers that share no code."""
+    with request.param() as server:
+        yield server
 
 
 def open_bucket(server: S3Server, bucket: str, *, prefix: str = "", **credentials: str) -> ObjectStore:
@@ -84,7 +93,8 @@ def test_the_server_is_given_a_checksum(s3_server: S3Server, s3_bucket: str, cou
 def test_what_another_client_put_is_read(s3_server: S3Server, s3_bucket: str) -> None:
     witness = s3_server.client()
     for key in ("a/日志 +%.zst", "a/folder/", "a//x", "b/line\tend"):
-        witness.put_object(Bucket=s3_bucket, Key=key, Body=b"" if key.endswith("/") else b"theirs")
+        with suppress(ClientError):  # not every server takes all of these
+            witness.put_object(Bucket=s3_bucket, Key=key, Body=b"" if key.endswith("/") else b"theirs")
     store = open_bucket(s3_server, s3_bucket)
     assert store.get("a/日志 +%.zst") == b"theirs"
     assert [name for name in names(store.list("")) if name != "a/x"] == ["a/日志 +%.zst"]
@@ -109,7 +119,7 @@ def test_what_was_given_up_is_never_an_object(s3_server: S3Server, s3_bucket: st
 def test_a_wrong_key_is_denied(
     s3_server: S3Server, s3_bucket: str, call: Callable[[ObjectStore], object], wrong: dict[str, str]
 ) -> None:
-    with pytest.raises(StoreDenied, match=f"s3://{s3_bucket}/.*Check the keys") as caught:
+    with pytest.raises(StoreDenied, match=f"s3://{s3_bucket}/.*(The key is wrong|Check the keys)") as caught:
         call(open_bucket(s3_server, s3_bucket, **wrong))
     assert "very-secret-key" not in str(caught.value)
     assert "Traceback" not in str(caught.value)

@@ -82,7 +82,7 @@ def test_an_error_says_what_happened_where_and_what_to_do(
     [
         (OSError(errno.EIO, "Input/output error"), "Check the disk that it lies on"),
         (opendal.exceptions.Unexpected(TIMED_OUT), r"Where it is only slow, give it more time with \?timeout="),
-        (opendal.exceptions.PermissionDenied(S3_DENIED), "Check the keys"),
+        (opendal.exceptions.PermissionDenied(S3_DENIED), "The key is wrong: check the credentials of"),
         (
             opendal.exceptions.PermissionDenied(S3_DENIED.replace("SignatureDoesNotMatch", "RequestTimeTooSkewed")),
             "Set the clock of this machine",

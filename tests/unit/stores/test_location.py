@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import opendal
 import pytest
 
+from logkeep.bootstrap import open_agencies, open_buckets
 from logkeep.errors import SettingError
+from logkeep.settings import load_settings
 from logkeep.stores.location import Location, parse_location
 from logkeep.stores.opendal import LOCAL, REMOTE, open_store
 
 KEYS = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "very-secret-key"}
 BASE = Path("/data")
+DOCUMENT = Path(__file__).parents[3] / "docs" / "stores.md"
 
 
 def parse(url: str, credentials: dict[str, str] | None = None) -> Location:
@@ -178,3 +183,23 @@ def test_a_call_to_a_server_that_hangs_ends_within_a_minute() -> None:
     pauses = (REMOTE.tries - 1) * REMOTE.longest_pause
     assert REMOTE.tries * REMOTE.timeout + pauses <= 60
     assert LOCAL.tries == 1
+
+
+def test_every_store_that_is_documented_can_be_opened(tmp_path: Path) -> None:
+    """All blocks of the document are one file, with letters for the dots of secrets."""
+    blocks = re.findall(r"^```toml\n(.*?)^```", DOCUMENT.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "logkeep.toml").write_text("".join(blocks).replace("…", "x"), "utf-8")
+    settings = load_settings(tmp_path, {})
+    stores = open_buckets(settings)
+    assert {settings.buckets[name].url.partition(":")[0] for name in stores} == {
+        *("s3", "obs", "gcs", "azblob", "oss", "cos")
+    }
+    agencies = open_agencies(settings, stores)
+    assert agencies["payments"]["shared"] is not stores["shared"]
+    assert agencies["search"]["shared"] is stores["shared"]
+
+
+def test_every_option_that_is_documented_exists() -> None:
+    named = set(re.findall(r"`([a-z_0-9]+)`", re.split("^## ", DOCUMENT.read_text("utf-8"), flags=re.M)[2]))
+    known = set(opendal.config.S3Config.__annotations__)
+    assert {name for name in named if "_" in name} <= known

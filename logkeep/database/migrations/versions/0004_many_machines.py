@@ -13,6 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("jobs", sa.Column("agency", sa.String(length=64), nullable=False, server_default=""))
     _plan_policies()
 
 

@@ -1,0 +1,195 @@
+"""`logkeep store check` against real servers and real faults, and what an agency's credentials may."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.installed import Done, init, logkeep
+from tests.real.certificates import Authority, found_authority
+from tests.real.servers import S3Server
+from tests.real.site import Site
+from tests.real.test_faults import OtherClock
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+
+RIGHTS = ("PutObject", "GetObject", "ListBucket", "DeleteObject")
+STEPS = ["write", "read", "read a range", "list", "delete", "write in parts", "read it", "delete it"]
+SECRET = "very-secret-key"
+MIB = 1024 * 1024
+
+
+def check(folder: Path, url: str, *words: str, keys: dict[str, str] | None = None, **environment: str) -> Done:
+    """`store check` of a bucket at this URL; the keys are those of nobody where none are given."""
+    keys = keys or {"access_key_id": "nobody", "secret_access_key": SECRET}
+    credentials = ", ".join(f'{name} = "{value}"' for name, value in keys.items())
+    init(folder / "installation", f'[buckets.far]\nurl = "{url}"\ncredentials = {{ {credentials} }}\n')
+    return logkeep("--dir", folder / "installation", "store", "check", "far", *words, **environment)
+
+
+def expect_one_line(done: Done, said: str) -> None:
+    [line] = done.ended(1).err.splitlines()
+    assert re.fullmatch(f"logkeep: far: {said}", line), line
+    assert SECRET not in line
+    assert done.out == ""
+    print(f"\n{line}")  # for whoever wants to read what a user reads: pytest -s
+
+
+def url(server: S3Server, bucket: str, more: str = "") -> str:
+    return f"s3://{bucket}?endpoint={server.endpoint}{more}"
+
+
+def left(server: S3Server, bucket: str) -> int:
+    return server.client().list_objects_v2(Bucket=bucket)["KeyCount"]
+
+
+def test_a_bucket_that_can_be_used_is_ok(tmp_path: Path, s3_server: S3Server, s3_bucket: str) -> None:
+    keys = s3_server.add_user(s3_bucket, *RIGHTS)
+    done = check(tmp_path, url(s3_server, s3_bucket), keys=keys).ended(0)
+    assert re.fullmatch("ok: far: " + ", ".join(rf"{step} \d+ ms" for step in STEPS) + "\n", done.out)
+    told = check(tmp_path / "2", url(s3_server, s3_bucket), "--json", keys=keys).ended(0).json
+    assert (told["bucket"], told["ok"], told["problem"]) == ("far", True, None)
+    assert [step["step"] for step in told["steps"]] == STEPS
+    assert left(s3_server, s3_bucket) == 0
+
+
+def test_a_name_that_dns_does_not_know(tmp_path: Path) -> None:
+    done = check(tmp_path, "s3://logs?endpoint=https://no-such-host.invalid")
+    expect_one_line(done, "LK-STORE-UNREACHABLE: .*dns error.* The server's name is not known here: check endpoint= .*")
+
+
+def test_a_closed_port(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    done = check(tmp_path, f"s3://logs?endpoint=http://127.0.0.1:{port}", "--json")
+    assert done.json["code"] == "LK-STORE-UNREACHABLE"
+    assert re.search(r"tcp connect error: Connection refused .* Check that it runs", done.json["problem"])
+    assert done.code == 1
+
+
+def test_a_missing_bucket(tmp_path: Path, s3_server: S3Server) -> None:
+    done = check(tmp_path, url(s3_server, "not-there"), keys=s3_server.credentials())
+    expect_one_line(done, "LK-STORE-MISSING: there is no bucket s3://not-there/ at .* Create it, .*")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"secret_access_key": SECRET}, "SignatureDoesNotMatch"), ({"access_key_id": "nobody"}, "InvalidAccessKeyId")],
+)
+def test_a_wrong_key(tmp_path: Path, s3_server: S3Server, s3_bucket: str, wrong: dict[str, str], said: str) -> None:
+    done = check(tmp_path, url(s3_server, s3_bucket), keys=s3_server.credentials() | wrong)
+    expect_one_line(done, f"LK-STORE-DENIED: .*{said}.* The key is wrong: check the credentials of the bucket, or .*")
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("PutObject", "cannot write '.*'.* The key may not write there: give it that right."),
+        ("GetObject", "cannot look up '.*'.* Check the keys, and that reading is allowed there."),
+        ("ListBucket", "cannot list objects .* The key may not list there: give it that right."),
+        ("DeleteObject", "cannot delete '.*'.* The key may not delete there: give it that right."),
+    ],
+)
+def test_a_missing_right_is_named(tmp_path: Path, s3_server: S3Server, s3_bucket: str, missing: str, said: str) -> None:
+    keys = s3_server.add_user(s3_bucket, *(right for right in RIGHTS if right != missing))
+    expect_one_line(check(tmp_path, url(s3_server, s3_bucket), keys=keys), f"LK-STORE-DENIED: {said}")
+    assert left(s3_server, s3_bucket) == (missing == "DeleteObject")
+
+
+def test_a_clock_that_is_off(tmp_path: Path, s3_server: S3Server, s3_bucket: str) -> None:
+    clock = OtherClock(tmp_path)
+    clock.set(-3600)
+    done = check(tmp_path, url(s3_server, s3_bucket), keys=s3_server.credentials(), **clock.environment)
+    expect_one_line(done, "LK-STORE-DENIED: .*RequestTimeTooSkewed.* Set the clock of this machine; .*")
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return found_authority(tmp_path_factory.mktemp("ca"))
+
+
+def test_a_ca_of_ones_own_is_trusted_where_ssl_cert_file_names_it(tmp_path: Path, authority: Authority) -> None:
+    with S3Server(authority.issue()) as server:
+        untrusted = check(tmp_path, url(server, "logs"), keys=server.credentials())
+        expect_one_line(untrusted, ".*UnknownIssuer.* is not trusted here: add its CA to .*, or name .*SSL_CERT_FILE.")
+        trusting = {"SSL_CERT_FILE": str(authority.ca)}
+        missing = check(tmp_path / "2", url(server, "logs"), keys=server.credentials(), **trusting)
+        expect_one_line(missing, "LK-STORE-MISSING: there is no bucket .*")
+        (server.folder / "data" / "logs").mkdir()
+        check(tmp_path / "3", url(server, "logs"), keys=server.credentials(), **trusting).ended(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "said"),
+    [
+        (
+            "store.example",
+            1,
+            'not valid for name "127.0.0.1".* for another name: write one that it is for in endpoint=.',
+        ),
+        ("127.0.0.1", -1, "certificate expired.* Renew its certificate, or set the clock of this machine."),
+    ],
+)
+def test_a_certificate_that_is_for_another_name_or_time(
+    tmp_path: Path, authority: Authority, name: str, days: int, said: str
+) -> None:
+    with S3Server(authority.issue(name, days=days)) as server:
+        done = check(tmp_path, url(server, "logs"), SSL_CERT_FILE=str(authority.ca))
+        expect_one_line(done, f"LK-STORE-UNREACHABLE: .*{said}")
+
+
+def test_a_server_without_tls_where_https_is_written(tmp_path: Path, s3_server: S3Server) -> None:
+    done = check(tmp_path, url(s3_server, "logs").replace("http:", "https:"))
+    expect_one_line(done, "LK-STORE-UNREACHABLE: .*InvalidContentType. It answers without TLS: write http:// .*")
+
+
+# Agencies
+
+
+def test_a_job_writes_with_the_key_of_its_agency(tmp_path: Path, s3_server: S3Server, s3_bucket: str) -> None:
+    writer = s3_server.add_user(s3_bucket, *RIGHTS)
+    nobody = {"access_key_id": "nobody", "secret_access_key": SECRET}
+    agencies = "".join(f'[agencies.{name}]\ndescription = "{name}"\n' for name in ("css_obs_agency", "other"))
+    agencies += "".join(f"[agencies.css_obs_agency.credentials.logs]\n{_toml(writer)}")
+    site = Site(tmp_path, url(s3_server, s3_bucket, "&timeout=5"), more=agencies, **nobody)
+    with site.serving():
+        assert site.back_up().status == "SUCCESS"
+        site.expect_whole()
+        refused = site.ask("logs", "settings", "prod", "--agency", "other").ended(1)
+        assert re.search("cannot write .*The key is wrong: check the credentials of the bucket, or of", refused.err)
+        unknown = site.ask("logs", "settings", "prod", "--agency", "third").ended(2)
+        assert "there is no agency third; configured are css_obs_agency, other" in unknown.err
+    toml = site.directory / "logkeep.toml"
+    toml.write_text(toml.read_text().replace("agencies.css_obs_agency", "agencies.renamed"))
+    with site.serving():
+        ended = site.back_up()
+        assert ended.status == "FAIL"
+        assert ended.message.startswith("LK-STORE-DENIED: agency css_obs_agency is no longer configured; add ")
+        site.ask("logs", "settings", "prod", "--agency", "renamed").ended(0)
+        assert site.back_up().status == "SUCCESS"
+        site.expect_whole()
+
+
+def test_store_check_takes_the_credentials_of_an_agency(tmp_path: Path, s3_server: S3Server, s3_bucket: str) -> None:
+    reader = s3_server.add_user(s3_bucket, "GetObject", "ListBucket")
+    configuration = f'[buckets.far]\nurl = "{url(s3_server, s3_bucket)}"\n[buckets.far.credentials]\n'
+    configuration += _toml(s3_server.credentials()) + f"[agencies.reader.credentials.far]\n{_toml(reader)}"
+    init(tmp_path, configuration)
+    asked = ("--dir", tmp_path, "store")
+    logkeep(*asked, "check", "far").ended(0)
+    expect_one_line(logkeep(*asked, "check", "far", "--agency", "reader"), ".* The key may not write there: .*")
+    assert "there is no agency x; logkeep.toml has reader" in logkeep(*asked, "check", "far", "--agency", "x").err
+    assert "there is no bucket x; logkeep.toml has far" in logkeep(*asked, "check", "x").ended(2).err
+    listed = logkeep(*asked, "list", "--json").ended(0)
+    assert listed.json == {"stores": [{"name": "far", "url": url(s3_server, s3_bucket), "agencies": ["reader"]}]}
+    assert "secret" not in listed.out
+
+
+def _toml(values: dict[str, str]) -> str:
+    return "".join(f'{name} = "{value}"\n' for name, value in values.items())
