@@ -46,14 +46,18 @@ def lost_rest(checkpoint: Checkpoint, unread: Iterable[Unread], files: Files) ->
     return Loss(checkpoint.position, max(0, max([checkpoint.size, *sizes]) - checkpoint.kept), reason)
 
 
-def lost_file(unread: Unread, files: Files) -> Loss:
-    """A file that was listed and is gone, and of which nothing is kept."""
+def lost_file(unread: Unread, files: Files, gone: Iterable[Checkpoint]) -> Loss:
+    """A file that was listed and is gone, and of which nothing is kept; `gone` are the generations that went too."""
     if unread.kind is UnreadKind.BLOCKED:
         return Loss(unread.position, unread.size, UNREADABLE)
-    # Before it was looked into: it may be a copy that was renamed, or have been copied first, as copytruncate does.
-    unsure = unread.kind is UnreadKind.LISTED and any(inode == unread.inode for inode, _ in files)
     reason = TRUNCATED if (unread.inode, unread.name) in files else UNREACHED
-    return Loss(unread.position, 0 if unsure else unread.size, reason)
+    if unread.kind is UnreadKind.PLANNED:
+        return Loss(unread.position, unread.size, reason)
+    # Before it was looked into. As copytruncate does, it may have been copied first, or be itself a copy: one that was
+    # renamed, or of what is kept.
+    elsewhere = any(inode == unread.inode for inode, _ in files)
+    copied = max((checkpoint.kept for checkpoint in gone if checkpoint.family == unread.family), default=0)
+    return Loss(unread.position, 0 if elsewhere else max(0, unread.size - copied), reason)
 
 
 class Line:

@@ -187,7 +187,7 @@ def _losses(listing: _Listing, lines: Mapping[str, Line]) -> Mapping[str, Sequen
     known = {checkpoint.generation for line in lines.values() for checkpoint in line.kept}
     for one in listing.missing:
         if one.kind is not UnreadKind.EMPTY and (one.kind is not UnreadKind.PLANNED or one.generation not in known):
-            found[one.family].append(lost_file(one, files))
+            found[one.family].append(lost_file(one, files, listing.gone))
     for family, line in lines.items():
         for elder, younger in pairwise(line.kept):
             if not younger.joined and (reason := came_between(line, younger)):

@@ -180,5 +180,14 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(histories, st.sets(families, max_size=2))
 @example([("write", "app.log", 0, False), ("storm", "app.log", 2, 1), ("backup", [1, 0, 30], 0)], set())
 @example([("write", "copied.log", 2, False), ("storm", "copied.log", 2, 2), ("backup", [2, 9], None)], set())
+@example(
+    [
+        ("storm", "copied.log", 5, 4),
+        ("backup", [2, 3], None),
+        ("rotate", "copied.log"),
+        ("backup", [0, 1], None),
+    ],
+    set(),
+)
 def test_nothing_readable_is_lost_and_nothing_is_kept_twice(history: list[tuple], banners: set[str]) -> None:
     run_history(history, banners)
