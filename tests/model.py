@@ -18,6 +18,7 @@ from logkeep.sources.base import LogFile, LogSource, OpenLog
 from logkeep.stores.frames import decompress_frame
 
 BANNER = b"# every generation of this log begins with these lines\n" * 100  # more than the head that is hashed
+TICK_NS = 20_000_000  # of the times of a source without inodes
 
 
 class MemoryCatalogue:
@@ -152,6 +153,33 @@ class _BusyLog(OpenLog):
 
     def close(self) -> None:
         self._log.close()
+
+
+class WithoutInodes(LogSource):
+    """A source that tells neither inode nor ctime, and times in ticks, as one over SFTP."""
+
+    def __init__(self, source: LogSource) -> None:
+        self._source = source
+
+    def list(self) -> list[LogFile]:
+        return [_without_inode(file) for file in self._source.list()]
+
+    def open(self, name: str) -> OpenLog:
+        return _LogWithoutInode(self._source.open(name))
+
+
+class _LogWithoutInode(OpenLog):
+    def __init__(self, log: OpenLog) -> None:
+        self._log = log
+        self.read_at = log.read_at
+        self.close = log.close
+
+    def stat(self) -> LogFile:
+        return _without_inode(self._log.stat())
+
+
+def _without_inode(file: LogFile) -> LogFile:
+    return file._replace(inode="", ctime_ns=0, mtime_ns=file.mtime_ns // TICK_NS * TICK_NS)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, suppress
@@ -21,7 +21,7 @@ from logkeep.engine.plan import Plan, Read, make_plan
 from logkeep.engine.remaining import Remaining
 from logkeep.engine.segment import SIZES, LineFrames, SegmentWriter, Sizes, Written
 from logkeep.engine.sight import Look, Sight
-from logkeep.errors import SourceError, SourceVanished, StoreError
+from logkeep.errors import SourceError, SourceUnreachable, SourceVanished, StoreError
 from logkeep.logformat.lines import first_time
 from logkeep.logformat.names import LogName, parse_name
 from logkeep.sources.base import LogFile, LogSource
@@ -113,10 +113,13 @@ class NodeBackup:
         waits = 0
         for number in range(_MAX_ROUNDS):
             for file in listing:
-                self._first_listed.setdefault(file.inode, number)
+                self._first_listed.setdefault(_same_file(file), number)
+            before = self._placed()
             plan = self._round(listing)
             again = self._list()
-            agreed = _names(again) == _names(listing) and not self._slipped
+            # Where there are no inodes, names that shifted look as before; but then a generation has another one.
+            shifted = self._placed() != before and not all(file.inode for file in listing)
+            agreed = _names(again) == _names(listing) and not self._slipped and not shifted
             if not plan.reads and agreed:
                 if not self._outcome.waiting or waits >= _MAX_WAITS:
                     self._close(listing, plan)
@@ -148,6 +151,10 @@ class NodeBackup:
         )
         self._known |= {checkpoint.generation: checkpoint for checkpoint in plan.gone}
 
+    def _placed(self) -> set[tuple[int, str]]:
+        """Under which name each generation was seen last."""
+        return {(checkpoint.generation, checkpoint.name) for checkpoint in self._known.values() if checkpoint.present}
+
     def _list(self) -> list[LogFile]:
         return sorted(self._source.list())
 
@@ -170,6 +177,8 @@ class NodeBackup:
                 self._outcome.waiting.add(read.sight.file.name)
             except SourceVanished:
                 continue  # the next listing tells where it went
+            except SourceUnreachable:
+                raise
             except SourceError as error:
                 self._fail(read.sight.file, error)
             finally:
@@ -225,7 +234,7 @@ class NodeBackup:
     def _examine(self, listing: Sequence[LogFile], checkpoints: Sequence[Checkpoint]) -> list[Sight]:
         known_families = {checkpoint.family for checkpoint in checkpoints}
         known = {file.name for file in listing} | known_families
-        hints = {(c.name, c.inode, c.size, c.mtime_ns, c.ctime_ns): c for c in checkpoints if c.settled}
+        hints = _hints(checkpoints)
         self._heads.clear()
         for checkpoint in checkpoints:
             if checkpoint.kept:
@@ -272,6 +281,8 @@ class NodeBackup:
         """Whether the file holds the original, or as much of it as was copied so far; None where the original went."""
         try:
             copied = open_content(self._source, file.name, compressed=name.compressed)
+        except SourceUnreachable:
+            raise
         except SourceError:
             return False  # gone, unreadable or damaged: looking into the file tells which
         try:
@@ -279,6 +290,8 @@ class NodeBackup:
                 return copied.begins(whole)
         except SourceVanished:
             return None
+        except SourceUnreachable:
+            raise
         except SourceError:
             return False
 
@@ -287,6 +300,8 @@ class NodeBackup:
             with closing(open_content(self._source, file.name, compressed=name.compressed)) as content:
                 if (content.file.size < file.size and not name.compressed) or content.file.inode != file.inode:
                     raise SourceVanished(f"{file.name!r} is another file now")
+                if not file.inode:
+                    file = content.file  # which may be another one than was listed, so all that is said is of it
                 head, end = content.head(), 0 if name.compressed else content.file.size
                 continues = self._continued(content, name)
                 holds = self._held(content, name)
@@ -300,6 +315,8 @@ class NodeBackup:
         except Incomplete:
             self._outcome.waiting.add(file.name)
             return _blocked(file, name, checkpoints)
+        except SourceUnreachable:
+            raise
         except SourceError as error:
             self._fail(file, error)
             return _blocked(file, name, checkpoints)
@@ -325,7 +342,7 @@ class NodeBackup:
         """Read one file to its end; returns its checkpoint as it is then, with hints where they can be trusted."""
         checkpoint, file = read.checkpoint, read.sight.file
         with closing(open_content(self._source, file.name, compressed=read.sight.name.compressed)) as content:
-            if file.inode != content.file.inode or not _matches(content, checkpoint):
+            if file.inode != content.file.inode or not _matches(content, checkpoint) or not _is_planned(content, read):
                 raise SourceVanished(f"{file.name!r} is another file now")
             if not checkpoint.kept and self._continued(content, read.sight.name) != read.sight.continues:
                 raise SourceVanished(f"{file.name!r} has grown into a log that is known")
@@ -416,9 +433,16 @@ def _matches(content: Content, checkpoint: Checkpoint) -> bool:
     return fingerprint(content.head()[: known.length]) == known and _matches_tail(content, checkpoint)
 
 
+def _is_planned(content: Content, read: Read) -> bool:
+    """Whether this is the file that was looked into, as far as its content tells."""
+    owed = read.owed
+    return fingerprint(content.head()[: owed.head.length]) == owed.head and _holds(content, owed)
+
+
 def _holds(content: Content, one: Unread) -> bool:
-    if one.tail == EMPTY:  # a compressed file is not compressed again
-        return content.file.inode == one.inode
+    if one.tail == EMPTY:  # a compressed file is not compressed again, and its time is that of its last byte
+        file = content.file
+        return file.inode == one.inode and (bool(file.inode) or file.mtime_ns == one.mtime_ns)
     found = content.before(one.size, one.tail.length)
     return found is not None and fingerprint(found) == one.tail
 
@@ -460,6 +484,17 @@ def _tail(content: Content, end: int, last: bytes) -> Fingerprint:
     if found is None:
         raise SourceVanished(f"{content.file.name!r} was cut short while it was read")
     return fingerprint(found)
+
+
+def _hints(checkpoints: Iterable[Checkpoint]) -> dict[Hint, Checkpoint]:
+    """How files look that are kept to their end; without inodes not those of a log that look alike, as names shift."""
+    settled = [checkpoint for checkpoint in checkpoints if checkpoint.settled]
+    alike = Counter((c.family, c.size, c.mtime_ns) for c in settled if not c.inode)
+    return {
+        (c.name, c.inode, c.size, c.mtime_ns, c.ctime_ns): c
+        for c in settled
+        if c.inode or alike[c.family, c.size, c.mtime_ns] == 1
+    }
 
 
 def _hint(file: LogFile, name: LogName) -> Hint:

@@ -54,8 +54,8 @@ def lost_file(unread: Unread, files: Files, gone: Iterable[Checkpoint]) -> Loss:
     if unread.kind is UnreadKind.PLANNED:
         return Loss(unread.position, unread.size, reason)
     # Before it was looked into. As copytruncate does, it may have been copied first, or be itself a copy: one that was
-    # renamed, or of what is kept.
-    elsewhere = any(inode == unread.inode for inode, _ in files)
+    # renamed, or of what is kept. Without an inode it may be any file.
+    elsewhere = not unread.inode or any(inode == unread.inode for inode, _ in files)
     copied = max((checkpoint.kept for checkpoint in gone if checkpoint.family == unread.family), default=0)
     return Loss(unread.position, 0 if elsewhere else max(0, unread.size - copied), reason)
 

@@ -65,7 +65,8 @@ def make_plan(
 ) -> Plan:
     """Decide what to read; generations in `read` were read by this job already and wait for the next.
 
-    `unread` is what earlier listings left, `first_listed` the number of the listing in which an inode was first.
+    `unread` is what earlier listings left, `first_listed` the number of the listing in which an inode was first, or a
+    name where there are no inodes.
     """
     known = match(checkpoints, sights)
     owners = {index: _as_seen(checkpoint, sights[index]) for index, checkpoint in known.items()}
@@ -127,7 +128,7 @@ def _reads(listing: _Listing, lines: Mapping[str, Line], read: Collection[int]) 
 
 
 def _unknown(listing: _Listing, newest: int) -> Iterable[Unread]:
-    inodes = {checkpoint.inode for checkpoint in (*listing.owners.values(), *listing.gone)}
+    inodes = {checkpoint.inode for checkpoint in (*listing.owners.values(), *listing.gone)} - {""}
     names = {sight.file.name for sight in listing.sights if sight.file.size}
     for index, sight in enumerate(listing.sights):
         if not sight.file.size or sight.look <= Look.READABLE:

@@ -43,6 +43,8 @@ def unknown_file(sight: Sight, checkpoint: Checkpoint, newest: int) -> Unread | 
     file = sight.file
     kept = checkpoint.kept if file.inode == checkpoint.inode else 0
     kind = UnreadKind.LISTED if sight.look is Look.VANISHED else UnreadKind.BLOCKED
+    if file.size < kept and not sight.name.compressed:
+        kept = 0  # it was truncated, or is another file under that name
     missing = file.size - kept
     if sight.name.compressed and (kept or kind is UnreadKind.LISTED):
         missing = 0
@@ -110,5 +112,9 @@ def _is_in(one: Unread, others: Iterable[tuple[Sight, Checkpoint]], first_listed
     younger = [sight for sight, owner in others if owner.generation > one.generation and owner.kept >= one.size]
     if one.kind is UnreadKind.BLOCKED:
         return any(sight.name.compressed for sight in younger)
-    then = first_listed.get(one.inode)
-    return then is not None and any(first_listed.get(sight.file.inode, 0) > then for sight in younger)
+    then = first_listed.get(one.inode or one.name)
+    return then is not None and any(first_listed.get(_key(sight), 0) > then for sight in younger)
+
+
+def _key(sight: Sight) -> str:
+    return sight.file.inode or sight.file.name

@@ -11,9 +11,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from logkeep.errors import SettingError, SourceUnreachable, SourceUnreadable, SourceVanished
 from logkeep.sources.base import LogFile, LogSource, OpenLog
-from logkeep.sources.names import name_bytes, name_text
+from logkeep.sources.names import MAX_DEPTH, is_log_name, name_bytes, name_text
 
-_MAX_DEPTH = 8  # a node's log directory is flat; deeper than this is a mistake
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _GONE = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO}
@@ -23,7 +22,7 @@ def source_directory(url: str) -> Path:
     """The directory that a `file:` URL names; raises `SettingError`."""
     parts = urlsplit(url)
     if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or parts.query or parts.fragment:
-        raise SettingError("a source is written as file:///absolute/directory")
+        raise SettingError("a source is written as file:///directory, sftp://user@host/directory or agent:NAME")
     path = Path(os.fsdecode(unquote_to_bytes(parts.path)))
     if not path.is_absolute() or "\0" in str(path):
         raise SettingError("the directory of a source must be absolute, as in file:///var/log/opensearch")
@@ -61,7 +60,7 @@ class LocalSource(LogSource):
                         except FileNotFoundError:
                             continue
                         files.append(_log_file(prefix + name_text(entry.name), seen))
-                    elif depth < _MAX_DEPTH and entry.is_dir(follow_symlinks=False):
+                    elif depth < MAX_DEPTH and entry.is_dir(follow_symlinks=False):
                         self._list_folder(entry.path, f"{prefix}{name_text(entry.name)}/", files, depth + 1)
         except OSError as error:
             if depth and error.errno in _GONE:
@@ -72,7 +71,9 @@ class LocalSource(LogSource):
             ) from error
 
     def open(self, name: str) -> OpenLog:
-        *folders, base = name_bytes(name).split(b"/")
+        *folders, base = parts = name_bytes(name).split(b"/")
+        if not is_log_name(parts, self._excluded):
+            raise SourceVanished(f"{name} is no log of this directory")
         try:
             folder = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:

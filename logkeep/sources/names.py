@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Sequence
+
+MAX_DEPTH = 8  # folders below a log directory; it is flat, deeper than this is a mistake
 
 _ODD = re.compile(r"[%\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ESCAPE = re.compile(rb"%([0-9A-F]{2})")
@@ -19,3 +22,10 @@ def name_text(name: str) -> str:
 def name_bytes(text: str) -> bytes:
     """The bytes of the name that `text` stands for."""
     return _ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), text.encode())
+
+
+def is_log_name(parts: Sequence[bytes], excluded: Callable[[str], bool]) -> bool:
+    """Whether a listing could show the name that has these parts: it leads nowhere else, and is not left out."""
+    return len(parts) <= MAX_DEPTH + 1 and not any(
+        part in {b"", b".", b".."} or b"\0" in part or excluded(os.fsdecode(part)) for part in parts
+    )

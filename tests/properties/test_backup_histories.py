@@ -20,12 +20,14 @@ from logkeep.engine.segment import Sizes
 from logkeep.logformat.names import parse_name
 from logkeep.sources.local import LocalSource
 from tests.model import (
+    TICK_NS,
     Before,
     BusySource,
     Ledger,
     MemoryCatalogue,
     MemoryStore,
     Node,
+    WithoutInodes,
     check_archive,
     kept_lengths,
 )
@@ -61,7 +63,8 @@ class Killed(BaseException):
 class History:
     """One node, its backups, and what they must come to."""
 
-    def __init__(self, directory: Path, banners: set[str]) -> None:
+    def __init__(self, directory: Path, banners: set[str], *, inodes: bool = True) -> None:
+        self.inodes = inodes
         self.node = Node(directory, banners=banners)
         self.catalogue, self.store = MemoryCatalogue(), MemoryStore()
         self.ledger = Ledger(self.node, self.catalogue)
@@ -136,8 +139,10 @@ class History:
         source = BusySource(LocalSource(self.node.directory), meanwhile)
         for attempt in (1, 2):
             target = Target(self.store, "bucket", "base/cluster", self.catalogue.job, attempt)
+            read_from = source if self.inodes else WithoutInodes(source)
+            settle = 20_000_000 if self.inodes else 2 * TICK_NS
             backup = NodeBackup(
-                "node", source, target, self.catalogue, SystemClock(), EXECUTOR, 20_000_000, sizes=Sizes(48, 160)
+                "node", read_from, target, self.catalogue, SystemClock(), EXECUTOR, settle, sizes=Sizes(48, 160)
             )
             try:
                 with suppress(Killed):
@@ -156,10 +161,10 @@ class History:
                 held[number] = max(held[number], min(length, at_end[family][number]))
 
 
-def run_history(history: list[tuple], banners: set[str]) -> None:
+def run_history(history: list[tuple], banners: set[str], *, inodes: bool = True) -> None:
     directory = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
     try:
-        History(directory, banners).run(history)
+        History(directory, banners, inodes=inodes).run(history)
     finally:
         shutil.rmtree(directory)
 
@@ -191,3 +196,14 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_nothing_readable_is_lost_and_nothing_is_kept_twice(history: list[tuple], banners: set[str]) -> None:
     run_history(history, banners)
+
+
+@settings(
+    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "2000")) // 5,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(histories, st.sets(families, max_size=2))
+def test_so_it_is_of_a_source_that_tells_no_inodes(history: list[tuple], banners: set[str]) -> None:
+    run_history(history, banners, inodes=False)

@@ -20,6 +20,7 @@ import fcntl
 import hashlib
 import json
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -32,6 +33,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 from uuid import uuid4
 
 import boto3
@@ -51,11 +53,12 @@ _UNPACK = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:unpack"
 # Installing
 
 
-def need_command(command: str, package: str) -> str:
-    """The path of a command, after installing the Debian package that has it."""
-    if not shutil.which(command):
+def need_command(command: str, package: str, folder: str = "") -> str:
+    """The path of a command, after installing the Debian package that has it; `folder` is where it may lie besides."""
+    path = f"{os.environ['PATH']}:{folder}"
+    if not shutil.which(command, path=path):
         need_package(package)
-    found = shutil.which(command)
+    found = shutil.which(command, path=path)
     if not found:
         raise RuntimeError(f"the package {package} is installed, but there is no command {command}")
     return found
@@ -257,6 +260,86 @@ class Toxiproxy(Server):
         request = urllib.request.Request(f"http://127.0.0.1:{self._api_port}{path}", data, method=method)
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
             return json.loads(answer.read() or b"null")
+
+
+class SshServer(Server):
+    """An sshd of an ordinary user that offers SFTP and nothing else; `logs` is a directory that it may read.
+
+    `user` logs in with the private key `key`, which is made anew each time. `jumps` lets it forward to
+    other servers of this machine.
+    """
+
+    def __init__(self, *, jumps: bool = False, subsystem: str = "internal-sftp") -> None:
+        super().__init__("sshd")
+        self.port = free_port()
+        self.user = pwd.getpwuid(NOBODY if os.geteuid() == 0 else os.geteuid()).pw_name
+        self.logs = self.folder / "logs"
+        self.logs.mkdir()
+        self.folder.chmod(0o755)
+        self.key = self._make_key("login")
+        self.host_key = self._make_key("host")
+        shutil.copy(f"{self.key}.pub", self.folder / "authorized_keys")
+        (self.folder / "sshd_config").write_text(
+            f"ListenAddress 127.0.0.1:{self.port}\nHostKey {self.host_key}\nPidFile none\nUsePAM yes\n"
+            f"AuthorizedKeysFile {self.folder}/authorized_keys\nStrictModes no\nPasswordAuthentication no\n"
+            f"KbdInteractiveAuthentication no\nMaxStartups 100\nAllowTcpForwarding {'local' if jumps else 'no'}\n"
+            + (f"Subsystem sftp {subsystem}\n" if subsystem else "")
+            + ("" if jumps or not subsystem else "ForceCommand internal-sftp -R\n")
+        )
+        if os.geteuid() == 0:
+            for path in (self.folder, *self.folder.rglob("*")):
+                os.chown(path, NOBODY, NOBODY)
+
+    def start(self) -> None:
+        sshd = need_command("sshd", "openssh-server", "/usr/sbin")
+        options = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+        self._spawn([sshd, "-D", "-e", "-f", str(self.folder / "sshd_config")], self._listens, 30, **options)
+
+    def known_hosts(self) -> str:
+        """The line of a file of known hosts."""
+        kind, key, *_ = Path(f"{self.host_key}.pub").read_text().split()
+        return f"[127.0.0.1]:{self.port} {kind} {key}\n"
+
+    def fingerprint(self) -> str:
+        told = subprocess.run(["ssh-keygen", "-lf", f"{self.host_key}.pub"], capture_output=True, text=True, check=True)
+        return told.stdout.split()[1]
+
+    def url(self, directory: Path | None = None) -> str:
+        return f"sftp://{self.user}@127.0.0.1:{self.port}{quote(os.fsencode(directory or self.logs))}"
+
+    def sessions(self) -> list[int]:
+        """The processes that serve connections, below the one that listens."""
+        assert self.process is not None
+        told = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(number) for number in told.split()]
+
+    def stop_sessions(self, how: signal.Signals) -> None:
+        """Send a signal to what serves connections: SIGKILL ends them, SIGSTOP makes them silent."""
+        for number in self.sessions():
+            for process in (*_children(number), number):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, how)
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.stop_sessions(signal.SIGKILL)
+        super().close()
+
+    def _make_key(self, name: str) -> Path:
+        path = self.folder / name
+        keygen = need_command("ssh-keygen", "openssh-client")
+        _run(keygen, "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path))
+        return path
+
+    def _listens(self) -> bool:
+        return _listens(self.port)
+
+
+def _children(process: int) -> list[int]:
+    with contextlib.suppress(FileNotFoundError):
+        told = Path(f"/proc/{process}/task/{process}/children").read_text()
+        return [child for number in told.split() for child in (*_children(int(number)), int(number))]
+    return []
 
 
 class S3Server(Server):

@@ -1,0 +1,275 @@
+"""Log directories of other machines over SSH, `sftp://logs@node-1/var/log/opensearch`."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TypeVar
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
+
+import asyncssh
+
+from logkeep.errors import SettingError, SourceError, SourceUnreachable, SourceUnreadable, SourceVanished
+from logkeep.sources.base import LogFile, LogSource, OpenLog
+from logkeep.sources.names import MAX_DEPTH, is_log_name, name_bytes, name_text
+from logkeep.sources.ssh import Address, Connection, Connections
+
+_GONE = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, asyncssh.SFTPNotADirectory, asyncssh.SFTPLinkLoop)
+_PIECE = 1024 * 1024  # bytes of one answer, so that the time that one may take says how slow a node may be
+_HOW = "write it as sftp://user@host/absolute/directory"
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedHost:
+    """One of `sftp.hosts`: `[user@]host[:/directory]`, with `*` and `?` in user and host."""
+
+    user: str
+    host: str
+    directory: bytes  # b'' is any
+
+    @classmethod
+    def parse(cls, text: str) -> AllowedHost:
+        """Raises `SettingError`."""
+        name, separator, directory = text.partition(":/")
+        user, at, host = name.rpartition("@")
+        host = host.removeprefix("[").removesuffix("]").lower()
+        if not host or "/" in host or (at and not user):
+            raise SettingError(f"sftp.hosts: {text!r} is not written as host, user@host or host:/directory")
+        path = posixpath.normpath(f"/{directory}") if separator else ""
+        return cls(user or "*", host, os.fsencode(path.replace("//", "/")))
+
+    def allows(self, address: Address, directory: bytes) -> bool:
+        return (
+            fnmatchcase(address.host, self.host)
+            and fnmatchcase(address.user, self.user)
+            and (not self.directory or _is_below(directory, self.directory))
+        )
+
+
+def parse_url(url: str) -> tuple[Address, bytes]:
+    """Address and directory of a source. Raises `SettingError`."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 22
+    except ValueError as error:
+        raise SettingError(f"source: {error}; {_HOW}") from error
+    if parts.password is not None:
+        raise SettingError("source: no password may stand in a source; Logkeep logs in with the key of sftp.keys")
+    directory = unquote_to_bytes(parts.path)
+    user = unquote(parts.username or "")
+    wrong = parts.scheme != "sftp" or parts.query or parts.fragment or not parts.hostname or not user
+    if wrong or not directory.startswith(b"/") or not (user + (parts.hostname or "")).isprintable():
+        raise SettingError(f"source: {_HOW}")
+    if b"\0" in directory or b".." in directory.split(b"/"):
+        raise SettingError("source: the directory must not hold '..'")
+    return Address(user, parts.hostname or "", port), posixpath.normpath(b"/" + directory.lstrip(b"/"))
+
+
+class SftpSources:
+    """Opens sources on the hosts that `sftp.hosts` names."""
+
+    def __init__(self, hosts: tuple[str, ...], connections: Connections) -> None:
+        self._allowed = tuple(AllowedHost.parse(host) for host in hosts)
+        self._connections = connections
+
+    def open(self, url: str, excluded: Callable[[str], bool] = lambda _name: False) -> SftpSource:
+        """Raises `SettingError` where the settings do not allow it; nothing is connected yet."""
+        address, directory = parse_url(url)
+        allowed = [host for host in self._allowed if host.allows(address, directory)]
+        if not allowed:
+            shown = os.fsdecode(directory)
+            raise SettingError(
+                f"source sftp://{address}{shown}: is not allowed by sftp.hosts; "
+                f"add '{address.host}' or '{address.host}:{shown}' there"
+            )
+        roots = () if any(not host.directory for host in allowed) else tuple(host.directory for host in allowed)
+        return SftpSource(self._connections, address, directory, excluded, roots)
+
+    def close(self) -> None:
+        self._connections.close()
+
+
+class SftpSource(LogSource):
+    """SFTP tells neither inodes nor the time of the last change of a name, and times in whole seconds."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        address: Address,
+        directory: bytes,
+        excluded: Callable[[str], bool],
+        roots: tuple[bytes, ...] = (),
+    ) -> None:
+        """`roots` confine the directory, links resolved; none is no confinement."""
+        self._connections = connections
+        self._address = address
+        self._directory = directory
+        self._excluded = excluded
+        self._roots = roots
+
+    def list(self) -> list[LogFile]:
+        return self._connections.run(self._address, self._list)
+
+    def open(self, name: str) -> OpenLog:
+        parts = name_bytes(name).split(b"/")
+        if not is_log_name(parts, self._excluded):
+            raise SourceVanished(f"{name} is no log of this directory")
+
+        async def opened(connection: Connection) -> _OpenSftpLog:
+            await self._check_root(connection)
+            with _translated(name):
+                return await self._open(connection, name, parts)
+
+        return self._connections.run(self._address, opened)
+
+    async def _list(self, connection: Connection) -> list[LogFile]:
+        files: list[LogFile] = []
+        waiting = [(self._directory, "", 0)]
+        try:
+            await self._check_root(connection)
+            while waiting:
+                path, prefix, depth = waiting.pop()
+                try:
+                    async for entry in connection.sftp.scandir(path):
+                        self._take(entry, path, prefix, depth, files, waiting)
+                except _GONE:
+                    if not depth:
+                        raise
+        except asyncssh.SFTPError as error:
+            if _is_lost(error):
+                raise
+            raise SourceUnreachable(
+                f"the log directory {os.fsdecode(self._directory)} of {self._address} cannot be listed: "
+                f"{error.reason}; check that it exists there and that the user {self._address.user} may read it"
+            ) from error
+        return files
+
+    def _take(
+        self,
+        entry: asyncssh.SFTPName,
+        path: bytes,
+        prefix: str,
+        depth: int,
+        files: list[LogFile],
+        waiting: list[tuple[bytes, str, int]],
+    ) -> None:
+        name = bytes(entry.filename)  # pyright: ignore[reportArgumentType]  bytes, as the path that was asked for is
+        text = os.fsdecode(name)
+        if name in {b".", b".."} or self._excluded(text):
+            return
+        if _is(entry.attrs, stat.S_ISREG):
+            files.append(_log_file(prefix + name_text(text), entry.attrs))
+        elif depth < MAX_DEPTH and _is(entry.attrs, stat.S_ISDIR):
+            waiting.append((path + b"/" + name, f"{prefix}{name_text(text)}/", depth + 1))
+
+    async def _open(self, connection: Connection, name: str, parts: list[bytes]) -> _OpenSftpLog:
+        """SFTP has no way to refuse links, so it is looked before (a pipe would block the server) and after."""
+        path = b"/".join([self._directory, *parts])
+        await self._check_kinds(connection, name, parts)
+        file = await connection.sftp.open(path, "rb")
+        connection.take()
+        log = _OpenSftpLog(self._connections, self._address, connection, file, name)
+        try:
+            await self._check_kinds(connection, name, parts)
+        except BaseException:
+            log.close()
+            raise
+        return log
+
+    async def _check_kinds(self, connection: Connection, name: str, parts: list[bytes]) -> None:
+        for count in range(1, len(parts) + 1):
+            seen = await connection.sftp.lstat(b"/".join([self._directory, *parts[:count]]))
+            if not _is(seen, stat.S_ISREG if count == len(parts) else stat.S_ISDIR):
+                raise SourceVanished(f"{name} is no regular file any more")
+
+    async def _check_root(self, connection: Connection) -> None:
+        if not self._roots:
+            return
+        real = await connection.sftp.realpath(self._directory)
+        roots = [await connection.sftp.realpath(root) for root in self._roots]
+        if not any(_is_below(real, root) for root in roots):  # pyright: ignore[reportArgumentType]  bytes, as asked
+            raise SourceUnreachable(
+                f"the log directory {os.fsdecode(self._directory)} of {self._address} leads outside sftp.hosts "
+                f"to {os.fsdecode(real)}; add that one there"
+            )
+
+
+class _OpenSftpLog(OpenLog):
+    def __init__(
+        self,
+        connections: Connections,
+        address: Address,
+        connection: Connection,
+        file: asyncssh.SFTPClientFile,
+        name: str,
+    ) -> None:
+        self._connections = connections
+        self._address = address
+        self._connection = connection
+        self._file = file
+        self._name = name
+        self._closed = False
+
+    def stat(self) -> LogFile:
+        return _log_file(self._name, self._ask(self._file.stat))
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return self._ask(lambda: self._file.read(min(length, _PIECE), offset))
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._connections.give_back(self._connection, self._file.close)
+
+    def _ask(self, question: Callable[[], Awaitable[_T]]) -> _T:
+        async def asked(_connection: Connection) -> _T:
+            with _translated(self._name):
+                return await question()
+
+        return self._connections.run(self._address, asked, self._connection)
+
+
+@contextmanager
+def _translated(name: str) -> Generator[None]:
+    """Errors of one file, in our words."""
+    try:
+        yield
+    except asyncssh.SFTPError as error:
+        if _is_lost(error):
+            raise
+        raise _file_error(name, error) from error
+
+
+def _file_error(name: str, error: asyncssh.SFTPError) -> SourceError:
+    if isinstance(error, _GONE):
+        return SourceVanished(f"{name} is gone")
+    remedy = (
+        "let the user of the source read it (for example by its group)"
+        if isinstance(error, asyncssh.SFTPPermissionDenied)
+        else "check the disk of the node"
+    )
+    return SourceUnreadable(f"{name!r} cannot be read: {error.reason}; {remedy}")
+
+
+def _is_lost(error: asyncssh.SFTPError) -> bool:
+    return isinstance(error, asyncssh.SFTPConnectionLost | asyncssh.SFTPNoConnection)
+
+
+def _is(attributes: asyncssh.SFTPAttrs, kind: Callable[[int], bool]) -> bool:
+    return attributes.permissions is not None and kind(attributes.permissions)
+
+
+def _log_file(name: str, attributes: asyncssh.SFTPAttrs) -> LogFile:
+    mtime_ns = int(attributes.mtime or 0) * 1_000_000_000 + (attributes.mtime_ns or 0)
+    return LogFile(name, attributes.size or 0, mtime_ns, 0, "")
+
+
+def _is_below(path: bytes, root: bytes) -> bool:
+    return path == root or path.startswith(root.rstrip(b"/") + b"/")
