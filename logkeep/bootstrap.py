@@ -229,13 +229,49 @@ def _open_store(settings: Settings, bucket: str, credentials: Mapping[str, str],
 def _source_opener(settings: Settings) -> Callable[[str], LogSource]:
     excluded = compile_exclusions(settings.sources.exclude)
     roots = tuple(Path(root) for root in settings.sources.roots)
+    remote = {"sftp": _sftp_sources(settings), "agent": _agent_sources(settings)}
 
     def open_source(url: str) -> LogSource:
+        if opener := remote.get(url.partition(":")[0]):
+            return opener(url, excluded)
         directory = source_directory(url)
         check_root(directory, roots)
         return LocalSource(directory, excluded)
 
     return open_source
+
+
+def _sftp_sources(settings: Settings) -> Callable[[str, Callable[[str], bool]], LogSource]:
+    chosen, directory = settings.sftp, settings.directory
+    if not chosen.hosts:
+
+        def refuse(url: str, _excluded: object) -> LogSource:
+            raise SettingError(f"source {url}: no host is allowed yet; name it in sftp.hosts")
+
+        return refuse
+    from logkeep.sources.sftp import SftpSources  # noqa: PLC0415  its library takes a moment to import
+    from logkeep.sources.ssh import Access, Connections, parse_jump  # noqa: PLC0415
+
+    access = Access(
+        directory / chosen.known_hosts,
+        tuple(directory / key for key in chosen.keys),
+        parse_jump(chosen.jump),
+        chosen.connections,
+        chosen.timeout_seconds,
+    )
+    return SftpSources(chosen.hosts, Connections(access)).open
+
+
+def _agent_sources(settings: Settings) -> Callable[[str, Callable[[str], bool]], LogSource]:
+    from logkeep.sources.agent import AgentAccess, AgentSources  # noqa: PLC0415  its library is slow to import
+
+    agents = {
+        name: AgentAccess(
+            agent.url, agent.token, agent.fingerprint, settings.directory / agent.ca if agent.ca else None
+        )
+        for name, agent in settings.agents.items()
+    }
+    return AgentSources(agents).open
 
 
 def _make_private(path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +36,42 @@ def create_keys(directory: Path) -> None:
 
     _create(directory / SEAL_FILE, Fernet.generate_key(), 0o600)
     _create_signing_key(directory)
+
+
+def create_certificate(certificate: Path, key: Path, host: str) -> None:
+    """Make a TLS key and a certificate of it, signed by itself; what exists is kept."""
+    if certificate.exists() and key.exists():
+        return
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host[:64])])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=2))  # the clock of the other side may be behind
+        .not_valid_after(now + timedelta(days=3650))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    pem = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    _write(key, os.O_CREAT | os.O_TRUNC, pem, 0o600)
+    _write(certificate, os.O_CREAT | os.O_TRUNC, made.public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def create_token(path: Path) -> str:
+    """The token of 256 random bits in a file, which is made where it is missing. Raises `SettingError`."""
+    _create(path, f"{secrets.token_urlsafe(32)}\n".encode(), 0o600)
+    token = path.read_text().strip()
+    if len(token) < 32:
+        raise SettingError(f"{path}: holds no token of 32 characters at least; remove it, and a new one is made")
+    if path.stat().st_mode & 0o077:
+        raise SettingError(f"{path}: can be read by others; make it private with `chmod 600 {path}`")
+    return token
 
 
 def open_seal(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes], str]]:

@@ -32,6 +32,15 @@ class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exclude: tuple[str, ...] = NOT_LOGS
 
 
+class Sftp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    hosts: tuple[str, ...] = ()  # [user@]host[:/directory]; none is allowed where it is empty
+    keys: tuple[str, ...] = ()  # files of private keys; where it is empty, the agent's
+    known_hosts: str = "known_hosts"  # in the data directory, unless it is absolute
+    jump: str = ""  # user@host[:port]
+    connections: int = 32
+    timeout_seconds: float = 30.0
+
+
 class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jobs_at_once: int = 2
     poll_seconds: float = 1.0
@@ -62,6 +71,13 @@ class Agency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     credentials: dict[str, dict[str, str]] = {}  # by bucket; where there are none, those of the bucket
 
 
+class NodeAgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    url: str = ""
+    token: str = ""
+    fingerprint: str = ""  # SHA-256 of the certificate; '' is to ask `ca`
+    ca: str = ""  # file of certificates; '' is what the system trusts
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that can be set, with its default."""
 
@@ -71,12 +87,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     server: Server = Server()
     records: Records = Records()
     sources: Sources = Sources()
+    sftp: Sftp = Sftp()
     backup: Backup = Backup()
     audit: Audit = Audit()
     verify: Verify = Verify()
     policy: Policy = Policy()
     buckets: dict[str, Bucket] = {}
     agencies: dict[str, Agency] = {}
+    agents: dict[str, NodeAgent] = {}
 
     @property
     def database_url(self) -> str:
@@ -87,6 +105,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "server": Server,
     "records": Records,
     "sources": Sources,
+    "sftp": Sftp,
     "backup": Backup,
     "audit": Audit,
     "verify": Verify,
@@ -105,6 +124,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "server.port": (0, 65535),
     "server.max_clock_skew_seconds": (1, 86_400),
     "records.running_visible_seconds": (0, 3600),
+    "sftp.connections": (1, 1000),
+    "sftp.timeout_seconds": (1, 3600),
     "backup.jobs_at_once": (1, 64),
     "backup.poll_seconds": (0.01, 60),
     "backup.bandwidth_mib": (0, 1_000_000),

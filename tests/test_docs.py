@@ -18,7 +18,7 @@ from logkeep.api import admin
 from logkeep.cli.app import app, run
 from logkeep.contract.faults import FAULTS
 from logkeep.contract.operations import OPERATIONS
-from logkeep.settings import _NOT_SETTINGS, _SECTIONS, Agency, Bucket, Settings
+from logkeep.settings import _NOT_SETTINGS, _SECTIONS, Agency, Bucket, NodeAgent, Settings
 from tests.integration.cli.installed import CONFIGURATION, serving
 
 ROOT = Path(__file__).parent.parent
@@ -81,12 +81,14 @@ def test_every_setting_is_documented_with_its_default() -> None:
             )
     for name in ("database", "log_level"):
         assert f"| `{name}` |" in text
-    assert {"directory", "database", "log_level", *_SECTIONS, "buckets", "agencies"} == set(Settings.__struct_fields__)
+    assert {"directory", "database", "log_level", *_SECTIONS, "buckets", "agencies", "agents"} == set(
+        Settings.__struct_fields__
+    )
 
 
 def test_buckets_agencies_and_what_is_left_out_are_documented() -> None:
     text = text_of("docs/configuration.md")
-    for table, kind in (("buckets", Bucket), ("agencies", Agency)):
+    for table, kind in (("buckets", Bucket), ("agencies", Agency), ("agents", NodeAgent)):
         for name in kind.__struct_fields__:
             assert f"`{table}.NAME.{name}`" in text
     exclude: tuple[str, ...] = _SECTIONS["sources"]().exclude  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ import typer
 
 from logkeep import __version__
 from logkeep.cli import (
+    agent,
     archive,
     audit,
     backups,
@@ -44,6 +45,7 @@ for group in (
     installation,
     stores,
     serve,
+    agent,
     identity,
     users,
     audit,

@@ -298,7 +298,8 @@ class NodeBackup:
     def _look_into(self, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight:
         try:
             with closing(open_content(self._source, file.name, compressed=name.compressed)) as content:
-                if (content.file.size < file.size and not name.compressed) or content.file.inode != file.inode:
+                shrunk = content.file.size < file.size and not (name.compressed and file.inode)
+                if shrunk or content.file.inode != file.inode:
                     raise SourceVanished(f"{file.name!r} is another file now")
                 if not file.inode:
                     file = content.file  # which may be another one than was listed, so all that is said is of it

@@ -162,7 +162,7 @@ class SftpSource(LogSource):
     ) -> None:
         name = bytes(entry.filename)  # pyright: ignore[reportArgumentType]  bytes, as the path that was asked for is
         text = os.fsdecode(name)
-        if name in {b".", b".."} or self._excluded(text):
+        if name in {b"", b".", b".."} or b"/" in name or self._excluded(text):
             return
         if _is(entry.attrs, stat.S_ISREG):
             files.append(_log_file(prefix + name_text(text), entry.attrs))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -259,6 +261,18 @@ def pieces(log: OpenLog, start: int) -> Iterator[bytes]:
     while piece := log.read_at(start, MIB):
         start += len(piece)
         yield piece
+
+
+@contextmanager
+def folder_for_all() -> Iterator[Path]:
+    """A directory for logs that any user may enter; pytest's folders are closed to others."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        folder.chmod(0o755)
+        (folder / "logs").mkdir()
+        yield folder / "logs"
+    finally:
+        shutil.rmtree(folder)
 
 
 @contextmanager

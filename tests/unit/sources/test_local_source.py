@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,17 +10,14 @@ import pytest
 
 from logkeep.sources.base import LogSource
 from logkeep.sources.local import LocalSource
-from tests.suites.source_suite import EXCLUDED, SourceSuite, not_root
+from tests.suites.source_suite import EXCLUDED, SourceSuite, folder_for_all, not_root
 
 
 class TestLocalSource(SourceSuite):
     @pytest.fixture
     def logs(self) -> Iterator[Path]:
-        folder = Path(tempfile.mkdtemp())  # not in pytest's folders: those are closed to others than root
-        folder.chmod(0o755)
-        (folder / "logs").mkdir()
-        yield folder / "logs"
-        shutil.rmtree(folder)
+        with folder_for_all() as folder:
+            yield folder
 
     @pytest.fixture
     def opened(self) -> Callable[..., LogSource]:

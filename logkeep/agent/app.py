@@ -1,0 +1,125 @@
+"""The agent of a node as an ASGI application: its log directory over HTTP, to be read by who has the node's token.
+
+    GET    /agent/v1/files                        every log: [[name, size, mtime_ns, ctime_ns, inode], …]
+    POST   /agent/v1/open?name=NAME               opens one: {"handle": …, "file": […]}
+    GET    /agent/v1/open/HANDLE                  the file as it is now: […]
+    GET    /agent/v1/open/HANDLE/bytes?offset=&length=
+    DELETE /agent/v1/open/HANDLE
+
+An open file stays the same when it is renamed or deleted. Errors are {"error": KIND, "message": …}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from logkeep.agent.handles import IDLE_SECONDS, Handles
+from logkeep.errors import SourceError, SourceUnreachable, SourceVanished
+from logkeep.sources.base import LogSource
+
+MOST_BYTES = 1024 * 1024  # of one answer
+_OPEN = re.compile(r"/agent/v1/open/([0-9a-f]{32})(/bytes)?")
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes = b""
+    kind: bytes = b"application/json"
+
+
+class Agent:
+    """Serves one source to who shows the token."""
+
+    def __init__(self, source: LogSource, token: str) -> None:
+        self._source = source
+        self._expected = f"Bearer {token}".encode()
+        self._handles = Handles()
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        answer = await self._answer(scope)
+        headers = [(b"content-type", answer.kind), (b"content-length", str(len(answer.body)).encode())]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _answer(self, scope: Scope) -> Answer:
+        shown = dict(scope["headers"]).get(b"authorization", b"")
+        if not hmac.compare_digest(shown, self._expected):
+            return _error(401, "token", "the token is not that of this node")
+        question = self._find(scope)
+        if question is None:
+            return _error(404, "path", "the agent has no such path")
+        return await asyncio.to_thread(_carry_out, question)
+
+    def _find(self, scope: Scope) -> Callable[[], Answer] | None:
+        method, path = scope["method"], scope["path"]
+        query = {key: values[0] for key, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
+        if (method, path) == ("GET", "/agent/v1/files"):
+            return lambda: _json(self._source.list())
+        if (method, path) == ("POST", "/agent/v1/open"):
+            asyncio.get_running_loop().call_later(IDLE_SECONDS + 1, self._handles.close_idle)
+            return lambda: self._open(query.get("name", ""))
+        found = _OPEN.fullmatch(path)
+        if found is None:
+            return None
+        number, reads = found[1], bool(found[2])
+        if method == "GET" and reads:
+            return lambda: self._read(number, query)
+        if method == "GET":
+            return lambda: self._stat(number)
+        return (lambda: self._close(number)) if method == "DELETE" and not reads else None
+
+    def _open(self, name: str) -> Answer:
+        log = self._source.open(name)
+        number = self._handles.add(log)
+        if number is None:
+            log.close()
+            return _error(503, "unreachable", "too many files are open; they are closed when nobody reads them")
+        return _json({"handle": number, "file": log.stat()})
+
+    def _stat(self, number: str) -> Answer:
+        with self._handles.use(number) as log:
+            return _json(log.stat())
+
+    def _read(self, number: str, query: dict[str, str]) -> Answer:
+        offset, length = int(query["offset"]), min(int(query["length"]), MOST_BYTES)
+        if not 0 <= offset < 2**63 or length < 0:
+            raise ValueError
+        with self._handles.use(number) as log:
+            return Answer(200, log.read_at(offset, length), b"application/octet-stream")
+
+    def _close(self, number: str) -> Answer:
+        self._handles.close(number)
+        return Answer(204)
+
+
+def _carry_out(question: Callable[[], Answer]) -> Answer:
+    try:
+        return question()
+    except SourceError as error:
+        kinds: dict[type[SourceError], tuple[int, str]] = {
+            SourceVanished: (404, "vanished"),
+            SourceUnreachable: (503, "unreachable"),
+        }
+        return _error(*kinds.get(type(error), (403, "unreadable")), error.message)
+    except KeyError:
+        return _error(410, "vanished", "the file is not open any more")
+    except ValueError:
+        return _error(400, "path", "offset and length are numbers")
+
+
+def _json(document: Any) -> Answer:
+    return Answer(200, msgspec.json.encode(document))
+
+
+def _error(status: int, kind: str, message: str) -> Answer:
+    return Answer(status, msgspec.json.encode({"error": kind, "message": message}))

@@ -1,0 +1,107 @@
+"""`agent`: serve the logs of a node that offers no SSH."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import socket
+import ssl
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from logkeep.cli.errors import WrongUse
+from logkeep.cli.invocation import EVERYWHERE, invocation
+from logkeep.cli.output import note, print_json
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command("agent", epilog=EVERYWHERE)(agent)
+
+
+def agent(
+    context: typer.Context,
+    logs: Annotated[Path, typer.Option(help="The log directory of this node; it is only read.")],
+    listen: Annotated[str, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = "0.0.0.0:8476",
+    cert: Annotated[
+        Path | None, typer.Option(help="Certificate in PEM; else agent.crt in --dir, made where it is missing.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key in PEM; else agent.key in --dir.")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="The token; else agent.token in --dir, made where it is missing.")
+    ] = None,
+) -> None:
+    """Serve the log directory of this node over HTTPS, read-only, until Ctrl-C or SIGTERM.
+
+    Who shows the token may list and read the logs below --logs, and nothing else. The fingerprint of the certificate
+    is printed; both go into [agents.NAME] of the logkeep.toml of the service, and the source of the node is agent:NAME.
+    """
+    asked = invocation(context)
+    host, port = _parse_listen(listen)
+    if (cert is None) != (key is None):
+        raise WrongUse("--cert and --key belong together; give both or none")
+    if not logs.is_dir():
+        raise WrongUse(f"{logs} is no directory; name the log directory of this node with --logs")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    _serve(asked.directory, asked.as_json, logs.absolute(), (host, port), cert, key, token_file)
+    note("logkeep agent has ended")
+
+
+def _serve(
+    directory: Path,
+    as_json: bool,
+    logs: Path,
+    address: tuple[str, int],
+    cert: Path | None,
+    key: Path | None,
+    token_file: Path | None,
+) -> None:
+    from logkeep.agent.app import Agent
+    from logkeep.agent.server import listen, make_server
+    from logkeep.keyfiles import create_certificate, create_token
+    from logkeep.logformat.names import NOT_LOGS, compile_exclusions
+    from logkeep.sources.local import LocalSource
+
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    certificate, private = cert or directory / "agent.crt", key or directory / "agent.key"
+    if cert is None:
+        create_certificate(certificate, private, socket.gethostname())
+    token_file = token_file or directory / "agent.token"
+    application = Agent(LocalSource(logs, compile_exclusions(NOT_LOGS)), create_token(token_file))
+    server = make_server(application, certificate, private)
+    fingerprint = _fingerprint(certificate)
+    try:
+        listener = listen(*address)
+    except OSError as error:
+        raise WrongUse(
+            f"{':'.join(map(str, address))} cannot be listened on: {error.strerror}; see --listen"
+        ) from error
+    host, port = listener.getsockname()[:2]
+    url = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    if as_json:
+        print_json({"url": url, "logs": str(logs), "fingerprint": fingerprint, "token_file": str(token_file)})
+        sys.stdout.flush()
+    note(f"logkeep agent serves {logs} on {url}; its token is in {token_file}, its fingerprint is {fingerprint}")
+    with suppress(SystemExit):
+        server.run(sockets=[listener])
+
+
+def _parse_listen(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise WrongUse(f"--listen {text}: is written as HOST:PORT, for example 0.0.0.0:8476")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _fingerprint(certificate: Path) -> str:
+    pem = certificate.read_text("ascii")
+    first = pem[: pem.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)]
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first[first.index(ssl.PEM_HEADER) :])).hexdigest()
+
+
+def _leave(_number: int, _frame: object) -> None:
+    raise SystemExit(0)

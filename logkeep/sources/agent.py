@@ -1,0 +1,221 @@
+"""Log directories that a `logkeep agent` serves, `agent:NAME`, where `[agents.NAME]` tells its address and secrets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote, unquote, urlsplit
+
+import httpx
+import msgspec
+
+from logkeep.errors import SettingError, SourceUnreachable, SourceUnreadable, SourceVanished
+from logkeep.sources.base import LogFile, LogSource, OpenLog
+from logkeep.sources.names import is_log_name, name_bytes, name_text
+
+_PIECE = 1024 * 1024  # bytes that the agent sends at once
+_MOST_LISTED = 64 * 1024 * 1024  # bytes of a listing
+_TIMEOUT = httpx.Timeout(30.0)
+_LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=60.0)
+_FILES = msgspec.json.Decoder(list[LogFile])
+_FILE = msgspec.json.Decoder(LogFile)
+
+
+_T = TypeVar("_T")
+
+
+class _Opened(msgspec.Struct):
+    handle: str
+    file: LogFile
+
+
+class _Problem(msgspec.Struct):
+    error: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAccess:
+    """Where an agent is, and how both sides know each other."""
+
+    url: str
+    token: str
+    fingerprint: str = ""  # SHA-256 of its certificate in hex; '' asks `ca`
+    ca: Path | None = None  # PEM; None: what this machine trusts
+
+
+class AgentSources:
+    """Opens the agents of the settings."""
+
+    def __init__(self, agents: Mapping[str, AgentAccess]) -> None:
+        """Raises `SettingError`."""
+        self._calls = {name: _Calls(name, _checked(name, access)) for name, access in agents.items()}
+
+    def open(self, url: str, excluded: Callable[[str], bool] = lambda _name: False) -> AgentSource:
+        """Raises `SettingError` where no agent has this name; nothing is connected yet."""
+        name = unquote(url.removeprefix("agent:"))
+        if name not in self._calls:
+            raise SettingError(f"source agent:{name}: there is no [agents.{name}]; add it to logkeep.toml")
+        return AgentSource(self._calls[name], excluded)
+
+    def close(self) -> None:
+        for calls in self._calls.values():
+            calls.close()
+
+
+class AgentSource(LogSource):
+    def __init__(self, calls: _Calls, excluded: Callable[[str], bool]) -> None:
+        self._calls = calls
+        self._excluded = excluded
+
+    def list(self) -> list[LogFile]:
+        files = self._calls.ask("GET", "files", _FILES.decode, _MOST_LISTED)
+        return [file for file in files if self._is_log(file)]
+
+    def _is_log(self, file: LogFile) -> bool:
+        name = name_bytes(file.name)
+        if name_text(os.fsdecode(name)) != file.name or not is_log_name(name.split(b"/"), lambda _: False):
+            raise self._calls.unreachable(f"lists {file.name[:100]!r}, which is no name of a log")
+        return is_log_name(name.split(b"/"), self._excluded)
+
+    def open(self, name: str) -> OpenLog:
+        if not is_log_name(name_bytes(name).split(b"/"), self._excluded):
+            raise SourceVanished(f"{name} is no log of this directory")
+        opened = self._calls.ask("POST", f"open?name={quote(name, safe='')}", msgspec.json.Decoder(_Opened).decode)
+        return _OpenAgentLog(self._calls, opened.handle, name)
+
+
+class _OpenAgentLog(OpenLog):
+    def __init__(self, calls: _Calls, handle: str, name: str) -> None:
+        self._calls = calls
+        self._path = f"open/{quote(handle, safe='')}"
+        self._name = name
+
+    def stat(self) -> LogFile:
+        return self._calls.ask("GET", self._path, _FILE.decode)._replace(name=self._name)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        length = min(length, _PIECE)
+        return self._calls.ask("GET", f"{self._path}/bytes?offset={offset}&length={length}", bytes, length)
+
+    def close(self) -> None:
+        with suppress(SourceUnreachable, SourceUnreadable, SourceVanished):  # it closes what nobody reads by itself
+            self._calls.ask("DELETE", self._path, bytes)
+
+
+class _Calls:
+    """Calls of one agent; connects when it is first asked. Safe to use from any thread."""
+
+    def __init__(self, name: str, access: AgentAccess) -> None:
+        self._name = name
+        self._access = access
+        self._client: httpx.Client | None = None
+        self._connecting = threading.Lock()
+
+    def ask(self, method: str, path: str, decode: Callable[[bytes], _T], most: int = 64 * 1024) -> _T:
+        """The answer, decoded; raises a `SourceError`."""
+        try:
+            status, body = self._send(method, path, most)
+        except (httpx.HTTPError, OSError) as error:
+            self._forget()
+            raise self.unreachable(_reason(error)) from error
+        try:
+            if status < 300:
+                return decode(body)
+            problem = msgspec.json.decode(body, type=_Problem)
+        except msgspec.DecodeError as error:
+            raise self.unreachable(f"answers {path.partition('?')[0]} with {status}, but not as an agent") from error
+        if problem.error == "vanished":
+            raise SourceVanished(problem.message)
+        if problem.error == "unreadable":
+            raise SourceUnreadable(problem.message)
+        if status == 401:
+            raise self.unreachable(f"refuses the token; copy that of the node into agents.{self._name}.token")
+        raise self.unreachable(problem.message)
+
+    def unreachable(self, what: str) -> SourceUnreachable:
+        return SourceUnreachable(f"the agent {self._name} at {self._access.url}: {what}")
+
+    def close(self) -> None:
+        with self._connecting:
+            client, self._client = self._client, None
+        if client:
+            client.close()
+
+    def _send(self, method: str, path: str, most: int) -> tuple[int, bytes]:
+        with self._connected().stream(method, f"/agent/v1/{path}") as answer:
+            body = bytearray()
+            for piece in answer.iter_raw():
+                body += piece
+                if len(body) > max(most, 64 * 1024):
+                    raise self.unreachable("answers with more than it was asked for")
+            return answer.status_code, bytes(body)
+
+    def _connected(self) -> httpx.Client:
+        with self._connecting:
+            if self._client is None:
+                access = self._access
+                headers = {"authorization": f"Bearer {access.token}", "accept-encoding": "identity"}
+                self._client = httpx.Client(
+                    base_url=access.url,
+                    headers=headers,
+                    verify=self._trusted(),
+                    timeout=_TIMEOUT,
+                    limits=_LIMITS,
+                    trust_env=False,
+                )
+            return self._client
+
+    def _forget(self) -> None:
+        """Connect anew next time. What others read meanwhile goes on: the client ends with the last of them."""
+        with self._connecting:
+            self._client = None
+
+    def _trusted(self) -> ssl.SSLContext:
+        """Where a fingerprint is given, the one certificate that has it is all that is trusted."""
+        access = self._access
+        if not access.fingerprint:
+            return ssl.create_default_context(cafile=str(access.ca) if access.ca else None)
+        parts = urlsplit(access.url)
+        address = (parts.hostname or "", parts.port or 443)
+        pem = ssl.get_server_certificate(address, timeout=_TIMEOUT.connect or 30)
+        found = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+        if found != access.fingerprint:
+            raise self.unreachable(
+                f"shows a certificate with the fingerprint {found}, not that of agents.{self._name}.fingerprint; "
+                "either it was made anew, then correct it there, or somebody stands between"
+            )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.load_verify_locations(cadata=pem)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be signed by itself
+        return context
+
+
+def _checked(name: str, access: AgentAccess) -> AgentAccess:
+    where = f"agents.{name}"
+    parts = urlsplit(access.url)
+    if parts.scheme != "https" or not parts.hostname or parts.path not in {"", "/"} or parts.username:
+        raise SettingError(f"{where}.url: is written as https://host:8476")
+    if not access.token:
+        raise SettingError(f"{where}.token: is that of the node's agent.token")
+    fingerprint = access.fingerprint.replace(":", "").lower()
+    if fingerprint and not re.fullmatch(r"[0-9a-f]{64}", fingerprint):
+        raise SettingError(f"{where}.fingerprint: has 64 hex digits; the agent tells it when it starts")
+    if access.ca and not access.ca.is_file():
+        raise SettingError(f"{where}.ca: {access.ca} is no file")
+    return replace(access, fingerprint=fingerprint)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return "does not answer within 30 s; check that it runs and the network to it"
+    return f"cannot be asked: {error or type(error).__name__}; check that it runs and the network to it"

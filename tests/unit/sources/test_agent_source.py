@@ -1,0 +1,255 @@
+"""Agents as sources: over real HTTPS, within this process or as the command."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import signal
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import replace
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from logkeep.agent.app import Agent
+from logkeep.agent.handles import IDLE_SECONDS, MOST, Handles
+from logkeep.agent.server import listen, make_server
+from logkeep.errors import SettingError, SourceUnreachable, SourceVanished
+from logkeep.keyfiles import create_certificate
+from logkeep.sources.agent import AgentAccess, AgentSources
+from logkeep.sources.base import LogSource
+from logkeep.sources.local import LocalSource
+from tests.integration.cli.installed import COMMAND, environment, logkeep
+from tests.suites.source_suite import EXCLUDED, SourceSuite, folder_for_all, not_root
+
+TOKEN = "t" * 43
+
+
+@contextmanager
+def serving_agent(folder: Path, logs: Path) -> Iterator[AgentAccess]:
+    """An agent within this process."""
+    certificate, key = folder / "agent.crt", folder / "agent.key"
+    create_certificate(certificate, key, "n1")
+    server = make_server(Agent(LocalSource(logs, EXCLUDED), TOKEN), certificate, key)
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+            yield AgentAccess(url, TOKEN, fingerprint_of(certificate))
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def fingerprint_of(certificate: Path) -> str:
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest()
+
+
+@contextmanager
+def asking(access: AgentAccess) -> Iterator[LogSource]:
+    with closing(AgentSources({"n1": access})) as sources:
+        yield sources.open("agent:n1", EXCLUDED)
+
+
+class TestAgentSource(SourceSuite):
+    @pytest.fixture
+    def logs(self) -> Iterator[Path]:
+        with folder_for_all() as folder:
+            yield folder
+
+    @pytest.fixture
+    def opened(self, tmp_path: Path) -> Iterator[Callable[..., LogSource]]:
+        with ExitStack() as stack:
+            yield lambda logs: stack.enter_context(asking(stack.enter_context(serving_agent(tmp_path, logs))))
+
+    def denied(self) -> AbstractContextManager[object]:
+        return not_root()
+
+
+@contextmanager
+def running_agent(folder: Path, logs: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """The command, and what it told with --json."""
+    command = [*COMMAND, "--dir", str(folder), "--json", "agent", "--logs", str(logs), "--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(
+        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment()
+    )
+    try:
+        assert process.stdout
+        lines = iter(process.stdout.readline, "")
+        yield process, json.loads("".join(takewhile(lambda line: line != "}\n", lines)) + "}")
+    finally:
+        process.terminate()
+        assert process.wait(20) in {0, -signal.SIGKILL}
+        if process.stdout:
+            process.stdout.close()
+
+
+def access_of(told: dict[str, Any]) -> AgentAccess:
+    return AgentAccess(told["url"], Path(told["token_file"]).read_text().strip(), told["fingerprint"])
+
+
+def test_the_command_makes_its_secrets_once_and_keeps_them_private(tmp_path: Path) -> None:
+    folder, logs = tmp_path / "agent", tmp_path / "logs"
+    logs.mkdir()
+    (logs / "es.log").write_text("one\n")
+    found: list[AgentAccess] = []
+    for _ in range(2):
+        began = time.monotonic()
+        with running_agent(folder, logs) as (process, told):
+            assert time.monotonic() - began < 10
+            found.append(access_of(told))
+            with asking(found[-1]) as source:
+                assert [file.name for file in source.list()] == ["es.log"]
+            [resident] = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+            assert int(resident) < 100 * 1024
+    assert found[0].token == found[1].token
+    assert found[0].fingerprint == found[1].fingerprint
+    assert len(found[0].token) == 43  # 256 bits
+    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
+        "agent.token": 0o600,
+        "agent.key": 0o600,
+        "agent.crt": 0o644,
+    }
+
+
+def test_who_has_another_token_gets_nothing(tmp_path: Path) -> None:
+    (tmp_path / "es.log").write_text("secret")
+    with serving_agent(tmp_path, tmp_path) as access:
+        with asking(replace(access, token="t" * 42)) as source:
+            with pytest.raises(SourceUnreachable, match=r"the agent n1 at https://\S+: refuses the token; copy"):
+                source.list()
+            with pytest.raises(SourceUnreachable, match="refuses the token"):
+                source.open("es.log")
+        context = ssl.create_default_context(cafile=str(tmp_path / "agent.crt"))
+        context.check_hostname = False
+        with httpx.Client(verify=context, base_url=access.url) as client:
+            for headers in ({}, {"authorization": TOKEN}, {"authorization": "Bearer x"}):
+                for path in ("/agent/v1/files", "/agent/v1/open/" + "0" * 32, "/etc/passwd"):
+                    assert client.get(path, headers=headers).status_code == 401
+
+
+def test_another_certificate_is_refused_before_the_token_is_sent(tmp_path: Path) -> None:
+    with (
+        serving_agent(tmp_path, tmp_path) as access,
+        asking(replace(access, fingerprint="0" * 64)) as source,
+        pytest.raises(SourceUnreachable, match=rf"fingerprint {access.fingerprint}, not that of agents.n1.finger"),
+    ):
+        source.list()
+
+
+def test_without_a_fingerprint_the_certificate_must_be_trusted_and_name_the_host(tmp_path: Path) -> None:
+    with serving_agent(tmp_path, tmp_path) as access:
+        for ca in (None, tmp_path / "agent.crt"):  # the second is trusted, but names another host
+            strict = replace(access, fingerprint="", ca=ca)
+            with asking(strict) as source, pytest.raises(SourceUnreachable, match="CERTIFICATE_VERIFY_FAILED"):
+                source.list()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_an_agent_that_ends_in_mid_read_is_unreachable_and_comes_back(tmp_path: Path, how: signal.Signals) -> None:
+    (tmp_path / "es.log").write_bytes(b"x" * 100)
+    with (
+        running_agent(tmp_path, tmp_path) as (process, told),
+        closing(AgentSources({"n1": access_of(told)})) as sources,
+    ):
+        source = sources.open("agent:n1", EXCLUDED)
+        log = source.open("es.log")
+        assert log.read_at(0, 10) == b"x" * 10
+        process.send_signal(how)
+        process.wait(20)
+        for _ in range(2):
+            with pytest.raises(
+                SourceUnreachable, match=r"the agent n1 at https://127\.0\.0\.1:\d+: cannot be asked: .*"
+            ):
+                log.read_at(10, 10)
+        log.close()
+        port = told["url"].rpartition(":")[2]
+        with running_agent(tmp_path, tmp_path, "--listen", f"127.0.0.1:{port}"):
+            assert "es.log" in [file.name for file in source.list()]
+            with pytest.raises(SourceVanished):
+                log.read_at(10, 10)
+
+
+def test_a_handle_that_is_not_open_any_more_has_vanished(tmp_path: Path) -> None:
+    (tmp_path / "es.log").write_bytes(b"x")
+    with serving_agent(tmp_path, tmp_path) as access, asking(access) as source:
+        log = source.open("es.log")
+        log.close()
+        with pytest.raises(SourceVanished):
+            log.read_at(0, 1)
+
+
+def test_open_files_are_bounded_and_closed_when_nobody_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "es.log").write_bytes(b"x")
+    now = [0.0]
+    handles = Handles(lambda: now[0])
+    source = LocalSource(tmp_path)
+    first, *others = [handles.add(source.open("es.log")) for _ in range(MOST)]
+    refused = source.open("es.log")
+    assert handles.add(refused) is None
+    assert first
+    now[0] = IDLE_SECONDS - 1
+    with handles.use(first) as log:
+        assert log.read_at(0, 1) == b"x"
+    now[0] = IDLE_SECONDS + 1
+    last = handles.add(refused)
+    assert last, "the others were closed"
+    with handles.use(first):
+        pass
+    for number in others:
+        assert number
+        with pytest.raises(KeyError), handles.use(number):
+            pass
+    handles.close(first)
+    handles.close(last)
+    handles.close(last)
+
+
+@pytest.mark.parametrize(
+    ("access", "problem"),
+    [
+        (AgentAccess("http://n1:8476", TOKEN), "agents.n1.url: is written as https://host:8476"),
+        (AgentAccess("n1:8476", TOKEN), "agents.n1.url"),
+        (AgentAccess("https://n1:8476", ""), "agents.n1.token"),
+        (AgentAccess("https://n1:8476", TOKEN, "abc"), "agents.n1.fingerprint: has 64 hex digits"),
+        (AgentAccess("https://n1:8476", TOKEN, "", Path("/none")), "agents.n1.ca: /none is no file"),
+    ],
+)
+def test_wrong_settings_are_refused_by_their_key(access: AgentAccess, problem: str) -> None:
+    with pytest.raises(SettingError, match=re.escape(problem)):
+        AgentSources({"n1": access})
+
+
+def test_an_agent_that_is_not_configured_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"source agent:n2: there is no \[agents.n2\]; add it to logkeep.toml"):
+        AgentSources({}).open("agent:n2")
+
+
+def test_the_command_refuses_what_it_cannot_serve(tmp_path: Path) -> None:
+    (tmp_path / "none.pem").write_text("no certificate")
+    none = str(tmp_path / "none.pem")
+    for options, problem in (
+        (["--logs", str(tmp_path / "none")], "is no directory"),
+        (["--logs", str(tmp_path), "--listen", "8476"], "is written as HOST:PORT"),
+        (
+            ["--logs", str(tmp_path), "--listen", "192.0.2.1:8476"],
+            "cannot be listened on: Cannot assign requested address",
+        ),
+        (["--logs", str(tmp_path), "--cert", none], "belong together"),
+        (["--logs", str(tmp_path), "--cert", none, "--key", none], "are no certificate and its key in PEM"),
+    ):
+        done = logkeep("--dir", tmp_path / "agent", "agent", *options).ended(2)
+        assert problem in done.err
+    (tmp_path / "agent" / "agent.token").chmod(0o644)
+    done = logkeep("--dir", tmp_path / "agent", "agent", "--logs", tmp_path).ended(2)
+    assert "can be read by others; make it private with `chmod 600" in done.err
