@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import signal
 import socket
-import ssl
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -98,6 +97,8 @@ def _parse_listen(text: str) -> tuple[str, int]:
 
 
 def _fingerprint(certificate: Path) -> str:
+    import ssl
+
     pem = certificate.read_text("ascii")
     first = pem[: pem.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)]
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first[first.index(ssl.PEM_HEADER) :])).hexdigest()
