@@ -199,7 +199,7 @@ def test_nothing_readable_is_lost_and_nothing_is_kept_twice(history: list[tuple]
 
 
 @settings(
-    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "2000")) // 5,
+    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "2000")) // 8,
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
