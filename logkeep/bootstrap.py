@@ -7,13 +7,14 @@ import logging
 import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection, Engine
 from structlog.typing import Processor
 
+from logkeep import __version__
 from logkeep.clock import SystemClock
 from logkeep.database.connection import connect
 from logkeep.database.migrate import migrate
@@ -92,6 +93,7 @@ def open_service(settings: Settings) -> Service:
         queue[0].enqueue(connection, job_id, cluster_id)
 
     context = _context(settings, open_database(settings), enqueue)
+    context, stop_metrics = _serve_metrics(context, settings)
 
     def start() -> None:
         queue.append(_start_queue(context, settings))
@@ -99,11 +101,27 @@ def open_service(settings: Settings) -> Service:
     def stop() -> None:
         for running in queue:
             running.stop()
+        stop_metrics()
 
     def ready() -> list[str]:
         return queue[0].problems() if queue else ["the queue does not run"]
 
     return Service(context, ready, start, stop)
+
+
+def _serve_metrics(context: Context, settings: Settings) -> tuple[Context, Callable[[], None]]:
+    """The context as it counts, and what ends the port; nothing is counted where nobody can ask."""
+    if not settings.metrics.listen:
+        return context, lambda: None
+    from logkeep.api.metrics import PrometheusMeter  # noqa: PLC0415  its library takes a tenth of a second to import
+    from logkeep.api.metrics_server import MetricsServer  # noqa: PLC0415
+
+    meter = PrometheusMeter(__version__)
+    context = replace(context, meter=meter)
+    meter.watch(context, settings.metrics.named_clusters)
+    server = MetricsServer(settings.metrics.listen, meter.registry)
+    server.start()
+    return context, server.stop
 
 
 @dataclass(slots=True)

@@ -61,6 +61,11 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stale_after_hours: float = 26.0
 
 
+class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    listen: str = ""  # host and port; '' is nowhere
+    named_clusters: int = 100  # where there are more, none is named
+
+
 class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str = ""  # '' is the folder buckets/<name> of the data directory
     credentials: dict[str, str] = {}
@@ -92,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     audit: Audit = Audit()
     verify: Verify = Verify()
     policy: Policy = Policy()
+    metrics: Metrics = Metrics()
     buckets: dict[str, Bucket] = {}
     agencies: dict[str, Agency] = {}
     agents: dict[str, NodeAgent] = {}
@@ -110,6 +116,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "audit": Audit,
     "verify": Verify,
     "policy": Policy,
+    "metrics": Metrics,
 }
 _TOP = ("database", "log_level")
 _NOT_SETTINGS = {
@@ -134,6 +141,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "verify.sample_percent": (0, 100),
     "policy.spread_minutes": (0, 720),
     "policy.stale_after_hours": (24, 8760),
+    "metrics.named_clusters": (0, 10_000),
 }
 
 

@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"bootstrap", "agent", "service", "domain", "signing", "errors", "__version__"},
     "bootstrap": {
         "settings", "keyfiles", "api", "work", "service", "engine", "database", "stores", "sources", "logformat", "domain",
-        "clock", "errors",
+        "clock", "errors", "__version__",
     },
     "api": {"contract", "signing", "service", "domain", "errors"},
     "agent": {"sources", "errors"},
@@ -70,6 +70,7 @@ ONLY_IN: dict[str, set[str]] = {
     "httpx": {"cli", "sources"},
     "cryptography": {"keyfiles"},
     "zlib_ng": {"engine"},
+    "prometheus_client": {"api"},
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -66,6 +67,7 @@ class Request(NamedTuple):
 
 
 _NOBODY = Caller("", "", Role.READER, scoped=False)  # who calls what needs no credentials
+_OPERATION = "logkeep.operation"  # in the scope: the id of what was asked
 _HEALTHY = Answer(200, b'{"status":"ok"}')
 
 
@@ -81,6 +83,7 @@ class Application:
         self._routes = Routes(handlers)
         document = build_document([*(operation for operation, _ in handlers), HEALTH, READY, OPENAPI])
         self._fixed = {HEALTH.path: _HEALTHY, OPENAPI.path: Answer(200, msgspec.json.encode(document))}
+        self._fixed_operations = {operation.path: operation.id for operation in (HEALTH, OPENAPI)}
         self._call_threads: Threads | None = None
         self._stream_threads: Threads | None = None
 
@@ -102,8 +105,11 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = os.urandom(16).hex()
+        request_id, began = os.urandom(16).hex(), time.perf_counter()
         answer = await self._respond(request_id, scope, receive)
+        if answer:
+            status = answer.status if isinstance(answer, Answer) else 200
+            self._context.meter.count_request(scope.get(_OPERATION, ""), status, time.perf_counter() - began)
         if isinstance(answer, Answer):
             await _send_answer(send, request_id, answer)
         elif answer:
@@ -112,15 +118,18 @@ class Application:
     async def _respond(self, request_id: str, scope: Scope, receive: Receive) -> Answer | Begun | None:
         """None where the client has gone before its request was complete."""
         if scope["path"] in self._fixed and scope["method"] == "GET":
+            scope[_OPERATION] = self._fixed_operations[scope["path"]]
             return self._fixed[scope["path"]]
         if self._call_threads is None:
             self._call_threads = Threads(_CALL_THREADS, "call")
         if scope["path"] == READY.path and scope["method"] == "GET":
+            scope[_OPERATION] = READY.id
             return await self._call_threads.run(self._check_ready, request_id)
         try:
             route, parameters = self._routes.find(scope["method"], scope["raw_path"])
         except Exception as error:
             return self._fault(error, request_id)
+        scope[_OPERATION] = route.operation.id
         try:
             headers = _single_headers(scope["headers"])
             signed = route.operation.signed

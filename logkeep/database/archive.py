@@ -312,6 +312,13 @@ def fetch_segment_totals(connection: Connection, cluster_id: str) -> tuple[int, 
     return int(row[0]), int(row[1])
 
 
+def sum_segments(connection: Connection, job_id: str) -> tuple[int, int]:
+    """Plain and stored bytes that a job kept."""
+    sums = (func.coalesce(func.sum(segments.c.raw), 0), func.coalesce(func.sum(segments.c.stored), 0))
+    raw, stored = connection.execute(select(*sums).where(segments.c.job_id == job_id)).one()
+    return int(raw), int(stored)
+
+
 def fetch_unlisted_segments(connection: Connection, cluster_id: str) -> list[Segment]:
     """Segments that no manifest names yet."""
     statement = select(segments.c.body).where(segments.c.cluster_id == cluster_id, segments.c.manifest_job_id.is_(None))

@@ -87,9 +87,10 @@ def asking(engine: Engine) -> Generator[Ask]:
     `CatalogueError` where the database fails.
     """
     driver: Any = engine.dialect.loaded_dbapi
-    with naming_failures():
-        connection = engine.raw_connection()
+    connection = None
     try:
+        with naming_failures():
+            connection = engine.raw_connection()
         cursor = connection.cursor()
 
         def ask(statement: Select[*tuple[Any, ...]], values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -101,7 +102,8 @@ def asking(engine: Engine) -> Generator[Ask]:
     except driver.DatabaseError as error:
         raise _catalogue_error(error) from error
     finally:
-        connection.close()
+        if connection:
+            connection.close()
 
 
 @cache

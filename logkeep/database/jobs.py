@@ -131,7 +131,8 @@ def fetch_newest_job(connection: Connection, cluster_id: str) -> BackupJob | Non
 
 def fetch_running(connection: Connection) -> list[tuple[str, str]]:
     """Job id and cluster id of every job that is RUNNING."""
-    statement = select(jobs.c.job_id, jobs.c.cluster_id).where(jobs.c.status == JobStatus.RUNNING)
+    running = jobs.c.status == literal_column("'RUNNING'")  # as in the condition of the index
+    statement = select(jobs.c.job_id, jobs.c.cluster_id).where(running)
     return [(row.job_id, row.cluster_id) for row in connection.execute(statement)]
 
 

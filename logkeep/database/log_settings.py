@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, literal_column, or_, select, update
 
 from logkeep.database.connection import upsert
 from logkeep.database.tables import job_counts, jobs, log_settings
@@ -86,13 +86,14 @@ def policy_runs(row: Sequence[Any]) -> PolicyRuns:
 
 def _runs() -> Select[*tuple[Any, ...]]:
     c, counted = log_settings.c, job_counts.alias("counted")
-    ran = exists().where(counted.c.cluster_id == c.cluster_id, counted.c.jobs > 0)
-    succeeded = and_(job_counts.c.cluster_id == c.cluster_id, job_counts.c.status == str(JobStatus.SUCCESS))
+    any_job = exists().where(counted.c.cluster_id == c.cluster_id, counted.c.jobs > literal_column("0"))
+    ran = or_(job_counts.c.last_at.is_not(None), any_job)
+    succeeded = and_(job_counts.c.cluster_id == c.cluster_id, job_counts.c.status == literal_column("'SUCCESS'"))
     statement = select(c.cluster_id, c.policy_since, c.due_at, c.missed_at, ran.label("ran"), job_counts.c.last_at)
     return statement.outerjoin_from(log_settings, job_counts, succeeded).where(c.due_at.is_not(None))
 
 
-RUNS = _runs()
+RUNS = _runs()  # of every policy; without parameters, so that the driver can be asked by itself
 
 
 def _idle() -> ColumnElement[bool]:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
     true,
 )
 
@@ -159,6 +160,15 @@ jobs = Table(
     Index("ix_jobs_page", "cluster_id", "created_at", "id"),
     Index("ix_jobs_page_status", "cluster_id", "status", "created_at", "id"),
     Index("ix_jobs_manifest", "cluster_id", "manifest_job_id"),
+    # A few of millions, asked for again and again.
+    Index(
+        "ix_jobs_running",
+        "job_id",
+        "cluster_id",
+        "attempt",
+        sqlite_where=text("status = 'RUNNING'"),
+        postgresql_where=text("status = 'RUNNING'"),
+    ),
 )
 
 # What a job does on each node.

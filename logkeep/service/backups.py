@@ -35,6 +35,7 @@ from logkeep.service.catalogue import JobCatalogue
 from logkeep.service.context import Context
 from logkeep.service.forecasts import look_ahead
 from logkeep.service.manifests import record_manifest, write_manifest
+from logkeep.service.meter import EndedJob
 from logkeep.service.stores import job_store
 from logkeep.stores.layout import cluster_folder
 
@@ -244,6 +245,7 @@ def finish_job(context: Context, job_id: str, attempt: int, store_failure: str =
     with reading(context.database) as connection:
         found = archive.fetch_findings(connection, job_id)
         new = archive.fetch_unlisted_segments(connection, cluster.id)
+        raw, stored = archive.sum_segments(connection, job_id)
     failures = [store_failure, *found.failures] if store_failure else list(found.failures)
     status = JobStatus.FAIL if failures else JobStatus.SUCCESS
     finished_at = max(context.clock.now_ms(), job.created_at)
@@ -259,6 +261,8 @@ def finish_job(context: Context, job_id: str, attempt: int, store_failure: str =
         jobs.finish_job(connection, job_id, status, finished_at, ended.failed_msg)
         if written:
             record_manifest(connection, written)
+    codes = [failure.partition(":")[0] for failure in failures]
+    context.meter.count_job(EndedJob(ended, raw, stored, [gap.at_least for gap in found.gaps], codes))
 
 
 def _job_and_cluster(context: Context, job_id: str) -> tuple[BackupJob, Cluster]:

@@ -11,6 +11,7 @@ from logkeep.clock import Clock
 from logkeep.domain.policy import PolicyRules
 from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
 from logkeep.service.lockout import Lockout
+from logkeep.service.meter import Meter, NoMeter
 from logkeep.sources.base import FoundCluster, LogSource
 from logkeep.stores.base import ObjectStore
 
@@ -37,3 +38,4 @@ class Context:
     agencies: Mapping[str, Mapping[str, ObjectStore]] = field(default_factory=dict[str, Mapping[str, ObjectStore]])
     policy: PolicyRules = PolicyRules()  # noqa: RUF009  it is frozen
     lockout: Lockout = field(default_factory=Lockout)
+    meter: Meter = field(default_factory=NoMeter)

@@ -15,6 +15,10 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("agency", sa.String(length=64), nullable=False, server_default=""))
     _plan_policies()
+    running = sa.text("status = 'RUNNING'")
+    op.create_index(
+        "ix_jobs_running", "jobs", ["job_id", "cluster_id", "attempt"], sqlite_where=running, postgresql_where=running
+    )
 
 
 def _plan_policies() -> None:

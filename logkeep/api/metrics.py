@@ -1,0 +1,149 @@
+"""Metrics in the form of Prometheus: what this process counts, and how the installation does (docs/metrics.md)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from logkeep.errors import CatalogueError, JobError
+from logkeep.service.context import Context
+from logkeep.service.meter import EndedJob
+from logkeep.service.monitoring import Stock, take_stock
+
+_Name = TypeVar("_Name", bound=str)
+_JOB_SECONDS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600)
+_REQUEST_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10)
+disable_created_metrics()  # as many series again, which nobody asks
+
+
+class PrometheusMeter:
+    """Counts in this process, since it began."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._jobs = self._counter("logkeep_jobs", "Backups that this process ended.", "type", "status")
+        self._job_seconds = Histogram(
+            "logkeep_job_seconds",
+            "From the start of a backup, as its record tells it, to its end.",
+            ("type",),
+            buckets=_JOB_SECONDS,
+            registry=self.registry,
+        )
+        self._job_bytes = self._counter("logkeep_job_bytes", "Bytes that these backups kept: raw, stored.", "kind")
+        self._failures = self._counter("logkeep_job_failures", "What failed in these backups, by its code.", "code")
+        for code in _codes(JobError):  # from the start, so that the first one shows as an increase
+            self._failures.labels(code)
+        self._gaps = self._counter("logkeep_gaps", "Gaps that these backups met.")
+        self._gap_bytes = self._counter("logkeep_gap_bytes", "Bytes that went before they were kept, at least.")
+        self._requests = self._counter(
+            "logkeep_http_requests", "Requests that this process answered.", "operation", "status"
+        )
+        self._request_seconds = Histogram(
+            "logkeep_http_request_seconds",
+            "From a request's head to its answer's.",
+            ("operation",),
+            buckets=_REQUEST_SECONDS,
+            registry=self.registry,
+        )
+        build = Gauge("logkeep_build_info", "The version of this process.", ("version",), registry=self.registry)
+        build.labels(version).set(1)
+
+    def count_request(self, operation: str, status: int, seconds: float) -> None:
+        self._requests.labels(operation or "none", f"{status // 100}xx").inc()
+        self._request_seconds.labels(operation or "none").observe(seconds)
+
+    def count_job(self, ended: EndedJob) -> None:
+        job = ended.job
+        self._jobs.labels(job.type, job.status).inc()
+        self._job_seconds.labels(job.type).observe(((job.finished_at or job.created_at) - job.created_at) / 1000)
+        self._job_bytes.labels("raw").inc(ended.raw)
+        self._job_bytes.labels("stored").inc(ended.stored)
+        self._gaps.inc(len(ended.lost))
+        self._gap_bytes.inc(sum(ended.lost))
+        for code in ended.codes:
+            self._failures.labels(code).inc()
+
+    def watch(self, context: Context, most_named: int) -> None:
+        """Show besides how the installation does; clusters by name where there are no more than so many."""
+        self.registry.register(_Installation(context, most_named))
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+
+def _codes(kind: type[JobError]) -> set[str]:
+    return {kind.code}.union(*(_codes(below) for below in kind.__subclasses__()))
+
+
+class _Installation(Collector):
+    """Asks the database when somebody asks."""
+
+    def __init__(self, context: Context, most_named: int) -> None:
+        self._context = context
+        self._most_named = most_named
+
+    def describe(self) -> Iterable[Metric]:
+        return []  # asked when it is registered, where the database shall not be asked
+
+    def collect(self) -> Iterable[Metric]:
+        began = time.perf_counter()
+        try:
+            stock = take_stock(self._context, self._most_named)
+        except CatalogueError:  # who asks next is told by /readyz what is wrong; that it does not work is what counts
+            yield _gauge("logkeep_database_up", "Whether the database answers.", 0)
+            return
+        yield _gauge("logkeep_database_up", "Whether the database answers.", 1)
+        yield from _metrics_of(stock)
+        seconds = time.perf_counter() - began
+        yield _gauge("logkeep_database_seconds", "How long the database was asked for this answer.", seconds)
+
+
+def _metrics_of(stock: Stock) -> Iterable[Metric]:
+    yield _gauge("logkeep_clusters", "Clusters that are registered.", stock.clusters)
+    yield _gauges("logkeep_policies", "Clusters by how well their policy is kept.", ("state",), _by(stock.policies))
+    yield _gauges("logkeep_records", "Records of backups.", ("status",), _by(stock.records))
+    yield _gauge("logkeep_jobs_queued", "Records RUNNING that no worker has begun.", stock.queued)
+    if stock.oldest_success is not None:
+        yield _gauge(
+            "logkeep_oldest_success_timestamp_seconds",
+            "The oldest of the newest successes of all clusters with a policy.",
+            stock.oldest_success / 1000,
+        )
+    successes = {(project, cluster): at / 1000 for project, cluster, at in stock.successes}
+    yield _gauges(
+        "logkeep_last_success_timestamp_seconds",
+        "The newest success of a cluster, where there are few of them.",
+        ("project", "cluster"),
+        successes,
+    )
+    yield _gauge("logkeep_verified_clusters", "Clusters that were verified.", stock.verified.clusters)
+    yield _gauge("logkeep_verification_findings", "Findings of their last verifications.", stock.verified.findings)
+    if stock.verified.oldest is not None:
+        yield _gauge(
+            "logkeep_oldest_verification_timestamp_seconds",
+            "The oldest of their last verifications.",
+            stock.verified.oldest / 1000,
+        )
+    silences = {(worker,): silent / 1000 for worker, silent in stock.silences.items()}
+    yield _gauges("logkeep_worker_silent_seconds", "Since a worker was heard of.", ("worker",), silences)
+
+
+def _by(numbers: Mapping[_Name, int]) -> dict[tuple[str, ...], float]:
+    return {(name,): number for name, number in numbers.items()}
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _gauges(name: str, text: str, labels: tuple[str, ...], values: Mapping[tuple[str, ...], float]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for label, value in values.items():
+        family.add_metric(label, value)
+    return family

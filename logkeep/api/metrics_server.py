@@ -1,0 +1,65 @@
+"""The port on which metrics are read: of its own, since a scraper signs nothing."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import uvicorn
+from prometheus_client import CollectorRegistry, make_asgi_app
+
+from logkeep.api.protocol import BoundedHttpProtocol
+from logkeep.errors import SettingError
+
+_AT_ONCE = 8  # connections; each answer asks the database
+_END_SECONDS = 2
+
+
+class MetricsServer:
+    """Answers each GET, in a thread of its own."""
+
+    def __init__(self, listen: str, registry: CollectorRegistry) -> None:
+        """`listen`: host and port, `127.0.0.1:9475` or `[::1]:9475`. Raises `SettingError`."""
+        self._listener = _listen(listen)
+        host, port = self._listener.getsockname()[:2]
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        config = uvicorn.Config(
+            make_asgi_app(registry),
+            http=BoundedHttpProtocol,
+            ws="none",
+            loop="uvloop",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=_AT_ONCE,
+            timeout_graceful_shutdown=_END_SECONDS,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([self._listener],), name="metrics", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(_END_SECONDS)
+        self._listener.close()
+
+
+def _listen(text: str) -> socket.socket:
+    host, _, port = text.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise SettingError(f"metrics.listen: {text!r} is no address; write it as 127.0.0.1:9475")
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        raise SettingError(
+            f"metrics.listen: {text} cannot be listened on: {error.strerror}; choose another address, or '' for none"
+        ) from error

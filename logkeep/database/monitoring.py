@@ -1,0 +1,62 @@
+"""Statements on the installation as a whole, by sums and indexes: they are asked again and again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, func, literal_column, select
+
+from logkeep.database.connection import asking
+from logkeep.database.log_settings import RUNS, policy_runs
+from logkeep.database.tables import clusters, heartbeats, job_counts, jobs, projects, verifications
+from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.policy import PolicyRuns
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the last verifications of all clusters came to."""
+
+    clusters: int  # of which one has ended
+    findings: int
+    oldest: int | None  # end of the oldest of them, Unix ms
+
+
+def fetch_all_runs(engine: Engine) -> list[PolicyRuns]:
+    """Of every cluster with a daily policy."""
+    with asking(engine) as ask:
+        return [policy_runs(row) for row in ask(RUNS, {})]
+
+
+def count_records(connection: Connection) -> dict[JobStatus, int]:
+    statement = select(job_counts.c.status, func.sum(job_counts.c.jobs)).group_by(job_counts.c.status)
+    found = {row[0]: int(row[1]) for row in connection.execute(statement)}
+    return {status: found.get(str(status), 0) for status in JobStatus}
+
+
+def count_queued(connection: Connection) -> int:
+    """Jobs that are RUNNING for a client and that no worker has begun."""
+    running = jobs.c.status == literal_column("'RUNNING'")  # as in the condition of the index
+    return connection.execute(select(func.count()).where(running, jobs.c.attempt == 0)).scalar_one()
+
+
+def fetch_successes(connection: Connection, most: int) -> list[tuple[str, str, int]]:
+    """Names of project and cluster, and the end of its newest success, of so many clusters."""
+    succeeded = job_counts.c.status == str(JobStatus.SUCCESS)
+    statement = select(projects.c.name, clusters.c.name, job_counts.c.last_at).join_from(clusters, projects)
+    statement = statement.join(job_counts, job_counts.c.cluster_id == clusters.c.id)
+    rows = connection.execute(statement.where(succeeded, job_counts.c.last_at.is_not(None)).limit(most))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def sum_verifications(connection: Connection) -> Verified:
+    v = verifications.c
+    statement = select(func.count(), func.coalesce(func.sum(v.findings), 0), func.min(v.finished_at))
+    row = connection.execute(statement.where(v.finished_at.is_not(None))).one()
+    return Verified(row[0], int(row[1]), row[2])
+
+
+def fetch_silences(connection: Connection, now: int, most: int) -> dict[str, int]:
+    """For how long (ms) nothing was heard of each worker; the newest of them."""
+    statement = select(heartbeats.c.worker, heartbeats.c.at).order_by(heartbeats.c.at.desc())
+    return {row.worker: max(0, now - row.at) for row in connection.execute(statement.limit(most))}

@@ -1,0 +1,48 @@
+"""How an installation does, for who watches it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from logkeep.database import clusters, monitoring
+from logkeep.database.connection import reading
+from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.policy import PolicyState, judge_policy
+from logkeep.service.context import Context
+
+_MOST_WORKERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """One look at everything; times are Unix ms."""
+
+    clusters: int
+    policies: dict[PolicyState, int]  # number of clusters in each state
+    records: dict[JobStatus, int]
+    queued: int  # of the RUNNING ones, those that no worker has begun
+    oldest_success: int | None  # of the newest successes of all clusters with a policy
+    successes: list[tuple[str, str, int]]  # project, cluster, newest success; none where there are too many
+    verified: monitoring.Verified
+    silences: dict[str, int]  # ms since each worker was heard of
+
+
+def take_stock(context: Context, most_named: int) -> Stock:
+    """Clusters are named where there are no more than `most_named`. Raises `CatalogueError`."""
+    now = context.clock.now_ms()
+    runs = monitoring.fetch_all_runs(context.database)
+    found = Counter(judge_policy(one, now, context.policy.stale_ms) for one in runs)
+    with reading(context.database) as connection:
+        number = clusters.count_clusters(connection)
+        found[PolicyState.OFF] = max(0, number - len(runs))
+        return Stock(
+            number,
+            {state: found[state] for state in PolicyState},
+            monitoring.count_records(connection),
+            monitoring.count_queued(connection),
+            min((one.last_success for one in runs if one.last_success is not None), default=None),
+            monitoring.fetch_successes(connection, most_named) if number <= most_named else [],
+            monitoring.sum_verifications(connection),
+            monitoring.fetch_silences(connection, now, _MOST_WORKERS),
+        )
