@@ -51,12 +51,20 @@ class PrometheusMeter:
             buckets=_REQUEST_SECONDS,
             registry=self.registry,
         )
+        self._request_series: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         build = Gauge("logkeep_build_info", "The version of this process.", ("version",), registry=self.registry)
         build.labels(version).set(1)
 
     def count_request(self, operation: str, status: int, seconds: float) -> None:
-        self._requests.labels(operation or "none", f"{status // 100}xx").inc()
-        self._request_seconds.labels(operation or "none").observe(seconds)
+        key = operation, status // 100
+        series = self._request_series.get(key)
+        if series is None:  # kept, since finding them takes twice as long as counting
+            name, kind = operation or "none", f"{status // 100}xx"
+            series = self._requests.labels(name, kind), self._request_seconds.labels(name)
+            self._request_series[key] = series
+        count, took = series
+        count.inc()
+        took.observe(seconds)
 
     def count_job(self, ended: EndedJob) -> None:
         job = ended.job

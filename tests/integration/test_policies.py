@@ -171,3 +171,7 @@ def test_what_is_not_due_costs_nothing(installation: Installation) -> None:
                     f"EXPLAIN QUERY PLAN SELECT * FROM log_settings WHERE {column} <= 1 ORDER BY {column} LIMIT 9"
                 ).all()
                 assert "USING INDEX" in str(plan)
+            plan = connection.exec_driver_sql(
+                "EXPLAIN QUERY PLAN SELECT job_id, cluster_id FROM jobs WHERE status = 'RUNNING'"
+            ).all()
+            assert "ix_jobs_running" in str(plan)
