@@ -55,7 +55,7 @@ def test_how_well_a_policy_is_kept_is_shown(tenant: Command, opened: str) -> Non
 def test_a_source_is_given_once_and_rightly(tenant: Command) -> None:
     assert "--node" in tenant("cluster", "add", "x").ended(2).err
     assert "NAME=file:" in tenant("cluster", "add", "x", "--node", "n1").ended(2).err
-    assert "file:///absolute" in tenant("cluster", "add", "x", "--node", "n1=logs").ended(2).err
+    assert "file:///directory" in tenant("cluster", "add", "x", "--node", "n1=logs").ended(2).err
     assert "cannot be asked" in tenant("cluster", "add", "x", "--url", "http://127.0.0.1:1").ended(2).err
 
 
