@@ -58,7 +58,7 @@ class FoundNode:
     def source_url(self, pattern: str) -> str:
         """Fill in `{path.logs}`, `{name}` and `{ip}`; raises `InvalidField` for another placeholder."""
         url = pattern.replace("{path.logs}", quote(self.path_logs)).replace("{name}", quote(self.name, safe=""))
-        url = url.replace("{ip}", self.ip)
+        url = url.replace("{ip}", f"[{self.ip}]" if ":" in self.ip else self.ip)
         if "{" in url or "}" in url:
             raise InvalidField("source", "{path.logs}, {name} and {ip} can be filled in; write 'file://{path.logs}'")
         return url

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import shlex
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -281,7 +282,7 @@ class Connections:
 
     def _why(self, address: Address, witness: _Witness, known: asyncssh.SSHKnownHosts, error: Exception) -> str:
         """One sentence for a login that failed."""
-        file = self._access.known_hosts
+        file = shlex.quote(str(self._access.known_hosts))
         host, port = address.host, address.port
         if witness.refused:
             if any(known.match(host, witness.address, port)):
@@ -359,11 +360,13 @@ def parse_jump(text: str) -> Address | None:
 def _read_key(path: Path) -> asyncssh.SSHKey:
     try:
         return asyncssh.read_private_key(str(path))
-    except asyncssh.KeyEncryptionError as error:
+    except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError) as error:
+        if "passphrase" not in str(error).lower():
+            raise SettingError(f"sftp.keys: {path} cannot be used as a private key: {error}") from error
         raise SettingError(
             f"sftp.keys: {path} has a passphrase; put it into an agent and leave sftp.keys empty"
         ) from error
-    except (OSError, asyncssh.KeyImportError) as error:
+    except OSError as error:
         raise SettingError(f"sftp.keys: {path} cannot be used as a private key: {_reason(error)}") from error
 
 

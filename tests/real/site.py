@@ -62,7 +62,7 @@ class Site:
         text += "".join(f'credentials.{name} = "{value}"\n' for name, value in credentials.items())
         init(self.directory, text + more)
         for name in NODES:
-            self.logs(name).mkdir()
+            self.logs(name).mkdir(exist_ok=True)
             self.write(name, "es-2026-11-24-1.log", 1000)
             self.write(name, ACTIVE, 1000)
         self.served: Served | None = None
@@ -70,6 +70,9 @@ class Site:
 
     def logs(self, node: str) -> Path:
         return self.folder / node
+
+    def source(self, node: str) -> str:
+        return f"file://{self.logs(node)}"
 
     def write(self, node: str, name: str, lines: int) -> Path:
         """Append lines that do not compress much."""
@@ -89,7 +92,7 @@ class Site:
         with serving(self.directory, wrapper=wrapper, **environment) as served:
             self.served = served
             if self.ask("cluster", "show", "prod").code:
-                nodes = [f"--node={name}=file://{self.logs(name)}" for name in NODES]
+                nodes = [f"--node={name}={self.source(name)}" for name in NODES]
                 self.ask("cluster", "add", "prod", *nodes).ended(0)
                 self.ask("logs", "open", "prod").ended(0)
             yield served
