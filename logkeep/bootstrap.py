@@ -259,14 +259,13 @@ def _source_opener(settings: Settings) -> Callable[[str], LogSource]:
     return open_source
 
 
-def _sftp_sources(settings: Settings) -> Callable[[str, Callable[[str], bool]], LogSource]:
+_Opener = Callable[[str, Callable[[str], bool]], LogSource]  # of a URL, and of what says of a name that it is no log
+
+
+def _sftp_sources(settings: Settings) -> _Opener:
     chosen, directory = settings.sftp, settings.directory
     if not chosen.hosts:
-
-        def refuse(url: str, _excluded: object) -> LogSource:
-            raise SettingError(f"source {url}: no host is allowed yet; name it in sftp.hosts")
-
-        return refuse
+        return _refuse("no host is allowed yet; name it in sftp.hosts")
     from logkeep.sources.sftp import SftpSources  # noqa: PLC0415  its library takes a moment to import
     from logkeep.sources.ssh import Access, Connections, parse_jump  # noqa: PLC0415
 
@@ -280,7 +279,9 @@ def _sftp_sources(settings: Settings) -> Callable[[str, Callable[[str], bool]], 
     return SftpSources(chosen.hosts, Connections(access)).open
 
 
-def _agent_sources(settings: Settings) -> Callable[[str, Callable[[str], bool]], LogSource]:
+def _agent_sources(settings: Settings) -> _Opener:
+    if not settings.agents:
+        return _refuse("no agent is known yet; logkeep.toml needs a table [agents.NAME]")
     from logkeep.sources.agent import AgentAccess, AgentSources  # noqa: PLC0415  its library is slow to import
 
     agents = {
@@ -290,6 +291,14 @@ def _agent_sources(settings: Settings) -> Callable[[str, Callable[[str], bool]],
         for name, agent in settings.agents.items()
     }
     return AgentSources(agents).open
+
+
+def _refuse(problem: str) -> _Opener:
+    def refuse(url: str, _excluded: object) -> LogSource:
+        shown = url.partition("://")[0]  # what follows may hold a password
+        raise SettingError(f"source {shown}: {problem}")
+
+    return refuse
 
 
 def _make_private(path: Path) -> None:
