@@ -165,7 +165,10 @@ class Connections:
 
     async def _take(self, address: Address) -> Connection:
         slot = self._slots.get(address)
-        if slot is None or (slot.made.done() and slot.connection() is None):
+        if slot and slot.made.done() and slot.connection() is None:  # it failed, and who began it did not wait
+            del self._slots[address]
+            slot = None
+        if slot is None:
             await self._make_room(address)
             slot = self._slots.get(address)  # somebody else may have made it meanwhile
         if slot is None:

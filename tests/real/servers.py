@@ -291,9 +291,12 @@ class SshServer(Server):
                 os.chown(path, NOBODY, NOBODY)
 
     def start(self) -> None:
-        sshd = need_command("sshd", "openssh-server", "/usr/sbin")
-        options = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-        self._spawn([sshd, "-D", "-e", "-f", str(self.folder / "sshd_config")], self._listens, 30, **options)
+        self._spawn([_sshd(), "-D", "-e", "-f", str(self.folder / "sshd_config")], self._listens, 30, **_as_nobody())
+
+    def explain(self, config: Path, user: str) -> str:
+        """The options that sshd takes from a configuration for a user."""
+        command = [_sshd(), "-T", "-f", str(config), "-C", f"user={user},host=n1,addr=10.0.0.1"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, **_as_nobody()).stdout
 
     def known_hosts(self) -> str:
         """The line of a file of known hosts."""
@@ -333,6 +336,15 @@ class SshServer(Server):
 
     def _listens(self) -> bool:
         return _listens(self.port)
+
+
+def _sshd() -> str:
+    return need_command("sshd", "openssh-server", "/usr/sbin")
+
+
+def _as_nobody() -> dict[str, Any]:
+    """As root, sshd would want a directory of the system for itself."""
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
 def _children(process: int) -> list[int]:

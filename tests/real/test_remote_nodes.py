@@ -17,10 +17,10 @@ import pytest
 
 from tests import corpus
 from tests.integration.cli.installed import logkeep, until
+from tests.integration.test_agent_source import access_of, running_agent
 from tests.real.servers import SshServer
 from tests.real.site import NODES, Site
 from tests.rotation import SimulatedNode
-from tests.unit.sources.test_agent_source import access_of, running_agent
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 

@@ -45,6 +45,12 @@ def sources(node: SshServer, known_hosts: Path) -> Iterator[SftpSources]:
         yield opened
 
 
+def empty(node: SshServer) -> None:
+    shutil.rmtree(node.logs)
+    node.logs.mkdir()
+    (node.folder / "moved.log").unlink(missing_ok=True)
+
+
 class TestSftpSource(SourceSuite):
     whole_seconds = True
     tells_inodes = False
@@ -52,11 +58,8 @@ class TestSftpSource(SourceSuite):
     @pytest.fixture
     def logs(self, node: SshServer) -> Iterator[Path]:
         """Of the user of sshd, but written by this process, which may be another one."""
-        node.logs.mkdir(exist_ok=True)
-        node.logs.chmod(0o755)
         yield node.logs
-        shutil.rmtree(node.logs)
-        (node.folder / "moved.log").unlink(missing_ok=True)
+        empty(node)
 
     @pytest.fixture
     def opened(self, node: SshServer, sources: SftpSources) -> Callable[..., LogSource]:
@@ -167,7 +170,6 @@ def test_the_keys_of_an_ssh_agent_are_used(
 def test_a_directory_may_not_lead_outside_of_what_is_allowed(
     node: SshServer, known_hosts: Path, tmp_path: Path
 ) -> None:
-    node.logs.mkdir(exist_ok=True)
     inside, way_out = node.logs / "inside", node.logs / "out"
     inside.mkdir()
     way_out.symlink_to(node.folder)
@@ -178,11 +180,10 @@ def test_a_directory_may_not_lead_outside_of_what_is_allowed(
                 call(sources.open(node.url(way_out)))
         with pytest.raises(SettingError, match=r"is not allowed by sftp\.hosts"):
             sources.open(node.url(node.folder))
-    shutil.rmtree(node.logs)
+    empty(node)
 
 
 def test_nodes_are_reached_through_a_jump_host(node: SshServer, tmp_path: Path) -> None:
-    node.logs.mkdir(exist_ok=True)
     with SshServer(jumps=True) as jump:
         shutil.copy(f"{node.key}.pub", jump.folder / "authorized_keys")
         through = Address(jump.user, "127.0.0.1", jump.port)
@@ -269,7 +270,6 @@ def test_one_connection_is_shared_and_closed_when_nobody_uses_it(
 
 
 def test_no_more_connections_are_made_than_allowed(node: SshServer, other: SshServer, tmp_path: Path) -> None:
-    node.logs.mkdir(exist_ok=True)
     shutil.copy(f"{node.key}.pub", other.folder / "authorized_keys")
     limited = access(known(tmp_path, node, other), node, connections=1, timeout_seconds=1)
     with closing(SftpSources(("*",), Connections(limited))) as sources:
@@ -279,3 +279,13 @@ def test_no_more_connections_are_made_than_allowed(node: SshServer, other: SshSe
         log.close()
         assert sources.open(node.url()).list() == []
         assert len(sources.open(other.url()).list()) == 1
+
+
+def test_the_rights_that_the_documentation_gives_are_understood_by_sshd(node: SshServer) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "sources.md").read_text("utf-8")
+    [block] = re.findall(r"^```\n(Match User logs\n.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (node.folder / "documented").write_text(f"HostKey {node.host_key}\nSubsystem sftp internal-sftp\n{block}")
+    for user, command in (("logs", "internal-sftp -R"), ("other", "none")):
+        told = node.explain(node.folder / "documented", user)
+        assert f"forcecommand {command}\n" in told
+        assert ("chrootdirectory /var/log\n" in told) == (user == "logs")
