@@ -22,8 +22,11 @@ class Authority:
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 
-    def issue(self, name: str = "127.0.0.1", *, days: int = 1) -> tuple[Path, Path]:
-        """The files of a certificate for an address or a host name, and of its key; it ends after so many days."""
+    def issue(self, name: str = "127.0.0.1", *, days: int = 1) -> tuple[Path, Path, Path]:
+        """The files of a certificate for an address or a host name, of its key, and of the CA.
+
+        It ends after so many days.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         try:
             subject: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
@@ -38,7 +41,7 @@ class Authority:
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
         )
-        return files
+        return *files, self.ca
 
 
 def found_authority(folder: Path) -> Authority:

@@ -130,6 +130,12 @@ def opensearch() -> Path:
     return target
 
 
+def install_all() -> None:
+    """What takes long, so that it can be done while other tests run."""
+    for install in (versitygw, toxiproxy, opensearch, minio):
+        install()
+
+
 def java_home() -> Path:
     return Path(need_command("java", "openjdk-17-jre-headless")).resolve().parents[1]
 
@@ -355,7 +361,7 @@ def _children(process: int) -> list[int]:
 
 
 class S3Server(Server):
-    """A versitygw over a folder, with TLS where it is given a certificate and its key.
+    """A versitygw over a folder, with TLS where it is given a certificate, its key, and its CA.
 
     It knows a bucket by its path, and as a name before DOMAIN.
     """
@@ -364,18 +370,19 @@ class S3Server(Server):
     secret_key = "logkeep-root-secret"
     DOMAIN = "s3.test"
 
-    def __init__(self, tls: tuple[Path, Path] | None = None) -> None:
+    def __init__(self, tls: tuple[Path, Path, Path] | None = None) -> None:
         super().__init__("s3")
         self.port = free_port()
         self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
-        self._tls = ["--cert", str(tls[0]), "--key", str(tls[1])] if tls else []
+        self._certificate, self._key, self._ca = tls or (None, None, None)
         (self.folder / "iam").mkdir()
         (self.folder / "data").mkdir()
 
     def start(self) -> None:
+        tls = ["--cert", str(self._certificate), "--key", str(self._key)] if self._ca else []
         # Without --iam-dir it would not tell wrong keys from right ones.
         options = ["--port", f"127.0.0.1:{self.port}", "--iam-dir", f"{self.folder}/iam"]
-        options += ["--virtual-domain", f"{self.DOMAIN}:{self.port}", *self._tls, "posix", f"{self.folder}/data"]
+        options += ["--virtual-domain", f"{self.DOMAIN}:{self.port}", *tls, "posix", f"{self.folder}/data"]
         keys = {"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
         self._spawn([str(versitygw()), *options], self._listens, 30, env=os.environ | keys)
 
@@ -414,6 +421,7 @@ class S3Server(Server):
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
             region_name="us-east-1",
+            verify=str(self._ca) if self._ca else None,
             config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
         )
 
@@ -421,8 +429,13 @@ class S3Server(Server):
 class MinioServer(S3Server):
     """A MinIO over a folder, which encrypts what it is asked to encrypt."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, tls: tuple[Path, Path, Path] | None = None) -> None:
+        super().__init__(tls)
+        certificates = self.folder / "certs"
+        certificates.mkdir()
+        if tls:
+            shutil.copy(tls[0], certificates / "public.crt")
+            shutil.copy(tls[1], certificates / "private.key")
 
     def start(self) -> None:
         keys = {
@@ -434,7 +447,8 @@ class MinioServer(S3Server):
             "MINIO_UPDATE": "off",
             "MINIO_CI_CD": "1",  # it would refuse a folder on the root's disk
         }
-        command = [str(minio()), "server", "--quiet", "--address", f"127.0.0.1:{self.port}", f"{self.folder}/data"]
+        command = [str(minio()), "server", "--quiet", "--certs-dir", f"{self.folder}/certs"]
+        command += ["--address", f"127.0.0.1:{self.port}", f"{self.folder}/data"]
         self._spawn(command, self._healthy, 60, env=os.environ | keys)
 
     def _healthy(self) -> bool:
@@ -611,3 +625,7 @@ def _link(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:  # another file system
         shutil.copy2(source, target)
+
+
+if __name__ == "__main__":
+    install_all()

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import http.server
+import os
+import random
 import re
 import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from botocore.exceptions import ClientError
 
-from tests.integration.cli.installed import Done, init, logkeep
+from logkeep.stores.base import ObjectStore
+from logkeep.stores.opendal import REMOTE, open_store
+from tests.integration.cli.installed import COMMAND, Done, environment, init, logkeep
 from tests.real.certificates import Authority, found_authority
-from tests.real.servers import S3Server
+from tests.real.servers import MinioServer, S3Server, Toxiproxy
 from tests.real.site import Site
-from tests.real.test_faults import OtherClock
+from tests.real.test_faults import Front, OtherClock
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
@@ -193,3 +207,160 @@ def test_store_check_takes_the_credentials_of_an_agency(tmp_path: Path, s3_serve
 
 def _toml(values: dict[str, str]) -> str:
     return "".join(f'{name} = "{value}"\n' for name, value in values.items())
+
+
+# What the options of S3 ask of a server
+
+
+@pytest.fixture(scope="module")
+def minio() -> Iterator[MinioServer]:
+    with MinioServer() as server:
+        server.client().create_bucket(Bucket="logs")
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ("server_side_encryption=AES256", {"ServerSideEncryption": "AES256"}),
+        (
+            "server_side_encryption=aws:kms&server_side_encryption_aws_kms_key_id=key",
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:key"},
+        ),
+        ("default_storage_class=REDUCED_REDUNDANCY", {"StorageClass": "REDUCED_REDUNDANCY"}),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 20], ids=["whole", "in parts"])
+def test_objects_are_encrypted_and_of_the_class_that_the_url_asks_for(
+    minio: MinioServer, options: str, wanted: dict[str, str], size: int
+) -> None:
+    store = open_store(url(minio, "logs", f"&{options}"), minio.credentials(), base=Path("/"))
+    data = random.Random(size).randbytes(size * MIB)
+    store.put("x", [data])
+    head = minio.client().head_object(Bucket="logs", Key="x")
+    assert {name: head.get(name) for name in wanted} == wanted
+    assert store.get("x") == data
+    plain = [
+        path
+        for path in (minio.folder / "data" / "logs").rglob("*")
+        if path.is_file() and data[:64] in path.read_bytes()
+    ]
+    assert bool(plain) == ("encryption" not in options)
+
+
+def test_an_object_encrypted_with_a_key_of_ones_own_is_read_by_that_key_only(
+    tmp_path: Path, authority: Authority
+) -> None:
+    key = bytes(range(32))
+    own = {
+        "server_side_encryption_customer_key": base64.b64encode(key).decode(),
+        "server_side_encryption_customer_key_md5": base64.b64encode(hashlib.md5(key).digest()).decode(),
+    }
+    asked = "&server_side_encryption_customer_algorithm=AES256"
+    with MinioServer(authority.issue()) as server:
+        server.client().create_bucket(Bucket="logs")
+        keys, trusting = server.credentials() | own, {"SSL_CERT_FILE": str(authority.ca)}
+        check(tmp_path, url(server, "logs", asked), keys=keys, **trusting).ended(0)
+        site = Site(tmp_path / "site", url(server, "logs", asked), **keys)
+        with site.serving(**trusting):
+            assert site.back_up().status == "SUCCESS"
+            site.expect_whole()
+        [name, *_] = [one["Key"] for one in server.client().list_objects_v2(Bucket="logs")["Contents"]]
+        with pytest.raises(ClientError):
+            server.client().get_object(Bucket="logs", Key=name)
+
+
+@pytest.mark.parametrize("kind", [S3Server, MinioServer], ids=["versitygw", "minio"])
+def test_the_bucket_may_stand_in_the_name_of_the_host(tmp_path: Path, kind: type[S3Server]) -> None:
+    if os.geteuid() != 0:
+        raise RuntimeError("run this test as root: it gives a process an /etc/hosts of its own")
+    with kind() as server:
+        server.client().create_bucket(Bucket="logs")
+        hosts = tmp_path / "hosts"
+        hosts.write_text(f"127.0.0.1 logs.{server.DOMAIN}\n")
+        place = f"s3://logs?endpoint=http://{server.DOMAIN}:{server.port}&enable_virtual_host_style=true"
+        by_path = check(tmp_path, place.replace("=true", "=false"), keys=server.credentials())
+        expect_one_line(by_path, ".*dns error.*")
+        private = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts)]
+        command = [*private, *COMMAND, "--dir", str(tmp_path / "installation"), "store", "check", "far"]
+        (tmp_path / "installation" / "logkeep.toml").write_text(
+            (tmp_path / "installation" / "logkeep.toml").read_text().replace("=false", "=true")
+        )
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+# Requests that fail for a moment
+
+
+class Flaky(Front):
+    """Refuses some requests, and keeps when each came: by the number of the part, '' for an object that is sent whole."""
+
+    refusals: dict[str, int]  # how often each is refused
+    came: dict[str, list[float]]  # monotonic seconds
+
+    def do_PUT(self) -> None:
+        part = parse_qs(urlsplit(self.path).query).get("partNumber", [""])[0]
+        times = self.came.setdefault(part, [])
+        times.append(time.monotonic())
+        if len(times) > self.refusals.get(part, 0):
+            self.do_GET()
+            return
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(503, [], b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>")
+
+
+@contextmanager
+def flaky(server: S3Server, bucket: str, **refusals: int) -> Iterator[tuple[ObjectStore, dict[str, list[float]]]]:
+    """A store, and when the requests came that write."""
+    came: dict[str, list[float]] = {}
+    wanted = {part.removeprefix("part_"): count for part, count in refusals.items()}
+    handler = type("Handler", (Flaky,), {"upstream": server.port, "refusals": wanted, "came": came})
+    front = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=front.serve_forever)
+    thread.start()
+    try:
+        endpoint = f"http://127.0.0.1:{front.server_port}"
+        yield open_store(f"s3://{bucket}?endpoint={endpoint}", server.credentials(), base=Path("/")), came
+    finally:
+        front.shutdown()
+        thread.join()
+        front.server_close()
+
+
+def test_only_the_parts_that_failed_are_sent_again(s3_server: S3Server, s3_bucket: str) -> None:
+    data = random.Random(1).randbytes(40 * MIB)
+    with flaky(s3_server, s3_bucket, part_1=1, part_3=1, part_5=1) as (store, came):
+        assert store.put("x", [data]) == len(data)
+    assert {part: len(times) for part, times in came.items()} == {"1": 2, "2": 1, "3": 2, "4": 1, "5": 2}
+    assert s3_server.client().get_object(Bucket=s3_bucket, Key="x")["Body"].read() == data
+
+
+def test_the_pauses_before_a_new_try_grow_and_vary(s3_server: S3Server, s3_bucket: str) -> None:
+    first: list[float] = []
+    second: list[float] = []
+    with flaky(s3_server, s3_bucket, part_=2) as (store, came):
+        for number in range(4):
+            came[""] = times = []
+            store.put(f"x{number}", [b"x"])
+            first.append(times[1] - times[0])
+            second.append(times[2] - times[1])
+    assert min(first) >= REMOTE.pause
+    assert min(second) >= 2 * REMOTE.pause
+    assert max(first) - min(first) > 0.005
+
+
+def test_an_upload_goes_on_after_its_connections_were_cut(s3_server: S3Server, s3_bucket: str) -> None:
+    data = random.Random(2).randbytes(40 * MIB)
+    with Toxiproxy(s3_server.port) as proxy:
+
+        def chunks() -> Iterator[bytes]:
+            for at in range(0, len(data), MIB):
+                if at == 20 * MIB:
+                    proxy.add("reset_peer", timeout=0)
+                    threading.Timer(0.3, proxy.heal).start()
+                yield data[at : at + MIB]
+
+        store = open_store(f"s3://{s3_bucket}?endpoint={proxy.endpoint}", s3_server.credentials(), base=Path("/"))
+        assert store.put("x", chunks()) == len(data)
+        assert store.get("x") == data
