@@ -54,7 +54,7 @@ class Patience:
 
     timeout: float = 18.0  # seconds; a part of 8 MiB must fit in
     tries: int = 3
-    pause: float = 0.2  # seconds before the second try, doubled for each further one, with jitter
+    pause: float = 0.5  # seconds before the second try, doubled for each further one, with jitter
     longest_pause: float = 2.0  # seconds
 
 

@@ -340,7 +340,7 @@ def test_the_pauses_before_a_new_try_grow_and_vary(s3_server: S3Server, s3_bucke
     first: list[float] = []
     second: list[float] = []
     with flaky(s3_server, s3_bucket, part_=2) as (store, came):
-        for number in range(4):
+        for number in range(3):
             came[""] = times = []
             store.put(f"x{number}", [b"x"])
             first.append(times[1] - times[0])
@@ -358,7 +358,7 @@ def test_an_upload_goes_on_after_its_connections_were_cut(s3_server: S3Server, s
             for at in range(0, len(data), MIB):
                 if at == 20 * MIB:
                     proxy.add("reset_peer", timeout=0)
-                    threading.Timer(0.3, proxy.heal).start()
+                    threading.Timer(0.1, proxy.heal).start()
                 yield data[at : at + MIB]
 
         store = open_store(f"s3://{s3_bucket}?endpoint={proxy.endpoint}", s3_server.credentials(), base=Path("/"))
