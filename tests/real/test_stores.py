@@ -20,9 +20,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
+from logkeep.keyfiles import create_keys
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.opendal import REMOTE, open_store
-from tests.integration.cli.installed import COMMAND, Done, environment, init, logkeep
+from tests.integration.cli.installed import COMMAND, Done, environment, logkeep
 from tests.real.certificates import Authority, found_authority
 from tests.real.servers import MinioServer, S3Server, Toxiproxy
 from tests.real.site import Site
@@ -40,8 +41,16 @@ def check(folder: Path, url: str, *words: str, keys: dict[str, str] | None = Non
     """`store check` of a bucket at this URL; the keys are those of nobody where none are given."""
     keys = keys or {"access_key_id": "nobody", "secret_access_key": SECRET}
     credentials = ", ".join(f'{name} = "{value}"' for name, value in keys.items())
-    init(folder / "installation", f'[buckets.far]\nurl = "{url}"\ncredentials = {{ {credentials} }}\n')
-    return logkeep("--dir", folder / "installation", "store", "check", "far", *words, **environment)
+    directory = folder / "installation"
+    configure(directory, f'[buckets.far]\nurl = "{url}"\ncredentials = {{ {credentials} }}\n')
+    return logkeep("--dir", directory, "store", "check", "far", *words, **environment)
+
+
+def configure(directory: Path, toml: str) -> None:
+    """An installation without a database, as none is needed."""
+    directory.mkdir(parents=True)
+    (directory / "logkeep.toml").write_text(toml)
+    create_keys(directory)
 
 
 def expect_one_line(done: Done, said: str) -> None:
@@ -194,8 +203,8 @@ def test_store_check_takes_the_credentials_of_an_agency(tmp_path: Path, s3_serve
     reader = s3_server.add_user(s3_bucket, "GetObject", "ListBucket")
     configuration = f'[buckets.far]\nurl = "{url(s3_server, s3_bucket)}"\n[buckets.far.credentials]\n'
     configuration += _toml(s3_server.credentials()) + f"[agencies.reader.credentials.far]\n{_toml(reader)}"
-    init(tmp_path, configuration)
-    asked = ("--dir", tmp_path, "store")
+    configure(tmp_path / "installation", configuration)
+    asked = ("--dir", tmp_path / "installation", "store")
     logkeep(*asked, "check", "far").ended(0)
     expect_one_line(logkeep(*asked, "check", "far", "--agency", "reader"), ".* The key may not write there: .*")
     assert "there is no agency x; logkeep.toml has reader" in logkeep(*asked, "check", "far", "--agency", "x").err
