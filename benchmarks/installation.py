@@ -44,23 +44,22 @@ class Installation:
 
     def back_up(self) -> None:
         job = backups.start_backup(self.context, self.cluster)
-        begun = backups.begin_job(self.context, job.job_id)
-        assert begun
-        for node in begun[1]:
-            backups.back_up_node(self.context, job.job_id, begun[0], node)
-        backups.finish_job(self.context, job.job_id, begun[0])
+        attempt = backups.begin_job(self.context, job.job_id)
+        assert attempt
+        backups.back_up_nodes(self.context, job.job_id, attempt)
+        backups.finish_job(self.context, job.job_id, attempt)
         assert backups.get_job(self.context, self.cluster, job.job_id).status is JobStatus.SUCCESS
 
     def prepare_node(self, name: str) -> Node:
         job = backups.start_backup(self.context, self.cluster)
-        begun = backups.begin_job(self.context, job.job_id)
-        assert begun
+        attempt = backups.begin_job(self.context, job.job_id)
+        assert attempt
         node = next(node for node in self.cluster.nodes if node.name == name)
-        catalogue = JobCatalogue(self.context.database, self.cluster.id, job.job_id, begun[0])
-        target = Target(self.context.stores["logs"], "logs", "css/log/bench", job.job_id, begun[0])
+        catalogue = JobCatalogue(self.context.database, self.cluster.id, job.job_id, attempt)
+        target = Target(self.context.stores["logs"], "logs", "css/log/bench", job.job_id, attempt)
         source = self.context.open_source(node.source)
         backup = NodeBackup(name, source, target, catalogue, self.context.clock, ThreadPoolExecutor(1), 0)
-        return Node(backup, lambda: backups.finish_job(self.context, job.job_id, begun[0]))
+        return Node(backup, lambda: backups.finish_job(self.context, job.job_id, attempt))
 
 
 def main(folder: str, logs: str) -> None:

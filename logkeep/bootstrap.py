@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
+import secrets
+import socket
 import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -16,13 +19,15 @@ from structlog.typing import Processor
 
 from logkeep import __version__
 from logkeep.clock import SystemClock
-from logkeep.database.connection import connect
-from logkeep.database.migrate import migrate
+from logkeep.database.connection import connect, try_connection
+from logkeep.database.migrate import HEAD, migrate
 from logkeep.domain.policy import PolicyRules
+from logkeep.domain.worker import QUEUE_VERSION, Worker
 from logkeep.engine.bandwidth import Bandwidth
 from logkeep.errors import SettingError
 from logkeep.keyfiles import open_seal, open_signing
 from logkeep.logformat.names import compile_exclusions
+from logkeep.service import identity, workers
 from logkeep.service.context import Context
 from logkeep.settings import Settings
 from logkeep.sources.base import LogSource
@@ -31,11 +36,14 @@ from logkeep.sources.local import LocalSource, check_root, source_directory
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.opendal import open_store
 
+_MIB = 1024 * 1024
+
 
 @dataclass(slots=True)
 class Service:
-    """A running service: its context, and what to start and stop."""
+    """A running process of an installation: its context, and what to start and stop."""
 
+    worker_id: str
     context: Context
     ready: Callable[[], list[str]]  # what keeps it from being ready
     start: Callable[[], None]
@@ -47,7 +55,7 @@ def open_context(settings: Settings) -> Context:
     return _context(settings, open_database(settings), _no_queue)
 
 
-def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection, str, str], None]) -> Context:
+def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection, str, bool], None]) -> Context:
     seal, unseal = open_seal(settings.directory)
     signing = open_signing(settings.directory)
     stores = open_buckets(settings)
@@ -64,7 +72,9 @@ def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection
         check_signature=signing.check,
         trust_first_key=signing.trust_first,
         enqueue=enqueue,
-        bandwidth=Bandwidth(round(settings.backup.bandwidth_mib * 1024 * 1024)),
+        bandwidth=Bandwidth(round(settings.backup.bandwidth_mib * _MIB)),
+        cluster_bandwidth=round(settings.backup.cluster_bandwidth_mib * _MIB),
+        nodes_at_once=settings.backup.nodes_at_once,
         agencies=open_agencies(settings, stores),
         policy=PolicyRules(
             round(settings.policy.spread_minutes * 60_000), round(settings.policy.stale_after_hours * 3_600_000)
@@ -75,28 +85,46 @@ def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection
 def open_database(settings: Settings) -> Engine:
     """The database, brought to this version. Raises `SettingError`."""
     database = connect(settings.database_url)
+    try_connection(database)
     migrate(database)
-    if settings.database_url.startswith("sqlite"):
+    if settings.embedded:
         _make_private(settings.directory / "logkeep.db")
     return database
 
 
-def open_service(settings: Settings) -> Service:
-    """The whole service; `start` begins the work on the queue.
+def migrate_database(settings: Settings) -> tuple[str | None, str]:
+    """Bring all tables to this version: the revision before, None where there were none, and the one now.
+
+    Raises `SettingError`.
+    """
+    from logkeep.work.queue import prepare_database  # noqa: PLC0415  the queue has tables of its own
+
+    database = connect(settings.database_url)
+    try_connection(database)
+    revisions = migrate(database)
+    prepare_database(settings.database_url)
+    database.dispose()
+    return revisions
+
+
+def open_service(settings: Settings, *, works: bool = True) -> Service:
+    """The whole service; `start` begins the work on the queue, where it `works`: else that is left to other processes.
 
     DBOS takes as long to import as all the rest, so `start` imports it: what only reads can be answered before. Nothing
     may be enqueued until `start` has returned.
     """
     queue: list[_Queue] = []
 
-    def enqueue(connection: Connection, job_id: str, cluster_id: str) -> None:
-        queue[0].enqueue(connection, job_id, cluster_id)
+    def enqueue(connection: Connection, job_id: str, by_hand: bool) -> None:
+        queue[0].enqueue(connection, job_id, by_hand)
 
     context = _context(settings, open_database(settings), enqueue)
+    identity.check_seal(context)
     context, stop_metrics = _serve_metrics(context, settings)
+    worker = _this_process(settings.backup.jobs_at_once if works else 0)
 
     def start() -> None:
-        queue.append(_start_queue(context, settings))
+        queue.append(_start_queue(context, settings, worker))
 
     def stop() -> None:
         for running in queue:
@@ -106,7 +134,7 @@ def open_service(settings: Settings) -> Service:
     def ready() -> list[str]:
         return queue[0].problems() if queue else ["the queue does not run"]
 
-    return Service(context, ready, start, stop)
+    return Service(worker.id, context, ready, start, stop)
 
 
 def _serve_metrics(context: Context, settings: Settings) -> tuple[Context, Callable[[], None]]:
@@ -128,46 +156,61 @@ def _serve_metrics(context: Context, settings: Settings) -> tuple[Context, Calla
 class _Queue:
     """The queue, once it runs."""
 
-    enqueue: Callable[[Connection, str, str], None]
+    enqueue: Callable[[Connection, str, bool], None]
     problems: Callable[[], list[str]]  # what keeps it from working
     stop: Callable[[], None]
 
 
-def _start_queue(context: Context, settings: Settings) -> _Queue:
-    from logkeep.work.policies import Ticker  # noqa: PLC0415  DBOS takes a moment to import, and only this needs it
-    from logkeep.work.queue import Enqueuer, Worker  # noqa: PLC0415
+def _start_queue(context: Context, settings: Settings, worker: Worker) -> _Queue:
+    from logkeep.work.heartbeat import Heartbeat  # noqa: PLC0415  DBOS takes a moment to import, and only this needs it
+    from logkeep.work.policies import Ticker  # noqa: PLC0415
+    from logkeep.work.queue import Queue, prepare_database  # noqa: PLC0415
+    from logkeep.work.runner import Runner  # noqa: PLC0415
+    from logkeep.work.takeover import Takeover  # noqa: PLC0415
     from logkeep.work.verifier import Verifier  # noqa: PLC0415
 
-    worker = Worker(
-        context,
-        settings.database_url,
-        jobs_at_once=settings.backup.jobs_at_once,
-        visible_ms=round(settings.records.running_visible_seconds * 1000),
-        poll_seconds=settings.backup.poll_seconds,
+    if settings.embedded:
+        workers.forget_others(context)  # whoever there was: with SQLite one process serves a database
+    heartbeat = Heartbeat(context, worker)
+    queue = Queue(context.database)
+    runner = (
+        Runner(
+            context,
+            worker.id,
+            settings.database_url,
+            jobs_at_once=worker.jobs_at_once,
+            jobs_in_all=settings.backup.jobs_in_all,
+            visible_ms=round(settings.records.running_visible_seconds * 1000),
+            poll_seconds=settings.backup.poll_seconds,
+        )
+        if worker.jobs_at_once
+        else None
     )
-    enqueuer = Enqueuer(context.database)
-
-    def pick_up(running: list[tuple[str, str]]) -> None:
-        enqueuer.enqueue_stranded(running)
-        enqueuer.resume_lost(worker.carried_out)
-
-    ticker = Ticker(context, pick_up, settings.audit.keep_days)
     verifier = Verifier(context, settings.verify.every_hours, settings.verify.sample_percent)
-    worker.start()
+    takeover = Takeover(context, queue, worker.id, runner.carried_out if runner else ())
+    ticker = Ticker(context, takeover.look, queue.forget_ended, settings.audit.keep_days)
+    heartbeat.start()
+    if runner:
+        runner.start()
+        verifier.start()
+    else:
+        prepare_database(settings.database_url)
     ticker.start()
-    verifier.start()
 
     def stop() -> None:
         verifier.stop()
         ticker.stop()
-        worker.stop()
+        if runner:
+            runner.stop()
+            queue.hand_over(worker.id)
+            runner.release()
+        heartbeat.stop()
+        workers.leave(context, worker.id)
 
     def problems() -> list[str]:
-        if not ticker.is_alive():
-            return ["the queue does not run"]
-        return [ticker.problem] if ticker.problem else []
+        return [problem for problem in (heartbeat.problem, ticker.problem) if problem]
 
-    return _Queue(enqueuer, problems, stop)
+    return _Queue(queue.enqueue, problems, stop)
 
 
 @contextmanager
@@ -203,6 +246,13 @@ def set_up_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=max(least, logging.WARNING), force=True)
+
+
+def _this_process(jobs_at_once: int) -> Worker:
+    host, pid = socket.gethostname(), os.getpid()
+    return Worker(
+        f"{host}-{pid}-{secrets.token_hex(3)}", host, pid, __version__, QUEUE_VERSION, HEAD, jobs_at_once, started_at=0
+    )
 
 
 def bucket_url(settings: Settings, name: str) -> str:
@@ -306,5 +356,5 @@ def _make_private(path: Path) -> None:
         path.chmod(0o600)
 
 
-def _no_queue(_connection: Connection, _job_id: str, _cluster_id: str) -> None:
+def _no_queue(_connection: Connection, _job_id: str, _by_hand: bool) -> None:
     raise SettingError("backups are started by the running service; start it with `logkeep serve`")

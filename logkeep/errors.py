@@ -215,6 +215,12 @@ class JobSuperseded(JobError):
     code = "LK-JOB-SUPERSEDED"
 
 
+class JobHandedOver(JobError):
+    """The worker is ending; another one goes on with the job from what was kept so far."""
+
+    code = "LK-JOB-SUPERSEDED"
+
+
 class JobInternal(JobError):
     """The job stopped on an unexpected error."""
 

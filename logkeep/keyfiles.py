@@ -92,7 +92,9 @@ def open_seal(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes]
         try:
             return sealer.decrypt(sealed).decode()
         except InvalidToken as error:
-            raise SettingError(f"{path}: is not the key that the database was sealed with") from error
+            raise SettingError(
+                f"{path}: is not the key that the database was sealed with; copy the one of the installation here"
+            ) from error
 
     return lambda secret: sealer.encrypt(secret.encode()), unseal
 

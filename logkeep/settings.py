@@ -42,9 +42,12 @@ class Sftp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    jobs_at_once: int = 2
+    jobs_at_once: int = 2  # of each worker
+    jobs_in_all: int = 0  # of all workers together; 0 is no limit
+    nodes_at_once: int = 2  # of one job
     poll_seconds: float = 1.0
-    bandwidth_mib: float = 0.0  # MiB a second of plain logs, all jobs together; 0 is no limit
+    bandwidth_mib: float = 0.0  # MiB a second of plain logs, all jobs of a worker together; 0 is no limit
+    cluster_bandwidth_mib: float = 0.0  # the same of one job
 
 
 class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,6 +106,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     agents: dict[str, NodeAgent] = {}
 
     @property
+    def embedded(self) -> bool:
+        """Whether the database is a file, which one process has for itself."""
+        return self.database_url.startswith("sqlite")
+
+    @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.directory / 'logkeep.db'}"
 
@@ -134,8 +142,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "sftp.connections": (1, 1000),
     "sftp.timeout_seconds": (1, 3600),
     "backup.jobs_at_once": (1, 64),
+    "backup.jobs_in_all": (0, 10_000),
+    "backup.nodes_at_once": (1, 64),
     "backup.poll_seconds": (0.01, 60),
     "backup.bandwidth_mib": (0, 1_000_000),
+    "backup.cluster_bandwidth_mib": (0, 1_000_000),
     "audit.keep_days": (1, 36_500),
     "verify.every_hours": (0, 8760),
     "verify.sample_percent": (0, 100),

@@ -58,14 +58,12 @@ class Installation:
         return self.carry_out(cluster, backups.start_backup(self.context, cluster))
 
     def carry_out(self, cluster: Cluster, job: BackupJob) -> BackupJob:
-        begun = backups.begin_job(self.context, job.job_id)
-        assert begun
-        attempt, nodes = begun
+        attempt = backups.begin_job(self.context, job.job_id)
+        assert attempt
         failure = ""
         try:
             backups.check_bucket(self.context, job.job_id)
-            for node in nodes:
-                backups.back_up_node(self.context, job.job_id, attempt, node)
+            backups.back_up_nodes(self.context, job.job_id, attempt)
             backups.finish_job(self.context, job.job_id, attempt)
         except StoreError as error:
             failure = str(error)

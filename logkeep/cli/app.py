@@ -30,6 +30,7 @@ from logkeep.cli import (
     sweep,
     users,
     verification,
+    worker,
 )
 from logkeep.cli.errors import Failed, ServiceFault, WrongUse
 from logkeep.cli.invocation import DEFAULT_DIRECTORY, Invocation, common_first
@@ -45,6 +46,7 @@ for group in (
     installation,
     stores,
     serve,
+    worker,
     agent,
     identity,
     users,

@@ -17,10 +17,11 @@ import typer
 
 from logkeep.cli.access import read_access, write_access
 from logkeep.cli.errors import WrongUse
-from logkeep.cli.installation import endpoint_url, is_installation
+from logkeep.cli.installation import endpoint_url, installed_settings
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.output import note, print_json
 from logkeep.cli.starting import Starting
+from logkeep.errors import SettingError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from logkeep.bootstrap import Service
     from logkeep.settings import Settings
 
-_FINISH_SECONDS = 5  # for requests, and then for the queue, once the end is asked for
+_FINISH_SECONDS = 5  # for requests, once the end is asked for
+_HAND_OVER_SECONDS = 15  # then for the slices that are read, so that others, or the next start, go on behind them
 _PAUSE = 0.005  # seconds
 _BACKLOG = 2048
 
@@ -43,20 +45,19 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="0 takes a free one; else server.port of logkeep.toml.")
     ] = None,
+    without_worker: Annotated[
+        bool, typer.Option("--without-worker", help="Only answer; backups are left to `logkeep worker`.")
+    ] = False,
 ) -> None:
     """Run the service until Ctrl-C or SIGTERM."""
-    from logkeep.settings import load_settings
-
     asked = invocation(context)
-    if not is_installation(asked.directory):
-        raise WrongUse(
-            f"{asked.directory} is no Logkeep directory; name it with --dir, or make one with `logkeep init`"
-        )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)  # until uvicorn takes over, and once more after it
-    settings = load_settings(asked.directory)
+    settings = installed_settings(asked.directory)
+    if without_worker and settings.embedded:
+        raise SettingError("database: with SQLite one process does it all; --without-worker needs PostgreSQL")
     listener = _listen(host or settings.server.host, settings.server.port if port is None else port)
-    running = _Running(asked, settings, listener)
+    running = _Running(asked, settings, listener, works=not without_worker)
     with suppress(SystemExit):  # uvicorn raises the signal that ended it once more, and `_leave` answers
         running.server.run(sockets=[listener])
     running.stop()
@@ -71,9 +72,10 @@ def serve(
 class _Running:
     """The HTTP server, and the thread that puts the service together while the port answers already."""
 
-    def __init__(self, asked: Invocation, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, asked: Invocation, settings: Settings, listener: socket.socket, *, works: bool) -> None:
         self._asked = asked
         self._settings = settings
+        self._works = works
         self._address = listener.getsockname()[:2]
         self._starting = Starting()
         self._service: Service | None = None
@@ -84,12 +86,12 @@ class _Running:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the queue; what it does at this moment ends with the process, as in a crash, and is gone on with."""
+        """End the queue; what goes on longer ends with the process, as in a crash, and is gone on with."""
         self._starting.end()
         if self._service:
             stopping = threading.Thread(target=self._service.stop, name="stop", daemon=True)
             stopping.start()
-            stopping.join(_FINISH_SECONDS)
+            stopping.join(_HAND_OVER_SECONDS)
         if self.failure:
             self._held.close()
 
@@ -108,9 +110,10 @@ class _Running:
         from logkeep.api.app import create_app
 
         settings = self._settings
-        self._held.enter_context(bootstrap.only_process(settings.directory))
+        if settings.embedded:
+            self._held.enter_context(bootstrap.only_process(settings.directory))
         bootstrap.set_up_logging(settings.log_level)
-        service = bootstrap.open_service(settings)
+        service = bootstrap.open_service(settings, works=self._works)
         skew_ms = settings.server.max_clock_skew_seconds * 1000
         self._starting.begin_reading(create_app(service.context, ready=service.ready, max_clock_skew_ms=skew_ms))
         service.start()

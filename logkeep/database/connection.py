@@ -9,7 +9,20 @@ from functools import cache
 from importlib import import_module
 from typing import Any, cast
 
-from sqlalchemy import Connection, Dialect, Engine, Select, create_engine, event
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Engine,
+    Select,
+    create_engine,
+    event,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
@@ -24,31 +37,68 @@ from logkeep.errors import CatalogueError, SettingError
 
 _BUSY_SECONDS = 30  # SQLite has one writer; a commit takes milliseconds, so this is never reached in health
 
+# A server that a broken network hides is given up after so long, also in mid-statement. What the URL says wins.
+_CONNECT = {
+    "connect_timeout": 10,  # seconds
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # ms
+}
+_POSTGRESQL = "postgresql+psycopg"
+# What a server that cannot be used says, and what to do.
+_REMEDIES = (
+    ("database file", "check that its directory exists and that the logkeep user may write there"),
+    ("password authentication failed", "check user and password in the setting `database`"),
+    ("no password supplied", "the setting `database` needs a password: postgresql://user:password@host/name"),
+    ('role "', "make that user on the server, or name another in the setting `database`"),
+    ('database "', "make it with `createdb`, or name another in the setting `database`"),
+    ("resolve host", "check the host in the setting `database`"),
+    ("no pg_hba.conf entry", "let this machine in by the server's pg_hba.conf"),
+)
+_MIGRATION_LOCK = 0x4C4F474B  # a number of our own among the locks of the server
+
 
 def connect(url: str) -> Engine:
-    """The engine for a database URL; raises `SettingError` for one that is no URL."""
+    """The engine for a database URL; raises `SettingError` for one that is none."""
     url = _with_driver(url)
     try:
         # An error of the database must not carry hashes of passwords into a log.
         engine = create_engine(url, hide_parameters=True, **_options(url))
-    except (ArgumentError, ImportError) as error:
-        raise SettingError(f"database: {error}; give for example sqlite:///logkeep.db") from error
+    except (ArgumentError, ValueError) as error:  # neither may be shown: both hold the URL, and that a password
+        example = "write it as postgresql://user:password@host:5432/name, or sqlite:////absolute/path"
+        raise SettingError(f"database: this is no URL of a database; {example}") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
+def try_connection(engine: Engine) -> None:
+    """Raises `SettingError` where the database cannot be used as it is set."""
+    try:
+        with reading(engine) as connection:
+            connection.execute(select(1))
+    except CatalogueError as error:
+        said = str(error.__cause__ or error).strip().partition("\n")[0].removeprefix("connection failed: ")
+        fallback = "check host and port in the setting `database`, and that the server runs"
+        remedy = next((remedy for word, remedy in _REMEDIES if word in said), fallback)
+        raise SettingError(f"database: it cannot be used: {said}; {remedy}") from error
+
+
 def _with_driver(url: str) -> str:
     """`postgresql://` means psycopg 3 here, as it does to the queue; SQLAlchemy would take its predecessor."""
     scheme, separator, rest = url.partition("://")
-    return f"postgresql+psycopg://{rest}" if separator and scheme in {"postgres", "postgresql"} else url
+    return f"{_POSTGRESQL}://{rest}" if separator and scheme in {"postgres", "postgresql"} else url
 
 
 def _options(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
         return {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}
-    return {"pool_pre_ping": True}
+    parsed = make_url(url)
+    if parsed.drivername != _POSTGRESQL:
+        raise ArgumentError("neither SQLite nor PostgreSQL")
+    return {"pool_pre_ping": True, "connect_args": {k: v for k, v in _CONNECT.items() if k not in parsed.query}}
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -140,6 +190,19 @@ def _catalogue_error(cause: BaseException) -> CatalogueError:
     return CatalogueError(
         f"the database cannot be used: {said}; check that it runs, and the space and health of its disk"
     )
+
+
+def hold_alone(connection: Connection) -> None:
+    """Wait until no other process is in a transaction that called this; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+
+
+def clock_ms(dialect: Dialect) -> ColumnElement[int]:
+    """The database's own time in Unix ms, the same for every machine that asks."""
+    if dialect.name == "sqlite":
+        return literal_column("CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)", BigInteger)
+    return literal_column("CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)", BigInteger)
 
 
 def upsert(dialect: Dialect) -> Any:

@@ -34,6 +34,12 @@ def end_node(connection: Connection, job_id: str, node: str, finished_at: int) -
     connection.execute(statement.values(finished_at=finished_at, planned=job_nodes.c.done))
 
 
+def fetch_ended(connection: Connection, job_id: str) -> set[str]:
+    """The nodes that the job is done with, names."""
+    ended = job_nodes.c.finished_at.is_not(None)
+    return set(connection.execute(select(job_nodes.c.node).where(job_nodes.c.job_id == job_id, ended)).scalars())
+
+
 def fetch_nodes(connection: Connection, job_id: str) -> list[JobNode]:
     """Every node that the job has begun or stored something of, by name."""
     sums = {row.node: row for row in connection.execute(_sums(job_id))}

@@ -32,6 +32,11 @@ def fetch_projects(
     return [Project(row.id, row.name, row.created_at, row.region) for row in connection.execute(statement)]
 
 
+def fetch_any_secret(connection: Connection) -> bytes | None:
+    """A sealed secret, None where there is no key yet."""
+    return connection.execute(select(access_keys.c.sealed_sk).limit(1)).scalar()
+
+
 def insert_key(connection: Connection, key: AccessKey, sealed_sk: bytes) -> None:
     connection.execute(
         access_keys.insert().values(

@@ -4,39 +4,59 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
-from logkeep.database.connection import reading, writing
+from logkeep.database import workers
+from logkeep.database.connection import hold_alone, reading, writing
 from logkeep.errors import SettingError
 
 HEAD = "0004"  # newest file in migrations/versions
 
 
-def migrate(engine: Engine) -> None:
-    """Create or upgrade the tables; raises `SettingError` where the database is of a newer Logkeep."""
-    found = _revision(engine)
-    if found == HEAD:
-        return
+def migrate(engine: Engine) -> tuple[str | None, str]:
+    """Create or upgrade the tables: the revision before, None where there were none, and the one now.
+
+    Raises `SettingError` where the database is of a newer Logkeep, or where a process that needs the old tables runs.
+    """
+    with reading(engine) as connection:
+        found = _revision(connection)
+    if found != HEAD:
+        with writing(engine) as connection:
+            hold_alone(connection)  # of several processes that start at the same time one upgrades, the others wait
+            found = _revision(connection)
+            if found != HEAD:
+                _check(connection, found)
+                _upgrade(connection)
+    return found, HEAD
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _check(connection: Connection, found: str | None) -> None:
     if found is not None and found > HEAD:
         raise SettingError(
             f"database: it is of a newer Logkeep (revision {found}, this one knows {HEAD}); start that version"
         )
-    _upgrade(engine)
+    if not inspect(connection).has_table("workers"):
+        return  # of a version that has one process
+    older = [worker for worker in workers.fetch_workers(connection) if worker.alive and worker.revision != HEAD]
+    if older:
+        named = ", ".join(f"{worker.id} ({worker.version})" for worker in older)
+        raise SettingError(
+            f"database: it is at revision {found}, and processes that need it so still run: {named}; stop them, and "
+            "try again ten seconds later"
+        )
 
 
-def _revision(engine: Engine) -> str | None:
-    with reading(engine) as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-
-def _upgrade(engine: Engine) -> None:
+def _upgrade(connection: Connection) -> None:
     from alembic import command  # noqa: PLC0415  takes half a second to import, and is needed once per version
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with writing(engine) as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, func, literal_column, select
 
 from logkeep.database.connection import asking
 from logkeep.database.log_settings import RUNS, policy_runs
-from logkeep.database.tables import clusters, heartbeats, job_counts, jobs, projects, verifications
+from logkeep.database.tables import clusters, job_counts, jobs, projects, verifications
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.policy import PolicyRuns
 
@@ -54,9 +54,3 @@ def sum_verifications(connection: Connection) -> Verified:
     statement = select(func.count(), func.coalesce(func.sum(v.findings), 0), func.min(v.finished_at))
     row = connection.execute(statement.where(v.finished_at.is_not(None))).one()
     return Verified(row[0], int(row[1]), row[2])
-
-
-def fetch_silences(connection: Connection, now: int, most: int) -> dict[str, int]:
-    """For how long (ms) nothing was heard of each worker; the newest of them."""
-    statement = select(heartbeats.c.worker, heartbeats.c.at).order_by(heartbeats.c.at.desc())
-    return {row.worker: max(0, now - row.at) for row in connection.execute(statement.limit(most))}

@@ -291,10 +291,17 @@ verifications = Table(
     Column("problem", Text, nullable=False),  # why it stopped, or the first finding; '' for none
 )
 
-# When the process that works on the queue last wrote to the database: it lives, and the database takes what it writes.
-heartbeats = Table(
-    "heartbeats",
+# The processes that share the database; see `domain.worker`.
+workers = Table(
+    "workers",
     metadata,
-    Column("worker", String(64), primary_key=True),
-    Column("at", BigInteger, nullable=False),  # Unix ms
+    Column("id", String(128), primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("queue_version", String(16), nullable=False),
+    Column("revision", String(32), nullable=False),
+    Column("jobs_at_once", Integer, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
 )

@@ -1,4 +1,4 @@
-"""A limit on how fast logs are read, shared by all jobs of a process."""
+"""A limit on how fast logs are read, shared by all that are read under it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from collections.abc import Iterator
 class Bandwidth:
     """Lets through so many bytes a second; 0 lets through all."""
 
-    def __init__(self, bytes_per_second: int = 0) -> None:
+    def __init__(self, bytes_per_second: int = 0, within: Bandwidth | None = None) -> None:
+        """`within` limits this one together with others."""
+        self._within = within
         self._rate = bytes_per_second
         self._lock = threading.Lock()
         self._free_at = 0.0  # monotonic time at which all that was let through so far has been paid for
 
     def limit(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """The pieces, each handed out when its time has come."""
-        if not self._rate:
-            return pieces
-        return self._delayed(pieces)
+        if self._within:
+            pieces = self._within.limit(pieces)
+        return self._delayed(pieces) if self._rate else pieces
 
     def _delayed(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:

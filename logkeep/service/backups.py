@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from uuid import uuid4
 
@@ -12,13 +12,14 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from logkeep.database import archive, clusters, jobs, log_settings
+from logkeep.database import archive, clusters, job_nodes, jobs, log_settings
 from logkeep.database.connection import reading, writing
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
-from logkeep.domain.cluster import Cluster
+from logkeep.domain.cluster import Cluster, Node
 from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.policy import missed_moment, next_start
 from logkeep.engine.backup import NodeBackup, Outcome, Target
+from logkeep.engine.bandwidth import Bandwidth
 from logkeep.engine.forecast import forecast_margins
 from logkeep.engine.segment import SIZES
 from logkeep.errors import (
@@ -27,6 +28,7 @@ from logkeep.errors import (
     ClusterNotFound,
     InvalidField,
     JobError,
+    JobHandedOver,
     JobSuperseded,
     SettingError,
     SourceError,
@@ -111,7 +113,7 @@ def _start(
 ) -> BackupJob:
     job = _new_job(context, connection, setting, job_type)
     jobs.insert_job(connection, job, agency=setting.agency)
-    context.enqueue(connection, job.job_id, job.cluster_id)
+    context.enqueue(connection, job.job_id, job_type is JobType.MANUAL)
     return job
 
 
@@ -167,28 +169,42 @@ def list_running(context: Context) -> list[tuple[str, str]]:
 # What a job does, step by step; `work` makes the steps durable --------------------------------------------------
 
 
-def begin_job(context: Context, job_id: str) -> tuple[int, list[str]] | None:
-    """Take the job over: the number of this attempt and the names of the nodes. None where the job has ended."""
+def begin_job(context: Context, job_id: str) -> int | None:
+    """Take the job over: the number of this attempt, which ends the right of those before. None where it has ended."""
     with writing(context.database) as connection:
-        attempt = jobs.begin_attempt(connection, job_id)
-        job = jobs.fetch_job(connection, job_id)
-        cluster = clusters.fetch_cluster(connection, job.cluster_id) if job else None
-    if attempt is None or cluster is None:
-        return None
-    return attempt, [node.name for node in cluster.nodes]
+        return jobs.begin_attempt(connection, job_id)
 
 
-def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) -> None:
-    """Keep what is new on one node; what it could not read goes into the job's findings.
+def back_up_nodes(context: Context, job_id: str, attempt: int) -> None:
+    """Keep what is new on each node, some at a time; those that another attempt was done with are left out.
 
-    Raises a `StoreError` where the bucket fails, `JobSuperseded` where another attempt has begun.
+    What could not be read goes into the job's findings. Raises a `StoreError` where the bucket fails, `JobSuperseded`
+    where another attempt has begun, `JobHandedOver` where this process is ending.
     """
     job, cluster = _job_and_cluster(context, job_id)
-    node = next((node for node in cluster.nodes if node.name == node_name), None)
-    if node is None:
-        return
-    catalogue = JobCatalogue(context.database, cluster.id, job_id, attempt)
+    with reading(context.database) as connection:
+        ended = job_nodes.fetch_ended(connection, job_id)
+    catalogue = JobCatalogue(context.database, cluster.id, job_id, attempt, context.stopping)
     target = Target(job_store(context, job), job.bucket, cluster_folder(job.base_path, cluster.name), job_id, attempt)
+    bandwidth = Bandwidth(context.cluster_bandwidth, context.bandwidth)
+    with ThreadPoolExecutor(context.nodes_at_once, thread_name_prefix="node") as pool:
+        begun = [
+            pool.submit(_back_up_node, context, node, catalogue, target, bandwidth)
+            for node in cluster.nodes
+            if node.name not in ended
+        ]
+        try:
+            for node in as_completed(begun):
+                node.result()
+        finally:
+            for node in begun:
+                node.cancel()
+
+
+def _back_up_node(context: Context, node: Node, catalogue: JobCatalogue, target: Target, bandwidth: Bandwidth) -> None:
+    if context.stopping.is_set():
+        raise JobHandedOver()
+    node_name = node.name
     started_at = context.clock.now_ms()
     catalogue.begin_node(node_name, started_at)
     try:
@@ -203,7 +219,7 @@ def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) ->
                 executor,
                 context.settle_ns,
                 SIZES,
-                context.bandwidth,
+                bandwidth,
             ).run()
         failures = list(outcome.failures.values())
         catalogue.record_margins(node_name, started_at, _margins(outcome))
@@ -214,8 +230,9 @@ def back_up_node(context: Context, job_id: str, attempt: int, node_name: str) ->
     except JobError:
         raise
     except Exception:  # the other nodes are still kept
-        _log.exception("node was not backed up", node=node_name, job_id=job_id)
-        failures = [f"LK-INTERNAL: node {node_name}: unexpected error; the service's log tells more under job {job_id}"]
+        _log.exception("node was not backed up", node=node_name, job_id=target.job_id)
+        told = f"unexpected error; the service's log tells more under job {target.job_id}"
+        failures = [f"LK-INTERNAL: node {node_name}: {told}"]
     catalogue.end_node(node_name, context.clock.now_ms(), failures)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Event
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
@@ -11,17 +12,21 @@ from sqlalchemy.exc import IntegrityError
 from logkeep.database import archive, forecasts, job_nodes, jobs
 from logkeep.database.connection import reading, writing
 from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
-from logkeep.errors import JobSuperseded
+from logkeep.errors import JobHandedOver, JobSuperseded
+
+_NEVER = Event()
 
 
 class JobCatalogue:
     """Implements `engine.catalogue.Catalogue` over the database."""
 
-    def __init__(self, database: Engine, cluster_id: str, job_id: str, attempt: int) -> None:
+    def __init__(self, database: Engine, cluster_id: str, job_id: str, attempt: int, stopping: Event = _NEVER) -> None:
+        """Once `stopping` is set, the next commit is the last: it raises `JobHandedOver`."""
         self._database = database
         self._cluster_id = cluster_id
         self._job_id = job_id
         self._attempt = attempt
+        self._stopping = stopping
 
     @contextmanager
     def _writing(self) -> Generator[Connection]:
@@ -58,6 +63,8 @@ class JobCatalogue:
                 job_nodes.plan_node(connection, self._job_id, segment.node, remaining, done)
         except IntegrityError as error:
             raise JobSuperseded() from error
+        if self._stopping.is_set():
+            raise JobHandedOver()
 
     def unread(self, node: str) -> list[Unread]:
         with reading(self._database) as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from threading import Event
 
 from sqlalchemy import Connection, Engine
 
@@ -31,8 +32,11 @@ class Context:
     sign: Callable[[bytes], bytes]
     check_signature: Callable[[str, bytes, bytes], str]  # public key, data, signature: what is wrong, '' for nothing
     trust_first_key: Callable[[str], bool]  # takes a public key where only the own one is trusted; whether it did
-    enqueue: Callable[[Connection, str, str], None]  # job id, cluster id: into the queue, in the caller's transaction
-    bandwidth: Bandwidth = UNLIMITED
+    enqueue: Callable[[Connection, str, bool], None]  # job id, by hand: into the queue, in the caller's transaction
+    bandwidth: Bandwidth = UNLIMITED  # of all jobs of this process
+    cluster_bandwidth: int = 0  # bytes a second of one job; 0 is no limit
+    nodes_at_once: int = 1  # of one job
+    stopping: Event = field(default_factory=Event)  # set once this process takes no more work
     settle_ns: int = 2_000_000_000  # a file that changed more recently is looked into again next time
     # The stores as each configured agency opens them; where empty, any valid name means the service's own.
     agencies: Mapping[str, Mapping[str, ObjectStore]] = field(default_factory=dict[str, Mapping[str, ObjectStore]])

@@ -29,6 +29,14 @@ class NewKey:
     security_token: str = field(default="", repr=False)  # of a temporary key
 
 
+def check_seal(context: Context) -> None:
+    """Raises `SettingError` where what seals here is not what sealed the secrets in the database."""
+    with reading(context.database) as connection:
+        secret = keys.fetch_any_secret(connection)
+    if secret is not None:
+        context.unseal(secret)
+
+
 def check_name(name: str, field: str = "name") -> None:
     """Raises `InvalidField`."""
     if not _NAME.fullmatch(name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from logkeep.database import clusters, monitoring
+from logkeep.database import clusters, monitoring, workers
 from logkeep.database.connection import reading
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.policy import PolicyState, judge_policy
@@ -44,5 +44,5 @@ def take_stock(context: Context, most_named: int) -> Stock:
             min((one.last_success for one in runs if one.last_success is not None), default=None),
             monitoring.fetch_successes(connection, most_named) if number <= most_named else [],
             monitoring.sum_verifications(connection),
-            monitoring.fetch_silences(connection, now, _MOST_WORKERS),
+            {one.id: one.silent_ms for one in workers.fetch_workers(connection)[-_MOST_WORKERS:]},
         )

@@ -7,15 +7,12 @@ from collections.abc import Callable
 
 import structlog
 
-from logkeep.database.connection import writing
-from logkeep.database.heartbeats import save_heartbeat
-from logkeep.service import audit, backups, users
+from logkeep.service import audit, backups, users, workers
 from logkeep.service.context import Context
 
 _TICK_SECONDS = 1.0
-_SOON = 5  # ticks
+_SOON = 2  # ticks
 _SELDOM = 60
-_WORKER = "local"  # there is one
 _log = structlog.get_logger("logkeep.work")
 
 
@@ -23,11 +20,16 @@ class Ticker:
     """A thread that looks, again and again, at what is due; nothing is lost when a look fails or is late."""
 
     def __init__(
-        self, context: Context, pick_up: Callable[[list[tuple[str, str]]], None], audit_keep_days: int
+        self,
+        context: Context,
+        pick_up: Callable[[], None],
+        clean_up: Callable[[], None],
+        audit_keep_days: int,
     ) -> None:
-        """`pick_up` is given job id and cluster id of what is RUNNING, and goes on with what nobody works on."""
+        """`pick_up` sees to what nobody works on, every few seconds, `clean_up` to what is too old, seldom."""
         self._context = context
         self._pick_up = pick_up
+        self._clean_up = clean_up
         self._audit_keep_days = audit_keep_days
         self.problem = ""  # why the last look failed
         self._stopped = threading.Event()
@@ -60,13 +62,9 @@ class Ticker:
         for job in backups.start_due_backups(self._context):
             _log.info("automatic backup started", cluster_id=job.cluster_id, job_id=job.job_id)
         if ticks % _SOON == 0:
-            self._beat()
-            self._pick_up(backups.list_running(self._context))
+            self._pick_up()
         if ticks % _SELDOM == 0:
             users.remove_expired_tokens(self._context)
             audit.remove_old_entries(self._context, self._audit_keep_days)
-
-    def _beat(self) -> None:
-        """Find out whether the database takes what is written to it, also while nothing else writes."""
-        with writing(self._context.database) as connection:
-            save_heartbeat(connection, _WORKER, self._context.clock.now_ms())
+            workers.forget_dead(self._context)
+            self._clean_up()

@@ -1,38 +1,36 @@
-"""The durable queue: one workflow per job, one job per cluster at a time, on DBOS.
+"""The queue of backups, on DBOS, as every process of an installation sees it: one workflow for each job.
 
-The only folder that knows DBOS. A workflow is thin: it calls `service.backups` step by step, and DBOS goes on at the
-first step that was not finished when a process died.
+At most one job of a cluster is RUNNING, so the queue needs no order within a cluster: what a user started by hand goes
+before what a policy started, and the oldest goes first.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from dbos import DBOS, DBOSClient, EnqueueOptions, Serializer
+from dbos import DBOS, DBOSClient, EnqueueOptions, Serializer, WorkflowStatus
 from sqlalchemy import Connection, Engine
 
 from logkeep.database.connection import naming_failures
-from logkeep.errors import JobError, JobInternal, JobSuperseded
-from logkeep.service import backups
-from logkeep.service.context import Context
+from logkeep.domain.worker import QUEUE_VERSION
 
-_APP = "logkeep"
-_APP_VERSION = "1"  # raise it when the order of the steps in `_back_up` changes
-_QUEUE = "backups"
-_WORKFLOW = "back_up"
+APP = "logkeep"
+QUEUE = "backups"
+WORKFLOW = "back_up"
 _UNDER_WAY = "PENDING"
-_ACTIVE = [_UNDER_WAY, "ENQUEUED", "DELAYED"]
-_SUPERSEDED = "superseded"
-# The name of `stay_visible`, as earlier versions recorded it. Not a sleep of DBOS: one that is taken up again waits for
-# a time of day, which is far off where the clock was set back.
-_STAY_VISIBLE = "DBOS.sleep"
+_WAITING = ["ENQUEUED", "DELAYED"]
+_ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+_BY_HAND, _BY_POLICY = 1, 2  # the lower goes first
+_FORGOTTEN_AT_ONCE = 1000
+_KEPT = timedelta(days=1)
 _log = structlog.get_logger("logkeep.work")
 
 
-class _Json(Serializer):
+class Json(Serializer):
     """What DBOS keeps is readable and never executes anything when it is read."""
 
     def serialize(self, data: Any) -> str:
@@ -45,134 +43,103 @@ class _Json(Serializer):
         return "logkeep_json"
 
 
-class Enqueuer:
-    """Puts jobs into the queue inside a caller's transaction, so that an accepted call is never lost."""
+def prepare_database(url: str) -> None:
+    """Create or upgrade the queue's own tables; two processes may do so at the same time."""
+    DBOS.migrate(url)
+
+
+class Queue:
+    """Puts jobs into the queue, and back into it where nobody carries them out."""
 
     def __init__(self, database: Engine) -> None:
-        self._client = DBOSClient(system_database_engine=database, application_name=_APP, serializer=_Json(), lazy=True)
+        self._client = DBOSClient(system_database_engine=database, application_name=APP, serializer=Json(), lazy=True)
         self._lost: set[str] = set()  # at the last look
 
-    def __call__(self, connection: Connection, job_id: str, cluster_id: str) -> None:
-        self._client.enqueue_in_transaction(connection, _options(job_id, cluster_id), job_id)
+    def enqueue(self, connection: Connection, job_id: str, by_hand: bool) -> None:
+        """In the caller's transaction, so that an accepted call is never lost."""
+        priority = _BY_HAND if by_hand else _BY_POLICY
+        self._client.enqueue_in_transaction(connection, _options(job_id, priority), job_id)
 
     @naming_failures()
-    def enqueue_stranded(self, running: Iterable[tuple[str, str]]) -> None:
-        """Give each RUNNING job (job id, cluster id) whose workflow has ended a new one; safe to call at any time."""
-        active = {workflow_id.partition("-")[0] for workflow_id in self._list(_ACTIVE)}
-        for job_id, cluster_id in running:
-            if job_id not in active:
+    def enqueue_stranded(self, running: Iterable[str], served: Collection[str]) -> None:
+        """Give each RUNNING job whose workflow has ended a new one; safe to call at any time.
+
+        One that waits for workers of a version that is not `served` any more begins anew too: nothing is stored twice.
+        """
+        active = self._list([_UNDER_WAY, *_WAITING])
+        if served:
+            left = [one.workflow_id for one in active if one.app_version not in served and one.status in _WAITING]
+            self._client.cancel_workflows(left)
+            active = [one for one in active if one.workflow_id not in left]
+        known = {workflow.workflow_id.partition("-")[0] for workflow in active}
+        for job_id in running:
+            if job_id not in known:
                 earlier = self._client.list_workflows(workflow_id_prefix=job_id, load_input=False, load_output=False)
-                self._client.enqueue(_options(job_id, cluster_id, f"{job_id}-{len(earlier)}"), job_id)
+                self._client.enqueue(_options(job_id, _BY_POLICY, f"{job_id}-{len(earlier)}"), job_id)
 
     @naming_failures()
-    def resume_lost(self, carried_out: Collection[str]) -> None:
-        """Take up again what counts as under way, though no thread of this process carries it out (workflow ids).
+    def take_over(self, alive: Collection[str]) -> None:
+        """Give back what workers have that are not alive any more (ids); others go on with it at its last step."""
+        for workflow in self._list([_UNDER_WAY]):
+            if workflow.executor_id not in alive:
+                self._give_back(workflow.workflow_id, workflow.executor_id, "its worker is not alive")
+
+    @naming_failures()
+    def give_back_lost(self, worker_id: str, carried_out: Collection[str]) -> None:
+        """Give back what counts as under way here, though no thread of this process carries it out (workflow ids).
 
         So it is when the database failed a workflow, and could not keep its end either. One that is lost only at this
         call may just be beginning or ending; call it again.
         """
-        lost = {workflow_id for workflow_id in self._list([_UNDER_WAY]) if workflow_id not in carried_out}
-        if again := lost & self._lost:
-            self._client.resume_workflows(list(again), queue_name=_QUEUE)
-            _log.warning("backups are taken up again", workflows=sorted(again))
-        self._lost = lost - again
+        mine = (one.workflow_id for one in self._list([_UNDER_WAY]) if one.executor_id == worker_id)
+        lost = {workflow_id for workflow_id in mine if workflow_id not in carried_out}
+        for workflow_id in lost & self._lost:
+            self._give_back(workflow_id, worker_id, "the database had failed it")
+        self._lost = lost
 
-    def _list(self, status: list[str]) -> list[str]:
-        found = self._client.list_workflows(status=status, queue_name=_QUEUE, load_input=False, load_output=False)
-        return [workflow.workflow_id for workflow in found]
+    @naming_failures()
+    def hand_over(self, worker_id: str) -> None:
+        """Give back all that this worker still has: it is ending."""
+        for workflow in self._list([_UNDER_WAY]):
+            if workflow.executor_id == worker_id:
+                self._give_back(workflow.workflow_id, worker_id, "its worker is ending")
+
+    def _give_back(self, workflow_id: str, worker_id: str | None, reason: str) -> None:
+        # The one call that is not public: it changes the row only while it is still this worker's, so that any number
+        # of processes may do it at the same time. What the worker records afterwards is refused.
+        system = self._client._sys_db  # pyright: ignore[reportPrivateUsage]
+        given = worker_id and system.reenqueue_for_recovery(workflow_id, [worker_id], QUEUE)
+        if given:
+            _log.warning("a backup goes back into the queue", workflow=workflow_id, worker=worker_id, reason=reason)
+
+    @naming_failures()
+    def forget_ended(self) -> None:
+        """Remove workflows that ended a day ago, some at a time; their jobs' records stay."""
+        before = (datetime.now(UTC) - _KEPT).isoformat()
+        ended = self._client.list_workflows(
+            name=WORKFLOW,
+            status=_ENDED,
+            completed_before=before,
+            limit=_FORGOTTEN_AT_ONCE,
+            load_input=False,
+            load_output=False,
+        )
+        if ended:
+            self._client.delete_workflows([workflow.workflow_id for workflow in ended])
+
+    def _list(self, status: list[str]) -> list[WorkflowStatus]:
+        return self._client.list_workflows(status=status, queue_name=QUEUE, load_input=False, load_output=False)
 
     def close(self) -> None:
         self._client.destroy()
 
 
-def _options(job_id: str, cluster_id: str, workflow_id: str = "") -> EnqueueOptions:
+def _options(job_id: str, priority: int, workflow_id: str = "") -> EnqueueOptions:
     return {
-        "queue_name": _QUEUE,
-        "workflow_name": _WORKFLOW,
+        "queue_name": QUEUE,
+        "workflow_name": WORKFLOW,
         "workflow_id": workflow_id or job_id,
-        "queue_partition_key": cluster_id,
-        "app_version": _APP_VERSION,
-        "application_name": _APP,
+        "priority": priority,
+        "app_version": QUEUE_VERSION,
+        "application_name": APP,
     }
-
-
-class Worker:
-    """Runs the queue in this process. DBOS is one per process, and so is this."""
-
-    def __init__(
-        self, context: Context, database_url: str, *, jobs_at_once: int, visible_ms: int, poll_seconds: float
-    ) -> None:
-        """`visible_ms`: how long a record is seen RUNNING; `poll_seconds`: how often the queue is looked at."""
-        self._context = context
-        self._visible_ms = visible_ms
-        self.carried_out: set[str] = set()  # ids of the workflows that a thread works on
-        DBOS(
-            config={
-                "name": _APP,
-                "system_database_url": database_url,
-                "application_version": _APP_VERSION,
-                "executor_id": "local",
-                "serializer": _Json(),
-                "log_level": "ERROR",
-                "use_listen_notify": False,
-                "notification_listener_polling_interval_sec": poll_seconds,
-            }
-        )
-
-        def back_up(job_id: str) -> str:
-            workflow_id = str(DBOS.workflow_id)
-            self.carried_out.add(workflow_id)
-            try:
-                return self._back_up(job_id)
-            finally:
-                self.carried_out.discard(workflow_id)
-
-        DBOS.workflow(name=_WORKFLOW, max_recovery_attempts=None)(back_up)
-        DBOS.listen_queues([_QUEUE])
-        self._limits: dict[str, Any] = {
-            "worker_concurrency": jobs_at_once,
-            "partition_concurrency": 1,
-            "polling_interval_sec": poll_seconds,
-            "on_conflict": "always_update",
-        }
-
-    def start(self) -> None:
-        """Go on with what was under way when the last process ended, then take from the queue."""
-        DBOS.launch()
-        DBOS.register_queue(_QUEUE, **self._limits)
-
-    def stop(self) -> None:
-        """Take nothing more; what is under way goes on at the next start."""
-        DBOS.destroy(destroy_registry=True)
-
-    def _back_up(self, job_id: str) -> str:
-        # Not a step: each time the workflow is taken up, it is a new attempt, which ends the right of the one before.
-        begun = backups.begin_job(self._context, job_id)
-        if begun is None:
-            return "ended"
-        attempt, nodes = begun
-        problem = self._step("check_bucket", job_id)
-        for node in nodes:
-            problem = problem or self._step("back_up_node", job_id, attempt, node)
-        if problem != _SUPERSEDED:
-            self._step("stay_visible", job_id, self._visible_ms, name=_STAY_VISIBLE)
-            problem = self._step("finish_job", job_id, attempt, problem)
-        if problem and problem != _SUPERSEDED:  # the manifest could not be written: the bucket failed just now
-            problem = self._step("finish_job", job_id, attempt, problem)
-        return problem or "finished"
-
-    def _step(self, action: str, *arguments: Any, name: str = "") -> str:
-        return DBOS.run_step({"name": name or action}, self._guarded, action, *arguments)
-
-    def _guarded(self, action: str, *arguments: Any) -> str:
-        """Run one action of `service.backups`; '' or what failed, with its code."""
-        try:
-            getattr(backups, action)(self._context, *arguments)
-        except JobSuperseded:
-            return _SUPERSEDED
-        except JobError as error:
-            return str(error)
-        except Exception:
-            _log.exception("job step failed", action=action, job_id=arguments[0])
-            return str(JobInternal("unexpected error; the service's log tells more under this job id"))
-        return ""

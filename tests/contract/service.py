@@ -89,11 +89,9 @@ class Service:
     def back_up(self, cluster: Cluster) -> BackupJob:
         """Carry a whole backup out at once, without the queue."""
         job = backups.start_backup(self.context, cluster)
-        begun = backups.begin_job(self.context, job.job_id)
-        assert begun
-        attempt, nodes = begun
-        for node in nodes:
-            backups.back_up_node(self.context, job.job_id, attempt, node)
+        attempt = backups.begin_job(self.context, job.job_id)
+        assert attempt
+        backups.back_up_nodes(self.context, job.job_id, attempt)
         backups.finish_job(self.context, job.job_id, attempt)
         job = backups.get_job(self.context, cluster, job.job_id)
         assert job.status is JobStatus.SUCCESS

@@ -172,11 +172,11 @@ def test_overtaken_attempt_cannot_commit_nor_finish(installation: Installation, 
     second = backups.begin_job(installation.context, job.job_id)
     assert first and second
     with pytest.raises(JobSuperseded):
-        backups.back_up_node(installation.context, job.job_id, first[0], "n1")
-    backups.back_up_node(installation.context, job.job_id, second[0], "n1")
+        backups.back_up_nodes(installation.context, job.job_id, first)
+    backups.back_up_nodes(installation.context, job.job_id, second)
     with pytest.raises(JobSuperseded):
-        backups.finish_job(installation.context, job.job_id, first[0])
-    backups.finish_job(installation.context, job.job_id, second[0])
+        backups.finish_job(installation.context, job.job_id, first)
+    backups.finish_job(installation.context, job.job_id, second)
     assert backups.begin_job(installation.context, job.job_id) is None
     assert installation.restored(cluster) == {("n1", "es.log"): b"line\n"}
 
@@ -189,10 +189,10 @@ def test_kept_segments_of_a_job_without_manifest_are_named_by_the_next(
     (logs / "es.log").write_bytes(b"line\n")
     cluster = installation.add_cluster(n1=logs)
     job = backups.start_backup(installation.context, cluster)
-    begun = backups.begin_job(installation.context, job.job_id)
-    assert begun
-    backups.back_up_node(installation.context, job.job_id, begun[0], "n1")
-    backups.finish_job(installation.context, job.job_id, begun[0], "LK-STORE-UNREACHABLE: gone")
+    attempt = backups.begin_job(installation.context, job.job_id)
+    assert attempt
+    backups.back_up_nodes(installation.context, job.job_id, attempt)
+    backups.finish_job(installation.context, job.job_id, attempt, "LK-STORE-UNREACHABLE: gone")
     installation.back_up(cluster)
     [manifest] = (installation.bucket / "css/log/prod/_manifests").glob("*.json")
     assert len(json.loads(manifest.read_bytes())["segments"]) == 1

@@ -79,9 +79,9 @@ def swept(installation: Installation, tmp_path: Path) -> Swept:
 
 
 def _fail(installation: Installation, job: BackupJob) -> None:
-    begun = backups.begin_job(installation.context, job.job_id)
-    assert begun
-    backups.finish_job(installation.context, job.job_id, begun[0], "LK-STORE-UNREACHABLE: gone")
+    attempt = backups.begin_job(installation.context, job.job_id)
+    assert attempt
+    backups.finish_job(installation.context, job.job_id, attempt, "LK-STORE-UNREACHABLE: gone")
 
 
 @pytest.mark.parametrize("how", ["again", "fail", "unknown"])

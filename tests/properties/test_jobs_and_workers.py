@@ -83,9 +83,9 @@ class Workers(RuleBasedStateMachine):
     def _go_on(self) -> None:
         """Whatever the workers left, as in a crash, a new attempt settles every job."""
         for job_id, _ in backups.list_running(self.context):
-            begun = backups.begin_job(self.context, job_id)
-            assert begun
-            backups.finish_job(self.context, job_id, begun[0])
+            attempt = backups.begin_job(self.context, job_id)
+            assert attempt
+            backups.finish_job(self.context, job_id, attempt)
         assert not backups.list_running(self.context)
 
     def _model(self, worker: Worker) -> Model:
@@ -125,16 +125,16 @@ class Workers(RuleBasedStateMachine):
         if not model.jobs:
             return multiple()
         job_id = model.running if model.running and which < 15 else model.jobs[which % len(model.jobs)]
-        begun = backups.begin_job(self.context, job_id)
+        attempt = backups.begin_job(self.context, job_id)
         if job_id != model.running:
-            assert begun is None
+            assert attempt is None
             return multiple()
-        assert begun
+        assert attempt
         model.attempts[job_id] += 1
-        assert begun[0] == model.attempts[job_id]
+        assert attempt == model.attempts[job_id]
         job = backups.get_job(self.context, model.cluster, job_id)
-        catalogue = JobCatalogue(self.context.database, model.cluster.id, job_id, begun[0])
-        return Worker(job, begun[0], catalogue, model.kept)
+        catalogue = JobCatalogue(self.context.database, model.cluster.id, job_id, attempt)
+        return Worker(job, attempt, catalogue, model.kept)
 
     @rule(worker=workers, size=st.integers(1, 9))
     def commit(self, worker: Worker, size: int) -> None:

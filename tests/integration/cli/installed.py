@@ -93,10 +93,12 @@ def init(directory: Path, configuration: str = CONFIGURATION) -> None:
 
 
 @contextmanager
-def serving(directory: Path, *arguments: str, wrapper: Sequence[str] = (), **more: str) -> Iterator[Served]:
+def serving(
+    directory: Path, *arguments: str, wrapper: Sequence[str] = (), command: Sequence[str] = COMMAND, **more: str
+) -> Iterator[Served]:
     """Start the service, by a wrapper that executes it, and wait for the line that says where it listens."""
     process = subprocess.Popen(
-        [*wrapper, *COMMAND, "--dir", str(directory), "serve", *(arguments or ("--port", "0"))],
+        [*wrapper, *command, "--dir", str(directory), "serve", *(arguments or ("--port", "0"))],
         env=environment(**more),
         stderr=subprocess.PIPE,
         text=True,

@@ -15,6 +15,7 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("agency", sa.String(length=64), nullable=False, server_default=""))
     _plan_policies()
+    _create_workers()
     running = sa.text("status = 'RUNNING'")
     op.create_index(
         "ix_jobs_running", "jobs", ["job_id", "cluster_id", "attempt"], sqlite_where=running, postgresql_where=running
@@ -41,4 +42,21 @@ def _plan_policies() -> None:
             "UPDATE job_counts SET last_at = (SELECT MAX(finished_at) FROM jobs"
             " WHERE jobs.cluster_id = job_counts.cluster_id AND jobs.status = job_counts.status)"
         )
+    )
+
+
+def _create_workers() -> None:
+    op.drop_table("heartbeats")
+    op.create_table(
+        "workers",
+        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("version", sa.String(length=32), nullable=False),
+        sa.Column("queue_version", sa.String(length=16), nullable=False),
+        sa.Column("revision", sa.String(length=32), nullable=False),
+        sa.Column("jobs_at_once", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
     )

@@ -1,0 +1,130 @@
+"""`worker`: carries out backups beside the processes that answer; `workers` and `migrate`: what they share."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import typer
+
+from logkeep.cli.installation import installed_settings, open_installation
+from logkeep.cli.invocation import EVERYWHERE, invocation
+from logkeep.cli.output import note, print_json, print_line, print_table, time_text
+from logkeep.errors import SettingError
+
+if TYPE_CHECKING:
+    from logkeep.domain.worker import Worker
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command("worker", epilog=EVERYWHERE)(work)
+    app.command("workers", epilog=EVERYWHERE)(list_workers)
+    app.command("migrate", epilog=EVERYWHERE)(migrate)
+
+
+def work(context: typer.Context) -> None:
+    """Carry out backups, on any number of machines that share a PostgreSQL database, until Ctrl-C or SIGTERM.
+
+    The directory needs the logkeep.toml, seal.key, sign.key and sign.pub of the installation. At its end a worker
+    finishes the slice that it reads and hands the rest over to others; a second signal ends it at once.
+    """
+    asked = invocation(context)
+    settings = installed_settings(asked.directory)
+    if settings.embedded:
+        raise SettingError(
+            "database: workers need PostgreSQL, which processes can share; with SQLite `logkeep serve` does it all"
+        )
+    ending = _end_on_signal()
+    from logkeep import bootstrap
+
+    bootstrap.set_up_logging(settings.log_level)
+    service = bootstrap.open_service(settings)
+    service.start()
+    if asked.as_json:
+        print_json({"worker": service.worker_id, "dir": str(settings.directory), "pid": os.getpid()})
+        sys.stdout.flush()
+    at_once = settings.backup.jobs_at_once
+    note(f"logkeep worker {service.worker_id} takes up to {at_once} backups at a time; Ctrl-C ends it")
+    ending.wait()
+    note("logkeep worker hands over what it has; once more ends it at once")
+    service.stop()
+    note("logkeep worker has ended")
+    sys.stdout.flush()
+    os._exit(0)  # threads that wait for a store or a node would hold the interpreter's end up
+
+
+def list_workers(context: typer.Context) -> None:
+    """Show the processes that share the database: workers, and those that only answer."""
+    asked = invocation(context)
+    from logkeep.service import workers
+
+    with open_installation(asked.directory) as opened:
+        found = workers.list_workers(opened)
+    if asked.as_json:
+        print_json({"workers": [_document(worker) for worker in found]})
+        return
+    if not found:
+        print_line("No process runs; start one with `logkeep serve`.")
+        return
+    print_table(
+        ("WORKER", "VERSION", "JOBS AT ONCE", "SINCE", "STATE"),
+        [
+            (
+                worker.id,
+                worker.version,
+                str(worker.jobs_at_once) if worker.jobs_at_once else "answers only",
+                time_text(worker.started_at),
+                "alive" if worker.alive else f"dead, silent for {worker.silent_ms // 1000} s",
+            )
+            for worker in found
+        ],
+    )
+
+
+def migrate(context: typer.Context) -> None:
+    """Bring the database to the tables of this version.
+
+    It is done by `logkeep serve` and `logkeep worker` too when they start. It is refused while a process of an older
+    version runs that needs other tables.
+    """
+    asked = invocation(context)
+    settings = installed_settings(asked.directory)
+    from logkeep import bootstrap
+
+    before, now = bootstrap.migrate_database(settings)
+    if asked.as_json:
+        print_json({"before": before, "now": now})
+    elif before == now:
+        print_line(f"The database is at revision {now} already; nothing was changed.")
+    else:
+        print_line(f"The database went from revision {before or 'none'} to {now}.")
+
+
+def _end_on_signal() -> threading.Event:
+    """Set by the first SIGTERM or SIGINT; the second one ends the process."""
+    ending = threading.Event()
+
+    def end(_number: int, _frame: object) -> None:
+        if ending.is_set():
+            os._exit(1)
+        ending.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    return ending
+
+
+def _document(worker: Worker) -> dict[str, object]:
+    return {
+        "id": worker.id,
+        "host": worker.host,
+        "pid": worker.pid,
+        "version": worker.version,
+        "jobs_at_once": worker.jobs_at_once,
+        "started_at": worker.started_at,
+        "silent_ms": worker.silent_ms,
+        "alive": worker.alive,
+    }

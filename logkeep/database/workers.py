@@ -1,0 +1,37 @@
+"""Statements on the processes that share the database. All times are by its clock, as machines may differ."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from logkeep.database.connection import clock_ms, upsert
+from logkeep.database.tables import workers
+from logkeep.domain.worker import Worker
+
+
+def save_beat(connection: Connection, worker: Worker) -> None:
+    """The worker lives, and the database takes what it writes."""
+    now = clock_ms(connection.dialect)
+    row = {column.name: getattr(worker, column.name) for column in workers.c if column.name not in _TIMES}
+    insert = upsert(connection.dialect)(workers).values(**row, started_at=now, seen_at=now)
+    connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_={"seen_at": now}))
+
+
+def fetch_workers(connection: Connection) -> list[Worker]:
+    """Alive and dead ones, the longest running first."""
+    silent = (clock_ms(connection.dialect) - workers.c.seen_at).label("silent_ms")
+    columns = [column for column in workers.c if column.name != "seen_at"]
+    rows = connection.execute(select(*columns, silent).order_by(workers.c.started_at, workers.c.id))
+    return [Worker(**row) for row in rows.mappings()]
+
+
+def delete_worker(connection: Connection, worker_id: str) -> None:
+    connection.execute(workers.delete().where(workers.c.id == worker_id))
+
+
+def delete_workers(connection: Connection, silent_ms: int) -> None:
+    """Those that were not heard of for so long."""
+    connection.execute(workers.delete().where(workers.c.seen_at < clock_ms(connection.dialect) - silent_ms))
+
+
+_TIMES = ("started_at", "seen_at")
