@@ -15,9 +15,11 @@ from sqlalchemy import Engine, text
 
 from logkeep import bootstrap
 from logkeep.database import migrate as migration
+from logkeep.database import workers
 from logkeep.database.connection import connect, reading, writing
 from logkeep.database.tables import metadata
 from logkeep.domain.access import Role
+from logkeep.domain.worker import Worker
 from logkeep.errors import SettingError
 from logkeep.keyfiles import create_keys, open_seal
 from logkeep.service import identity
@@ -175,4 +177,22 @@ def test_database_of_a_newer_version_is_refused(settings: Settings) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SettingError, match="newer Logkeep"):
         migration.migrate(engine)
+    engine.dispose()
+
+
+def test_migration_is_refused_while_a_process_runs_that_needs_the_old_tables(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = connect(settings.database_url)
+    migration.migrate(engine)
+    worker = Worker("old-1", "old", 1, "0.1.0", "1", migration.HEAD, 2, 0)
+    with writing(engine) as connection:
+        workers.save_beat(connection, worker)
+    monkeypatch.setattr(migration, "HEAD", "0005")
+    with pytest.raises(SettingError, match=r"processes that need it so still run: old-1 \(0\.1\.0\); stop them"):
+        migration.migrate(engine)
+    with writing(engine) as connection:  # it died a minute ago
+        connection.execute(text("UPDATE workers SET seen_at = seen_at - 60000"))
+    monkeypatch.setattr(migration, "_upgrade", lambda _connection: None)
+    assert migration.migrate(engine) == ("0004", "0005")
     engine.dispose()

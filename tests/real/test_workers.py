@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,10 @@ from tests.real.postgres import PostgresServer
 from tests.real.servers import Toxiproxy
 
 pytestmark = pytest.mark.real
+
+
+# Slow enough that a backup can be met in the middle.
+SLOW = CONFIGURATION.replace("[backup]", "[backup]\ncluster_bandwidth_mib = 8")
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +148,7 @@ def site(server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LOGKEEP_TEST_POSTGRESQL", server.url())
     database = new_database()["LOGKEEP_DATABASE"]
     directory = tmp_path / "installation"
-    init(directory, f'database = "{database}"\n{CONFIGURATION}')
+    init(directory, f'database = "{database}"\n{SLOW}')
     site = Site(directory, database)
     with site.held:
         yield site
@@ -235,10 +239,9 @@ def test_worker_that_is_cut_off_from_the_network_is_taken_over_from(
         big_cluster(site)
         site.tenant("backup", "prod")
         until(lambda: stored_of(site) > 5)
-        site.start_worker()
         proxy.add("timeout", timeout=0)
         proxy.add("timeout", "downstream", timeout=0)
-        time.sleep(1)
+        site.start_worker()
         stored = stored_of(site)
         assert stored < 60
         until(lambda: stored_of(site) > stored, 15)
@@ -253,7 +256,7 @@ def test_server_that_stops_and_starts_in_mid_job_fails_nothing(tmp_path: Path, m
     with PostgresServer() as server:
         monkeypatch.setenv("LOGKEEP_TEST_POSTGRESQL", server.url())
         database = new_database()["LOGKEEP_DATABASE"]
-        init(tmp_path / "installation", f'database = "{database}"\n{CONFIGURATION}')
+        init(tmp_path / "installation", f'database = "{database}"\n{SLOW}')
         site = Site(tmp_path / "installation", database)
         with site.held:
             served = site.answer()
@@ -261,7 +264,7 @@ def test_server_that_stops_and_starts_in_mid_job_fails_nothing(tmp_path: Path, m
             big_cluster(site)
             site.tenant("backup", "prod")
             until(lambda: stored_of(site) > 5)
-            server.stop()
+            server.kill()  # as before a failover: no goodbye
             time.sleep(5)
             assert not _is_ready(served)
             server.start()
@@ -288,7 +291,7 @@ def test_workers_of_two_versions_each_take_their_own_and_the_new_one_what_the_ol
     site: Site, tmp_path: Path
 ) -> None:
     older = [sys.executable, "-c", _OLDER]
-    answering = site.held.enter_context(serving(site.directory, "--port", "0", "--without-worker", command=older))
+    site.held.enter_context(serving(site.directory, "--port", "0", "--without-worker", command=older))
     old = site.start_worker(command=older)
     new = site.start_worker()
     site.write("a", "es.log", 10)
@@ -301,7 +304,6 @@ def test_workers_of_two_versions_each_take_their_own_and_the_new_one_what_the_ol
     site.tenant("backup", "a")
     site.settle()  # by the new one, once the old one counts as dead
     assert site.value(statement) == new.id
-    answering.end()
     site.check_archive("a", tmp_path / "restored")
 
 
@@ -321,7 +323,7 @@ def test_what_a_user_started_goes_before_what_policies_started(site: Site) -> No
     site.start_worker()
     site.settle()
     first = "SELECT type FROM jobs ORDER BY finished_at LIMIT 1"
-    assert site.value(first) == "manual"
+    assert site.value(first) == "Manual"
 
 
 def test_worker_needs_postgresql(tmp_path: Path) -> None:
@@ -348,10 +350,11 @@ def test_database_that_cannot_be_used_is_told_at_the_start(
     directory = tmp_path / "installation"
     init(directory)
     (directory / "logkeep.toml").write_text(f'database = "{url.format(port=server.port)}"\n', "utf-8")
-    for command in (["worker"], ["serve", "--port", "0"], ["migrate"], ["project", "list"]):
-        done = logkeep("--dir", directory, *command).ended(2)
-        assert re.search(f"logkeep: database: .*{told}", done.err)
-        assert "geheim" not in done.err
+    for command in (["worker"], ["migrate"], ["project", "list"]):
+        with patch.dict(os.environ, environment(), clear=True), redirect_stderr(io.StringIO()) as err:
+            assert run(["--dir", str(directory), *command]) == 2
+        assert re.search(f"logkeep: database: .*{told}", err.getvalue())
+        assert "geheim" not in err.getvalue()
 
 
 def test_wrong_password_is_told(server: PostgresServer, tmp_path: Path) -> None:
