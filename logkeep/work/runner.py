@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import chain, repeat
 from typing import Any
 
 import structlog
@@ -22,8 +23,7 @@ from logkeep.work.queue import APP, QUEUE, WORKFLOW, Json
 _SUPERSEDED = "superseded"
 _FINISH_SECONDS = 10.0  # for the slices under way, once the end is asked for
 _PAUSE = 0.02
-# Seconds between tries of a step that the database failed: one that restarts or fails over is back within them.
-_PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between tries of a step that the database failed
 _log = structlog.get_logger("logkeep.work")
 
 
@@ -116,17 +116,19 @@ class Runner:
         return DBOS.run_step({"name": action}, self._guarded, action, *arguments)
 
     def _guarded(self, action: str, *arguments: Any) -> str:
-        """Run one action of `service.backups`; '' or what failed, with its code."""
-        for pause in _PATIENCE:
+        """Run one action of `service.backups`; '' or what failed, with its code.
+
+        Where the database fails, the step waits for it: that a job has failed could not be kept either.
+        """
+        pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
+        while True:
             try:
                 return self._carry_out(action, *arguments)
             except CatalogueError as error:
                 _log.warning("the database failed a step, which is tried again", action=action, error=str(error))
-                self._context.stopping.wait(pause)
-        try:
-            return self._carry_out(action, *arguments)
-        except CatalogueError as error:
-            return str(error)
+            if self._context.stopping.wait(next(pauses)):
+                self._park()
+                return _SUPERSEDED
 
     def _carry_out(self, action: str, *arguments: Any) -> str:
         try:
