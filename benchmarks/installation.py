@@ -44,10 +44,7 @@ class Installation:
 
     def back_up(self) -> None:
         job = backups.start_backup(self.context, self.cluster)
-        attempt = backups.begin_job(self.context, job.job_id)
-        assert attempt
-        backups.back_up_nodes(self.context, job.job_id, attempt)
-        backups.finish_job(self.context, job.job_id, attempt)
+        backups.carry_out(self.context, job.job_id)
         assert backups.get_job(self.context, self.cluster, job.job_id).status is JobStatus.SUCCESS
 
     def prepare_node(self, name: str) -> Node:

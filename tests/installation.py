@@ -24,7 +24,6 @@ from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.domain.manifest import Gap, Segment
 from logkeep.domain.policy import PolicyRules
-from logkeep.errors import StoreError
 from logkeep.keyfiles import create_keys
 from logkeep.service import archive, backups, clusters, identity, job_details, log_settings, verification
 from logkeep.service.context import Context
@@ -58,16 +57,7 @@ class Installation:
         return self.carry_out(cluster, backups.start_backup(self.context, cluster))
 
     def carry_out(self, cluster: Cluster, job: BackupJob) -> BackupJob:
-        attempt = backups.begin_job(self.context, job.job_id)
-        assert attempt
-        failure = ""
-        try:
-            backups.check_bucket(self.context, job.job_id)
-            backups.back_up_nodes(self.context, job.job_id, attempt)
-            backups.finish_job(self.context, job.job_id, attempt)
-        except StoreError as error:
-            failure = str(error)
-            backups.finish_job(self.context, job.job_id, attempt, failure)
+        backups.carry_out(self.context, job.job_id)
         return backups.get_job(self.context, cluster, job.job_id)
 
     def gaps(self, job: BackupJob) -> tuple[Gap, ...]:

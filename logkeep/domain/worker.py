@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-QUEUE_VERSION = "2"  # raise it when the order of the steps in `work.runner` changes
+QUEUE_VERSION = "2"  # raise it where workers of before must not take the jobs of now
 # Beats come every two seconds. Together with the look for what is to be taken over, a job goes on within 15 seconds.
 BEAT_SECONDS = 2.0
 DEAD_AFTER_MS = 9_000

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -25,10 +26,12 @@ from logkeep.engine.segment import SIZES
 from logkeep.errors import (
     BackupClosed,
     BackupRunning,
+    CatalogueError,
     ClusterNotFound,
     InvalidField,
     JobError,
     JobHandedOver,
+    JobInternal,
     JobSuperseded,
     SettingError,
     SourceError,
@@ -166,7 +169,38 @@ def list_running(context: Context) -> list[tuple[str, str]]:
         return jobs.fetch_running(connection)
 
 
-# What a job does, step by step; `work` makes the steps durable --------------------------------------------------
+# What a job does -------------------------------------------------------------------------------------------------
+
+
+def carry_out(context: Context, job_id: str, visible_ms: int = 0) -> None:
+    """All of a job, from where earlier attempts came to; safe to call again after a crash, and while another does so.
+
+    Its end is in its record. `visible_ms` is how long that is shown as RUNNING at least. Raises `JobSuperseded` where
+    another attempt has begun, `JobHandedOver` where this process is ending, and `CatalogueError` where the database
+    fails: that the job failed could not be kept either.
+    """
+    attempt = begin_job(context, job_id)
+    if attempt is None:
+        return
+    failure = _failure_of(check_bucket, context, job_id) or _failure_of(back_up_nodes, context, job_id, attempt)
+    stay_visible(context, job_id, visible_ms)
+    failure = _failure_of(finish_job, context, job_id, attempt, failure)
+    if failure:  # the manifest could not be written: the bucket failed just now
+        finish_job(context, job_id, attempt, failure)
+
+
+def _failure_of(action: Callable[..., None], context: Context, job_id: str, *arguments: Any) -> str:
+    """Why it failed, with its code; '' where it did not."""
+    try:
+        action(context, job_id, *arguments)
+    except (JobSuperseded, JobHandedOver, CatalogueError):
+        raise
+    except JobError as error:
+        return str(error)
+    except Exception:
+        _log.exception("job failed", action=action.__name__, job_id=job_id)
+        return str(JobInternal("unexpected error; the service's log tells more under this job id"))
+    return ""
 
 
 def begin_job(context: Context, job_id: str) -> int | None:

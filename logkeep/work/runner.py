@@ -1,7 +1,7 @@
 """Carries jobs out in this process.
 
-A workflow is thin: it calls `service.backups` step by step, and DBOS goes on at the first step that was not finished
-when a process died.
+A workflow is one call of `service.backups`, which goes on from what is in the catalogue: DBOS knows which jobs wait and
+who has which, and nothing of what they do.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ import structlog
 from dbos import DBOS
 
 from logkeep.domain.worker import QUEUE_VERSION
-from logkeep.errors import CatalogueError, JobError, JobHandedOver, JobInternal, JobSuperseded
+from logkeep.errors import CatalogueError, JobHandedOver, JobSuperseded
 from logkeep.service import backups
 from logkeep.service.context import Context
 from logkeep.work.queue import APP, QUEUE, WORKFLOW, Json
 
-_SUPERSEDED = "superseded"
 _FINISH_SECONDS = 10.0  # for the slices under way, once the end is asked for
 _PAUSE = 0.02
-_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between tries of a step that the database failed
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between tries of a job that the database failed
 _log = structlog.get_logger("logkeep.work")
 
 
@@ -98,56 +97,22 @@ class Runner:
         self._ended.set()
 
     def _back_up(self, job_id: str) -> str:
-        if self._context.stopping.is_set():
-            self._park()
-        # Not a step: each time the workflow is taken up, it is a new attempt, which ends the right of the one before.
-        attempt = backups.begin_job(self._context, job_id)
-        if attempt is None:
-            return "ended"
-        problem = self._step("check_bucket", job_id) or self._step("back_up_nodes", job_id, attempt)
-        if problem != _SUPERSEDED:
-            self._step("stay_visible", job_id, self._visible_ms)
-            problem = self._step("finish_job", job_id, attempt, problem)
-        if problem and problem != _SUPERSEDED:  # the manifest could not be written: the bucket failed just now
-            problem = self._step("finish_job", job_id, attempt, problem)
-        return problem or "finished"
-
-    def _step(self, action: str, *arguments: Any) -> str:
-        return DBOS.run_step({"name": action}, self._guarded, action, *arguments)
-
-    def _guarded(self, action: str, *arguments: Any) -> str:
-        """Run one action of `service.backups`; '' or what failed, with its code.
-
-        Where the database fails, the step waits for it: that a job has failed could not be kept either.
-        """
         pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
-        while True:
+        while not self._context.stopping.is_set():
             try:
-                return self._carry_out(action, *arguments)
+                backups.carry_out(self._context, job_id, self._visible_ms)
+                return "ended"
+            except JobSuperseded:
+                return "superseded"
+            except JobHandedOver:
+                break
             except CatalogueError as error:
-                _log.warning("the database failed a step, which is tried again", action=action, error=str(error))
-            if self._context.stopping.wait(next(pauses)):
-                self._park()
-                return _SUPERSEDED
-
-    def _carry_out(self, action: str, *arguments: Any) -> str:
-        try:
-            getattr(backups, action)(self._context, *arguments)
-        except JobHandedOver:
-            self._park()
-            return _SUPERSEDED
-        except JobSuperseded:
-            return _SUPERSEDED
-        except CatalogueError:
-            raise
-        except JobError as error:
-            return str(error)
-        except Exception:
-            _log.exception("job step failed", action=action, job_id=arguments[0])
-            return str(JobInternal("unexpected error; the service's log tells more under this job id"))
-        return ""
+                _log.warning("the database fails a job, which waits for it", job_id=job_id, error=str(error))
+            self._context.stopping.wait(next(pauses))
+        self._park()
+        return "handed over"
 
     def _park(self) -> None:
-        """Record nothing more of the workflow: it is another worker's as soon as it is handed over."""
+        """Record no end of the workflow: it is another worker's as soon as it is handed over."""
         self._parked.add(str(DBOS.workflow_id))
         self._ended.wait()

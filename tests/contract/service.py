@@ -89,10 +89,7 @@ class Service:
     def back_up(self, cluster: Cluster) -> BackupJob:
         """Carry a whole backup out at once, without the queue."""
         job = backups.start_backup(self.context, cluster)
-        attempt = backups.begin_job(self.context, job.job_id)
-        assert attempt
-        backups.back_up_nodes(self.context, job.job_id, attempt)
-        backups.finish_job(self.context, job.job_id, attempt)
+        backups.carry_out(self.context, job.job_id)
         job = backups.get_job(self.context, cluster, job.job_id)
         assert job.status is JobStatus.SUCCESS
         return job

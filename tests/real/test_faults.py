@@ -509,7 +509,7 @@ def test_database_that_fails_for_a_moment(tmp_path: Path) -> None:
         began, job = time.monotonic(), site.start()
         until(lambda: len(list((tmp_path / "bucket" / "css").rglob("log*/*.zst"))) > 2)
         with failing_calls(site.pid, "fsync,fdatasync", "EIO:when=1", site.directory / "logkeep.db-wal"):
-            until(lambda: any("the database failed a step" in line for line in served.log))
+            until(lambda: any("the database fails a job" in line for line in served.log))
         ended = site.wait_for(job, began)
         assert ended.status == "SUCCESS"
         expect_catch_up(site, before)
