@@ -487,14 +487,13 @@ def _tail(content: Content, end: int, last: bytes) -> Fingerprint:
     return fingerprint(found)
 
 
-def _hints(checkpoints: Iterable[Checkpoint]) -> dict[Hint, Checkpoint]:
-    """How files look that are kept to their end; without inodes not those of a log that look alike, as names shift."""
-    settled = [checkpoint for checkpoint in checkpoints if checkpoint.settled]
-    alike = Counter((c.family, c.size, c.mtime_ns) for c in settled if not c.inode)
+def _hints(checkpoints: Sequence[Checkpoint]) -> dict[Hint, Checkpoint]:
+    """How files look that are kept to their end; without inodes, not those of a log that are equally old."""
+    equally_old = Counter((c.family, c.mtime_ns) for c in checkpoints if not c.inode)
     return {
         (c.name, c.inode, c.size, c.mtime_ns, c.ctime_ns): c
-        for c in settled
-        if c.inode or alike[c.family, c.size, c.mtime_ns] == 1
+        for c in checkpoints
+        if c.settled and (c.inode or equally_old[c.family, c.mtime_ns] == 1)
     }
 
 
@@ -508,5 +507,5 @@ def _same_file(file: LogFile) -> str:
 
 def _with_hints(checkpoint: Checkpoint, file: LogFile, settled: bool) -> Checkpoint:
     if not settled:
-        return replace(checkpoint, size=-1, inode=file.inode)
+        return replace(checkpoint, size=-1, mtime_ns=file.mtime_ns, inode=file.inode)
     return replace(checkpoint, size=file.size, mtime_ns=file.mtime_ns, ctime_ns=file.ctime_ns, inode=file.inode)
