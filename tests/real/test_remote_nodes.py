@@ -104,14 +104,14 @@ def test_what_nodes_write_and_rotate_meanwhile_is_kept_byte_for_byte(
 def test_a_node_that_goes_away_in_mid_read_fails_and_the_others_are_kept(
     hosts: dict[str, SshServer], tmp_path: Path, how: signal.Signals
 ) -> None:
-    site = SshSite(tmp_path, hosts, mib=6, seconds=2)
-    site.write("n1", "es.log", 16 * MIB // 128)
+    site = SshSite(tmp_path, hosts, mib=1.5, seconds=2)
+    site.write("n1", "es.log", 8 * MIB // 128)
     host = hosts["n1"]
     with site.serving():
         began = time.monotonic()
         job = site.start()
         until(host.sessions)
-        time.sleep(0.5)  # in the middle of 16 MiB at 6 MiB a second
+        time.sleep(0.5)  # in the middle of 8 MiB at 1.5 MiB a second
         assert host.process
         host.process.send_signal(how)
         host.stop_sessions(how)
