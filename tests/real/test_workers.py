@@ -326,6 +326,30 @@ def test_what_a_user_started_goes_before_what_policies_started(site: Site) -> No
     assert site.value(first) == "Manual"
 
 
+def test_processes_that_answer_share_what_they_are_told_and_write_nothing_into_their_directory(
+    site: Site, tmp_path: Path
+) -> None:
+    site.answer()
+    with ExitStack() as held:
+        far = tmp_path / "far"
+        shutil.copytree(site.directory, far, ignore=shutil.ignore_patterns("client.toml", "buckets"))
+        (far / "buckets").symlink_to(site.directory / "buckets")
+        if os.geteuid() == 0:
+            subprocess.run(["mount", "--bind", far, far], check=True)
+            held.callback(subprocess.run, ["umount", "-l", far], check=True)
+            subprocess.run(["mount", "-o", "remount,bind,ro", far], check=True)
+        other = held.enter_context(serving(far, "--port", "0", "--without-worker"))
+        site.start_worker(far)
+        site.write("a", "es.log", 10)
+        site.add_cluster("a")
+        site.tenant("backup", "a", "--endpoint", other.endpoint)
+        site.settle()
+        job = site.value("SELECT job_id FROM jobs")
+        for endpoint in (["--endpoint", other.endpoint], []):
+            assert site.tenant("job", "show", job, *endpoint)["status"] == "SUCCESS"
+        assert sorted(worker["jobs_at_once"] for worker in site.tenant("workers")["workers"]) == [0, 0, 2]
+
+
 def test_worker_needs_postgresql(tmp_path: Path) -> None:
     init(tmp_path / "installation")
     done = logkeep("--dir", tmp_path / "installation", "worker").ended(2)
