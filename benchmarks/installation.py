@@ -1,8 +1,14 @@
-"""A Logkeep whose jobs are carried out at once, without the queue: the engine is measured and not the waiting."""
+"""A Logkeep whose jobs are carried out at once, without the queue: the engine is measured and not the waiting.
+
+python -m benchmarks.installation FOLDER LOGS      one as a process of its own; see `Worker`
+"""
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,6 +23,8 @@ from logkeep.service import backups, clusters, identity, log_settings
 from logkeep.service.catalogue import JobCatalogue
 from logkeep.settings import load_settings
 
+_FOLDER_BUCKET = "[buckets.logs]\n"
+
 
 @dataclass
 class Node:
@@ -30,13 +38,15 @@ class Node:
 
 
 class Installation:
-    def __init__(self, folder: Path, nodes: Mapping[str, Path]) -> None:
+    def __init__(
+        self, folder: Path, nodes: Mapping[str, Path], *, nodes_at_once: int = 1, configuration: str = _FOLDER_BUCKET
+    ) -> None:
         (folder / "buckets" / "logs").mkdir(parents=True)
-        (folder / "logkeep.toml").write_text("[buckets.logs]\n", encoding="utf-8")
+        (folder / "logkeep.toml").write_text(configuration, encoding="utf-8")
         create_keys(folder)
         context = bootstrap.open_context(load_settings(folder, {}))
         # Without waiting for files to settle: the second run of a benchmark follows the first at once.
-        self.context = replace(context, enqueue=lambda *_: None, settle_ns=0)
+        self.context = replace(context, enqueue=lambda *_: None, settle_ns=0, nodes_at_once=nodes_at_once)
         project = identity.add_project(self.context, "bench")
         new = [clusters.NewNode(name, f"file://{path}") for name, path in nodes.items()]
         self.cluster = clusters.add_cluster(self.context, project.id, "bench", new)
@@ -45,7 +55,8 @@ class Installation:
     def back_up(self) -> None:
         job = backups.start_backup(self.context, self.cluster)
         backups.carry_out(self.context, job.job_id)
-        assert backups.get_job(self.context, self.cluster, job.job_id).status is JobStatus.SUCCESS
+        ended = backups.get_job(self.context, self.cluster, job.job_id)
+        assert ended.status is JobStatus.SUCCESS, ended.failed_msg
 
     def prepare_node(self, name: str) -> Node:
         job = backups.start_backup(self.context, self.cluster)
@@ -59,18 +70,52 @@ class Installation:
         return Node(backup, lambda: backups.finish_job(self.context, job.job_id, attempt))
 
 
+@dataclass
+class Ended:
+    """What a backup took."""
+
+    idle: float  # MiB of memory with everything imported and opened
+    peak: float  # MiB at most
+    seconds: float
+    cores: float  # that were busy with it
+
+
+class Worker:
+    """A process that is ready to back one directory up, once."""
+
+    def __init__(self, folder: Path, logs: Path) -> None:
+        command = [sys.executable, "-m", "benchmarks.installation", str(folder), str(logs)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._process.stdout
+        assert self._process.stdout.readline() == b"ready\n", "the process ended before it was ready"
+
+    def begin(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+
+    def end(self) -> Ended:
+        assert self._process.stdout
+        told = self._process.stdout.read()
+        assert self._process.wait() == 0, "the backup failed"
+        return Ended(**json.loads(told))
+
+
 def main(folder: str, logs: str) -> None:
-    """Back up once and print the memory before and at its peak, in KiB (Linux)."""
     installation = Installation(Path(folder), {"node": Path(logs)})
-    before = _memory("VmRSS")
+    print("ready", flush=True)
+    sys.stdin.read()
+    idle = _memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins here
+    began, busy = time.perf_counter(), time.process_time()
     installation.back_up()
-    print(before, _memory("VmHWM"))
+    took, busy = time.perf_counter() - began, time.process_time() - busy
+    print(json.dumps({"idle": idle, "peak": _memory("VmHWM"), "seconds": took, "cores": busy / took}))
 
 
-def _memory(field: str) -> int:
+def _memory(field: str) -> float:
+    """In MiB, as Linux tells it."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field))
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field)) / 1024
 
 
 if __name__ == "__main__":

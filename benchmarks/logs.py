@@ -6,6 +6,8 @@ import gzip
 import random
 import re
 import tempfile
+from collections.abc import Iterator
+from operator import add
 from pathlib import Path
 
 from logkeep.logformat.names import parse_name
@@ -14,24 +16,30 @@ from tests import corpus
 _POOL_BYTES = 8 * 1024 * 1024  # of a family: many times the window of zstd -3, so that a repetition gains nothing
 _HEAD = 110  # bytes of a line that hold time and level; they stay as they are
 _NUMBER = re.compile(rb"\d+")
+_DIGITS = b"0123456789"
 
 
-def enlarge(directory: Path, total: int, file_bytes: int = 128 * 1024 * 1024) -> list[Path]:
-    """Write rotated, plain log files of `file_bytes` into `directory`, `total` bytes together; the same each time."""
+def enlarge(directory: Path, total: int, file_bytes: int = 128 * 1024 * 1024, seed: int = 8475) -> list[Path]:
+    """Write rotated, plain log files of `file_bytes` into `directory`, `total` bytes together; the same each time.
+
+    No long piece comes twice, so that a program that looks for such pieces finds none.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    chance = random.Random(8475)
-    pools = [_pool(lines, chance) for lines in _lines_by_family()]
+    chance = random.Random(seed)
+    pools = [_Pool(lines, chance) for lines in _lines_by_family()]
     files: list[Path] = []
     written = 0
     while written < total:
         log = len(files) % len(pools)
-        name = f"bench{log}-2026-11-23-{len(files) // len(pools) + 1}.log"
+        path = directory / f"bench{log}-2026-11-23-{len(files) // len(pools) + 1}.log"
         size = min(file_bytes, total - written)
-        with (directory / name).open("wb") as file:
-            while file.tell() < size:
-                file.write(pools[log][: size - file.tell()])
+        with path.open("wb") as file:
+            for block in pools[log].blocks():
+                file.write(block[: size - file.tell()])
+                if file.tell() == size:
+                    break
         written += size
-        files.append(directory / name)
+        files.append(path)
     return files
 
 
@@ -49,13 +57,29 @@ def _lines_by_family() -> list[list[bytes]]:
 
 def _read(file: Path) -> list[bytes]:
     data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-    return data.splitlines(keepends=True)
+    return data.splitlines()
 
 
-def _pool(lines: list[bytes], chance: random.Random) -> bytes:
-    pool = bytearray()
-    while len(pool) < _POOL_BYTES:
-        line = chance.choice(lines)
-        rest = _NUMBER.sub(lambda number: str(chance.random())[2:].encode()[: len(number[0])], line[_HEAD:])
-        pool += line[:_HEAD] + rest
-    return bytes(pool)
+class _Pool:
+    """Lines of one log, which come again and again with other digits."""
+
+    def __init__(self, lines: list[bytes], chance: random.Random) -> None:
+        self._chance = chance
+        self._heads: list[bytes] = []
+        tails: list[bytes] = []
+        size = 0
+        while size < _POOL_BYTES:
+            line = chance.choice(lines)
+            self._heads.append(line[:_HEAD])
+            tails.append(_NUMBER.sub(self._other_number, line[_HEAD:]))
+            size += len(line) + 1
+        self._tails = b"\n".join(tails)
+
+    def blocks(self) -> Iterator[bytes]:
+        while True:
+            digits = bytes(self._chance.sample(_DIGITS, len(_DIGITS)))
+            tails = self._tails.translate(bytes.maketrans(_DIGITS, digits)).split(b"\n")
+            yield b"\n".join(map(add, self._heads, tails)) + b"\n"
+
+    def _other_number(self, number: re.Match[bytes]) -> bytes:
+        return str(self._chance.random())[2:].encode()[: len(number[0])]

@@ -4,52 +4,108 @@ from __future__ import annotations
 
 import json
 import os
-import selectors
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks.result import Result, middle, seconds
+from benchmarks.load import Load, put_under_load
+from benchmarks.result import Result, judge, middle, not_measured, seconds
+from benchmarks.surroundings import find_program, scratch
 from logkeep import bootstrap
 from logkeep.database.connection import writing
 from logkeep.database.tables import job_counts, jobs
 from logkeep.service import clusters
 from logkeep.settings import load_settings
 from logkeep.signing.sdk_hmac import parse_authorization, sign, verify
+from tests.integration.cli.installed import COMMAND, environment
+from tests.real.servers import free_port
 
 _RECORDS = int(os.environ.get("BENCH_RECORDS", "1000000"))
-_CONNECTIONS = 8
-_SECONDS = 3.0
+_FEW = 10_000
+_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """An installation with one cluster that has many records."""
+
+    folder: Path
+    keys: dict[str, str]
+    page: str  # path of the list
+    last: str  # path of its last page
 
 
 def list_records() -> list[Result]:
     """Pages of 10 of a cluster with many records, signed, at the beginning and at the end; /healthz is the constant."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "installation"
-        keys = _command("init", folder)
-        cluster = _add_records(folder, keys["project_id"])
-        with _Served(folder) as served:
-            path = f"/v1.0/{keys['project_id']}/clusters/{cluster}/logs/records"
-            rounds = [
-                (
-                    served.rate(served.request("/healthz")),
-                    served.rate(served.request(path, keys)),
-                    served.rate(served.request(f"{path}?offset={_RECORDS - 9}", keys)),
-                )
-                for _ in range(3)
-            ]
-    constant, page, last = (middle([one[n] for one in rounds]) for n in range(3))
-    against = f"constant: {constant:,.0f}/s"
-    size = f"{_RECORDS:,}"
+    wrk = find_program("wrk")
+    name = f"page of 10 of {_RECORDS:,} records"
+    if not wrk:
+        return [not_measured(name, "not installed: apt-get install wrk", ">= 0.5")]
+    with scratch() as folder:
+        small, large = _fill(folder / "small", _FEW), _fill(folder / "large", _RECORDS)
+        rounds = [_list_round(wrk, small, large) for _ in range(_ROUNDS)]
+    rate = {what: middle(one[what].rate for one in rounds) for what in rounds[0]}
+    p50, p99 = (middle(getattr(one["page"], share) for one in rounds) for share in ("p50", "p99"))
+    few, page, last = f"of {_FEW:,}", rate["page"], rate["last"]
     return [
-        Result(f"page of 10 of {size} records", page, "/s", against, page / constant, ">= 0.5", page >= constant / 2),
-        Result(f"last page of {size} records", last, "/s", f"first page: {page:,.0f}/s", last / page, "", True),
+        judge(name, page, "/s", ">= 0.5", against=_rate("constant", rate["constant"]), ratio=page / rate["constant"]),
+        judge(
+            f"{name}, again",
+            page,
+            "/s",
+            ">= 3",
+            against=_rate("FastAPI + ORM", rate["rival"]),
+            ratio=page / rate["rival"],
+        ),
+        judge(f"{name}, p99", p99, "ms", "<= 5", against=f"p50: {p50:.3g} ms", ratio=p99 / p50),
+        judge(
+            f"cost of the first page of {_RECORDS:,}",
+            1e6 / page,
+            "us",
+            "<= 1.3",
+            against=_cost(few, rate["small page"]),
+            ratio=rate["small page"] / page,
+        ),
+        judge(
+            f"cost of the last page of {_RECORDS:,}",
+            1e6 / last,
+            "us",
+            "<= 1.3",
+            against=_cost(few, rate["small last"]),
+            ratio=rate["small last"] / last,
+        ),
     ]
+
+
+def _rate(name: str, rate: float) -> str:
+    return f"{name}: {rate:,.0f}/s"
+
+
+def _cost(name: str, rate: float) -> str:
+    return f"{name}: {1e6 / rate:,.0f} us"
+
+
+def _list_round(wrk: str, small: _Filled, large: _Filled) -> dict[str, Load]:
+    with _logkeep_at(large.folder) as served:
+        whole = json.loads(served.answer(large.page, large.keys))
+        found = {
+            "constant": served.load(wrk, "/healthz"),
+            "page": served.load(wrk, large.page, large.keys),
+            "last": served.load(wrk, large.last, large.keys),
+        }
+    with _logkeep_at(small.folder) as served:
+        found["small page"] = served.load(wrk, small.page, small.keys)
+        found["small last"] = served.load(wrk, small.last, small.keys)
+    with _rival_at(large) as served:
+        assert json.loads(served.answer(large.page, large.keys)) == whole, "the rival does another job"
+        found["rival"] = served.load(wrk, large.page, large.keys)
+    return found
 
 
 def signature() -> list[Result]:
@@ -70,44 +126,42 @@ def signature() -> list[Result]:
             verify(parsed, sk, method="GET", raw_path=path, raw_query=b"", headers=received, body=b"", now_ms=now)
 
     micro = seconds(verify_many, 5) / 2000 * 1e6
-    return [Result("verify a signature", micro, "us", "", None, "<= 60 us", micro <= 60)]
+    return [judge("verify a signature", micro, "us", "<= 60 us")]
 
 
 def start() -> list[Result]:
     """From the start of the process to the first answer, and to the first page of records."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "installation"
-        keys = _command("init", folder)
+    with scratch() as folder:
+        keys = _command("init", folder / "installation")
         answers: list[float] = []
         pages: list[float] = []
         for _ in range(5):
             began = time.perf_counter()
-            with _Served(folder) as served:
+            with _logkeep_at(folder / "installation") as served:
                 answers.append(time.perf_counter() - began)
-                served.answer(served.request(f"/v3/projects?name={keys['project_id']}", keys))
+                served.answer(f"/v3/projects?name={keys['project_id']}", keys)
                 pages.append(time.perf_counter() - began)
-    first, page = middle(answers), middle(pages)
     return [
-        Result("start to first answer", first, "s", "", None, "<= 1 s", first <= 1),
-        Result("start to first signed answer", page, "s", "", None, "<= 1 s", page <= 1),
+        judge("start to first answer", middle(answers), "s", "<= 1 s"),
+        judge("start to first signed answer", middle(pages), "s", "<= 1 s"),
     ]
 
 
 class _Served:
-    """`logkeep serve` on a free port, as a process of its own."""
+    """A server as a process of its own, while it is in use; it gets 8 connections at most."""
 
-    def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        command = [_logkeep(), "--dir", str(folder), "serve", "--port", str(self.port)]
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    def __init__(self, command: Sequence[str], port: int, first: str) -> None:
+        """`first` is the path of a constant, by which it is seen to answer."""
+        self._port = port
+        self._first = first
+        self._process = subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL)
 
     def __enter__(self) -> _Served:
         """Wait for the first answer."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
-                self.answer(self.request("/healthz"))
+                self.answer(self._first)
                 return self
             except ConnectionError:
                 time.sleep(0.002)
@@ -117,64 +171,58 @@ class _Served:
         self._process.terminate()
         self._process.wait(30)
 
-    def request(self, target: str, keys: dict[str, str] | None = None) -> bytes:
-        """A request as bytes; signed once, as a signature is good for 15 minutes."""
-        headers = {"Host": f"127.0.0.1:{self.port}", "User-Agent": "bench"}
-        if keys:
-            url = f"http://127.0.0.1:{self.port}{target}"
-            headers = sign(keys["ak"], keys["sk"], "GET", url, now_ms=time.time_ns() // 1_000_000, headers=headers)
-        lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-        return ("\r\n".join(lines) + "\r\n\r\n").encode()
+    def answer(self, target: str, keys: dict[str, str] | None = None) -> bytes:
+        """The body of a response, which must be a good one."""
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=30)
+        with closing(connection):
+            connection.request("GET", target, headers=self._headers(target, keys))
+            response = connection.getresponse()
+            body = response.read()
+            assert response.status == 200, body
+            return body
 
-    def answer(self, request: bytes) -> bytes:
-        """One whole response; it must be 200."""
-        with socket.create_connection(("127.0.0.1", self.port)) as connection:
-            connection.sendall(request)
-            received = b""
-            while b"\r\n\r\n" not in received:
-                received += connection.recv(65536)
-            head, _, body = received.partition(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200 "), head
-            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-            while len(body) < length:
-                body += connection.recv(65536)
-            return head + b"\r\n\r\n" + body
+    def load(self, wrk: str, target: str, keys: dict[str, str] | None = None) -> Load:
+        return put_under_load(wrk, self._url(target), self._headers(target, keys))
 
-    def rate(self, request: bytes) -> float:
-        """Answers per second with some connections kept busy; all answers of a request have one length."""
-        size = len(self.answer(request))
-        chooser = selectors.DefaultSelector()
-        connections = [socket.create_connection(("127.0.0.1", self.port)) for _ in range(_CONNECTIONS)]
-        missing = dict.fromkeys(connections, size)
-        for connection in connections:
-            chooser.register(connection, selectors.EVENT_READ)
-            connection.sendall(request)
-        count, began = 0, time.perf_counter()
-        while time.perf_counter() - began < _SECONDS:
-            for key, _ in chooser.select(1):
-                connection = key.fileobj
-                assert isinstance(connection, socket.socket)
-                missing[connection] -= len(connection.recv(65536))
-                if not missing[connection]:
-                    count += 1
-                    missing[connection] = size
-                    connection.sendall(request)
-        rate = count / (time.perf_counter() - began)
-        for connection in connections:
-            connection.close()
-        return rate
+    def _headers(self, target: str, keys: dict[str, str] | None) -> dict[str, str]:
+        """Signed once, as a signature is good for 15 minutes."""
+        headers = {"Host": f"127.0.0.1:{self._port}", "User-Agent": "bench"}
+        if not keys:
+            return headers
+        now_ms = time.time_ns() // 1_000_000
+        return sign(keys["ak"], keys["sk"], "GET", self._url(target), now_ms=now_ms, headers=headers)
+
+    def _url(self, target: str) -> str:
+        return f"http://127.0.0.1:{self._port}{target}"
 
 
-def _add_records(folder: Path, project_id: str) -> str:
+def _logkeep_at(folder: Path) -> _Served:
+    port = free_port()
+    return _Served([*COMMAND, "--dir", str(folder), "serve", "--port", str(port)], port, "/healthz")
+
+
+def _rival_at(filled: _Filled) -> _Served:
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.rival", str(filled.folder / "logkeep.db"), str(port)]
+    return _Served([*command, filled.keys["ak"], filled.keys["sk"]], port, "/openapi.json")
+
+
+def _fill(folder: Path, records: int) -> _Filled:
+    keys = _command("init", folder)
+    path = f"/v1.0/{keys['project_id']}/clusters/{_add_records(folder, keys['project_id'], records)}/logs/records"
+    return _Filled(folder, keys, path, f"{path}?offset={records - 9}")
+
+
+def _add_records(folder: Path, project_id: str, records: int) -> str:
     context = bootstrap.open_context(load_settings(folder, {}))
     logs = folder / "node"
     logs.mkdir()
     cluster = clusters.add_cluster(context, project_id, "bench", [clusters.NewNode("n", f"file://{logs}")])
     with writing(context.database) as connection:
-        for start in range(0, _RECORDS, 10_000):
-            rows = [_record(cluster.id, number) for number in range(start, min(start + 10_000, _RECORDS))]
+        for start in range(0, records, 10_000):
+            rows = [_record(cluster.id, number) for number in range(start, min(start + 10_000, records))]
             connection.execute(jobs.insert(), rows)
-        connection.execute(job_counts.insert().values(cluster_id=cluster.id, status="SUCCESS", jobs=_RECORDS))
+        connection.execute(job_counts.insert().values(cluster_id=cluster.id, status="SUCCESS", jobs=records))
     context.database.dispose()
     return cluster.id
 
@@ -195,10 +243,6 @@ def _record(cluster_id: str, number: int) -> dict[str, object]:
 
 
 def _command(name: str, folder: Path) -> dict[str, str]:
-    command = [_logkeep(), "--dir", str(folder), name, "--json"]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-
-
-def _logkeep() -> str:
-    beside = Path(sys.executable).with_name("logkeep")
-    return str(beside) if beside.exists() else shutil.which("logkeep") or sys.exit("install logkeep first: make setup")
+    command = [*COMMAND, "--dir", str(folder), name, "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, env=environment(), check=True)
+    return json.loads(done.stdout)
