@@ -1,0 +1,112 @@
+"""An installation on PostgreSQL, with workers as processes and as many small clusters as are wanted."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import text
+
+from logkeep import bootstrap
+from logkeep.database.connection import reading
+from logkeep.domain.cluster import Cluster
+from logkeep.domain.log_setting import LogSettingChange
+from logkeep.keyfiles import create_keys
+from logkeep.service import clusters, identity, log_settings
+from logkeep.service.context import Context
+from logkeep.settings import load_settings
+from logkeep.work.queue import Queue
+from tests.integration.cli.installed import COMMAND, environment
+from tests.real.postgres import PostgresServer
+
+SETTING = LogSettingChange("agency", "logs", "css/log")
+_ENDED = "SELECT count(*) FROM jobs WHERE status <> 'RUNNING'"
+
+
+@dataclass
+class Site:
+    folder: Path
+    context: Context
+    queue: Queue
+    project_id: str
+    held: ExitStack
+    workers: dict[str, subprocess.Popen[str]] = field(default_factory=dict)  # by id
+
+    def start_worker(self) -> None:
+        line, process = start(self.held, [*COMMAND, "--dir", str(self.folder), "worker"])
+        self.workers[line.split()[2]] = process
+
+    def add_cluster(self, name: str, logs: Path) -> Cluster:
+        new = [clusters.NewNode("n", f"file://{logs}")]
+        cluster = clusters.add_cluster(self.context, self.project_id, name, new)
+        log_settings.open_backup(self.context, cluster, SETTING)
+        return cluster
+
+    def value(self, statement: str) -> Any:
+        with reading(self.context.database) as connection:
+            return connection.execute(text(statement)).scalar()
+
+    def wait_for(self, statement: str, wanted: int, seconds: float) -> None:
+        """Until a number has grown to what is wanted."""
+        deadline = time.monotonic() + seconds
+        while int(self.value(statement) or 0) < wanted:
+            assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {statement}"
+            time.sleep(0.05)
+
+    def wait_for_jobs(self, number: int, seconds: float) -> None:
+        self.wait_for(_ENDED, number, seconds)
+        assert self.value("SELECT count(*) FROM jobs WHERE status <> 'SUCCESS'") == 0
+
+
+def new_database(server: PostgresServer, name: str) -> str:
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return f"{server.url().rpartition('/')[0]}/{name}"
+
+
+@contextmanager
+def open_site(folder: Path, database: str, backup: str, visible: float = 5.0) -> Generator[Site]:
+    """`backup` are the lines of the table [backup] of its settings."""
+    (folder / "buckets" / "logs").mkdir(parents=True)
+    (folder / "logkeep.toml").write_text(
+        f'database = "{database}"\n[records]\nrunning_visible_seconds = {visible}\n[policy]\nspread_minutes = 0\n'
+        f"[backup]\n{backup}\n[buckets.logs]\n",
+        encoding="utf-8",
+    )
+    create_keys(folder)
+    settings = load_settings(folder, {})
+    bootstrap.migrate_database(settings)
+    context = bootstrap.open_context(settings)
+    identity.check_seal(context)
+    queue = Queue(context.database)
+    context = replace(context, enqueue=queue.enqueue)
+    project = identity.add_project(context, "bench")
+    with ExitStack() as held:
+        yield Site(folder, context, queue, project.id, held)
+    queue.close()
+    context.database.dispose()
+
+
+def start(held: ExitStack, command: Sequence[str]) -> tuple[str, subprocess.Popen[str]]:
+    """A process that runs until `held` is left, and the first line that it said on standard error."""
+    process = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    line = process.stderr.readline()
+    assert line, f"{command} ended at once"
+    following = threading.Thread(target=process.stderr.read)  # a pipe that is full would stop it
+    following.start()
+
+    def end() -> None:
+        process.kill()
+        process.wait()
+        following.join()
+
+    held.callback(end)
+    return line, process
