@@ -3,7 +3,7 @@
 It does the job of Logkeep's page, over the same database: the signature is verified, the project compared, the number
 of all taken from the table of counts, and a page of the older half read from the end. It is spared what Logkeep does
 besides: other operations, bounds of size and time, request ids and the lock-out of who tries secrets. Its handler is
-asynchronous and asks SQLite within the event loop: with a thread for each call it was slower (docs/decisions/0011).
+asynchronous and asks SQLite within the event loop: as a plain function, in a thread for each call, it was slower.
 
 python -m benchmarks.rival DATABASE PORT AK SK
 """

@@ -2,8 +2,8 @@
 
 python -m benchmarks.run [NAME …]      only the benchmarks whose name begins so
 
-Variables make a run shorter: BENCH_BYTES, BENCH_HUGE_BYTES and BENCH_UPLOAD_BYTES, sizes of the logs for a first backup,
-for the measurement of memory and for an upload; BENCH_RECORDS, records of the longest list; BENCH_JOBS, jobs of the queue.
+Variables make a run shorter: BENCH_BYTES, BENCH_HUGE_BYTES and BENCH_UPLOAD_BYTES, sizes of the logs for a first
+backup, for the measurement of memory and for an upload; BENCH_RECORDS, records of the longest list; BENCH_JOBS, jobs.
 What is not measured, as a program or room on the disk is missing, has a row that says so.
 """
 
@@ -40,8 +40,8 @@ def main(names: list[str]) -> None:
     for name in chosen:
         print(f"{name} … (load {os.getloadavg()[0]:.1f})", file=sys.stderr, flush=True)
         results += BENCHMARKS[name]()
-    OUTPUT.parent.mkdir(exist_ok=True)
-    OUTPUT.write_text(json.dumps([result.as_row() for result in results], indent=1) + "\n", encoding="utf-8")
+        OUTPUT.parent.mkdir(exist_ok=True)
+        OUTPUT.write_text(json.dumps([result.as_row() for result in results], indent=1) + "\n", encoding="utf-8")
     Console(width=160).print(_table(results))
 
 
