@@ -73,8 +73,8 @@ class Runner:
         DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)(back_up)
         DBOS.listen_queues([QUEUE])
         self._limits: dict[str, Any] = {
-            "worker_concurrency": jobs_at_once,
-            "global_concurrency": max(jobs_in_all, jobs_at_once) if jobs_in_all else None,
+            "worker_concurrency": min(jobs_at_once, jobs_in_all or jobs_at_once),
+            "global_concurrency": jobs_in_all or None,
             "polling_interval_sec": poll_seconds,
             "on_conflict": "always_update",
         }

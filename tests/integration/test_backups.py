@@ -7,17 +7,21 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from logkeep.database import archive as database_archive
+from logkeep.database import job_nodes
+from logkeep.database.connection import reading
 from logkeep.domain.backup_job import JobStatus, JobType, StatusFilter
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.errors import BackupClosed, BackupRunning, ClusterNotFound, InvalidField, JobSuperseded, StoreCorrupt
 from logkeep.service import archive, backups, clusters, log_settings
 from logkeep.service.verification import Progress
+from logkeep.sources.base import LogSource
 from tests import corpus
 from tests.installation import SETTING, Installation
 
@@ -424,3 +428,36 @@ def test_unexpected_error_on_one_node_fails_the_job_and_keeps_the_others(
     assert (job.failed_msg or "").startswith("LK-INTERNAL: node n1: unexpected error")
     assert "secret" not in (job.failed_msg or "")
     assert installation.restored(cluster) == {("n2", "es.log"): b"line\n"}
+
+
+def test_nodes_of_a_cluster_are_read_some_at_a_time_and_those_that_are_done_only_once(
+    installation: Installation, tmp_path: Path
+) -> None:
+    nodes = {f"n{number}": tmp_path / f"n{number}" for number in range(5)}
+    for path in nodes.values():
+        path.mkdir()
+        (path / "es.log").write_bytes(b"a line\n")
+    cluster = installation.add_cluster(**nodes)
+    together = threading.Barrier(2)
+    opened: list[str] = []
+
+    def open_source(url: str) -> LogSource:
+        opened.append(url.rpartition("/")[2])
+        if len(opened) <= 2:
+            together.wait(10)  # which fails unless two are read at the same time
+        elif not again:
+            raise SystemExit  # killed between two nodes
+        return installation.context.open_source(url)
+
+    context = replace(installation.context, open_source=open_source, nodes_at_once=2)
+    job, again = backups.start_backup(context, cluster), False
+    with pytest.raises(SystemExit):
+        backups.carry_out(context, job.job_id)
+    with reading(context.database) as connection:
+        done = job_nodes.fetch_ended(connection, job.job_id)
+    again, first = True, len(opened)
+    backups.carry_out(context, job.job_id)
+    assert done
+    assert sorted(opened[first:]) == sorted(nodes.keys() - done)
+    assert backups.get_job(context, cluster, job.job_id).status is JobStatus.SUCCESS
+    assert len(installation.restored(cluster)) == 5

@@ -326,6 +326,24 @@ def test_what_a_user_started_goes_before_what_policies_started(site: Site) -> No
     assert site.value(first) == "Manual"
 
 
+def test_no_more_jobs_run_at_a_time_than_all_workers_together_may(site: Site) -> None:
+    settings = site.directory / "logkeep.toml"
+    settings.write_text(settings.read_text("utf-8").replace("[backup]", "[backup]\njobs_in_all = 1"), "utf-8")
+    site.answer()
+    for name in ("a", "b", "c", "d"):
+        big_cluster(site, name, files=6)
+    site.start_worker()
+    site.start_worker()
+    for name in ("a", "b", "c", "d"):
+        site.tenant("backup", name)
+    begun = "SELECT count(*) FROM dbos.workflow_status WHERE status = 'PENDING'"
+    seen = {0}
+    while "RUNNING" in {status for status, _ in site.jobs()}:
+        seen.add(site.value(begun))
+    assert seen == {0, 1}
+    site.settle()
+
+
 def test_processes_that_answer_share_what_they_are_told_and_write_nothing_into_their_directory(
     site: Site, tmp_path: Path
 ) -> None:
