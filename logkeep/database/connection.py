@@ -45,6 +45,7 @@ _CONNECT = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,  # ms
 }
+_MOST_CONNECTIONS = 40  # of a process, more than it has threads that ask: a heartbeat must never wait for one
 _POSTGRESQL = "postgresql+psycopg"
 # What a server that cannot be used says, and what to do.
 _REMEDIES = (
@@ -98,7 +99,8 @@ def _options(url: str) -> dict[str, Any]:
     parsed = make_url(url)
     if parsed.drivername != _POSTGRESQL:
         raise ArgumentError("neither SQLite nor PostgreSQL")
-    return {"pool_pre_ping": True, "connect_args": {k: v for k, v in _CONNECT.items() if k not in parsed.query}}
+    connect_args = {k: v for k, v in _CONNECT.items() if k not in parsed.query}
+    return {"pool_pre_ping": True, "max_overflow": _MOST_CONNECTIONS - 5, "connect_args": connect_args}
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
