@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -36,12 +37,17 @@ OUTPUT = Path("build/bench.json")
 
 def main(names: list[str]) -> None:
     chosen = [name for name in BENCHMARKS if not names or any(name.startswith(wanted) for wanted in names)]
+    report({name: BENCHMARKS[name] for name in chosen}, OUTPUT)
+
+
+def report(benchmarks: Mapping[str, Callable[[], list[Result]]], output: Path) -> None:
+    """Carry them out one after the other; what is measured is written at once."""
     results: list[Result] = []
-    for name in chosen:
+    for name, measure in benchmarks.items():
         print(f"{name} … (load {os.getloadavg()[0]:.1f})", file=sys.stderr, flush=True)
-        results += BENCHMARKS[name]()
-        OUTPUT.parent.mkdir(exist_ok=True)
-        OUTPUT.write_text(json.dumps([result.as_row() for result in results], indent=1) + "\n", encoding="utf-8")
+        results += measure()
+        output.parent.mkdir(exist_ok=True)
+        output.write_text(json.dumps([result.as_row() for result in results], indent=1) + "\n", encoding="utf-8")
     Console(width=160).print(_table(results))
 
 

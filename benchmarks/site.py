@@ -1,4 +1,4 @@
-"""An installation on PostgreSQL, with workers as processes and as many small clusters as are wanted."""
+"""An installation with its queue, and workers as processes."""
 
 from __future__ import annotations
 
@@ -73,13 +73,11 @@ def new_database(server: PostgresServer, name: str) -> str:
 
 @contextmanager
 def open_site(folder: Path, database: str, backup: str, visible: float = 5.0) -> Generator[Site]:
-    """`backup` are the lines of the table [backup] of its settings."""
+    """`backup` are the lines of the table [backup] of its settings; without a `database` it is SQLite."""
     (folder / "buckets" / "logs").mkdir(parents=True)
-    (folder / "logkeep.toml").write_text(
-        f'database = "{database}"\n[records]\nrunning_visible_seconds = {visible}\n[policy]\nspread_minutes = 0\n'
-        f"[backup]\n{backup}\n[buckets.logs]\n",
-        encoding="utf-8",
-    )
+    chosen = f'database = "{database}"\n' if database else ""
+    chosen += f"[records]\nrunning_visible_seconds = {visible}\n[policy]\nspread_minutes = 0\n"
+    (folder / "logkeep.toml").write_text(f"{chosen}[backup]\n{backup}\n[buckets.logs]\n", encoding="utf-8")
     create_keys(folder)
     settings = load_settings(folder, {})
     bootstrap.migrate_database(settings)
