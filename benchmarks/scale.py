@@ -209,7 +209,7 @@ def _database_size(site: Site) -> int:
 def _partition(site: Site) -> list[Result]:
     """The plan of docs/scale.md: the same questions before and after, and how long removing a month takes."""
     ids = _column(site, "SELECT id FROM clusters ORDER BY id")
-    some = _column(site, "SELECT job_id FROM jobs TABLESAMPLE SYSTEM (0.1) LIMIT 300")
+    some = _column(site, "SELECT job_id FROM jobs ORDER BY random() LIMIT 300")
     march = (_FIRST_MS + 59 * _DAY_MS, _FIRST_MS + 90 * _DAY_MS)
     removal = f"DELETE FROM jobs WHERE created_at >= {march[0]} AND created_at < {march[1]}"
     name = "PostgreSQL, one table: "
@@ -314,7 +314,8 @@ def _largest(site: Site) -> str:
     statement = """
         SELECT string_agg(told, ', ') FROM (
           SELECT relname || ' ' || pg_size_pretty(pg_total_relation_size(oid)) AS told FROM pg_class
-          WHERE relkind = 'r' AND relnamespace <> 'pg_catalog'::regnamespace ORDER BY pg_total_relation_size(oid) DESC LIMIT 5
+          WHERE relkind = 'r' AND relnamespace <> 'pg_catalog'::regnamespace
+          ORDER BY pg_total_relation_size(oid) DESC LIMIT 5
         ) AS largest
     """
     return str(site.value(statement))
