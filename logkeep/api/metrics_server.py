@@ -5,10 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 
-import uvicorn
 from prometheus_client import CollectorRegistry, make_asgi_app
 
-from logkeep.api.protocol import BoundedHttpProtocol
+from logkeep.api.protocol import make_server
 from logkeep.errors import SettingError
 
 _AT_ONCE = 8  # connections; each answer asks the database
@@ -23,22 +22,7 @@ class MetricsServer:
         self._listener = _listen(listen)
         host, port = self._listener.getsockname()[:2]
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        config = uvicorn.Config(
-            make_asgi_app(registry),
-            http=BoundedHttpProtocol,
-            ws="none",
-            loop="uvloop",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=_AT_ONCE,
-            timeout_graceful_shutdown=_END_SECONDS,
-        )
-        self._server = uvicorn.Server(config)
+        self._server = make_server(make_asgi_app(registry), _END_SECONDS, limit_concurrency=_AT_ONCE)
         self._thread = threading.Thread(target=self._server.run, args=([self._listener],), name="metrics", daemon=True)
 
     def start(self) -> None:

@@ -1,14 +1,16 @@
-"""uvicorn's HTTP protocol with a bound on the head of a request, and JSON for what is no HTTP at all.
+"""uvicorn with a bound on the head of a request, and JSON for what is no HTTP at all.
 
-Given to uvicorn as `http=BoundedHttpProtocol`. uvicorn's own collects headers of any length, and answers a
-malformed request with plain text, which the Java SDK cannot read (clients.md 7).
+uvicorn's own protocol collects headers of any length, and answers a malformed request with plain text, which the Java
+SDK cannot read (clients.md 7).
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from logkeep.contract.faults import HEAD_TOO_LARGE, render_fault
@@ -16,6 +18,26 @@ from logkeep.errors import RequestError
 
 HEAD_SECONDS = 30  # for a head to come, and for a client that connected to say anything
 MAX_HEAD = 64 * 1024  # bytes of request line and headers, and of the trailers of a chunked body
+
+
+def make_server(app: Any, finish_seconds: int, **bounds: int) -> uvicorn.Server:
+    """A server without TLS, to be run on a socket that listens; it logs nothing of its own below a warning."""
+    config = uvicorn.Config(
+        app,
+        http=BoundedHttpProtocol,
+        ws="none",
+        loop="uvloop",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=finish_seconds,
+        **bounds,  # pyright: ignore[reportArgumentType]
+    )
+    return uvicorn.Server(config)
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):

@@ -131,26 +131,9 @@ class _Running:
 
 
 def _http_server(app: Starting) -> uvicorn.Server:
-    import uvicorn
+    from logkeep.api.protocol import make_server
 
-    from logkeep.api.protocol import BoundedHttpProtocol
-
-    config = uvicorn.Config(
-        app,
-        http=BoundedHttpProtocol,
-        ws="none",
-        loop="uvloop",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=_BACKLOG,
-        timeout_graceful_shutdown=_FINISH_SECONDS,
-    )
-    return uvicorn.Server(config)
+    return make_server(app, _FINISH_SECONDS, backlog=_BACKLOG)
 
 
 def _listen(host: str, port: int) -> socket.socket:
