@@ -178,7 +178,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @settings(
     # The same ones at each run, so that what lands is not a matter of luck; LOGKEEP_TEST_HISTORIES tries so many new ones.
     derandomize="LOGKEEP_TEST_HISTORIES" not in os.environ,
-    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "2000")),
+    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "1000")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -68,8 +68,11 @@ def need_package(package: str) -> None:
     """Install a Debian package."""
     if os.geteuid() != 0:
         raise RuntimeError(f"install the package {package}: the tests need it")
-    _run("apt-get", "update", "-q")
-    _run("apt-get", "install", "-q", "-y", "--no-install-recommends", package)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / ".lock-apt").open("w") as lock:  # of several test runs at the same time one installs
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _run("apt-get", "update", "-q")
+        _run("apt-get", "install", "-q", "-y", "--no-install-recommends", package)
 
 
 def versitygw() -> Path:
