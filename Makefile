@@ -33,7 +33,7 @@ test-long: $(VENV)/.dev ## Run what takes long, by name
 	$(BIN)/python -m pytest -q -m "long and not real" $(ARGS)
 
 test-real: $(VENV)/.dev ## Run the tests on real servers, which are installed where they are missing
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m real tests/real $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m real tests/real $(ARGS)
 
 conformance: $(VENV)/.dev ## Run the official SDKs for Python, Java and Go against a fresh service; WRITE=1 puts the table into docs/
 	$(BIN)/python conformance/run.py $(if $(filter-out 0,$(WRITE)),--write)

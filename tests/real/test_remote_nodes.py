@@ -113,8 +113,9 @@ def test_a_node_that_goes_away_in_mid_read_fails_and_the_others_are_kept(
         until(host.sessions)
         time.sleep(0.5)  # in the middle of 8 MiB at 1.5 MiB a second
         assert host.process
-        host.process.send_signal(how)
+        host.process.send_signal(signal.SIGSTOP)  # while it is there, its sessions can be found, and no new one begins
         host.stop_sessions(how)
+        host.process.send_signal(how)
         ended = site.wait_for(job, began)
         assert ended.status == "FAIL"
         assert ended.message.startswith(f"LK-SOURCE-UNREACHABLE: node n1: {host.user}@127.0.0.1:{host.port} ")
