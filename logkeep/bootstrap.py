@@ -75,6 +75,7 @@ def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection
         bandwidth=Bandwidth(round(settings.backup.bandwidth_mib * _MIB)),
         cluster_bandwidth=round(settings.backup.cluster_bandwidth_mib * _MIB),
         nodes_at_once=settings.backup.nodes_at_once,
+        reads_at_once=settings.embedded,
         agencies=open_agencies(settings, stores),
         policy=PolicyRules(
             round(settings.policy.spread_minutes * 60_000), round(settings.policy.stale_after_hours * 3_600_000)

@@ -19,6 +19,7 @@
     ├── BackupClosed            log backup of the cluster is not open
     ├── BackupRunning           a job of the cluster is running
     ├── BucketNotWritable       bucket known, but cannot be written now
+    ├── NotAtOnce               would hold up the event loop; a thread does it instead, nobody sees this
     └── JobError                what makes a job FAIL; has a stable code
         ├── SourceError             a node's log directory or file
         │   ├── SourceUnreachable       LK-SOURCE-UNREACHABLE
@@ -128,6 +129,10 @@ class BackupRunning(LogkeepError):
 
 class BucketNotWritable(LogkeepError):
     """The bucket cannot be written now."""
+
+
+class NotAtOnce(LogkeepError):
+    """This cannot be answered without waiting."""
 
 
 class JobError(LogkeepError):

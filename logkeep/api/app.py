@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
+from math import inf
 from typing import NamedTuple
 
 import msgspec
@@ -23,7 +24,7 @@ from logkeep.contract.faults import find_fault, render_fault
 from logkeep.contract.openapi import build_document
 from logkeep.contract.operations import HEALTH, OPENAPI, READY
 from logkeep.domain.access import Caller, Role
-from logkeep.errors import BodyTooLarge, RequestError
+from logkeep.errors import BodyTooLarge, NotAtOnce, RequestError
 from logkeep.service.context import Context
 from logkeep.signing.sdk_hmac import MAX_SKEW_MS
 
@@ -33,6 +34,9 @@ JSON = b"application/json"
 _CALL_THREADS = 10  # fewer than the database has connections for one process
 _BODY_SECONDS = 60  # for a whole body to come; what was read of it is held in memory, before anybody is identified
 _STALLED_SECONDS = 60  # for a client to take a chunk; what a stream holds must not be held for ever
+_LONG_AT_ONCE = 0.02  # seconds on the loop
+_SLOW_IN_A_ROW = 3  # took so long: the disk is slow, and the loop is left to others
+_SLOW_SECONDS = 10.0  # for so long
 _STREAM_THREADS = 16  # of their own, so that slow buckets do not hold up short calls
 
 _logger = structlog.get_logger("logkeep.api")
@@ -84,6 +88,8 @@ class Application:
         document = build_document([*(operation for operation, _ in handlers), HEALTH, READY, OPENAPI])
         self._fixed = {HEALTH.path: _HEALTHY, OPENAPI.path: Answer(200, msgspec.json.encode(document))}
         self._fixed_operations = {operation.path: operation.id for operation in (HEALTH, OPENAPI)}
+        self._at_once_from = 0.0 if context.reads_at_once else inf  # of the monotonic clock
+        self._slow = 0  # answers in a row
         self._call_threads: Threads | None = None
         self._stream_threads: Threads | None = None
 
@@ -144,19 +150,36 @@ class Application:
         if body is None:
             return None
         request = Request(request_id, route, parameters, scope, headers, credentials, body)
-        return await self._call_threads.run(self._handle, request)
+        return self._handle_at_once(request) or await self._call_threads.run(self._handle, request)
 
-    def _handle(self, request: Request) -> Answer | Begun:
-        """Everything that may wait, in one thread."""
+    def _handle_at_once(self, request: Request) -> Answer | Begun | None:
+        """What takes less time than handing it to a thread and back; None for all else."""
+        began = time.monotonic()
+        if request.route.operation.id not in css.AT_ONCE or began < self._at_once_from:
+            return None
+        try:
+            return self._handle(request, at_once=True)
+        except NotAtOnce:
+            return None
+        finally:
+            ended = time.monotonic()
+            self._slow = self._slow + 1 if ended - began > _LONG_AT_ONCE else 0
+            if self._slow >= _SLOW_IN_A_ROW:
+                self._at_once_from = ended + _SLOW_SECONDS
+
+    def _handle(self, request: Request, *, at_once: bool = False) -> Answer | Begun:
+        """Everything that may wait, in one thread; or what may not, on the loop: else `NotAtOnce` is raised."""
         trail = _trail(request.scope)
         try:
-            result = request.route.handler(self._authenticated(request, trail))
+            result = request.route.handler(self._authenticated(request, trail, at_once))
             if isinstance(result, Stream):
                 return Begun(result, next(result.chunks, None))
             if isinstance(result, WithHeaders):
                 answer = Answer(request.route.operation.status, result.body, result.headers)
             else:
                 answer = Answer(request.route.operation.status, result)
+        except NotAtOnce:
+            raise
         except Exception as error:
             answer = self._fault(error, request.id, request.route.operation.id)
         if request.route.operation.mutating:
@@ -167,10 +190,12 @@ class Application:
         trail.cluster_id = trail.cluster_id or read_cluster_id(parameters)
         self._auditor.record(trail, route.operation.id, answer.status, answer.code, request_id)
 
-    def _authenticated(self, request: Request, trail: Trail) -> Call:
+    def _authenticated(self, request: Request, trail: Trail, at_once: bool) -> Call:
         scope, caller = request.scope, _NOBODY
         if request.route.operation.signed:
-            caller = self._authenticator.identify(request.credentials, scope, request.headers, request.body, trail)
+            caller = self._authenticator.identify(
+                request.credentials, scope, request.headers, request.body, trail, at_once=at_once
+            )
         check_rights(caller, request.route.operation, request.parameters)
         return Call(
             self._context,
@@ -181,6 +206,7 @@ class Application:
             request.headers,
             request.body,
             scope["scheme"],
+            at_once,
         )
 
     def _check_ready(self, request_id: str) -> Answer:

@@ -14,7 +14,7 @@ from starlette.types import Scope
 from logkeep.api.call import Trail
 from logkeep.contract.operations import Operation
 from logkeep.domain.access import AccessKey, Caller, Token
-from logkeep.errors import ClusterNotFound, NotAuthenticated, NotAuthorized
+from logkeep.errors import ClusterNotFound, NotAtOnce, NotAuthenticated, NotAuthorized
 from logkeep.service import identity, users
 from logkeep.service.context import Context
 from logkeep.signing import sdk_hmac
@@ -57,24 +57,40 @@ class Authenticator:
         self._tokens = _Recent[tuple[Token, Caller]]()
 
     def identify(
-        self, credentials: Credentials, scope: Scope, headers: Mapping[bytes, bytes], body: bytes, trail: Trail
+        self,
+        credentials: Credentials,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        body: bytes,
+        trail: Trail,
+        *,
+        at_once: bool = False,
     ) -> Caller:
-        """Who sent this request, which goes into the trail as far as it is known. Raises `NotAuthenticated`."""
+        """Who sent this request, which goes into the trail as far as it is known. Raises `NotAuthenticated`.
+
+        Where it must be `at_once`, raises `NotAtOnce` for who has not been looked up in the last second.
+        """
         if isinstance(credentials, bytes):
-            caller = self._identify_by_token(credentials, trail)
+            caller = self._identify_by_token(credentials, trail, at_once)
         else:
-            caller = self._identify_by_signature(credentials, scope, headers, body, trail)
+            caller = self._identify_by_signature(credentials, scope, headers, body, trail, at_once)
         trail.proven = True
         return caller
 
     def _identify_by_signature(
-        self, credentials: Authorization, scope: Scope, headers: Mapping[bytes, bytes], body: bytes, trail: Trail
+        self,
+        credentials: Authorization,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        body: bytes,
+        trail: Trail,
+        at_once: bool,
     ) -> Caller:
         ak = trail.who = credentials.access_key
         now_ms, lockout = self._context.clock.now_ms(), self._context.lockout
         if lockout.is_locked(ak, trail.address, now_ms):
             raise NotAuthenticated("AK access failed to reach the limit,forbidden.")
-        found = self._find_key(ak)
+        found = self._find_key(ak, at_once)
         trail.project_id = found.caller.project_id
         try:
             sdk_hmac.verify(
@@ -97,11 +113,13 @@ class Authenticator:
             _check_temporary(found.key, headers, now_ms)
         return found.caller
 
-    def _identify_by_token(self, secret: bytes, trail: Trail) -> Caller:
+    def _identify_by_token(self, secret: bytes, trail: Trail, at_once: bool) -> Caller:
         digest = users.hash_token(secret)
         found = self._tokens.find(digest)
         if found:
             users.check_token(found[0], self._context.clock.now_ms())
+        elif at_once:
+            raise NotAtOnce()
         else:
             token, user = users.find_token(self._context, digest)
             caller = Caller(user.name, user.project_id, user.role, scoped=token.project_id is not None)
@@ -109,10 +127,12 @@ class Authenticator:
         trail.who, trail.project_id = found[1].name, found[1].project_id
         return found[1]
 
-    def _find_key(self, ak: str) -> _Key:
+    def _find_key(self, ak: str, at_once: bool) -> _Key:
         kept = self._keys.find(ak)
         if kept:
             return kept
+        if at_once:
+            raise NotAtOnce()
         found = identity.find_key(self._context, ak)
         if found is None:  # not kept: a key made this moment works at once
             self._keys.pop(ak, None)

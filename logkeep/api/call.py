@@ -47,6 +47,7 @@ class Call(NamedTuple):
     headers: Mapping[bytes, bytes]  # by lower-case name
     body: bytes
     scheme: str
+    at_once: bool = False  # on the event loop: raise `NotAtOnce` rather than wait
 
     @property
     def user_agent(self) -> str:

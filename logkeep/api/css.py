@@ -24,7 +24,13 @@ def stop_logs(call: Call) -> bytes:
 def list_logs_job(call: Call) -> bytes:
     page, status = models.read_records_query(call.query)
     jobs, total = backups.list_jobs(
-        call.context, call.caller.project_id, call.cluster_id(), offset=page.offset, limit=page.limit, status=status
+        call.context,
+        call.caller.project_id,
+        call.cluster_id(),
+        offset=page.offset,
+        limit=page.limit,
+        status=status,
+        at_once=call.at_once,
     )
     return models.render_records(jobs, total, digit_strings=clients.wants_digit_string(call.user_agent))
 
@@ -75,6 +81,9 @@ def list_clusters_details(call: Call) -> bytes:
 def show_cluster_detail(call: Call) -> bytes:
     return models.render_cluster(call.cluster())
 
+
+# What may be asked for on the event loop: its handler heeds `call.at_once`.
+AT_ONCE = frozenset({operations.LIST_LOGS_JOB.id})
 
 HANDLERS: list[tuple[Operation, Handler]] = [
     (operations.START_LOGS, start_logs),

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, Integer, Select, String, bindparam, func, literal_column, select, update
 
-from logkeep.database.connection import asking, upsert
+from logkeep.database.connection import asking, asking_at_once, upsert
 from logkeep.database.tables import clusters, findings, job_counts, jobs
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
+from logkeep.errors import NotAtOnce
 
 _COLUMNS = (
     jobs.c.id,
@@ -29,6 +30,7 @@ _PASSES = {
     StatusFilter.FAIL: (JobStatus.FAIL,),
     StatusFilter.NOT_FAIL: (JobStatus.RUNNING, JobStatus.SUCCESS),
 }
+_ROWS_AT_ONCE = 100  # passed over or given; takes less than a millisecond
 _TYPES = {str(kind): kind for kind in JobType}
 _STATUSES = {str(status): status for status in JobStatus}
 
@@ -137,13 +139,21 @@ def fetch_running(connection: Connection) -> list[tuple[str, str]]:
 
 
 def fetch_job_page(
-    engine: Engine, project_id: str, cluster_id: str, *, offset: int, limit: int, status: StatusFilter
+    engine: Engine,
+    project_id: str,
+    cluster_id: str,
+    *,
+    offset: int,
+    limit: int,
+    status: StatusFilter,
+    at_once: bool = False,
 ) -> tuple[list[BackupJob], int] | None:
     """Newest first, ties by id, and the number of all; `offset` counts from 0. None where there is no such cluster.
 
-    The call that clients make most; a page of the older half is counted from the end.
+    The call that clients make most; a page of the older half is counted from the end. Where it must be `at_once`, a
+    page that lies deep raises `NotAtOnce`.
     """
-    with asking(engine) as ask:
+    with (asking_at_once if at_once else asking)(engine) as ask:
         counted = ask(_COUNTS[status], {"project": project_id, "cluster": cluster_id})
         if not counted:
             return None
@@ -151,11 +161,14 @@ def fetch_job_page(
         limit = min(limit, total - offset)
         if limit <= 0:
             return [], total
+        from_end = total - offset - limit
+        if at_once and min(offset, from_end) + limit > _ROWS_AT_ONCE:
+            raise NotAtOnce()
         if offset <= total // 2:
             rows = ask(_PAGES[status], {"cluster": cluster_id, "limit": limit, "offset": offset})
         else:
-            from_end = {"cluster": cluster_id, "limit": limit, "offset": total - offset - limit}
-            rows = ask(_PAGES_FROM_THE_END[status], from_end)[::-1]
+            values = {"cluster": cluster_id, "limit": limit, "offset": from_end}
+            rows = ask(_PAGES_FROM_THE_END[status], values)[::-1]
     return [_job(row) for row in rows], total
 
 

@@ -143,12 +143,16 @@ def list_jobs(
     offset: int = 1,
     limit: int = 10,
     status: StatusFilter = StatusFilter.ALL,
+    at_once: bool = False,
 ) -> tuple[list[BackupJob], int]:
     """One page, newest first and ties by id, and the number of all that pass the filter; `offset` counts from 1.
 
-    Raises `ClusterNotFound` where there is none of this id in the project.
+    Raises `ClusterNotFound` where there is none of this id in the project, and where it must be `at_once` `NotAtOnce`
+    for a page that takes longer.
     """
-    page = jobs.fetch_job_page(context.database, project_id, cluster_id, offset=offset - 1, limit=limit, status=status)
+    page = jobs.fetch_job_page(
+        context.database, project_id, cluster_id, offset=offset - 1, limit=limit, status=status, at_once=at_once
+    )
     if page is None:
         raise ClusterNotFound()
     return page

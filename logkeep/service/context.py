@@ -37,6 +37,7 @@ class Context:
     cluster_bandwidth: int = 0  # bytes a second of one job; 0 is no limit
     nodes_at_once: int = 1  # of one job
     stopping: Event = field(default_factory=Event)  # set once this process takes no more work
+    reads_at_once: bool = False  # a short read takes less time than handing it to a thread, as with SQLite
     settle_ns: int = 2_000_000_000  # a file that changed more recently is looked into again next time
     # The stores as each configured agency opens them; where empty, any valid name means the service's own.
     agencies: Mapping[str, Mapping[str, ObjectStore]] = field(default_factory=dict[str, Mapping[str, ObjectStore]])
