@@ -26,7 +26,8 @@ _LEVEL_BYTES = 16  # enough for a level and what ends it: `DEPRECATION]`, ` "DEP
 _TEXT_LEVEL_VALUE = re.compile(rb"([A-Z]+) *\]")
 _JSON_LEVEL_VALUE = re.compile(rb' *"([A-Z]+)"')
 
-_BLANK = bytes.maketrans(b"123456789", b"000000000")
+_ANY_DIGIT = 0x0A  # in a layout; no line holds this byte
+_DIGITS = bytes.maketrans(b"0123456789", bytes((_ANY_DIGIT,)) * 10)
 _UNKNOWN: Annotation = ("", "", None)
 
 
@@ -110,11 +111,9 @@ class _Layout:
     """Where things stand in the heads of lines, taken from one of them."""
 
     time_at: int
-    zone_at: int
-    zone: bytes
     level_at: int  # where the level's value begins; without one, where the time has ended
     level: re.Pattern[bytes] | None  # of the value; None where lines show no level
-    blank: bytes  # from the time to the level, each digit a 0
+    alike: bytes  # what all have from the time to the level, `_ANY_DIGIT` where that may be any digit
 
     @staticmethod
     def of(line: bytes) -> _Layout | None:
@@ -130,24 +129,28 @@ class _Layout:
             level_at, level = time.end(), None
         if not time.end(2) <= level_at <= HEAD_BYTES - _LEVEL_BYTES:
             return None
-        blank = line[time.start(1) : level_at].translate(_BLANK)
-        return _Layout(time.start(1), time.end(2), time[3] or b"", level_at, level, blank)
+        end = time.end(3) if time[3] else time.end(2)
+        alike = (line[time.start(1) : time.end(2)].translate(_DIGITS), time[3] or b"", line[end:level_at].translate(_DIGITS))
+        return _Layout(time.start(1), level_at, level, b"".join(alike))
 
     @property
     def width(self) -> int:
         return self.level_at + (_LEVEL_BYTES if self.level else 0)
 
     def fits(self, heads: list[bytes]) -> bool:
-        """Whether all have these very bytes from time to level, digits of the time aside.
+        """Whether all have these very bytes from time to level, digits aside; those of the zone must be the same.
 
-        Done on all of them joined: a step of Python for each would cost more than everything else.
+        Done column by column on all of them joined: a step of Python for each would cost more than everything else.
         """
-        size = len(self.blank)
-        joined = b"".join([head[self.time_at : self.level_at] for head in heads])
-        if joined.translate(_BLANK) != self.blank * len(heads):
-            return False
-        columns = enumerate(self.zone, self.zone_at - self.time_at)
-        return all(joined[at::size] == bytes((byte,)) * len(heads) for at, byte in columns)
+        width, number = self.width, len(heads)
+        joined = b"".join(heads)
+        if len(joined) != width * number:  # some lines are shorter
+            joined = b"".join([head.ljust(width, b"\n") for head in heads])
+        for at, byte in enumerate(self.alike, self.time_at):
+            column = joined[at::width]
+            if not (column.isdigit() if byte == _ANY_DIGIT else column == bytes((byte,)) * number):
+                return False
+        return True
 
     def levels(self, heads: list[bytes]) -> tuple[str, ...] | None:
         if self.level is None:
