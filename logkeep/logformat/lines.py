@@ -130,7 +130,11 @@ class _Layout:
         if not time.end(2) <= level_at <= HEAD_BYTES - _LEVEL_BYTES:
             return None
         end = time.end(3) if time[3] else time.end(2)
-        alike = (line[time.start(1) : time.end(2)].translate(_DIGITS), time[3] or b"", line[end:level_at].translate(_DIGITS))
+        alike = (
+            line[time.start(1) : time.end(2)].translate(_DIGITS),
+            time[3] or b"",
+            line[end:level_at].translate(_DIGITS),
+        )
         return _Layout(time.start(1), level_at, level, b"".join(alike))
 
     @property
