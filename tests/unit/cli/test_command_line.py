@@ -72,6 +72,15 @@ def test_a_plain_command_starts_without_what_only_others_need() -> None:
     assert loaded.isdisjoint(slow)
 
 
+def test_the_service_starts_without_what_only_people_look_at() -> None:
+    code = (
+        "import sys; from logkeep.cli import serve; serve.import_structlog();"
+        "import logkeep.bootstrap, logkeep.api.app; print(*sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()).isdisjoint({"rich", "attr", "dbos", "httpx", "asyncssh", "prometheus_client"})
+
+
 def test_the_demo_node_rotates_as_log4j2_does(tmp_path: Path) -> None:
     (tmp_path / "c_server.json").write_bytes(b'{"timestamp": "2026-11-23T00:00:00,000Z"}\n' * 10)
     (tmp_path / "c-2026-11-24-1.json.gz").write_bytes(b"")
