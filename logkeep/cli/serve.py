@@ -10,6 +10,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -143,7 +144,7 @@ def import_structlog() -> None:
     if "rich" not in modules:
         modules["rich"] = None
         try:
-            import structlog  # noqa: F401  pyright: ignore[reportUnusedImport]
+            import_module("structlog")
         finally:
             del modules["rich"]
 
