@@ -181,7 +181,9 @@ def asking_at_once(engine: Engine) -> Generator[Ask]:
 def _connection_at_once(engine: Engine) -> sqlite3.Connection:
     if engine.dialect.name != "sqlite":
         raise NotAtOnce()
-    connection = sqlite3.connect(str(engine.url.database), timeout=0, isolation_level=None, check_same_thread=False)
+    where, options = engine.dialect.create_connect_args(engine.url)
+    options.update(timeout=0, isolation_level=None, check_same_thread=False)
+    connection = cast("sqlite3.Connection", engine.dialect.connect(*where, **options))
     connection.execute("PRAGMA query_only=ON")
     event.listen(engine, "engine_disposed", _closer(connection))
     return connection
