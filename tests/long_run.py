@@ -19,14 +19,13 @@ import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from logkeep import bootstrap
 from logkeep.cli.access import read_access
-from logkeep.cli.app import run
 from logkeep.cli.client import Cluster, Gap, Record, Records, ServiceClient, decode
 from logkeep.cli.errors import Failed, ServiceFault
 from logkeep.database import archive
@@ -34,7 +33,7 @@ from logkeep.database.connection import reading
 from logkeep.domain.manifest import Segment
 from logkeep.settings import load_settings
 from logkeep.stores.layout import decode_manifest
-from tests.integration.cli.installed import COMMAND, environment, init
+from tests.integration.cli.installed import COMMAND, called, environment, init
 from tests.numbered_node import FAMILIES, NODE, Family, Writing, read_journal
 
 _CHUNK = 2000  # lines compared at a time
@@ -174,8 +173,7 @@ def run_long(seed: int, lines: int, kills: int, rotations: int, folder: Path) ->
     figures = Figures(seed)
     directory, logs, journal = folder / "installation", folder / "node", folder / "journal"
     logs.mkdir()
-    with redirect_stdout(io.StringIO()):
-        init(directory)
+    init(directory)
     service = Killed(directory, seed)
     try:
         service.wait_until_ready()
@@ -218,10 +216,7 @@ def _write_and_kill(writing: Writing, kills: int, service: Killed, cluster: Clus
 
 def command(directory: Path, *arguments: str) -> Any:
     """The JSON document that a command prints."""
-    with redirect_stdout(io.StringIO()) as out:
-        code = run(["--dir", str(directory), *arguments, "--json"])
-    assert code == 0, out.getvalue()
-    return json.loads(out.getvalue())
+    return called(directory, *arguments, "--json").ended(0).json
 
 
 # What the node did ------------------------------------------------------------------------------------------------

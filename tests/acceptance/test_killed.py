@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import random
 import signal
 import time
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from logkeep.cli.app import run
 from tests import corpus
-from tests.integration.cli.installed import Served, init, serving, until
+from tests.integration.cli.installed import Served, called, init, serving, until
 
 _FILES = 250
 
@@ -42,9 +38,7 @@ def node(tmp_path: Path) -> Path:
 
 def command(served: Served, *arguments: str) -> Any:
     """The JSON document that a command prints; called in this process, which is quicker."""
-    with redirect_stdout(io.StringIO()) as out:
-        assert run(["--dir", str(served.directory), *arguments, "--json"]) == 0
-    return json.loads(out.getvalue())
+    return called(served.directory, *arguments, "--json").ended(0).json
 
 
 def records(served: Served) -> list[dict[str, object]]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import random
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from logkeep.cli.app import run
-from tests.integration.cli.installed import COMMAND, Served, environment, init, serving, until
+from tests.integration.cli.installed import COMMAND, Served, called, environment, init, serving, until
 
 _LINES = 30_000
 SPAN = ("--since", "2026-11-24T02:00", "--until", "2026-11-24T22:00")
@@ -56,8 +53,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, node: Path) -> Iterator[Ser
 
 
 def call(served: Served, *arguments: str) -> None:
-    with redirect_stdout(io.StringIO()):
-        assert run(["--dir", str(served.directory), *arguments]) == 0
+    called(served.directory, *arguments).ended(0)
 
 
 def start(served: Served, to: Path, *arguments: str) -> subprocess.Popen[bytes]:

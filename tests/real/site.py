@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import random
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from logkeep.cli.app import run
 from tests import corpus
-from tests.integration.cli.installed import Done, Served, init, serving, until
+from tests.integration.cli.installed import Done, Served, called, init, serving, until
 
 NODES = ("n1", "n2")
 ACTIVE = "es.log"
@@ -105,11 +103,7 @@ class Site:
 
     def ask(self, *arguments: str) -> Done:
         """A command, carried out in this process, which is quicker."""
-        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-            code = run(["--dir", str(self.directory), *arguments, "--json"])
-        done = Done(code, out.getvalue(), err.getvalue())
-        assert "Traceback" not in done.out + done.err
-        return done
+        return called(self.directory, *arguments, "--json")
 
     def records(self) -> list[dict[str, Any]]:
         """Newest first."""

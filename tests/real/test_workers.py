@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import random
@@ -14,21 +13,29 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import httpx
 import psycopg
 import pytest
 from sqlalchemy import text
 
-from logkeep.cli.app import run
 from logkeep.database.connection import connect, reading
 from tests.installation import new_database
-from tests.integration.cli.installed import COMMAND, CONFIGURATION, Served, environment, init, logkeep, serving, until
+from tests.integration.cli.installed import (
+    COMMAND,
+    CONFIGURATION,
+    Served,
+    called,
+    environment,
+    init,
+    logkeep,
+    serving,
+    until,
+)
 from tests.real.postgres import PostgresServer
 from tests.real.servers import Toxiproxy
 
@@ -78,9 +85,7 @@ class Site:
 
     def tenant(self, *arguments: str) -> Any:
         """Carry out a command, in this process, as hundreds of them take their time as processes."""
-        with patch.dict(os.environ, environment(), clear=True), redirect_stdout(io.StringIO()) as out:
-            assert run(["--dir", str(self.directory), *arguments, "--json"]) == 0
-        return json.loads(out.getvalue())
+        return called(self.directory, *arguments, "--json").ended(0).json
 
     def write(self, cluster: str, name: str, lines: int, line: bytes = b"") -> None:
         logs = self.nodes / cluster
@@ -393,10 +398,9 @@ def test_database_that_cannot_be_used_is_told_at_the_start(
     init(directory)
     (directory / "logkeep.toml").write_text(f'database = "{url.format(port=server.port)}"\n', "utf-8")
     for command in (["worker"], ["migrate"], ["project", "list"]):
-        with patch.dict(os.environ, environment(), clear=True), redirect_stderr(io.StringIO()) as err:
-            assert run(["--dir", str(directory), *command]) == 2
-        assert re.search(f"logkeep: database: .*{told}", err.getvalue())
-        assert "geheim" not in err.getvalue()
+        said = called(directory, *command).ended(2).err
+        assert re.search(f"logkeep: database: .*{told}", said)
+        assert "geheim" not in said
 
 
 def test_wrong_password_is_told(server: PostgresServer, tmp_path: Path) -> None:

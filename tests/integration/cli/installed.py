@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,17 @@ def logkeep(*arguments: str | Path, **more: str) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+def called(directory: Path, *arguments: str | Path) -> Done:
+    """Run a command on an installation to its end, in this process, which is much quicker; its JSON with --json."""
+    with (
+        patch.dict(os.environ, environment(), clear=True),
+        redirect_stdout(io.StringIO()) as out,
+        redirect_stderr(io.StringIO()) as err,
+    ):
+        code = run(["--dir", str(directory), *map(str, arguments)])
+    return Done(code, out.getvalue(), err.getvalue())
+
+
 @dataclass
 class Served:
     """A running `logkeep serve`."""
@@ -88,8 +100,7 @@ class Served:
 def init(directory: Path, configuration: str = CONFIGURATION) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "logkeep.toml").write_text(configuration, encoding="utf-8")
-    with patch.dict(os.environ, environment(), clear=True):
-        assert run(["--dir", str(directory), "--json", "init"]) == 0
+    called(directory, "init").ended(0)
 
 
 @contextmanager
