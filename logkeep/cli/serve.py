@@ -139,7 +139,7 @@ def _http_server(app: Starting) -> uvicorn.Server:
 
 
 def import_structlog() -> None:
-    """Without rich, which it would take for tracebacks in colour: that is a twelfth of the time to the first signed answer."""
+    """Without rich, which it would take for tracebacks in colour: a twelfth of the time to a signed answer."""
     modules: dict[str, Any] = sys.modules
     if "rich" not in modules:
         modules["rich"] = None
