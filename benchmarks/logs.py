@@ -7,6 +7,7 @@ import random
 import re
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from operator import add
 from pathlib import Path
 
@@ -26,12 +27,15 @@ def enlarge(directory: Path, total: int, file_bytes: int = 128 * 1024 * 1024, se
     """
     directory.mkdir(parents=True, exist_ok=True)
     chance = random.Random(seed)
-    pools = [_Pool(lines, chance) for lines in _lines_by_family()]
+    logs = _lines_by_family()
+    pools: list[_Pool] = []
     files: list[Path] = []
     written = 0
     while written < total:
-        log = len(files) % len(pools)
-        path = directory / f"bench{log}-2026-11-23-{len(files) // len(pools) + 1}.log"
+        log = len(files) % len(logs)
+        if log == len(pools):
+            pools.append(_Pool(logs[log], chance))
+        path = directory / f"bench{log}-2026-11-23-{len(files) // len(logs) + 1}.log"
         size = min(file_bytes, total - written)
         with path.open("wb") as file:
             for block in pools[log].blocks():
@@ -61,7 +65,7 @@ def _read(file: Path) -> list[bytes]:
 
 
 class _Pool:
-    """Lines of one log, which come again and again with other digits."""
+    """Lines of one log, which come again and again with other digits and in another order."""
 
     def __init__(self, lines: list[bytes], chance: random.Random) -> None:
         self._chance = chance
@@ -79,7 +83,9 @@ class _Pool:
         while True:
             digits = bytes(self._chance.sample(_DIGITS, len(_DIGITS)))
             tails = self._tails.translate(bytes.maketrans(_DIGITS, digits)).split(b"\n")
-            yield b"\n".join(map(add, self._heads, tails)) + b"\n"
+            lines = list(map(add, self._heads, tails))
+            step = self._chance.randrange(2, 1000)
+            yield b"\n".join(chain.from_iterable(lines[start::step] for start in range(step))) + b"\n"
 
     def _other_number(self, number: re.Match[bytes]) -> bytes:
         return str(self._chance.random())[2:].encode()[: len(number[0])]
