@@ -111,8 +111,9 @@ def _look_times(name: str, site: Site) -> list[Result]:
     return [judge(f"{name}{what}", seconds(look, 5) * 1000, "ms") for what, look in looks.items()]
 
 
-def _add_clusters(site: Site, logs: str = "/nowhere", due_at: int = 2**52, number: int = _CLUSTERS) -> list[str]:
-    """Clusters with log backup and a daily period, straight into the tables."""
+def _add_clusters(site: Site, logs: str = "/nowhere", due_at: int = 0, number: int = _CLUSTERS) -> list[str]:
+    """Clusters with log backup and a daily period, due in 12 hours or as it is said, straight into the tables."""
+    due_at = due_at or site.context.clock.now_ms() + _DAY_MS // 2
     ids = sorted(str(uuid4()) for _ in range(number))
     past = _FIRST_MS
     with writing(site.context.database) as connection:
