@@ -134,8 +134,8 @@ def opensearch() -> Path:
 
 
 def install_all() -> None:
-    """What takes long, so that it can be done while other tests run."""
-    for install in (versitygw, toxiproxy, opensearch, minio):
+    """What takes long, so that it can be done while other tests run. Not MinIO, which takes longest."""
+    for install in (versitygw, toxiproxy, opensearch):
         install()
 
 

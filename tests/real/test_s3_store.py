@@ -36,11 +36,12 @@ CALLS: list[Callable[[ObjectStore], object]] = [
     lambda store: list(store.list("")),
     lambda store: store.delete("x"),
 ]
+SERVERS = [pytest.param(S3Server, id="versitygw"), pytest.param(MinioServer, id="minio", marks=pytest.mark.minio)]
 CALL_NAMES = ["check", "put", "put parts", "get", "open", "size", "list", "delete"]
 each_call = pytest.mark.parametrize("call", CALLS, ids=CALL_NAMES)
 
 
-@pytest.fixture(scope="module", params=[S3Server, MinioServer], ids=["versitygw", "minio"])
+@pytest.fixture(scope="module", params=SERVERS)
 def s3_server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
     """Two servers that share no code."""
     with request.param() as server:

@@ -240,6 +240,7 @@ def minio() -> Iterator[MinioServer]:
     ],
 )
 @pytest.mark.parametrize("size", [1, 20], ids=["whole", "in parts"])
+@pytest.mark.minio
 def test_objects_are_encrypted_and_of_the_class_that_the_url_asks_for(
     minio: MinioServer, options: str, wanted: dict[str, str], size: int
 ) -> None:
@@ -257,6 +258,7 @@ def test_objects_are_encrypted_and_of_the_class_that_the_url_asks_for(
     assert bool(plain) == ("encryption" not in options)
 
 
+@pytest.mark.minio
 def test_an_object_encrypted_with_a_key_of_ones_own_is_read_by_that_key_only(
     tmp_path: Path, authority: Authority
 ) -> None:
@@ -279,7 +281,9 @@ def test_an_object_encrypted_with_a_key_of_ones_own_is_read_by_that_key_only(
             server.client().get_object(Bucket="logs", Key=name)
 
 
-@pytest.mark.parametrize("kind", [S3Server, MinioServer], ids=["versitygw", "minio"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param(S3Server, id="versitygw"), pytest.param(MinioServer, id="minio", marks=pytest.mark.minio)]
+)
 def test_the_bucket_may_stand_in_the_name_of_the_host(tmp_path: Path, kind: type[S3Server]) -> None:
     if os.geteuid() != 0:
         raise RuntimeError("run this test as root: it gives a process an /etc/hosts of its own")
