@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from logkeep.domain.worker import Worker
+from logkeep.domain.worker import QUEUE_VERSION, Worker
 from logkeep.service import backups, workers
 from logkeep.service.context import Context
 from logkeep.work.queue import Queue
@@ -42,6 +42,8 @@ class Takeover:
         """Look at every job in the queue; all processes together must not keep the database busy with that."""
         began = self._now()
         served = {worker.queue_version for worker in alive if worker.jobs_at_once}
+        if served:  # what this process enqueues itself is never given to others by it: their look would give it back
+            served.add(QUEUE_VERSION)
         running = [job_id for job_id, _ in backups.list_running(self._context)]
         self._queue.enqueue_stranded(running, served)
         ended = self._now()

@@ -312,6 +312,17 @@ def test_workers_of_two_versions_each_take_their_own_and_the_new_one_what_the_ol
     site.check_archive("a", tmp_path / "restored")
 
 
+def test_what_a_new_process_was_told_is_carried_out_by_workers_of_the_old_version(site: Site) -> None:
+    site.answer()
+    site.start_worker(command=[sys.executable, "-c", _OLDER])
+    site.write("a", "es.log", 10)
+    site.add_cluster("a")
+    site.tenant("backup", "a")
+    site.settle()
+    time.sleep(7)  # time for another look
+    assert site.value("SELECT count(*) FROM dbos.workflow_status") == 2, "one was given to another version, once"
+
+
 def test_what_a_user_started_goes_before_what_policies_started(site: Site) -> None:
     site.answer()
     for name in ("a", "b", "c", "d"):
