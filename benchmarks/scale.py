@@ -286,8 +286,7 @@ def _queue_looks(site: Site) -> list[Result]:
     looks: dict[str, Callable[[], object]] = {
         "look for stranded jobs, each 6 s": lambda: queue.enqueue_stranded(running, {"2"}),
         "list of running jobs, each 6 s": lambda: backups.list_running(site.context),
-        "look for dead workers, each 2 s": lambda: queue.take_over({"nobody"}),
-        "look for lost jobs, each 2 s": lambda: queue.give_back_lost("nobody", set()),
+        "look for dead workers and lost jobs, each 2 s": lambda: queue.take_over("nobody", set(), {"nobody"}),
         "look for due policies, each second": lambda: backups.start_due_backups(site.context),
     }
     name = f"{len(running):,} jobs wait: "

@@ -78,21 +78,20 @@ class Queue:
                 self._client.enqueue(_options(job_id, _BY_POLICY, f"{job_id}-{len(earlier)}"), job_id)
 
     @naming_failures()
-    def take_over(self, alive: Collection[str]) -> None:
-        """Give back what workers have that are not alive any more (ids); others go on with it at its last step."""
-        for workflow in self._list([_UNDER_WAY]):
-            if workflow.executor_id not in alive:
-                self._give_back(workflow.workflow_id, workflow.executor_id, "its worker is not alive")
+    def take_over(self, worker_id: str, carried_out: Collection[str], alive: Collection[str]) -> None:
+        """Give back what other workers have that are not `alive` any more (ids), and what is lost here.
 
-    @naming_failures()
-    def give_back_lost(self, worker_id: str, carried_out: Collection[str]) -> None:
-        """Give back what counts as under way here, though no thread of this process carries it out (workflow ids).
-
-        So it is when the database failed a workflow, and could not keep its end either. One that is lost only at this
-        call may just be beginning or ending; call it again.
+        Lost is what counts as this worker's, though no thread of it carries it out (workflow ids). So it is when the
+        database failed a workflow, and could not keep its end either. One that is lost only at this call may just be
+        beginning or ending; call it again.
         """
-        mine = (one.workflow_id for one in self._list([_UNDER_WAY]) if one.executor_id == worker_id)
-        lost = {workflow_id for workflow_id in mine if workflow_id not in carried_out}
+        lost: set[str] = set()
+        for workflow in self._list([_UNDER_WAY]):
+            if workflow.executor_id == worker_id:
+                if workflow.workflow_id not in carried_out:
+                    lost.add(workflow.workflow_id)
+            elif workflow.executor_id not in alive:
+                self._give_back(workflow.workflow_id, workflow.executor_id, "its worker is not alive")
         for workflow_id in lost & self._lost:
             self._give_back(workflow_id, worker_id, "the database had failed it")
         self._lost = lost

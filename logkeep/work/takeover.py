@@ -33,8 +33,7 @@ class Takeover:
 
     def look(self) -> None:
         alive = [worker for worker in workers.list_workers(self._context) if worker.alive]
-        self._queue.take_over({self._worker_id, *(worker.id for worker in alive)})
-        self._queue.give_back_lost(self._worker_id, self._carried_out)
+        self._queue.take_over(self._worker_id, self._carried_out, {worker.id for worker in alive})
         if self._now() >= self._next_search:
             self._search(alive)
 

@@ -24,10 +24,8 @@ class FakeQueue:
         self.searches.append(self.now)
         self.now += self._search_seconds
 
-    def take_over(self, alive: Collection[str]) -> None:
+    def take_over(self, worker_id: str, carried_out: Collection[str], alive: Collection[str]) -> None:
         self.looks += 1
-
-    def give_back_lost(self, worker_id: str, carried_out: Collection[str]) -> None: ...
 
 
 @pytest.mark.parametrize(("search_seconds", "searches"), [(0.01, 100), (4.0, 8)])
