@@ -30,6 +30,7 @@ _PASSES = {
     StatusFilter.FAIL: (JobStatus.FAIL,),
     StatusFilter.NOT_FAIL: (JobStatus.RUNNING, JobStatus.SUCCESS),
 }
+RUNNING = jobs.c.status == literal_column("'RUNNING'")  # as in the condition of the index, which is used by it
 _ROWS_AT_ONCE = 100  # passed over or given; takes less than a millisecond
 _TYPES = {str(kind): kind for kind in JobType}
 _STATUSES = {str(status): status for status in JobStatus}
@@ -133,8 +134,7 @@ def fetch_newest_job(connection: Connection, cluster_id: str) -> BackupJob | Non
 
 def fetch_running(connection: Connection) -> list[tuple[str, str]]:
     """Job id and cluster id of every job that is RUNNING."""
-    running = jobs.c.status == literal_column("'RUNNING'")  # as in the condition of the index
-    statement = select(jobs.c.job_id, jobs.c.cluster_id).where(running)
+    statement = select(jobs.c.job_id, jobs.c.cluster_id).where(RUNNING)
     return [(row.job_id, row.cluster_id) for row in connection.execute(statement)]
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, func, literal_column, select
+from sqlalchemy import Connection, Engine, func, select
 
 from logkeep.database.connection import asking
+from logkeep.database.jobs import RUNNING
 from logkeep.database.log_settings import RUNS, policy_runs
 from logkeep.database.tables import clusters, job_counts, jobs, projects, verifications
 from logkeep.domain.backup_job import JobStatus
@@ -36,8 +37,7 @@ def count_records(connection: Connection) -> dict[JobStatus, int]:
 
 def count_queued(connection: Connection) -> int:
     """Jobs that are RUNNING for a client and that no worker has begun."""
-    running = jobs.c.status == literal_column("'RUNNING'")  # as in the condition of the index
-    return connection.execute(select(func.count()).where(running, jobs.c.attempt == 0)).scalar_one()
+    return connection.execute(select(func.count()).where(RUNNING, jobs.c.attempt == 0)).scalar_one()
 
 
 def fetch_successes(connection: Connection, most: int) -> list[tuple[str, str, int]]:

@@ -20,7 +20,7 @@ from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_
 from logkeep.engine.plan import Plan, Read, make_plan
 from logkeep.engine.remaining import Remaining
 from logkeep.engine.segment import SIZES, LineFrames, SegmentWriter, Sizes, Written
-from logkeep.engine.sight import Look, Sight
+from logkeep.engine.sight import Look, Sight, file_key
 from logkeep.errors import SourceError, SourceUnreachable, SourceVanished, StoreError
 from logkeep.logformat.lines import first_time
 from logkeep.logformat.names import LogName, parse_name
@@ -113,7 +113,7 @@ class NodeBackup:
         waits = 0
         for number in range(_MAX_ROUNDS):
             for file in listing:
-                self._first_listed.setdefault(_same_file(file), number)
+                self._first_listed.setdefault(file_key(file), number)
             before = self._placed()
             plan = self._round(listing)
             again = self._list()
@@ -226,7 +226,7 @@ class NodeBackup:
         return Sighting(self._node, look.family, look.generation, look.position, look.name, look.present)
 
     def _fail(self, file: LogFile, error: SourceError) -> None:
-        self._unreadable.add(_same_file(file))
+        self._unreadable.add(file_key(file))
         self._outcome.failures[file.name] = f"{error.code}: node {self._node}: file {error.message}"
 
     # What the files are -----------------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ class NodeBackup:
                 sights.append(Sight(file, name))
             elif slipped:
                 sights.append(Sight(file, name, look=Look.VANISHED))
-            elif _same_file(file) in self._unreadable:
+            elif file_key(file) in self._unreadable:
                 sights.append(_blocked(file, name, checkpoints))
             else:
                 sights.append(self._look_into(file, name, checkpoints))
@@ -272,7 +272,7 @@ class NodeBackup:
             # What a file may be a copy of: a `.gz` of the plain file beside it, a rotated one of the active file.
             original = plain.get(name.plain) if name.compressed else plain.get(name.family)
             fresh = file.size and not name.active and _hint(file, name) not in hints
-            beside = fresh and original and _same_file(original) != _same_file(file)
+            beside = fresh and original and file_key(original) != file_key(file)
             copy = self._is_copy(file, name, original) if beside and original else False
             if copy is not True:
                 yield file, name, copy is None
@@ -499,10 +499,6 @@ def _hints(checkpoints: Sequence[Checkpoint]) -> dict[Hint, Checkpoint]:
 
 def _hint(file: LogFile, name: LogName) -> Hint:
     return (name.plain, file.inode, file.size, file.mtime_ns, file.ctime_ns)
-
-
-def _same_file(file: LogFile) -> str:
-    return file.inode or file.name
 
 
 def _with_hints(checkpoint: Checkpoint, file: LogFile, settled: bool) -> Checkpoint:

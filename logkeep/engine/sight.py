@@ -19,6 +19,11 @@ class Look(IntEnum):
     VANISHED = 3  # was gone when it was to be looked into; the next listing tells where it went
 
 
+def file_key(file: LogFile) -> str:
+    """What a file is known by from one listing to the next."""
+    return file.inode or file.name
+
+
 @dataclass(frozen=True, slots=True)
 class Sight:
     """One file of the listing and what its content says."""

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from logkeep.domain.manifest import Checkpoint, Unread, UnreadKind
-from logkeep.engine.sight import Look, Sight
+from logkeep.engine.sight import Look, Sight, file_key
 
 
 def empty_file(sight: Sight) -> Unread:
@@ -113,8 +113,4 @@ def _is_in(one: Unread, others: Iterable[tuple[Sight, Checkpoint]], first_listed
     if one.kind is UnreadKind.BLOCKED:
         return any(sight.name.compressed for sight in younger)
     then = first_listed.get(one.inode or one.name)
-    return then is not None and any(first_listed.get(_key(sight), 0) > then for sight in younger)
-
-
-def _key(sight: Sight) -> str:
-    return sight.file.inode or sight.file.name
+    return then is not None and any(first_listed.get(file_key(sight.file), 0) > then for sight in younger)
