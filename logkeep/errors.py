@@ -154,19 +154,23 @@ class SourceUnreachable(SourceError):
     code = "LK-SOURCE-UNREACHABLE"
 
 
-class SourceUnreadable(SourceError):
+class SourceFileError(SourceError):
+    """One log file could not be read; the others of the node may be."""
+
+
+class SourceUnreadable(SourceFileError):
     """A log file cannot be read."""
 
     code = "LK-SOURCE-UNREADABLE"
 
 
-class SourceCorrupt(SourceError):
+class SourceCorrupt(SourceFileError):
     """A compressed log file is damaged."""
 
     code = "LK-SOURCE-CORRUPT"
 
 
-class SourceVanished(SourceError):
+class SourceVanished(SourceFileError):
     """A log file is no longer what the listing said."""
 
     code = "LK-SOURCE-VANISHED"

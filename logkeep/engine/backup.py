@@ -21,7 +21,7 @@ from logkeep.engine.plan import Plan, Read, make_plan
 from logkeep.engine.remaining import Remaining
 from logkeep.engine.segment import SIZES, LineFrames, SegmentWriter, Sizes, Written
 from logkeep.engine.sight import Look, Sight, file_key
-from logkeep.errors import SourceError, SourceUnreachable, SourceVanished, StoreError
+from logkeep.errors import SourceError, SourceFileError, SourceVanished, StoreError
 from logkeep.logformat.lines import first_time
 from logkeep.logformat.names import LogName, parse_name
 from logkeep.sources.base import LogFile, LogSource
@@ -177,9 +177,7 @@ class NodeBackup:
                 self._outcome.waiting.add(read.sight.file.name)
             except SourceVanished:
                 continue  # the next listing tells where it went
-            except SourceUnreachable:
-                raise
-            except SourceError as error:
+            except SourceFileError as error:
                 self._fail(read.sight.file, error)
             finally:
                 self._remaining.end(read.sight.file.name)
@@ -225,7 +223,7 @@ class NodeBackup:
     def _sighting(self, look: Checkpoint) -> Sighting:
         return Sighting(self._node, look.family, look.generation, look.position, look.name, look.present)
 
-    def _fail(self, file: LogFile, error: SourceError) -> None:
+    def _fail(self, file: LogFile, error: SourceFileError) -> None:
         self._unreadable.add(file_key(file))
         self._outcome.failures[file.name] = f"{error.code}: node {self._node}: file {error.message}"
 
@@ -281,18 +279,14 @@ class NodeBackup:
         """Whether the file holds the original, or as much of it as was copied so far; None where the original went."""
         try:
             copied = open_content(self._source, file.name, compressed=name.compressed)
-        except SourceUnreachable:
-            raise
-        except SourceError:
+        except SourceFileError:
             return False  # gone, unreadable or damaged: looking into the file tells which
         try:
             with closing(copied), closing(open_content(self._source, original.name, compressed=False)) as whole:
                 return copied.begins(whole)
         except SourceVanished:
             return None
-        except SourceUnreachable:
-            raise
-        except SourceError:
+        except SourceFileError:
             return False
 
     def _look_into(self, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight:
@@ -316,9 +310,7 @@ class NodeBackup:
         except Incomplete:
             self._outcome.waiting.add(file.name)
             return _blocked(file, name, checkpoints)
-        except SourceUnreachable:
-            raise
-        except SourceError as error:
+        except SourceFileError as error:
             self._fail(file, error)
             return _blocked(file, name, checkpoints)
         time_of_first = first_time(head) if name.order_by_time else ""

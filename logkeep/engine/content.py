@@ -9,7 +9,7 @@ from typing import Any
 from zlib_ng import zlib_ng
 
 from logkeep.domain.manifest import EMPTY, Fingerprint
-from logkeep.errors import SourceCorrupt, SourceError, SourceVanished
+from logkeep.errors import SourceCorrupt, SourceFileError, SourceVanished
 from logkeep.sources.base import LogFile, LogSource, OpenLog
 
 HEAD = 4096  # bytes of the head that a generation is known by; also of the tail before its checkpoint
@@ -18,7 +18,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's wbits for a gzip header and trailer
 
 
-class Incomplete(SourceError):
+class Incomplete(SourceFileError):
     """A compressed file that is still being written: it has no trailer yet. It waits for a later job."""
 
 
