@@ -171,14 +171,19 @@ def stored_of(site: Site) -> int:
     return int(site.value("SELECT count(*) FROM segments"))
 
 
-def test_jobs_of_a_killed_worker_go_on_within_15_seconds(site: Site, tmp_path: Path) -> None:
+def met_by_two_workers(site: Site) -> Worker:
+    """Begin a big backup where two workers are; the one that is in the middle of it."""
     site.answer()
     site.start_worker()
     site.start_worker()
     big_cluster(site)
     site.tenant("backup", "prod")
     until(lambda: stored_of(site) > 5)
-    site.busy().kill()
+    return site.busy()
+
+
+def test_jobs_of_a_killed_worker_go_on_within_15_seconds(site: Site, tmp_path: Path) -> None:
+    met_by_two_workers(site).kill()
     killed, stored = time.monotonic(), stored_of(site)
     assert stored < 60, "the job was too quick to be killed"
     until(lambda: stored_of(site) > stored, 15)
@@ -189,13 +194,7 @@ def test_jobs_of_a_killed_worker_go_on_within_15_seconds(site: Site, tmp_path: P
 
 
 def test_worker_that_was_only_paused_finds_its_commit_refused(site: Site, tmp_path: Path) -> None:
-    site.answer()
-    site.start_worker()
-    site.start_worker()
-    big_cluster(site)
-    site.tenant("backup", "prod")
-    until(lambda: stored_of(site) > 5)
-    paused = site.busy()
+    paused = met_by_two_workers(site)
     paused.process.send_signal(signal.SIGSTOP)
     site.settle()
     paused.process.send_signal(signal.SIGCONT)
@@ -210,13 +209,7 @@ def test_worker_that_was_only_paused_finds_its_commit_refused(site: Site, tmp_pa
 
 
 def test_worker_that_is_ended_hands_its_jobs_over_at_once(site: Site, tmp_path: Path) -> None:
-    site.answer()
-    site.start_worker()
-    site.start_worker()
-    big_cluster(site)
-    site.tenant("backup", "prod")
-    until(lambda: stored_of(site) > 5)
-    ended = site.busy()
+    ended = met_by_two_workers(site)
     ended.process.send_signal(signal.SIGTERM)
     assert ended.process.wait(12) == 0
     stored = stored_of(site)
