@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
+from logkeep.domain.warning import JobWarning
 from logkeep.engine.gaps import is_closed
 from logkeep.errors import JobSuperseded, SourceVanished
 from logkeep.sources.base import LogFile, LogSource, OpenLog
@@ -32,6 +33,7 @@ class MemoryCatalogue:
         self.gaps: list[Gap] = []
         self.sightings: list[Sighting] = []
         self.waiting: list[Unread] = []
+        self.warnings: dict[tuple[str, str, str, str], JobWarning] = {}
         self.before_record: Callable[[], None] = lambda: None
 
     def checkpoints(self, node: str) -> list[Checkpoint]:
@@ -56,6 +58,9 @@ class MemoryCatalogue:
 
     def unread(self, node: str) -> list[Unread]:
         return self.waiting
+
+    def warn(self, warning: JobWarning) -> None:
+        self.warnings[warning.key] = warning
 
     def record_node(
         self,

@@ -18,6 +18,7 @@ from logkeep.api import admin
 from logkeep.cli.app import app, run
 from logkeep.contract.faults import FAULTS
 from logkeep.contract.operations import OPERATIONS
+from logkeep.domain.warning import WarningCode
 from logkeep.settings import _NOT_SETTINGS, _SECTIONS, Agency, Bucket, NodeAgent, Settings
 from tests.integration.cli.installed import CONFIGURATION, serving
 
@@ -111,6 +112,11 @@ def test_every_error_code_is_documented() -> None:
     documented = {(status, code) for statuses, code in rows for status in statuses.split(", ")}
     assert answers <= documented
     assert {code for _, code in documented} == {code for _, code in answers}, "a code that nothing answers with"
+
+
+def test_every_warning_code_is_documented() -> None:
+    section = text_of("docs/errors.md").partition("### Warnings")[2].partition("\n### ")[0]
+    assert re.findall(r"^\| (LK-[A-Z-]+) \|", section, re.MULTILINE) == sorted(WarningCode)
 
 
 def test_every_operation_is_documented() -> None:

@@ -64,6 +64,16 @@ class JobFileView(msgspec.Struct, rename="camel", gc=False):
     last_time: str
 
 
+class WarningView(msgspec.Struct, rename="camel"):
+    """What the job says although it did not fail for it."""
+
+    node: str  # '' where it is of the whole cluster
+    family: str  # the log that it concerns, '' for none
+    file: str  # '' for none
+    code: str
+    message: str
+
+
 class ForecastView(msgspec.Struct, rename="camel"):
     """From a moment on a node may delete lines that the backup could not know of, and the next one comes later."""
 
@@ -82,7 +92,8 @@ class JobView(ClusterLogRecord):
     files_total: int
     gaps: list[GapView]
     failures: list[str]
-    warnings: list[ForecastView]
+    warnings: list[WarningView]
+    forecasts: list[ForecastView]
 
 
 class HeldGapView(msgspec.Struct, rename="camel"):
@@ -93,6 +104,15 @@ class HeldGapView(msgspec.Struct, rename="camel"):
     at_least: int  # bytes
     reason: str
     job_id: str  # that told it
+
+
+class HeldWarningView(msgspec.Struct, rename="camel"):
+    """What the last job that said so says of the log."""
+
+    file: str  # '' for none
+    code: str
+    message: str
+    job_id: str
 
 
 _HELD_NAMES = {
@@ -119,6 +139,7 @@ class HeldLine(msgspec.Struct, rename=_HELD_NAMES):
     last_success_at: int | None  # Unix ms
     last_success_job: str | None
     gaps: list[HeldGapView]
+    warnings: list[HeldWarningView]
 
 
 def held_lines(held: Iterable[Held], last_success: tuple[str, int] | None) -> Iterator[bytes]:
@@ -143,6 +164,10 @@ def _held(held: Held, last_success_at: int | None, last_success_job: str | None)
             HeldGapView(told.gap.after, told.gap.until, told.gap.at_least, told.gap.reason, told.job_id)
             for told in held.gaps
         ],
+        [
+            HeldWarningView(told.warning.file, told.warning.code, told.warning.message, told.job_id)
+            for told in held.warnings
+        ],
     )
 
 
@@ -158,6 +183,7 @@ def render_job(detail: JobDetail) -> bytes:
             files_total=sum(node.files for node in detail.nodes),
             gaps=msgspec.convert(detail.gaps, list[GapView], from_attributes=True),
             failures=list(detail.failures),
-            warnings=msgspec.convert(detail.forecasts, list[ForecastView], from_attributes=True),
+            warnings=msgspec.convert(detail.warnings, list[WarningView], from_attributes=True),
+            forecasts=msgspec.convert(detail.forecasts, list[ForecastView], from_attributes=True),
         )
     )

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from logkeep.domain.warning import WarningCode
 from logkeep.errors import CatalogueError, JobError
 from logkeep.service.context import Context
 from logkeep.service.meter import EndedJob
@@ -39,6 +40,9 @@ class PrometheusMeter:
         self._failures = self._counter("logkeep_job_failures", "What failed in these backups, by its code.", "code")
         for code in _codes(JobError):  # from the start, so that the first one shows as an increase
             self._failures.labels(code)
+        self._warnings = self._counter("logkeep_job_warnings", "What these backups warned of, by its code.", "code")
+        for code in WarningCode:
+            self._warnings.labels(code)
         self._gaps = self._counter("logkeep_gaps", "Gaps that these backups met.")
         self._gap_bytes = self._counter("logkeep_gap_bytes", "Bytes that went before they were kept, at least.")
         self._requests = self._counter(
@@ -76,6 +80,8 @@ class PrometheusMeter:
         self._gap_bytes.inc(sum(ended.lost))
         for code in ended.codes:
             self._failures.labels(code).inc()
+        for code in ended.warnings:
+            self._warnings.labels(code).inc()
 
     def watch(self, context: Context, most_named: int) -> None:
         """Show besides how the installation does; clusters by name where there are no more than so many."""

@@ -27,7 +27,7 @@ from logkeep.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from logkeep.cli.client import Cluster, Gap, Job, Record, ServiceClient, Warned
+    from logkeep.cli.client import Cluster, Forecast, Gap, Job, Record, ServiceClient, Warned
 
 _LISTED = ("id", "clusterId", "createAt", "logPath", "status", "finishedAt", "jobTypes", "failedMsg", "jobId")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two looks at a running backup
@@ -71,6 +71,8 @@ def backup(
         note(gap_text(gap))
     for warned in record.warnings:
         note(warning_text(warned))
+    for forecast in record.forecasts:
+        note(forecast_text(forecast))
     if record.status == "FAIL":
         if asked.as_json:
             raise typer.Exit(1)
@@ -105,11 +107,17 @@ def gap_text(gap: Gap) -> str:
 
 
 def warning_text(warned: Warned) -> str:
+    """A warning as a sentence."""
+    where = f"node {warned.node}: " if warned.node else ""
+    return f"warning: {warned.code}: {where}{warned.message}"
+
+
+def forecast_text(forecast: Forecast) -> str:
     """A forecast as a sentence."""
-    following = f"the next backup is at {moment_text(warned.next_run)}" if warned.next_run else "none is planned"
+    following = f"the next backup is at {moment_text(forecast.next_run)}" if forecast.next_run else "none is planned"
     return (
-        f"warning: at the pace seen so far, {warned.node} may delete lines of {warned.family} that are not kept from "
-        f"{moment_text(warned.safe_until)} on, and {following}; back up before that"
+        f"forecast: at the pace seen so far, {forecast.node} may delete lines of {forecast.family} that are not kept "
+        f"from {moment_text(forecast.safe_until)} on, and {following}; back up before that"
     )
 
 

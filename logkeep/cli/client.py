@@ -101,6 +101,14 @@ class JobFile(msgspec.Struct, rename="camel"):
 
 
 class Warned(msgspec.Struct, rename="camel"):
+    """What a job says although it did not fail."""
+
+    node: str
+    code: str
+    message: str
+
+
+class Forecast(msgspec.Struct, rename="camel"):
     """A log that may lose lines before the next backup."""
 
     node: str
@@ -118,6 +126,7 @@ class Job(Record):
     files: list[JobFile] = []
     files_total: int = 0
     warnings: list[Warned] = []
+    forecasts: list[Forecast] = []
 
 
 class Records(msgspec.Struct, rename="camel"):

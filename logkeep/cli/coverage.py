@@ -63,6 +63,7 @@ def _print_coverage(cluster: Cluster, logs: list[dict[str, Any]]) -> None:
         right=(4, 5, 6, 7),
     )
     _print_gaps([(log["node"], log["family"], gap) for log in logs for gap in log["gaps"]])
+    _print_warnings([(log["node"], log["family"], warned) for log in logs for warned in log["warnings"]])
 
 
 def _row(log: dict[str, Any]) -> tuple[str, ...]:
@@ -102,3 +103,12 @@ def _print_gaps(gaps: Sequence[tuple[str, str, dict[str, Any]]]) -> None:
         ],
         right=(4,),
     )
+
+
+def _print_warnings(warnings: Sequence[tuple[str, str, dict[str, Any]]]) -> None:
+    if warnings:
+        print_line(f"\n{count_text(len(warnings), 'warning')}:\n")
+        print_table(
+            ("NODE", "LOG", "CODE", "WHAT", "TOLD BY JOB"),
+            [(node, family, one["code"], one["message"], one["jobId"]) for node, family, one in warnings],
+        )

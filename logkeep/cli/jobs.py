@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from logkeep.cli.backups import failures_text, gap_text, warning_text
+from logkeep.cli.backups import failures_text, forecast_text, gap_text, warning_text
 from logkeep.cli.errors import WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import (
@@ -97,12 +97,14 @@ def _print_job(job: Job, cluster: str) -> None:
         _print_files(job.files)
     if job.failed_msg:
         print_line(f"\nfailed:\n{failures_text(job)}")
-    if job.gaps or job.warnings:
+    if job.gaps or job.warnings or job.forecasts:
         print_line()
     for gap in job.gaps:
         print_line(gap_text(gap))
     for warned in job.warnings:
         print_line(warning_text(warned))
+    for forecast in job.forecasts:
+        print_line(forecast_text(forecast))
 
 
 def _print_nodes(nodes: Sequence[JobNode], *, running: bool) -> None:

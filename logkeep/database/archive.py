@@ -12,8 +12,10 @@ from sqlalchemy import Column, Connection, Dialect, Engine, Row, Select, bindpar
 
 from logkeep.database.connection import reading, upsert
 from logkeep.database.tables import findings, generations, jobs, manifests, nodes, segments
+from logkeep.database.warnings import fetch_warnings
 from logkeep.domain.forecast import Forecast
 from logkeep.domain.manifest import Checkpoint, Fingerprint, Gap, Segment, Sighting, Unread
+from logkeep.domain.warning import JobWarning
 
 _KEY = ["cluster_id", "node", "generation"]
 _encode = msgspec.msgpack.encode
@@ -363,6 +365,7 @@ class Findings:
     gaps: tuple[Gap, ...]
     sightings: tuple[Sighting, ...]
     failures: tuple[str, ...]
+    warnings: tuple[JobWarning, ...] = ()
 
 
 def fetch_findings(connection: Connection, job_id: str) -> Findings:
@@ -372,7 +375,8 @@ def fetch_findings(connection: Connection, job_id: str) -> Findings:
     def all_of(kind: str, of_type: Any) -> Any:
         return tuple(msgspec.msgpack.decode(row.body, type=of_type) for row in rows if row.kind == kind)
 
-    return Findings(all_of("gap", Gap), all_of("sighting", Sighting), all_of("failure", str))
+    told = fetch_warnings(connection, job_id)
+    return Findings(all_of("gap", Gap), all_of("sighting", Sighting), all_of("failure", str), told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ import msgspec
 from sqlalchemy import Connection, Row, Select, Subquery, func, select
 
 from logkeep.database.tables import findings, forecasts, generations, jobs, segments
+from logkeep.database.warnings import fetch_told
 from logkeep.domain.backup_job import JobStatus
-from logkeep.domain.coverage import Held, ToldGap
+from logkeep.domain.coverage import Held, ToldGap, ToldWarning
 from logkeep.domain.manifest import Gap
 
 _Log = tuple[str, str]  # node, family
@@ -21,11 +22,12 @@ def fetch_held(connection: Connection, cluster_id: str, nodes: Sequence[str], fa
     """What is held of these nodes, and what is missing, by node and family; a node without anything is told too."""
     rows = {(row.node, row.family): row for row in connection.execute(_sums(cluster_id, nodes, family))}
     gaps = _fetch_gaps(connection, cluster_id, nodes, family)
+    warnings = fetch_told(connection, cluster_id, nodes, family)
     safe = _fetch_safe(connection, cluster_id, nodes)
-    found = rows.keys() | gaps.keys()
+    found = rows.keys() | gaps.keys() | warnings.keys()
     empty = () if family else ((node, "") for node in set(nodes) - {node for node, _ in found})
     for log in sorted([*found, *empty]):
-        yield _held(log, rows.get(log), safe.get(log), gaps.get(log, []))
+        yield _held(log, rows.get(log), safe.get(log), gaps.get(log, []), warnings.get(log, []))
 
 
 def fetch_last_success(connection: Connection, cluster_id: str) -> tuple[str, int] | None:
@@ -98,10 +100,16 @@ def _fetch_safe(connection: Connection, cluster_id: str, nodes: Sequence[str]) -
     return {(node, family): moment for node, family, moment in connection.execute(statement)}
 
 
-def _held(log: _Log, row: Row[*tuple[Any, ...]] | None, safe_until: int | None, gaps: list[ToldGap]) -> Held:
+def _held(
+    log: _Log,
+    row: Row[*tuple[Any, ...]] | None,
+    safe_until: int | None,
+    gaps: list[ToldGap],
+    warnings: list[ToldWarning],
+) -> Held:
     in_order = tuple(sorted(gaps, key=lambda told: (told.gap.after or told.gap.until, told.gap.until)))
     if row is None:
-        return Held(*log, gaps=in_order)
+        return Held(*log, gaps=in_order, warnings=tuple(warnings))
     return Held(
         *log,
         row.first_time or "",
@@ -112,4 +120,5 @@ def _held(log: _Log, row: Row[*tuple[Any, ...]] | None, safe_until: int | None, 
         int(row.stored or 0),
         safe_until,
         in_order,
+        tuple(warnings),
     )

@@ -241,7 +241,7 @@ segments = Table(
     Index("ix_segments_read", "cluster_id", "read_at"),
 )
 
-# What a job met on a node besides segments: gaps, sightings, failures, which go into its manifest; and warnings.
+# What a job met on a node besides segments: gaps, sightings, failures, which go into its manifest; and forecasts.
 findings = Table(
     "findings",
     metadata,
@@ -252,6 +252,23 @@ findings = Table(
     Column("body", LargeBinary, nullable=False),  # msgpack
     Column("cluster_id", String(36)),  # stays known when the record is cleared
     Index("ix_findings_gaps", "cluster_id", "kind", "node"),
+)
+
+# What a job says although it did not fail; it goes into its manifest.
+job_warnings = Table(
+    "job_warnings",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), nullable=False),
+    Column("job_id", String(32), nullable=False),  # which may have been cleared since
+    Column("key", String(64), nullable=False),  # hash of node, family, file and code: said once by a job
+    Column("node", String(255), nullable=False),
+    Column("family", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("message", Text, nullable=False),
+    UniqueConstraint("job_id", "key"),
+    Index("ix_job_warnings_logs", "cluster_id", "node", "key"),
 )
 
 # How long after a backup a log may lose bytes that were written after it, at the pace seen so far.

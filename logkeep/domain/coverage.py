@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from logkeep.domain.manifest import Gap
+from logkeep.domain.warning import JobWarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +13,14 @@ class ToldGap:
     """A gap, and the job that told it."""
 
     gap: Gap
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToldWarning:
+    """A warning, and the last job that told it."""
+
+    warning: JobWarning
     job_id: str
 
 
@@ -29,3 +38,4 @@ class Held:
     stored: int = 0  # bytes in the bucket
     safe_until: int | None = None  # Unix ms: forecast of when what is not kept begins to go; None where there is none
     gaps: tuple[ToldGap, ...] = ()  # in the order of time
+    warnings: tuple[ToldWarning, ...] = ()  # in the order in which jobs told them last

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.forecast import Forecast
 from logkeep.domain.manifest import Gap
+from logkeep.domain.warning import JobWarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +55,5 @@ class JobDetail:
     files: list[JobFile]
     gaps: tuple[Gap, ...]
     failures: tuple[str, ...]
+    warnings: tuple[JobWarning, ...]
     forecasts: tuple[Forecast, ...]

@@ -9,6 +9,7 @@ from enum import StrEnum
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.log_setting import LogSetting
+from logkeep.domain.warning import JobWarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,7 @@ class Told:
     job: BackupJob
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[JobWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,3 +187,4 @@ class Manifest:
     cluster: Cluster | None = None
     setting: LogSetting | None = None
     earlier: tuple[Told, ...] = ()  # jobs that ended without a manifest since the one before, oldest first
+    warnings: tuple[JobWarning, ...] = ()

@@ -14,6 +14,7 @@ import msgspec
 
 from logkeep.clock import Clock
 from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Segment, Sighting, Unread, UnreadKind
+from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
 from logkeep.engine.catalogue import Catalogue
 from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_content
@@ -54,6 +55,7 @@ class Outcome:
 
     failures: dict[str, str] = field(default_factory=dict[str, str])  # file name -> what is wrong, with its code
     waiting: set[str] = field(default_factory=set[str])  # files still being compressed
+    warnings: list[JobWarning] = field(default_factory=list[JobWarning])  # as they were found
     generations: list[Checkpoint] | None = None  # all that are known then; None where nothing had changed
 
 
@@ -140,7 +142,9 @@ class NodeBackup:
 
     def _close(self, listing: Sequence[LogFile], plan: Plan) -> None:
         """Two listings agree and nothing is left to read: only now is what was not seen known to be gone."""
-        done = not self._outcome.failures and not self._outcome.waiting and self._all_unchanged
+        # What is said by this job and still holds is said by the next one too, so that one has to look again.
+        quiet = not self._outcome.failures and not self._outcome.waiting and not self._outcome.warnings
+        done = quiet and self._all_unchanged
         told = [self._sighting(checkpoint) for checkpoint in plan.gone]
         self._catalogue.record_node(
             self._node,
@@ -222,6 +226,12 @@ class NodeBackup:
 
     def _sighting(self, look: Checkpoint) -> Sighting:
         return Sighting(self._node, look.family, look.generation, look.position, look.name, look.present)
+
+    def _warn(self, code: WarningCode, message: str, *, family: str = "", file: str = "") -> None:
+        """Let the job say something of a log, a file or the node, though it does not fail."""
+        warning = JobWarning(self._node, family, file, code, message)
+        self._outcome.warnings.append(warning)
+        self._catalogue.warn(warning)
 
     def _fail(self, file: LogFile, error: SourceFileError) -> None:
         self._unreadable.add(file_key(file))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
+from logkeep.domain.warning import JobWarning
 
 
 class Catalogue(Protocol):
@@ -37,6 +38,10 @@ class Catalogue(Protocol):
 
     def unread(self, node: str) -> list[Unread]:
         """Files of which an earlier listing showed more than is kept."""
+        ...
+
+    def warn(self, warning: JobWarning) -> None:
+        """Let the job say this, once whatever attempt found it. It is kept with the node's next write, or its end."""
         ...
 
     def record_node(

@@ -317,7 +317,8 @@ def finish_job(context: Context, job_id: str, attempt: int, store_failure: str =
         if written:
             record_manifest(connection, written)
     codes = [failure.partition(":")[0] for failure in failures]
-    context.meter.count_job(EndedJob(ended, raw, stored, [gap.at_least for gap in found.gaps], codes))
+    warned = [warning.code for warning in found.warnings]
+    context.meter.count_job(EndedJob(ended, raw, stored, [gap.at_least for gap in found.gaps], codes, warned))
 
 
 def _job_and_cluster(context: Context, job_id: str) -> tuple[BackupJob, Cluster]:

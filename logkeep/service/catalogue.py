@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event
@@ -11,10 +12,14 @@ from sqlalchemy.exc import IntegrityError
 
 from logkeep.database import archive, forecasts, job_nodes, jobs
 from logkeep.database.connection import reading, writing
+from logkeep.database.warnings import save_warnings
 from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
+from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.errors import JobHandedOver, JobSuperseded
 
 _NEVER = Event()
+_MOST_WARNINGS = 1000  # that one attempt names of one node
+_Key = tuple[str, str, str, str]
 
 
 class JobCatalogue:
@@ -27,13 +32,38 @@ class JobCatalogue:
         self._job_id = job_id
         self._attempt = attempt
         self._stopping = stopping
+        # Of each node, which one thread works on: what was said of it, how often besides, and what is not kept yet.
+        self._said: defaultdict[str, set[_Key]] = defaultdict(set)
+        self._unnamed: defaultdict[str, int] = defaultdict(int)
+        self._pending: defaultdict[str, dict[_Key, JobWarning]] = defaultdict(dict)
 
     @contextmanager
-    def _writing(self) -> Generator[Connection]:
+    def _writing(self, node: str) -> Generator[Connection]:
+        """A transaction that keeps what is to be said of the node, too."""
         with writing(self._database) as connection:
             if not jobs.is_current_attempt(connection, self._job_id, self._attempt):
                 raise JobSuperseded()
+            if pending := self._pending.pop(node, None):
+                save_warnings(connection, self._cluster_id, self._job_id, list(pending.values()))
             yield connection
+
+    def warn(self, warning: JobWarning) -> None:
+        """Kept with the next transaction that is of its node; those beyond the bound are only counted."""
+        node = warning.node
+        if warning.key not in self._said[node] and len(self._said[node]) >= _MOST_WARNINGS:
+            self._unnamed[node] += 1
+            warning = _more(node, self._unnamed[node])
+        else:
+            self._said[node].add(warning.key)
+        self._pending[node][warning.key] = warning
+
+    def record_warnings(self, warnings: Sequence[JobWarning]) -> None:
+        """Keep what is said of no node that the job works on."""
+        for warning in warnings:
+            self.warn(warning)
+        for node in {warning.node for warning in warnings}:
+            with self._writing(node):
+                pass
 
     def checkpoints(self, node: str) -> list[Checkpoint]:
         with reading(self._database) as connection:
@@ -48,12 +78,12 @@ class JobCatalogue:
             return archive.fetch_listing_digest(connection, self._cluster_id, node)
 
     def record_plan(self, node: str, remaining: int) -> None:
-        with self._writing() as connection:
+        with self._writing(node) as connection:
             job_nodes.plan_node(connection, self._job_id, node, remaining)
 
     def commit(self, segment: Segment, after: Checkpoint, remaining: int = 0) -> None:
         try:
-            with self._writing() as connection:
+            with self._writing(segment.node) as connection:
                 kept = archive.fetch_kept(connection, self._cluster_id, segment.node, segment.generation)
                 if kept != segment.start:
                     raise JobSuperseded()
@@ -78,7 +108,7 @@ class JobCatalogue:
         digest: str | None = None,
         unread: Sequence[Unread] | None = None,
     ) -> None:
-        with self._writing() as connection:
+        with self._writing(node) as connection:
             archive.save_checkpoints(connection, self._cluster_id, node, seen)
             archive.insert_findings(connection, self._job_id, node, found)
             if digest is not None:
@@ -88,19 +118,23 @@ class JobCatalogue:
 
     def begin_node(self, node: str, started_at: int) -> None:
         """What an earlier attempt could not read is forgotten."""
-        with self._writing() as connection:
+        with self._writing(node) as connection:
             archive.delete_failures(connection, self._job_id, node)
             job_nodes.begin_node(connection, self._job_id, node, started_at)
 
     def end_node(self, node: str, finished_at: int, failures: Sequence[str]) -> None:
-        with self._writing() as connection:
+        with self._writing(node) as connection:
             archive.insert_findings(connection, self._job_id, node, failures)
             job_nodes.end_node(connection, self._job_id, node, finished_at)
 
     def record_margins(self, node: str, kept_at: int, margins: Mapping[str, int | None] | None) -> None:
         """How long each log may wait from `kept_at` on; None where nothing of the node had changed."""
-        with self._writing() as connection:
+        with self._writing(node) as connection:
             if margins is None:
                 forecasts.renew_margins(connection, self._cluster_id, node, kept_at)
             else:
                 forecasts.save_margins(connection, self._cluster_id, node, kept_at, margins)
+
+
+def _more(node: str, number: int) -> JobWarning:
+    return JobWarning(node, "", "", WarningCode.MORE, f"{number} more warnings like those that are named")

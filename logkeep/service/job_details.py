@@ -6,12 +6,13 @@ from sqlalchemy import Connection
 
 from logkeep.database import clusters, job_nodes, jobs
 from logkeep.database.connection import reading
+from logkeep.database.warnings import fetch_warnings
 from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.job_detail import JobDetail, JobNode
 from logkeep.errors import InvalidField
 from logkeep.service.context import Context
 
-_MOST_TOLD = 1000  # gaps and failures; the manifest of a job has all
+_MOST_TOLD = 1000  # of each kind; the manifest of a job has all
 
 
 def get_detail(
@@ -34,6 +35,7 @@ def get_detail(
             list(job_nodes.fetch_files(connection, job_id, offset=offset - 1, limit=limit)),
             job_nodes.fetch_gaps(connection, job_id, _MOST_TOLD),
             job_nodes.fetch_failures(connection, job_id, _MOST_TOLD),
+            fetch_warnings(connection, job_id, _MOST_TOLD),
             job_nodes.fetch_forecasts(connection, job_id, _MOST_TOLD),
         )
 

@@ -76,8 +76,13 @@ def _manifest(
             keys.fetch_projects(connection, project_id=cluster.project_id)[0],
             cluster,
             log_settings.fetch_setting(connection, cluster.id),
-            tuple(Told(one, met[one.job_id].gaps, met[one.job_id].failures) for one in untold),
+            tuple(_told(one, met[one.job_id]) for one in untold),
+            found.warnings,
         )
+
+
+def _told(job: BackupJob, found: archive.Findings) -> Told:
+    return Told(job, found.gaps, found.failures, found.warnings)
 
 
 def _as_they_are(connection: Connection, cluster: Cluster, sightings: Sequence[Sighting]) -> list[Sighting]:

@@ -18,6 +18,7 @@ class EndedJob:
     stored: int
     lost: Sequence[int]  # bytes of each gap, at least
     codes: Sequence[str]  # `LK-…` of each failure
+    warnings: Sequence[str]  # and of each warning
 
 
 class Meter(Protocol):

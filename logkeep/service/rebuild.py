@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 
 from logkeep.database import archive, clusters, jobs, keys, log_settings
 from logkeep.database.connection import reading, writing
-from logkeep.domain.backup_job import BackupJob, JobStatus
+from logkeep.database.warnings import save_warnings
+from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.log_setting import LogSetting
-from logkeep.domain.manifest import Gap, Manifest, Segment
+from logkeep.domain.manifest import Manifest, Segment, Told
 from logkeep.domain.policy import next_start
 from logkeep.engine.chain import check_signature
 from logkeep.engine.rebuild import Chain, Found, Generations, order_chain
@@ -192,8 +193,9 @@ class _Records:
 
     def add(self, link: Found, manifest: Manifest, number: int) -> None:
         for told in manifest.earlier:
-            self._add_job(told.job, 1, manifest, told.gaps, told.notes)
-        self._add_job(manifest.job, link.attempt, manifest, manifest.gaps, manifest.notes)
+            self._add_job(1, manifest, told)
+        told = Told(manifest.job, manifest.gaps, manifest.notes, manifest.warnings)
+        self._add_job(link.attempt, manifest, told)
         moved = {manifest.job.bucket: link.bucket}  # the bucket may have another name here than it had then
         for segment in manifest.segments:
             self._add_segment(replace(segment, bucket=moved.get(segment.bucket, segment.bucket)), manifest)
@@ -210,16 +212,16 @@ class _Records:
                 due_at = next_start(self._setting.period, self._cluster_id, self._newest, 0)
                 log_settings.plan_policy(self._connection, self._cluster_id, self._setting.updated_at, due_at)
 
-    def _add_job(
-        self, job: BackupJob, attempt: int, manifest: Manifest, gaps: Sequence[Gap], notes: Sequence[str]
-    ) -> None:
+    def _add_job(self, attempt: int, manifest: Manifest, told: Told) -> None:
+        job = told.job
         cleared = self._setting.failures_cleared_at if self._setting else 0
         if job.status is JobStatus.FAIL and (job.finished_at or 0) <= cleared:
             return
         jobs.insert_job(self._connection, job, attempt=attempt, manifest_job_id=manifest.job.job_id)
-        for gap in gaps:
+        for gap in told.gaps:
             archive.insert_findings(self._connection, job.job_id, gap.node, [gap])
-        archive.insert_findings(self._connection, job.job_id, "", notes)
+        archive.insert_findings(self._connection, job.job_id, "", told.notes)
+        save_warnings(self._connection, self._cluster_id, job.job_id, told.warnings)
         self._newest = max(self._newest, job.created_at)
         self.jobs += 1
 

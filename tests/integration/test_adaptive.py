@@ -9,7 +9,7 @@ import pytest
 
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType
 from logkeep.domain.cluster import Cluster
-from logkeep.domain.forecast import LEAST_PAUSE_MS
+from logkeep.domain.forecast import LEAST_PAUSE_MS, Forecast
 from logkeep.errors import BackupClosed
 from logkeep.service import backups, coverage, forecasts, job_details, log_settings
 from tests.growing import SLOW, GrowingNode
@@ -51,7 +51,7 @@ class World:
         self.kept = len(self.node.written(SLOW))
         self.jobs.append(self.installation.carry_out(self.cluster, job))
 
-    def warnings(self, job: BackupJob) -> list[forecasts.Forecast]:
+    def forecasts(self, job: BackupJob) -> list[Forecast]:
         detail = job_details.get_detail(self.installation.context, self.installation.project.id, job.job_id)
         return list(detail.forecasts)
 
@@ -72,12 +72,12 @@ def world(installation: Installation, tmp_path: Path) -> World:
 def test_a_daily_backup_alone_loses_lines_and_warned_before(world: World) -> None:
     log_settings.start_policy(world.installation.context, world.cluster, "00:00 GMT+00:00")
     world.first_backup()
-    [warning] = world.warnings(world.jobs[0])
-    assert (warning.node, warning.family) == ("n1", SLOW)
-    assert warning.safe_until == world.now + 12 * 60 * MINUTE
+    [soonest] = world.forecasts(world.jobs[0])
+    assert (soonest.node, soonest.family) == ("n1", SLOW)
+    assert soonest.safe_until == world.now + 12 * 60 * MINUTE
     world.live(3 * 24 * 60)
     assert world.lost_at is not None
-    told = [one.safe_until for job in world.jobs if job.created_at < world.lost_at for one in world.warnings(job)]
+    told = [one.safe_until for job in world.jobs if job.created_at < world.lost_at for one in world.forecasts(job)]
     assert told
     assert min(told) <= world.lost_at
     [log] = coverage.list_held(world.installation.context, world.cluster)
@@ -94,7 +94,7 @@ def test_with_added_runs_nothing_is_lost(world: World, period: str | None) -> No
     world.live(3 * 24 * 60)
     assert world.lost_at is None
     assert world.restored() == world.node.written(SLOW)[world.from_byte : world.kept]
-    assert [world.warnings(job) for job in world.jobs] == [[] for _ in world.jobs]
+    assert [world.forecasts(job) for job in world.jobs] == [[] for _ in world.jobs]
     assert {job.type for job in world.jobs[1:]} == {JobType.AUTO}
     assert 12 <= len(world.jobs) <= 18  # one each six hours, and the daily ones
 
@@ -111,7 +111,7 @@ def test_runs_are_added_at_most_every_five_minutes(world: World) -> None:
         for job in backups.start_due_backups(context):
             world._carry_out(job)
     assert 3 <= len(world.jobs) <= 5
-    assert world.warnings(world.jobs[-1])  # five minutes are too long here, and that is told
+    assert world.forecasts(world.jobs[-1])  # five minutes are too long here, and that is told
 
 
 def test_a_node_that_cannot_be_read_is_not_tried_for_ever(world: World, tmp_path: Path) -> None:

@@ -19,8 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from logkeep.api.metrics import PrometheusMeter
 from logkeep.api.metrics_server import MetricsServer
 from logkeep.domain.policy import PolicyState
+from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.errors import SettingError
 from logkeep.service import backups, log_settings, verification
+from logkeep.service.catalogue import JobCatalogue
 from tests.installation import Installation
 from tests.integration.cli.installed import CONFIGURATION, init, logkeep, serving
 from tests.integration.test_policies import DAY, PERIOD, add_policies
@@ -104,6 +106,17 @@ def test_failures_are_counted_by_their_code_from_zero_on(watched: Watched, tmp_p
     assert failed.failed_msg
     assert watched.value("logkeep_job_failures_total", code=failed.failed_msg.partition(":")[0]) == 1
     assert failed.failed_msg.startswith("LK-STORE-")
+
+
+def test_warnings_are_counted_by_their_code_from_zero_on(watched: Watched, tmp_path: Path) -> None:
+    (tmp_path / "n1").mkdir()
+    context, cluster = watched.installation.context, watched.installation.add_cluster(n1=tmp_path / "n1")
+    before = watched.value("logkeep_job_warnings_total", code="LK-LOG-CUT")
+    job = backups.start_backup(context, cluster)
+    catalogue = JobCatalogue(context.database, cluster.id, job.job_id, backups.begin_job(context, job.job_id) or 0)
+    catalogue.record_warnings([JobWarning("n1", "es.log", "es.log.gz", WarningCode.LOG_CUT, "it is cut")])
+    watched.installation.carry_out(cluster, job)
+    assert (before, watched.value("logkeep_job_warnings_total", code="LK-LOG-CUT")) == (0, 1)
 
 
 def test_policies_are_counted_by_their_state(watched: Watched, tmp_path: Path) -> None:

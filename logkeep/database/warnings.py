@@ -1,0 +1,62 @@
+"""Statements on what jobs say although they did not fail."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, func, select
+
+from logkeep.database.connection import upsert
+from logkeep.database.tables import job_warnings
+from logkeep.domain.coverage import ToldWarning
+from logkeep.domain.warning import JobWarning
+
+_Log = tuple[str, str]  # node, family
+
+
+def save_warnings(connection: Connection, cluster_id: str, job_id: str, warnings: Sequence[JobWarning]) -> None:
+    """Insert them; one that the job has said already gets its new words."""
+    rows = [{"cluster_id": cluster_id, "job_id": job_id, **_row(warning)} for warning in warnings]
+    if rows:
+        insert = upsert(connection.dialect)(job_warnings)
+        changes = {"message": insert.excluded.message}
+        connection.execute(insert.on_conflict_do_update(index_elements=["job_id", "key"], set_=changes), rows)
+
+
+def fetch_warnings(connection: Connection, job_id: str, limit: int | None = None) -> tuple[JobWarning, ...]:
+    """What a job says, in the order in which it was first said."""
+    statement = select(job_warnings).where(job_warnings.c.job_id == job_id).order_by(job_warnings.c.id).limit(limit)
+    return tuple(_warning(row) for row in connection.execute(statement))
+
+
+def fetch_told(
+    connection: Connection, cluster_id: str, nodes: Sequence[str], family: str = ""
+) -> dict[_Log, list[ToldWarning]]:
+    """What is said of logs of these nodes, by node and log: of what several jobs say alike, the last one."""
+    c = job_warnings.c
+    of_logs = (c.cluster_id == cluster_id, c.node.in_(nodes), c.family == family if family else c.family != "")
+    last = select(func.max(c.id)).where(*of_logs).group_by(c.node, c.key)
+    found: dict[_Log, list[ToldWarning]] = defaultdict(list)
+    for row in connection.execute(select(job_warnings).where(c.id.in_(last)).order_by(c.id)):
+        found[row.node, row.family].append(ToldWarning(_warning(row), row.job_id))
+    return found
+
+
+def _row(warning: JobWarning) -> dict[str, str]:
+    key = hashlib.sha256(msgspec.msgpack.encode(warning.key)).hexdigest()  # names of files are too long for an index
+    return {
+        "node": warning.node,
+        "family": warning.family,
+        "file": warning.file,
+        "code": warning.code,
+        "message": warning.message,
+        "key": key,
+    }
+
+
+def _warning(row: Row[*tuple[Any, ...]]) -> JobWarning:
+    return JobWarning(row.node, row.family, row.file, row.code, row.message)

@@ -1,0 +1,29 @@
+"""What a job says although it did not fail: something was left out, cut, new or gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class WarningCode(StrEnum):
+    """Stable, each in a row of docs/errors.md; what a failure is called is in `errors`."""
+
+    LOG_CUT = "LK-LOG-CUT"
+    MORE = "LK-MORE-WARNINGS"
+
+
+@dataclass(frozen=True, slots=True)
+class JobWarning:
+    """One thing that a job says; a job has at most one of the same code, node, log and file."""
+
+    node: str  # '' where it is of the whole cluster
+    family: str  # the log that it concerns, by which `coverage` shows it; '' for none
+    file: str  # name of the file, '' for none
+    code: str  # a `WarningCode`; in a manifest one of a later version, too
+    message: str  # a sentence that names the file and tells what to do, but neither node nor code
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What makes it the same one, whatever its words are."""
+        return self.node, self.family, self.file, self.code
