@@ -188,7 +188,7 @@ def test_migration_is_refused_while_a_process_runs_that_needs_the_old_tables(
     worker = Worker("old-1", "old", 1, "0.1.0", "1", migration.HEAD, 2, 0)
     with writing(engine) as connection:
         workers.save_beat(connection, worker)
-    monkeypatch.setattr(migration, "HEAD", "0005")
+    monkeypatch.setattr(migration, "HEAD", "9999")
     with pytest.raises(SettingError, match=r"processes that need it so still run: old-1 \(0\.1\.0\); stop them"):
         migration.migrate(engine)
     with writing(engine) as connection:  # it died a minute ago

@@ -354,13 +354,13 @@ def test_coverage_tells_spans_and_gaps_and_exits_with_0(tenant: Command, opened:
     assert "nothing of that is held" in tenant("coverage", opened, "--node", "other").ended(0).out
 
 
-def test_runs_are_added_and_warnings_shown(tenant: Command, opened: str, node: Path) -> None:
+def test_runs_are_added_and_forecasts_shown(tenant: Command, opened: str, node: Path) -> None:
     for number in range(5):
         name = "prod_index_search_slowlog" + (f"-{number + 1}" if number < 4 else "")
         line = b'{"type": "s", "timestamp": "2026-11-24T0%d:00:00,000Z"}\n' % number
         (node / f"{name}.json").write_bytes(line)
     done = tenant("backup", opened, "--wait").ended(0)
-    assert "warning: at the pace seen so far, n1 may delete lines of prod_index_search_slowlog.json" in done.err
+    assert "forecast: at the pace seen so far, n1 may delete lines of prod_index_search_slowlog.json" in done.err
     job_id = tenant("records", opened, "--json").json["clusterLogRecord"][0]["jobId"]
     assert "none is planned" in tenant("job", "show", job_id).ended(0).out
     shown = tenant("logs", "policy", opened, "--adaptive").ended(0).out
