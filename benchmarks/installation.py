@@ -22,7 +22,9 @@ from logkeep.keyfiles import create_keys
 from logkeep.service import backups, clusters, identity, log_settings
 from logkeep.service.catalogue import JobCatalogue
 from logkeep.settings import load_settings
+from tests.processes import END_SECONDS, Said
 
+_BACKUP_SECONDS = 3600.0  # more than any takes
 _FOLDER_BUCKET = "[buckets.logs]\n"
 
 
@@ -85,19 +87,19 @@ class Worker:
 
     def __init__(self, folder: Path, logs: Path) -> None:
         command = [sys.executable, "-m", "benchmarks.installation", str(folder), str(logs)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout
-        assert self._process.stdout.readline() == b"ready\n", "the process ended before it was ready"
+        self._said = Said(self._process.stdout)
+        self._said.wait_for("^ready$")
 
     def begin(self) -> None:
         assert self._process.stdin
         self._process.stdin.close()
 
     def end(self) -> Ended:
-        assert self._process.stdout
-        told = self._process.stdout.read()
-        assert self._process.wait() == 0, "the backup failed"
-        return Ended(**json.loads(told))
+        told = self._said.all(_BACKUP_SECONDS)
+        assert self._process.wait(END_SECONDS) == 0, "the backup failed"
+        return Ended(**json.loads(told.removeprefix("ready\n")))
 
 
 def main(folder: str, logs: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,6 +23,7 @@ from logkeep.service.context import Context
 from logkeep.settings import load_settings
 from logkeep.work.queue import Queue
 from tests.integration.cli.installed import COMMAND, environment
+from tests.processes import running
 from tests.real.postgres import PostgresServer
 
 SETTING = LogSettingChange("agency", "logs", "css/log")
@@ -40,7 +40,7 @@ class Site:
     workers: dict[str, subprocess.Popen[str]] = field(default_factory=dict)  # by id
 
     def start_worker(self) -> None:
-        line, process = start(self.held, [*COMMAND, "--dir", str(self.folder), "worker"])
+        line, process = start(self.held, [*COMMAND, "--dir", str(self.folder), "worker"], r"worker \S+ takes up to")
         self.workers[line.split()[2]] = process
 
     def add_cluster(self, name: str, logs: Path) -> Cluster:
@@ -92,19 +92,7 @@ def open_site(folder: Path, database: str, backup: str, visible: float = 5.0) ->
     context.database.dispose()
 
 
-def start(held: ExitStack, command: Sequence[str]) -> tuple[str, subprocess.Popen[str]]:
-    """A process that runs until `held` is left, and the first line that it said on standard error."""
-    process = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    assert process.stderr
-    line = process.stderr.readline()
-    assert line, f"{command} ended at once"
-    following = threading.Thread(target=process.stderr.read)  # a pipe that is full would stop it
-    following.start()
-
-    def end() -> None:
-        process.kill()
-        process.wait()
-        following.join()
-
-    held.callback(end)
-    return line, process
+def start(held: ExitStack, command: Sequence[str], ready: str = "") -> tuple[str, subprocess.Popen[str]]:
+    """A process that runs until `held` is left, and the line by which it said that it is `ready`: a pattern."""
+    found = held.enter_context(running(command, ready, env=environment(), stdout=subprocess.DEVNULL))
+    return found.found.string, found.process

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "logkeep"
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "logkeep"
 
 # What a folder (or file at the top) may import of ours, besides itself; docs/architecture.md shows the same table.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -162,3 +163,26 @@ def test_files_do_not_import_each_other_in_circles() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+
+
+def _waits_without_a_bound(path: Path) -> Iterator[int]:
+    """Lines that read a program's pipe by themselves, or wait for a program as long as it likes."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Attribute) and node.attr in {"read", "readline", "readlines"}:
+            if ast.unparse(node.value).endswith((".stdout", ".stderr")):
+                yield node.lineno
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not (node.args or node.keywords):
+            deed, program = node.func.attr, "process" in ast.unparse(node.func.value)
+            if deed == "communicate" or (deed == "wait" and program):
+                yield node.lineno
+
+
+@pytest.mark.parametrize("folder", ["tests", "benchmarks", "conformance"])
+def test_programs_are_waited_for_with_a_bound(folder: str) -> None:
+    """By `tests.processes`: the line that is waited for may be behind others, or never come."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for line in _waits_without_a_bound(path)
+    ]
+    assert not wrong

@@ -83,7 +83,7 @@ def end_at(process: subprocess.Popen[bytes], to: Path, size: int, number: signal
     """Send the signal when so much is written; the exit code."""
     until(lambda: written(to) >= size or process.poll() is not None)
     process.send_signal(number)
-    process.communicate()
+    process.communicate(timeout=30)
     return process.returncode
 
 

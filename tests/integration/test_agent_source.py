@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from logkeep.sources.agent import AgentAccess, AgentSources
 from logkeep.sources.base import LogSource
 from logkeep.sources.local import LocalSource
 from tests.integration.cli.installed import COMMAND, environment, logkeep
+from tests.processes import running
 from tests.suites.source_suite import EXCLUDED, SourceSuite, folder_for_all, not_root
 
 TOKEN = "t" * 43
@@ -80,18 +80,10 @@ class TestAgentSource(SourceSuite):
 def running_agent(folder: Path, logs: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """The command, and what it told with --json."""
     command = [*COMMAND, "--dir", str(folder), "--json", "agent", "--logs", str(logs), "--listen", "127.0.0.1:0"]
-    process = subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment()
-    )
-    try:
-        assert process.stdout
-        lines = iter(process.stdout.readline, "")
-        yield process, json.loads("".join(takewhile(lambda line: line != "}\n", lines)) + "}")
-    finally:
-        process.terminate()
-        assert process.wait(20) in {0, -signal.SIGKILL}
-        if process.stdout:
-            process.stdout.close()
+    with running([*command, *options], "^}", on="stdout", env=environment(), stderr=subprocess.DEVNULL) as agent:
+        yield agent.process, json.loads("".join(agent.said.lines))
+        agent.process.terminate()
+        assert agent.process.wait(20) in {0, -signal.SIGKILL}
 
 
 def access_of(told: dict[str, Any]) -> AgentAccess:

@@ -89,7 +89,7 @@ def failing_calls(pid: int, calls: str, error: str, *paths: Path) -> Iterator[No
         yield
     finally:
         tracing.terminate()
-        tracing.communicate()
+        tracing.communicate(timeout=30)
 
 
 def unprivileged() -> Sequence[str]:

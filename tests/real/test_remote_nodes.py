@@ -208,7 +208,7 @@ def test_a_node_with_an_agent_is_kept_and_caught_up_with_when_it_comes_back(tmp_
             assert site.back_up().status == "SUCCESS"
             site.expect_whole()
             process.kill()
-            process.wait()
+            process.wait(30)
             os.rename(site.logs("n1") / "es.log", site.logs("n1") / "es-2026-11-24-2.log")
             site.grow()
             failed = site.back_up()

@@ -161,7 +161,7 @@ def test_the_keys_of_an_ssh_agent_are_used(
             source.list()
         finally:
             agent.terminate()
-            agent.wait()
+            agent.wait(30)
 
 
 # Where it may lead

@@ -10,11 +10,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from tests.integration.cli.installed import (
     serving,
     until,
 )
+from tests.processes import END_SECONDS, running
 from tests.real.postgres import PostgresServer
 from tests.real.servers import Toxiproxy
 
@@ -58,11 +58,11 @@ class Worker:
 
     process: subprocess.Popen[str]
     id: str
-    log: list[str] = field(default_factory=list)
+    log: list[str]
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait()
+        self.process.wait(END_SECONDS)
 
 
 class Site:
@@ -127,25 +127,9 @@ class Site:
 
 @contextmanager
 def _working(directory: Path, command: Sequence[str]) -> Iterator[Worker]:
-    process = subprocess.Popen(
-        [*command, "--dir", str(directory), "worker"], env=environment(), stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr
-    line = process.stderr.readline()
-    found = re.search(r"logkeep worker (\S+) takes up to", line)
-    assert found, line + process.stderr.read()
-    worker = Worker(process, found[1])
-    following = threading.Thread(target=worker.log.extend, args=[process.stderr])
-    following.start()
-    try:
-        yield worker
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGCONT)
-            process.kill()
-        process.wait()
-        following.join()
-        process.stderr.close()
+    command = [*command, "--dir", directory, "worker"]
+    with running(command, r"logkeep worker (\S+) takes up to", env=environment()) as worker:
+        yield Worker(worker.process, worker.found[1], worker.said.lines)
 
 
 @pytest.fixture

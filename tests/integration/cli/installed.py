@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -19,6 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 from logkeep.cli.app import run
+from tests.processes import END_SECONDS, running
 
 CONFIGURATION = """\
 [records]
@@ -30,7 +29,6 @@ poll_seconds = 0.05
 [buckets.logs]
 """
 COMMAND = (sys.executable, "-m", "logkeep")
-START_SECONDS = 60.0
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -89,12 +87,11 @@ class Served:
     directory: Path
     process: subprocess.Popen[str]
     endpoint: str
-    line: str  # the first one that it said on standard error
-    log: list[str]  # those after it, so far
+    log: list[str]  # the lines that it said on standard error, so far
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(END_SECONDS)
 
 
 def init(directory: Path, configuration: str = CONFIGURATION) -> None:
@@ -108,30 +105,13 @@ def serving(
     directory: Path, *arguments: str, wrapper: Sequence[str] = (), command: Sequence[str] = COMMAND, **more: str
 ) -> Iterator[Served]:
     """Start the service, by a wrapper that executes it, and wait for the line that says where it listens."""
-    process = subprocess.Popen(
-        [*wrapper, *command, "--dir", str(directory), "serve", *(arguments or ("--port", "0"))],
+    started = running(
+        [*wrapper, *command, "--dir", directory, "serve", *(arguments or ("--port", "0"))],
+        r"listens on (\S+)",
         env=environment(**more),
-        stderr=subprocess.PIPE,
-        text=True,
     )
-    following = None
-    try:
-        assert process.stderr
-        line = process.stderr.readline()
-        found = re.search(r"listens on (\S+)", line)
-        assert found, line + process.stderr.read()
-        log: list[str] = []
-        following = threading.Thread(target=log.extend, args=[process.stderr])  # a pipe that is full would stop it
-        following.start()
-        yield Served(directory, process, found[1], line, log)
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        if following:
-            following.join()
-        if process.stderr:
-            process.stderr.close()
+    with started as service:
+        yield Served(directory, service.process, service.found[1], service.said.lines)
 
 
 def until(condition: Any, seconds: float = 30.0) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import sqlite3
 import subprocess
 import tomllib
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from tests.integration.cli.installed import (
     serving,
     until,
 )
+from tests.processes import started
 
 
 def test_client_toml_follows_the_port_that_was_free(served: Served) -> None:
@@ -59,18 +62,14 @@ def test_probes_are_answered_before_the_service_is_put_together(tmp_path: Path) 
     init(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [*COMMAND, "--json", "--dir", str(tmp_path), "serve", "--port", str(port)],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with process:
-        until(lambda: _status(port, "/healthz") == 200)
-        assert _status(port, "/readyz") == 503
-        assert process.stdout
-        served = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")
+    command = [*COMMAND, "--json", "--dir", tmp_path, "serve", "--port", port]
+    with started(command, on="stdout", env=environment(), stderr=subprocess.DEVNULL) as (process, said):
+        with closing(sqlite3.connect(tmp_path / "logkeep.db")) as held:
+            held.execute("BEGIN IMMEDIATE")  # so that the start waits, however quick the machine is
+            until(lambda: _status(port, "/healthz") == 200)
+            assert _status(port, "/readyz") == 503
+        said.wait_for("^}")
+        served = json.loads("".join(said.lines))
         assert served == {"endpoint": f"http://127.0.0.1:{port}", "dir": str(tmp_path), "pid": process.pid}
         until(lambda: _status(port, "/readyz") == 200)
         process.send_signal(signal.SIGINT)

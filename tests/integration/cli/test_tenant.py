@@ -14,6 +14,7 @@ import pytest
 
 from logkeep.cli import backups
 from tests.integration.cli.installed import COMMAND, Done, Served, environment, logkeep, until
+from tests.processes import running, started
 
 Command = Callable[..., Done]
 
@@ -213,35 +214,22 @@ def test_wrong_use_points_to_the_help(command: Command) -> None:
 
 
 def test_a_reader_that_goes_away_leaves_no_traceback(served: Served, opened: str) -> None:
-    process = subprocess.Popen(
-        [*COMMAND, "--dir", str(served.directory), "records", opened, "--json"],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdout and process.stderr
+    command = [*COMMAND, "--dir", served.directory, "records", opened, "--json"]
+    with started(command, env=environment(), stdout=subprocess.PIPE) as (process, said):
+        assert process.stdout
         process.stdout.close()
-        assert process.stderr.read() == ""
+        assert said.all() == ""
         assert process.wait(60) == 1
 
 
 def test_ctrl_c_leaves_no_traceback_and_the_backup_goes_on(
     served: Served, tenant: Command, opened: str, node: Path
 ) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", _WAIT_FOR_EVER, "--dir", str(served.directory), "backup", opened, "--wait"],
-        env=environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stderr
-        assert process.stderr.readline() == "waiting\n"
-        process.send_signal(signal.SIGINT)
-        assert process.stderr.read().startswith(f"the backup of {opened} goes on")
-        assert process.wait(60) == 130
+    command = [sys.executable, "-c", _WAIT_FOR_EVER, "--dir", served.directory, "backup", opened, "--wait"]
+    with running(command, "^waiting$", env=environment()) as command_line:
+        command_line.process.send_signal(signal.SIGINT)
+        assert command_line.said.all().startswith(f"waiting\nthe backup of {opened} goes on")
+        assert command_line.process.wait(60) == 130
     until(lambda: tenant("records", opened, "--json").json["clusterLogRecord"][0]["status"] == "SUCCESS")
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.integration.cli.installed import COMMAND, Done, Served, environment
+from tests.processes import START_SECONDS
 
 
 def on_terminal(served: Served, *arguments: str, answer: str = "") -> tuple[int, str]:
@@ -26,7 +28,7 @@ def on_terminal(served: Served, *arguments: str, answer: str = "") -> tuple[int,
     os.write(ours, answer.encode())
     sent = b""
     try:
-        while piece := os.read(ours, 65536):
+        while select.select([ours], [], [], START_SECONDS)[0] and (piece := os.read(ours, 65536)):
             sent += piece
     except OSError:  # how Linux says that nobody has the terminal open any more
         pass
