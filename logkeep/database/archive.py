@@ -337,9 +337,16 @@ def fetch_listed_segments(connection: Connection, cluster_id: str, manifest_job_
     return [msgspec.msgpack.decode(body, type=Segment) for body in connection.execute(statement).scalars()]
 
 
-def mark_listed(connection: Connection, cluster_id: str, job_id: str) -> None:
-    """All segments without a manifest are named by the manifest of this job."""
-    statement = update(segments).where(segments.c.cluster_id == cluster_id, segments.c.manifest_job_id.is_(None))
+def mark_listed(connection: Connection, cluster_id: str, job_id: str, named: Sequence[Segment]) -> None:
+    """The manifest of this job names these: of all that had none, the first ones by node, generation and place."""
+    if not named:
+        return
+    c, last = segments.c, named[-1]
+    statement = update(segments).where(
+        c.cluster_id == cluster_id,
+        c.manifest_job_id.is_(None),
+        tuple_(c.node, c.generation, c.start) <= (last.node, last.generation, last.start),
+    )
     connection.execute(statement.values(manifest_job_id=job_id))
 
 

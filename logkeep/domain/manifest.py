@@ -11,6 +11,10 @@ from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.warning import JobWarning
 
+# Bytes of one frame, plain and stored: what says it is larger was not written by Logkeep.
+LARGEST_FRAME = 64 * 1024 * 1024
+LARGEST_STORED_FRAME = LARGEST_FRAME + LARGEST_FRAME // 128  # zstd grows what it cannot compress by less than this
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:

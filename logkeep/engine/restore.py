@@ -12,7 +12,7 @@ from logkeep.domain.span import Place, Span
 from logkeep.errors import StoreCorrupt
 from logkeep.logformat.records import SpanCutter
 from logkeep.stores.base import ObjectStore, find_store
-from logkeep.stores.frames import decompress_frame, read_frames
+from logkeep.stores.frames import next_frame, read_frame, read_frames
 
 Stores = Mapping[str, ObjectStore]
 
@@ -68,14 +68,12 @@ def read_segment(stores: Stores, segment: Segment) -> Iterator[bytes]:
     whole = hashlib.sha256()
     with closing(_open(stores, segment)) as stream:
         for frame in segment.frames:
-            stored = stream.read(frame.stored)
+            stored = next_frame(stream, frame)
             whole.update(stored)
             try:
-                plain = decompress_frame(stored)
+                plain = read_frame(stored, frame)
             except StoreCorrupt as error:
                 raise StoreCorrupt(f"{segment.object}: {error.message}") from error
-            if len(plain) != frame.raw:
-                raise StoreCorrupt(f"{segment.object}: a frame has {len(plain)} plain bytes instead of {frame.raw}")
             yield plain
         if stream.read(1):
             raise StoreCorrupt(f"{segment.object}: it is longer than what was stored")

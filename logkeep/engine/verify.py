@@ -10,7 +10,7 @@ from typing import BinaryIO
 from logkeep.domain.manifest import Frame, Segment, earliest_time, latest_time, sum_lines
 from logkeep.errors import StoreCorrupt, StoreMissing
 from logkeep.stores.base import ObjectStore
-from logkeep.stores.frames import read_frame
+from logkeep.stores.frames import next_frame, read_frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ def _read(stream: BinaryIO, segment: Segment) -> list[Damage]:
     whole = sha256()
     damaged: list[tuple[str, Frame]] = []
     for frame in segment.frames:
-        stored = stream.read(frame.stored)
-        whole.update(stored)
         try:
+            stored = next_frame(stream, frame)
+            whole.update(stored)
             read_frame(stored, frame)
         except StoreCorrupt as error:
             damaged.append((error.message, frame))

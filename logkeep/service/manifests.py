@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -14,6 +14,7 @@ from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Manifest, Segment, Sighting, Told
 from logkeep.service.context import Context
 from logkeep.service.stores import job_store
+from logkeep.stores.base import LARGEST_MANIFEST
 from logkeep.stores.layout import (
     VERSION,
     cluster_folder,
@@ -22,6 +23,8 @@ from logkeep.stores.layout import (
     manifest_object,
     signature_object,
 )
+
+MOST_FRAMES = LARGEST_MANIFEST // 512  # a frame takes 200 to 400 bytes; 2 TB of plain logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def record_manifest(connection: Connection, written: Written) -> None:
     """What the manifest names is told now; its job has ended in the same transaction."""
     manifest = written.manifest
     archive.insert_manifest(connection, manifest.cluster_id, written.row)
-    archive.mark_listed(connection, manifest.cluster_id, manifest.job.job_id)
+    archive.mark_listed(connection, manifest.cluster_id, manifest.job.job_id, manifest.segments)
     jobs.mark_told(connection, manifest.cluster_id, manifest.job.job_id)
 
 
@@ -67,7 +70,7 @@ def _manifest(
             cluster.name,
             job,
             previous.sha256 if previous else "",
-            tuple(new),
+            tuple(_fitting(new)),
             tuple(_as_they_are(connection, cluster, sightings)),
             found.gaps,
             found.failures,
@@ -83,6 +86,16 @@ def _manifest(
 
 def _told(job: BackupJob, found: archive.Findings) -> Told:
     return Told(job, found.gaps, found.failures, found.warnings)
+
+
+def _fitting(new: Sequence[Segment]) -> Iterator[Segment]:
+    """As many as one manifest may tell of, so that it can be read again; the next one names the rest."""
+    frames = 0
+    for segment in new:
+        frames += len(segment.frames)
+        if frames > MOST_FRAMES:
+            return
+        yield segment
 
 
 def _as_they_are(connection: Connection, cluster: Cluster, sightings: Sequence[Sighting]) -> list[Sighting]:

@@ -8,6 +8,10 @@ from typing import BinaryIO, Protocol
 
 from logkeep.errors import StoreMissing
 
+# Bytes of what is read as a whole. A manifest tells of 4 MiB of plain logs in 200 to 400 bytes, so this is what 2 TB
+# take that were kept by one job; `service.manifests` leaves what is more to the next one.
+LARGEST_MANIFEST = 256 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
@@ -37,8 +41,12 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def get(self, name: str) -> bytes:
-        """The whole object; for manifests, not for segments. Raises `StoreMissing`."""
+    def get(self, name: str, most: int = LARGEST_MANIFEST, size: int | None = None) -> bytes:
+        """The whole object; for manifests, not for segments.
+
+        `size` is what a listing told, which saves asking for it. Raises `StoreMissing`, and `StoreCorrupt` before it is
+        read where it has more than `most` bytes.
+        """
         ...
 
     def open(self, name: str) -> BinaryIO:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from logkeep.errors import SettingError, StoreError
-from logkeep.stores.base import ObjectStore, StoredObject
+from logkeep.stores.base import LARGEST_MANIFEST, ObjectStore, StoredObject
 from logkeep.stores.failures import bucket_missing, failure
 from logkeep.stores.listing import walk
 from logkeep.stores.names import UNFINISHED, check_name, check_prefix
@@ -68,8 +68,8 @@ class FolderStore:
         self._make_durable(name)
         return size
 
-    def get(self, name: str) -> bytes:
-        return self._reader().get(name)
+    def get(self, name: str, most: int = LARGEST_MANIFEST, size: int | None = None) -> bytes:
+        return self._reader().get(name, most, size)
 
     def open(self, name: str) -> BinaryIO:
         return self._reader().open(name)

@@ -12,18 +12,15 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-from logkeep.domain.manifest import Frame
+from logkeep.domain.manifest import LARGEST_FRAME, LARGEST_STORED_FRAME, Frame
 from logkeep.errors import StoreCorrupt
 
-LARGEST_FRAME = 64 * 1024 * 1024  # plain bytes; what says it is larger was not written by Logkeep
-_LARGEST_STORED = LARGEST_FRAME + LARGEST_FRAME // 128  # zstd grows what it cannot compress by less than this
-
+_WINDOW_LOG = zstd.DecompressionParameter.window_log_max
 _COMPRESS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 3,
     zstd.CompressionParameter.checksum_flag: 1,
     zstd.CompressionParameter.content_size_flag: 1,
 }
-_DECOMPRESS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 26}  # a window of 64 MiB, the largest frame
 
 
 def compress_frame(raw: bytes) -> bytes:
@@ -33,13 +30,16 @@ def compress_frame(raw: bytes) -> bytes:
     return zstd.compress(raw, options=_COMPRESS)
 
 
-def decompress_frame(stored: bytes) -> bytes:
-    """The plain bytes of exactly one frame. Raises `StoreCorrupt` for anything else."""
+def decompress_frame(stored: bytes, most: int = LARGEST_FRAME) -> bytes:
+    """The plain bytes of exactly one frame, of at most `most`. Raises `StoreCorrupt` for anything else.
+
+    Memory is bounded by the size that the frame says before anything is inflated, and so is its window.
+    """
     try:
         size = cast("int | None", zstd.get_frame_info(stored).decompressed_size)
-        if size is None or size > LARGEST_FRAME:
-            raise StoreCorrupt(f"a zstd frame says that it holds {size} bytes, Logkeep writes at most {LARGEST_FRAME}")
-        decompressor = zstd.ZstdDecompressor(options=_DECOMPRESS)
+        if size is None or size > most:
+            raise StoreCorrupt(f"a zstd frame says that it holds {size} bytes, at most {most} are expected there")
+        decompressor = zstd.ZstdDecompressor(options={_WINDOW_LOG: _window_log(size)})
         raw = decompressor.decompress(stored, max_length=size)
     except zstd.ZstdError as error:
         raise StoreCorrupt(f"a zstd frame is damaged: {error}") from error
@@ -47,6 +47,11 @@ def decompress_frame(stored: bytes) -> bytes:
     if not decompressor.eof or decompressor.unused_data or len(raw) != size:
         raise StoreCorrupt("a zstd frame is damaged: it does not end where it should")
     return raw
+
+
+def _window_log(size: int) -> int:
+    """Of the smallest window that holds all of the frame: what compresses so many bytes takes no larger one."""
+    return max(_WINDOW_LOG.bounds()[0], (size - 1).bit_length())
 
 
 def read_frames(stream: BinaryIO, frames: Sequence[Frame], start: int, end: int) -> Iterator[bytes]:
@@ -72,18 +77,24 @@ def read_frame(stored: bytes, frame: Frame) -> bytes:
     """The plain bytes of a frame of the table. Raises `StoreCorrupt` where they are not those that it tells of."""
     if len(stored) < frame.stored:
         raise StoreCorrupt(f"the object ends {frame.stored - len(stored)} bytes before the end of this frame")
-    raw = decompress_frame(stored)
+    raw = decompress_frame(stored, min(frame.raw, LARGEST_FRAME))
     if len(raw) != frame.raw:
         raise StoreCorrupt(f"the frame holds {len(raw)} bytes, its table says {frame.raw}")
     return raw
 
 
-def _read_frame(stream: BinaryIO, frame: Frame) -> bytes:
-    if frame.stored > _LARGEST_STORED:
+def next_frame(stream: BinaryIO, frame: Frame) -> bytes:
+    """The stored bytes of a frame where the stream stands; fewer where it ends. Raises `StoreCorrupt`."""
+    if not 0 <= frame.stored <= LARGEST_STORED_FRAME:
         raise StoreCorrupt(f"the frame table of {_name(stream)} has a frame of {frame.stored} bytes")
+    return stream.read(frame.stored)
+
+
+def _read_frame(stream: BinaryIO, frame: Frame) -> bytes:
     stream.seek(frame.offset)
+    stored = next_frame(stream, frame)
     try:
-        return read_frame(stream.read(frame.stored), frame)
+        return read_frame(stored, frame)
     except StoreCorrupt as error:
         raise StoreCorrupt(f"{_name(stream)}, at byte {frame.offset}: {error.message}") from error
 

@@ -12,12 +12,14 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
-from logkeep.domain.manifest import Manifest
+from logkeep.domain.manifest import Manifest, Segment
+from logkeep.domain.manifest_rules import check_manifest
 from logkeep.errors import StoreCorrupt
+from logkeep.stores.base import LARGEST_MANIFEST
+from logkeep.stores.names import is_listed
 
 VERSION = 1
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -95,19 +97,66 @@ def encode_manifest(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=1)
 
 
-def decode_manifest(data: bytes) -> Manifest:
-    """Raises `StoreCorrupt` for what is no manifest of a version known here."""
+def decode_manifest(data: bytes, name: str = "") -> Manifest:
+    """Decode and check a manifest, the object `name` where that is known.
+
+    All that is wrong raises `StoreCorrupt`, never anything else: a version not known here, a value out of the range of
+    the database, what names an object of another folder. docs/backup-format.md tells the limits.
+    """
+    manifest = _decode(data)
+    check_manifest(manifest)
+    if name:
+        _check_manifest_name(manifest, name)
+    for segment in manifest.segments:
+        _check_segment_name(manifest, segment)
+    return manifest
+
+
+def _decode(data: bytes) -> Manifest:
+    if len(data) > LARGEST_MANIFEST:
+        raise StoreCorrupt(f"the manifest has more than {LARGEST_MANIFEST} bytes")
     try:
-        document = msgspec.json.decode(data, type=dict[str, Any])
-        version = document.get("version")
-        if version != VERSION:
-            raise StoreCorrupt(f"the manifest has format version {version!r}; this Logkeep reads version {VERSION}")
-        job = document.get("job")
-        if isinstance(job, dict):  # an older Logkeep left out what stands beside it
-            job.setdefault("cluster_id", document.get("cluster_id"))
-        return msgspec.convert(document, Manifest)
-    except msgspec.MsgspecError as error:
-        raise StoreCorrupt(f"the manifest cannot be read: {error}") from error
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        _check_version(_version_of(data))
+        raise StoreCorrupt(f"the manifest cannot be read: {str(error)[:200]}") from error
+    _check_version(manifest.version)
+    return manifest
+
+
+def _check_version(version: int) -> None:
+    if version != VERSION:
+        raise StoreCorrupt(f"the manifest has format version {version}; this Logkeep reads version {VERSION}")
+
+
+def _version_of(data: bytes) -> int:
+    """Of a manifest that is not read otherwise; this one where it tells none."""
+    try:
+        return msgspec.json.decode(data, type=_Version).version
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return VERSION
+
+
+class _Version(msgspec.Struct):
+    version: int
+
+
+def _check_manifest_name(manifest: Manifest, name: str) -> None:
+    found, job = parse_object(name), manifest.job
+    folder = cluster_folder(job.base_path, manifest.cluster_name)
+    if found is None or name != manifest_object(folder, job.created_at, job.job_id, found.attempt):
+        raise StoreCorrupt("the manifest is of another cluster or job than its name")
+
+
+def _check_segment_name(manifest: Manifest, segment: Segment) -> None:
+    """An object of the cluster and of nothing else, in whatever base path: its setting may have changed meanwhile."""
+    found = parse_object(segment.object)
+    if found is None or found.kind is not ObjectKind.SEGMENT or not is_listed(segment.object):
+        raise StoreCorrupt(f"segments.object: {segment.object[:200]!r} is no name of a segment")
+    folder, part = found.folder, quote_part(manifest.cluster_name)
+    begin = segment_object(folder, segment.node, segment.family, segment.generation, segment.start, found.job_id, "")
+    if folder.rpartition("/")[2] != part or not segment.object.startswith(begin.removesuffix(".zst")):
+        raise StoreCorrupt(f"segments.object: {segment.object[:200]!r} is the name of something else")
 
 
 def manifest_hash(data: bytes) -> str:

@@ -160,28 +160,3 @@ def test_signing_key_is_private_and_its_public_half_is_for_everybody(tmp_path: P
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert (tmp_path / SIGN_FILE).stat().st_mode & 0o777 == 0o600
     assert (tmp_path / TRUST_FILE).stat().st_mode & 0o444 == 0o444
-
-
-def test_manifests_of_an_older_logkeep_may_stand_unsigned_at_the_beginning(
-    installation: Installation, cluster: Cluster
-) -> None:
-    """The chain of an installation that was brought forward: its first manifests have neither key nor number."""
-    before = ""
-    signing = open_signing(installation.folder)
-    for number, path in enumerate(manifests(installation)):
-        document = json.loads(path.read_bytes()) | {"previous": before}
-        if number < 2:
-            document = {
-                k: v for k, v in document.items() if k not in {"key", "number", "project", "cluster", "setting"}
-            }
-            document["job"].pop("cluster_id")
-        data = json.dumps(document).encode()
-        path.write_bytes(data)
-        Path(f"{path}.sig").write_bytes(signing.sign(data)) if number >= 2 else Path(f"{path}.sig").unlink()
-        before = manifest_hash(data)
-        name = path.relative_to(installation.bucket).as_posix()
-        with writing(installation.context.database) as connection:
-            row = {"sha256": before, "object": name}
-            connection.execute(text("UPDATE manifests SET sha256 = :sha256 WHERE object = :object"), row)
-    assert not installation.findings(cluster, chain=True)
-    assert script(installation)[0] == 0

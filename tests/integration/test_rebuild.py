@@ -185,9 +185,9 @@ def test_forged_cluster_beside_true_ones_is_refused(installation: Installation, 
     strange.mkdir()
     create_keys(strange)
     signing = open_signing(strange)
-    document = json.loads(manifest.read_bytes().replace(b"/n1", b"/etc"))
+    document = json.loads(manifest.read_bytes().replace(b'/n1"', b'/etc"'))
     document |= {"cluster_id": "0" * 36, "key": signing.key}
-    document["cluster"]["id"] = document["job"]["cluster_id"] = "0" * 36
+    document["cluster"]["id"] = document["job"]["cluster_id"] = document["setting"]["cluster_id"] = "0" * 36
     forged = installation.bucket / "css/log/forged/_manifests" / manifest.name
     forged.parent.mkdir(parents=True)
     forged.write_text(json.dumps(document))

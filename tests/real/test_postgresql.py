@@ -23,6 +23,7 @@ SUITES = (
     "tests/integration/test_racing.py",
     "tests/integration/test_rebuild.py",
     "tests/integration/test_migration.py",
+    "tests/integration/test_manifests.py",
 )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -166,3 +168,59 @@ def test_the_zstd_command_reads_a_chain() -> None:
     stored, _ = chain([LINES, b"", b"x" * 5_000_000, LINES])
     done = subprocess.run(["zstd", "-dc"], input=stored, capture_output=True, check=True)
     assert done.stdout == LINES + b"x" * 5_000_000 + LINES
+
+
+REFUSING = """
+import resource, sys
+from logkeep.domain.manifest import Frame
+from logkeep.errors import StoreCorrupt
+from logkeep.stores.frames import compress_frame, read_frame
+stored, raw = sys.stdin.buffer.read(), int(sys.argv[1])
+compress_frame(b"")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    read_frame(stored, Frame(0, len(stored), 0, raw))
+except StoreCorrupt:
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def taken_to_refuse(stored: bytes, raw: int) -> int:
+    """MiB that a process takes at most to refuse a frame whose table says that it has `raw` plain bytes."""
+    command = [sys.executable, "-c", REFUSING, str(raw)]
+    return int(subprocess.run(command, input=stored, capture_output=True, check=True).stdout)
+
+
+def bomb(size: int) -> bytes:
+    """A frame of `size` zeros that says so."""
+    stream = io.BytesIO()
+    options = {zstd.CompressionParameter.content_size_flag: 1}
+    compressor = zstd.ZstdCompressor(options=options)
+    compressor.set_pledged_input_size(size)
+    for _ in range(size >> 20):
+        stream.write(compressor.compress(bytes(1 << 20)))
+    stream.write(compressor.flush())
+    return stream.getvalue()
+
+
+def test_a_frame_that_inflates_beyond_its_table_is_refused_in_little_memory() -> None:
+    stored = bomb(1 << 30)
+    assert len(stored) < 200_000
+    assert taken_to_refuse(stored, 4 << 20) <= 8
+    lied = bytearray(stored)
+    assert lied[4] >> 6 == 2, "the size has four bytes"
+    lied[6:10] = (4 << 20).to_bytes(4, "little")
+    assert taken_to_refuse(bytes(lied), 4 << 20) <= 16
+
+
+def test_a_frame_that_asks_for_a_large_window_is_refused_in_little_memory() -> None:
+    stored = b"\x28\xb5\x2f\xfd" + b"\x80" + bytes([(31 - 10) << 3]) + (1000).to_bytes(4, "little") + b"\1\0\0"
+    assert taken_to_refuse(stored, 1000) <= 8
+
+
+@pytest.mark.parametrize("size", [1, 1023, 1024, 1025, 100_000, 4 << 20, (4 << 20) + 1, 9_000_000])
+def test_whatever_compresses_a_frame_its_window_is_large_enough(size: int) -> None:
+    raw = os.urandom(size // 2) * 2
+    for level in (1, 3, 19):
+        options = {zstd.CompressionParameter.compression_level: level, zstd.CompressionParameter.content_size_flag: 1}
+        assert decompress_frame(zstd.compress(raw, options=options)) == raw
