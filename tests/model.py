@@ -50,7 +50,7 @@ class MemoryCatalogue:
 
     def commit(self, segment: Segment, after: Checkpoint, remaining: int = 0) -> None:
         known = self.kept.get(segment.generation)
-        if (known.kept if known else 0) != segment.start:
+        if ((known and known.kept) or after.start) != segment.start:
             raise JobSuperseded
         self.segments.append(segment)
         self.remaining = remaining
@@ -85,9 +85,9 @@ class MemoryCatalogue:
         families: dict[str, list[bytes]] = {}
         for checkpoint in sorted(self.kept.values(), key=lambda c: (c.family, c.position)):
             mine = sorted((s for s in self.segments if s.generation == checkpoint.generation), key=lambda s: s.start)
-            assert [s.start for s in mine] == [0, *[s.end for s in mine[:-1]]][: len(mine)], "segments leave a hole"
+            assert [s.start for s in mine] == [checkpoint.start, *[s.end for s in mine[:-1]]][: len(mine)], "a hole"
             data = b"".join(_plain(objects[s.object], s) for s in mine)
-            assert len(data) == checkpoint.kept
+            assert len(data) == checkpoint.kept - checkpoint.start
             families.setdefault(checkpoint.family, []).append(data)
         return families
 

@@ -445,6 +445,9 @@ def _checkpoint(row: Row[*tuple[Any, ...]]) -> Checkpoint:
         row.ctime_ns,
         row.inode,
         row.joined,
+        row.lead,
+        row.checked,
+        row.start,
     )
 
 
@@ -467,4 +470,7 @@ def _generation(checkpoint: Checkpoint) -> dict[str, object]:
         "ctime_ns": checkpoint.ctime_ns,
         "inode": checkpoint.inode,
         "joined": checkpoint.joined,
+        "lead": checkpoint.lead,
+        "checked": checkpoint.checked,
+        "start": checkpoint.start,
     }

@@ -50,7 +50,7 @@ def _sums(cluster_id: str, nodes: Sequence[str], family: str) -> Select[*tuple[A
             func.min(func.nullif(g.first_time, "")).label("first_time"),
             func.max(g.last_time).label("last_time"),
             func.count(func.nullif(g.kept, 0)).label("generations"),
-            func.sum(g.kept).label("raw"),
+            func.sum(g.kept - g.start).label("raw"),
             func.sum(s.stored).label("stored"),
             func.sum(s.lines).label("lines"),
             func.sum(s.uncounted).label("uncounted"),

@@ -215,6 +215,9 @@ generations = Table(
     Column("ctime_ns", BigInteger, nullable=False),
     Column("inode", String(64), nullable=False),
     Column("joined", Boolean, nullable=False, server_default=true()),  # what came before it is accounted for
+    Column("lead", String(64), nullable=False, server_default=""),  # hash of its first 256 bytes
+    Column("checked", BigInteger, nullable=False, server_default="0"),  # up to here compared with the file, by turns
+    Column("start", BigInteger, nullable=False, server_default="0"),  # its first byte
 )
 
 segments = Table(

@@ -25,6 +25,7 @@ class Fingerprint:
 
 
 EMPTY = Fingerprint(0, "")
+LEAD = 256  # bytes by which a generation is looked up; fewer prove nothing over the border of a log
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Checkpoint:
     family: str
     position: float  # place in the order of writing within the family
     name: str  # plain name (without .gz) at its last sighting
-    kept: int  # bytes [0, kept) are in the archive
+    kept: int  # bytes [start, kept) are in the archive
     head: Fingerprint  # of the first bytes
     tail: Fingerprint  # of the bytes just before `kept`
     first_time: str = ""  # oldest and newest time of the lines kept, '' where unknown
@@ -47,6 +48,9 @@ class Checkpoint:
     ctime_ns: int = 0
     inode: str = ""
     joined: bool = True  # False: what was written before it and after its elder may have gone, and was not judged yet
+    lead: str = ""  # SHA-256 of its first `LEAD` bytes, '' where it has fewer: by it a file is looked up
+    checked: int = 0  # the byte up to which what is kept was compared with the file, by turns
+    start: int = 0  # above 0 where bytes of a file that is kept changed: from there on it was kept again
 
     @property
     def settled(self) -> bool:
@@ -89,6 +93,9 @@ class Frame:
     last_time: str = ""
     levels: tuple[str, ...] | None = None  # levels that occur; None where unknown
     lines: int | None = None  # ends of lines in it; None in a segment of an older Logkeep
+    check: str = (
+        ""  # the last 4 bytes of the frame, in hex: zstd's checksum, the low half of the XXH64 of its plain bytes
+    )
 
 
 def earliest_time(frames: Iterable[Frame]) -> str:
@@ -124,6 +131,7 @@ class Segment:
     head: Fingerprint  # of the generation, at `end`
     tail: Fingerprint  # just before `end`
     frames: tuple[Frame, ...] = ()
+    lead: str = ""  # SHA-256 of the first 256 bytes of the generation, '' where `end` is less
 
     @property
     def lines(self) -> int | None:

@@ -32,7 +32,8 @@ class Catalogue(Protocol):
     def commit(self, segment: Segment, after: Checkpoint, remaining: int = 0) -> None:
         """Insert the segment only if its generation is kept exactly up to `segment.start`, and move the checkpoint.
 
-        `remaining` is what the node's plan has left after it. Raises `JobSuperseded` where it is not.
+        A generation of which nothing is kept may begin above 0, at `after.start`. `remaining` is what the node's plan
+        has left after it. Raises `JobSuperseded` where it is not.
         """
         ...
 

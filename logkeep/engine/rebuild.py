@@ -105,4 +105,6 @@ def _extended(before: Checkpoint | None, segment: Segment) -> Checkpoint:
         segment.tail,
         (before.first_time if before else "") or segment.first_time,
         segment.last_time or (before.last_time if before else ""),
+        lead=segment.lead,
+        start=before.start if before and before.kept else segment.start,
     )

@@ -32,17 +32,18 @@ def read_range(stores: Stores, segments: Iterable[Segment], start: int, end: int
 
 
 def read_span(
-    stores: Stores, open_segments: Callable[[], Iterable[Segment]], span: Span, start: int, end: int
+    stores: Stores, open_segments: Callable[[], Iterable[Segment]], span: Span, start: int, end: int, first: int = 0
 ) -> Iterator[bytes]:
     """What of the plain bytes [start, end) of one generation belongs to records of the span.
 
-    `open_segments` gives the segments from the first one on. Frames that hold nothing of the span are not read. Each
-    that is read is checked by zstd; objects are not held against their hashes. Raises `StoreCorrupt`.
+    `open_segments` gives the segments from the first one on, which begins at `first`. Frames that hold nothing of the
+    span are not read. Each that is read is checked by zstd; objects are not held against their hashes. Raises
+    `StoreCorrupt`.
     """
     with closing(_FrameReader(stores)) as reader:
-        cutter = SpanCutter(span, inside=_begins_inside(reader, open_segments, span, end))
+        cutter = SpanCutter(span, inside=_begins_inside(reader, open_segments, span, first, end), at=first)
         skipped: tuple[Segment, Frame] | None = None
-        for segment, frame in _frames(open_segments(), end):
+        for segment, frame in _frames(open_segments(), first, end):
             place = place_of(frame, span)
             if place is Place.OUTSIDE and cutter.passing_over:
                 skipped = segment, frame
@@ -101,12 +102,14 @@ class _FrameReader:
         self._stream = None
 
 
-def _begins_inside(reader: _FrameReader, open_segments: Callable[[], Iterable[Segment]], span: Span, end: int) -> bool:
+def _begins_inside(
+    reader: _FrameReader, open_segments: Callable[[], Iterable[Segment]], span: Span, first: int, end: int
+) -> bool:
     """Whether the first record is in the span; a log without any is in every span."""
     cutter = SpanCutter(span, inside=False)
-    for segment, frame in _frames(open_segments(), end):
+    for segment, frame in _frames(open_segments(), first, end):
         place = place_of(frame, span)
-        if not frame.start and place is not Place.UNCLEAR:
+        if frame.start == first and place is not Place.UNCLEAR:
             return place is Place.INSIDE
         for _ in cutter.cut(reader.read(segment, frame)):
             pass
@@ -122,9 +125,9 @@ def _ends_line(reader: _FrameReader, segment: Segment, frame: Frame, *, before: 
     return reader.read(segment, frame).endswith(b"\n")
 
 
-def _frames(segments: Iterable[Segment], end: int) -> Iterator[tuple[Segment, Frame]]:
-    """Those that begin before `end`, of segments that follow each other from the first byte on."""
-    for segment in _unbroken(segments, 0, end):
+def _frames(segments: Iterable[Segment], first: int, end: int) -> Iterator[tuple[Segment, Frame]]:
+    """Those that begin before `end`, of segments that follow each other from the byte `first` on."""
+    for segment in _unbroken(segments, first, end):
         for frame in segment.frames:
             if frame.start >= end:
                 return

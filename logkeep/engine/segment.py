@@ -132,6 +132,6 @@ class SegmentWriter:
     def _finish(self, compressing: Future[bytes], frame: Frame) -> bytes:
         stored = compressing.result()
         self._hash.update(stored)
-        self._frames.append(replace(frame, offset=self._stored, stored=len(stored)))
+        self._frames.append(replace(frame, offset=self._stored, stored=len(stored), check=stored[-4:].hex()))
         self._stored += len(stored)
         return stored

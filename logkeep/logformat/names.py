@@ -34,14 +34,21 @@ _KINDS = ("_server", "_deprecation", "_audit", "_access", "_slowlog", "_detailsl
 # Only after these does a bare number or date make a rotated name: `x.log.1`, but not `libx.so.1`.
 _EXTENSIONS = (".log", ".json", ".out", ".err", ".txt")
 
-# log4j2.properties as shipped: <stem>-%d{yyyy-MM-dd}-%i.<ext>; without %i up to Elasticsearch 7.0 and Logstash 6.
-_LOG4J_DATED = re.compile(r"-(\d{4}-\d\d-\d\d)(?:-(\d{1,9}))?\Z", re.ASCII)
+# log4j2.properties as shipped: <stem>-%d{yyyy-MM-dd}-%i.<ext>; without %i up to Elasticsearch 7.0 and Logstash 6. By
+# the hour -%d{yyyy-MM-dd-HH}-%i.
+_LOG4J_DATED = re.compile(r"-(\d{4}-\d\d-\d\d)(?:[-_T](\d{1,9}))?(?:-(\d{1,9}))?\Z", re.ASCII)
 # <stem>-%i.<ext>; Logstash's logs of one pipeline: pipeline_<id>.%i.log; logrotate with `extension .log`: <stem>.N.log
 _LOG4J_NUMBERED = re.compile(r"([-.])(\d{1,9})\Z", re.ASCII)
 # Unified logging of the JVM; up to Java 8 the file being written is gc.log.N.current.
 _GC = re.compile(r"((?:.*[-_.])?gc\.log)\.\d{1,3}(\.current)?", re.ASCII)
-# logrotate's `dateext` (-20261123, hourly -2026112310) and daily rolling of log4j 1 (.2026-11-23)
-_DATE_LAST = re.compile(r"[-.]((?:19|20)\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?:[-_.]?(\d{1,10}))?\Z", re.ASCII)
+# logrotate's `dateext` (-20261123, hourly -2026112310, `dateformat -%s`) and rolling of log4j 1 (.2026-11-23,
+# .2026-11-23_10-30)
+_DATE_LAST = re.compile(
+    r"[-._]((?:19|20)\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?:[-_.T]?(\d{1,10}))?(?:[-_.:](\d\d?))?(?:[-_.:](\d\d?))?\Z",
+    re.ASCII,
+)
+_EPOCH_LAST = re.compile(r"[-._](1\d{9})\Z", re.ASCII)
+_OLD_LAST = re.compile(r"\.(?:old|bak|prev|previous|orig|save)\Z", re.ASCII)
 _NUMBER_LAST = re.compile(r"\.(\d{1,4})\Z", re.ASCII)  # logrotate
 _COUNTED = re.compile(r"(.+-)(\d{4}-\d\d-\d\d)-(\d{1,9})(\.(?:json|log))(?:\.gz)?", re.ASCII | re.DOTALL)
 
@@ -57,7 +64,8 @@ class LogName(NamedTuple):  # made for each of 10,000 names of a job: a frozen d
     compressed: bool
     active: bool  # the file that is written to
     order: Order
-    order_by_time: bool = False  # the name tells no age: sort by the time of the first line
+    order_by_time: bool = False  # the name tells no age
+    proposed: bool = False  # it is taken for a rotated name only because a file with the family's name is known
 
 
 class CountedName(NamedTuple):
@@ -85,8 +93,10 @@ def numbers_between(older: CountedName, newer: CountedName) -> range | None:
     return None
 
 
-def parse_name(name: str, known: Collection[str]) -> LogName:
-    """The family of `name` and its place in it.
+def parse_name(name: str, known: Collection[str], logs: Collection[str] = ()) -> LogName:
+    """The family of `name` and its place in it: what the name proposes, and content may prove otherwise.
+
+    `logs` are names of which it is known that they are logs of their own, whatever they look like.
 
     `known` decides ambiguous names: those present in the directory and the families known from before (a set, as each
     name looks into it). As families once known stay there, the answer is the same while a rotation has the active file
@@ -97,16 +107,26 @@ def parse_name(name: str, known: Collection[str]) -> LogName:
     plain = name[:-3] if compressed else name
     if compressed:
         base = base[:-3]
+    if plain in logs:
+        return LogName(plain, plain, compressed, not compressed, (_PACKED if compressed else _ACTIVE, "", 0))
     if "gc.log." in base and (gc := _GC.fullmatch(base)):
         return LogName(folder + slash + gc[1], plain, compressed, gc[2] is not None, (_NUMBERED, "", 0), True)
     rotated = _rotated(folder + slash, base, known)
     if rotated:
-        return LogName(rotated[0], plain, compressed, False, rotated[1])
+        family, order, proposed = rotated
+        return LogName(family, plain, compressed, False, order, proposed=proposed)
+    if old := _OLD_LAST.search(base, 1):
+        family = folder + slash + base[: old.start()]
+        if family in known or family.endswith(_EXTENSIONS):
+            return LogName(family, plain, compressed, False, (_NUMBERED, "", 0), True)
     return LogName(plain, plain, compressed, not compressed, (_PACKED if compressed else _ACTIVE, "", 0))
 
 
-def _rotated(prefix: str, base: str, known: Collection[str]) -> tuple[str, Order] | None:
-    """Family and order of a rotated name; None for a name that stands for itself."""
+_Rotated = tuple[str, Order, bool]  # family, order, whether only what is known tells so
+
+
+def _rotated(prefix: str, base: str, known: Collection[str]) -> _Rotated | None:
+    """None for a name that stands for itself."""
     if base[-1:].isdigit():
         return _number_last(prefix, base, known)
     stem, _, extension = base.rpartition(".")
@@ -115,20 +135,22 @@ def _rotated(prefix: str, base: str, known: Collection[str]) -> tuple[str, Order
     return None
 
 
-def _extension_last(prefix: str, base: str, extension: str, known: Collection[str]) -> tuple[str, Order] | None:
+def _extension_last(prefix: str, base: str, extension: str, known: Collection[str]) -> _Rotated | None:
     """`x-2026-11-23-1.json`, `x-1.json`, `x.1.log`."""
     if dated := _LOG4J_DATED.search(base, 1):
         stem = prefix + base[: dated.start()]
         family = _dated_json(stem, known) if extension == "json" else f"{stem}.log"
-        return family, (_DATED, dated[1], int(dated[2] or 0))
+        date, number = (f"{dated[1]}-{dated[2]:0>2}", dated[3]) if dated[3] else (dated[1], dated[2])
+        return family, (_DATED, date, int(number or 0)), False
     if numbered := _LOG4J_NUMBERED.search(base, 1):
         mark, number = numbered[1], int(numbered[2])
         stem = base[: numbered.start()]
         family = f"{prefix}{stem}.{extension}"
         pipeline = mark == "." and stem.startswith("pipeline_")
-        if pipeline or family in known or (mark == "-" and stem.endswith(_KINDS)):
+        sure = pipeline or (mark == "-" and stem.endswith(_KINDS))
+        if sure or family in known:
             # log4j2 counts upwards (fileIndex=max: 1 is the oldest), logrotate shifts (1 is the newest)
-            return family, (_NUMBERED, "", number if pipeline or mark == "-" else -number)
+            return family, (_NUMBERED, "", number if pipeline or mark == "-" else -number), not sure
     return None
 
 
@@ -144,16 +166,22 @@ def _dated_json(stem: str, known: Collection[str]) -> str:
     return itself if itself in known and server not in known else server
 
 
-def _number_last(prefix: str, base: str, known: Collection[str]) -> tuple[str, Order] | None:
-    """`x.log.1`, `x.log-20261123`, `x.log.2026-11-23`."""
+def _number_last(prefix: str, base: str, known: Collection[str]) -> _Rotated | None:
+    """`x.log.1`, `x.log-20261123`, `x.log.2026-11-23`, `x.log-1764000000`."""
     if found := _DATE_LAST.search(base, 1):
-        order = (_DATED, f"{found[1]}-{found[2]}-{found[3]}", int(found[4] or 0))
+        day = f"{found[1]}-{found[2]}-{found[3]}"
+        order = (_DATED, day, int(found[4] or 0))
+        if found[5]:
+            order = (_DATED, f"{day}-{found[4]:0>2}", 100 * int(found[5]) + int(found[6] or 0))
+    elif found := _EPOCH_LAST.search(base, 1):
+        order = (_DATED, "", int(found[1]))
     elif found := _NUMBER_LAST.search(base, 1):
         order = (_NUMBERED, "", -int(found[1]))  # it shifts: 1 is the newest
     else:
         return None
     family = prefix + base[: found.start()]
-    return (family, order) if family.endswith(_EXTENSIONS) or family in known else None
+    sure = family.endswith(_EXTENSIONS)
+    return (family, order, not sure) if sure or family in known else None
 
 
 def compile_exclusions(patterns: Collection[str]) -> Callable[[str], bool]:

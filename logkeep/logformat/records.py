@@ -21,14 +21,14 @@ _BEGINS = (b"[", b"{")
 class SpanCutter:
     """Takes a log piece by piece, which may be cut anywhere, and gives back what belongs to a span."""
 
-    def __init__(self, span: Span, *, inside: bool) -> None:
-        """`inside`: whether what stands before the first record is in the span."""
+    def __init__(self, span: Span, *, inside: bool, at: int = 0) -> None:
+        """`inside`: whether what stands before the first record is in the span; `at`: place of the first byte."""
         self._span = span
         self._inside = inside
         self.first: bool | None = None  # whether the first record is in the span, once it has come
         self._in_line = False  # the next piece goes on in a line that is judged already
         self._rest = b""  # a line that has only begun, and may begin a record
-        self._at = 0  # place of what comes next
+        self._at = at  # place of what comes next
 
     @property
     def passing_over(self) -> bool:

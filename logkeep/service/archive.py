@@ -46,7 +46,7 @@ def list_kept(
     found = archive.fetch_generations(context.database, cluster.id, node=node, family=family, job_id=job_id)
     if not job_id and not span:
         for name, c in found:
-            yield _kept_log(name, c, 0, c.kept, c.kept, timed=bool(c.last_time))
+            yield _kept_log(name, c, c.start, c.kept, c.kept - c.start, timed=bool(c.last_time))
         return
     for name, group in groupby(found, key=lambda one: one[0]):
         checkpoints = (c for _, c in group)
@@ -57,7 +57,7 @@ def list_kept(
             for c in batch:
                 extent = extents.get(c.generation)
                 if extent and extent.expected:
-                    start, end = (extent.start, extent.end) if job_id else (0, c.kept)
+                    start, end = (extent.start, extent.end) if job_id else (c.start, c.kept)
                     yield _kept_log(name, c, start, end, min(extent.expected, end - start), timed=extent.timed)
 
 
@@ -77,19 +77,19 @@ def read_kept(
 ) -> Iterator[bytes]:
     """The plain bytes [start, end) of one generation, or what of them is of a span; each frame checked before.
 
-    An `end` beyond what is kept is the end of that. Raises `InvalidField` at the call where there is no such
-    generation, `StoreCorrupt` or another `StoreError` on the way.
+    A `start` before what is kept is the start of that, an `end` beyond it its end. Raises `InvalidField` at the call
+    where there is no such generation, `StoreCorrupt` or another `StoreError` on the way.
     """
     with reading(context.database) as connection:
         found = archive.fetch_generation(connection, cluster.id, node, generation)
     if found is None:
         raise InvalidField("generation", "the archive of this node has no such generation")
-    end = found.kept if end is None else min(end, found.kept)
+    start, end = max(start, found.start), found.kept if end is None else min(end, found.kept)
 
-    def segments(first: int = 0) -> Iterator[Segment]:
+    def segments(first: int = found.start) -> Iterator[Segment]:
         return archive.fetch_segments_from(context.database, cluster.id, node, generation, first)
 
     stores = cluster_stores(context, cluster.id)
     if span:
-        return read_span(stores, segments, span, start, end)
+        return read_span(stores, segments, span, start, end, found.start)
     return read_range(stores, segments(start), start, end)

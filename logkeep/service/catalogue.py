@@ -85,7 +85,7 @@ class JobCatalogue:
         try:
             with self._writing(segment.node) as connection:
                 kept = archive.fetch_kept(connection, self._cluster_id, segment.node, segment.generation)
-                if kept != segment.start:
+                if (kept or after.start) != segment.start:
                     raise JobSuperseded()
                 archive.insert_segment(connection, self._cluster_id, self._job_id, segment)
                 archive.save_checkpoints(connection, self._cluster_id, segment.node, [after])

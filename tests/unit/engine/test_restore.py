@@ -57,11 +57,11 @@ def _in_pieces(part: bytes, size: int) -> Iterator[bytes]:
 class Archive:
     """One generation, kept in segments."""
 
-    def __init__(self, parts: list[bytes], frame: int, piece: int = 10**9) -> None:
+    def __init__(self, parts: list[bytes], frame: int, piece: int = 10**9, start: int = 0) -> None:
         self.bucket = Bucket()
         self.stores: dict[str, object] = {"logs": self.bucket}
         self.segments: list[Segment] = []
-        at = 0
+        at = start
         for part in filter(None, parts):
             written = SegmentWriter(LineFrames(_in_pieces(part, piece), Sizes(frame, 10**9)), at, EXECUTOR, 8).write(
                 self.bucket,  # type: ignore[arg-type]
@@ -79,8 +79,8 @@ class Archive:
         first = [segment for segment in self.segments if segment.end > start]
         return b"".join(read_range(self.stores, first, start, end))  # type: ignore[arg-type]
 
-    def span(self, span: Span, start: int, end: int) -> bytes:
-        return b"".join(read_span(self.stores, lambda: self.segments, span, start, end))  # type: ignore[arg-type]
+    def span(self, span: Span, start: int, end: int, first: int = 0) -> bytes:
+        return b"".join(read_span(self.stores, lambda: self.segments, span, start, end, first))  # type: ignore[arg-type]
 
 
 @settings(max_examples=150, deadline=None)
@@ -163,6 +163,25 @@ def test_trace_goes_with_its_record_across_frames_and_segments() -> None:
     archive = Archive([line(0) + line(1) + trace, trace, trace + line(2)], 100)
     span = Span(read_moment("2026-11-24T00:01"), read_moment("2026-11-24T00:02"))
     assert archive.span(span, 0, archive.segments[-1].end) == line(1) + trace * 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts, spans, st.lists(st.integers(0, 2000), max_size=3), st.integers(1, 5000))
+def test_generation_that_begins_above_0_is_read_as_any_other(
+    text: bytes, span: Span, cuts: list[int], start: int
+) -> None:
+    archive, above = Archive(pieces_of(text, cuts), 90), Archive(pieces_of(text, cuts), 90, start=start)
+    assert above.range(start, start + len(text)) == text
+    assert above.span(span, start, start + len(text), start) == archive.span(span, 0, len(text))
+
+
+def test_frames_tell_the_checksum_that_they_end_in() -> None:
+    archive = Archive([b"one line of it\n" * 30] * 2, 90)
+    for segment in archive.segments:
+        stored = archive.bucket.objects[segment.object]
+        assert [f.check for f in segment.frames] == [
+            stored[f.offset + f.stored - 4 : f.offset + f.stored].hex() for f in segment.frames
+        ]
 
 
 def test_log_without_times_is_given_whole() -> None:
