@@ -15,7 +15,7 @@ from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
 from logkeep.domain.warning import JobWarning
 from logkeep.engine.gaps import is_closed
 from logkeep.errors import JobSuperseded, SourceVanished
-from logkeep.sources.base import LogFile, LogSource, OpenLog
+from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog
 from logkeep.stores.frames import decompress_frame
 
 BANNER = b"# every generation of this log begins with these lines\n" * 100  # more than the head that is hashed
@@ -125,7 +125,7 @@ class BusySource(LogSource):
         self._listed: dict[str, str] = {}
         self.slipped: set[str] = set()  # names that were gone, or another file, when they were opened
 
-    def list(self) -> list[LogFile]:
+    def list(self) -> Listing:
         self._meanwhile()
         found = self._source.list()
         self._listed = {file.name: file.inode for file in found}
@@ -166,8 +166,9 @@ class WithoutInodes(LogSource):
     def __init__(self, source: LogSource) -> None:
         self._source = source
 
-    def list(self) -> list[LogFile]:
-        return [_without_inode(file) for file in self._source.list()]
+    def list(self) -> Listing:
+        listing = self._source.list()
+        return listing.with_files(_without_inode(file) for file in listing)
 
     def open(self, name: str) -> OpenLog:
         return _LogWithoutInode(self._source.open(name))

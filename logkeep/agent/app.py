@@ -64,7 +64,7 @@ class Agent:
         method, path = scope["method"], scope["path"]
         query = {key: values[0] for key, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
         if (method, path) == ("GET", "/agent/v1/files"):
-            return lambda: _json(self._source.list())
+            return self._list
         if (method, path) == ("POST", "/agent/v1/open"):
             asyncio.get_running_loop().call_later(IDLE_SECONDS + 1, self._handles.close_idle)
             return lambda: self._open(query.get("name", ""))
@@ -77,6 +77,10 @@ class Agent:
         if method == "GET":
             return lambda: self._stat(number)
         return (lambda: self._close(number)) if method == "DELETE" and not reads else None
+
+    def _list(self) -> Answer:
+        listing = self._source.list()
+        return _json({"files": list(listing), "passed": listing.passed, "counts": listing.counts})
 
     def _open(self, name: str) -> Answer:
         log = self._source.open(name)

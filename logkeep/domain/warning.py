@@ -10,6 +10,7 @@ class WarningCode(StrEnum):
     """Stable, each in a row of docs/errors.md; what a failure is called is in `errors`."""
 
     LOG_CUT = "LK-LOG-CUT"
+    LOG_DEEP = "LK-LOG-DEEP"
     MORE = "LK-MORE-WARNINGS"
 
 

@@ -22,10 +22,10 @@ from logkeep.engine.plan import Plan, Read, make_plan
 from logkeep.engine.remaining import Remaining
 from logkeep.engine.segment import SIZES, LineFrames, SegmentWriter, Sizes, Written
 from logkeep.engine.sight import Look, Sight, file_key
-from logkeep.errors import SourceError, SourceFileError, SourceVanished, StoreError
+from logkeep.errors import SourceError, SourceFileError, SourceUnreadable, SourceVanished, StoreError
 from logkeep.logformat.lines import first_time
 from logkeep.logformat.names import LogName, parse_name
-from logkeep.sources.base import LogFile, LogSource
+from logkeep.sources.base import LogFile, LogSource, PassedKind
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.layout import segment_object
 
@@ -55,8 +55,19 @@ class Outcome:
 
     failures: dict[str, str] = field(default_factory=dict[str, str])  # file name -> what is wrong, with its code
     waiting: set[str] = field(default_factory=set[str])  # files still being compressed
-    warnings: list[JobWarning] = field(default_factory=list[JobWarning])  # as they were found
+    closed: dict[str, str] = field(default_factory=dict[str, str])  # folder that cannot be listed, with '/' -> why
+    warnings: list[JobWarning] = field(default_factory=list[JobWarning])  # as they were found, some again and again
     generations: list[Checkpoint] | None = None  # all that are known then; None where nothing had changed
+
+    def all_failures(self) -> list[str]:
+        """What could not be read, each led by its code."""
+        return [*self.closed.values(), *self.failures.values()]
+
+    def aside(self) -> set[str]:
+        """Names of files of which not all is kept."""
+        below = tuple(self.closed)
+        unseen = {c.name for c in self.generations or () if c.present and c.name.startswith(below)} if below else set()
+        return self.failures.keys() | self.waiting | unseen
 
 
 class NodeBackup:
@@ -106,7 +117,7 @@ class NodeBackup:
         `JobSuperseded` where another attempt has begun. Files that cannot be read are in the outcome.
         """
         listing = self._list()
-        if _digest(listing) == self._catalogue.listing_digest(self._node):
+        if self._is_quiet() and _digest(listing) == self._catalogue.listing_digest(self._node):
             return self._outcome
         self._known = {checkpoint.generation: checkpoint for checkpoint in self._catalogue.checkpoints(self._node)}
         self._read = self._read_before()
@@ -142,9 +153,7 @@ class NodeBackup:
 
     def _close(self, listing: Sequence[LogFile], plan: Plan) -> None:
         """Two listings agree and nothing is left to read: only now is what was not seen known to be gone."""
-        # What is said by this job and still holds is said by the next one too, so that one has to look again.
-        quiet = not self._outcome.failures and not self._outcome.waiting and not self._outcome.warnings
-        done = quiet and self._all_unchanged
+        done = self._is_quiet() and self._all_unchanged
         told = [self._sighting(checkpoint) for checkpoint in plan.gone]
         self._catalogue.record_node(
             self._node,
@@ -155,12 +164,26 @@ class NodeBackup:
         )
         self._known |= {checkpoint.generation: checkpoint for checkpoint in plan.gone}
 
+    def _is_quiet(self) -> bool:
+        """Nothing is to be said: what still holds is said by the next job too, so that one has to look again."""
+        told = self._outcome
+        return not (told.failures or told.closed or told.waiting or told.warnings)
+
     def _placed(self) -> set[tuple[int, str]]:
         """Under which name each generation was seen last."""
         return {(checkpoint.generation, checkpoint.name) for checkpoint in self._known.values() if checkpoint.present}
 
     def _list(self) -> list[LogFile]:
-        return sorted(self._source.list())
+        listing = self._source.list()
+        self._outcome.closed = {
+            one.name: f"{SourceUnreadable.code}: node {self._node}: folder {one.name!r} cannot be listed: {one.why}"
+            for one in listing.passed
+            if one.kind is PassedKind.CLOSED
+        }
+        for one in listing.passed:
+            if one.kind is PassedKind.DEEP:
+                self._warn(WarningCode.LOG_DEEP, f"folder {one.name!r} {one.why}", file=one.name)
+        return sorted(listing)
 
     def _round(self, listing: Sequence[LogFile]) -> Plan:
         """One listing: examine it, keep what is new, remember how it looked."""
@@ -200,7 +223,7 @@ class NodeBackup:
     def _clear(self, plan: Plan, sights: Sequence[Sight]) -> Plan:
         """Without what cannot be said of logs of which a file could not be read."""
         aside = self._outcome.failures.keys() | self._outcome.waiting
-        unclear = {sight.name.family for sight in sights if sight.file.name in aside}
+        unclear = {sight.name.family for sight in sights if sight.file.name in aside} | self._families_unseen()
         return Plan(
             reads=tuple(read for read in plan.reads if read.sight.file.name not in aside),
             seen=plan.seen,
@@ -210,6 +233,14 @@ class NodeBackup:
             gaps=tuple(gap for gap in plan.gaps if gap.family not in unclear),
             empty=plan.empty,
         )
+
+    def _families_unseen(self) -> set[str]:
+        """The logs of which a file lay in a folder that cannot be listed now."""
+        below = tuple(self._outcome.closed)
+        if not below:
+            return set()
+        seen = [one for one in self._known.values() if one.present]
+        return {one.family for one in [*seen, *self._unread] if one.name.startswith(below)}
 
     def _foresee(self, plan: Plan) -> None:
         self._remaining = Remaining(plan.reads)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 # What lies beside the logs and is none: dumps and crash reports of the JVM, core dumps, pid and lock files, and what
-# editors, copies and NFS leave for a while (`.nfs*`, `.x.swp` and rsync's `.x.AbC123` are hidden).
+# editors, copies and NFS leave for a while (`.nfs*`, `.x.swp` and rsync's `.x.AbC123` are hidden). Folders: what fsck
+# found, which root alone may read, and where file servers show all files once more as they were before.
 NOT_LOGS = (
     ".*",
     "*.hprof",
@@ -22,6 +23,9 @@ NOT_LOGS = (
     "*.tmp",
     "*.swp",
     "*~",
+    "lost+found/",
+    ".snapshot/",
+    ".zfs/",
 )
 
 Order = tuple[int, str, int]  # rank, date, number
@@ -185,13 +189,22 @@ def _number_last(prefix: str, base: str, known: Collection[str]) -> _Rotated | N
 
 
 def compile_exclusions(patterns: Collection[str]) -> Callable[[str], bool]:
-    """A test whether a name's last part matches one of the shell patterns (`*.hprof`), capitals being distinct."""
+    """A test whether a name's last part matches one of the shell patterns (`*.hprof`), capitals being distinct.
+
+    Patterns that end in '/' are for folders, whose names it takes with a '/' at their end, the others for files.
+    """
+    of_files = [pattern for pattern in patterns if not pattern.endswith("/")]
     # Most patterns are a bare ending, which endswith finds for all of them at once.
-    endings = tuple(p[1:] for p in patterns if _ENDING.fullmatch(p))
-    others = [fnmatch.translate(p) for p in patterns if not _ENDING.fullmatch(p)]
+    endings = tuple(p[1:] for p in of_files if _ENDING.fullmatch(p))
+    others = [fnmatch.translate(p) for p in of_files if not _ENDING.fullmatch(p)]
     matches = re.compile("|".join(others) or "(?!)").match
+    folders = [fnmatch.translate(pattern[:-1]) for pattern in patterns if pattern.endswith("/")]
+    matches_folder = re.compile("|".join(folders) or "(?!)").match
 
     def excluded(name: str) -> bool:
+        if name.endswith("/"):
+            folder = name[:-1]
+            return matches_folder(folder, folder.rfind("/") + 1) is not None
         return name.endswith(endings) or matches(name, name.rfind("/") + 1) is not None
 
     return excluded

@@ -259,7 +259,7 @@ def _back_up_node(context: Context, node: Node, catalogue: JobCatalogue, target:
                 SIZES,
                 bandwidth,
             ).run()
-        failures = list(outcome.failures.values())
+        failures = outcome.all_failures()
         catalogue.record_margins(node_name, started_at, _margins(outcome))
     except SourceError as error:
         failures = [f"{error.code}: node {node_name}: {error.message}"]
@@ -278,7 +278,7 @@ def _margins(outcome: Outcome) -> dict[str, int | None] | None:
     """How long each log may wait for its next backup; None where nothing had changed."""
     if outcome.generations is None:
         return None
-    return forecast_margins(outcome.generations, outcome.failures.keys() | outcome.waiting)
+    return forecast_margins(outcome.generations, outcome.aside())
 
 
 def check_bucket(context: Context, job_id: str) -> None:

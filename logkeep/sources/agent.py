@@ -18,23 +18,32 @@ import httpx
 import msgspec
 
 from logkeep.errors import SettingError, SourceUnreachable, SourceUnreadable, SourceVanished
-from logkeep.sources.base import LogFile, LogSource, OpenLog
+from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, Passed, PassedKind
 from logkeep.sources.names import is_log_name, name_bytes, name_text
 
 _PIECE = 1024 * 1024  # bytes that the agent sends at once
 _MOST_LISTED = 64 * 1024 * 1024  # bytes of a listing
+_LONGEST_WHY = 500  # characters
 _TIMEOUT = httpx.Timeout(30.0)
 _LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=60.0)
-_FILES = msgspec.json.Decoder(list[LogFile])
 _FILE = msgspec.json.Decoder(LogFile)
 
 
 _T = TypeVar("_T")
 
 
+class _Listed(msgspec.Struct):
+    files: list[LogFile]
+    passed: list[Passed]
+    counts: dict[PassedKind, int]
+
+
 class _Opened(msgspec.Struct):
     handle: str
     file: LogFile
+
+
+_LISTED = msgspec.json.Decoder(_Listed)
 
 
 class _Problem(msgspec.Struct):
@@ -76,13 +85,25 @@ class AgentSource(LogSource):
         self._calls = calls
         self._excluded = excluded
 
-    def list(self) -> list[LogFile]:
-        files = self._calls.ask("GET", "files", _FILES.decode, _MOST_LISTED)
-        return [file for file in files if self._is_log(file)]
+    def list(self) -> Listing:
+        listed = self._calls.ask("GET", "files", _LISTED.decode, _MOST_LISTED)
+        listing = Listing()
+        listing.passed, listing.counts = [self._checked(one) for one in listed.passed], listed.counts
+        for file in listed.files:
+            if self._is_log(file):
+                listing.append(file)
+            else:
+                listing.pass_over(file.name, PassedKind.EXCLUDED)
+        return listing
+
+    def _checked(self, one: Passed) -> Passed:
+        if not _is_name(name_bytes(one.name.removesuffix("/")), one.name.removesuffix("/")):
+            raise self._calls.unreachable(f"lists {one.name[:100]!r}, which is no name")
+        return one._replace(why="".join(filter(str.isprintable, one.why[:_LONGEST_WHY])))
 
     def _is_log(self, file: LogFile) -> bool:
         name = name_bytes(file.name)
-        if name_text(os.fsdecode(name)) != file.name or not is_log_name(name.split(b"/"), lambda _: False):
+        if not _is_name(name, file.name) or not is_log_name(name.split(b"/"), lambda _: False):
             raise self._calls.unreachable(f"lists {file.name[:100]!r}, which is no name of a log")
         return is_log_name(name.split(b"/"), self._excluded)
 
@@ -91,6 +112,10 @@ class AgentSource(LogSource):
             raise SourceVanished(f"{name} is no log of this directory")
         opened = self._calls.ask("POST", f"open?name={quote(name, safe='')}", msgspec.json.Decoder(_Opened).decode)
         return _OpenAgentLog(self._calls, opened.handle, name)
+
+
+def _is_name(name: bytes, text: str) -> bool:
+    return bool(text) and name_text(os.fsdecode(name)) == text
 
 
 class _OpenAgentLog(OpenLog):

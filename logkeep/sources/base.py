@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
@@ -17,6 +19,47 @@ class LogFile(NamedTuple):
     mtime_ns: int
     ctime_ns: int  # 0 where the source has none
     inode: str  # same for two names of one file; '' where the source has none
+
+
+class PassedKind(StrEnum):
+    """Why something that lies in a log directory is not among its files."""
+
+    CLOSED = "closed"  # a folder that cannot be listed
+    DEEP = "deep"  # a folder that lies deeper than `names.MAX_DEPTH` and holds something
+    LINK = "link"
+    SPECIAL = "special"  # neither file nor folder nor link
+    EXCLUDED = "excluded"  # by `sources.exclude`
+
+
+class Passed(NamedTuple):
+    """Something that was passed over."""
+
+    name: str  # in text form; that of a folder ends in '/'
+    kind: PassedKind
+    why: str = ""  # what is wrong with a CLOSED or DEEP one and what to do, as the end of a sentence
+
+
+_NAMED = 20  # of links and others that no backup fails or warns for
+
+
+class Listing(list[LogFile]):
+    """The files of a directory, and what else lies in it."""
+
+    def __init__(self, files: Iterable[LogFile] = ()) -> None:
+        super().__init__(files)
+        self.passed: list[Passed] = []  # all CLOSED and DEEP, and the first few of each other kind
+        self.counts: dict[PassedKind, int] = {}
+
+    def pass_over(self, name: str, kind: PassedKind, why: str = "") -> None:
+        count = self.counts[kind] = self.counts.get(kind, 0) + 1
+        if count <= _NAMED or kind in {PassedKind.CLOSED, PassedKind.DEEP}:
+            self.passed.append(Passed(name, kind, why))
+
+    def with_files(self, files: Iterable[LogFile]) -> Listing:
+        """Other files, the same passed over."""
+        listing = Listing(files)
+        listing.passed, listing.counts = self.passed, self.counts
+        return listing
 
 
 class OpenLog(Protocol):
@@ -36,10 +79,11 @@ class OpenLog(Protocol):
 class LogSource(Protocol):
     """The log directory of one node. Reading never changes anything on the node."""
 
-    def list(self) -> list[LogFile]:
+    def list(self) -> Listing:
         """Every regular file that is a log, in no particular order; links are not followed.
 
-        Raises `SourceUnreachable` where the directory cannot be listed.
+        A folder that cannot be listed is passed over and told. Raises `SourceUnreachable` where the directory itself
+        cannot be listed.
         """
         ...
 

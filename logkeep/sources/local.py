@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from logkeep.errors import SettingError, SourceUnreachable, SourceUnreadable, SourceVanished
-from logkeep.sources.base import LogFile, LogSource, OpenLog
-from logkeep.sources.names import MAX_DEPTH, is_log_name, name_bytes, name_text
+from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, PassedKind
+from logkeep.sources.names import MAX_DEPTH, TOO_DEEP, is_log_name, name_bytes, name_text
 
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
@@ -42,33 +42,48 @@ class LocalSource(LogSource):
         self._directory = directory
         self._excluded = excluded
 
-    def list(self) -> list[LogFile]:
-        files: list[LogFile] = []
-        self._list_folder(str(self._directory), "", files, 0)
-        return files
-
-    def _list_folder(self, path: str, prefix: str, files: list[LogFile], depth: int) -> None:
-        excluded = self._excluded
+    def list(self) -> Listing:
+        listing = Listing()
         try:
-            with os.scandir(path) as entries:
-                for entry in entries:
-                    if excluded(entry.name):
-                        continue
-                    if entry.is_file(follow_symlinks=False):
-                        try:
-                            seen = entry.stat(follow_symlinks=False)
-                        except FileNotFoundError:
-                            continue
-                        files.append(_log_file(prefix + name_text(entry.name), seen))
-                    elif depth < MAX_DEPTH and entry.is_dir(follow_symlinks=False):
-                        self._list_folder(entry.path, f"{prefix}{name_text(entry.name)}/", files, depth + 1)
+            self._list_folder(str(self._directory), "", listing, 0)
         except OSError as error:
-            if depth and error.errno in _GONE:
-                return
             raise SourceUnreachable(
-                f"the log directory {path} cannot be listed: {_reason(error)}; "
+                f"the log directory {self._directory} cannot be listed: {_reason(error)}; "
                 "check that it exists on this machine and that the logkeep user may read it"
             ) from error
+        return listing
+
+    def _list_folder(self, path: str, prefix: str, listing: Listing, depth: int) -> None:
+        excluded = self._excluded
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if depth > MAX_DEPTH:
+                    listing.pass_over(prefix, PassedKind.DEEP, TOO_DEEP)
+                    return
+                if entry.is_dir(follow_symlinks=False):
+                    self._list_below(entry, prefix, listing, depth)
+                elif excluded(entry.name):
+                    listing.pass_over(prefix + name_text(entry.name), PassedKind.EXCLUDED)
+                elif entry.is_file(follow_symlinks=False):
+                    try:
+                        seen = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue
+                    listing.append(_log_file(prefix + name_text(entry.name), seen))
+                else:
+                    kind = PassedKind.LINK if entry.is_symlink() else PassedKind.SPECIAL
+                    listing.pass_over(prefix + name_text(entry.name), kind)
+
+    def _list_below(self, entry: os.DirEntry[str], prefix: str, listing: Listing, depth: int) -> None:
+        name = f"{prefix}{name_text(entry.name)}/"
+        if self._excluded(f"{entry.name}/"):
+            listing.pass_over(name, PassedKind.EXCLUDED)
+            return
+        try:
+            self._list_folder(entry.path, name, listing, depth + 1)
+        except OSError as error:
+            if error.errno not in _GONE:
+                listing.pass_over(name, PassedKind.CLOSED, f"{_reason(error)}; {_remedy(error, 'read and enter it')}")
 
     def open(self, name: str) -> OpenLog:
         *folders, base = parts = name_bytes(name).split(b"/")
@@ -117,12 +132,13 @@ def _log_file(name: str, seen: os.stat_result) -> LogFile:
 
 
 def _unreadable(name: str, error: OSError) -> SourceUnreadable:
-    remedy = (
-        "let the logkeep user read it (for example by its group)"
-        if error.errno in {errno.EACCES, errno.EPERM}
-        else "check the disk of the node"
-    )
-    return SourceUnreadable(f"{name!r} cannot be read: {_reason(error)}; {remedy}")
+    return SourceUnreadable(f"{name!r} cannot be read: {_reason(error)}; {_remedy(error, 'read it')}")
+
+
+def _remedy(error: OSError, right: str) -> str:
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return f"let the logkeep user {right} (for example by its group)"
+    return "check the disk of the node"
 
 
 def _reason(error: OSError) -> str:

@@ -7,6 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 
 MAX_DEPTH = 8  # folders below a log directory; it is flat, deeper than this is a mistake
+TOO_DEEP = (
+    f"lies more than {MAX_DEPTH} folders below the log directory, and what it holds is not backed up; "
+    "register a node whose source is that folder, or move it up"
+)
 
 _ODD = re.compile(r"[%\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ESCAPE = re.compile(rb"%([0-9A-F]{2})")
@@ -26,6 +30,10 @@ def name_bytes(text: str) -> bytes:
 
 def is_log_name(parts: Sequence[bytes], excluded: Callable[[str], bool]) -> bool:
     """Whether a listing could show the name that has these parts: it leads nowhere else, and is not left out."""
-    return len(parts) <= MAX_DEPTH + 1 and not any(
-        part in {b"", b".", b".."} or b"\0" in part or excluded(os.fsdecode(part)) for part in parts
+    *folders, base = map(os.fsdecode, parts)
+    return (
+        len(parts) <= MAX_DEPTH + 1
+        and not any(part in {b"", b".", b".."} or b"\0" in part for part in parts)
+        and not excluded(base)
+        and not any(excluded(f"{folder}/") for folder in folders)
     )

@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 import asyncssh
 
 from logkeep.errors import SettingError, SourceError, SourceUnreachable, SourceUnreadable, SourceVanished
-from logkeep.sources.base import LogFile, LogSource, OpenLog
-from logkeep.sources.names import MAX_DEPTH, is_log_name, name_bytes, name_text
+from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, PassedKind
+from logkeep.sources.names import MAX_DEPTH, TOO_DEEP, is_log_name, name_bytes, name_text
 from logkeep.sources.ssh import Address, Connection, Connections
 
 _GONE = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, asyncssh.SFTPNotADirectory, asyncssh.SFTPLinkLoop)
@@ -72,6 +72,12 @@ def parse_url(url: str) -> tuple[Address, bytes]:
     return Address(user, parts.hostname or "", port), posixpath.normpath(b"/" + directory.lstrip(b"/"))
 
 
+class _Folder(NamedTuple):
+    path: bytes
+    name: str  # of what lies in it, the beginning
+    depth: int  # folders below the log directory
+
+
 class SftpSources:
     """Opens sources on the hosts that `sftp.hosts` names."""
 
@@ -114,7 +120,7 @@ class SftpSource(LogSource):
         self._excluded = excluded
         self._roots = roots
 
-    def list(self) -> list[LogFile]:
+    def list(self) -> Listing:
         return self._connections.run(self._address, self._list)
 
     def open(self, name: str) -> OpenLog:
@@ -129,19 +135,20 @@ class SftpSource(LogSource):
 
         return self._connections.run(self._address, opened)
 
-    async def _list(self, connection: Connection) -> list[LogFile]:
-        files: list[LogFile] = []
-        waiting = [(self._directory, "", 0)]
+    async def _list(self, connection: Connection) -> Listing:
+        listing = Listing()
         try:
             await self._check_root(connection)
+            waiting = [_Folder(self._directory, "", 0)]
             while waiting:
-                path, prefix, depth = waiting.pop()
+                folder = waiting.pop()
                 try:
-                    async for entry in connection.sftp.scandir(path):
-                        self._take(entry, path, prefix, depth, files, waiting)
-                except _GONE:
-                    if not depth:
+                    waiting += await self._list_folder(connection, folder, listing)
+                except asyncssh.SFTPError as error:
+                    if not folder.depth or _is_lost(error):
                         raise
+                    if not isinstance(error, _GONE):
+                        listing.pass_over(folder.name, PassedKind.CLOSED, self._remedy(error))
         except asyncssh.SFTPError as error:
             if _is_lost(error):
                 raise
@@ -149,25 +156,41 @@ class SftpSource(LogSource):
                 f"the log directory {os.fsdecode(self._directory)} of {self._address} cannot be listed: "
                 f"{error.reason}; check that it exists there and that the user {self._address.user} may read it"
             ) from error
-        return files
+        return listing
 
-    def _take(
-        self,
-        entry: asyncssh.SFTPName,
-        path: bytes,
-        prefix: str,
-        depth: int,
-        files: list[LogFile],
-        waiting: list[tuple[bytes, str, int]],
-    ) -> None:
-        name = bytes(entry.filename)  # pyright: ignore[reportArgumentType]  bytes, as the path that was asked for is
-        text = os.fsdecode(name)
-        if name in {b"", b".", b".."} or b"/" in name or self._excluded(text):
-            return
-        if _is(entry.attrs, stat.S_ISREG):
-            files.append(_log_file(prefix + name_text(text), entry.attrs))
-        elif depth < MAX_DEPTH and _is(entry.attrs, stat.S_ISDIR):
-            waiting.append((path + b"/" + name, f"{prefix}{name_text(text)}/", depth + 1))
+    def _remedy(self, error: asyncssh.SFTPError) -> str:
+        return f"{error.reason}; let the user {self._address.user} read and enter it (for example by its group)"
+
+    async def _list_folder(self, connection: Connection, folder: _Folder, listing: Listing) -> list[_Folder]:
+        """Add what lies in it; returns the folders below."""
+        below: list[_Folder] = []
+        empty = True
+        async for entry in connection.sftp.scandir(folder.path):
+            empty = False
+            part = bytes(entry.filename)  # pyright: ignore[reportArgumentType]  bytes, as the path that was asked for
+            if part in {b"", b".", b".."} or b"/" in part:
+                continue
+            if folder.depth > MAX_DEPTH:
+                listing.pass_over(folder.name, PassedKind.DEEP, TOO_DEEP)
+                break
+            text = os.fsdecode(part)
+            name = folder.name + name_text(text)
+            if _is(entry.attrs, stat.S_ISDIR):
+                if self._excluded(f"{text}/"):
+                    listing.pass_over(f"{name}/", PassedKind.EXCLUDED)
+                else:
+                    below.append(_Folder(folder.path + b"/" + part, f"{name}/", folder.depth + 1))
+            elif self._excluded(text):
+                listing.pass_over(name, PassedKind.EXCLUDED)
+            elif _is(entry.attrs, stat.S_ISREG):
+                listing.append(_log_file(name, entry.attrs))
+            else:
+                listing.pass_over(name, PassedKind.LINK if _is(entry.attrs, stat.S_ISLNK) else PassedKind.SPECIAL)
+        if (
+            empty
+        ):  # servers leave out what they may not look at: not even itself is shown of one that may not be entered
+            await connection.sftp.lstat(folder.path + b"/.")
+        return below
 
     async def _open(self, connection: Connection, name: str, parts: list[bytes]) -> _OpenSftpLog:
         """SFTP has no way to refuse links, so it is looked before (a pipe would block the server) and after."""

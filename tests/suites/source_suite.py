@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ import pytest
 
 from logkeep.errors import SourceUnreachable, SourceUnreadable, SourceVanished
 from logkeep.logformat.names import NOT_LOGS, compile_exclusions
-from logkeep.sources.base import LogSource, OpenLog
+from logkeep.sources.base import LogSource, OpenLog, PassedKind
 from logkeep.sources.names import name_text
 
 MIB = 1024 * 1024
@@ -102,12 +103,33 @@ class SourceSuite:
         with closing(source.open("in%0Aner/x%252Fy.log")) as log:
             assert log.read_at(0, 100) == b"in\nner/x%2Fy.log"
 
-    def test_folders_far_below_are_left_out(self, logs: Path, source: LogSource) -> None:
+    def test_folders_far_below_are_left_out_and_told(self, logs: Path, source: LogSource) -> None:
         deepest = logs.joinpath(*"12345678")
         (deepest / "9").mkdir(parents=True)
+        (deepest / "empty").mkdir()
         (deepest / "here.log").write_text("x")
         (deepest / "9" / "not.log").write_text("x")
-        assert [file.name for file in source.list()] == ["1/2/3/4/5/6/7/8/here.log"]
+        listing = source.list()
+        assert [file.name for file in listing] == ["1/2/3/4/5/6/7/8/here.log"]
+        [told] = listing.passed
+        assert (told.name, told.kind) == ("1/2/3/4/5/6/7/8/9/", PassedKind.DEEP)
+        assert "more than 8 folders below the log directory" in told.why
+
+    def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_listed(
+        self, logs: Path, source: LogSource
+    ) -> None:
+        for name in ("archive", "closed", "entered not"):
+            (logs / name).mkdir()
+            (logs / name / "old.log").write_text("x")
+        (logs / "es.log").write_text("x")
+        (logs / "closed").chmod(0)
+        (logs / "entered not").chmod(0o644)
+        with self.denied():
+            listing = source.list()
+        assert sorted(file.name for file in listing) == ["archive/old.log", "es.log"]
+        told = {one.name: one.why for one in listing.passed if one.kind is PassedKind.CLOSED}
+        assert sorted(told) == ["closed/", "entered not/"]
+        assert re.search(r"ermission denied; let the .*user .*read and enter it", told["closed/"])
 
     def test_links_and_what_is_no_file_are_not_followed(self, logs: Path, source: LogSource, tmp_path: Path) -> None:
         secret = logs / "folder"
@@ -117,7 +139,9 @@ class SourceSuite:
         (logs / "broken.log").symlink_to("/none")
         (logs / "linked").symlink_to(secret)
         os.mkfifo(logs / "pipe.log")
-        assert [file.name for file in source.list()] == ["folder/real.log"]
+        listing = source.list()
+        assert [file.name for file in listing] == ["folder/real.log"]
+        assert listing.counts == {PassedKind.LINK: 3, PassedKind.SPECIAL: 1}
         for name in ("link.log", "broken.log", "linked/real.log", "pipe.log", "folder"):
             with pytest.raises(SourceVanished):
                 source.open(name)
@@ -131,12 +155,26 @@ class SourceSuite:
                 source.open(name)
 
     def test_what_is_no_log_is_left_out(self, logs: Path, source: LogSource) -> None:
-        (logs / ".trash").mkdir()
-        for name in ("es.log", "java_pid1.hprof", "hs_err_pid1.log", ".hidden.log", ".trash/old.log"):
+        (logs / "lost+found").mkdir()
+        for name in ("es.log", "java_pid1.hprof", "hs_err_pid1.log", ".hidden.log", "lost+found/#123"):
             (logs / name).write_text("x")
-        assert [file.name for file in source.list()] == ["es.log"]
-        with pytest.raises(SourceVanished):
-            source.open("java_pid1.hprof")
+        listing = source.list()
+        assert [file.name for file in listing] == ["es.log"]
+        assert listing.counts == {PassedKind.EXCLUDED: 4}
+        told = {one.name for one in listing.passed}
+        assert told == {"java_pid1.hprof", "hs_err_pid1.log", ".hidden.log", "lost+found/"}
+        for name in ("java_pid1.hprof", "lost+found/#123"):
+            with pytest.raises(SourceVanished):
+                source.open(name)
+
+    @pytest.mark.parametrize("folder", ["core", "x.tmp", ".x", "x.hprof", "a.pid"])
+    def test_a_folder_whose_name_is_left_out_for_files_is_listed(
+        self, logs: Path, source: LogSource, folder: str
+    ) -> None:
+        (logs / folder).mkdir()
+        (logs / folder / "es.log").write_text("x")
+        assert [file.name for file in source.list()] == [f"{folder}/es.log"]
+        source.open(f"{folder}/es.log").close()
 
     def test_a_directory_that_is_not_there_is_unreachable(self, logs: Path, opened: Callable[..., LogSource]) -> None:
         (logs / "file.log").write_text("x")

@@ -17,7 +17,7 @@ from logkeep.engine.backup import NodeBackup, Outcome, Target
 from logkeep.engine.segment import Sizes
 from logkeep.errors import JobSuperseded, SourceUnreachable
 from logkeep.logformat.names import NOT_LOGS, compile_exclusions
-from logkeep.sources.base import LogSource
+from logkeep.sources.base import Listing, LogSource, OpenLog, PassedKind
 from logkeep.sources.local import LocalSource
 from tests.model import BusySource, MemoryCatalogue, MemoryStore
 
@@ -441,3 +441,75 @@ def test_large_file_is_read_on_where_the_attempt_before_was_killed(kept: Kept) -
         kept.attempt(1)
     kept.attempt(2)
     assert kept.of("es.log") == lines(0, 3000)
+
+
+# What a listing passes over
+
+
+class Closed(LogSource):
+    """A source some of whose folders cannot be listed."""
+
+    def __init__(self, directory: Path, *folders: str) -> None:
+        self._source = LocalSource(directory, compile_exclusions(NOT_LOGS))
+        self._folders = folders
+
+    def list(self) -> Listing:
+        listing = self._source.list()
+        seen = listing.with_files(file for file in listing if not file.name.startswith(self._folders))
+        for folder in self._folders:
+            seen.pass_over(folder, PassedKind.CLOSED, "Permission denied; let the logkeep user enter it")
+        return seen
+
+    def open(self, name: str) -> OpenLog:
+        return self._source.open(name)
+
+
+def test_a_folder_that_cannot_be_listed_fails_and_all_else_is_kept(kept: Kept) -> None:
+    (kept.directory / "archive").mkdir()
+    kept.write("es.log", lines(0, 10))
+    kept.write("archive/app.log", lines(0, 10))
+    outcome = kept.back_up(source=Closed(kept.directory, "archive/"))
+    assert outcome.all_failures() == [
+        "LK-SOURCE-UNREADABLE: node n1: folder 'archive/' cannot be listed: "
+        "Permission denied; let the logkeep user enter it"
+    ]
+    assert (kept.of("es.log"), kept.of("archive/app.log")) == (lines(0, 10), b"")
+    assert not kept.back_up().all_failures()
+    assert kept.of("archive/app.log") == lines(0, 10)
+
+
+def test_what_lies_in_a_folder_that_cannot_be_listed_is_not_told_as_gone(kept: Kept) -> None:
+    (kept.directory / "archive").mkdir()
+    kept.write("es.log", lines(0, 10))
+    kept.write("archive/app-2026-11-24-1.log", lines(0, 10))
+    kept.write("archive/app.log", lines(10, 20))
+    kept.back_up()
+    for _ in range(2):
+        outcome = kept.back_up(source=Closed(kept.directory, "archive/"))
+        assert len(outcome.all_failures()) == 1
+        assert outcome.aside() >= {"archive/app.log", "archive/app-2026-11-24-1.log"}
+        assert all(checkpoint.present for checkpoint in kept.catalogue.kept.values())
+    with (kept.directory / "archive/app.log").open("ab") as file:
+        file.write(lines(20, 30))
+    kept.back_up()
+    assert (kept.of("archive/app.log"), kept.catalogue.gaps) == (lines(0, 30), [])
+
+
+def test_a_folder_without_logs_that_cannot_be_listed_fails_each_time(kept: Kept) -> None:
+    (kept.directory / "empty").mkdir()
+    kept.write("es.log", lines(0, 10))
+    kept.back_up()
+    for _ in range(2):
+        assert len(kept.back_up(source=Closed(kept.directory, "empty/")).all_failures()) == 1
+
+
+def test_files_too_far_below_are_warned_of_by_each_job(kept: Kept) -> None:
+    deep = kept.directory.joinpath(*"123456789")
+    deep.mkdir(parents=True)
+    kept.write("es.log", lines(0, 10))
+    (deep / "app.log").write_bytes(lines(0, 10))
+    for _ in range(3):
+        outcome = kept.back_up()
+        assert not outcome.all_failures()
+        assert {(one.code, one.file) for one in outcome.warnings} == {("LK-LOG-DEEP", "1/2/3/4/5/6/7/8/9/")}
+    assert kept.of("es.log") == lines(0, 10)

@@ -194,6 +194,13 @@ def test_logs_are_not_excluded(node: str, tmp_path) -> None:
     assert not any(map(excluded, ("core.log", "score", "x.tmp.log", "a.hprof/x.log", ".hidden/x.log", "x.hprofs")))
 
 
+def test_patterns_that_end_in_a_slash_are_for_folders_and_the_others_for_files() -> None:
+    excluded = compile_exclusions(NOT_LOGS)
+    assert all(map(excluded, ("lost+found/", "a/lost+found/", ".snapshot/", "lost.tmp", "a/.x")))
+    assert not any(map(excluded, ("lost+found", "core/", "x.tmp/", ".x/", "a/core/", "archive/", "a.pid/")))
+    assert compile_exclusions(("old-*/",))("old-1/")
+
+
 def test_exclusion_patterns_are_those_of_a_shell() -> None:
     excluded = compile_exclusions(("*.old", "a?.log", "[xy]*", "exact"))
     assert [n for n in ("b.old", ".old", "ab.log", "y1", "exact", "ABC", "a.log", "exactly") if excluded(n)] == [
