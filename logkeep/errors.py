@@ -19,6 +19,7 @@
     ├── BackupClosed            log backup of the cluster is not open
     ├── BackupRunning           a job of the cluster is running
     ├── BucketNotWritable       bucket known, but cannot be written now
+    ├── Overloaded              too many calls wait for the same, or no answer came in time; another try helps
     ├── NotAtOnce               would hold up the event loop; a thread does it instead, nobody sees this
     └── JobError                what makes a job FAIL; has a stable code
         ├── SourceError             a node's log directory or file
@@ -129,6 +130,10 @@ class BackupRunning(LogkeepError):
 
 class BucketNotWritable(LogkeepError):
     """The bucket cannot be written now."""
+
+
+class Overloaded(LogkeepError):
+    """Too many calls wait for the same thing just now; try again in some seconds."""
 
 
 class NotAtOnce(LogkeepError):

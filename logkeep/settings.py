@@ -21,6 +21,9 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = 8475
     max_clock_skew_seconds: int = 900
+    connections: int = 0  # at a time; 0 is as many as open files allow, up to 4096
+    keep_alive_seconds: float = 120.0  # without a request, of who has shown a right key or token
+    stranger_seconds: float = 10.0  # the same of others, and for the head of a request of theirs
 
 
 class Records(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,6 +141,9 @@ _NOT_SETTINGS = {
 _RANGES: dict[str, tuple[float, float]] = {
     "server.port": (0, 65535),
     "server.max_clock_skew_seconds": (1, 86_400),
+    "server.connections": (0, 1_000_000),
+    "server.keep_alive_seconds": (0.1, 86_400),
+    "server.stranger_seconds": (0.1, 3600),
     "records.running_visible_seconds": (0, 3600),
     "sftp.connections": (1, 1000),
     "sftp.timeout_seconds": (1, 3600),

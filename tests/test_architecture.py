@@ -16,13 +16,14 @@ PACKAGE = ROOT / "logkeep"
 # What a folder (or file at the top) may import of ours, besides itself; docs/architecture.md shows the same table.
 MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "cli": {"bootstrap", "agent", "service", "domain", "signing", "errors", "__version__"},
+    "cli": {"bootstrap", "agent", "http", "service", "domain", "signing", "errors", "__version__"},
     "bootstrap": {
         "settings", "keyfiles", "api", "work", "service", "engine", "database", "stores", "sources", "logformat", "domain",
         "clock", "errors", "__version__",
     },
-    "api": {"contract", "signing", "service", "domain", "errors"},
-    "agent": {"sources", "errors"},
+    "api": {"contract", "signing", "service", "domain", "http", "errors"},
+    "agent": {"sources", "http", "errors"},
+    "http": set(),
     "work": {"service", "engine", "database", "domain", "clock", "errors"},
     "service": {"engine", "search", "database", "domain", "sources.base", "stores.base", "stores.layout", "clock", "errors"},
     "search": {"domain", "logformat", "sources.base", "errors"},
@@ -66,7 +67,7 @@ ONLY_IN: dict[str, set[str]] = {
     "alembic": {"database"},
     "typer": {"cli"},
     "rich": {"cli"},
-    "uvicorn": {"cli", "api", "agent"},
+    "uvicorn": {"cli", "api", "agent", "http"},
     "starlette": {"api", "agent", "cli"},
     "httpx": {"cli", "sources"},
     "cryptography": {"keyfiles"},

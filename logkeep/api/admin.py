@@ -6,7 +6,7 @@ from logkeep.api import admin_models, job_models, policy_models
 from logkeep.api.call import Call, Stream
 from logkeep.api.routes import Handler
 from logkeep.contract import models
-from logkeep.contract.operations import BYTES, NDJSON, Link, Operation
+from logkeep.contract.operations import BYTES, NDJSON, Link, Operation, WaitsFor
 from logkeep.contract.requests import PAGE
 from logkeep.domain.access import Right
 from logkeep.errors import BackupClosed, BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
@@ -143,6 +143,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             answer=admin_models.ClusterView,
             raises=(InvalidField, EmptyBody, NameTaken),
             links=(Link("ShowCluster", _ADDED), Link("RemoveCluster", _ADDED), Link("Verify", _ADDED)),
+            waits_for=WaitsFor.NODES,
         ),
         add_cluster,
     ),
@@ -180,6 +181,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             right=Right.ADMINISTER,
             raises=(BackupRunning,),
             links=(Link("ShowCluster", _SAME),),
+            waits_for=WaitsFor.WRITES,
         ),
         remove_cluster,
     ),
@@ -230,6 +232,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             answer=policy_models.PolicyView,
             raises=(InvalidField, EmptyBody, BackupClosed),
             links=(Link("ShowPolicy", _SAME),),
+            waits_for=WaitsFor.WRITES,
         ),
         update_policy,
     ),
@@ -271,6 +274,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             query=admin_models.READ_QUERY,
             content_type=BYTES,
             raises=(InvalidField, StoreError),
+            waits_for=WaitsFor.BUCKETS,
         ),
         read_kept,
     ),
@@ -285,6 +289,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             answer=admin_models.VerifyLine,
             content_type=NDJSON,
             raises=(InvalidField, EmptyBody, StoreError),
+            waits_for=WaitsFor.BUCKETS,
         ),
         verify,
     ),

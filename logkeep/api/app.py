@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
+from functools import partial
 from math import inf
 from typing import NamedTuple
 
@@ -17,27 +19,33 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from logkeep.api import admin, css, iam
 from logkeep.api.auditing import Auditor
 from logkeep.api.auth import Authenticator, Credentials, check_rights, read_credentials
+from logkeep.api.bodies import MAX_BODY, SMALL, Budget, Reader
 from logkeep.api.call import Call, Stream, Trail, WithHeaders, read_cluster_id
+from logkeep.api.pools import Pool, Pools
 from logkeep.api.routes import Route, Routes
-from logkeep.api.threads import Threads
 from logkeep.contract.faults import find_fault, render_fault
 from logkeep.contract.openapi import build_document
 from logkeep.contract.operations import HEALTH, OPENAPI, READY
+from logkeep.contract.operations import JSON as JSON_TYPE
 from logkeep.domain.access import Caller, Role
-from logkeep.errors import BodyTooLarge, NotAtOnce, RequestError
+from logkeep.errors import NotAtOnce, Overloaded
+from logkeep.http.protocol import CONNECTION
 from logkeep.service.context import Context
 from logkeep.signing.sdk_hmac import MAX_SKEW_MS
 
-MAX_BODY = 12 * 1024 * 1024  # bytes, as the gateway's (contract.md 2.4)
-_MAX_STRANGERS_BODY = 64 * 1024  # bytes, of a call that nobody has to sign
-JSON = b"application/json"
-_CALL_THREADS = 10  # fewer than the database has connections for one process
-_BODY_SECONDS = 60  # for a whole body to come; what was read of it is held in memory, before anybody is identified
-_STALLED_SECONDS = 60  # for a client to take a chunk; what a stream holds must not be held for ever
+JSON = JSON_TYPE.encode()
+_MIB = 1024 * 1024
+# Bytes of large bodies: of those whose key is known, but not yet whether they have its secret; and of tenants.
+_STRANGERS_BODIES = 24 * _MIB
+_TENANTS_BODIES, _TENANTS_BODIES_EACH = 128 * _MIB, 48 * _MIB
+_SLICE = 16 * 1024  # bytes of an answer that are handed over at once; more would lie in memory for who does not read
+_CHUNK_SLICE = 64 * 1024
+_CHUNK_SECONDS = 600.0  # for the next chunk of a stream; one object of a verification may take minutes
+_STREAMS, _STREAMS_EACH = 64, 16  # open at a time, and of one tenant
 _LONG_AT_ONCE = 0.02  # seconds on the loop
 _SLOW_IN_A_ROW = 3  # took so long: the disk is slow, and the loop is left to others
 _SLOW_SECONDS = 10.0  # for so long
-_STREAM_THREADS = 16  # of their own, so that slow buckets do not hold up short calls
+_TOLD_SECONDS = 10.0  # between two lines of the log on calls that were refused as too many
 
 _logger = structlog.get_logger("logkeep.api")
 
@@ -56,18 +64,18 @@ class Begun(NamedTuple):
 
     stream: Stream
     first: bytes | None
+    pool: Pool | None = None  # whose threads make the next chunks
+    owner: str = ""  # for whom
 
 
 class Request(NamedTuple):
-    """One request as it came, its body read."""
+    """One request as it came."""
 
     id: str  # 32 hex digits
     route: Route
     parameters: dict[str, str]
     scope: Scope
-    headers: dict[bytes, bytes]
-    credentials: Credentials
-    body: bytes
+    trail: Trail
 
 
 _NOBODY = Caller("", "", Role.READER, scoped=False)  # who calls what needs no credentials
@@ -90,8 +98,12 @@ class Application:
         self._fixed_operations = {operation.path: operation.id for operation in (HEALTH, OPENAPI)}
         self._at_once_from = 0.0 if context.reads_at_once else inf  # of the monotonic clock
         self._slow = 0  # answers in a row
-        self._call_threads: Threads | None = None
-        self._stream_threads: Threads | None = None
+        self._pools: Pools | None = None
+        self._strangers_bodies = Budget(_STRANGERS_BODIES, MAX_BODY)
+        self._tenants_bodies = Budget(_TENANTS_BODIES, _TENANTS_BODIES_EACH)
+        self._streams: Counter[str] = Counter()  # open ones by tenant
+        self._refused = 0  # calls that were too many, since the log told of them
+        self._refused_told = -inf  # when it did
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -105,9 +117,8 @@ class Application:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        for threads in (self._call_threads, self._stream_threads):
-            if threads:
-                threads.close()
+        if self._pools:
+            self._pools.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,46 +130,104 @@ class Application:
         if isinstance(answer, Answer):
             await _send_answer(send, request_id, answer)
         elif answer:
-            await self._send_stream(receive, send, request_id, answer)
+            try:
+                await self._send_stream(receive, send, request_id, answer)
+            finally:
+                self._end_stream(answer.owner)
 
     async def _respond(self, request_id: str, scope: Scope, receive: Receive) -> Answer | Begun | None:
         """None where the client has gone before its request was complete."""
         if scope["path"] in self._fixed and scope["method"] == "GET":
             scope[_OPERATION] = self._fixed_operations[scope["path"]]
             return self._fixed[scope["path"]]
-        if self._call_threads is None:
-            self._call_threads = Threads(_CALL_THREADS, "call")
         if scope["path"] == READY.path and scope["method"] == "GET":
             scope[_OPERATION] = READY.id
-            return await self._call_threads.run(self._check_ready, request_id)
+            return self._check_ready(request_id)
         try:
             route, parameters = self._routes.find(scope["method"], scope["raw_path"])
         except Exception as error:
             return self._fault(error, request_id)
         scope[_OPERATION] = route.operation.id
+        if self._pools is None:
+            self._pools = Pools()
+        request = Request(request_id, route, parameters, scope, _trail(scope))
         try:
-            headers = _single_headers(scope["headers"])
-            signed = route.operation.signed
-            credentials = read_credentials(headers) if signed else b""  # before anything is read for a stranger
-            body = await _read_body(headers, receive, MAX_BODY if signed else _MAX_STRANGERS_BODY)
+            call = await self._admit(request, receive, self._pools)
+            if call is None:
+                return None
+            return self._handle_at_once(request, call) or await self._handle_in_pool(request, call, self._pools)
         except Exception as error:
-            answer = self._fault(error, request_id)
-            if route.operation.mutating:
-                trail = _trail(scope)
-                await self._call_threads.run(self._audit, route, parameters, trail, answer, request_id)
-            return answer
-        if body is None:
-            return None
-        request = Request(request_id, route, parameters, scope, headers, credentials, body)
-        return self._handle_at_once(request) or await self._call_threads.run(self._handle, request)
+            return await self._refuse(error, request, self._pools)
 
-    def _handle_at_once(self, request: Request) -> Answer | Begun | None:
+    async def _admit(self, request: Request, receive: Receive, pools: Pools) -> Call | None:
+        """The call, its body read and its sender known; of a stranger little is read. None where the client has gone.
+
+        Raises what is wrong with it, `Overloaded` among that.
+        """
+        operation, scope, trail = request.route.operation, request.scope, request.trail
+        headers = _single_headers(scope["headers"])
+        credentials = read_credentials(headers) if operation.signed else None
+        if credentials is not None:
+            await self._recognize(credentials, trail, pools)
+        if b"content-length" not in headers and b"transfer-encoding" not in headers:
+            caller = await self._identify(credentials, request, headers, b"", pools)
+            return self._call(request, headers, b"", caller)
+        most = MAX_BODY if operation.signed else SMALL
+        with closing(Reader(self._strangers_bodies, trail.who or trail.address, most)) as reader:
+            body = await reader.read(headers, receive)
+            if body is None:
+                return None
+            caller = await self._identify(credentials, request, headers, body, pools)
+            return self._call(request, headers, body, caller)
+
+    async def _recognize(self, credentials: Credentials, trail: Trail, pools: Pools) -> None:
+        try:
+            self._authenticator.recognize(credentials, trail, at_once=True)
+        except NotAtOnce:
+            await pools.strangers.run(trail.address, self._authenticator.recognize, credentials, trail)
+
+    async def _identify(
+        self,
+        credentials: Credentials | None,
+        request: Request,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        pools: Pools,
+    ) -> Caller:
+        if credentials is None:
+            return _NOBODY
+        identify = partial(self._authenticator.identify, credentials, request.scope, headers, body, request.trail)
+        try:
+            if len(body) > SMALL:  # hashing it takes long
+                raise NotAtOnce
+            caller = identify(at_once=True)
+        except NotAtOnce:
+            caller = await pools.strangers.run(request.trail.address, identify)
+        if connection := request.scope.get(CONNECTION):
+            connection.know(caller.project_id)
+        return caller
+
+    def _call(self, request: Request, headers: dict[bytes, bytes], body: bytes, caller: Caller) -> Call:
+        check_rights(caller, request.route.operation, request.parameters)
+        scope = request.scope
+        return Call(
+            self._context,
+            caller,
+            request.trail,
+            request.parameters,
+            scope["query_string"],
+            headers,
+            body,
+            scope["scheme"],
+        )
+
+    def _handle_at_once(self, request: Request, call: Call) -> Answer | Begun | None:
         """What takes less time than handing it to a thread and back; None for all else."""
         began = time.monotonic()
         if request.route.operation.id not in css.AT_ONCE or began < self._at_once_from:
             return None
         try:
-            return self._handle(request, at_once=True)
+            return self._handle(request, call._replace(at_once=True))
         except NotAtOnce:
             return None
         finally:
@@ -167,47 +236,73 @@ class Application:
             if self._slow >= _SLOW_IN_A_ROW:
                 self._at_once_from = ended + _SLOW_SECONDS
 
-    def _handle(self, request: Request, *, at_once: bool = False) -> Answer | Begun:
-        """Everything that may wait, in one thread; or what may not, on the loop: else `NotAtOnce` is raised."""
-        trail = _trail(request.scope)
+    async def _handle_in_pool(self, request: Request, call: Call, pools: Pools) -> Answer | Begun:
+        """In a thread of those for what the operation waits for, as one of its tenant's. Raises `Overloaded`."""
+        operation = request.route.operation
+        pool, owner = pools[operation.waits_for], call.caller.project_id or call.trail.address
+        size = len(call.body) if len(call.body) > SMALL else 0
+        if size:
+            await self._tenants_bodies.take(owner, size)
+        streams = operation.content_type != JSON_TYPE
+        begun: Begun | None = None
         try:
-            result = request.route.handler(self._authenticated(request, trail, at_once))
+            if streams:
+                self._begin_stream(owner)
+            answer = await pool.run(owner, self._handle, request, call, discard=_discard)
+            if not isinstance(answer, Begun):
+                return answer
+            begun = answer._replace(pool=pool, owner=owner)
+            return begun
+        finally:
+            if size:
+                self._tenants_bodies.put_back(owner, size)
+            if streams and not begun:
+                self._end_stream(owner)
+
+    def _begin_stream(self, owner: str) -> None:
+        self._streams[owner] += 1
+        if self._streams.total() > _STREAMS or self._streams[owner] > _STREAMS_EACH:
+            raise Overloaded("Too many answers are being streamed just now.")
+
+    def _end_stream(self, owner: str) -> None:
+        self._streams[owner] -= 1
+        if not self._streams[owner]:
+            del self._streams[owner]
+
+    def _handle(self, request: Request, call: Call) -> Answer | Begun:
+        """Everything that may wait, in one thread; or what may not, on the loop: else `NotAtOnce` is raised."""
+        operation = request.route.operation
+        try:
+            result = request.route.handler(call)
             if isinstance(result, Stream):
                 return Begun(result, next(result.chunks, None))
             if isinstance(result, WithHeaders):
-                answer = Answer(request.route.operation.status, result.body, result.headers)
+                answer = Answer(operation.status, result.body, result.headers)
             else:
-                answer = Answer(request.route.operation.status, result)
+                answer = Answer(operation.status, result)
         except NotAtOnce:
             raise
         except Exception as error:
-            answer = self._fault(error, request.id, request.route.operation.id)
-        if request.route.operation.mutating:
-            self._audit(request.route, request.parameters, trail, answer, request.id)
+            answer = self._fault(error, request.id, operation.id)
+        if operation.mutating:
+            self._audit(request, answer)
         return answer
 
-    def _audit(self, route: Route, parameters: dict[str, str], trail: Trail, answer: Answer, request_id: str) -> None:
-        trail.cluster_id = trail.cluster_id or read_cluster_id(parameters)
-        self._auditor.record(trail, route.operation.id, answer.status, answer.code, request_id)
+    async def _refuse(self, error: Exception, request: Request, pools: Pools) -> Answer:
+        """The answer to a call that was not carried out, which the audit tells as well where it can be written."""
+        operation = request.route.operation
+        answer = self._fault(error, request.id, operation.id)
+        if operation.mutating:
+            try:
+                await pools.audit.run(request.trail.address, self._audit, request, answer)
+            except Overloaded:
+                _logger.warning("the audit cannot be written in time", request_id=request.id, operation=operation.id)
+        return answer
 
-    def _authenticated(self, request: Request, trail: Trail, at_once: bool) -> Call:
-        scope, caller = request.scope, _NOBODY
-        if request.route.operation.signed:
-            caller = self._authenticator.identify(
-                request.credentials, scope, request.headers, request.body, trail, at_once=at_once
-            )
-        check_rights(caller, request.route.operation, request.parameters)
-        return Call(
-            self._context,
-            caller,
-            trail,
-            request.parameters,
-            scope["query_string"],
-            request.headers,
-            request.body,
-            scope["scheme"],
-            at_once,
-        )
+    def _audit(self, request: Request, answer: Answer) -> None:
+        trail = request.trail
+        trail.cluster_id = trail.cluster_id or read_cluster_id(request.parameters)
+        self._auditor.record(trail, request.route.operation.id, answer.status, answer.code, request.id)
 
     def _check_ready(self, request_id: str) -> Answer:
         try:
@@ -219,32 +314,47 @@ class Application:
         return Answer(200, b'{"status":"ready"}')
 
     async def _send_stream(self, receive: Receive, send: Send, request_id: str, begun: Begun) -> None:
-        """Chunk after chunk, the next one made when the client has taken the last."""
-        if self._stream_threads is None:
-            self._stream_threads = Threads(_STREAM_THREADS, "stream")
-        stream, chunk = begun
+        """Chunk after chunk, the next one made when the client has taken the last; the server gives up on who does not.
+
+        It breaks the connection off where it ends without the end of the body.
+        """
+        stream, pool, owner = begun.stream, begun.pool, begun.owner
+        chunk: bytes | None = begun.first
+        assert pool
         gone = asyncio.ensure_future(_until_gone(receive))
         try:
             await send(_start(200, request_id, stream.content_type.encode()))
             while chunk is not None and not gone.done():
-                message: Message = {"type": "http.response.body", "body": chunk, "more_body": True}
-                await asyncio.wait_for(send(message), _STALLED_SECONDS)
-                chunk = await self._stream_threads.run(next, stream.chunks, None)
+                for at in range(0, len(chunk), _CHUNK_SLICE):
+                    piece = chunk[at : at + _CHUNK_SLICE] if len(chunk) > _CHUNK_SLICE else chunk
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                chunk = await pool.run(owner, next, stream.chunks, None, seconds=_CHUNK_SECONDS, goes_on=True)
         except Exception as error:
             self._log_fault(error, request_id)
-            if stream.last_words is None or isinstance(error, TimeoutError):
-                return  # without the end of the body: the server breaks the connection off
+            if stream.last_words is None:
+                return
             await send({"type": "http.response.body", "body": stream.last_words(error), "more_body": True})
         finally:
             gone.cancel()
-            await self._stream_threads.run(_close, stream.chunks)
+            await pool.run(owner, _close, stream.chunks, goes_on=True)
         await send({"type": "http.response.body", "body": b""})
 
     def _fault(self, error: Exception, request_id: str, operation: str = "") -> Answer:
         status, body = render_fault(error, request_id)
-        if status >= 500:
+        fault = find_fault(error)
+        if isinstance(error, Overloaded):
+            self._tell_refused(operation)
+        elif status >= 500:
             self._log_fault(error, request_id, operation)
-        return Answer(status, body, code=find_fault(error).code)
+        headers = [(b"retry-after", str(fault.retry_after).encode())] if fault.retry_after else ()
+        return Answer(status, body, headers, fault.code)
+
+    def _tell_refused(self, operation: str) -> None:
+        """One line for many: a flood of calls must not fill the log."""
+        self._refused, now = self._refused + 1, time.monotonic()
+        if now - self._refused_told >= _TOLD_SECONDS:
+            _logger.warning("calls were refused as too many, or too slow", calls=self._refused, last=operation)
+            self._refused, self._refused_told = 0, now
 
     def _log_fault(self, error: Exception, request_id: str, operation: str = "") -> None:
         _logger.error("request failed", request_id=request_id, operation=operation, exc_info=error)
@@ -265,40 +375,6 @@ def _trail(scope: Scope) -> Trail:
     return Trail(client[0] if client else "")
 
 
-async def _read_body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes | None:
-    """The body, at most so many bytes, whether its length is announced or not. None where the client has gone."""
-    length = headers.get(b"content-length")
-    if length is None and b"transfer-encoding" not in headers:
-        return b""
-    if length is not None and not length.isdigit():
-        raise RequestError("Content-Length must be a number.")
-    if length is not None and int(length) > most:
-        raise _too_large(most)
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            return await _collect_body(receive, most)
-    except TimeoutError:
-        raise RequestError(f"The body did not come within {_BODY_SECONDS} seconds.") from None
-
-
-async def _collect_body(receive: Receive, most: int) -> bytes | None:
-    chunks, size, more = list[bytes](), 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > most:
-            raise _too_large(most)
-        more = message.get("more_body", False)
-    return b"".join(chunks)
-
-
-def _too_large(most: int) -> BodyTooLarge:
-    return BodyTooLarge(None if most == MAX_BODY else f"The body is larger than {most // 1024} kB.")
-
-
 def _single_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Headers by name; one that came twice is joined as HTTP says, so its signature covers both or fails."""
     pairs = list(pairs)
@@ -314,15 +390,25 @@ async def _until_gone(receive: Receive) -> None:
 
 
 async def _send_answer(send: Send, request_id: str, answer: Answer) -> None:
+    body = answer.body
     start = _start(answer.status, request_id, JSON)
-    start["headers"] += [(b"content-length", str(len(answer.body)).encode()), *answer.headers]
+    start["headers"] += [(b"content-length", str(len(body)).encode()), *answer.headers]
     await send(start)
-    await send({"type": "http.response.body", "body": answer.body})
+    while len(body) > _SLICE:
+        await send({"type": "http.response.body", "body": body[:_SLICE], "more_body": True})
+        body = body[_SLICE:]
+    await send({"type": "http.response.body", "body": body})
 
 
 def _start(status: int, request_id: str, content_type: bytes) -> Message:
     headers = [(b"content-type", content_type), (b"x-request-id", request_id.encode())]
     return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def _discard(answer: Answer | Begun) -> None:
+    """Nobody waits for it any more."""
+    if isinstance(answer, Begun):
+        _close(answer.stream.chunks)
 
 
 def _close(chunks: Iterator[bytes]) -> None:

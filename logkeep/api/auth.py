@@ -56,6 +56,17 @@ class Authenticator:
         self._keys = _Recent[_Key]()
         self._tokens = _Recent[tuple[Token, Caller]]()
 
+    def recognize(self, credentials: Credentials, trail: Trail, *, at_once: bool = False) -> None:
+        """Whether there is such a key or token at all, before a body is read. Raises `NotAuthenticated`.
+
+        Where it must be `at_once`, raises `NotAtOnce` for what has not been looked up in the last second.
+        """
+        if isinstance(credentials, bytes):
+            self._identify_by_token(credentials, trail, at_once)
+        else:
+            trail.who = credentials.access_key
+            trail.project_id = self._find_key(credentials.access_key, at_once).caller.project_id
+
     def identify(
         self,
         credentials: Credentials,

@@ -9,8 +9,9 @@ from prometheus_client import CollectorRegistry, make_asgi_app
 
 from logkeep.api.protocol import make_server
 from logkeep.errors import SettingError
+from logkeep.http.connections import Limits
 
-_AT_ONCE = 8  # connections; each answer asks the database
+_LIMITS = Limits(connections=64, stranger_seconds=120)  # all are strangers: who scrapes shows no key
 _END_SECONDS = 2
 
 
@@ -22,7 +23,7 @@ class MetricsServer:
         self._listener = _listen(listen)
         host, port = self._listener.getsockname()[:2]
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._server = make_server(make_asgi_app(registry), _END_SECONDS, limit_concurrency=_AT_ONCE)
+        self._server = make_server(make_asgi_app(registry), _END_SECONDS, _LIMITS)
         self._thread = threading.Thread(target=self._server.run, args=([self._listener],), name="metrics", daemon=True)
 
     def start(self) -> None:

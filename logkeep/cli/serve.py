@@ -82,7 +82,7 @@ class _Running:
         self._service: Service | None = None
         self._held = ExitStack()
         self.failure: Exception | None = None
-        self.server = _http_server(self._starting)
+        self.server = _http_server(self._starting, settings)
         self._thread = threading.Thread(target=self._start, name="start", daemon=True)
         self._thread.start()
 
@@ -132,10 +132,19 @@ class _Running:
         note(f"logkeep listens on {endpoint} for {self._asked.directory}; Ctrl-C ends it")
 
 
-def _http_server(app: Starting) -> uvicorn.Server:
+def _http_server(app: Starting, settings: Settings) -> uvicorn.Server:
     from logkeep.api.protocol import make_server
+    from logkeep.http.connections import Limits
+    from logkeep.http.server import default_connections, most_connections, raise_open_files
 
-    return make_server(app, _FINISH_SECONDS, backlog=_BACKLOG)
+    files, asked = raise_open_files(), settings.server
+    if asked.connections > most_connections(files):
+        raise SettingError(
+            f"server.connections: this process may open {files} files, which is enough for {most_connections(files)} "
+            "connections; raise its limit (LimitNOFILE= of systemd, ulimit -n), or take fewer"
+        )
+    limits = Limits(asked.connections or default_connections(files), asked.keep_alive_seconds, asked.stranger_seconds)
+    return make_server(app, _FINISH_SECONDS, limits, _BACKLOG)
 
 
 def import_structlog() -> None:

@@ -20,6 +20,7 @@ class Fault:
     prefix: str = ""  # of the message
     message: str = ""  # instead of the error's own, which may tell of the inside
     keystone: bool = False  # whether the body has `error` too, as the identity API's has
+    retry_after: int = 0  # seconds, for the header of this name
 
 
 SERVER_ERROR = Fault(500, "CSS.0005", message="Server error.")
@@ -45,6 +46,7 @@ FAULTS: dict[type[BaseException], Fault] = {
     errors.BackupClosed: Fault(415, "CSS.0004"),
     errors.BackupRunning: Fault(409, "CSS.3004"),
     errors.BucketNotWritable: Fault(412, "CSS.0048"),
+    errors.Overloaded: Fault(503, "CSS.9998", retry_after=5),  # never 429, by which Terraform sleeps for minutes
     errors.SourceError: Fault(500, "CSS.9999"),  # what a service leans on: the message is written for the user
     errors.StoreError: Fault(500, "CSS.9999"),
     errors.CatalogueError: Fault(500, "CSS.9999"),

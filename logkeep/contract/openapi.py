@@ -26,6 +26,7 @@ _EVERYWHERE: tuple[type[BaseException], ...] = (
     errors.ClusterNotFound,
     errors.NoSuchApi,
     errors.BodyTooLarge,
+    errors.Overloaded,
     BaseException,
 )
 _SPELLINGS = (

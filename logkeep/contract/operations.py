@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from logkeep import errors
@@ -11,6 +12,16 @@ from logkeep.contract.requests import Body, Parameter
 from logkeep.domain.access import Right
 
 JSON, NDJSON, BYTES = "application/json", "application/x-ndjson", "application/octet-stream"
+
+
+class WaitsFor(StrEnum):
+    """What a call may wait for, besides reading a few rows; each kind has threads of its own (api.pools)."""
+
+    READS = "reading the database"
+    WRITES = "writing to the database"
+    SIGN_IN = "checking passwords"
+    NODES = "nodes and clusters"
+    BUCKETS = "buckets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,7 @@ class Operation:
     links: tuple[Link, ...] = ()
     signed: bool = True
     right: Right = Right.OPERATE  # what the caller needs; what only reads says so
+    waits_for: WaitsFor = WaitsFor.READS
 
     @property
     def mutating(self) -> bool:
@@ -73,6 +85,7 @@ START_LOGS = Operation(
         Link("StartLogAutoBackupPolicy", _SAME_CLUSTER),
         Link("StopLogs", _SAME_CLUSTER),
     ),
+    waits_for=WaitsFor.BUCKETS,
 )
 STOP_LOGS = Operation(
     "StopLogs",
@@ -82,6 +95,7 @@ STOP_LOGS = Operation(
     query=(requests.BACKUP_ACTION,),
     raises=(errors.InvalidField, errors.BackupClosed),
     links=(Link("ShowGetLogSetting", _SAME_CLUSTER), Link("StartLogs", _SAME_CLUSTER)),
+    waits_for=WaitsFor.WRITES,
 )
 LIST_LOGS_JOB = Operation(
     "ListLogsJob",
@@ -118,6 +132,7 @@ UPDATE_LOG_SETTING = Operation(
     body=requests.UPDATE_LOG_SETTING_BODY,
     raises=(*_SETTING_ERRORS, errors.BackupClosed),
     links=(Link("ShowGetLogSetting", _SAME_CLUSTER),),
+    waits_for=WaitsFor.BUCKETS,
 )
 START_LOG_AUTO_BACKUP_POLICY = Operation(
     "StartLogAutoBackupPolicy",
@@ -127,6 +142,7 @@ START_LOG_AUTO_BACKUP_POLICY = Operation(
     body=requests.POLICY_BODY,
     raises=(errors.InvalidField, errors.EmptyBody, errors.InvalidPeriod, errors.InvalidZone, errors.BackupClosed),
     links=(Link("StopLogAutoBackupPolicy", _SAME_CLUSTER),),
+    waits_for=WaitsFor.WRITES,
 )
 STOP_LOG_AUTO_BACKUP_POLICY = Operation(
     "StopLogAutoBackupPolicy",
@@ -134,6 +150,7 @@ STOP_LOG_AUTO_BACKUP_POLICY = Operation(
     _CLUSTER + "/logs/policy/close",
     summary="End the daily backup",
     raises=(errors.BackupClosed,),
+    waits_for=WaitsFor.WRITES,
 )
 CREATE_LOG_BACKUP = Operation(
     "CreateLogBackup",
@@ -142,6 +159,7 @@ CREATE_LOG_BACKUP = Operation(
     summary="Start a backup; its record is listed as RUNNING before the answer",
     raises=(errors.BackupClosed, errors.BackupRunning),
     links=(Link("ListLogsJob", _SAME_CLUSTER),),
+    waits_for=WaitsFor.WRITES,
 )
 SHOW_LOG_BACKUP = Operation(
     "ShowLogBackup",
@@ -152,6 +170,7 @@ SHOW_LOG_BACKUP = Operation(
     body=requests.SEARCH_BODY,
     answer=models.LogSearchResponse,
     raises=(errors.InvalidField, errors.EmptyBody),
+    waits_for=WaitsFor.NODES,
 )
 LIST_CLUSTERS_DETAILS = Operation(
     "ListClustersDetails",
@@ -207,6 +226,7 @@ KEYSTONE_CREATE_TOKEN = Operation(
     header=("X-Subject-Token", "The token, for X-Auth-Token."),
     raises=(errors.InvalidField, errors.EmptyBody, errors.WrongPassword),
     signed=False,
+    waits_for=WaitsFor.SIGN_IN,
 )
 
 OPERATIONS = (

@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import uvicorn
-
 from logkeep import bootstrap
 from logkeep.api.app import create_app
-from logkeep.api.protocol import BoundedHttpProtocol
+from logkeep.api.protocol import make_server
 from logkeep.database.connection import writing
 from logkeep.database.jobs import finish_job, insert_job
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.errors import StoreUnreachable
+from logkeep.http.connections import Limits
 from logkeep.keyfiles import create_keys
 from logkeep.service import backups, clusters, identity
 from logkeep.service.context import Context
@@ -31,6 +30,7 @@ from logkeep.service.identity import NewKey
 from logkeep.settings import load_settings
 from logkeep.signing.sdk_hmac import sign
 
+LIMITS = Limits()
 SETTING = {"agency": "css_obs_agency", "log_base_path": "css/log", "log_bucket": "logs"}
 
 
@@ -180,7 +180,7 @@ class Service:
 
 
 @contextmanager
-def running_service(folder: Path, **replaced: Any) -> Iterator[Service]:
+def running_service(folder: Path, limits: Limits = LIMITS, **replaced: Any) -> Iterator[Service]:
     """A service that listens on a free port until the block is left; `replaced` are parts of its context."""
     (folder / "logkeep.toml").write_text("[buckets.logs]\n", encoding="utf-8")
     (folder / "buckets" / "logs").mkdir(parents=True)
@@ -198,25 +198,23 @@ def running_service(folder: Path, **replaced: Any) -> Iterator[Service]:
         stranger=identity.add_key(context, other, admin=True),
     )
     try:
-        with _listening(service):
+        with _listening(service, limits):
             yield service
     finally:
         context.database.dispose()
 
 
 @contextmanager
-def _listening(service: Service) -> Iterator[None]:
+def _listening(service: Service, limits: Limits) -> Iterator[None]:
     app = create_app(service.context, ready=lambda: service.problems)
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, http=BoundedHttpProtocol, ws="none", log_config=None, access_log=False
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="server")
+    server = make_server(app, 30, limits)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    thread = threading.Thread(target=server.run, args=([listener],), name="server")
     thread.start()
     try:
         while not server.started and thread.is_alive():
             time.sleep(0.01)
-        service.port = server.servers[0].sockets[0].getsockname()[1]
+        service.port = listener.getsockname()[1]
         yield
     finally:
         server.should_exit = True

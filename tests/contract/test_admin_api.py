@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 import pytest
 
-from logkeep.api import app
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.errors import StoreCorrupt
+from logkeep.http import protocol
 from logkeep.service import archive, verification
 from logkeep.service.verification import Progress
 from tests.contract.service import SETTING, Reply, Service
@@ -392,7 +392,7 @@ def test_log_is_let_go_when_its_client_leaves(endless: Endless) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "_STALLED_SECONDS", 0.3)
+    monkeypatch.setattr(protocol, "STALLED_SECONDS", 0.3)
 
 
 @pytest.mark.usefixtures("impatient")

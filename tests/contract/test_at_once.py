@@ -12,36 +12,38 @@ from unittest.mock import patch
 
 import pytest
 
-from logkeep.clock import SystemClock
+from logkeep.api import css
+from logkeep.contract import models
 from logkeep.database import jobs
 from logkeep.domain.backup_job import JobStatus, StatusFilter
 from logkeep.domain.cluster import Cluster
 from logkeep.errors import NotAtOnce
-from logkeep.service import identity
-from logkeep.service.identity import NewKey
 from tests.contract.service import Service, running_service
 
 _RECORDS = 230
 
 
-class _Watched(SystemClock):
-    """A clock that knows in which thread it was read last: that of who verifies a signature."""
+class _Watched:
+    """Knows in which thread a page was asked for last."""
 
     thread = ""
 
-    def now_ms(self) -> int:
-        self.thread = threading.current_thread().name
-        return super().now_ms()
+
+@pytest.fixture(scope="module", autouse=True)
+def watched() -> Iterator[_Watched]:
+    watched, read = _Watched(), models.read_records_query
+
+    def look(query: bytes) -> Any:
+        watched.thread = threading.current_thread().name
+        return read(query)
+
+    with patch.object(models, "read_records_query", look):
+        yield watched
 
 
 @pytest.fixture(scope="module")
-def clock() -> _Watched:
-    return _Watched()
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory, clock: _Watched) -> Iterator[Service]:
-    with running_service(tmp_path_factory.mktemp("at-once"), clock=clock) as service:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running_service(tmp_path_factory.mktemp("at-once")) as service:
         yield service
 
 
@@ -53,10 +55,10 @@ def cluster(service: Service) -> Cluster:
     return cluster
 
 
-def ask(service: Service, clock: _Watched, target: str, key: NewKey | None = None) -> tuple[str, int, Any]:
+def ask(service: Service, watched: _Watched, target: str) -> tuple[str, int, Any]:
     """The thread that answered, status and body without the id of the request."""
-    reply = service.call("GET", target, key=key)
-    return clock.thread.partition("-")[0], reply.status, {**reply.json, "request_id": ""}
+    reply = service.call("GET", target)
+    return watched.thread.partition("-")[0], reply.status, {**reply.json, "request_id": ""}
 
 
 @pytest.mark.parametrize(
@@ -66,27 +68,27 @@ def ask(service: Service, clock: _Watched, target: str, key: NewKey | None = Non
         ("?status=FAIL&limit=3", "server"),
         ("?offset=226", "server"),  # the end
         ("?offset=1000", "server"),  # behind it
-        ("?offset=110", "call"),  # the middle lies deep
-        ("?limit=230", "call"),
+        ("?offset=110", "reads"),  # the middle lies deep
+        ("?limit=230", "reads"),
         ("?limit=0", "server"),
         ("?status=NONE", "server"),
     ],
 )
 def test_a_page_is_the_same_on_the_loop_and_by_a_thread(
-    service: Service, cluster: Cluster, clock: _Watched, query: str, by: str
+    service: Service, cluster: Cluster, watched: _Watched, query: str, by: str
 ) -> None:
     target = service.path(cluster, f"/logs/records{query}")
-    key = identity.add_key(service.context, service.project)  # a thread looks it up
-    thread, *by_thread = ask(service, clock, target, key)
-    assert thread == "call"
-    thread, *at_once = ask(service, clock, target, key)
+    with patch.object(css, "AT_ONCE", frozenset[str]()):
+        thread, *by_thread = ask(service, watched, target)
+    assert thread == "reads"
+    thread, *at_once = ask(service, watched, target)
     assert thread == by
     assert at_once == by_thread
 
 
-def test_a_cluster_of_nobody_is_refused_alike(service: Service, clock: _Watched) -> None:
+def test_a_cluster_of_nobody_is_refused_alike(service: Service, watched: _Watched) -> None:
     target = service.path("0" * 8 + "-0000-0000-0000-" + "0" * 12, "/logs/records")
-    answers = {ask(service, clock, target)[1] for _ in range(2)}
+    answers = {ask(service, watched, target)[1] for _ in range(2)}
     assert answers == {403}
 
 
@@ -113,11 +115,10 @@ def test_a_database_held_by_another_process_does_not_hold_up_the_loop(tmp_path: 
         holder.close()
 
 
-def test_the_loop_is_left_to_others_while_answers_are_slow(tmp_path: Path) -> None:
-    clock = _Watched()
-    with running_service(tmp_path, clock=clock) as service:
+def test_the_loop_is_left_to_others_while_answers_are_slow(tmp_path: Path, watched: _Watched) -> None:
+    with running_service(tmp_path) as service:
         target = service.path(service.add_cluster(), "/logs/records")
         with patch("logkeep.api.app._LONG_AT_ONCE", 0.0):
-            threads = [ask(service, clock, target)[0] for _ in range(6)]
-        assert threads == ["call", "server", "server", "call", "call", "call"]
-        assert ask(service, clock, target)[0] == "call"
+            threads = [ask(service, watched, target)[0] for _ in range(6)]
+        assert threads == ["server", "server", "server", "reads", "reads", "reads"]
+        assert ask(service, watched, target)[0] == "reads"

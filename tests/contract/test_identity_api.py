@@ -255,7 +255,7 @@ def test_wrong_body_is_refused_by_its_member_without_its_secrets(service: Servic
 
 
 def test_body_of_a_stranger_is_bounded(service: Service) -> None:
-    assert_error(service.send("POST", TOKENS, b" " * 70_000), 413, "APIGW.0201", "64 kB")
+    assert_error(service.send("POST", TOKENS, b" " * 70_000), 413, "APIGW.0201", "16 kB")
 
 
 def test_tokens_are_kept_as_hashes(service: Service, user: str) -> None:

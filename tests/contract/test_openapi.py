@@ -29,7 +29,7 @@ NOT_OFFERED = {
 SWITCHES_BACKUP_ONLY = {"StartLogs", "StopLogs", "UpdateLogSetting"}  # of the two actions
 REAL_TIME_MEMBERS = {"index_prefix", "keep_days", "target_cluster_id"}
 # What the gateway answers to any call (contract.md 2.4); the contract's document leaves it out.
-OF_THE_GATEWAY = {"400", "403", "404", "413", "431", "500"}
+OF_THE_GATEWAY = {"400", "403", "404", "413", "431", "500", "503"}
 # Members of answers that are not offered, by what their path begins with, and why.
 _CLOUD_ONLY = "only the cloud knows them; every client does without (contract.md 3.2)"
 NOT_OFFERED_MEMBERS = {
