@@ -7,14 +7,15 @@ import logging
 import os
 import secrets
 import socket
+import stat
 import sys
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, make_url
 from structlog.typing import Processor
 
 from logkeep import __version__
@@ -30,10 +31,12 @@ from logkeep.logformat.names import compile_exclusions
 from logkeep.service import identity, workers
 from logkeep.service.context import Context
 from logkeep.settings import Settings
-from logkeep.sources.base import LogSource
+from logkeep.sources.base import LogSource, Tenant
+from logkeep.sources.confinement import Roots
 from logkeep.sources.discovery import describe_cluster
-from logkeep.sources.local import LocalSource, check_root, source_directory
+from logkeep.sources.local import LocalSources, settle_url
 from logkeep.stores.base import ObjectStore
+from logkeep.stores.location import parse_location
 from logkeep.stores.opendal import open_store
 
 _MIB = 1024 * 1024
@@ -64,6 +67,7 @@ def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection
         clock=SystemClock(),
         stores=stores,
         open_source=_source_opener(settings),
+        settle_source=_settle_source,
         describe_cluster=describe_cluster,
         seal=seal,
         unseal=unseal,
@@ -295,27 +299,58 @@ def _open_store(settings: Settings, bucket: str, credentials: Mapping[str, str],
         raise SettingError(f"{key}: {error.message}") from error
 
 
-def _source_opener(settings: Settings) -> Callable[[str], LogSource]:
+def _own_paths(settings: Settings) -> Mapping[Path, str]:
+    """What is Logkeep's on this machine, and what each is: no source may lie in, below or above it."""
+    base = settings.directory
+    own = {base: "the directory of this installation", Path(__file__).parent: "the program itself"}
+    if sys.prefix != sys.base_prefix:
+        own[Path(sys.prefix)] = "the environment of the program"
+    for name in settings.buckets:
+        url = bucket_url(settings, name)
+        if url.lower().startswith("file:") and (folder := parse_location(url, {}, base).folder):
+            own[folder] = f"the bucket {name}"
+    if settings.embedded:
+        own[Path(make_url(settings.database_url).database or "").absolute()] = "the database"
+    for file in (settings.sftp.known_hosts, *settings.sftp.keys, *(agent.ca for agent in settings.agents.values())):
+        if file:
+            own[base / file] = "a file of the settings"
+    return own | dict.fromkeys(_log_files(), "the log of the service")
+
+
+def _log_files() -> Iterator[Path]:
+    """Where standard output and error go, as far as these are files."""
+    for descriptor in (1, 2):
+        with suppress(OSError):
+            seen = os.fstat(descriptor)
+            if stat.S_ISREG(seen.st_mode) and seen.st_nlink:
+                yield Path(f"/proc/self/fd/{descriptor}").readlink()
+
+
+def _source_opener(settings: Settings) -> Callable[[str, Tenant], LogSource]:
     excluded = compile_exclusions(settings.sources.exclude)
-    roots = tuple(Path(root) for root in settings.sources.roots)
+    projects = settings.sources.projects
+    roots = Roots(settings.sources.roots, {name: project.roots for name, project in projects.items()})
+    local = LocalSources(roots, _own_paths(settings))
     remote = {"sftp": _sftp_sources(settings), "agent": _agent_sources(settings)}
 
-    def open_source(url: str) -> LogSource:
-        if opener := remote.get(url.partition(":")[0]):
-            return opener(url, excluded)
-        directory = source_directory(url)
-        check_root(directory, roots)
-        return LocalSource(directory, excluded)
+    def open_source(url: str, tenant: Tenant) -> LogSource:
+        opener = remote.get(url.partition(":")[0])
+        return opener(url, tenant, excluded) if opener else local.open(url, tenant, excluded)
 
     return open_source
 
 
-_Opener = Callable[[str, Callable[[str], bool]], LogSource]  # of a URL, and of what says of a name that it is no log
+def _settle_source(url: str) -> str:
+    return url if url.partition(":")[0] in {"sftp", "agent"} else settle_url(url)
+
+
+_Opener = Callable[[str, Tenant, Callable[[str], bool]], LogSource]  # the last one says of a name that it is no log
 
 
 def _sftp_sources(settings: Settings) -> _Opener:
     chosen, directory = settings.sftp, settings.directory
-    if not chosen.hosts:
+    more = {name: project.hosts for name, project in settings.sources.projects.items() if project.hosts}
+    if not chosen.hosts and not more:
         return _refuse("no host is allowed yet; name it in sftp.hosts")
     from logkeep.sources.sftp import SftpSources  # noqa: PLC0415  its library takes a moment to import
     from logkeep.sources.ssh import Access, Connections, parse_jump  # noqa: PLC0415
@@ -327,7 +362,10 @@ def _sftp_sources(settings: Settings) -> _Opener:
         chosen.connections,
         chosen.timeout_seconds,
     )
-    return SftpSources(chosen.hosts, Connections(access)).open
+    connections = Connections(access)
+    shared = SftpSources(chosen.hosts, connections)
+    by_project = {name: SftpSources(chosen.hosts + hosts, connections) for name, hosts in more.items()}
+    return lambda url, tenant, excluded: by_project.get(tenant.project, shared).open(url, excluded)
 
 
 def _agent_sources(settings: Settings) -> _Opener:
@@ -341,11 +379,25 @@ def _agent_sources(settings: Settings) -> _Opener:
         )
         for name, agent in settings.agents.items()
     }
-    return AgentSources(agents).open
+    sources = AgentSources(agents)
+    projects = settings.sources.projects
+    owned = {agent for project in projects.values() for agent in project.agents}
+
+    def open_source(url: str, tenant: Tenant, excluded: Callable[[str], bool]) -> LogSource:
+        source = sources.open(url, excluded)
+        mine = projects[tenant.project].agents if tenant.project in projects else ()
+        if source.agent in owned and source.agent not in mine:
+            raise SettingError(
+                f"source agent:{source.agent}: is for other projects; where project {tenant.project} may read it, "
+                f"add it to agents of sources.projects in logkeep.toml"
+            )
+        return source
+
+    return open_source
 
 
 def _refuse(problem: str) -> _Opener:
-    def refuse(url: str, _excluded: object) -> LogSource:
+    def refuse(url: str, _tenant: object, _excluded: object) -> LogSource:
         shown = url.partition("://")[0]  # what follows may hold a password
         raise SettingError(f"source {shown}: {problem}")
 

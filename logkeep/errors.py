@@ -23,6 +23,7 @@
     ├── NotAtOnce               would hold up the event loop; a thread does it instead, nobody sees this
     └── JobError                what makes a job FAIL; has a stable code
         ├── SourceError             a node's log directory or file
+        │   ├── SourceRefused           LK-SOURCE-REFUSED
         │   ├── SourceUnreachable       LK-SOURCE-UNREACHABLE
         │   ├── SourceUnreadable        LK-SOURCE-UNREADABLE
         │   ├── SourceCorrupt           LK-SOURCE-CORRUPT
@@ -151,6 +152,12 @@ class JobError(LogkeepError):
 
 class SourceError(JobError):
     """A node's logs could not be read."""
+
+
+class SourceRefused(SourceError):
+    """The log directory may not be read, whatever lies there."""
+
+    code = "LK-SOURCE-REFUSED"
 
 
 class SourceUnreachable(SourceError):

@@ -30,9 +30,18 @@ class Records(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     running_visible_seconds: float = 5.0
 
 
+class ProjectSources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one project may read besides what all may."""
+
+    roots: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()  # as sftp.hosts
+    agents: tuple[str, ...] = ()  # that are for this project, and others that name them, only
+
+
 class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     roots: tuple[str, ...] = ()
     exclude: tuple[str, ...] = NOT_LOGS
+    projects: dict[str, ProjectSources] = {}  # by name
 
 
 class Sftp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -178,10 +187,24 @@ def load_settings(directory: Path, environment: Mapping[str, str] = os.environ) 
             raise SettingError(f"{key}: from {least:g} to {most:g} is allowed")
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise SettingError("log_level: is one of debug, info, warning, error")
+    _check_sources(settings)
     for name in settings.buckets:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name):
             raise SettingError(f"buckets.{name}: a bucket's name has 1 to 63 letters, digits, '.', '_' or '-'")
     return settings
+
+
+def _check_sources(settings: Settings) -> None:
+    projects = settings.sources.projects.items()
+    given = [(f"sources.projects.{name}", project) for name, project in projects]
+    for where, roots in [("sources", settings.sources.roots), *((name, one.roots) for name, one in given)]:
+        for root in roots:
+            if not Path(root).is_absolute():
+                raise SettingError(f"{where}.roots: {root!r} is no absolute directory")
+    for where, project in given:
+        for agent in project.agents:
+            if agent not in settings.agents:
+                raise SettingError(f"{where}.agents: there is no [agents.{agent}]")
 
 
 def _read_file(path: Path) -> dict[str, Any]:

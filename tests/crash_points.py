@@ -14,6 +14,7 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from logkeep.clock import FixedClock
 from logkeep.service import backups, clusters
+from logkeep.sources.base import Tenant
 from logkeep.stores.base import ObjectStore
 from tests.installation import Installation, reopen_installation
 from tests.model import BusySource
@@ -65,8 +66,8 @@ def watched(installation: Installation, points: Points) -> Installation:
     context = installation.context
     stores = {name: WatchedStore(store, points) for name, store in context.stores.items()}
 
-    def open_source(url: str) -> BusySource:
-        return BusySource(context.open_source(url), lambda: points("read of the source"))
+    def open_source(url: str, tenant: Tenant) -> BusySource:
+        return BusySource(context.open_source(url, tenant), lambda: points("read of the source"))
 
     return replace(installation, context=replace(context, stores=stores, open_source=open_source))
 

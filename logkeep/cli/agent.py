@@ -15,6 +15,7 @@ import typer
 from logkeep.cli.errors import WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_json
+from logkeep.errors import SourceRefused
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -46,7 +47,7 @@ def agent(
         raise WrongUse(f"{logs} is no directory; name the log directory of this node with --logs")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    _serve(asked.directory, asked.as_json, logs.absolute(), (host, port), cert, key, token_file)
+    _serve(asked.directory, asked.as_json, logs.resolve(), (host, port), cert, key, token_file)
     note("logkeep agent has ended")
 
 
@@ -63,6 +64,7 @@ def _serve(
     from logkeep.agent.server import listen, make_server
     from logkeep.keyfiles import create_certificate, create_token
     from logkeep.logformat.names import NOT_LOGS, compile_exclusions
+    from logkeep.sources.confinement import Confinement
     from logkeep.sources.local import LocalSource
 
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,7 +72,14 @@ def _serve(
     if cert is None:
         create_certificate(certificate, private, socket.gethostname())
     token_file = token_file or directory / "agent.token"
-    application = Agent(LocalSource(logs, compile_exclusions(NOT_LOGS)), create_token(token_file))
+    token = create_token(token_file)
+    own = dict.fromkeys((directory, certificate, private, token_file), "which is the agent's own")
+    source = LocalSource(logs, compile_exclusions(NOT_LOGS), Confinement([logs], own))
+    try:
+        source.check()
+    except SourceRefused as error:
+        raise WrongUse(error.message) from error
+    application = Agent(source, token)
     server = make_server(application, certificate, private)
     fingerprint = _fingerprint(certificate)
     try:

@@ -32,6 +32,10 @@ def fetch_projects(
     return [Project(row.id, row.name, row.created_at, row.region) for row in connection.execute(statement)]
 
 
+def has_other_projects(connection: Connection, project_id: str) -> bool:
+    return connection.execute(select(projects.c.id).where(projects.c.id != project_id).limit(1)).first() is not None
+
+
 def fetch_any_secret(connection: Connection) -> bytes | None:
     """A sealed secret, None where there is no key yet."""
     return connection.execute(select(access_keys.c.sealed_sk).limit(1)).scalar()

@@ -33,7 +33,6 @@ from logkeep.errors import (
     JobHandedOver,
     JobInternal,
     JobSuperseded,
-    SettingError,
     SourceError,
 )
 from logkeep.service.catalogue import JobCatalogue
@@ -41,6 +40,7 @@ from logkeep.service.context import Context
 from logkeep.service.forecasts import look_ahead
 from logkeep.service.manifests import record_manifest, write_manifest
 from logkeep.service.meter import EndedJob
+from logkeep.service.sources import open_source
 from logkeep.service.stores import job_store
 from logkeep.stores.layout import cluster_folder
 
@@ -227,7 +227,7 @@ def back_up_nodes(context: Context, job_id: str, attempt: int) -> None:
     bandwidth = Bandwidth(context.cluster_bandwidth, context.bandwidth)
     with ThreadPoolExecutor(context.nodes_at_once, thread_name_prefix="node") as pool:
         begun = [
-            pool.submit(_back_up_node, context, node, catalogue, target, bandwidth)
+            pool.submit(_back_up_node, context, cluster.project_id, node, catalogue, target, bandwidth)
             for node in cluster.nodes
             if node.name not in ended
         ]
@@ -239,14 +239,16 @@ def back_up_nodes(context: Context, job_id: str, attempt: int) -> None:
                 node.cancel()
 
 
-def _back_up_node(context: Context, node: Node, catalogue: JobCatalogue, target: Target, bandwidth: Bandwidth) -> None:
+def _back_up_node(
+    context: Context, project_id: str, node: Node, catalogue: JobCatalogue, target: Target, bandwidth: Bandwidth
+) -> None:
     if context.stopping.is_set():
         raise JobHandedOver()
     node_name = node.name
     started_at = context.clock.now_ms()
     catalogue.begin_node(node_name, started_at)
     try:
-        source = context.open_source(node.source)
+        source = open_source(context, project_id, node.source)
         with ThreadPoolExecutor(1, thread_name_prefix="compress") as executor:
             outcome = NodeBackup(
                 node_name,
@@ -263,8 +265,6 @@ def _back_up_node(context: Context, node: Node, catalogue: JobCatalogue, target:
         catalogue.record_margins(node_name, started_at, _margins(outcome))
     except SourceError as error:
         failures = [f"{error.code}: node {node_name}: {error.message}"]
-    except SettingError as error:
-        failures = [f"LK-SOURCE-UNREACHABLE: node {node_name}: {error.message}"]
     except JobError:
         raise
     except Exception:  # the other nodes are still kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from sqlalchemy.exc import IntegrityError
@@ -11,8 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from logkeep.database import clusters, jobs
 from logkeep.database.connection import reading, writing
 from logkeep.domain.cluster import Cluster, Node
-from logkeep.errors import BackupRunning, ClusterNotFound, InvalidField, NameTaken, SettingError
+from logkeep.errors import BackupRunning, ClusterNotFound, InvalidField, NameTaken
 from logkeep.service.context import Context
+from logkeep.service.sources import check_source, find_tenant
 
 KINDS = ("elasticsearch", "opensearch", "logstash")
 _LONGEST_CLUSTER, _LONGEST_NODE = 64, 128
@@ -64,7 +65,7 @@ def add_cluster(
     _check_name("name", name, _LONGEST_CLUSTER)
     if kind not in KINDS:
         raise InvalidField("kind", f"is one of {', '.join(KINDS)}")
-    _check_nodes(context, nodes)
+    nodes = _checked_nodes(context, project_id, nodes)
     now = context.clock.now_ms()
     cluster = Cluster(
         str(uuid4()),
@@ -107,7 +108,8 @@ def remove_cluster(context: Context, cluster: Cluster) -> None:
         clusters.delete_cluster(connection, cluster.id)
 
 
-def _check_nodes(context: Context, nodes: Sequence[NewNode]) -> None:
+def _checked_nodes(context: Context, project_id: str, nodes: Sequence[NewNode]) -> list[NewNode]:
+    """The nodes with the sources that are kept of them. Raises `InvalidField`."""
     if not 1 <= len(nodes) <= _MOST_NODES:
         raise InvalidField("nodes", f"1 to {_MOST_NODES} nodes are allowed, each with a name and a source")
     names = [node.name for node in nodes]
@@ -115,10 +117,8 @@ def _check_nodes(context: Context, nodes: Sequence[NewNode]) -> None:
         raise InvalidField("nodes", "each node needs a name of its own")
     for node in nodes:
         _check_name("nodes.name", node.name, _LONGEST_NODE)
-        try:
-            context.open_source(node.source)
-        except SettingError as error:
-            raise InvalidField("nodes.source", error.message) from error
+    tenant = find_tenant(context, project_id)
+    return [replace(node, source=check_source(context, tenant, node.source)) for node in nodes]
 
 
 def _check_name(field: str, name: str, longest: int) -> None:

@@ -13,7 +13,7 @@ from logkeep.domain.policy import PolicyRules
 from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
 from logkeep.service.lockout import Lockout
 from logkeep.service.meter import Meter, NoMeter
-from logkeep.sources.base import FoundCluster, LogSource
+from logkeep.sources.base import FoundCluster, LogSource, Tenant
 from logkeep.stores.base import ObjectStore
 
 
@@ -24,7 +24,9 @@ class Context:
     database: Engine
     clock: Clock
     stores: Mapping[str, ObjectStore]  # by bucket name, with the credentials of the bucket
-    open_source: Callable[[str], LogSource]  # by source URL; raises `SettingError` where it is not allowed
+    # By URL, and for whom. Raises `SettingError` or `SourceRefused` where that project may not read it.
+    open_source: Callable[[str, Tenant], LogSource]
+    settle_source: Callable[[str], str]  # the URL as it is registered, links resolved; raises `SettingError`
     describe_cluster: Callable[[str, str, str], FoundCluster]  # by URL, user, password; raises `InvalidField`
     seal: Callable[[str], bytes]  # encrypts a secret for the database
     unseal: Callable[[bytes], str]

@@ -73,7 +73,7 @@ class AgentSources:
         name = unquote(url.removeprefix("agent:"))
         if name not in self._calls:
             raise SettingError(f"source agent:{name}: there is no [agents.{name}]; add it to logkeep.toml")
-        return AgentSource(self._calls[name], excluded)
+        return AgentSource(name, self._calls[name], excluded)
 
     def close(self) -> None:
         for calls in self._calls.values():
@@ -81,7 +81,8 @@ class AgentSources:
 
 
 class AgentSource(LogSource):
-    def __init__(self, calls: _Calls, excluded: Callable[[str], bool]) -> None:
+    def __init__(self, name: str, calls: _Calls, excluded: Callable[[str], bool]) -> None:
+        self.agent = name
         self._calls = calls
         self._excluded = excluded
 

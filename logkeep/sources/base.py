@@ -11,6 +11,14 @@ from urllib.parse import quote
 from logkeep.errors import InvalidField
 
 
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """For whom a source is read."""
+
+    project: str  # name
+    alone: bool  # there is no other project
+
+
 class LogFile(NamedTuple):
     """One file as the listing shows it. All but the name are hints that save reading, never proof of identity."""
 

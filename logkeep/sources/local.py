@@ -5,16 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from logkeep.errors import SettingError, SourceUnreachable, SourceUnreadable, SourceVanished
-from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, PassedKind
+from logkeep.errors import SettingError, SourceRefused, SourceUnreachable, SourceUnreadable, SourceVanished
+from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, PassedKind, Tenant
+from logkeep.sources.confinement import Confinement, Roots
 from logkeep.sources.names import MAX_DEPTH, TOO_DEEP, is_log_name, name_bytes, name_text
 
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
+# On the way nothing is read, which asks for less rights.
+_PASS_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _GONE = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO}
 
 
@@ -29,23 +33,61 @@ def source_directory(url: str) -> Path:
     return path
 
 
-def check_root(directory: Path, roots: tuple[Path, ...]) -> None:
-    """Confine a source to `sources.roots` where that is set, links resolved; raises `SettingError`."""
-    real = directory.resolve()
-    if roots and not any(real.is_relative_to(root.resolve()) for root in roots):
-        raise SettingError(f"source {directory}: lies outside sources.roots; add its directory there or move the logs")
+def settle_url(url: str) -> str:
+    """A `file:` URL with its links resolved, which later ones are then held against; raises `SettingError`."""
+    directory = source_directory(url)
+    real = os.path.realpath(directory)
+    return url if real == str(directory) else f"file://{quote(os.fsencode(real))}"
+
+
+class LocalSources:
+    """Opens the directories of this machine that a project may read."""
+
+    def __init__(self, roots: Roots, own: Mapping[Path, str]) -> None:
+        """`own` tells of each path of Logkeep's what it is."""
+        self._roots = roots
+        self._own = own
+
+    def open(self, url: str, tenant: Tenant, excluded: Callable[[str], bool]) -> LocalSource:
+        """Raises `SettingError`, `SourceRefused`."""
+        directory = source_directory(url)
+        source = LocalSource(directory, excluded, Confinement(self._roots.of(tenant, directory), self._own))
+        source.check()
+        return source
 
 
 class LocalSource(LogSource):
-    def __init__(self, directory: Path, excluded: Callable[[str], bool] = lambda _name: False) -> None:
+    """Every directory is opened from '/' on without following a link, and held against the rules as it was opened.
+
+    So whatever is moved or linked meanwhile, what is listed and read lies where it was allowed.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        excluded: Callable[[str], bool] = lambda _name: False,
+        confinement: Confinement | None = None,
+    ) -> None:
         """`excluded` says of a base name that it is no log."""
         self._directory = directory
         self._excluded = excluded
+        self._confinement = confinement
+        self._checked = set[tuple[Path, int, int]]()  # directories, with device and inode
+
+    def check(self) -> None:
+        """Raises `SourceRefused`. A directory that cannot be opened now is judged by its path."""
+        try:
+            with self._opened():
+                pass
+        except OSError:
+            if self._confinement:
+                self._confinement.check_directory(self._directory)
 
     def list(self) -> Listing:
         listing = Listing()
         try:
-            self._list_folder(str(self._directory), "", listing, 0)
+            with self._opened() as folder:
+                self._list_folder(folder, self._directory, "", listing, 0)
         except OSError as error:
             raise SourceUnreachable(
                 f"the log directory {self._directory} cannot be listed: {_reason(error)}; "
@@ -53,15 +95,15 @@ class LocalSource(LogSource):
             ) from error
         return listing
 
-    def _list_folder(self, path: str, prefix: str, listing: Listing, depth: int) -> None:
+    def _list_folder(self, folder: int, path: Path, prefix: str, listing: Listing, depth: int) -> None:
         excluded = self._excluded
-        with os.scandir(path) as entries:
+        with os.scandir(folder) as entries:
             for entry in entries:
                 if depth > MAX_DEPTH:
                     listing.pass_over(prefix, PassedKind.DEEP, TOO_DEEP)
                     return
                 if entry.is_dir(follow_symlinks=False):
-                    self._list_below(entry, prefix, listing, depth)
+                    self._list_below(folder, path / entry.name, prefix, listing, depth)
                 elif excluded(entry.name):
                     listing.pass_over(prefix + name_text(entry.name), PassedKind.EXCLUDED)
                 elif entry.is_file(follow_symlinks=False):
@@ -74,13 +116,16 @@ class LocalSource(LogSource):
                     kind = PassedKind.LINK if entry.is_symlink() else PassedKind.SPECIAL
                     listing.pass_over(prefix + name_text(entry.name), kind)
 
-    def _list_below(self, entry: os.DirEntry[str], prefix: str, listing: Listing, depth: int) -> None:
-        name = f"{prefix}{name_text(entry.name)}/"
-        if self._excluded(f"{entry.name}/"):
+    def _list_below(self, folder: int, path: Path, prefix: str, listing: Listing, depth: int) -> None:
+        name = f"{prefix}{name_text(path.name)}/"
+        if self._excluded(f"{path.name}/"):
             listing.pass_over(name, PassedKind.EXCLUDED)
             return
         try:
-            self._list_folder(entry.path, name, listing, depth + 1)
+            with self._opened_below(folder, path) as inner:
+                self._list_folder(inner, path, name, listing, depth + 1)
+        except SourceRefused as error:
+            listing.pass_over(name, PassedKind.CLOSED, error.message)
         except OSError as error:
             if error.errno not in _GONE:
                 listing.pass_over(name, PassedKind.CLOSED, f"{_reason(error)}; {_remedy(error, 'read and enter it')}")
@@ -90,15 +135,8 @@ class LocalSource(LogSource):
         if not is_log_name(parts, self._excluded):
             raise SourceVanished(f"{name} is no log of this directory")
         try:
-            folder = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                for part in folders:
-                    inner = os.open(part, _OPEN_FOLDER, dir_fd=folder)
-                    os.close(folder)
-                    folder = inner
-                opened = os.open(base, _OPEN_FILE, dir_fd=folder)
-            finally:
-                os.close(folder)
+            with self._opened() as folder:
+                opened = self._open_file(folder, self._directory, [os.fsdecode(part) for part in folders], base)
         except OSError as error:
             if error.errno in _GONE:
                 raise SourceVanished(f"{name} is gone") from error
@@ -107,6 +145,46 @@ class LocalSource(LogSource):
             os.close(opened)
             raise SourceVanished(f"{name} is no regular file any more")
         return _OpenLocalLog(name, opened)
+
+    def _open_file(self, folder: int, path: Path, folders: list[str], base: bytes) -> int:
+        if folders:
+            with self._opened_below(folder, path / folders[0]) as inner:
+                return self._open_file(inner, path / folders[0], folders[1:], base)
+        if not stat.S_ISREG(os.stat(base, dir_fd=folder, follow_symlinks=False).st_mode):
+            raise OSError(errno.ENXIO, "no regular file")  # to open a device may do something
+        return os.open(base, _OPEN_FILE, dir_fd=folder)
+
+    @contextmanager
+    def _opened(self) -> Generator[int]:
+        """The directory. Raises `SourceRefused`, `OSError`."""
+        folder = _open_directory(self._directory)
+        try:
+            if self._confinement and not self._is_checked(folder, self._directory):
+                self._confinement.check_directory(self._directory, folder)
+                self._note_checked(folder, self._directory)
+            yield folder
+        finally:
+            os.close(folder)
+
+    @contextmanager
+    def _opened_below(self, folder: int, path: Path) -> Generator[int]:
+        """The folder `path` of the one that is open. Raises `SourceRefused`, `OSError`."""
+        inner = os.open(path.name, _OPEN_FOLDER, dir_fd=folder)
+        try:
+            if self._confinement and not self._is_checked(inner, path):
+                self._confinement.check_folder(path, inner)
+                self._note_checked(inner, path)
+            yield inner
+        finally:
+            os.close(inner)
+
+    def _is_checked(self, folder: int, path: Path) -> bool:
+        seen = os.fstat(folder)
+        return (path, seen.st_dev, seen.st_ino) in self._checked
+
+    def _note_checked(self, folder: int, path: Path) -> None:
+        seen = os.fstat(folder)
+        self._checked.add((path, seen.st_dev, seen.st_ino))
 
 
 class _OpenLocalLog(OpenLog):
@@ -125,6 +203,40 @@ class _OpenLocalLog(OpenLog):
 
     def close(self) -> None:
         os.close(self._opened)
+
+
+def _open_directory(directory: Path) -> int:
+    """Raises `SourceRefused` where a part of the path is a link, `OSError`."""
+    parts = directory.parts[1:]
+    if ".." in parts:
+        raise SourceRefused(f"the directory {directory} has '..' in its path; name it without")
+    folder = os.open("/", _PASS_FOLDER if parts else _OPEN_FOLDER)
+    for number, part in enumerate(parts, 1):
+        outer = folder
+        try:
+            folder = os.open(part, _OPEN_FOLDER if number == len(parts) else _PASS_FOLDER, dir_fd=outer)
+        except OSError as error:
+            if error.errno in {errno.ENOTDIR, errno.ELOOP} and _is_link(part, outer):
+                raise _linked(directory, Path("/", *parts[:number])) from error
+            raise
+        finally:
+            os.close(outer)
+    return folder
+
+
+def _is_link(name: str, folder: int) -> bool:
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
+
+
+def _linked(directory: Path, link: Path) -> SourceRefused:
+    return SourceRefused(
+        f"the directory {directory} is reached over the link {link}, and links are followed only when a cluster is "
+        f"registered, so that none that is put there later leads elsewhere; where it is right, register the node with "
+        f"file://{quote(os.fsencode(os.path.realpath(directory)))}"
+    )
 
 
 def _log_file(name: str, seen: os.stat_result) -> LogFile:

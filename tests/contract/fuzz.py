@@ -98,7 +98,9 @@ class Sender(AuthBase):
 @contextmanager
 def fuzzed_service(folder: Path) -> Iterator[tuple[Service, dict[str, Any]]]:
     """A service with something in it, and its document, in which parameters name what there is."""
-    found = FoundNode("node-0", str(folder), "127.0.0.1", "ess")
+    logs = folder.with_name(f"{folder.name}-found")
+    logs.mkdir()
+    found = FoundNode("node-0", str(logs), "127.0.0.1", "ess")
     described = FoundCluster("opensearch", "2.19.0", "127.0.0.1:9200", (found,))
     with running_service(folder, describe_cluster=lambda *_: described) as service:
         cluster = service.add_cluster()
@@ -117,7 +119,7 @@ def fuzzed_service(folder: Path) -> Iterator[tuple[Service, dict[str, Any]]]:
             "generation": [kept["generation"]],
         }
         users.add_user(service.context, service.project, "fuzzer", "a password", Role.READER)
-        yield service, narrowed(service.send("GET", "/openapi.json").json, there, f"file://{folder}")
+        yield service, narrowed(service.send("GET", "/openapi.json").json, there, f"file://{logs}")
 
 
 def narrowed(document: dict[str, Any], there: dict[str, list[Any]], directory: str) -> dict[str, Any]:

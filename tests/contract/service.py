@@ -75,9 +75,14 @@ class Service:
     problems: list[str] = field(default_factory=list)  # what /readyz reports
     port: int = 0
 
-    def add_cluster(self, key: NewKey | None = None, nodes: int = 1, **given: Any) -> Cluster:
-        logs = self.folder / "nodes" / uuid4().hex
+    def logs(self) -> Path:
+        """A new log directory, beside the installation."""
+        logs = self.folder.with_name(f"{self.folder.name}-nodes") / uuid4().hex
         logs.mkdir(parents=True)
+        return logs
+
+    def add_cluster(self, key: NewKey | None = None, nodes: int = 1, **given: Any) -> Cluster:
+        logs = self.logs()
         new = [clusters.NewNode(f"node-{n}", f"file://{logs}") for n in range(nodes)]
         project_id = (key or self.admin).key.project_id
         return clusters.add_cluster(self.context, project_id, f"cluster-{uuid4().hex[:8]}", new, **given)
@@ -182,7 +187,7 @@ class Service:
 @contextmanager
 def running_service(folder: Path, limits: Limits = LIMITS, **replaced: Any) -> Iterator[Service]:
     """A service that listens on a free port until the block is left; `replaced` are parts of its context."""
-    (folder / "logkeep.toml").write_text("[buckets.logs]\n", encoding="utf-8")
+    (folder / "logkeep.toml").write_text(f'[buckets.logs]\n[sources]\nroots = ["{folder.parent}"]\n', encoding="utf-8")
     (folder / "buckets" / "logs").mkdir(parents=True)
     create_keys(folder)
     context = bootstrap.open_context(load_settings(folder, {}))

@@ -103,7 +103,7 @@ def test_what_reads_is_not_told(service: Service, cluster: Cluster) -> None:
 
 
 def test_new_cluster_is_named_and_its_removal_stays_told(service: Service) -> None:
-    nodes = [{"name": "n", "source": f"file://{service.folder}"}]
+    nodes = [{"name": "n", "source": f"file://{service.logs()}"}]
     made = service.call("POST", "/api/v1/clusters", {"name": "c", "nodes": nodes}, key=service.admin).json
     service.call("DELETE", f"/api/v1/clusters/{made['id']}", key=service.admin)
     assert [(e["operation"], e["cluster_id"], e["who"]) for e in entries(service)] == [

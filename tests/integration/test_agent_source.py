@@ -76,6 +76,11 @@ class TestAgentSource(SourceSuite):
         return not_root()
 
 
+def logs_of(folder: Path) -> Path:
+    (folder / "logs").mkdir(exist_ok=True)
+    return folder / "logs"
+
+
 @contextmanager
 def running_agent(folder: Path, logs: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """The command, and what it told with --json."""
@@ -149,9 +154,9 @@ def test_without_a_fingerprint_the_certificate_must_be_trusted_and_name_the_host
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_an_agent_that_ends_in_mid_read_is_unreachable_and_comes_back(tmp_path: Path, how: signal.Signals) -> None:
-    (tmp_path / "es.log").write_bytes(b"x" * 100)
+    (logs_of(tmp_path) / "es.log").write_bytes(b"x" * 100)
     with (
-        running_agent(tmp_path, tmp_path) as (process, told),
+        running_agent(tmp_path / "agent", logs_of(tmp_path)) as (process, told),
         closing(AgentSources({"n1": access_of(told)})) as sources,
     ):
         source = sources.open("agent:n1", EXCLUDED)
@@ -166,7 +171,7 @@ def test_an_agent_that_ends_in_mid_read_is_unreachable_and_comes_back(tmp_path: 
                 log.read_at(10, 10)
         log.close()
         port = told["url"].rpartition(":")[2]
-        with running_agent(tmp_path, tmp_path, "--listen", f"127.0.0.1:{port}"):
+        with running_agent(tmp_path / "agent", logs_of(tmp_path), "--listen", f"127.0.0.1:{port}"):
             assert "es.log" in [file.name for file in source.list()]
             with pytest.raises(SourceVanished):
                 log.read_at(10, 10)
@@ -229,19 +234,21 @@ def test_an_agent_that_is_not_configured_is_refused() -> None:
 
 def test_the_command_refuses_what_it_cannot_serve(tmp_path: Path) -> None:
     (tmp_path / "none.pem").write_text("no certificate")
-    none = str(tmp_path / "none.pem")
+    (tmp_path / "logs").mkdir()
+    none, logs = str(tmp_path / "none.pem"), str(tmp_path / "logs")
     for options, problem in (
         (["--logs", str(tmp_path / "none")], "is no directory"),
-        (["--logs", str(tmp_path), "--listen", "8476"], "is written as HOST:PORT"),
+        (["--logs", logs, "--listen", "8476"], "is written as HOST:PORT"),
         (
-            ["--logs", str(tmp_path), "--listen", "192.0.2.1:8476"],
+            ["--logs", logs, "--listen", "192.0.2.1:8476"],
             "cannot be listened on: Cannot assign requested address",
         ),
-        (["--logs", str(tmp_path), "--cert", none], "belong together"),
-        (["--logs", str(tmp_path), "--cert", none, "--key", none], "are no certificate and its key in PEM"),
+        (["--logs", str(tmp_path)], "/agent, which is the agent's own"),
+        (["--logs", logs, "--cert", none], "belong together"),
+        (["--logs", logs, "--cert", none, "--key", none], "are no certificate and its key in PEM"),
     ):
         done = logkeep("--dir", tmp_path / "agent", "agent", *options).ended(2)
         assert problem in done.err
     (tmp_path / "agent" / "agent.token").chmod(0o644)
-    done = logkeep("--dir", tmp_path / "agent", "agent", "--logs", tmp_path).ended(2)
+    done = logkeep("--dir", tmp_path / "agent", "agent", "--logs", logs).ended(2)
     assert "can be read by others; make it private with `chmod 600" in done.err

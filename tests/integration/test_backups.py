@@ -21,7 +21,7 @@ from logkeep.domain.log_setting import LogSettingChange
 from logkeep.errors import BackupClosed, BackupRunning, ClusterNotFound, InvalidField, JobSuperseded, StoreCorrupt
 from logkeep.service import archive, backups, clusters, log_settings
 from logkeep.service.verification import Progress
-from logkeep.sources.base import LogSource
+from logkeep.sources.base import LogSource, Tenant
 from tests import corpus
 from tests.installation import SETTING, Installation
 
@@ -320,8 +320,8 @@ def test_settings_may_move_to_another_path_and_all_is_still_restored(
     assert len(list((installation.bucket / "other path/日志/prod/n1/es.log").iterdir())) == 1
 
 
-def test_cluster_of_another_project_is_not_found(installation: Installation, tmp_path: Path) -> None:
-    cluster = installation.add_cluster(n1=tmp_path)
+def test_cluster_of_another_project_is_not_found(installation: Installation, logs: Path) -> None:
+    cluster = installation.add_cluster(n1=logs)
     with pytest.raises(ClusterNotFound):
         clusters.get_cluster(installation.context, "0" * 32, cluster.id)
 
@@ -360,16 +360,16 @@ def test_removed_cluster_leaves_its_objects_in_the_bucket(installation: Installa
         clusters.get_cluster(installation.context, installation.project.id, cluster.id)
 
 
-def test_opening_what_is_open_changes_it_and_keeps_the_policy(installation: Installation, tmp_path: Path) -> None:
-    cluster = installation.add_cluster(n1=tmp_path)
+def test_opening_what_is_open_changes_it_and_keeps_the_policy(installation: Installation, logs: Path) -> None:
+    cluster = installation.add_cluster(n1=logs)
     log_settings.start_policy(installation.context, cluster, "01:00 GMT+08:00")
     log_settings.open_backup(installation.context, cluster, replace(SETTING, base_path="new"))
     setting = log_settings.get_setting(installation.context, cluster)
     assert setting and (setting.base_path, setting.period) == ("new", "01:00 GMT+08:00")
 
 
-def test_read_of_a_generation_that_is_not_there_is_refused(installation: Installation, tmp_path: Path) -> None:
-    cluster = installation.add_cluster(n1=tmp_path)
+def test_read_of_a_generation_that_is_not_there_is_refused(installation: Installation, logs: Path) -> None:
+    cluster = installation.add_cluster(n1=logs)
     with pytest.raises(InvalidField):
         archive.read_kept(installation.context, cluster, "n1", 7)
 
@@ -441,13 +441,13 @@ def test_nodes_of_a_cluster_are_read_some_at_a_time_and_those_that_are_done_only
     together = threading.Barrier(2)
     opened: list[str] = []
 
-    def open_source(url: str) -> LogSource:
+    def open_source(url: str, tenant: Tenant) -> LogSource:
         opened.append(url.rpartition("/")[2])
         if len(opened) <= 2:
             together.wait(10)  # which fails unless two are read at the same time
         elif not again:
             raise SystemExit  # killed between two nodes
-        return installation.context.open_source(url)
+        return installation.context.open_source(url, tenant)
 
     context = replace(installation.context, open_source=open_source, nodes_at_once=2)
     job, again = backups.start_backup(context, cluster), False

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from logkeep.bootstrap import open_context
-from logkeep.errors import SettingError
+from logkeep.errors import SettingError, SourceRefused
+from logkeep.service import identity
+from logkeep.service.sources import open_source
 from logkeep.settings import load_settings
 from tests.integration.cli.installed import CONFIGURATION, init
 
@@ -33,8 +35,9 @@ def test_a_source_that_is_not_allowed_is_refused_by_the_setting(
 ) -> None:
     init(tmp_path / "installation", f"{CONFIGURATION}\n{more}\n")
     context = open_context(load_settings(tmp_path / "installation", {}))
-    with pytest.raises(SettingError) as refused:
-        context.open_source(source)
+    [project] = identity.list_projects(context)
+    with pytest.raises(SourceRefused) as refused:
+        open_source(context, project.id, source)
     assert problem in str(refused.value)
     assert "secret" not in str(refused.value)
     context.database.dispose()

@@ -15,6 +15,7 @@ from tests.real import test_faults
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
 NEVER_SAID = {errors.SourceVanished.code, errors.JobSuperseded.code, errors.CatalogueError.code}
 REACHED_BY = {
+    "LK-SOURCE-REFUSED": test_faults.test_logs_that_cannot_be_read,
     "LK-SOURCE-UNREACHABLE": test_faults.test_logs_that_cannot_be_read,
     "LK-SOURCE-UNREADABLE": test_faults.test_logs_that_cannot_be_read,
     "LK-SOURCE-CORRUPT": test_faults.test_logs_that_cannot_be_read,

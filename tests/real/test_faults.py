@@ -549,6 +549,14 @@ def damage(path: Path) -> None:
 
 
 @contextmanager
+def linked(path: Path) -> Iterator[None]:
+    with away(path):
+        path.symlink_to(path.with_name(f"{path.name}-away"))
+        yield
+        path.unlink()
+
+
+@contextmanager
 def damaged(path: Path) -> Iterator[None]:
     whole = path.with_name(f".{path.name}")
     shutil.copy2(path, whole)
@@ -576,6 +584,11 @@ def unreadable(site: Site, path: Path) -> Iterator[None]:
             "",
             "LK-SOURCE-UNREACHABLE: node n1: the log directory /.*/n1 cannot be .*: Permission denied; check.*",
         ),
+        (
+            linked,
+            "",
+            "LK-SOURCE-REFUSED: node n1: the directory /.*/n1 is reached over the link /.*/n1, and links are.*",
+        ),
         (closed, ACTIVE, "LK-SOURCE-UNREADABLE: node n1: file 'es.log' cannot be read: Permission denied; let the .*"),
         (
             "EIO",
@@ -588,7 +601,7 @@ def unreadable(site: Site, path: Path) -> Iterator[None]:
             "LK-SOURCE-CORRUPT: node n1: file 'es_audit-2026-11-25-1.log.gz' is a damaged gzip .*",
         ),
     ],
-    ids=["gone", "closed", "file closed", "file on a broken disk", "file damaged"],
+    ids=["gone", "closed", "a link", "file closed", "file on a broken disk", "file damaged"],
 )
 def test_logs_that_cannot_be_read(tmp_path: Path, fault: Any, name: str, said: str) -> None:
     (tmp_path / "bucket").mkdir()

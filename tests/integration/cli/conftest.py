@@ -10,13 +10,13 @@ from uuid import uuid4
 import pytest
 
 from logkeep.cli.app import run
-from tests.integration.cli.installed import Done, Served, init, serving
+from tests.integration.cli.installed import CONFIGURATION, Done, Served, init, serving
 
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("cli") / "installation"
-    init(directory)
+    init(directory, f'{CONFIGURATION}\n[sources]\nroots = ["{tmp_path_factory.getbasetemp()}"]\n')
     with serving(directory) as served:
         yield served
         assert served.end() == 0

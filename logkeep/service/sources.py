@@ -1,0 +1,37 @@
+"""What a project may read as logs: held against the rules when a node is registered, and again whenever it is read."""
+
+from __future__ import annotations
+
+from logkeep.database import keys
+from logkeep.database.connection import reading
+from logkeep.errors import InvalidField, SettingError, SourceRefused
+from logkeep.service.context import Context
+from logkeep.sources.base import LogSource, Tenant
+
+
+def find_tenant(context: Context, project_id: str) -> Tenant:
+    """Who a source of this project is read for."""
+    with reading(context.database) as connection:
+        found = keys.fetch_projects(connection, project_id=project_id)
+        return Tenant(found[0].name if found else "", alone=not keys.has_other_projects(connection, project_id))
+
+
+def check_source(context: Context, tenant: Tenant, url: str) -> str:
+    """The URL as it is kept, with the links of a directory of this machine resolved.
+
+    Raises `InvalidField` where the project may not read it.
+    """
+    try:
+        settled = context.settle_source(url)
+        context.open_source(settled, tenant)
+    except (SettingError, SourceRefused) as error:
+        raise InvalidField("nodes.source", error.message) from error
+    return settled
+
+
+def open_source(context: Context, project_id: str, url: str) -> LogSource:
+    """Raises `SourceRefused` where the project may not read it, or no longer."""
+    try:
+        return context.open_source(url, find_tenant(context, project_id))
+    except SettingError as error:
+        raise SourceRefused(error.message) from error

@@ -1,0 +1,101 @@
+"""Which directories of this machine may be read as logs, and for which project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from logkeep.errors import SourceRefused
+from logkeep.sources.base import Tenant
+from logkeep.sources.places import Mounts, Place, find_place, locate
+
+# No logs of a node lie here, but secrets and devices do: refused unless a root names a directory in one of them.
+_SYSTEM = tuple(Path(f"/{name}") for name in ("etc", "boot", "dev", "proc", "run", "sys"))
+# File systems that the kernel makes up: to read some of their files blocks, or does something.
+_MADE_UP = frozenset(
+    {"autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs"}
+    | {"fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs", "sysfs"}
+    | {"tracefs"}
+)
+
+
+class Forbidden(NamedTuple):
+    """A place that no source may be, lie in or hold."""
+
+    what: str
+    place: Place
+
+
+class Confinement:
+    """What one project may read of this machine, as its directories lie now."""
+
+    def __init__(self, roots: Sequence[Path] = (), own: Mapping[Path, str] | None = None) -> None:
+        """`own` tells of each path what it is of Logkeep's; where there are no roots, they confine nothing."""
+        self._mounts = mounts = Mounts()
+        self._roots = [find_place(root, mounts) for root in roots]
+        self._forbidden = [Forbidden(what, find_place(path, mounts)) for path, what in (own or {}).items()]
+        self._forbidden += [
+            Forbidden("a directory of the system", place)
+            for place in (find_place(path, mounts) for path in _SYSTEM)
+            if not any(root.is_within(place) for root in self._roots)
+        ]
+
+    def check_directory(self, directory: Path, descriptor: int | None = None) -> None:
+        """Hold the directory of a source against the rules, as it was opened; raises `SourceRefused`.
+
+        What cannot be opened is judged by its path.
+        """
+        place = Place(directory) if descriptor is None else locate(descriptor, directory, self._mounts)
+        if self._roots and not any(place.path.is_relative_to(root.path) for root in self._roots):
+            raise SourceRefused(
+                f"the directory {place.path} lies outside sources.roots; where the project may read it, add it there"
+            )
+        self._check(place)
+
+    def check_folder(self, folder: Path, descriptor: int) -> None:
+        """The same of a folder below that directory, since anything may be mounted there."""
+        self._check(locate(descriptor, folder, self._mounts))
+
+    def _check(self, place: Place) -> None:
+        if place.kind in _MADE_UP:
+            raise SourceRefused(f"the directory {place.path} is no place for logs: it is of the kind {place.kind}")
+        for what, forbidden in self._forbidden:
+            if place.path == forbidden.path:
+                how = f"is {what}"
+            elif place.is_within(forbidden):
+                how = f"lies in {forbidden.path}, {what}"
+            elif forbidden.is_within(place):
+                how = f"holds {forbidden.path}, {what}"
+            else:
+                continue
+            raise SourceRefused(f"the directory {place.path} {how}; name the directory of the node's logs")
+
+
+class Roots:
+    """The directories below which the logs of each project may lie."""
+
+    def __init__(self, shared: Sequence[str], projects: Mapping[str, Sequence[str]]) -> None:
+        """`shared` are for all projects, and `projects` has by name what one may read besides."""
+        self._shared = tuple(map(Path, shared))
+        self._projects = {name: tuple(map(Path, roots)) for name, roots in projects.items()}
+
+    def of(self, tenant: Tenant, directory: Path) -> tuple[Path, ...]:
+        """None at all is no confinement. Raises `SourceRefused` where the project needs some and has none."""
+        roots = self._shared + self._projects.get(tenant.project, ())
+        if not roots and not (tenant.alone and not self._projects):
+            raise SourceRefused(
+                f"the directory {directory} lies outside sources.roots, which are needed where there is more than one "
+                f"project, or one has some of its own; where project {tenant.project} may read it, write in "
+                f"logkeep.toml [sources.projects.{_key(tenant.project)}] and below it roots = [{_text(directory)}]"
+            )
+        return roots
+
+
+def _key(name: str) -> str:
+    return f'"{name}"' if "." in name else name
+
+
+def _text(directory: Path) -> str:
+    escaped = str(directory).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,93 @@
+"""Where a directory really lies: the file system, and the path in it, whatever links and mounts lead there."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+_SELF = Path("/proc/self")
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+_ID = re.compile(r"^mnt_id:\s*(\d+)$", re.MULTILINE)
+
+
+class Mount(NamedTuple):
+    """A part of a file system, and where it is seen."""
+
+    device: str  # major:minor
+    root: Path  # of the part, in the file system
+    point: Path
+    kind: str  # ext4, proc, …
+
+
+class Place(NamedTuple):
+    """A directory or file as it is reached, and what it is."""
+
+    path: Path  # without links
+    device: str = ""  # of its file system; '' where the system does not tell
+    inside: Path = Path()  # the path in that file system
+    kind: str = ""  # of that file system
+
+    def is_within(self, other: Place) -> bool:
+        """Whether it is the other one or lies below it, be it that another mount shows it elsewhere."""
+        if self.path.is_relative_to(other.path):
+            return True
+        return bool(self.device) and self.device == other.device and self.inside.is_relative_to(other.inside)
+
+
+class Mounts:
+    """All mounts by id; none where the system does not tell."""
+
+    def __init__(self) -> None:
+        self._known = _read_mounts()
+
+    def find(self, number: int) -> Mount | None:
+        if number not in self._known:  # mounted since
+            self._known = _read_mounts()
+        return self._known.get(number)
+
+
+def locate(descriptor: int, path: Path, mounts: Mounts) -> Place:
+    """The place of what was opened by `path`; under the name that it has now, where the system tells."""
+    try:
+        found = _ID.search((_SELF / "fdinfo" / str(descriptor)).read_text("ascii"))
+        now = (_SELF / "fd" / str(descriptor)).readlink()
+    except OSError:
+        return Place(path)
+    mount = mounts.find(int(found[1])) if found else None
+    if mount is None or not now.is_relative_to(mount.point):
+        return Place(now)
+    return Place(now, mount.device, mount.root / now.relative_to(mount.point), mount.kind)
+
+
+def find_place(path: Path, mounts: Mounts) -> Place:
+    """The place of a path with its links followed, whether anything is there or not."""
+    real = Path(os.path.realpath(path))
+    try:
+        descriptor = os.open(real, getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return Place(real)
+    try:
+        return locate(descriptor, real, mounts)
+    finally:
+        os.close(descriptor)
+
+
+def _read_mounts() -> dict[int, Mount]:
+    try:
+        text = (_SELF / "mountinfo").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return {}
+    return dict(_read_mount(line) for line in text.split("\n") if line)
+
+
+def _read_mount(line: str) -> tuple[int, Mount]:
+    """`36 35 98:0 /part /point rw,noatime master:1 - ext4 /dev/root rw`, see proc(5)."""
+    seen, _, source = line.partition(" - ")
+    number, _, device, root, point, *_ = seen.split(" ")
+    return int(number), Mount(device, _path(root), _path(point), source.partition(" ")[0])
+
+
+def _path(text: str) -> Path:
+    return Path(_ESCAPE.sub(lambda escape: chr(int(escape[1], 8)), text))
