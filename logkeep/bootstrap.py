@@ -79,6 +79,7 @@ def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection
         bandwidth=Bandwidth(round(settings.backup.bandwidth_mib * _MIB)),
         cluster_bandwidth=round(settings.backup.cluster_bandwidth_mib * _MIB),
         nodes_at_once=settings.backup.nodes_at_once,
+        max_file_bytes=settings.sources.max_file_bytes,
         reads_at_once=settings.embedded,
         agencies=open_agencies(settings, stores),
         policy=PolicyRules(

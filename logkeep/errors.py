@@ -36,6 +36,7 @@
         │   └── StoreCorrupt            LK-STORE-CORRUPT
         ├── CatalogueError          LK-CATALOGUE
         ├── JobSuperseded           LK-JOB-SUPERSEDED
+        ├── JobCancelled            LK-JOB-CANCELLED
         └── JobInternal             LK-INTERNAL
 
 The docstring of a class is its default message.
@@ -234,6 +235,12 @@ class JobSuperseded(JobError):
     """Another attempt of this job has gone on; this one stops."""
 
     code = "LK-JOB-SUPERSEDED"
+
+
+class JobCancelled(JobError):
+    """The job was cancelled; what was kept until then stays, and the next backup goes on from there."""
+
+    code = "LK-JOB-CANCELLED"
 
 
 class JobHandedOver(JobError):

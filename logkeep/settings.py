@@ -41,6 +41,7 @@ class ProjectSources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     roots: tuple[str, ...] = ()
     exclude: tuple[str, ...] = NOT_LOGS
+    max_file_bytes: int = 64 * 1024**3  # plain
     projects: dict[str, ProjectSources] = {}  # by name
 
 
@@ -159,6 +160,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "backup.jobs_at_once": (1, 64),
     "backup.jobs_in_all": (0, 10_000),
     "backup.nodes_at_once": (1, 64),
+    "sources.max_file_bytes": (1024**2, 2**62),
     "backup.poll_seconds": (0.01, 60),
     "backup.bandwidth_mib": (0, 1_000_000),
     "backup.cluster_bandwidth_mib": (0, 1_000_000),

@@ -85,6 +85,13 @@ class Installation:
             found[log.node, log.family] = found.get((log.node, log.family), b"") + data
         return found
 
+    def restored_sizes(self, cluster: Cluster) -> dict[tuple[str, str], int]:
+        """Node and family -> how many bytes are kept."""
+        sizes: dict[tuple[str, str], int] = {}
+        for log in archive.list_kept(self.context, cluster):
+            sizes[log.node, log.family] = sizes.get((log.node, log.family), 0) + log.size
+        return sizes
+
     def verify(self, cluster: Cluster, **asked: Any) -> list[verification.Told]:
         return list(verification.verify(self.context, cluster, **asked))
 

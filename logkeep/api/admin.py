@@ -10,7 +10,7 @@ from logkeep.contract.operations import BYTES, NDJSON, Link, Operation, WaitsFor
 from logkeep.contract.requests import PAGE
 from logkeep.domain.access import Right
 from logkeep.errors import BackupClosed, BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
-from logkeep.service import archive, audit, clusters, coverage, forecasts, job_details, verification
+from logkeep.service import archive, audit, backups, clusters, coverage, forecasts, job_details, verification
 from logkeep.service.archive import KeptLog
 from logkeep.service.verification import Verification
 
@@ -64,6 +64,11 @@ def show_job(call: Call) -> bytes:
 
 
 def find_job(call: Call) -> bytes:
+    return _show_job(call)
+
+
+def cancel_job(call: Call) -> bytes:
+    backups.cancel_job(call.context, call.caller.project_id, admin_models.read_job_id(call.parameters))
     return _show_job(call)
 
 
@@ -210,6 +215,18 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             raises=(InvalidField,),
         ),
         find_job,
+    ),
+    (
+        Operation(
+            "CancelJob",
+            "POST",
+            "/api/v1/jobs/{job_id}/cancel",
+            summary="End a backup that is RUNNING as FAIL; what it kept stays; one that has ended stays as it is",
+            query=job_models.FILES_PAGE,
+            answer=job_models.JobView,
+            raises=(InvalidField,),
+        ),
+        cancel_job,
     ),
     (
         Operation(

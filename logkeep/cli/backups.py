@@ -61,7 +61,7 @@ def backup(
             raise
     record = decode(document, Job)
     if asked.as_json:
-        print_document(_as_listed(document))
+        print_document(as_listed(document))
     elif record.status == "RUNNING":
         print_line(f"backup of {found.name} started, job {job_id}")
         print_line(f"see what becomes of it:  {asked.command} records {found.name}")
@@ -79,7 +79,7 @@ def backup(
         raise Failed(f"backup of {found.name} failed after {took_text(record)}, job {job_id}:\n{failures_text(record)}")
 
 
-def _as_listed(document: bytes) -> bytes:
+def as_listed(document: bytes) -> bytes:
     """The record of a job as the list of records has it."""
     job = json.loads(document)
     return json.dumps({name: job[name] for name in _LISTED}).encode()

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from logkeep.cli.backups import failures_text, forecast_text, gap_text, warning_text
+from logkeep.cli.backups import as_listed, failures_text, forecast_text, gap_text, warning_text
 from logkeep.cli.errors import WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import (
     duration_text,
     moment_text,
     note,
+    print_document,
     print_fields,
     print_json,
     print_line,
@@ -36,6 +37,7 @@ _SHOWN = 20  # files that a person sees without asking for all
 def add_commands(app: typer.Typer) -> None:
     job = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="One backup by itself.")
     job.command("show", epilog=EVERYWHERE)(show_job)
+    job.command("cancel", epilog=EVERYWHERE)(cancel_job)
     app.add_typer(job, name="job")
 
 
@@ -47,8 +49,7 @@ def show_job(
     """Show what one backup did, or how far it is: nodes, files, and what was not kept."""
     from logkeep.cli.client import Cluster, Job, decode, open_client
 
-    if not (job_id.isascii() and job_id.isalnum()):
-        raise WrongUse(f"{job_id} is no id of a job; `logkeep records CLUSTER` lists them")
+    _check_id(job_id)
     asked = invocation(context)
     client = open_client(context)
     document = _fetch(client, job_id, _PAGE if files or asked.as_json else _SHOWN, every=files)
@@ -60,6 +61,30 @@ def show_job(
     _print_job(job, cluster.name)
     if job.files_total > len(job.files):
         note(f"{len(job.files)} of {job.files_total:,} files; all: {asked.command} job show {job.job_id} --files")
+
+
+def cancel_job(
+    context: typer.Context,
+    job_id: Annotated[str, typer.Argument(metavar="JOB", help="Its id, as `logkeep records` lists it.")],
+) -> None:
+    """End a backup that waits, runs or hangs: FAIL, what it kept stays."""
+    from logkeep.cli.client import Job, decode, open_client
+
+    _check_id(job_id)
+    client = open_client(context)
+    document = client.send("POST", f"/api/v1/jobs/{job_id}/cancel?limit=1")
+    job = decode(document, Job)
+    if invocation(context).as_json:
+        print_document(as_listed(document))
+    elif "LK-JOB-CANCELLED" in (job.failed_msg or ""):
+        print_line(f"job {job_id} is cancelled; what it kept stays, and the next backup goes on from there")
+    else:
+        print_line(f"job {job_id} had ended before: {job.status}")
+
+
+def _check_id(job_id: str) -> None:
+    if not (job_id.isascii() and job_id.isalnum()):
+        raise WrongUse(f"{job_id} is no id of a job; `logkeep records CLUSTER` lists them")
 
 
 def _fetch(client: ServiceClient, job_id: str, limit: int, *, every: bool) -> dict[str, Any]:

@@ -180,6 +180,12 @@ def begin_attempt(connection: Connection, job_id: str) -> int | None:
     return connection.execute(select(jobs.c.attempt).where(jobs.c.job_id == job_id)).scalar_one()
 
 
+def fetch_attempt(connection: Connection, job_id: str) -> int | None:
+    """The number of the attempt that may commit now; None where the job has ended or is gone."""
+    statement = select(jobs.c.attempt).where(jobs.c.job_id == job_id, jobs.c.status == JobStatus.RUNNING)
+    return connection.execute(statement).scalar()
+
+
 def is_current_attempt(connection: Connection, job_id: str, attempt: int) -> bool:
     """Whether this attempt may commit. Locks the job's row until the transaction ends."""
     statement = select(jobs.c.job_id).where(

@@ -11,6 +11,7 @@ class WarningCode(StrEnum):
 
     LOG_CUT = "LK-LOG-CUT"
     LOG_DEEP = "LK-LOG-DEEP"
+    LOG_LARGE = "LK-LOG-LARGE"
     MORE = "LK-MORE-WARNINGS"
 
 

@@ -16,6 +16,7 @@ from logkeep.clock import Clock
 from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Segment, Sighting, Unread, UnreadKind
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
+from logkeep.engine.below import Below
 from logkeep.engine.catalogue import Catalogue
 from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_content
 from logkeep.engine.plan import Plan, Read, make_plan
@@ -84,6 +85,7 @@ class NodeBackup:
         settle_ns: int = SETTLE_NS,
         sizes: Sizes = SIZES,
         bandwidth: Bandwidth = UNLIMITED,
+        max_file_bytes: int = 2**62,
     ) -> None:
         self._node = node
         self._source = source
@@ -94,6 +96,7 @@ class NodeBackup:
         self._settle_ns = settle_ns
         self._sizes = sizes
         self._bandwidth = bandwidth
+        self._max_file_bytes = max_file_bytes
         self._known: dict[int, Checkpoint] = {}  # as in the catalogue, which nobody else may change meanwhile
         self._read: set[int] = set()
         self._uploads = 0
@@ -381,11 +384,22 @@ class NodeBackup:
             if not checkpoint.kept and self._continued(content, read.sight.name) != read.sight.continues:
                 raise SourceVanished(f"{file.name!r} has grown into a log that is known")
             self._check_rivals(read)
-            frames = LineFrames(self._bandwidth.limit(content.pieces(checkpoint.kept)), self._sizes)
+            below = Below(content.pieces(checkpoint.kept), self._max_file_bytes - checkpoint.kept)
+            frames = LineFrames(self._bandwidth.limit(below), self._sizes)
             while not frames.ended():
                 checkpoint = self._keep_segment(content, frames, checkpoint)
             self._read.add(checkpoint.generation)
-            return _with_hints(checkpoint, content.file, self._is_settled(content.file))
+            if below.cut:
+                self._warn_large(file, checkpoint)
+            settled = not below.cut and self._is_settled(content.file)
+            return _with_hints(checkpoint, content.file, settled)
+
+    def _warn_large(self, file: LogFile, checkpoint: Checkpoint) -> None:
+        message = (
+            f"file {file.name!r} holds more than {checkpoint.kept} plain bytes, and what lies above is not kept; raise "
+            "sources.max_file_bytes, or let the node rotate earlier"
+        )
+        self._warn(WarningCode.LOG_LARGE, message, family=checkpoint.family, file=file.name)
 
     def _check_rivals(self, read: Read) -> None:
         for sight, checkpoint in read.rivals:

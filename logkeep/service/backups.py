@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -23,12 +26,14 @@ from logkeep.engine.backup import NodeBackup, Outcome, Target
 from logkeep.engine.bandwidth import Bandwidth
 from logkeep.engine.forecast import forecast_margins
 from logkeep.engine.segment import SIZES
+from logkeep.engine.stoppable import StoppableSource
 from logkeep.errors import (
     BackupClosed,
     BackupRunning,
     CatalogueError,
     ClusterNotFound,
     InvalidField,
+    JobCancelled,
     JobError,
     JobHandedOver,
     JobInternal,
@@ -38,8 +43,9 @@ from logkeep.errors import (
 from logkeep.service.catalogue import JobCatalogue
 from logkeep.service.context import Context
 from logkeep.service.forecasts import look_ahead
-from logkeep.service.manifests import record_manifest, write_manifest
+from logkeep.service.manifests import record_manifest, withdraw_manifest, write_manifest
 from logkeep.service.meter import EndedJob
+from logkeep.service.node_threads import run_some_at_once
 from logkeep.service.sources import open_source
 from logkeep.service.stores import job_store
 from logkeep.stores.layout import cluster_folder
@@ -47,6 +53,7 @@ from logkeep.stores.layout import cluster_folder
 _LONGEST_MESSAGE = 2000
 # Started at one look, so that a look stays short; the queue limits how many run.
 _STARTS_AT_ONCE = 100
+_SLICE_SECONDS = 5.0  # for the slices under way, where this process is ending
 _log = structlog.get_logger("logkeep.backups")
 
 
@@ -167,6 +174,26 @@ def get_job(context: Context, cluster: Cluster, job_id: str) -> BackupJob:
     return job
 
 
+def cancel_job(context: Context, project_id: str, job_id: str) -> None:
+    """End a job that is RUNNING: FAIL, at once, wherever it waits, runs or hangs. One that has ended stays as it is.
+
+    What carries it out finds its commits refused, and stops within seconds. What is kept is named by the next manifest
+    of the cluster, as after a bucket failed. Raises `InvalidField` where the project has no such job.
+    """
+    with writing(context.database) as connection:
+        found = jobs.fetch_project_job(connection, project_id, job_id)
+        if found is None:
+            raise InvalidField("job_id", "the project has no such job")
+        job, attempt = found
+        if not jobs.is_current_attempt(connection, job_id, attempt):  # locks it: its own end waits, or came first
+            return
+        met = archive.fetch_findings(connection, job_id)
+        failures = [str(JobCancelled()), *met.failures]
+        ended = _ended(context, job, failures)
+        _record_end(connection, ended)
+    context.meter.count_job(_counted(context, ended, met, failures))
+
+
 def list_running(context: Context) -> list[tuple[str, str]]:
     """Job id and cluster id of every job that is RUNNING."""
     with reading(context.database) as connection:
@@ -222,44 +249,72 @@ def back_up_nodes(context: Context, job_id: str, attempt: int) -> None:
     job, cluster = _job_and_cluster(context, job_id)
     with reading(context.database) as connection:
         ended = job_nodes.fetch_ended(connection, job_id)
-    catalogue = JobCatalogue(context.database, cluster.id, job_id, attempt, context.stopping)
     target = Target(job_store(context, job), job.bucket, cluster_folder(job.base_path, cluster.name), job_id, attempt)
-    bandwidth = Bandwidth(context.cluster_bandwidth, context.bandwidth)
-    with ThreadPoolExecutor(context.nodes_at_once, thread_name_prefix="node") as pool:
-        begun = [
-            pool.submit(_back_up_node, context, cluster.project_id, node, catalogue, target, bandwidth)
-            for node in cluster.nodes
-            if node.name not in ended
-        ]
+    run = _Run(
+        context,
+        cluster.project_id,
+        JobCatalogue(context.database, cluster.id, job_id, attempt, context.stopping),
+        target,
+        Bandwidth(context.cluster_bandwidth, context.bandwidth),
+    )
+    nodes = [partial(_back_up_node, run, node) for node in cluster.nodes if node.name not in ended]
+    run_some_at_once(nodes, context.nodes_at_once, run.look)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One attempt of a job, with what its nodes share."""
+
+    context: Context
+    project_id: str
+    catalogue: JobCatalogue
+    target: Target
+    bandwidth: Bandwidth
+    over: Event = field(default_factory=Event)  # the threads of the nodes shall stop in the middle of a file
+    _ending_since: float | None = None
+
+    def look(self) -> None:
+        """Whether it is to go on, as what reads its nodes may hang in a dead mount.
+
+        Raises `JobSuperseded` where another attempt has begun or the job was ended, `JobHandedOver` where this process
+        is ending and the slices under way do not come to their end.
+        """
         try:
-            for node in as_completed(begun):
-                node.result()
-        finally:
-            for node in begun:
-                node.cancel()
+            with reading(self.context.database) as connection:
+                attempt = jobs.fetch_attempt(connection, self.target.job_id)
+        except CatalogueError:
+            attempt = self.target.attempt  # the next commit tells
+        if attempt != self.target.attempt:
+            self.over.set()
+            raise JobSuperseded()
+        if self.context.stopping.is_set():
+            self._ending_since = self._ending_since or time.monotonic()
+            if time.monotonic() - self._ending_since > _SLICE_SECONDS:
+                self.over.set()
+                raise JobHandedOver()
 
 
-def _back_up_node(
-    context: Context, project_id: str, node: Node, catalogue: JobCatalogue, target: Target, bandwidth: Bandwidth
-) -> None:
+def _back_up_node(run: _Run, node: Node) -> None:
+    context, catalogue, target = run.context, run.catalogue, run.target
     if context.stopping.is_set():
         raise JobHandedOver()
     node_name = node.name
     started_at = context.clock.now_ms()
     catalogue.begin_node(node_name, started_at)
     try:
-        source = open_source(context, project_id, node.source)
+        source = open_source(context, run.project_id, node.source)
         with ThreadPoolExecutor(1, thread_name_prefix="compress") as executor:
             outcome = NodeBackup(
                 node_name,
-                source,
+                StoppableSource(source, run.over),
                 target,
                 catalogue,
                 context.clock,
                 executor,
                 context.settle_ns,
                 SIZES,
-                bandwidth,
+                run.bandwidth,
+                context.max_file_bytes,
             ).run()
         failures = outcome.all_failures()
         catalogue.record_margins(node_name, started_at, _margins(outcome))
@@ -300,25 +355,43 @@ def finish_job(context: Context, job_id: str, attempt: int, store_failure: str =
     with reading(context.database) as connection:
         found = archive.fetch_findings(connection, job_id)
         new = archive.fetch_unlisted_segments(connection, cluster.id)
-        raw, stored = archive.sum_segments(connection, job_id)
     failures = [store_failure, *found.failures] if store_failure else list(found.failures)
-    status = JobStatus.FAIL if failures else JobStatus.SUCCESS
-    finished_at = max(context.clock.now_ms(), job.created_at)
-    ended = msgspec.structs.replace(
-        job, status=status, finished_at=finished_at, failed_msg=_message(failures) if failures else None
-    )
+    ended = _ended(context, job, failures)
     written = None if store_failure else write_manifest(context, ended, cluster, attempt, found, new)
-    with writing(context.database) as connection:
-        if not jobs.is_current_attempt(connection, job_id, attempt):
-            raise JobSuperseded()
-        for one in look_ahead(connection, job, finished_at):
-            archive.insert_findings(connection, job_id, one.node, [one])
-        jobs.finish_job(connection, job_id, status, finished_at, ended.failed_msg)
-        if written:
-            record_manifest(connection, written)
+    try:
+        with writing(context.database) as connection:
+            if not jobs.is_current_attempt(connection, job_id, attempt):
+                raise JobSuperseded()
+            _record_end(connection, ended)
+            if written:
+                record_manifest(connection, written)
+    except JobSuperseded:
+        if written:  # of a job that was cancelled meanwhile: no manifest tells that it was SUCCESS
+            withdraw_manifest(context, job, written)
+        raise
+    context.meter.count_job(_counted(context, ended, found, failures))
+
+
+def _ended(context: Context, job: BackupJob, failures: list[str]) -> BackupJob:
+    status = JobStatus.FAIL if failures else JobStatus.SUCCESS
+    message = _message(failures) if failures else None
+    finished_at = max(context.clock.now_ms(), job.created_at)
+    return msgspec.structs.replace(job, status=status, finished_at=finished_at, failed_msg=message)
+
+
+def _record_end(connection: Connection, ended: BackupJob) -> None:
+    finished_at = ended.finished_at or 0
+    for one in look_ahead(connection, ended, finished_at):
+        archive.insert_findings(connection, ended.job_id, one.node, [one])
+    jobs.finish_job(connection, ended.job_id, ended.status, finished_at, ended.failed_msg)
+
+
+def _counted(context: Context, ended: BackupJob, found: archive.Findings, failures: list[str]) -> EndedJob:
+    with reading(context.database) as connection:
+        raw, stored = archive.sum_segments(connection, ended.job_id)
     codes = [failure.partition(":")[0] for failure in failures]
     warned = [warning.code for warning in found.warnings]
-    context.meter.count_job(EndedJob(ended, raw, stored, [gap.at_least for gap in found.gaps], codes, warned))
+    return EndedJob(ended, raw, stored, [gap.at_least for gap in found.gaps], codes, warned)
 
 
 def _job_and_cluster(context: Context, job_id: str) -> tuple[BackupJob, Cluster]:

@@ -38,6 +38,7 @@ class Context:
     bandwidth: Bandwidth = UNLIMITED  # of all jobs of this process
     cluster_bandwidth: int = 0  # bytes a second of one job; 0 is no limit
     nodes_at_once: int = 1  # of one job
+    max_file_bytes: int = 2**62  # plain bytes that are kept of one file
     stopping: Event = field(default_factory=Event)  # set once this process takes no more work
     reads_at_once: bool = False  # a short read takes less time than handing it to a thread, as with SQLite
     settle_ns: int = 2_000_000_000  # a file that changed more recently is looked into again next time

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -12,6 +13,7 @@ from logkeep.database.connection import reading
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Manifest, Segment, Sighting, Told
+from logkeep.errors import StoreError
 from logkeep.service.context import Context
 from logkeep.service.stores import job_store
 from logkeep.stores.base import LARGEST_MANIFEST
@@ -46,6 +48,14 @@ def write_manifest(
     store.put(signature_object(name), [context.sign(data)])
     store.put(name, [data])
     return Written(manifest, archive.ManifestRow(job.job_id, manifest.number, job.bucket, name, manifest_hash(data)))
+
+
+def withdraw_manifest(context: Context, job: BackupJob, written: Written) -> None:
+    """Take one away again that was never recorded, as its job had ended otherwise."""
+    store = job_store(context, job)
+    with suppress(StoreError):
+        store.delete(written.row.object)
+        store.delete(signature_object(written.row.object))
 
 
 def record_manifest(connection: Connection, written: Written) -> None:

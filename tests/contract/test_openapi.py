@@ -279,6 +279,7 @@ CALLS = [
         "ListLogsJob",
         "ShowJob",
         "FindJob",
+        "CancelJob",
         "ListClustersDetails",
     ),
     *(
