@@ -222,6 +222,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             "POST",
             "/api/v1/jobs/{job_id}/cancel",
             summary="End a backup that is RUNNING as FAIL; what it kept stays; one that has ended stays as it is",
+            waits_for=WaitsFor.WRITES,
             query=job_models.FILES_PAGE,
             answer=job_models.JobView,
             raises=(InvalidField,),

@@ -1,12 +1,14 @@
 """The queue of backups, on DBOS, as every process of an installation sees it: one workflow for each job.
 
-At most one job of a cluster is RUNNING, so the queue needs no order within a cluster: what a user started by hand goes
-before what a policy started, and the oldest goes first.
+At most one job of a cluster is RUNNING, so the queue needs no order within a cluster, and none takes two turns before
+another has one. What a user started by hand goes before what a policy started within the hour before, and the oldest
+goes first.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +26,8 @@ WORKFLOW = "back_up"
 _UNDER_WAY = "PENDING"
 _WAITING = ["ENQUEUED", "DELAYED"]
 _ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
-_BY_HAND, _BY_POLICY = 1, 2  # the lower goes first
+_HEAD_START = 3600  # seconds of what a user started
+_BEGINNING = 1_700_000_000  # of the time that priorities tell, Unix seconds
 _FORGOTTEN_AT_ONCE = 1000
 _KEPT = timedelta(days=1)
 _log = structlog.get_logger("logkeep.work")
@@ -57,8 +60,7 @@ class Queue:
 
     def enqueue(self, connection: Connection, job_id: str, by_hand: bool) -> None:
         """In the caller's transaction, so that an accepted call is never lost."""
-        priority = _BY_HAND if by_hand else _BY_POLICY
-        self._client.enqueue_in_transaction(connection, _options(job_id, priority), job_id)
+        self._client.enqueue_in_transaction(connection, _options(job_id, _priority(time.time(), by_hand)), job_id)
 
     @naming_failures()
     def enqueue_stranded(self, running: Iterable[str], served: Collection[str]) -> None:
@@ -75,7 +77,8 @@ class Queue:
         for job_id in running:
             if job_id not in known:
                 earlier = self._client.list_workflows(workflow_id_prefix=job_id, load_input=False, load_output=False)
-                self._client.enqueue(_options(job_id, _BY_POLICY, f"{job_id}-{len(earlier)}"), job_id)
+                priority = _priority(time.time(), by_hand=False)
+                self._client.enqueue(_options(job_id, priority, f"{job_id}-{len(earlier)}"), job_id)
 
     @naming_failures()
     def take_over(self, worker_id: str, carried_out: Collection[str], alive: Collection[str]) -> None:
@@ -131,6 +134,11 @@ class Queue:
 
     def close(self) -> None:
         self._client.destroy()
+
+
+def _priority(now: float, by_hand: bool) -> int:
+    """The lower goes first. As it goes by time, nothing waits for ever behind what users start again and again."""
+    return max(1, int(now) - _BEGINNING - (_HEAD_START if by_hand else 0))
 
 
 def _options(job_id: str, priority: int, workflow_id: str = "") -> EnqueueOptions:

@@ -126,6 +126,19 @@ def test_cluster_is_not_removed_while_a_backup_runs(service: Service, opened: Cl
     assert_error(service.call("DELETE", f"{CLUSTERS}/{opened.id}", key=service.admin), 409, "CSS.3004")
 
 
+def test_a_backup_that_is_cancelled_is_fail_at_once_and_its_cluster_can_be_removed(
+    service: Service, opened: Cluster
+) -> None:
+    service.call("POST", service.path(opened, "/logs/collect"))
+    [record] = service.call("GET", service.path(opened, "/logs/records")).json["clusterLogRecord"]
+    for _ in range(2):
+        reply = service.call("POST", f"{JOBS}/{record['jobId']}/cancel")
+        assert (reply.status, reply.json["status"]) == (200, "FAIL")
+        assert reply.json["failedMsg"].startswith("LK-JOB-CANCELLED: ")
+    assert_error(service.call("POST", f"{JOBS}/{'0' * 32}/cancel"), 400, "CSS.0001", "^job_id: ")
+    assert service.call("DELETE", f"{CLUSTERS}/{opened.id}", key=service.admin).status == 200
+
+
 def test_one_record_is_shown_as_the_list_shows_it(service: Service, cluster: Cluster) -> None:
     job, _ = service.add_records(cluster, JobStatus.FAIL, JobStatus.SUCCESS)
     listed = service.call("GET", service.path(cluster, "/logs/records?status=FAIL")).json["clusterLogRecord"]

@@ -32,6 +32,7 @@ class Kept:
         self.directory = directory
         self.catalogue, self.store = MemoryCatalogue(), MemoryStore()
         self.jobs = 0
+        self.max_file_bytes = 2**62
 
     def back_up(
         self,
@@ -53,7 +54,15 @@ class Kept:
         source = BusySource(source or LocalSource(self.directory, compile_exclusions(NOT_LOGS)), meanwhile)
         target = Target(self.store, "bucket", "base/cluster", self.catalogue.job, number)
         return NodeBackup(
-            "n1", source, target, self.catalogue, SystemClock(), EXECUTOR, settle_ns, Sizes(4096, 20_000)
+            "n1",
+            source,
+            target,
+            self.catalogue,
+            SystemClock(),
+            EXECUTOR,
+            settle_ns,
+            Sizes(4096, 20_000),
+            max_file_bytes=self.max_file_bytes,
         ).run()
 
     def of(self, family: str) -> bytes:
@@ -513,3 +522,30 @@ def test_files_too_far_below_are_warned_of_by_each_job(kept: Kept) -> None:
         assert not outcome.all_failures()
         assert {(one.code, one.file) for one in outcome.warnings} == {("LK-LOG-DEEP", "1/2/3/4/5/6/7/8/9/")}
     assert kept.of("es.log") == lines(0, 10)
+
+
+# How much of one file is kept
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_of_a_file_without_end_so_much_is_kept_and_the_rest_is_told_by_each_job(kept: Kept, packed: bool) -> None:
+    data = lines(0, 5000)
+    kept.write("es.log.gz" if packed else "es.log", gzip.compress(data) if packed else data)
+    kept.max_file_bytes = 50_001
+    for _ in range(3):
+        outcome = kept.back_up()
+        assert not outcome.all_failures()
+        assert {(one.code, one.family) for one in outcome.warnings} == {("LK-LOG-LARGE", "es.log")}
+        assert kept.of("es.log") == data[:50_001]
+    kept.max_file_bytes = 1 << 40
+    assert not kept.back_up().warnings
+    assert kept.of("es.log") == data
+
+
+def test_a_file_of_just_the_most_bytes_is_kept_without_a_word(kept: Kept) -> None:
+    kept.write("es.log", lines(0, 1000))
+    kept.max_file_bytes = len(lines(0, 1000))
+    assert not kept.back_up().warnings
+    with (kept.directory / "es.log").open("ab") as file:
+        file.write(b"x")
+    assert len(kept.back_up().warnings) == 1
