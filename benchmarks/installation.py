@@ -46,7 +46,7 @@ class Installation:
         (folder / "buckets" / "logs").mkdir(parents=True)
         (folder / "logkeep.toml").write_text(configuration, encoding="utf-8")
         create_keys(folder)
-        context = bootstrap.open_context(load_settings(folder, {}))
+        context = bootstrap.make_context(load_settings(folder, {}))
         # Without waiting for files to settle: the second run of a benchmark follows the first at once.
         self.context = replace(context, enqueue=lambda *_: None, settle_ns=0, nodes_at_once=nodes_at_once)
         project = identity.add_project(self.context, "bench")

@@ -20,12 +20,15 @@ from structlog.typing import Processor
 
 from logkeep import __version__
 from logkeep.clock import SystemClock
-from logkeep.database.connection import connect, try_connection
+from logkeep.database.connection import connect, reading, try_connection
+from logkeep.database.keys import fetch_any_secret
 from logkeep.database.migrate import HEAD, migrate
+from logkeep.database.owner import describe, find_owner, is_missing, looks_made, save_owner
 from logkeep.domain.policy import PolicyRules
 from logkeep.domain.worker import QUEUE_VERSION, Worker
 from logkeep.engine.bandwidth import Bandwidth
 from logkeep.errors import SettingError
+from logkeep.installation_id import ID_FILE, is_unfinished, read_id, write_id
 from logkeep.keyfiles import open_seal, open_signing
 from logkeep.logformat.names import compile_exclusions
 from logkeep.service import identity, workers
@@ -54,8 +57,36 @@ class Service:
 
 
 def open_context(settings: Settings) -> Context:
-    """Everything but the queue: enough for `init`, `project` and `key`. Raises `SettingError`."""
+    """Everything but the queue: enough for `project` and `key`. Raises `SettingError`."""
     return _context(settings, open_database(settings), _no_queue)
+
+
+def open_new_context(settings: Settings, own_id: str = "") -> Context:
+    """The same with a database that is made where there is none; it counts once `claim_database` was called.
+
+    `own_id` is that of an installation in the making. Raises `SettingError` where the database is another one's.
+    """
+    open_seal(settings.directory)  # that it is an installation at all, before anything is made
+    context = _context(settings, _open_database(settings, own_id or _read_own_id(settings), make=True), _no_queue)
+    identity.check_seal(context)
+    return context
+
+
+def claim_database(settings: Settings, context: Context, own_id: str = "") -> None:
+    """Make it the database of this installation, from which on nothing works with another one."""
+    save_owner(context.database, own_id or _read_own_id(settings) or write_id(settings.directory))
+
+
+def is_claimed(settings: Settings, context: Context) -> bool:
+    owner = find_owner(context.database)
+    return bool(owner) and owner == _read_own_id(settings)
+
+
+def make_context(settings: Settings) -> Context:
+    """Of an installation that has keys and begins with an empty database."""
+    context = open_new_context(settings)
+    claim_database(settings, context)
+    return context
 
 
 def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection, str, bool], None]) -> Context:
@@ -89,13 +120,111 @@ def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection
 
 
 def open_database(settings: Settings) -> Engine:
-    """The database, brought to this version. Raises `SettingError`."""
+    """The installation's database, brought to this version.
+
+    Raises `SettingError` where it is missing, empty or another one's; nothing is made then.
+    """
+    return _open_database(settings, _read_own_id(settings))
+
+
+def _open_database(settings: Settings, own_id: str | None, *, make: bool = False) -> Engine:
     database = connect(settings.database_url)
-    try_connection(database)
-    migrate(database)
+    try:
+        _check_owner(settings, database, own_id, make=make)
+        migrate(database)
+    except BaseException:
+        database.dispose()
+        raise
     if settings.embedded:
         _make_private(settings.directory / "logkeep.db")
     return database
+
+
+@contextmanager
+def _connected(settings: Settings) -> Generator[Engine]:
+    """To look at the database only."""
+    database = connect(settings.database_url)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def _read_own_id(settings: Settings) -> str | None:
+    """Raises `SettingError` where `init` was broken off."""
+    if is_unfinished(settings.directory):
+        raise SettingError(f"`logkeep init` did not come to its end in {settings.directory}; run it once more")
+    return read_id(settings.directory)
+
+
+def _check_owner(settings: Settings, database: Engine, own_id: str | None, *, make: bool = False) -> None:
+    """Raises `SettingError` where the database is not the installation's, nor with `make` nobody's yet."""
+    owner = _ask_owner(database)
+    if (owner and owner == own_id) or (make and not owner):
+        return
+    directory, where = settings.directory, describe(database)
+    if own_id is None:
+        raise SettingError(
+            f"{directory / ID_FILE}: is missing; copy it, as the keys, from the machine where `logkeep init` ran, or "
+            "where it is lost, let `logkeep init` write it again"
+        )
+    lost = f"or make it anew from the buckets with `logkeep rebuild --from {next(iter(settings.buckets), 'BUCKET')}`"
+    if owner:
+        raise SettingError(
+            f"database: {where} is that of another installation, {owner}, and {directory} is {own_id}; correct "
+            f"`database` in logkeep.toml to an empty or its own one, {lost}"
+        )
+    found = "is not there" if is_missing(database) else "holds no installation"
+    raise SettingError(
+        f"database: {where} {found}, but {directory} is an installation that had one; put it back, mount the volume it "
+        f"lies on, or correct `database` in logkeep.toml, {lost}"
+    )
+
+
+def _ask_owner(database: Engine) -> str | None:
+    if not looks_made(database):
+        return None
+    try_connection(database)
+    return find_owner(database)
+
+
+def expect_no_other(settings: Settings, own_id: str) -> None:
+    """Raises `SettingError` where the database for an installation in the making is another one's."""
+    with _connected(settings) as database:
+        owner = _ask_owner(database)
+        if owner and owner != own_id:
+            raise SettingError(
+                f"database: {describe(database)} is that of another installation, {owner}; name an empty one in "
+                f"logkeep.toml, or copy logkeep.toml, {ID_FILE}, seal.key, sign.key and sign.pub of that one here"
+            )
+
+
+def check_installation(settings: Settings) -> None:
+    """See that keys, id and database belong together. An id that is missing is put back where the keys prove it.
+
+    Raises `SettingError`.
+    """
+    with _connected(settings) as database:
+        own_id = _read_own_id(settings)
+        if own_id is None:
+            own_id = write_id(settings.directory, _proven_owner(settings, database))
+        _check_owner(settings, database, own_id)
+
+
+def _proven_owner(settings: Settings, database: Engine) -> str:
+    """Of the database, whose secrets were sealed with the key that lies here."""
+    _, unseal = open_seal(settings.directory)
+    if owner := _ask_owner(database):
+        with reading(database) as connection:
+            sealed = fetch_any_secret(connection)
+        if sealed is not None:
+            unseal(sealed)
+            return owner
+    raise SettingError(
+        f"{settings.directory} has keys, but neither {ID_FILE} nor a database that is proven to be its own; put them "
+        "back, correct `database` in logkeep.toml, or make both anew from the buckets with "
+        f"`logkeep rebuild --from {next(iter(settings.buckets), 'BUCKET')}`"
+    )
 
 
 def migrate_database(settings: Settings) -> tuple[str | None, str]:
@@ -105,11 +234,10 @@ def migrate_database(settings: Settings) -> tuple[str | None, str]:
     """
     from logkeep.work.queue import prepare_database  # noqa: PLC0415  the queue has tables of its own
 
-    database = connect(settings.database_url)
-    try_connection(database)
-    revisions = migrate(database)
-    prepare_database(settings.database_url)
-    database.dispose()
+    with _connected(settings) as database:
+        _check_owner(settings, database, _read_own_id(settings))
+        revisions = migrate(database)
+        prepare_database(settings.database_url)
     return revisions
 
 

@@ -24,6 +24,7 @@ from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.domain.manifest import Gap, Segment
 from logkeep.domain.policy import PolicyRules
+from logkeep.installation_id import ID_FILE
 from logkeep.keyfiles import create_keys
 from logkeep.service import archive, backups, clusters, identity, job_details, log_settings, verification
 from logkeep.service.context import Context
@@ -132,7 +133,9 @@ def reopen_installation(folder: Path, clock: Clock | None = None) -> Iterator[In
 
 @contextmanager
 def _open_context(folder: Path, clock: Clock | None, environment: dict[str, str]) -> Iterator[tuple[Context, Clock]]:
-    context = bootstrap.open_context(load_settings(folder, environment))
+    settings = load_settings(folder, environment)
+    made = (folder / ID_FILE).exists()
+    context = bootstrap.open_context(settings) if made else bootstrap.make_context(settings)
     clock = clock or FixedClock(4_000_000_000_000)  # far after the files, so that none looks as if it had just changed
     try:
         # Without a spread: a test that asks for none knows when a run starts.

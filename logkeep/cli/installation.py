@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import print_fields, print_json, print_line
 from logkeep.errors import CatalogueError, SettingError
+from logkeep.installation_id import begin_id, begun_id, finish_id, is_unfinished
 from logkeep.keyfiles import SEAL_FILE, create_keys
 
 if TYPE_CHECKING:
@@ -57,7 +58,10 @@ def init(context: typer.Context) -> None:
     """
     asked = invocation(context)
     directory = asked.directory
-    if is_installation(directory):
+    if is_installation(directory) and not is_unfinished(directory):
+        from logkeep.bootstrap import check_installation
+
+        check_installation(installed_settings(directory))
         _show_existing(directory, as_json=asked.as_json)
         return
     access = create_installation(directory)
@@ -81,22 +85,24 @@ def create_installation(directory: Path, configuration: str = _CONFIGURATION) ->
     _make_directory(directory)
     if not (directory / CONFIG_FILE).exists():
         (directory / CONFIG_FILE).write_text(configuration, "utf-8")
+    from logkeep.bootstrap import claim_database, expect_no_other, open_new_context
     from logkeep.service import identity
     from logkeep.settings import load_settings
 
     settings = load_settings(directory)
+    expect_no_other(settings, begun_id(directory))
+    id_ = begin_id(directory)  # before the keys: what is broken off from here on, the next `init` goes on with
     for name in (name for name, bucket in settings.buckets.items() if not bucket.url):
         (directory / "buckets" / name).mkdir(parents=True, exist_ok=True)
     create_keys(directory)
-    try:
-        with open_installation(directory) as context:
-            project = identity.add_project(context, FIRST_PROJECT)
-            new = identity.add_key(context, project, admin=True)
-    except BaseException:
-        (directory / SEAL_FILE).unlink()  # so that it is no installation, and `init` can be tried again
-        raise
-    access = Access(endpoint_url(settings.server.host, settings.server.port), new.key.ak, new.sk, project.id)
-    write_access(directory, access)
+    with _opened(directory, lambda: open_new_context(settings, id_)) as context:
+        found = identity.list_projects(context, name=FIRST_PROJECT)
+        project = found[0] if found else identity.add_project(context, FIRST_PROJECT)
+        new = identity.add_key(context, project, admin=True)
+        access = Access(endpoint_url(settings.server.host, settings.server.port), new.key.ak, new.sk, project.id)
+        write_access(directory, access)
+        claim_database(settings, context, id_)
+    finish_id(directory)
     return access
 
 
@@ -109,16 +115,39 @@ def installed_settings(directory: Path) -> Settings:
     return load_settings(directory)
 
 
-@contextmanager
-def open_installation(directory: Path) -> Generator[Context]:
+def open_installation(directory: Path) -> AbstractContextManager[Context]:
     """The parts of an installation, for the commands that act on its database. Raises `SettingError`, `Failed`."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from logkeep.bootstrap import open_context
 
     settings = installed_settings(directory)
+    return _opened(directory, lambda: open_context(settings))
+
+
+@contextmanager
+def open_lost_installation(directory: Path) -> Generator[Context]:
+    """The same with a database that is made where it was lost; it counts from now on once it has a cluster again."""
+    from logkeep.bootstrap import claim_database, is_claimed, open_new_context
+    from logkeep.service import clusters
+
+    settings = installed_settings(directory)
+    with _opened(directory, lambda: open_new_context(settings)) as context:
+        yield context
+        if is_claimed(settings, context):
+            return
+        if not clusters.find_clusters(context):
+            raise Failed(
+                f"no cluster was put in, so the database of {directory} counts as lost as before; name the buckets "
+                "with its backups by --from, or where there never was one, begin with `logkeep init` in a new directory"
+            )
+        claim_database(settings, context)
+
+
+@contextmanager
+def _opened(directory: Path, opener: Callable[[], Context]) -> Generator[Context]:
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
-        context = open_context(settings)
+        context = opener()
         try:
             yield context
         finally:
@@ -138,7 +167,7 @@ def _make_directory(directory: Path) -> None:
     if directory.exists() and not directory.is_dir():
         raise WrongUse(f"{directory} is no directory; name another with --dir")
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if {entry.name for entry in directory.iterdir()} - {
+    if not is_unfinished(directory) and {entry.name for entry in directory.iterdir()} - {
         CONFIG_FILE,
         "buckets",
         "logkeep.db",

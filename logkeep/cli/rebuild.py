@@ -10,7 +10,7 @@ import typer
 
 from logkeep.cli.access import read_access
 from logkeep.cli.errors import Failed, WrongUse
-from logkeep.cli.installation import open_installation
+from logkeep.cli.installation import open_lost_installation
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.output import count_text, note, print_json, print_line, print_table, size_text, waiting
 
@@ -48,7 +48,7 @@ def rebuild(
     asked = invocation(context)
     if trust:
         trust_keys(asked.directory, trust.read_bytes())
-    with open_installation(asked.directory) as parts, only_process(asked.directory):
+    with open_lost_installation(asked.directory) as parts, only_process(asked.directory):
         found = _rebuild(parts, buckets, unproven=unproven, shown=not asked.as_json)
         key = _put_key_back(parts, asked)
     if asked.as_json:

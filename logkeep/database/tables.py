@@ -30,6 +30,9 @@ metadata = MetaData(
     }
 )
 
+# One row: the id in `installation.id` beside the keys, by which neither is ever taken for another's.
+installation = Table("installation", metadata, Column("id", String(32), primary_key=True))
+
 projects = Table(
     "projects",
     metadata,

@@ -190,7 +190,7 @@ def running_service(folder: Path, limits: Limits = LIMITS, **replaced: Any) -> I
     (folder / "logkeep.toml").write_text(f'[buckets.logs]\n[sources]\nroots = ["{folder.parent}"]\n', encoding="utf-8")
     (folder / "buckets" / "logs").mkdir(parents=True)
     create_keys(folder)
-    context = bootstrap.open_context(load_settings(folder, {}))
+    context = bootstrap.make_context(load_settings(folder, {}))
     stores = {**context.stores, "unreachable": UnreachableStore()}
     context = replace(context, enqueue=lambda *_: None, stores=stores, **replaced)
     project, other = identity.add_project(context, "cn-north-4"), identity.add_project(context, "cn-south-1")

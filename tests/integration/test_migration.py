@@ -66,7 +66,7 @@ def old(tmp_path: Path, settings: Settings) -> Settings:
 
 
 def test_keys_and_projects_of_the_first_version_work_on(old: Settings) -> None:
-    context = bootstrap.open_context(old)
+    context = bootstrap.make_context(old)
     try:
         found = [(key.ak, key.role, key.revoked_at, key.expires_at) for key in identity.list_keys(context)]
         assert found == [

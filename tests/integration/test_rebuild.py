@@ -41,7 +41,7 @@ def forget(installation: Installation, *, keys: bool = False) -> Installation:
         (installation.folder / TRUST_FILE).rename(installation.folder / "old.pub")
         create_keys(installation.folder)
     environment = new_database()
-    context = bootstrap.open_context(load_settings(installation.folder, environment))
+    context = bootstrap.make_context(load_settings(installation.folder, environment))
     context = replace(context, enqueue=lambda *_: None, clock=installation.clock)
     return replace(installation, context=context, environment=environment)
 
