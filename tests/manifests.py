@@ -36,12 +36,12 @@ def _job(number: int, job_id: str, status: JobStatus, message: str | None) -> Ba
 
 def _segment(family: str, generation: int, start: int, job_id: str) -> Segment:
     frames = (
-        Frame(0, 400, start, 1000, TIME, f"{TIME[:-3]}999", ("ERROR", "INFO"), 10),
+        Frame(0, 400, start, 1000, TIME, f"{TIME[:-3]}999", ("ERROR", "INFO"), 10, "0a1b2c3d"),
         Frame(400, 300, start + 1000, 500, "", "", None, 0),
     )
     name = segment_object(FOLDER, "n1", family, generation, start, job_id, "1-1")
     head = Fingerprint(min(4096, start + 1500), "a" * 64)
-    sizes = (start, start + 1500, "logs", name, 700, "b" * 64, head, Fingerprint(1500, "c" * 64), frames)
+    sizes = (start, start + 1500, "logs", name, 700, "b" * 64, head, Fingerprint(1500, "c" * 64), frames, "9" * 64)
     return Segment("n1", family, generation, 1.5, f"{family}-1", *sizes)
 
 

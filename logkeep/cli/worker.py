@@ -28,8 +28,8 @@ def add_commands(app: typer.Typer) -> None:
 def work(context: typer.Context) -> None:
     """Carry out backups, on any number of machines that share a PostgreSQL database, until Ctrl-C or SIGTERM.
 
-    The directory needs the logkeep.toml, installation.id, seal.key, sign.key and sign.pub of the installation. At its end
-    a worker finishes the slice that it reads and hands the rest over to others; a second signal ends it at once.
+    The directory needs the logkeep.toml, installation.id, seal.key, sign.key and sign.pub of the installation. At its
+    end a worker finishes the slice that it reads and hands the rest over to others; a second signal ends it at once.
     """
     asked = invocation(context)
     settings = installed_settings(asked.directory)

@@ -198,6 +198,7 @@ def _check_segment(segment: Segment) -> None:
     _check_hex(segment.sha256, "segments.sha256", 64)
     _check_fingerprint(segment.head, segment, "head")
     _check_fingerprint(segment.tail, segment, "tail")
+    _check_hex(segment.lead, "segments.lead", 64, or_empty=True)
     offset, start = 0, segment.start
     for frame in segment.frames:
         if frame.offset != offset or frame.start != start:
@@ -215,6 +216,7 @@ def _check_frame(frame: Frame, segment: Segment) -> None:
         _refuse_segment(segment, "frames", f"have one of {frame.raw} bytes with {frame.lines} lines")
     _check_time(frame.first_time, "segments.frames.first_time")
     _check_time(frame.last_time, "segments.frames.last_time")
+    _check_hex(frame.check, "segments.frames.check", 8, or_empty=True)
     for level in frame.levels or ():
         if not _LEVEL.fullmatch(level):
             _refuse_segment(segment, "frames", "have a level that is none")

@@ -23,6 +23,7 @@ import pytest
 from sqlalchemy import text
 
 from logkeep.database.connection import connect, reading
+from logkeep.installation_id import ID_FILE
 from tests.installation import new_database
 from tests.integration.cli.installed import (
     COMMAND,
@@ -411,6 +412,10 @@ def test_machine_with_another_seal_key_is_refused(site: Site, tmp_path: Path) ->
     other = tmp_path / "other"
     init(other)
     shutil.copy(site.directory / "logkeep.toml", other)
+    assert "is that of another installation" in logkeep("--dir", other, "worker").ended(2).err
+    (other / ID_FILE).unlink()
+    assert f"{ID_FILE}: is missing; copy it" in logkeep("--dir", other, "worker").ended(2).err
+    shutil.copy(site.directory / ID_FILE, other)
     done = logkeep("--dir", other, "worker").ended(2)
     assert "seal.key: is not the key that the database was sealed with" in done.err
 
