@@ -113,6 +113,7 @@ def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection
         max_file_bytes=settings.sources.max_file_bytes,
         reads_at_once=settings.embedded,
         agencies=open_agencies(settings, stores),
+        bucket_locations=_bucket_locations(settings),
         policy=PolicyRules(
             round(settings.policy.spread_minutes * 60_000), round(settings.policy.stale_after_hours * 3_600_000)
         ),
@@ -400,6 +401,15 @@ def open_buckets(settings: Settings) -> Mapping[str, ObjectStore]:
         name: _open_store(settings, name, bucket.credentials, f"buckets.{name}")
         for name, bucket in settings.buckets.items()
     }
+
+
+def _bucket_locations(settings: Settings) -> Mapping[str, str]:
+    """Where each bucket lies, so that two which are one, or lie in each other, are known as such."""
+    found = {
+        name: parse_location(bucket_url(settings, name), bucket.credentials, settings.directory)
+        for name, bucket in settings.buckets.items()
+    }
+    return {name: f"memory:{name}" if one.scheme == "memory" else one.place for name, one in found.items()}
 
 
 def open_agencies(settings: Settings, stores: Mapping[str, ObjectStore]) -> Mapping[str, Mapping[str, ObjectStore]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 import time
 from collections.abc import Generator, Iterator
@@ -17,13 +16,13 @@ import typer
 from logkeep.cli.access import Access, find_access
 from logkeep.cli.errors import Failed, ServiceFault, WrongUse
 from logkeep.cli.invocation import invocation
+from logkeep.domain.cluster import is_cluster_id
 from logkeep.signing import sdk_hmac
 
 T = TypeVar("T")
 
 _CLUSTERS = "/api/v1/clusters"
 _PAGE = 1000  # the most that one answer lists
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10.0, 60.0
 _STREAM_SECONDS = 900.0  # between two pieces: one object may be large, and its bucket slow
 
@@ -257,20 +256,26 @@ class ServiceClient:
         return str(found[0]["id"])
 
     def find_cluster(self, name_or_id: str) -> Cluster:
-        """By id, else by name. Raises `WrongUse` where there is none."""
+        """By id or by name, as the form says. Raises `WrongUse` where there is none."""
         return decode(self.find_cluster_document(name_or_id), Cluster)
 
     def find_cluster_document(self, name_or_id: str) -> bytes:
-        if _UUID.fullmatch(name_or_id):
-            try:
-                return self.get(f"{_CLUSTERS}/{name_or_id}")
-            except ServiceFault as fault:
-                if fault.code != "CSS.0015":
-                    raise
+        if is_cluster_id(name_or_id):
+            return self._cluster_of_id(name_or_id)
         found = decode(self.get(_CLUSTERS, name=name_or_id), dict[str, Any])["clusters"]
         if not found:
             raise WrongUse(f"there is no cluster {name_or_id}; `logkeep cluster list` shows those of this project")
         return msgspec.json.encode(found[0])
+
+    def _cluster_of_id(self, cluster_id: str) -> bytes:
+        try:
+            return self.get(f"{_CLUSTERS}/{cluster_id}")
+        except ServiceFault as fault:
+            if fault.code != "CSS.0015":
+                raise
+            raise WrongUse(
+                f"there is no cluster of the id {cluster_id} in this project; see `logkeep cluster list`"
+            ) from fault
 
     def css(self, cluster: Cluster, path: str) -> str:
         """The path of a CSS operation on a cluster."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from logkeep.database.tables import clusters, findings, nodes
 from logkeep.domain.cluster import Cluster, Node
@@ -39,11 +39,11 @@ def fetch_cluster(connection: Connection, cluster_id: str) -> Cluster | None:
     return _with_nodes(connection, [row])[0] if row else None
 
 
-def fetch_clusters(connection: Connection, name_or_id: str = "") -> list[Cluster]:
-    """Those of every project; with a name or an id only those that have it."""
+def fetch_clusters(connection: Connection, name: str = "") -> list[Cluster]:
+    """Those of every project; with a name only those that have it."""
     statement = select(clusters).order_by(clusters.c.created_at, clusters.c.id)
-    if name_or_id:
-        statement = statement.where(or_(clusters.c.name == name_or_id, clusters.c.id == name_or_id))
+    if name:
+        statement = statement.where(clusters.c.name == name)
     return _with_nodes(connection, connection.execute(statement).all())
 
 

@@ -109,6 +109,17 @@ clusters = Table(
     UniqueConstraint("project_id", "name"),
 )
 
+# Where objects of a cluster lie or lay. It stays when log backup is closed, and goes with the cluster.
+places = Table(
+    "places",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("bucket", String(63), primary_key=True),
+    Column("folder", Text, primary_key=True),
+    Column("folded", Text, nullable=False),  # without upper and lower case
+    Index("ix_places_folded", "bucket", "folded"),
+)
+
 nodes = Table(
     "nodes",
     metadata,

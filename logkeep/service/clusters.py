@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from logkeep.database import clusters, jobs
 from logkeep.database.connection import reading, writing
-from logkeep.domain.cluster import Cluster, Node
+from logkeep.domain.cluster import Cluster, Node, is_cluster_id
 from logkeep.errors import BackupRunning, ClusterNotFound, InvalidField, NameTaken
 from logkeep.service.context import Context
 from logkeep.service.sources import check_source, find_tenant
@@ -40,6 +40,9 @@ def get_cluster(context: Context, project_id: str, cluster_id: str) -> Cluster:
 def find_clusters(context: Context, name_or_id: str = "") -> list[Cluster]:
     """Those of every project, for who administers the installation; with a name or an id those that have it."""
     with reading(context.database) as connection:
+        if is_cluster_id(name_or_id):
+            found = clusters.fetch_cluster(connection, name_or_id.lower())
+            return [found] if found else []
         return clusters.fetch_clusters(connection, name_or_id)
 
 
@@ -63,6 +66,8 @@ def add_cluster(
 ) -> Cluster:
     """Register a cluster by hand. Raises `NameTaken`, `InvalidField`."""
     _check_name("name", name, _LONGEST_CLUSTER)
+    if is_cluster_id(name):
+        raise InvalidField("name", "has the form of a cluster's id, and could be taken for one; choose another name")
     if kind not in KINDS:
         raise InvalidField("kind", f"is one of {', '.join(KINDS)}")
     nodes = _checked_nodes(context, project_id, nodes)

@@ -44,6 +44,8 @@ class Context:
     settle_ns: int = 2_000_000_000  # a file that changed more recently is looked into again next time
     # The stores as each configured agency opens them; where empty, any valid name means the service's own.
     agencies: Mapping[str, Mapping[str, ObjectStore]] = field(default_factory=dict[str, Mapping[str, ObjectStore]])
+    # What tells whether buckets are the same or lie in each other: 'fs:/folder', 's3:endpoint/bucket/prefix'.
+    bucket_locations: Mapping[str, str] = field(default_factory=dict[str, str])
     policy: PolicyRules = PolicyRules()  # noqa: RUF009  it is frozen
     lockout: Lockout = field(default_factory=Lockout)
     meter: Meter = field(default_factory=NoMeter)

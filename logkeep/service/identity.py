@@ -18,6 +18,7 @@ from logkeep.errors import InvalidField, NameTaken
 from logkeep.service.context import Context
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ID = re.compile(r"[0-9a-fA-F]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ def check_name(name: str, field: str = "name") -> None:
     """Raises `InvalidField`."""
     if not _NAME.fullmatch(name):
         raise InvalidField(field, "1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit")
+    if _ID.fullmatch(name):
+        raise InvalidField(field, "has the form of an id, and could be taken for one; choose another")
 
 
 def add_project(context: Context, name: str, *, region: str = "") -> Project:

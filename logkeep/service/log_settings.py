@@ -28,6 +28,7 @@ from logkeep.errors import (
     UnknownBucket,
 )
 from logkeep.service.context import Context
+from logkeep.service.places import take_place
 from logkeep.service.stores import agency_stores
 
 
@@ -38,6 +39,7 @@ def open_backup(context: Context, cluster: Cluster, change: LogSettingChange) ->
     """
     _check(context, change)
     with writing(context.database) as connection:
+        take_place(context, connection, cluster, change.bucket, change.base_path)
         found = log_settings.fetch_setting(connection, cluster.id)
         _save(context, connection, _changed(found, cluster, change), found)
 
@@ -49,6 +51,7 @@ def update_setting(context: Context, cluster: Cluster, change: LogSettingChange)
     _check(context, change)
     with writing(context.database) as connection:
         found = _opened(connection, cluster)
+        take_place(context, connection, cluster, change.bucket, change.base_path)
         _save(context, connection, _changed(found, cluster, change), found)
 
 

@@ -19,8 +19,10 @@ from logkeep.domain.manifest import Manifest, Segment, Told
 from logkeep.domain.policy import next_start
 from logkeep.engine.chain import check_signature
 from logkeep.engine.rebuild import Chain, Found, Generations, order_chain
+from logkeep.engine.strangers import object_place, setting_place
 from logkeep.errors import StoreCorrupt, StoreError
 from logkeep.service.context import Context
+from logkeep.service.places import find_conflict, note_place
 from logkeep.stores.base import find_store
 from logkeep.stores.layout import ObjectKind, decode_manifest, manifest_hash, parse_object
 
@@ -129,7 +131,7 @@ def _rebuild_cluster(context: Context, chain: Chain, rebuilt: Rebuilt, *, unprov
             rebuilt.state = State.KNOWN
             return
         cluster = _insert_cluster(connection, last.project, last.cluster, rebuilt)
-        records = _Records(connection, cluster.id, last.setting)
+        records = _Records(connection, cluster.id, _setting_of(context, connection, cluster, last.setting, rebuilt))
         for number, (link, manifest, problem) in enumerate(_proven(context, chain), 1):
             if problem and not unproven:
                 raise Unproven(f"{problem}; nothing of this cluster was put in")
@@ -180,6 +182,19 @@ def _insert_cluster(connection: Connection, project: Project, cluster: Cluster, 
     return cluster
 
 
+def _setting_of(
+    context: Context, connection: Connection, cluster: Cluster, setting: LogSetting | None, rebuilt: Rebuilt
+) -> LogSetting | None:
+    """Closed where another cluster has its place by now."""
+    if setting is None:
+        return None
+    if problem := find_conflict(context, connection, cluster, setting.bucket, setting.base_path):
+        rebuilt.problems.append(f"its log backup is closed: {problem}; then open it")
+        return replace(setting, enabled=False, period=None, adaptive=False)
+    note_place(connection, cluster.id, setting_place(setting.bucket, setting.base_path, cluster.name))
+    return setting
+
+
 class _Records:
     """Writes what the manifests of one cluster tell into its tables."""
 
@@ -201,6 +216,7 @@ class _Records:
             self._add_segment(replace(segment, bucket=moved.get(segment.bucket, segment.bucket)), manifest)
         row = archive.ManifestRow(manifest.job.job_id, number, link.bucket, link.object, link.sha256)
         archive.insert_manifest(self._connection, self._cluster_id, row)
+        note_place(self._connection, self._cluster_id, object_place(link.bucket, link.object))
         self._generations.add(manifest)
 
     def finish(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,15 @@ class Location:
     options: Mapping[str, str] = field(repr=False)  # opendal's
     secrets: tuple[str, ...] = field(default=(), repr=False)  # what no message may hold
     timeout: float | None = None  # seconds, where the URL has one
+
+    @property
+    def place(self) -> str:
+        """The same for two URLs of one place, and the begin of that of one within it."""
+        if self.scheme == "fs":
+            return f"fs:{os.path.realpath(self.options['root'])}"
+        bucket = next((self.options[name] for name in _BUCKET_OPTIONS if name in self.options), "")
+        server = self.options.get("endpoint", "").lower().rstrip("/")
+        return f"{self.scheme}:{server}/{bucket}{self.options.get('root', '')}".rstrip("/")
 
     @property
     def folder(self) -> Path | None:

@@ -153,7 +153,7 @@ def test_what_a_manifest_names_that_the_catalogue_does_not_know_is_no_orphan(swe
     clusters_before = swept.files()
     _finish_running(swept)
     clusters.remove_cluster(swept.installation.context, swept.prod)
-    again = swept.installation.add_cluster(n1=swept.installation.folder)
+    again = swept.installation.add_cluster(n1=swept.installation.folder.parent / "n1")
     for name in clusters_before:
         os.utime(swept.installation.bucket / name, (0, 0))
     before = swept.files()

@@ -1,0 +1,35 @@
+"""Statements on places: the folders of buckets that hold, or held, objects of a cluster."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Connection, or_, select
+
+from logkeep.database.connection import upsert
+from logkeep.database.tables import clusters, places
+
+
+def insert_place(connection: Connection, cluster_id: str, bucket: str, folder: str, folded: str) -> None:
+    """What is there stays. `folded` is the folder as a store sees it that does not know upper and lower case."""
+    insert = upsert(connection.dialect)(places)
+    connection.execute(
+        insert.values(cluster_id=cluster_id, bucket=bucket, folder=folder, folded=folded).on_conflict_do_nothing()
+    )
+
+
+def fetch_neighbours(connection: Connection, cluster_id: str, bucket: str, folded: str) -> list[tuple[str, str, str]]:
+    """Project id, name and folder of other clusters in this bucket, in, at or above this folder; '' is the bucket."""
+    statement = (
+        select(clusters.c.project_id, clusters.c.name, places.c.folder)
+        .join_from(places, clusters, places.c.cluster_id == clusters.c.id)
+        .where(places.c.bucket == bucket, places.c.cluster_id != cluster_id, _meets(folded))
+        .order_by(places.c.folder, clusters.c.name)
+    )
+    return [(row.project_id, row.name, row.folder) for row in connection.execute(statement)]
+
+
+def _meets(folded: str) -> ColumnElement[bool]:
+    if not folded:
+        return places.c.folder != ""
+    parts = folded.split("/")
+    at_or_above = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+    return or_(places.c.folded.in_(at_or_above), places.c.folded.startswith(f"{folded}/", autoescape=True))

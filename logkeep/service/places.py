@@ -1,0 +1,74 @@
+"""Which folder of which bucket is whose: what one cluster keeps never lies in, at or above what another one keeps."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from logkeep.database import keys, places
+from logkeep.database.connection import hold_alone
+from logkeep.domain.cluster import Cluster
+from logkeep.engine.strangers import Place, setting_place
+from logkeep.errors import InvalidField
+from logkeep.service.context import Context
+
+
+def take_place(context: Context, connection: Connection, cluster: Cluster, bucket: str, base_path: str) -> None:
+    """Make it the cluster's, as long as that is registered. Raises `InvalidField` where it is another one's."""
+    hold_alone(connection)  # two that come at the same time do not see each other
+    problem = find_conflict(context, connection, cluster, bucket, base_path)
+    if problem:
+        raise InvalidField("log_base_path", problem)
+    note_place(connection, cluster.id, setting_place(bucket, base_path, cluster.name))
+
+
+def note_place(connection: Connection, cluster_id: str, place: Place) -> None:
+    """Objects of the cluster lie there."""
+    places.insert_place(connection, cluster_id, place.bucket, place.folder, _fold(place.folder))
+
+
+def find_conflict(context: Context, connection: Connection, cluster: Cluster, bucket: str, base_path: str) -> str:
+    """What keeps a cluster from keeping its logs there, and what to do; '' for nothing."""
+    place = setting_place(bucket, base_path, cluster.name)
+    for project_id, name, folder in _neighbours(context, connection, cluster.id, place):
+        whose = f"cluster {name}" if project_id == cluster.project_id else "a cluster of another project"
+        where = "there" if folder == place.folder else f"in {folder}, and one would lie in the other"
+        [project] = keys.fetch_projects(connection, project_id=cluster.project_id)
+        return (
+            f"the logs of {cluster.name} would lie in {place.folder} of bucket {bucket}, but {whose} keeps or kept its "
+            f"logs {where}; choose another path, for example '{project.name}/{base_path}', or another bucket"
+        )
+    return ""
+
+
+def _neighbours(
+    context: Context, connection: Connection, cluster_id: str, place: Place
+) -> Iterator[tuple[str, str, str]]:
+    """Also by other names of the bucket, and in buckets that lie in it or hold it."""
+    mine = context.bucket_locations.get(place.bucket, place.bucket)
+    for bucket, location in {place.bucket: mine, **context.bucket_locations}.items():
+        folds = location.startswith("fs:")  # a file system may not know upper and lower case
+        folder = _seen_from(f"{mine}/{place.folder}", location)
+        folded = None if folder is None else _fold(folder)
+        if folded is None:
+            continue
+        for project_id, name, other in places.fetch_neighbours(connection, cluster_id, bucket, folded):
+            if folds or not folder or _meet(folder, other):
+                yield project_id, name, other
+
+
+def _seen_from(path: str, bucket: str) -> str | None:
+    """A path as a folder of a bucket; '' where the bucket lies in it, None where they have nothing in common."""
+    if f"{bucket}/".startswith(f"{path}/"):
+        return ""
+    return path[len(bucket) + 1 :] if path.startswith(f"{bucket}/") else None
+
+
+def _meet(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def _fold(folder: str) -> str:
+    return unicodedata.normalize("NFC", folder).casefold()
