@@ -26,7 +26,6 @@
         │   ├── SourceRefused           LK-SOURCE-REFUSED
         │   ├── SourceUnreachable       LK-SOURCE-UNREACHABLE
         │   ├── SourceUnreadable        LK-SOURCE-UNREADABLE
-        │   ├── SourceCorrupt           LK-SOURCE-CORRUPT
         │   └── SourceVanished          gone between listing and reading; the plan is made anew
         ├── StoreError              a bucket
         │   ├── StoreUnreachable        LK-STORE-UNREACHABLE
@@ -175,12 +174,6 @@ class SourceUnreadable(SourceFileError):
     """A log file cannot be read."""
 
     code = "LK-SOURCE-UNREADABLE"
-
-
-class SourceCorrupt(SourceFileError):
-    """A compressed log file is damaged."""
-
-    code = "LK-SOURCE-CORRUPT"
 
 
 class SourceVanished(SourceFileError):

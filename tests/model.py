@@ -8,6 +8,7 @@ import re
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,6 +39,10 @@ class MemoryCatalogue:
 
     def checkpoints(self, node: str) -> list[Checkpoint]:
         return list(self.kept.values())
+
+    def kept_segments(self, node: str, generation: int, start: int) -> list[Segment]:
+        mine = sorted((s for s in self.segments if s.generation == generation), key=lambda s: s.start)
+        return [s for s in mine if s.end > start]
 
     def last_segments(self, node: str) -> dict[int, int]:
         return {s.generation: s.end - s.start for s in self.segments if self.job and self.job in s.object}
@@ -111,6 +116,9 @@ class MemoryStore:
         self.objects[name] = data
         self.after_put()
         return len(data)
+
+    def open(self, name: str) -> BytesIO:
+        return BytesIO(self.objects[name])
 
     def delete(self, name: str) -> None:
         self.objects.pop(name, None)

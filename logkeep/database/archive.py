@@ -14,7 +14,7 @@ from logkeep.database.connection import reading, upsert
 from logkeep.database.tables import findings, generations, jobs, manifests, nodes, segments
 from logkeep.database.warnings import fetch_warnings
 from logkeep.domain.forecast import Forecast
-from logkeep.domain.manifest import Checkpoint, Fingerprint, Gap, Segment, Sighting, Unread
+from logkeep.domain.manifest import Checkpoint, Fingerprint, Flaw, Gap, Segment, Sighting, Unread
 from logkeep.domain.warning import JobWarning
 
 _KEY = ["cluster_id", "node", "generation"]
@@ -448,6 +448,7 @@ def _checkpoint(row: Row[*tuple[Any, ...]]) -> Checkpoint:
         row.lead,
         row.checked,
         row.start,
+        Flaw(row.flaw),
     )
 
 
@@ -473,4 +474,5 @@ def _generation(checkpoint: Checkpoint) -> dict[str, object]:
         "lead": checkpoint.lead,
         "checked": checkpoint.checked,
         "start": checkpoint.start,
+        "flaw": checkpoint.flaw.value,
     }

@@ -232,6 +232,7 @@ generations = Table(
     Column("lead", String(64), nullable=False, server_default=""),  # hash of its first 256 bytes
     Column("checked", BigInteger, nullable=False, server_default="0"),  # up to here compared with the file, by turns
     Column("start", BigInteger, nullable=False, server_default="0"),  # its first byte
+    Column("flaw", String(16), nullable=False, server_default=""),  # of the compressed file that it was read from
 )
 
 segments = Table(

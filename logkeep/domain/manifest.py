@@ -28,6 +28,17 @@ EMPTY = Fingerprint(0, "")
 LEAD = 256  # bytes by which a generation is looked up; fewer prove nothing over the border of a log
 
 
+class Flaw(StrEnum):
+    """What is wrong with the end of a compressed file."""
+
+    NONE = ""
+    CUT = "cut"  # it ends in the middle of a member
+    GARBAGE = "garbage"  # after its last whole member stands something else
+    DAMAGED = "damaged"  # the bytes of its last member may be wrong: nothing tells from where on
+    REFUSED = "refused"  # it asks for too much memory to be read
+    FOREIGN = "foreign"  # it is no compressed file, and no text either
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """How far one generation is kept, and by what it is known again."""
@@ -51,6 +62,12 @@ class Checkpoint:
     lead: str = ""  # SHA-256 of its first `LEAD` bytes, '' where it has fewer: by it a file is looked up
     checked: int = 0  # the byte up to which what is kept was compared with the file, by turns
     start: int = 0  # above 0 where bytes of a file that is kept changed: from there on it was kept again
+    flaw: Flaw = Flaw.NONE  # of the file when it was last read to its end
+
+    @property
+    def unproven(self) -> bool:
+        """Whether its last bytes may be other than those that were written: they prove nothing."""
+        return self.flaw is Flaw.DAMAGED
 
     @property
     def settled(self) -> bool:
@@ -63,6 +80,10 @@ class UnreadKind(StrEnum):
     LISTED = "listed"  # gone before it was looked into
     BLOCKED = "blocked"  # it cannot be read
     EMPTY = "empty"  # nothing is in it yet
+    # Not owed, but what was learned of compressed files that do not end as they should:
+    FLAWED = "flawed"  # such a file, waited for as long as it may be being written
+    PASSED = "passed"  # it holds nothing that is to be kept, and that was told
+    REFUSED = "refused"  # it asks for more memory than it may, and that was told
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +100,7 @@ class Unread:
     mtime_ns: int
     head: Fingerprint = EMPTY  # of the first bytes, where they are known
     tail: Fingerprint = EMPTY  # of those just before `size`; of a plain file only
+    since_ms: int = 0  # FLAWED: when it was first seen as it is, by the clock of the service
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +154,7 @@ class Segment:
     tail: Fingerprint  # just before `end`
     frames: tuple[Frame, ...] = ()
     lead: str = ""  # SHA-256 of the first 256 bytes of the generation, '' where `end` is less
+    flaw: Flaw = Flaw.NONE  # of the compressed file that it was read from
 
     @property
     def lines(self) -> int | None:
@@ -156,6 +179,7 @@ class Sighting:
     position: float
     name: str
     present: bool = True  # False: no file has it any more
+    flaw: Flaw = Flaw.NONE  # of the compressed file that it was read from
 
 
 @dataclass(frozen=True, slots=True)

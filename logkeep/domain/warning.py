@@ -10,8 +10,12 @@ class WarningCode(StrEnum):
     """Stable, each in a row of docs/errors.md; what a failure is called is in `errors`."""
 
     LOG_CUT = "LK-LOG-CUT"
+    LOG_DAMAGED = "LK-LOG-DAMAGED"
     LOG_DEEP = "LK-LOG-DEEP"
+    LOG_GARBAGE = "LK-LOG-GARBAGE"
     LOG_LARGE = "LK-LOG-LARGE"
+    LOG_REFUSED = "LK-LOG-REFUSED"
+    LOG_WAITING = "LK-LOG-WAITING"
     MORE = "LK-MORE-WARNINGS"
 
 

@@ -13,14 +13,17 @@ from hashlib import sha256
 import msgspec
 
 from logkeep.clock import Clock
-from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Segment, Sighting, Unread, UnreadKind
+from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Flaw, Segment, Sighting, Unread, UnreadKind
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
 from logkeep.engine.below import Below
 from logkeep.engine.catalogue import Catalogue
+from logkeep.engine.compressed import Ending
 from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_content
+from logkeep.engine.flawed import FlawedFiles, code_of, split_notes, tell, without
 from logkeep.engine.plan import Plan, Read, make_plan
 from logkeep.engine.remaining import Remaining
+from logkeep.engine.restore import read_range
 from logkeep.engine.segment import SIZES, LineFrames, SegmentWriter, Sizes, Written
 from logkeep.engine.sight import Look, Sight, file_key
 from logkeep.errors import SourceError, SourceFileError, SourceUnreadable, SourceVanished, StoreError
@@ -33,6 +36,7 @@ from logkeep.stores.layout import segment_object
 _MAX_ROUNDS = 40  # listings per job; a crash storm rotates 27 times in a minute
 _MAX_WAITS = 20  # rounds that only wait for a file still being compressed
 _WAIT_SECONDS = 0.1  # a node compresses 128 MB in about a second
+_MOST_COMPARED = 16  # generations of which some bytes are read back, for a file that was cut
 # A file that changed this short a time before it was looked at may change again within one tick of its clock.
 SETTLE_NS = 2_000_000_000
 
@@ -108,6 +112,10 @@ class NodeBackup:
         self._unread: list[Unread] = []  # listed and not kept to the end, by this job and those before
         self._noted: list[Unread] = []  # the same as in the catalogue
         self._owed: dict[str, dict[Fingerprint, list[Unread]]] = {}  # by family and head
+        self._flawed = FlawedFiles(clock, (), _WAIT_SECONDS)
+        self._waited: dict[str, str] = {}  # name -> log
+        self._refused: set[str] = set()  # names
+        self._emptied = False  # a compressed file of no bytes may get some
         self._first_listed: dict[str, int] = {}  # inode -> number of the listing
         self._unreadable: set[str] = set()  # not tried again in this job
         self._remaining = Remaining()  # of this round
@@ -124,7 +132,8 @@ class NodeBackup:
             return self._outcome
         self._known = {checkpoint.generation: checkpoint for checkpoint in self._catalogue.checkpoints(self._node)}
         self._read = self._read_before()
-        self._noted = self._catalogue.unread(self._node)
+        self._noted, flawed = split_notes(self._catalogue.unread(self._node))
+        self._flawed = FlawedFiles(self._clock, flawed, _WAIT_SECONDS)
         self._unread = [_as_left(one) for one in self._noted]
         waits = 0
         for number in range(_MAX_ROUNDS):
@@ -156,14 +165,17 @@ class NodeBackup:
 
     def _close(self, listing: Sequence[LogFile], plan: Plan) -> None:
         """Two listings agree and nothing is left to read: only now is what was not seen known to be gone."""
-        done = self._is_quiet() and self._all_unchanged
+        for name in sorted(self._outcome.waiting):
+            told = f"{name!r} does not end as it should, and may still be being compressed; the next backup keeps it"
+            self._warn(WarningCode.LOG_WAITING, told, family=self._waited[name], file=name)
+        done = self._is_quiet() and self._all_unchanged and not self._emptied
         told = [self._sighting(checkpoint) for checkpoint in plan.gone]
         self._catalogue.record_node(
             self._node,
             [*plan.gone, *plan.joined],
             [*plan.gaps, *told],
             _digest(listing) if done else "",
-            [*plan.unread, *plan.empty],
+            [*plan.unread, *plan.empty, *self._flawed.notes(listing)],
         )
         self._known |= {checkpoint.generation: checkpoint for checkpoint in plan.gone}
 
@@ -194,7 +206,7 @@ class NodeBackup:
         checkpoints = list(self._known.values())
         sights = self._examine(listing, checkpoints)
         plan = make_plan(self._node, checkpoints, sights, self._read, self._unread, self._first_listed)
-        self._note(plan)
+        self._note(plan, listing)
         looks = {checkpoint.generation: checkpoint for checkpoint in plan.seen}
         self._foresee(plan)
         for read in plan.reads:
@@ -204,7 +216,7 @@ class NodeBackup:
                 if kept.kept or kept.settled:
                     looks[kept.generation] = kept
             except Incomplete:
-                self._outcome.waiting.add(read.sight.file.name)
+                self._wait_for(read.sight.file, read.sight.name)
             except SourceVanished:
                 continue  # the next listing tells where it went
             except SourceFileError as error:
@@ -216,11 +228,11 @@ class NodeBackup:
         self._all_unchanged = all(sight.look is Look.UNCHANGED or not sight.file.size for sight in sights)
         return self._clear(plan, sights)
 
-    def _note(self, plan: Plan) -> None:
+    def _note(self, plan: Plan, listing: Sequence[LogFile]) -> None:
         """Before it is read: should it be gone when this job goes on, nobody else would know that it was there."""
         self._unread = list(plan.unread)
         if plan.reads and self._unread != self._noted:
-            self._catalogue.record_node(self._node, unread=self._unread)
+            self._catalogue.record_node(self._node, unread=[*self._unread, *self._flawed.notes(listing)])
             self._noted = list(self._unread)
 
     def _clear(self, plan: Plan, sights: Sequence[Sight]) -> Plan:
@@ -230,7 +242,11 @@ class NodeBackup:
         return Plan(
             reads=tuple(read for read in plan.reads if read.sight.file.name not in aside),
             seen=plan.seen,
-            unread=tuple(one for one in self._unread if one.family in unclear and one.kind is not UnreadKind.EMPTY),
+            unread=tuple(
+                one
+                for one in self._unread
+                if (one.family in unclear and one.kind is not UnreadKind.EMPTY) or one.name in self._refused
+            ),
             gone=tuple(checkpoint for checkpoint in plan.gone if checkpoint.family not in unclear),
             joined=tuple(checkpoint for checkpoint in plan.joined if checkpoint.family not in unclear),
             gaps=tuple(gap for gap in plan.gaps if gap.family not in unclear),
@@ -259,7 +275,7 @@ class NodeBackup:
         self._known |= {look.generation: look for look in looks}
 
     def _sighting(self, look: Checkpoint) -> Sighting:
-        return Sighting(self._node, look.family, look.generation, look.position, look.name, look.present)
+        return Sighting(self._node, look.family, look.generation, look.position, look.name, look.present, look.flaw)
 
     def _warn(self, code: WarningCode, message: str, *, family: str = "", file: str = "") -> None:
         """Let the job say something of a log, a file or the node, though it does not fail."""
@@ -283,18 +299,20 @@ class NodeBackup:
                 self._heads[checkpoint.family][checkpoint.head].append(checkpoint)
         self._owed = _by_head(self._unread)
         sights: list[Sight] = []
+        listing = [file for file in listing if self._flawed.kind(file) is not UnreadKind.PASSED or not file.size]
         for file, name, slipped in self._one_name_each(listing, known, hints):
             hint = hints.get(_hint(file, name))
             if hint:
                 sights.append(Sight(file, name, frozenset([hint.generation]), Look.UNCHANGED))
             elif not file.size:
+                self._look_at_nothing(file, name)
                 sights.append(Sight(file, name))
             elif slipped:
                 sights.append(Sight(file, name, look=Look.VANISHED))
-            elif file_key(file) in self._unreadable:
+            elif file_key(file) in self._unreadable or self._is_refused(file):
                 sights.append(_blocked(file, name, checkpoints))
-            else:
-                sights.append(self._look_into(file, name, checkpoints))
+            elif sight := self._look_into(file, name, checkpoints):
+                sights.append(sight)
         return sights
 
     def _one_name_each(
@@ -322,7 +340,7 @@ class NodeBackup:
     def _is_copy(self, file: LogFile, name: LogName, original: LogFile) -> bool | None:
         """Whether the file holds the original, or as much of it as was copied so far; None where the original went."""
         try:
-            copied = open_content(self._source, file.name, compressed=name.compressed)
+            copied = self._open(file, name)
         except SourceFileError:
             return False  # gone, unreadable or damaged: looking into the file tells which
         try:
@@ -333,26 +351,31 @@ class NodeBackup:
         except SourceFileError:
             return False
 
-    def _look_into(self, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight:
+    def _look_into(self, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight | None:
+        """None for a file of which nothing is to be kept."""
         try:
-            with closing(open_content(self._source, file.name, compressed=name.compressed)) as content:
+            with closing(self._open(file, name)) as content:
                 shrunk = content.file.size < file.size and not (name.compressed and file.inode)
                 if shrunk or content.file.inode != file.inode:
                     raise SourceVanished(f"{file.name!r} is another file now")
                 if not file.inode:
                     file = content.file  # which may be another one than was listed, so all that is said is of it
-                head, end = content.head(), 0 if name.compressed else content.file.size
+                head, end = content.head(), 0 if content.compressed else content.file.size
                 continues = self._continued(content, name)
                 holds = self._held(content, name)
                 tail = _tail(content, end, b"") if end else EMPTY
                 if end:
                     content.check_unchanged(end, fingerprint(head))
-                if content.incomplete:
-                    raise Incomplete(file.name)
+                if content.ending and content.ending.flaw:
+                    self._judge(content, name)
+                    if self._is_refused(file):
+                        return _blocked(file, name, checkpoints)
+                    if not continues and self._is_of_no_use(content, name):
+                        return None
         except SourceVanished:
             return Sight(file, name, look=Look.VANISHED)
         except Incomplete:
-            self._outcome.waiting.add(file.name)
+            self._wait_for(file, name)
             return _blocked(file, name, checkpoints)
         except SourceFileError as error:
             self._fail(file, error)
@@ -360,12 +383,83 @@ class NodeBackup:
         time_of_first = first_time(head) if name.order_by_time else ""
         return Sight(file, name, continues, Look.READABLE, time_of_first, end, fingerprint(head), tail, holds)
 
+    # Compressed files that do not end as they should ------------------------------------------------------------
+
+    def _wait_for(self, file: LogFile, name: LogName) -> None:
+        self._flawed.wait_for(file, name.family)
+        self._waited[file.name] = name.family
+        self._outcome.waiting.add(file.name)
+
+    def _look_at_nothing(self, file: LogFile, name: LogName) -> None:
+        """Say of a compressed file without a byte, which nobody compresses any more, that something is missing."""
+        kind = self._flawed.kind(file)
+        if not name.compressed or kind is UnreadKind.PASSED:
+            return
+        if self._flawed.stands(file):
+            self._warn_of(file.name, name.family, Ending(0, 0, Flaw.CUT, "it is empty, and no compressed file is"))
+            self._flawed.pass_over(file, name.family)
+        else:
+            self._flawed.wait_for(file, name.family)
+            self._emptied = True
+
+    def _judge(self, content: Content, name: LogName) -> None:
+        """Raise `Incomplete` for a file that may still be being written; refuse one that cannot be read."""
+        if not self._flawed.stands(content.file):
+            raise Incomplete(content.file.name)
+        ending = content.end()
+        if ending.flaw is Flaw.REFUSED and not ending.length:
+            self._warn_of(content.file.name, name.family, ending)
+            self._flawed.refuse(content.file, name.family)
+
+    def _is_refused(self, file: LogFile) -> bool:
+        refused = self._flawed.kind(file) is UnreadKind.REFUSED
+        if refused:
+            self._refused.add(file.name)
+        return refused
+
+    def _is_of_no_use(self, content: Content, name: LogName) -> bool:
+        """Whether nothing comes out of the file that is not kept: it is as if it were not there."""
+        ending, file = content.end(), content.file
+        if ending.length and not (ending.flaw is Flaw.CUT and self._is_kept(content, name)):
+            return False
+        self._warn_of(file.name, name.family, ending)
+        self._flawed.pass_over(file, name.family)
+        self._unread = without(self._unread, file)
+        return True
+
+    def _is_kept(self, content: Content, name: LogName) -> bool:
+        """Whether a generation has more than comes out of the file, and the same: what is kept of it is read back."""
+        length, head = content.end().length, content.head()
+        last = content.before(length, min(HEAD, length))
+        longer = [c for known in self._heads[name.family].values() for c in known if c.kept > length]
+        alike = [c for c in longer if c.head.length > len(head) or fingerprint(head[: c.head.length]) == c.head]
+        newest = sorted((c for c in alike if not c.unproven), key=lambda c: -c.position)[:_MOST_COMPARED]
+        return any(self._read_back(c.generation, length, last or b"") for c in newest)
+
+    def _read_back(self, generation: int, end: int, last: bytes) -> bool:
+        """Whether these are the bytes just before `end` that are kept."""
+        start = end - len(last)
+        segments = self._catalogue.kept_segments(self._node, generation, start)
+        with suppress(StoreError):
+            return b"".join(read_range({self._target.bucket: self._target.store}, segments, start, end)) == last
+        return False
+
+    def _warn_of(self, file: str, family: str, ending: Ending) -> None:
+        self._warn(code_of(ending.flaw), tell(file, ending), family=family, file=file)
+
+    # The generations that a file may be ---------------------------------------------------------------------------
+
+    def _open(self, file: LogFile, name: LogName) -> Content:
+        """Raises what `open_content` raises."""
+        return open_content(self._source, file.name, compressed=name.compressed, most=self._max_file_bytes)
+
     def _continued(self, content: Content, name: LogName) -> frozenset[int]:
         """The generations of the log whose kept bytes the content begins with."""
         head, heads = content.head(), self._heads[name.family]
         lengths = {known.length for known in heads if known.length <= len(head)}
         found = [c for length in lengths for c in heads.get(fingerprint(head[:length]), ())]
-        return frozenset(c.generation for c in sorted(found, key=lambda c: c.kept) if _matches_tail(content, c))
+        alike = [c for c in sorted(found, key=lambda c: c.kept) if _has_tail(content, c)]
+        return frozenset(c.generation for c in alike if _is_proof(content, c))
 
     def _held(self, content: Content, name: LogName) -> frozenset[Unread]:
         """What an earlier listing showed and the content begins with."""
@@ -378,20 +472,23 @@ class NodeBackup:
     def _keep(self, read: Read) -> Checkpoint:
         """Read one file to its end; returns its checkpoint as it is then, with hints where they can be trusted."""
         checkpoint, file = read.checkpoint, read.sight.file
-        with closing(open_content(self._source, file.name, compressed=read.sight.name.compressed)) as content:
+        with closing(self._open(file, read.sight.name)) as content:
             if file.inode != content.file.inode or not _matches(content, checkpoint) or not _is_planned(content, read):
                 raise SourceVanished(f"{file.name!r} is another file now")
             if not checkpoint.kept and self._continued(content, read.sight.name) != read.sight.continues:
                 raise SourceVanished(f"{file.name!r} has grown into a log that is known")
             self._check_rivals(read)
-            below = Below(content.pieces(checkpoint.kept), self._max_file_bytes - checkpoint.kept)
+            stands = self._flawed.stands(content.file)
+            pieces = content.pieces(checkpoint.kept, as_it_ends=stands)
+            below = Below(pieces, self._max_file_bytes - checkpoint.kept)
             frames = LineFrames(self._bandwidth.limit(below), self._sizes)
             while not frames.ended():
                 checkpoint = self._keep_segment(content, frames, checkpoint)
+            checkpoint = self._flaw_told(content, checkpoint)
             self._read.add(checkpoint.generation)
             if below.cut:
                 self._warn_large(file, checkpoint)
-            settled = not below.cut and self._is_settled(content.file)
+            settled = not below.cut and (stands or self._is_settled(content.file))
             return _with_hints(checkpoint, content.file, settled)
 
     def _warn_large(self, file: LogFile, checkpoint: Checkpoint) -> None:
@@ -401,10 +498,17 @@ class NodeBackup:
         )
         self._warn(WarningCode.LOG_LARGE, message, family=checkpoint.family, file=file.name)
 
+    def _flaw_told(self, content: Content, checkpoint: Checkpoint) -> Checkpoint:
+        """The checkpoint with what is wrong with its file, said where it is new."""
+        ending = content.end()
+        if ending.flaw and ending.flaw is not checkpoint.flaw:
+            self._warn_of(content.file.name, checkpoint.family, ending)
+        return replace(checkpoint, flaw=ending.flaw)
+
     def _check_rivals(self, read: Read) -> None:
         for sight, checkpoint in read.rivals:
             name = sight.file.name
-            with closing(open_content(self._source, name, compressed=sight.name.compressed)) as content:
+            with closing(self._open(sight.file, sight.name)) as content:
                 if sight.file.inode != content.file.inode or not _matches(content, checkpoint):
                     raise SourceVanished(f"{name!r} is another file now")
 
@@ -416,6 +520,9 @@ class NodeBackup:
         written = SegmentWriter(frames, before.kept, self._executor, HEAD).write(target.store, object_name)
         try:
             after = _checked(content, before, written)
+            # Nothing is committed of a compressed file before it is known whether it can be believed.
+            if frames.ended() or (content.compressed and self._believed(content).flaw is Flaw.DAMAGED):
+                after = self._flaw_told(content, after)
         except SourceError:
             with suppress(StoreError):  # no manifest names it: it is swept away later
                 target.store.delete(object_name)
@@ -424,6 +531,13 @@ class NodeBackup:
         self._catalogue.commit(self._segment(before, after, object_name, written), after, remaining)
         self._known[after.generation] = after
         return after
+
+    def _believed(self, content: Content) -> Ending:
+        """How the file ends; raises `Incomplete` where that is not final."""
+        ending = content.end()
+        if ending.flaw and not self._flawed.stands(content.file):
+            raise Incomplete(content.file.name)
+        return ending
 
     def _upload(self) -> str:
         """A part of the object's name that no other upload has, whatever becomes of this one."""
@@ -446,6 +560,7 @@ class NodeBackup:
             after.head,
             after.tail,
             written.frames,
+            flaw=after.flaw,
         )
 
     def _is_settled(self, file: LogFile) -> bool:
@@ -458,9 +573,9 @@ def _as_left(one: Unread) -> Unread:
     return replace(one, size=0) if one.kind is UnreadKind.LISTED else one
 
 
-def _told(look: Checkpoint | None) -> tuple[str, bool] | None:
+def _told(look: Checkpoint | None) -> tuple[str, bool, Flaw] | None:
     """What a sighting tells of a generation."""
-    return (look.name, look.present) if look else None
+    return (look.name, look.present, look.flaw) if look else None
 
 
 def _names(listing: Iterable[LogFile]) -> set[tuple[str, str]]:
@@ -478,7 +593,8 @@ def _blocked(file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) ->
 
 def _matches(content: Content, checkpoint: Checkpoint) -> bool:
     known = checkpoint.head
-    return fingerprint(content.head()[: known.length]) == known and _matches_tail(content, checkpoint)
+    alike = fingerprint(content.head()[: known.length]) == known and _has_tail(content, checkpoint)
+    return alike and _is_proof(content, checkpoint)
 
 
 def _is_planned(content: Content, read: Read) -> bool:
@@ -503,11 +619,24 @@ def _by_head(unread: Iterable[Unread]) -> dict[str, dict[Fingerprint, list[Unrea
     return found
 
 
-def _matches_tail(content: Content, checkpoint: Checkpoint) -> bool:
+def _has_tail(content: Content, checkpoint: Checkpoint) -> bool:
     if not checkpoint.kept:
         return True
     found = content.before(checkpoint.kept, checkpoint.tail.length)
     return found is not None and fingerprint(found) == checkpoint.tail
+
+
+def _is_proof(content: Content, checkpoint: Checkpoint) -> bool:
+    """Whether bytes that are like those that were kept prove that the file goes on with them.
+
+    Those of a damaged file prove nothing, but that it is the same damaged file.
+    """
+    if not checkpoint.kept or not content.compressed:
+        return not checkpoint.unproven
+    ending = content.end()
+    if ending.flaw is Flaw.DAMAGED:
+        return checkpoint.unproven or checkpoint.kept <= ending.proven
+    return not checkpoint.unproven
 
 
 def _checked(content: Content, before: Checkpoint, written: Written) -> Checkpoint:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
@@ -16,6 +16,10 @@ class Catalogue(Protocol):
     """
 
     def checkpoints(self, node: str) -> list[Checkpoint]: ...
+
+    def kept_segments(self, node: str, generation: int, start: int) -> Iterable[Segment]:
+        """Those of a generation from the one on that holds the byte `start`, in order."""
+        ...
 
     def last_segments(self, node: str) -> dict[int, int]:
         """Generations of which earlier attempts of this job kept something: plain bytes of the last segment of each."""

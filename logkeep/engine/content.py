@@ -1,38 +1,53 @@
-"""The plain bytes of a log file, whether it lies there plain or as `.gz`."""
+"""The plain bytes of a log file, whether it lies there plain or compressed."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
 
-from zlib_ng import zlib_ng
-
-from logkeep.domain.manifest import EMPTY, Fingerprint
-from logkeep.errors import SourceCorrupt, SourceFileError, SourceVanished
+from logkeep.domain.manifest import EMPTY, Fingerprint, Flaw
+from logkeep.engine.compressed import MAGIC, Ending, PlainBytes, find_codec
+from logkeep.errors import SourceFileError, SourceVanished
 from logkeep.sources.base import LogFile, LogSource, OpenLog
 
 HEAD = 4096  # bytes of the head that a generation is known by; also of the tail before its checkpoint
 _PIECE = 1024 * 1024
-_GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_WINDOW = 31  # zlib's wbits for a gzip header and trailer
+_TEXT = bytes({7, 8, 9, 10, 12, 13, 27} | set(range(0x20, 0x100)) - {0x7F})  # as the `file` command takes it
 
 
 class Incomplete(SourceFileError):
-    """A compressed file that is still being written: it has no trailer yet. It waits for a later job."""
+    """A compressed file that does not end as it should and may still be being written. It waits for a later job."""
 
 
 class Content:
     """An open log file, read as plain bytes; keeps reading the same file when its name changes."""
 
-    def __init__(self, log: OpenLog, *, compressed: bool) -> None:
+    def __init__(self, log: OpenLog, *, compressed: bool, most: int = 2**62) -> None:
+        """`compressed` says its name; what it is decides its content. Of a compressed file `most` plain bytes are read.
+
+        What a file that holds more ends like is not known, and nothing is said of it.
+        """
         self._log = log
+        self._most = most
         self.file = log.stat()
-        self.compressed = compressed and log.read_at(0, 2) in {_GZIP_MAGIC, _GZIP_MAGIC[:1], b""}
-        self.incomplete = False  # found to be still being compressed
+        self._codec = find_codec(self.file.name, _read_exactly(log, 0, MAGIC)) if compressed else None
+        self.ending: Ending | None = None  # of a compressed file, once it was read to its end
+        if compressed and self._codec is None:
+            self._judge_uncompressed()
         self._stream: Iterator[bytes] | None = None
         self._at = 0  # plain position of the stream's next byte
         self._held = b""  # the last plain bytes before `_at`, enough for a tail
+
+    @property
+    def compressed(self) -> bool:
+        return self._codec is not None
+
+    def _judge_uncompressed(self) -> None:
+        """A file that is only called compressed is kept as it is; where it is no text, it may be a damaged one."""
+        head = _read_exactly(self._log, 0, HEAD)
+        if head.translate(None, _TEXT):
+            detail = "it is called compressed, but is none of gzip, xz, bzip2 and zstd, and no text"
+            self.ending = Ending(self.file.size, self.file.size, Flaw.FOREIGN, detail)
 
     def close(self) -> None:
         self._log.close()
@@ -42,14 +57,21 @@ class Content:
         if not self.compressed:
             return _read_exactly(self._log, 0, HEAD)
         gathered = b""
-        try:
-            for piece in _inflate(self._log, HEAD):
-                gathered += piece
-                if len(gathered) >= HEAD:
-                    break
-        except Incomplete:
-            self.incomplete = True
+        for piece in self._inflate(HEAD):
+            gathered += piece
+            if len(gathered) >= HEAD:
+                break
         return gathered[:HEAD]
+
+    def end(self) -> Ending:
+        """Where the content ends and how; reads a compressed file through, once."""
+        if not self.compressed:
+            return self.ending or Ending(self.file.size, self.file.size)
+        if self.ending is None:
+            while self._read_on():
+                pass
+        assert self.ending is not None
+        return self.ending
 
     def before(self, end: int, length: int) -> bytes | None:
         """The `length` bytes (at most `HEAD`) that end at `end`; None where the content is shorter.
@@ -59,59 +81,75 @@ class Content:
         if not self.compressed:
             found = _read_exactly(self._log, end - length, length)
             return found if len(found) == length else None
-        if self._stream is None or end < self._at:
-            self._stream, self._at, self._held = _inflate(self._log, _PIECE), 0, b""
-        try:
-            while self._at < end:
-                piece = next(self._stream)
-                self._at += len(piece)
-                self._held = (self._held + piece)[-(HEAD + _PIECE) :]
-        except StopIteration:
-            return None
-        except Incomplete:
-            self.incomplete = True
-            return None
+        if end < self._at:
+            self._stream, self._at = None, 0
+        while self._at < end:
+            if not self._read_on():
+                return None
         upto = len(self._held) - (self._at - end)
         return self._held[upto - length : upto] if upto >= length else None
+
+    def _read_on(self) -> bytes:
+        """The next piece, from which `before` takes; empty at the end."""
+        if self._stream is None:
+            self._stream, self._at, self._held = self._inflate(_PIECE), 0, b""
+        piece = next(self._stream, b"")
+        self._at += len(piece)
+        self._held = (self._held + piece)[-(HEAD + _PIECE) :]
+        return piece
 
     def begins(self, whole: Content) -> bool:
         """Whether all that is here (so far) is what a plain file begins with."""
         head = self.head()
         if not head:
-            return self.incomplete
+            return self.ending is not None and self.ending.flaw is Flaw.CUT
         if whole.head()[: len(head)] != head:
             return False
-        end, last = self._end()
+        end, last = self._last()
         return end <= whole.file.size and whole.before(end, len(last)) == last
 
-    def _end(self) -> tuple[int, bytes]:
+    def _last(self) -> tuple[int, bytes]:
         """Where the content ends (so far), and the last bytes before that."""
         end, last = 0, b""
         if not self.compressed:
             end = self.file.size
             return end, self.before(end, min(HEAD, end)) or b""
-        try:
-            for piece in _inflate(self._log, _PIECE):
-                end += len(piece)
-                last = (last + piece)[-HEAD:]
-        except Incomplete:
-            pass
+        for piece in self._inflate(_PIECE):
+            end += len(piece)
+            last = (last + piece)[-HEAD:]
         return end, last
 
-    def pieces(self, start: int) -> Iterator[bytes]:
+    def pieces(self, start: int, *, as_it_ends: bool = True) -> Iterator[bytes]:
         """Plain bytes from `start` to the end, which is fixed now for a plain file.
 
-        Raises `Incomplete` at the end of a file still being compressed, `SourceVanished` where a plain
-        file was cut short on the way.
+        Raises `SourceVanished` where a plain file was cut short on the way; at the end of a compressed one that does
+        not end as it should, `Incomplete` where it is not to be taken `as_it_ends`.
         """
         if not self.compressed:
             yield from self._plain_pieces(start)
             return
         position = 0
-        for piece in _inflate(self._log, _PIECE):
+        for piece in self._inflate(_PIECE):
             position += len(piece)
             if position > start:
                 yield piece[-(position - start) :] if position - start < len(piece) else piece
+        if not as_it_ends and self.ending and self.ending.flaw:
+            raise Incomplete(self.file.name)
+
+    def _inflate(self, most: int) -> Iterator[bytes]:
+        assert self._codec
+        plain = PlainBytes(self._read_stored, self._codec, most)
+        for piece in plain:
+            yield piece
+            if plain.length > self._most:
+                self.ending = Ending(plain.length, plain.proven)
+                return
+        self.ending = plain.ending
+
+    def _read_stored(self, offset: int, length: int) -> bytes:
+        """Up to the end as it was when the file was opened: one that grows faster than it is read ends too."""
+        length = min(length, self.file.size - offset)
+        return self._log.read_at(offset, length) if length > 0 else b""
 
     def _plain_pieces(self, start: int) -> Iterator[bytes]:
         end = self.file.size
@@ -134,11 +172,11 @@ class Content:
         return self._log.stat()
 
 
-def open_content(source: LogSource, name: str, *, compressed: bool) -> Content:
+def open_content(source: LogSource, name: str, *, compressed: bool, most: int = 2**62) -> Content:
     """Open a log file; raises `SourceVanished`, `SourceUnreadable`. The caller closes it."""
     log = source.open(name)
     try:
-        return Content(log, compressed=compressed)
+        return Content(log, compressed=compressed, most=most)
     except BaseException:
         log.close()
         raise
@@ -156,42 +194,3 @@ def _read_exactly(log: OpenLog, offset: int, length: int) -> bytes:
             break
         gathered += piece
     return gathered
-
-
-def _inflate(log: OpenLog, most: int) -> Iterator[bytes]:
-    """Plain bytes in pieces of at most `most`; members follow each other, zeros after the last are padding."""
-    stored = _stored_pieces(log)
-    rest = b""
-    while True:
-        member = zlib_ng.decompressobj(_GZIP_WINDOW)
-        while not member.eof:
-            rest = rest or next(stored, b"")
-            piece = _decompress(member, rest, most, log)
-            if not rest and not piece and not member.eof:
-                raise Incomplete(f"{log.stat().name!r} is still being compressed")
-            rest = member.unused_data if member.eof else member.unconsumed_tail
-            if piece:
-                yield piece
-        rest = rest.lstrip(b"\0")
-        while not rest:
-            following = next(stored, b"")
-            if not following:
-                return
-            rest = following.lstrip(b"\0")
-
-
-def _stored_pieces(log: OpenLog) -> Iterator[bytes]:
-    offset = 0
-    while piece := log.read_at(offset, 256 * 1024):
-        offset += len(piece)
-        yield piece
-
-
-def _decompress(member: Any, stored: bytes, most: int, log: OpenLog) -> bytes:
-    try:
-        return member.decompress(stored, most)
-    except zlib_ng.error as error:  # pyright: ignore[reportGeneralTypeIssues]  its stub does not say exception
-        raise SourceCorrupt(
-            f"{log.stat().name!r} is a damaged gzip file: {error}; check the disk of the node, "
-            "or move the file out of the log directory"
-        ) from error

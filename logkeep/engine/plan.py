@@ -17,6 +17,7 @@ from logkeep.domain.manifest import EMPTY, Checkpoint, Gap, Unread, UnreadKind
 from logkeep.engine.gaps import UNSEEN, Line, Loss, came_between, is_closed, lost_file, lost_rest, tell_gap
 from logkeep.engine.sight import Look, Sight
 from logkeep.engine.unread import empty_file, planned_read, still_there, unknown_file
+from logkeep.logformat.names import compressed_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,9 @@ def _unknown(listing: _Listing, newest: int) -> Iterable[Unread]:
     for index, sight in enumerate(listing.sights):
         if not sight.file.size or sight.look <= Look.READABLE:
             continue
-        if sight.look is Look.VANISHED and (sight.file.inode in inodes or f"{sight.file.name}.gz" in names):
+        if sight.look is Look.VANISHED and (
+            sight.file.inode in inodes or not names.isdisjoint(compressed_names(sight.file.name))
+        ):
             continue  # a generation that is known, or a file that has its compressed twin beside it
         if one := unknown_file(sight, listing.owners.get(index) or listing.fresh[index], newest):
             yield one
@@ -145,7 +148,7 @@ def _lines(listing: _Listing, current: Iterable[Checkpoint]) -> dict[str, Line]:
     kept: dict[str, list[Checkpoint]] = defaultdict(list)
     present: set[int] = set()
     for checkpoint in current:
-        if checkpoint.kept:
+        if checkpoint.kept and not checkpoint.unproven:  # a damaged file is as if it were not there
             kept[checkpoint.family].append(checkpoint)
     for index, checkpoint in (listing.owners | listing.fresh).items():
         if sights[index].readable:
@@ -183,7 +186,7 @@ def _losses(listing: _Listing, lines: Mapping[str, Line]) -> Mapping[str, Sequen
     files = {(sight.file.inode, sight.name.plain) for sight in listing.sights if sight.file.inode}
     found: dict[str, list[Loss]] = defaultdict(list)
     for checkpoint in listing.gone:
-        if not is_closed(checkpoint):
+        if not is_closed(checkpoint) and not checkpoint.unproven:
             found[checkpoint.family].append(lost_rest(checkpoint, listing.missing, files))
     known = {checkpoint.generation for line in lines.values() for checkpoint in line.kept}
     for one in listing.missing:

@@ -83,7 +83,9 @@ class Generations:
         for s in manifest.sightings:
             key = s.node, s.generation
             new = Checkpoint(s.generation, s.family, s.position, s.name, 0, EMPTY, EMPTY)
-            self._known[key] = replace(self._known.get(key, new), position=s.position, name=s.name, present=s.present)
+            known = self._known.get(key, new)
+            flaw = s.flaw or known.flaw  # a sighting may have been told before what the segments of the job tell
+            self._known[key] = replace(known, position=s.position, name=s.name, present=s.present, flaw=flaw)
 
     def checkpoints(self) -> dict[str, list[Checkpoint]]:
         """By node. A rotated file whose job succeeded is taken for read to its end: that it goes is no gap."""
@@ -107,4 +109,5 @@ def _extended(before: Checkpoint | None, segment: Segment) -> Checkpoint:
         segment.last_time or (before.last_time if before else ""),
         lead=segment.lead,
         start=before.start if before and before.kept else segment.start,
+        flaw=segment.flaw,
     )

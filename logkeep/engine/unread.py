@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from logkeep.domain.manifest import Checkpoint, Unread, UnreadKind
 from logkeep.engine.sight import Look, Sight, file_key
+from logkeep.logformat.names import compressed_names, is_compressed
 
 
 def empty_file(sight: Sight) -> Unread:
@@ -101,13 +102,13 @@ def _is_same(one: Unread, files: Mapping[str, Sight]) -> bool:
 
 
 def _is_packed(one: Unread, files: Mapping[str, Sight]) -> bool:
-    sight = files.get(f"{one.name}.gz")
-    return sight is not None and (one.kind is not UnreadKind.PLANNED or sight.look is Look.BLOCKED)
+    packed = [files[name] for name in compressed_names(one.name) if name in files]
+    return any(one.kind is not UnreadKind.PLANNED or sight.look is Look.BLOCKED for sight in packed)
 
 
 def _is_in(one: Unread, others: Iterable[tuple[Sight, Checkpoint]], first_listed: Mapping[str, int]) -> bool:
     """Whether a younger file may hold it, as it was compressed since, or copied just before it was looked into."""
-    if one.kind is UnreadKind.PLANNED or one.name.endswith(".gz"):
+    if one.kind is UnreadKind.PLANNED or is_compressed(one.name):
         return False
     younger = [sight for sight, owner in others if owner.generation > one.generation and owner.kept >= one.size]
     if one.kind is UnreadKind.BLOCKED:

@@ -28,6 +28,9 @@ NOT_LOGS = (
     ".zfs/",
 )
 
+# What compressing adds to a name; in whatever case.
+COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".zstd")
+
 Order = tuple[int, str, int]  # rank, date, number
 
 _DATED, _NUMBERED, _PACKED, _ACTIVE = range(4)  # ranks, from old to new
@@ -54,7 +57,9 @@ _DATE_LAST = re.compile(
 _EPOCH_LAST = re.compile(r"[-._](1\d{9})\Z", re.ASCII)
 _OLD_LAST = re.compile(r"\.(?:old|bak|prev|previous|orig|save)\Z", re.ASCII)
 _NUMBER_LAST = re.compile(r"\.(\d{1,4})\Z", re.ASCII)  # logrotate
-_COUNTED = re.compile(r"(.+-)(\d{4}-\d\d-\d\d)-(\d{1,9})(\.(?:json|log))(?:\.gz)?", re.ASCII | re.DOTALL)
+_COUNTED = re.compile(
+    r"(.+-)(\d{4}-\d\d-\d\d)-(\d{1,9})(\.(?:json|log))(?:\.(?i:gz|xz|bz2|zstd?))?", re.ASCII | re.DOTALL
+)
 
 
 class LogName(NamedTuple):  # made for each of 10,000 names of a job: a frozen dataclass takes three times as long
@@ -64,7 +69,7 @@ class LogName(NamedTuple):  # made for each of 10,000 names of a job: a frozen d
     """
 
     family: str  # name of the active file, with its folder
-    plain: str  # the name without .gz
+    plain: str  # the name without .gz, .xz, …
     compressed: bool
     active: bool  # the file that is written to
     order: Order
@@ -97,6 +102,17 @@ def numbers_between(older: CountedName, newer: CountedName) -> range | None:
     return None
 
 
+def is_compressed(name: str) -> bool:
+    """Whether the name says so; what is in the file may be something else."""
+    ending = name[-6:].rpartition("/")[2].lower()  # one letter more than the longest
+    return ending.endswith(COMPRESSED) and ending not in COMPRESSED
+
+
+def compressed_names(plain: str) -> tuple[str, ...]:
+    """What the compressed twin of a file is called."""
+    return tuple(plain + suffix for suffix in COMPRESSED)
+
+
 def parse_name(name: str, known: Collection[str], logs: Collection[str] = ()) -> LogName:
     """The family of `name` and its place in it: what the name proposes, and content may prove otherwise.
 
@@ -107,10 +123,11 @@ def parse_name(name: str, known: Collection[str], logs: Collection[str] = ()) ->
     away for a moment.
     """
     folder, slash, base = name.rpartition("/")
-    compressed = base.endswith(".gz") and base != ".gz"
-    plain = name[:-3] if compressed else name
+    compressed = is_compressed(base)
+    plain = name
     if compressed:
-        base = base[:-3]
+        base = base[: base.rindex(".")]
+        plain = folder + slash + base
     if plain in logs:
         return LogName(plain, plain, compressed, not compressed, (_PACKED if compressed else _ACTIVE, "", 0))
     if "gc.log." in base and (gc := _GC.fullmatch(base)):

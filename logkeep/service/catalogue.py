@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event
 
@@ -68,6 +68,9 @@ class JobCatalogue:
     def checkpoints(self, node: str) -> list[Checkpoint]:
         with reading(self._database) as connection:
             return archive.fetch_checkpoints(connection, self._cluster_id, node)
+
+    def kept_segments(self, node: str, generation: int, start: int) -> Iterable[Segment]:
+        return archive.fetch_segments_from(self._database, self._cluster_id, node, generation, start)
 
     def last_segments(self, node: str) -> dict[int, int]:
         with reading(self._database) as connection:

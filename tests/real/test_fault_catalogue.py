@@ -18,7 +18,6 @@ REACHED_BY = {
     "LK-SOURCE-REFUSED": test_faults.test_logs_that_cannot_be_read,
     "LK-SOURCE-UNREACHABLE": test_faults.test_logs_that_cannot_be_read,
     "LK-SOURCE-UNREADABLE": test_faults.test_logs_that_cannot_be_read,
-    "LK-SOURCE-CORRUPT": test_faults.test_logs_that_cannot_be_read,
     "LK-STORE-UNREACHABLE": test_faults.test_s3_that_fails_before_and_in_mid_upload,
     "LK-STORE-DENIED": test_faults.test_s3_that_fails_before_and_in_mid_upload,
     "LK-STORE-FULL": test_faults.test_folder_that_fails,

@@ -183,7 +183,7 @@ def test_log_that_could_not_be_read_and_went_with_all_that_followed_is_a_gap(kep
 
 def test_damaged_file_that_is_mended_is_no_gap(kept: Kept) -> None:
     kept.write(f"{dated(1)}.gz", gzip.compress(line(1) * 20)[:-9] + b"\0" * 9)
-    assert kept.back_up().failures
+    assert kept.back_up().waiting
     write(kept, {f"{dated(1)}.gz": line(1) * 20})
     assert not gaps_of_next(kept)
     delete(kept, f"{dated(1)}.gz")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logkeep.logformat.names import NOT_LOGS, compile_exclusions, parse_name
+from logkeep.logformat.names import NOT_LOGS, compile_exclusions, parse_counted, parse_name
 from tests.corpus import NODES, unpack
 
 UNKNOWN: frozenset[str] = frozenset()
@@ -68,8 +68,10 @@ def test_rotated_name_belongs_to_its_active_file(name: str, family: str) -> None
         "data.1",
         "2026-11-23-1.json",
         "odd%FFname",
-        "x.log.bz2",
+        "x.log.lz4",
         ".gz",
+        ".zstd",
+        "sub/.xz",
         "",
         "sub/x",
         "sub/",
@@ -124,6 +126,16 @@ def test_order_is_from_oldest_to_newest(names: list[str]) -> None:
     assert [one.plain for one in found if one.active] == [names[-1]]
 
 
+@pytest.mark.parametrize("suffix", ["gz", "xz", "bz2", "zst", "zstd", "GZ", "Xz"])
+def test_a_name_is_the_same_whatever_compressed_it(suffix: str) -> None:
+    for name in ("c-2026-11-23-2.json", "x.log.1", "x.log-20261123", "x.log", "gc.log.00"):
+        plain, packed = parse_name(name, UNKNOWN), parse_name(f"{name}.{suffix}", UNKNOWN)
+        assert packed.compressed
+        assert (packed.family, packed.plain) == (plain.family, plain.plain)
+        assert packed.order == plain.order or plain.active
+    assert parse_counted(f"c-2026-11-23-2.json.{suffix}") == parse_counted("c-2026-11-23-2.json")
+
+
 def test_number_of_a_gc_log_tells_no_age() -> None:
     assert all(parse_name(name, UNKNOWN).order_by_time for name in ("gc.log.00", "gc.log.1.gz", "es_gc.log.3"))
     assert parse_name("gc.log.00", UNKNOWN).order == parse_name("gc.log.01", UNKNOWN).order
@@ -150,7 +162,7 @@ def test_families_of_real_nodes_are_their_active_files(node: str, tmp_path) -> N
 @given(st.text(max_size=40), st.sets(st.text(max_size=20), max_size=5))
 def test_any_name_has_a_family_in_its_folder(name: str, known: set[str]) -> None:
     found = parse_name(name, known)
-    assert found.plain == (name[:-3] if found.compressed else name)
+    assert found.plain == (name[: name.rindex(".")] if found.compressed else name)
     assert bool(found.family) == bool(name)
     assert found.family.rpartition("/")[0] == name.rpartition("/")[0]
 

@@ -1,0 +1,125 @@
+"""Compressed files that do not end as they should: which may still be being written, and what was learned of others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from logkeep.clock import Clock
+from logkeep.domain.manifest import Flaw, Unread, UnreadKind
+from logkeep.domain.warning import WarningCode
+from logkeep.engine.compressed import Ending
+from logkeep.engine.sight import file_key
+from logkeep.sources.base import LogFile
+
+STILL_MS = 60_000  # so long unchanged, nobody is compressing it any more
+_KINDS = {UnreadKind.FLAWED, UnreadKind.PASSED, UnreadKind.REFUSED}
+
+_CODES = {
+    Flaw.CUT: WarningCode.LOG_CUT,
+    Flaw.GARBAGE: WarningCode.LOG_GARBAGE,
+    Flaw.DAMAGED: WarningCode.LOG_DAMAGED,
+    Flaw.FOREIGN: WarningCode.LOG_DAMAGED,
+    Flaw.REFUSED: WarningCode.LOG_REFUSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How a file looked, and when that was seen first in this job."""
+
+    note: Unread
+    seconds: float  # monotonic; 0.0 where an earlier job saw it
+
+
+class FlawedFiles:
+    """What is known of the flawed files of a node. Inode, size and time tell them apart: hints that save reading."""
+
+    def __init__(self, clock: Clock, noted: Iterable[Unread], pause: float) -> None:
+        """`noted` is what `notes` gave to an earlier job; `pause` how many seconds lie between two looks at least."""
+        self._clock = clock
+        self._pause = pause
+        self._looks = {one.inode or one.name: _Look(one, 0.0) for one in noted}
+
+    def stands(self, file: LogFile) -> bool:
+        """Whether it is as it was for a minute.
+
+        Its own time and the clock of the service must say so, and a second look; or an earlier job saw it as it is,
+        which holds whatever the clock of the node says. Without a second look, a clock of the node that is behind would
+        make each file that is being compressed one that was left a minute ago.
+        """
+        look = self._looks.get(file_key(file))
+        if look is None or not _is_as(file, look.note) or time.monotonic() - look.seconds < self._pause:
+            return False
+        now = self._clock.now_ms()
+        return now - file.mtime_ns // 1_000_000 >= STILL_MS or now - look.note.since_ms >= STILL_MS
+
+    def kind(self, file: LogFile) -> UnreadKind | None:
+        """What was made of the file as it is, None where it is not known."""
+        look = self._looks.get(file_key(file))
+        return look.note.kind if look and _is_as(file, look.note) else None
+
+    def wait_for(self, file: LogFile, family: str) -> None:
+        """Remember how it looks, to see whether it changes."""
+        if self.kind(file) is not UnreadKind.FLAWED:
+            self._note(UnreadKind.FLAWED, file, family)
+
+    def pass_over(self, file: LogFile, family: str) -> None:
+        """As it is, it need not be looked into again: nothing of it is to be kept."""
+        self._note(UnreadKind.PASSED, file, family)
+
+    def refuse(self, file: LogFile, family: str) -> None:
+        """As it is, it need not be looked into again: it cannot be read."""
+        self._note(UnreadKind.REFUSED, file, family)
+
+    def notes(self, listing: Iterable[LogFile]) -> list[Unread]:
+        """What a later job should know."""
+        there = {file_key(file) for file in listing}
+        return [look.note for key, look in self._looks.items() if key in there]
+
+    def _note(self, kind: UnreadKind, file: LogFile, family: str) -> None:
+        now = self._clock.now_ms()
+        note = Unread(kind, family, 0.0, 0, file.name, file.inode, file.size, file.mtime_ns, since_ms=now)
+        self._looks[file_key(file)] = _Look(note, time.monotonic())
+
+
+def split_notes(noted: Iterable[Unread]) -> tuple[list[Unread], list[Unread]]:
+    """What is owed, and what was learned of flawed files."""
+    all_of_them = list(noted)
+    return [one for one in all_of_them if one.kind not in _KINDS], [one for one in all_of_them if one.kind in _KINDS]
+
+
+def without(unread: Sequence[Unread], file: LogFile) -> list[Unread]:
+    """Owe nothing more of a file that could not be read before."""
+    key = file_key(file)
+    return [one for one in unread if one.kind is not UnreadKind.BLOCKED or (one.inode or one.name) != key]
+
+
+def code_of(flaw: Flaw) -> WarningCode:
+    return _CODES[flaw]
+
+
+def tell(name: str, ending: Ending) -> str:
+    """A sentence for who must act."""
+    kept = (
+        f"the {ending.length} plain bytes that come out of it are kept" if ending.length else "nothing comes out of it"
+    )
+    match ending.flaw:
+        case Flaw.CUT:
+            remedy = "where a whole one is put beside it, the next backup keeps the rest"
+        case Flaw.GARBAGE:
+            remedy = "it was left out, as gzip leaves it out"
+        case Flaw.REFUSED:
+            remedy = "compress it anew, with a smaller window"
+        case Flaw.FOREIGN:
+            kept, remedy = "it is kept as it is", "where it was damaged, put a whole one beside it"
+        case _:
+            unproven = f"nothing proves those from byte {ending.proven} on"
+            kept = f"{kept}, but {unproven}" if ending.length else kept
+            remedy = "put a whole one beside it, and that is kept as well; look at the disk of the node"
+    return f"{name!r}: {ending.detail}; {kept}; {remedy}"
+
+
+def _is_as(file: LogFile, note: Unread) -> bool:
+    return (file.size, file.mtime_ns) == (note.size, note.mtime_ns)
