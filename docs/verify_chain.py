@@ -1,7 +1,7 @@
-"""Checks an archive of Logkeep without Logkeep: python verify_chain.py sign.pub BUCKET_FOLDER [--last SHA256]
+"""Checks an archive of Logkeep without Logkeep: python verify_chain.py sign.pub BUCKET_FOLDER [--head SHA256]...
 
 It needs Python 3.11 and the package `cryptography`. docs/backup-format.md tells what it relies on. Exit code 1 if
-anything is wrong. What was cut off at the end of a chain shows only against --last, a hash that was noted before.
+anything is wrong. What was cut off at the end of a chain shows only against --head, a hash that was noted before.
 """
 
 import hashlib
@@ -17,42 +17,87 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def main(trusted: str, bucket: str, last: str = "") -> int:
-    blocks = Path(trusted).read_bytes().split(b"-----BEGIN ")[1:]
-    keys = {key.public_bytes_raw().hex(): key for key in (load_pem_public_key(b"-----BEGIN " + b) for b in blocks)}
-    wrong, chains, named = [], {}, set()
-    # Within one job a longer name is that of a later attempt.
-    for path in sorted(Path(bucket).rglob("_manifests/*.json"), key=lambda path: (len(path.name), path.name)):
-        manifest, digest = json.loads(path.read_bytes()), sha256(path.read_bytes())
-        named |= {path, Path(f"{path}.sig")}
-        by_previous = chains.setdefault(manifest["cluster_id"], {})
-        by_previous.setdefault(manifest["previous"], []).append((path, manifest, digest))
-    for cluster, by_previous in chains.items():
-        count, head, tips, signed = sum(map(len, by_previous.values())), "", set(), False
-        while following := by_previous.get(head):
-            # Of several attempts of one job, the one that was gone on from counts; at the end the last of them.
-            path, manifest, head = next((m for m in following if m[2] in by_previous), following[-1])
-            count -= len(following)
-            if len({m["job"]["job_id"] for _, m, _ in following}) > 1:
-                wrong.append(f"{path}: another manifest follows the same one")
-            tips.add(head)
-            signed = signed or bool(manifest.get("key"))
-            try:
-                if signed:
-                    keys[manifest["key"]].verify(Path(f"{path}.sig").read_bytes(), path.read_bytes())
-            except (KeyError, OSError, InvalidSignature):
-                wrong.append(f"{path}: not signed with a key of {trusted}")
+def is_signed(path: Path, keys: list) -> bool:
+    """Whether the bytes beside a manifest are the signature of one of the keys over its bytes."""
+    signature = Path(f"{path}.sig")
+    for key in keys if signature.is_file() else ():
+        try:
+            key.verify(signature.read_bytes(), path.read_bytes())
+            return True
+        except InvalidSignature:
+            continue
+    return False
+
+
+def prove(places: dict[str, list[Path]], signed: set[Path]) -> dict[str, dict]:
+    """A manifest is proven by a trusted signature, or by a proven one that names its hash. No other is even decoded."""
+    proven, waiting = {}, [digest for digest, paths in places.items() if signed.intersection(paths)]
+    while waiting:
+        digest = waiting.pop()
+        proven[digest] = json.loads(places[digest][0].read_bytes())
+        if (previous := proven[digest]["previous"]) in places and previous not in proven and previous not in waiting:
+            waiting.append(previous)
+    return proven
+
+
+def order(mine: dict[str, dict]) -> tuple[list[str], list[tuple[str, str]]]:
+    """The hashes of a cluster's chain from the last to the first, and what is wrong with it.
+
+    It goes down from the longest one. Of several attempts of one job the one that was gone on from counts, or the last.
+    """
+
+    def rank(digest: str) -> tuple[int, int, int]:
+        manifest = mine[digest]
+        return manifest["number"], manifest["job"]["created_at"], int(manifest["object"].split(".")[-2])
+
+    chain, jobs, wrong = [], set(), []
+    ends = set(mine) - {manifest["previous"] for manifest in mine.values()}
+    for end in sorted(ends, key=rank, reverse=True):
+        job = mine[end]["previous"], mine[end]["job"]["job_id"]
+        if chain and mine[end]["number"] >= mine[chain[-1]]["number"]:
+            wrong += [] if job in jobs else [(end, "another chain of this cluster ends here")]
+            continue
+        digest = end
+        while digest in mine:
+            chain.append(digest)
+            digest = mine[digest]["previous"]
+            jobs.add((digest, mine[chain[-1]]["job"]["job_id"]))
+        wrong += [(chain[-1], "the manifest before it is missing")] if digest else []
+    return chain, wrong
+
+
+def main(trusted: str, bucket: str, *heads: str) -> int:
+    keys = [load_pem_public_key(b"-----BEGIN " + b) for b in Path(trusted).read_bytes().split(b"-----BEGIN ")[1:]]
+    places, named, tips, wrong = {}, set(), set(), []
+    for path in sorted(Path(bucket).rglob("_manifests/*.json")):
+        places.setdefault(sha256(path.read_bytes()), []).append(path)
+    signed = {path for paths in places.values() for path in paths if is_signed(path, keys)}
+    proven = prove(places, signed)
+    for cluster in sorted({manifest["cluster_id"] for manifest in proven.values()}):
+        chain, problems = order({d: manifest for d, manifest in proven.items() if manifest["cluster_id"] == cluster})
+        wrong += [f"{places[digest][0]}: {problem}" for digest, problem in problems]
+        for manifest in map(proven.get, chain):
+            path = Path(bucket, manifest["object"])
+            if path not in signed:
+                wrong.append(f"{path}: its own signature is missing or of another key")
+            if manifest["unproven"]:
+                wrong.append(f"{path}: unproven is what came before it, down from the manifest {manifest['unproven']}")
             for segment in manifest["segments"]:
                 thing = Path(bucket, segment["object"])
                 named.add(thing)
                 if not thing.is_file() or sha256(thing.read_bytes()) != segment["sha256"]:
                     wrong.append(f"{thing}: missing or changed, job {manifest['job']['job_id']}")
-        if count:
-            wrong.append(f"cluster {cluster}: {count} manifests do not hang together with the first one")
-        if last and last not in tips and len(chains) == 1:
-            wrong.append(f"cluster {cluster}: the manifest {last} is missing")
-        print(f"cluster {cluster}: {len(tips)} manifests, the last is {head}")
-    folders = {path.parents[1] for path in named if path.parent.name == "_manifests"}
+        tips.update(chain)
+        print(f"cluster {cluster}: {len(chain)} manifests, the last is {chain[0]}")
+    for digest, path in ((digest, path) for digest, paths in places.items() for path in paths):
+        named |= {path, Path(f"{path}.sig")}
+        if digest not in proven:
+            wrong.append(f"{path}: neither signed with a key of {trusted}, nor named by a manifest that is")
+        elif path != Path(bucket, proven[digest]["object"]):
+            wrong.append(f"{path}: was written as {proven[digest]['object']}, and was moved or copied here")
+    wrong += [f"the manifest {head} is missing, or is not proven" for head in heads if head not in tips]
+    wrong += [] if places else [f"{bucket}: there are no manifests"]
+    folders = {path.parents[1] for paths in places.values() for path in paths}
     for path in (path for folder in folders for path in folder.rglob("*") if path.is_file() and path not in named):
         print(f"{path}: named by no manifest")
     print(*wrong, f"{len(wrong)} findings", sep="\n")
@@ -60,4 +105,4 @@ def main(trusted: str, bucket: str, last: str = "") -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(argument for argument in sys.argv[1:] if argument != "--last")))
+    sys.exit(main(*(argument for argument in sys.argv[1:] if argument not in {"--head", "--last"})))

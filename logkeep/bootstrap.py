@@ -29,7 +29,7 @@ from logkeep.domain.worker import QUEUE_VERSION, Worker
 from logkeep.engine.bandwidth import Bandwidth
 from logkeep.errors import SettingError
 from logkeep.installation_id import ID_FILE, is_unfinished, read_id, write_id
-from logkeep.keyfiles import open_seal, open_signing
+from logkeep.keyfiles import is_signed_by, open_seal, open_signing
 from logkeep.logformat.names import compile_exclusions
 from logkeep.service import identity, workers
 from logkeep.service.context import Context
@@ -104,8 +104,8 @@ def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection
         unseal=unseal,
         signing_key=signing.key,
         sign=signing.sign,
-        check_signature=signing.check,
-        trust_first_key=signing.trust_first,
+        find_signer=signing.find_signer,
+        is_signed_by=is_signed_by,
         enqueue=enqueue,
         bandwidth=Bandwidth(round(settings.backup.bandwidth_mib * _MIB)),
         cluster_bandwidth=round(settings.backup.cluster_bandwidth_mib * _MIB),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,8 +27,7 @@ class Signing:
 
     key: str  # the public key, 32 bytes in hex
     sign: Callable[[bytes], bytes]  # 64 bytes
-    check: Callable[[str, bytes, bytes], str]  # public key, data, signature: what is wrong, '' for nothing
-    trust_first: Callable[[str], bool]  # takes a public key where only the own one is trusted; whether it did
+    find_signer: Callable[[bytes, bytes], str]  # data, signature: the trusted key that it is of in hex, '' for none
 
 
 def create_keys(directory: Path) -> None:
@@ -100,43 +100,56 @@ def open_seal(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes]
 
 
 def open_signing(directory: Path) -> Signing:
-    """The signing key, made where an older Logkeep left none. Raises `SettingError`."""
+    """Open the signing key, which is made anew where it was removed. Raises `SettingError`."""
     _create_signing_key(directory)
     key = _private_key(directory / SIGN_FILE)
-    own = _hex(key.public_key())
-    trusted = {own} | {_hex(public) for public in _public_keys(directory / TRUST_FILE)}
+    own = key.public_key()
+    trusted = {_hex(public): public for public in (own, *_public_keys(directory / TRUST_FILE))}
 
-    def check(key: str, data: bytes, signature: bytes) -> str:
-        if key not in trusted:
-            return f"signed with a key that {TRUST_FILE} does not hold: {key}"
-        return _problem(key, data, signature)
+    def find_signer(data: bytes, signature: bytes) -> str:
+        return next((name for name, public in trusted.items() if _fits(public, data, signature)), "")
 
-    def trust_first(key: str) -> bool:
-        if trusted != {own}:
-            return False
-        trust_keys(directory, _pem(_public_key(key)))
-        trusted.add(key)
-        return True
-
-    return Signing(own, key.sign, check, trust_first)
+    return Signing(_hex(own), key.sign, find_signer)
 
 
-def trust_keys(directory: Path, pem: bytes) -> None:
+def trust_keys(directory: Path, pem: bytes, where: str = "the file of trusted keys") -> None:
     """Add public keys to those that manifests may be signed with. Raises `SettingError` for what is none."""
+    keys = _read_public_keys(pem, where)
+    if not keys:
+        raise SettingError(f"{where}: holds no public key in PEM form; give the sign.pub that you keep")
+    _trust(directory, keys)
+
+
+def trust_fingerprint(directory: Path, key: str) -> None:
+    """Add the public key of 64 hex digits. Raises `SettingError` for anything else, also for a part of one."""
+    _trust(directory, [_public_key(key)])
+
+
+def is_signed_by(key: str, data: bytes, signature: bytes) -> bool:
+    """Whether a signature is of a public key in hex that need not be trusted."""
+    try:
+        return _fits(_public_key(key), data, signature)
+    except SettingError:
+        return False
+
+
+def _trust(directory: Path, keys: Iterable[Ed25519PublicKey]) -> None:
+    if not (directory / SEAL_FILE).exists():
+        raise SettingError(f"{directory} is no Logkeep directory; make one with `logkeep --dir {directory} init`")
     path = directory / TRUST_FILE
     known = {_hex(public) for public in _public_keys(path)}
-    new = [public for public in _read_public_keys(pem, "the file of trusted keys") if _hex(public) not in known]
-    _write(path, os.O_APPEND | os.O_CREAT, b"".join(map(_pem, new)), 0o644)
+    new = {_hex(public): public for public in keys if _hex(public) not in known}
+    _write(path, os.O_APPEND | os.O_CREAT, b"".join(map(_pem, new.values())), 0o644)
 
 
-def _problem(key: str, data: bytes, signature: bytes) -> str:
+def _fits(public: Ed25519PublicKey, data: bytes, signature: bytes) -> bool:
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
 
     try:
-        _public_key(key).verify(signature, data)
+        public.verify(signature, data)
     except InvalidSignature:
-        return "its signature is not of the key that it names"
-    return ""
+        return False
+    return True
 
 
 def _create_signing_key(directory: Path) -> None:
@@ -148,7 +161,7 @@ def _create_signing_key(directory: Path) -> None:
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     if _create(directory / SIGN_FILE, pem, 0o600):
-        trust_keys(directory, _pem(key.public_key()))
+        _trust(directory, [key.public_key()])
 
 
 def _private_key(path: Path) -> Ed25519PrivateKey:
@@ -198,10 +211,9 @@ def _public_key(key: str) -> Ed25519PublicKey:
     """Raises `SettingError` for what is none."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
 
-    try:
-        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
-    except ValueError as error:
-        raise SettingError(f"{key[:64]!r} is no Ed25519 public key in hex") from error
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", key):
+        raise SettingError(f"{key[:64]!r} is no fingerprint of a key; give all 64 hex digits of it")
+    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
 
 
 def _create(path: Path, data: bytes, mode: int) -> bool:

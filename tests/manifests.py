@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sqlalchemy import Connection, Engine
 
 from logkeep.database import archive, clusters, jobs, keys, log_settings
@@ -67,26 +65,28 @@ def true_manifest() -> Manifest:
     )
     gap = Gap("n1", "es.log", TIME, f"{TIME}+08:00", 17, "truncated")
     return Manifest(
-        VERSION,
-        CLUSTER,
-        "prod",
-        _job(1, JOB, JobStatus.FAIL, "LK-SOURCE-UNREADABLE: node n1"),
-        "d" * 64,
-        (
+        version=VERSION,
+        cluster_id=CLUSTER,
+        cluster_name="prod",
+        object=NAME,
+        job=_job(1, JOB, JobStatus.FAIL, "LK-SOURCE-UNREADABLE: node n1"),
+        number=7,
+        previous="d" * 64,
+        key="e" * 64,
+        project=project,
+        cluster=cluster,
+        setting=setting,
+        segments=(
             _segment("es.log", 1, 0, BEFORE),
             _segment("es.log", 1, 1500, JOB),
             _segment("sub/es%0A.log", 2, 3000, JOB),
         ),
-        (Sighting("n1", "gc.log", 3, 2.0, "gc.log.01", present=False),),
-        (gap,),
-        ("LK-SOURCE-UNREADABLE: node n1: file 'x'",),
-        7,
-        "e" * 64,
-        project,
-        cluster,
-        setting,
-        (Told(_job(2, BEFORE, JobStatus.FAIL, "LK-STORE-UNREACHABLE: x"), (gap,), ("a note",), (WARNING,)),),
-        (WARNING,),
+        sightings=(Sighting("n1", "gc.log", 3, 2.0, "gc.log.01", present=False),),
+        gaps=(gap,),
+        notes=("LK-SOURCE-UNREADABLE: node n1: file 'x'",),
+        earlier=(Told(_job(2, BEFORE, JobStatus.FAIL, "LK-STORE-UNREACHABLE: x"), (gap,), ("a note",), (WARNING,)),),
+        warnings=(WARNING,),
+        unproven="f" * 64,
     )
 
 
@@ -105,10 +105,9 @@ class _Undone(Exception):
 
 
 def _insert(connection: Connection, manifest: Manifest) -> None:
-    project = manifest.project or Project("0" * 32, "p", 0)
-    keys.insert_project(connection, project)
-    cluster = manifest.cluster or Cluster(manifest.cluster_id, project.id, manifest.cluster_name, "x", "", "", 0, 0)
-    clusters.insert_cluster(connection, replace(cluster, project_id=project.id))
+    keys.insert_project(connection, manifest.project)
+    cluster = manifest.cluster
+    clusters.insert_cluster(connection, cluster)
     if manifest.setting:
         log_settings.save_setting(connection, manifest.setting)
         if manifest.setting.period:
@@ -124,7 +123,9 @@ def _insert(connection: Connection, manifest: Manifest) -> None:
         name = parse_object(segment.object)
         assert name
         archive.insert_segment(connection, cluster.id, name.job_id, segment, manifest.job.job_id)
-    row = archive.ManifestRow(manifest.job.job_id, max(manifest.number, 1), "logs", NAME, "f" * 64)
+    row = archive.ManifestRow(
+        manifest.job.job_id, manifest.number, "logs", manifest.object, "f" * 64, unproven=manifest.unproven
+    )
     archive.insert_manifest(connection, cluster.id, row)
     generations = Generations()
     generations.add(manifest)

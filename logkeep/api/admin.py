@@ -116,7 +116,12 @@ def read_kept(call: Call) -> Stream:
 def verify(call: Call) -> Stream:
     asked = admin_models.read_verify(call.body)
     items = verification.verify(
-        call.context, call.cluster(), read_data=asked.read_data, sample=asked.sample, chain=asked.chain
+        call.context,
+        call.cluster(),
+        read_data=asked.read_data,
+        sample=asked.sample,
+        chain=asked.chain,
+        noted=asked.head,
     )
     return Stream(NDJSON, admin_models.verify_lines(items), admin_models.error_line)
 

@@ -23,7 +23,7 @@ from logkeep.errors import InvalidField
 from logkeep.service.archive import KeptLog
 from logkeep.service.clusters import KINDS, NewNode
 from logkeep.service.forecasts import Standing
-from logkeep.service.verification import Finding, Orphans, Progress, Told, Verification
+from logkeep.service.verification import Finding, Orphans, Progress, Told, Unproven, Verification
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _MAX_GENERATION = 2**31 - 1  # of its column in PostgreSQL
@@ -98,6 +98,11 @@ VERIFY = Body(
                 "Without read_data: percent of the objects to read back, those that were read longest ago.",
             ),
             Member("chain", {"type": "boolean"}, "Prove the signed chain of manifests, and every byte that it names."),
+            Member(
+                "head",
+                {"type": "string", "pattern": "^[0-9A-Fa-f]{64}$"},
+                "SHA-256 of a manifest that was noted, and must be one of the cluster's.",
+            ),
         ),
     ),
     required=False,
@@ -109,6 +114,7 @@ class VerifyRequest:
     read_data: bool = False
     chain: bool = False
     sample: float = 0.0  # percent
+    head: str = ""  # hash of a manifest that was noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +212,15 @@ def read_verify(body: bytes) -> VerifyRequest:
         bool(fields.boolean_field(members, "read_data")),
         bool(fields.boolean_field(members, "chain")),
         fields.number_field(members, "sample", above=0, most=100) or 0.0,
+        _read_hash(members, "head"),
     )
+
+
+def _read_hash(members: fields.Fields, name: str) -> str:
+    text = fields.text_field(members, name).lower()
+    if text and not re.fullmatch("[0-9a-f]{64}", text):
+        raise InvalidField(name, "is no SHA-256; write all 64 hex digits")
+    return text
 
 
 def read_job_id(parameters: dict[str, str]) -> str:
@@ -313,6 +327,11 @@ class OrphansLine(msgspec.Struct, tag="orphans"):
     bytes: int
 
 
+class UnprovenLine(msgspec.Struct, tag="unproven"):
+    manifests: int
+    head: str
+
+
 class EndLine(msgspec.Struct, tag="end"):
     ok: bool  # no finding
 
@@ -323,7 +342,7 @@ class ErrorLine(msgspec.Struct, tag="error"):
 
 
 Standings = Mapping[str, Standing]  # by cluster
-VerifyLine = FindingLine | ProgressLine | OrphansLine | EndLine | ErrorLine
+VerifyLine = FindingLine | ProgressLine | OrphansLine | UnprovenLine | EndLine | ErrorLine
 
 
 def render_cluster(cluster: Cluster, standings: Standings, *, sources: bool) -> bytes:
@@ -380,13 +399,14 @@ def _node(node: Node, sources: bool) -> NodeView:
     return NodeView(node.id, node.name, node.role, node.ip, node.source if sources else None)
 
 
-def _verify_line(item: Told) -> FindingLine | ProgressLine | OrphansLine:
+def _verify_line(item: Told) -> FindingLine | ProgressLine | OrphansLine | UnprovenLine:
     kind = _LINES[type(item)]
     return msgspec.convert(item, kind, from_attributes=True)
 
 
-_LINES: dict[type[Told], type[FindingLine | ProgressLine | OrphansLine]] = {
+_LINES: dict[type[Told], type[FindingLine | ProgressLine | OrphansLine | UnprovenLine]] = {
     Finding: FindingLine,
     Progress: ProgressLine,
     Orphans: OrphansLine,
+    Unproven: UnprovenLine,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,13 +13,16 @@ from logkeep.cli.access import read_access
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.installation import open_lost_installation
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
-from logkeep.cli.output import count_text, note, print_json, print_line, print_table, size_text, waiting
+from logkeep.cli.output import count_text, note, print_json, print_line, print_table, size_text, time_text, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from logkeep.service.context import Context
-    from logkeep.service.rebuild import Rebuilt
+    from logkeep.service.rebuild import Outcome, Rebuilt
+
+_MOST_LINES = 50  # of problems: who can write to a bucket may put any number of objects there
+_LAST_TIME = 253_402_300_799_999  # the year 9999, Unix ms
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -33,39 +37,66 @@ def rebuild(
     trust: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Public keys of the installation that was lost: its sign.pub.")
     ] = None,
+    trust_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FINGERPRINT", help="Such a key by its 64 hex digits; repeatable. Compare all of them."),
+    ] = None,
     unproven: Annotated[
-        bool, typer.Option("--unproven", help="Also what is not signed with a trusted key; see that you know it.")
-    ] = False,
+        list[str] | None,
+        typer.Option(metavar="CLUSTER", help="Id of a cluster that is put in though no trusted key signed it."),
+    ] = None,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SHA256", help="Hash of a manifest that you noted, and that must be there; repeatable."),
+    ] = None,
 ) -> None:
     """Make the database anew from what lies in the buckets, where it was lost.
 
     Records, settings as of the last backup, and all that is kept come back, and backups go on from there. Clusters that
-    the database has are left alone. The service must not run.
+    the database has are left alone. Only what is signed with a key of sign.pub counts; what else lies in the buckets is
+    told. The service must not run.
     """
     from logkeep.bootstrap import only_process
-    from logkeep.keyfiles import trust_keys
 
     asked = invocation(context)
-    if trust:
-        trust_keys(asked.directory, trust.read_bytes())
+    for sha256 in head or ():
+        if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+            raise WrongUse(f"--head {sha256}: write all 64 hex digits")
+    _trust(asked.directory, trust, trust_key or ())
     with open_lost_installation(asked.directory) as parts, only_process(asked.directory):
-        found = _rebuild(parts, buckets, unproven=unproven, shown=not asked.as_json)
-        key = _put_key_back(parts, asked)
-    if asked.as_json:
-        print_json({"clusters": [_document(one) for one in found], "key": key})
-    else:
-        _print_rebuilt(found, key)
-    if any(one.problems for one in found):
+        found = _rebuild(parts, buckets, unproven or (), [one.lower() for one in head or ()], shown=not asked.as_json)
+        key = _put_key_back(parts, asked) if found.trusted else ""
+        if asked.as_json:
+            print_json(_document(found, key))
+        else:
+            _print_outcome(found, buckets, key)
+    if found.problems or any(one.problems for one in found.clusters):
         raise Failed("not all could be rebuilt as it was; the lines above say what and why")
 
 
-def _rebuild(context: Context, buckets: Sequence[str], *, unproven: bool, shown: bool) -> list[Rebuilt]:
+def _trust(directory: Path, file: Path | None, keys: Sequence[str]) -> None:
+    """What somebody vouches for by naming it."""
+    from logkeep.keyfiles import trust_fingerprint, trust_keys
+
+    if file:
+        try:
+            pem = file.read_bytes()
+        except OSError as error:
+            raise WrongUse(f"--trust {file}: cannot be read: {error.strerror}") from error
+        trust_keys(directory, pem, str(file))
+    for key in keys:
+        trust_fingerprint(directory, key)
+
+
+def _rebuild(
+    context: Context, buckets: Sequence[str], unproven: Sequence[str], noted: Sequence[str], *, shown: bool
+) -> Outcome:
     from logkeep.service.rebuild import rebuild as rebuild_catalogue
 
     if unknown := [bucket for bucket in buckets if bucket not in context.stores]:
         raise WrongUse(f"there is no bucket {unknown[0]}; logkeep.toml has {', '.join(context.stores) or 'none'}")
     with waiting(f"reading the manifests in {', '.join(buckets)}", shown=shown):
-        return list(rebuild_catalogue(context, buckets, unproven=unproven))
+        return rebuild_catalogue(context, list(dict.fromkeys(buckets)), unproven=unproven, noted=noted)
 
 
 def _put_key_back(context: Context, asked: Invocation) -> str:
@@ -79,7 +110,26 @@ def _put_key_back(context: Context, asked: Invocation) -> str:
     return ""
 
 
-def _document(one: Rebuilt) -> dict[str, object]:
+def _document(outcome: Outcome, key: str) -> dict[str, object]:
+    return {
+        "clusters": [_cluster_document(one) for one in outcome.clusters],
+        "problems": outcome.problems,
+        "unknown_keys": [
+            {
+                "key": one.key,
+                "signed": one.signed,
+                "claimed": one.claimed,
+                "clusters": sorted(one.clusters),
+                "first": one.first,
+                "last": one.last,
+            }
+            for one in outcome.keys
+        ],
+        "key": key,
+    }
+
+
+def _cluster_document(one: Rebuilt) -> dict[str, object]:
     return {
         "cluster_id": one.cluster_id,
         "state": one.state,
@@ -88,31 +138,69 @@ def _document(one: Rebuilt) -> dict[str, object]:
         "records": one.records,
         "objects": one.objects,
         "bytes": one.size,
+        "unproven": one.unproven,
         "problems": one.problems,
-        "new_key": one.new_key,
     }
 
 
-def _print_rebuilt(found: Sequence[Rebuilt], key: str) -> None:
-    clusters = [one for one in found if one.cluster_id]
-    if not clusters:
-        print_line("no manifests were found")
-    else:
+def _print_outcome(outcome: Outcome, buckets: Sequence[str], key: str) -> None:
+    if outcome.clusters:
         print_table(
             ("CLUSTER", "PROJECT", "STATE", "RECORDS", "OBJECTS", "LOGS"),
-            [(o.name, o.project, o.state, str(o.records), str(o.objects), size_text(o.size)) for o in clusters],
+            [
+                (o.name, o.project, o.state, str(o.records), str(o.objects), size_text(o.size))
+                for o in outcome.clusters[:_MOST_LINES]
+            ],
             right=(3, 4, 5),
         )
-    for one in found:
-        for problem in one.problems:
-            note(f"logkeep: {one.name or 'manifest'}: {problem}")
-    for new_key in {one.new_key for one in found if one.new_key}:
-        note(
-            f"logkeep: the manifests are signed with a key that this new installation did not know, {new_key}; it is "
-            "trusted from now on: compare it with the sign.pub that you keep"
-        )
+    elif not outcome.problems:
+        print_line("no manifests were found")
+    _print_problems(f"cluster {one.cluster_id}: {text}" for one in outcome.clusters for text in one.problems)
+    _print_problems(outcome.problems)
+    if outcome.keys:
+        _print_keys(outcome, buckets)
     if key:
         print_line(f"\nthe key of client.toml, {key}, works again; other keys and users are to be made anew")
-    rebuilt = [one for one in clusters if one.records]
-    if rebuilt:
+    if rebuilt := [one for one in outcome.clusters if one.records]:
         print_line(f"\n{count_text(len(rebuilt), 'cluster')} rebuilt; start the service and verify each")
+
+
+def _print_problems(problems: Iterable[str]) -> None:
+    told = list(problems)
+    for problem in told[:_MOST_LINES]:
+        note(f"logkeep: {problem}")
+    if len(told) > _MOST_LINES:
+        note(f"logkeep: and {len(told) - _MOST_LINES} more; --json tells all")
+
+
+def _print_keys(outcome: Outcome, buckets: Sequence[str]) -> None:
+    """The keys that nobody trusts here. None is ever trusted because it is there."""
+    print_line("\nmanifests that are not proven here name these keys:")
+    print_table(
+        ("KEY", "SIGNED", "CLAIMED, SIGNATURE WRONG", "CLUSTERS", "FROM", "UNTIL"),
+        [
+            (
+                one.key or "none",
+                str(one.signed),
+                str(one.claimed),
+                str(len(one.clusters)),
+                _when(one.first),
+                _when(one.last),
+            )
+            for one in outcome.keys[:_MOST_LINES]
+        ],
+        right=(1, 2, 3),
+    )
+    signed = [one for one in outcome.keys if one.signed]
+    if signed and not outcome.trusted:
+        options = " ".join(f"--from {bucket}" for bucket in buckets)
+        note(
+            "logkeep: nothing was changed: no key is trusted because it is there. Compare with the sign.pub that you "
+            f"keep, then run `logkeep rebuild {options} --trust sign.pub`, or name a key by all its digits: "
+            f"`logkeep rebuild {options} --trust-key {signed[0].key if len(signed) == 1 else 'KEY'}`"
+        )
+
+
+def _when(unix_ms: int) -> str:
+    """As a stranger may claim it."""
+    return time_text(unix_ms) if 0 <= unix_ms <= _LAST_TIME else "-"

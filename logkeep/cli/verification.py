@@ -37,6 +37,10 @@ def verify(
         bool,
         typer.Option("--chain", help="Prove the signed chain of manifests, and read back every byte that it names."),
     ] = False,
+    head: Annotated[
+        str,
+        typer.Option(metavar="SHA256", help="Hash of a manifest that you noted earlier, and that must be there."),
+    ] = "",
 ) -> None:
     """Prove that the archive of a cluster is whole.
 
@@ -47,6 +51,8 @@ def verify(
 
     asked = invocation(context)
     request: dict[str, Any] = {"read_data": read_data, "chain": chain}
+    if head:
+        request["head"] = head
     if sample:
         request["sample"] = _read_percent(sample)
         if read_data or chain:
@@ -79,6 +85,7 @@ def _verify(client: ServiceClient, cluster: Cluster, asked: dict[str, Any], *, s
         "objects_read": 0,
         "findings": [],
         "orphans": {"objects": 0, "bytes": 0},
+        "unproven": {"manifests": 0, "head": ""},
         "error": None,
     }
     with client.verify(cluster, asked) as lines, byte_progress("verifying", 0, shown=shown) as bar:
@@ -91,6 +98,8 @@ def _verify(client: ServiceClient, cluster: Cluster, asked: dict[str, Any], *, s
                 bar(line["bytes"], f"{line['objects']}/{line['objects_total']}", line["bytes_total"])
             elif kind == "orphans":
                 report["orphans"] = line
+            elif kind == "unproven":
+                report["unproven"] = line
             elif kind == "error":
                 report["error"] = f"{line['error_msg']} ({line['error_code']})"
             elif kind == "end":
@@ -106,6 +115,9 @@ def _print_report(cluster: Cluster, report: dict[str, Any]) -> None:
             f"nothing is wrong with {cluster.name}: {count_text(report['objects'], 'object')}, "
             f"{size_text(report['bytes'])}; {_how_much_was_read(report)}"
         )
+    if head := report["unproven"]["head"]:
+        count = count_text(report["unproven"]["manifests"], "manifest")
+        print_line(f"unproven: {count} and whatever was before, up to {head}; nothing proves where they come from")
     orphans = report["orphans"]
     if orphans["objects"]:
         print_line(

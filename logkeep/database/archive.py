@@ -393,6 +393,8 @@ class ManifestRow:
     bucket: str
     object: str
     sha256: str
+    proven: bool = True  # False where no trusted signature covers it
+    unproven: str = ""  # see `Manifest.unproven`
 
 
 def insert_manifest(connection: Connection, cluster_id: str, row: ManifestRow) -> None:
@@ -404,12 +406,17 @@ def insert_manifest(connection: Connection, cluster_id: str, row: ManifestRow) -
             bucket=row.bucket,
             object=row.object,
             sha256=row.sha256,
+            proven=row.proven,
+            unproven=row.unproven,
         )
     )
 
 
-def fetch_last_manifest(connection: Connection, cluster_id: str) -> ManifestRow | None:
+def fetch_last_manifest(connection: Connection, cluster_id: str, *, proven: bool = False) -> ManifestRow | None:
+    """The last one, or with `proven` the last of those that a trusted signature covers."""
     statement = select(manifests).where(manifests.c.cluster_id == cluster_id).order_by(manifests.c.number.desc())
+    if proven:
+        statement = statement.where(manifests.c.proven)
     row = connection.execute(statement.limit(1)).first()
     return _manifest(row) if row else None
 
@@ -421,7 +428,7 @@ def fetch_manifests(connection: Connection, cluster_id: str) -> list[ManifestRow
 
 
 def _manifest(row: Row[*tuple[Any, ...]]) -> ManifestRow:
-    return ManifestRow(row.job_id, row.number, row.bucket, row.object, row.sha256)
+    return ManifestRow(row.job_id, row.number, row.bucket, row.object, row.sha256, row.proven, row.unproven)
 
 
 def _kind(found: Gap | Sighting | Forecast | str) -> str:

@@ -309,6 +309,8 @@ manifests = Table(
     Column("bucket", String(255), nullable=False),
     Column("object", Text, nullable=False),
     Column("sha256", String(64), nullable=False),
+    Column("proven", Boolean, nullable=False, server_default=true()),  # False where no trusted signature covers it
+    Column("unproven", String(64), nullable=False, server_default=""),  # hash of the unproven one just before it
     UniqueConstraint("cluster_id", "number"),
 )
 

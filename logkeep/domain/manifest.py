@@ -211,16 +211,18 @@ class Manifest:
     version: int
     cluster_id: str
     cluster_name: str
+    object: str  # its own name in the bucket, so that a copy elsewhere is told from it
     job: BackupJob
-    previous: str  # sha256 of the manifest before it, '' for the first
+    number: int  # 1, 2, … over all manifests of the cluster
+    previous: str  # sha256 of the proven manifest before it, '' for the first
+    key: str  # public key of what it is signed with, in hex
+    project: Project
+    cluster: Cluster
+    setting: LogSetting | None
     segments: tuple[Segment, ...] = ()
     sightings: tuple[Sighting, ...] = ()
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
-    number: int = 0  # 1, 2, … along the chain; 0 in a manifest of an older Logkeep
-    key: str = ""  # public key of what it is signed with, in hex; '' where it is not
-    project: Project | None = None  # None, and so the two below, in a manifest of an older Logkeep
-    cluster: Cluster | None = None
-    setting: LogSetting | None = None
     earlier: tuple[Told, ...] = ()  # jobs that ended without a manifest since the one before, oldest first
     warnings: tuple[JobWarning, ...] = ()
+    unproven: str = ""  # sha256 of the last of the manifests just before it whose origin nothing proves; '' for none

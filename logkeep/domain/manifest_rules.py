@@ -56,7 +56,8 @@ def check_manifest(manifest: Manifest) -> None:
     _check_name(manifest.cluster_name, "cluster_name")
     _check_hex(manifest.previous, "previous", 64, or_empty=True)
     _check_hex(manifest.key, "key", 64, or_empty=True)
-    _check_number(manifest.number, "number", 0, _INT32)
+    _check_hex(manifest.unproven, "unproven", 64, or_empty=True)
+    _check_number(manifest.number, "number", 1, _INT32)
     _check_jobs(manifest)
     _check_cluster_parts(manifest)
     _check_segments(manifest.segments)
@@ -102,14 +103,12 @@ def _check_job(job: BackupJob) -> None:
 
 
 def _check_cluster_parts(manifest: Manifest) -> None:
-    if manifest.project:
-        _check_project(manifest.project)
-    if manifest.cluster:
-        _check_cluster(manifest.cluster)
-        if (manifest.cluster.id, manifest.cluster.name) != (manifest.cluster_id, manifest.cluster_name):
-            _refuse("cluster", "is another one than that of the manifest")
-        if manifest.project and manifest.cluster.project_id != manifest.project.id:
-            _refuse("cluster.project_id", "is another project's")
+    _check_project(manifest.project)
+    _check_cluster(manifest.cluster)
+    if (manifest.cluster.id, manifest.cluster.name) != (manifest.cluster_id, manifest.cluster_name):
+        _refuse("cluster", "is another one than that of the manifest")
+    if manifest.cluster.project_id != manifest.project.id:
+        _refuse("cluster.project_id", "is another project's")
     if manifest.setting:
         _check_setting(manifest.setting)
         if manifest.setting.cluster_id != manifest.cluster_id:

@@ -1,4 +1,4 @@
-"""The chain of a cluster's manifests: each names the hash of the one before, and is signed."""
+"""The chain of a cluster's manifests as the catalogue knows it, held against what lies in the buckets."""
 
 from __future__ import annotations
 
@@ -6,78 +6,99 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from logkeep.domain.manifest import Manifest
+from logkeep.engine.proof import Document, check_entry, make_entry
 from logkeep.errors import StoreCorrupt, StoreError, StoreMissing
 from logkeep.stores.base import ObjectStore, find_store
 from logkeep.stores.layout import decode_manifest, manifest_hash, signature_object
 
-CheckSignature = Callable[[str, bytes, bytes], str]  # public key, data, signature: what is wrong, '' for nothing
+FindSigner = Callable[[bytes, bytes], str]  # data, signature: the trusted public key that it is of, '' for none
+SIGNATURE_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class Kept:
     """One manifest of the chain, as the catalogue knows it."""
 
     bucket: str
     object: str
     sha256: str
+    number: int
+    proven: bool
 
 
-def check_hashes(stores: Mapping[str, ObjectStore], chain: Iterable[Link]) -> Iterator[tuple[Link, str]]:
-    """What is wrong with the manifests of a chain."""
-    for link in chain:
-        try:
-            _read(stores, link)
-        except StoreError as error:
-            yield link, error.message
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A manifest that was looked at."""
+
+    kept: Kept
+    problems: tuple[str, ...]
+    manifest: Manifest | None = None  # None where it was not to be decoded, or cannot be
 
 
 def check_chain(
-    stores: Mapping[str, ObjectStore], chain: Iterable[Link], check: CheckSignature
-) -> Iterator[tuple[Link, list[str], Manifest | None]]:
+    stores: Mapping[str, ObjectStore], chain: Iterable[Kept], find_signer: FindSigner, *, contents: bool
+) -> Iterator[Checked]:
     """Each manifest of a chain from its beginning, and what is wrong with it.
 
-    Proven are its bytes, its signature, its number, and that it follows the one before.
+    Proven are its bytes and its signature; with `contents` also its name, its number, and that it follows the one
+    before. Of one that is unproven only the bytes are held against the catalogue.
     """
-    before = ""
-    signed = False
-    for number, link in enumerate(chain, 1):
+    before = unproven = ""
+    for kept in chain:
         try:
-            data = _read(stores, link)
-            manifest = decode_manifest(data)
+            data = _read(stores, kept)
+            flaw = find_flaw(stores[kept.bucket], kept.object, data, find_signer) if kept.proven else ""
+            manifest = decode_manifest(data) if contents else None
         except StoreError as error:
-            yield link, [error.message], None
+            yield Checked(kept, (error.message,))
         else:
-            problems = [check_signature(stores[link.bucket], link.object, data, manifest, check, signed_before=signed)]
-            if manifest.previous != before:
-                problems.append("it does not follow the manifest before it")
-            if manifest.number not in {0, number}:
-                problems.append(f"it says that it is number {manifest.number} of the chain, and is number {number}")
-            signed = signed or bool(manifest.key)
-            yield link, [problem for problem in problems if problem], manifest
-        before = link.sha256
+            problems = [flaw] if flaw else []
+            if manifest and kept.proven:
+                problems = _check_contents(kept, flaw, manifest, before, unproven)
+            yield Checked(kept, tuple(problems), manifest)
+        if kept.proven:
+            before, unproven = kept.sha256, ""
+        else:
+            unproven = kept.sha256
 
 
-def check_signature(
-    store: ObjectStore, name: str, data: bytes, manifest: Manifest, check: CheckSignature, *, signed_before: bool
+def _check_contents(kept: Kept, flaw: str, manifest: Manifest, before: str, unproven: str) -> list[str]:
+    problems = check_entry(make_entry(Document(kept.bucket, kept.object, kept.sha256, flaw), manifest))
+    if manifest.previous != before:
+        problems.append("it does not follow the manifest before it")
+    if manifest.number != kept.number:
+        problems.append(f"it says that it is number {manifest.number} of the chain, and is number {kept.number}")
+    if unproven and manifest.unproven != unproven:
+        problems.append("it does not name the unproven manifest before it")
+    return problems
+
+
+def find_flaw(
+    store: ObjectStore, name: str, data: bytes, find_signer: FindSigner, size: int | None = None
 ) -> str:
-    """What is wrong with the signature of a manifest, '' for nothing. Only the first of a chain may have none."""
-    if not manifest.key:
-        return "it is not signed, but one before it is" if signed_before else ""
+    """Why the signature of a manifest proves nothing, '' where it is of a trusted key.
+
+    It is held against each trusted key over the bytes as they are: what they say is not looked at. `size` is what a
+    listing told of the signature, 0 where there is none.
+    """
+    if size == 0:
+        return "its signature is missing"
     try:
-        return check(manifest.key, data, store.get(signature_object(name)))
+        signature = store.get(signature_object(name), SIGNATURE_BYTES, size)
     except StoreMissing:
         return "its signature is missing"
     except StoreError as error:
-        return str(error)
+        return f"its signature cannot be read: {error.message}"
+    return "" if find_signer(data, signature) else "it is not signed with a key of sign.pub"
 
 
-def _read(stores: Mapping[str, ObjectStore], link: Link) -> bytes:
+def _read(stores: Mapping[str, ObjectStore], kept: Kept) -> bytes:
     """The bytes of a manifest. Raises `StoreMissing`, `StoreCorrupt` or what the store fails with."""
-    store = find_store(stores, link.bucket)
+    store = find_store(stores, kept.bucket)
     try:
-        data = store.get(link.object)
+        data = store.get(kept.object)
     except StoreMissing as error:
         raise StoreMissing("manifest missing") from error
-    if manifest_hash(data) != link.sha256:
+    if manifest_hash(data) != kept.sha256:
         raise StoreCorrupt("manifest changed since it was written")
     return data

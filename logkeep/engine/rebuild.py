@@ -1,69 +1,12 @@
-"""A catalogue made anew from manifests: their order, and the checkpoints that they add up to. No I/O."""
+"""The checkpoints that manifests add up to. No I/O."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.manifest import EMPTY, Checkpoint, Manifest, Segment
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What is needed of a manifest to find its place in the chain."""
-
-    bucket: str
-    object: str
-    sha256: str
-    previous: str
-    cluster_id: str
-    job_id: str
-    attempt: int
-    created_at: int  # of its job, Unix ms
-    key: str  # that it is signed with
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """The manifests of one cluster from the first to the last."""
-
-    links: tuple[Found, ...]
-    breaks: tuple[Found, ...] = ()  # those whose predecessor is missing
-    forks: tuple[Found, ...] = ()  # those that follow a manifest which another job's follows in the chain
-
-
-def order_chain(found: Sequence[Found]) -> Chain:
-    """Put the manifests of one cluster into their order.
-
-    Of several attempts of one job the one that was gone on from counts, at the end the last one. Where a manifest is
-    missing, the chain goes on with what follows the hole. Where the manifests of two jobs follow one, as after a
-    database was put back to an earlier state, the newer one counts.
-    """
-    following: defaultdict[str, list[Found]] = defaultdict(list)
-    for one in found:
-        following[one.previous].append(one)
-    there = {one.sha256 for one in found}
-    beginnings = [attempts for previous, attempts in following.items() if previous not in there]
-    links: list[Found] = []
-    breaks: list[Found] = []
-    for attempts in sorted(beginnings, key=lambda attempts: min(one.created_at for one in attempts)):
-        piece = _follow(attempts, following)
-        if links or piece[0].previous:
-            breaks.append(piece[0])
-        links += piece
-    jobs = {one.previous: one.job_id for one in links}
-    forks = [one for one in found if one.previous in jobs and one.job_id != jobs[one.previous]]
-    return Chain(tuple(links), tuple(breaks), tuple(forks))
-
-
-def _follow(attempts: Sequence[Found], following: Mapping[str, Sequence[Found]]) -> list[Found]:
-    piece: list[Found] = []
-    while attempts:
-        piece.append(max(attempts, key=lambda one: (one.sha256 in following, one.created_at, one.attempt)))
-        attempts = following.get(piece[-1].sha256, ())
-    return piece
 
 
 @dataclass(slots=True)

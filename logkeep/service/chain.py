@@ -2,37 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from logkeep.database import archive
 from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Manifest, Segment
-from logkeep.engine.chain import Link, check_chain, check_hashes
+from logkeep.engine.chain import Kept, check_chain
 from logkeep.service.context import Context
 from logkeep.service.stores import cluster_stores
 
 
-def check_manifests(context: Context, cluster: Cluster, *, signatures: bool) -> Iterator[tuple[str, str, str]]:
+def check_manifests(
+    context: Context, cluster: Cluster, *, contents: bool, noted: str
+) -> Iterator[tuple[str, str, str]]:
     """Object, problem and job of whatever is wrong with the manifests.
 
-    With `signatures`, also whether each is signed, follows the one before, and names what the catalogue has.
+    With `contents` also whether each follows the one before, names what the catalogue has, and is proven. `noted` is
+    the hash of a manifest that must be among them, '' for none.
     """
     with reading(context.database) as connection:
         rows = archive.fetch_manifests(connection, cluster.id)
     jobs = {row.object: row.job_id for row in rows}
-    stores = cluster_stores(context, cluster.id)
-    chain = [Link(row.bucket, row.object, row.sha256) for row in rows]
-    if not signatures:
-        for link, problem in check_hashes(stores, chain):
-            yield link.object, problem, jobs[link.object]
-        return
-    for link, problems, manifest in check_chain(stores, chain, context.check_signature):
-        for problem in problems:
-            yield link.object, problem, jobs[link.object]
-        if manifest:
-            for name, problem in _differences(context, cluster, manifest, jobs[link.object]):
-                yield name, problem, jobs[link.object]
+    chain = [Kept(row.bucket, row.object, row.sha256, row.number, row.proven) for row in rows]
+    for checked in check_chain(cluster_stores(context, cluster.id), chain, context.find_signer, contents=contents):
+        name = checked.kept.object
+        for problem in checked.problems:
+            yield name, problem, jobs[name]
+        if checked.manifest:
+            for segment, problem in _differences(context, cluster, checked.manifest, jobs[name]):
+                yield segment, problem, jobs[name]
+    if contents:
+        yield from _tell_unproven(rows)
+    if noted and noted not in {row.sha256 for row in rows if row.proven}:
+        yield noted, "no proven manifest has the hash that was noted", ""
+
+
+def find_unproven(context: Context, cluster: Cluster) -> tuple[int, str]:
+    """How many manifests of the catalogue nothing proves, and the hash of the last one, '' where all is proven.
+
+    That one is told too where a manifest names it as unproven and it is not in the catalogue.
+    """
+    with reading(context.database) as connection:
+        rows = archive.fetch_manifests(connection, cluster.id)
+    hashes = [row.unproven if row.proven else row.sha256 for row in rows]
+    return sum(not row.proven for row in rows), next(filter(None, reversed(hashes)), "")
+
+
+def _tell_unproven(rows: Sequence[archive.ManifestRow]) -> Iterator[tuple[str, str, str]]:
+    """Once for all that stand together."""
+    for proven, together in groupby(rows, key=lambda row: row.proven):
+        *before, last = together
+        if not proven:
+            text = f"unproven: no trusted signature covers this manifest and the {len(before)} before it"
+            yield last.object, text, last.job_id
+    there = {row.sha256 for row in rows}
+    for row in rows:
+        if row.unproven and row.unproven not in there:
+            yield row.object, "unproven: what came before it, which is not in the catalogue", row.job_id
 
 
 def _differences(context: Context, cluster: Cluster, manifest: Manifest, job_id: str) -> Iterator[tuple[str, str]]:

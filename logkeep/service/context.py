@@ -32,8 +32,8 @@ class Context:
     unseal: Callable[[bytes], str]
     signing_key: str  # public key of what signs manifests, in hex
     sign: Callable[[bytes], bytes]
-    check_signature: Callable[[str, bytes, bytes], str]  # public key, data, signature: what is wrong, '' for nothing
-    trust_first_key: Callable[[str], bool]  # takes a public key where only the own one is trusted; whether it did
+    find_signer: Callable[[bytes, bytes], str]  # data, signature: the trusted public key that it is of, '' for none
+    is_signed_by: Callable[[str, bytes, bytes], bool]  # public key of whomever, data, signature
     enqueue: Callable[[Connection, str, bool], None]  # job id, by hand: into the queue, in the caller's transaction
     bandwidth: Bandwidth = UNLIMITED  # of all jobs of this process
     cluster_bandwidth: int = 0  # bytes a second of one job; 0 is no limit

@@ -41,13 +41,16 @@ def write_manifest(
     context: Context, job: BackupJob, cluster: Cluster, attempt: int, found: archive.Findings, new: Sequence[Segment]
 ) -> Written:
     """Store the manifest of a job that ends now, its signature first: none is ever without. Raises a `StoreError`."""
-    manifest = _manifest(context, job, cluster, found, new)
-    data = encode_manifest(manifest)
     name = manifest_object(cluster_folder(job.base_path, cluster.name), job.created_at, job.job_id, attempt)
+    manifest = _manifest(context, job, cluster, name, found, new)
+    data = encode_manifest(manifest)
     store = job_store(context, job)
     store.put(signature_object(name), [context.sign(data)])
     store.put(name, [data])
-    return Written(manifest, archive.ManifestRow(job.job_id, manifest.number, job.bucket, name, manifest_hash(data)))
+    row = archive.ManifestRow(
+        job.job_id, manifest.number, job.bucket, name, manifest_hash(data), unproven=manifest.unproven
+    )
+    return Written(manifest, row)
 
 
 def withdraw_manifest(context: Context, job: BackupJob, written: Written) -> None:
@@ -67,30 +70,34 @@ def record_manifest(connection: Connection, written: Written) -> None:
 
 
 def _manifest(
-    context: Context, job: BackupJob, cluster: Cluster, found: archive.Findings, new: Sequence[Segment]
+    context: Context, job: BackupJob, cluster: Cluster, name: str, found: archive.Findings, new: Sequence[Segment]
 ) -> Manifest:
+    """It follows the last one that is proven, for what is signed must not vouch for what is not; that one it names."""
     with reading(context.database) as connection:
-        previous = archive.fetch_last_manifest(connection, cluster.id)
+        last = archive.fetch_last_manifest(connection, cluster.id)
+        proven = archive.fetch_last_manifest(connection, cluster.id, proven=True)
         untold = jobs.fetch_untold_jobs(connection, cluster.id)
         met = {one.job_id: archive.fetch_findings(connection, one.job_id) for one in untold}
         sightings = [sighting for one in [*met.values(), found] for sighting in one.sightings]
         return Manifest(
-            VERSION,
-            cluster.id,
-            cluster.name,
-            job,
-            previous.sha256 if previous else "",
-            tuple(_fitting(new)),
-            tuple(_as_they_are(connection, cluster, sightings)),
-            found.gaps,
-            found.failures,
-            previous.number + 1 if previous else 1,
-            context.signing_key,
-            keys.fetch_projects(connection, project_id=cluster.project_id)[0],
-            cluster,
-            log_settings.fetch_setting(connection, cluster.id),
-            tuple(_told(one, met[one.job_id]) for one in untold),
-            found.warnings,
+            version=VERSION,
+            cluster_id=cluster.id,
+            cluster_name=cluster.name,
+            object=name,
+            job=job,
+            number=last.number + 1 if last else 1,
+            previous=proven.sha256 if proven else "",
+            key=context.signing_key,
+            project=keys.fetch_projects(connection, project_id=cluster.project_id)[0],
+            cluster=cluster,
+            setting=log_settings.fetch_setting(connection, cluster.id),
+            segments=tuple(_fitting(new)),
+            sightings=tuple(_as_they_are(connection, cluster, sightings)),
+            gaps=found.gaps,
+            notes=found.failures,
+            earlier=tuple(_told(one, met[one.job_id]) for one in untold),
+            warnings=found.warnings,
+            unproven=last.sha256 if last and not last.proven else "",
         )
 
 

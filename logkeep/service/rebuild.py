@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from logkeep.database import archive, clusters, jobs, keys, log_settings
-from logkeep.database.connection import reading, writing
+from logkeep.database.connection import writing
 from logkeep.database.warnings import save_warnings
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.manifest import Manifest, Segment, Told
 from logkeep.domain.policy import next_start
-from logkeep.engine.chain import check_signature
-from logkeep.engine.rebuild import Chain, Found, Generations, order_chain
+from logkeep.engine.chain import find_flaw
+from logkeep.engine.proof import (
+    Chain,
+    Document,
+    Entry,
+    Link,
+    check_entry,
+    lay_out,
+    lay_out_unproven,
+    make_entry,
+    order_chain,
+    prove,
+)
+from logkeep.engine.rebuild import Generations
 from logkeep.engine.strangers import object_place, setting_place
-from logkeep.errors import StoreCorrupt, StoreError
+from logkeep.errors import CatalogueError, LogkeepError, StoreCorrupt, StoreUnreachable
 from logkeep.service.context import Context
 from logkeep.service.places import find_conflict, note_place
 from logkeep.stores.base import find_store
-from logkeep.stores.layout import ObjectKind, decode_manifest, manifest_hash, parse_object
+from logkeep.stores.layout import ObjectKind, decode_manifest, manifest_hash, parse_object, signature_object
+
+_Read = TypeVar("_Read")
+
+_UNREADABLE = 3  # manifests in a row that a bucket fails at: then it is the bucket
+_MOST_TOLD = 10
 
 
 class State(StrEnum):
@@ -35,7 +54,7 @@ class State(StrEnum):
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What became of one cluster; without an id it is of a manifest that cannot be read."""
+    """What became of one cluster."""
 
     cluster_id: str
     state: State = State.REFUSED
@@ -44,126 +63,311 @@ class Rebuilt:
     records: int = 0
     objects: int = 0
     size: int = 0  # plain bytes kept
+    unproven: int = 0  # manifests that were put in and that nothing proves
     problems: list[str] = field(default_factory=list[str])
-    new_key: str = ""  # that was taken for a trusted one, as this installation is new
+    taken: set[str] = field(default_factory=set[str])  # hashes of the manifests that make it up
 
 
-class Unproven(StoreCorrupt):
-    """A manifest is not signed with a trusted key."""
+@dataclass(slots=True)
+class FoundKey:
+    """A key that nobody trusts here, and what manifests say that name it; without a key, of those that name none."""
+
+    key: str
+    signed: int = 0  # manifests whose signature is really of this key
+    claimed: int = 0  # manifests that only name it
+    clusters: set[str] = field(default_factory=set[str])
+    first: int = 0  # creation of the oldest job, Unix ms
+    last: int = 0
 
 
-def rebuild(context: Context, buckets: Sequence[str], *, unproven: bool = False) -> Iterator[Rebuilt]:
-    """Put every cluster that the manifests in these buckets tell of into the database, the newest first.
+@dataclass(slots=True)
+class Outcome:
+    """What a rebuild came to."""
 
-    A cluster that the database has is left alone. Each is put in whole or not at all; only with `unproven` where a
-    manifest is not signed with a trusted key, since manifests say which directories the next backup reads. An
-    installation that is new takes the key of the newest manifest. Raises a `StoreError` where a bucket fails.
+    clusters: list[Rebuilt] = field(default_factory=list[Rebuilt])
+    problems: list[str] = field(default_factory=list[str])  # of objects that are no part of a cluster put in
+    keys: list[FoundKey] = field(default_factory=list[FoundKey])
+
+    @property
+    def trusted(self) -> bool:
+        """Whether anything that was found is proven."""
+        return any(one.state is not State.REFUSED for one in self.clusters)
+
+
+def rebuild(
+    context: Context, buckets: Sequence[str], *, unproven: Collection[str] = (), noted: Collection[str] = ()
+) -> Outcome:
+    """Put every cluster that proven manifests in these buckets tell of into the database.
+
+    A cluster that the database has is left alone. Each is put in whole or not at all. What no trusted signature covers
+    is told and left out, but for the clusters whose ids are in `unproven`: manifests say which directories the next
+    backup reads, so those come back closed. Where one of the hashes `noted` is not found, nothing is put in. Raises a
+    `StoreError` where a bucket fails.
     """
-    chains, damaged = _read_chains(context, buckets)
-    new_key = _meet(context, chains)
+    reader = _Reader(context)
+    proof = prove([document for bucket in buckets for document in reader.find_documents(bucket)], reader.read_entry)
+    claims = [claim for document in proof.beyond if (claim := reader.read_claim(document))]
+    outcome = Outcome(problems=reader.problems, keys=_group_keys(claims))
+    asked = _by_cluster(claim.entry for claim in claims if claim.entry.cluster_id in unproven)
+    there = {entry.sha256 for entries in (proof.proven, *asked.values()) for entry in entries}
+    if missing := sorted(set(noted) - there):
+        outcome.problems += [
+            f"the manifest {sha256}, which was noted, is not there or not proven" for sha256 in missing
+        ]
+        return outcome
+    chains = [order_chain(entries, noted) for entries in _by_cluster(proof.proven).values()]
     for chain in sorted(chains, key=lambda chain: chain.links[-1].created_at, reverse=True):
-        rebuilt = Rebuilt(chain.links[-1].cluster_id, new_key=new_key)
-        try:
-            _rebuild_cluster(context, chain, rebuilt, unproven=unproven)
-        except StoreError as error:
-            rebuilt.problems.append(error.message)
-        yield rebuilt
-    for name, problem in damaged:
-        yield Rebuilt("", problems=[f"{name}: {problem}"])
+        links = lay_out(chain, asked.pop(chain.links[-1].cluster_id, ()), noted)
+        problems = [*_tell_chain(chain, links), *_tell_places(chain, proof.copies, buckets)]
+        if any(_place(entry.document) in reader.blocked for entry in chain.links):
+            problems.append("a manifest of its folder is signed and cannot be read; nothing of this cluster was put in")
+            outcome.clusters.append(Rebuilt(chain.links[-1].cluster_id, problems=problems))
+        else:
+            outcome.clusters.append(_rebuild_cluster(context, links, problems))
+    outcome.clusters += [_rebuild_unproven(context, order_chain(entries, noted), noted) for entries in asked.values()]
+    _tell_beyond(outcome, claims, unproven)
+    return outcome
 
 
-def _meet(context: Context, chains: Sequence[Chain]) -> str:
-    """The key that is trusted from now on, as ssh trusts a host that it meets first; '' where that is not so.
-
-    Only where nothing was signed by this installation, and no other key was ever trusted here.
-    """
-    links = [link for chain in chains for link in chain.links]
-    if not links or any(link.key == context.signing_key for link in links):
-        return ""
-    with reading(context.database) as connection:
-        if clusters.count_clusters(connection):
-            return ""
-    newest = max(links, key=lambda link: link.created_at)
-    return newest.key if newest.key and context.trust_first_key(newest.key) else ""
+def _by_cluster(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    found: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        found[entry.cluster_id].append(entry)
+    return dict(found)
 
 
-def _read_chains(context: Context, buckets: Sequence[str]) -> tuple[list[Chain], list[tuple[str, str]]]:
-    found: defaultdict[str, list[Found]] = defaultdict(list)
-    damaged: list[tuple[str, str]] = []
-    for bucket in buckets:
-        store = find_store(context.stores, bucket)
-        for thing in store.list(""):
-            name = parse_object(thing.name)
-            if name is None or name.kind is not ObjectKind.MANIFEST:
-                continue
-            data = store.get(thing.name)
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What a manifest says of itself that nothing proves."""
+
+    entry: Entry
+    name: str  # of its cluster
+    key: str
+    signed: bool  # its signature is of that key
+
+
+class _Reader:
+    """Reads manifests object by object: one that cannot be read is told, and the others go on."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._signed: dict[str, Entry] = {}  # by hash
+        self._failures = 0  # of a bucket, in a row
+        self.problems: list[str] = []
+        self.blocked: set[tuple[str, str]] = set()  # bucket and folder of what is signed and cannot be read
+
+    def find_documents(self, bucket: str) -> Iterator[Document]:
+        """Every manifest of a bucket. One that is signed is decoded now, so that it need not be fetched again."""
+        sizes = {thing.name: thing.size for thing in find_store(self._context.stores, bucket).list("")}
+        for name in sizes:
+            found = parse_object(name)
+            if found and found.kind is ObjectKind.MANIFEST:
+                document = self._try(name, partial(self._find_document, bucket, name, sizes))
+                if document:
+                    yield document
+
+    def read_entry(self, document: Document) -> Entry | None:
+        """A manifest that is proven; None where it cannot be read."""
+
+        def read() -> Entry:
+            return make_entry(document, decode_manifest(_fetch(self._context, document)))
+
+        return self._signed.get(document.sha256) or self._try(document.object, read)
+
+    def read_claim(self, document: Document) -> _Claim | None:
+        """A manifest that is not proven, to tell of it; None where it cannot be read."""
+
+        def read() -> _Claim:
+            data = _fetch(self._context, document)
             try:
                 manifest = decode_manifest(data)
             except StoreCorrupt as error:
-                damaged.append((thing.name, error.message))
-                continue
-            found[manifest.cluster_id].append(
-                Found(
-                    bucket,
-                    thing.name,
-                    manifest_hash(data),
-                    manifest.previous,
-                    manifest.cluster_id,
-                    manifest.job.job_id,
-                    name.attempt,
-                    manifest.job.created_at,
-                    manifest.key,
-                )
+                raise StoreCorrupt(f"{document.flaw}; left out, and not decoded: {error.message}") from error
+            store = self._context.stores[document.bucket]
+            flaw = find_flaw(store, document.object, data, partial(self._find_claimed, manifest.key))
+            return _Claim(make_entry(document, manifest), manifest.cluster_name, manifest.key, not flaw)
+
+        return self._try(document.object, read)
+
+    def _find_claimed(self, key: str, data: bytes, signature: bytes) -> str:
+        return key if self._context.is_signed_by(key, data, signature) else ""
+
+    def _find_document(self, bucket: str, name: str, sizes: Mapping[str, int]) -> Document:
+        store, signature = self._context.stores[bucket], sizes.get(signature_object(name), 0)
+        data = store.get(name, size=sizes[name])
+        flaw = find_flaw(store, name, data, self._context.find_signer, signature)
+        document = Document(bucket, name, manifest_hash(data), flaw)
+        if not flaw and document.sha256 not in self._signed:
+            self._decode_signed(document, data)
+        return document
+
+    def _decode_signed(self, document: Document, data: bytes) -> None:
+        """It is genuine, so where it cannot be read, its cluster may not go on as if it were not there."""
+        try:
+            self._signed[document.sha256] = make_entry(document, decode_manifest(data))
+        except Exception:
+            self.blocked.add(_place(document))
+            raise
+
+    def _try(self, name: str, read: Callable[[], _Read]) -> _Read | None:
+        try:
+            found = read()
+        except Exception as error:  # whatever it is, it is the matter of this object
+            self._failures += isinstance(error, StoreUnreachable)
+            if self._failures >= _UNREADABLE:
+                raise
+            self.problems.append(f"{name}: {_one_line(error)}")
+            return None
+        self._failures = 0
+        return found
+
+
+def _fetch(context: Context, document: Document) -> bytes:
+    data = find_store(context.stores, document.bucket).get(document.object)
+    if manifest_hash(data) != document.sha256:
+        raise StoreCorrupt("it changed while it was read; is a service writing to this bucket?")
+    return data
+
+
+def _place(document: Document) -> tuple[str, str]:
+    name = parse_object(document.object)
+    return document.bucket, name.folder if name else ""
+
+
+def _one_line(error: Exception) -> str:
+    """What an error says, for a person; those of libraries by their kind too."""
+    if isinstance(error, LogkeepError):
+        return error.message
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
+
+
+# What is told of what was found
+
+
+def _tell_chain(chain: Chain, links: Sequence[Link]) -> Iterator[str]:
+    for entry in chain.breaks:
+        yield f"{entry.document.object}: the manifest before it is missing"
+    for entry in chain.forks:
+        yield f"{entry.document.object}: is the end of another chain, which leaves this one on the way; left out"
+    for link in links:
+        if link.proven:
+            for problem in check_entry(link.entry):
+                yield f"{link.entry.document.object}: {problem}; a proven manifest tells what it is"
+    yield from _tell_unproven(links)
+
+
+def _tell_unproven(links: Sequence[Link]) -> Iterator[str]:
+    there = {link.entry.sha256 for link in links}
+    unproven = [link for link in links if not link.proven]
+    if unproven:
+        last = unproven[-1].entry.document.object
+        yield f"{last}: is unproven, with {len(unproven) - 1} others; no trusted signature covers what they tell"
+    for link in links:
+        if link.proven and link.entry.unproven and link.entry.unproven not in there:
+            yield (
+                f"{link.entry.document.object}: what came before it is unproven and was left out, down from the "
+                f"manifest {link.entry.unproven}; `--unproven {link.entry.cluster_id}` puts it in, if it is there"
             )
-    return [order_chain(manifests) for manifests in found.values()], damaged
 
 
-def _rebuild_cluster(context: Context, chain: Chain, rebuilt: Rebuilt, *, unproven: bool) -> None:
-    rebuilt.problems += [f"{one.object}: the manifest before it is missing" for one in chain.breaks]
-    rebuilt.problems += [f"{one.object}: another manifest follows the same one; left out" for one in chain.forks]
-    last, _ = _read(context, chain.links[-1])
-    rebuilt.name = last.cluster_name
-    if last.project is None or last.cluster is None:
-        rebuilt.problems.append("its last manifest is of an older Logkeep and tells neither its project nor its nodes")
-        return
+def _tell_places(chain: Chain, copies: Sequence[Document], buckets: Sequence[str]) -> Iterator[str]:
+    hashes = {entry.sha256 for entry in chain.links}
+    mine = [copy for copy in copies if copy.sha256 in hashes]
+    if mine:
+        yield f"{mine[0].object} in {mine[0].bucket}: is a copy, and so are {len(mine) - 1} others; left out"
+    for entry in chain.links:
+        if entry.bucket in buckets and entry.document.bucket != entry.bucket:
+            yield f"{entry.document.object}: lies in {entry.document.bucket}, and was written to {entry.bucket}"
+
+
+def _tell_beyond(outcome: Outcome, claims: Sequence[_Claim], unproven: Collection[str]) -> None:
+    """What was left out, by object where its cluster is there, and by cluster where nothing of it is proven."""
+    there = {one.cluster_id for one in outcome.clusters}
+    put_in = {sha256 for one in outcome.clusters for sha256 in one.taken}
+    refused: defaultdict[str, list[_Claim]] = defaultdict(list)
+    for claim in claims:
+        document = claim.entry.document
+        if claim.entry.cluster_id not in there:
+            refused[claim.entry.cluster_id].append(claim)
+        elif document.sha256 not in put_in:
+            text = f"{document.object}: {document.flaw}, and no proven manifest follows it; left out"
+            outcome.problems.append(text)
+    for cluster_id, mine in refused.items():
+        document = mine[0].entry.document
+        text = f"none of its {len(mine)} manifests is proven: {document.object}: {document.flaw}"
+        outcome.clusters.append(Rebuilt(cluster_id, name=mine[0].name, problems=[f"{text}; nothing of it was put in"]))
+    for cluster_id in sorted(set(unproven) - there - set(refused)):
+        outcome.problems.append(f"--unproven {cluster_id}: no unproven manifest of this cluster was found")
+
+
+def _group_keys(claims: Iterable[_Claim]) -> list[FoundKey]:
+    found: dict[str, FoundKey] = {}
+    for claim in claims:
+        one = found.setdefault(claim.key, FoundKey(claim.key, first=claim.entry.created_at))
+        one.signed += claim.signed
+        one.claimed += not claim.signed
+        one.clusters.add(claim.entry.cluster_id)
+        one.first, one.last = min(one.first, claim.entry.created_at), max(one.last, claim.entry.created_at)
+    return sorted(found.values(), key=lambda one: (-one.signed, one.key))
+
+
+# Putting in what is proven, or was taken on trust
+
+
+def _rebuild_unproven(context: Context, chain: Chain, noted: Collection[str]) -> Rebuilt:
+    """A cluster of which nothing is proven, and that somebody takes on trust: there must be no doubt what is meant."""
+    links = lay_out_unproven(chain)
+    if not chain.forks or any(entry.sha256 in noted for entry in chain.links):
+        return _rebuild_cluster(context, links, _tell_chain(chain, links))
+    ends = [entry.sha256 for entry in (chain.links[-1], *chain.forks)][:_MOST_TOLD]
+    text = f"its manifests form several chains; name the last one of yours with --head: {', '.join(ends)}"
+    return Rebuilt(chain.links[-1].cluster_id, problems=[f"{text}; nothing of it was put in"])
+
+
+def _rebuild_cluster(context: Context, links: Sequence[Link], problems: Iterable[str]) -> Rebuilt:
+    rebuilt = Rebuilt(links[-1].entry.cluster_id, problems=list(problems))
+    try:
+        _put_in(context, links, rebuilt)
+    except CatalogueError:
+        raise
+    except Exception as error:  # whatever it is, the others go on
+        rebuilt.state = State.REFUSED
+        rebuilt.problems.append(f"{_one_line(error)}; nothing of this cluster was put in")
+    return rebuilt
+
+
+def _put_in(context: Context, links: Sequence[Link], rebuilt: Rebuilt) -> None:
+    """The cluster as the last proven manifest tells it. What unproven ones tell must not begin to be backed up."""
+    teller = next((link for link in reversed(links) if link.proven), links[-1])
+    told = _read(context, teller.entry)
+    closed = not links[-1].proven
+    rebuilt.name = told.cluster_name
+    rebuilt.taken = {link.entry.sha256 for link in links}
     with writing(context.database) as connection:
-        if clusters.fetch_cluster(connection, last.cluster_id):
+        if clusters.fetch_cluster(connection, rebuilt.cluster_id):
             rebuilt.state = State.KNOWN
             return
-        cluster = _insert_cluster(connection, last.project, last.cluster, rebuilt)
-        records = _Records(connection, cluster.id, _setting_of(context, connection, cluster, last.setting, rebuilt))
-        for number, (link, manifest, problem) in enumerate(_proven(context, chain), 1):
-            if problem and not unproven:
-                raise Unproven(f"{problem}; nothing of this cluster was put in")
-            rebuilt.problems += [problem] if problem else []
-            records.add(link, manifest, number)
+        cluster = _insert_cluster(connection, told.project, told.cluster, rebuilt)
+        setting = _setting_of(context, connection, cluster, told.setting, rebuilt)
+        if setting and closed:
+            setting = replace(setting, enabled=False, period=None, adaptive=False)
+        records = Records(connection, rebuilt.cluster_id, setting)
+        for link in links:
+            records.add(link, _read(context, link.entry))
         records.finish()
     rebuilt.state = State.REBUILT
+    rebuilt.unproven = sum(not link.proven for link in links)
     rebuilt.records, rebuilt.objects, rebuilt.size = records.jobs, records.objects, records.size
+    if closed:
+        rebuilt.problems.append("log backup is closed: look at its nodes, and open it with `logkeep logs open`")
 
 
-def _proven(context: Context, chain: Chain) -> Iterator[tuple[Found, Manifest, str]]:
-    """Each manifest of the chain, and what is wrong with its signature."""
-    signed = False
-    for link in chain.links:
-        manifest, data = _read(context, link)
-        problem = check_signature(
-            find_store(context.stores, link.bucket),
-            link.object,
-            data,
-            manifest,
-            context.check_signature,
-            signed_before=signed,
-        )
-        signed = signed or bool(manifest.key)
-        yield link, manifest, f"{link.object}: {problem}" if problem else ""
-
-
-def _read(context: Context, link: Found) -> tuple[Manifest, bytes]:
-    data = find_store(context.stores, link.bucket).get(link.object)
-    if manifest_hash(data) != link.sha256:
-        raise StoreCorrupt(f"{link.object} changed while it was read; is a service writing to this bucket?")
-    return decode_manifest(data), data
+def _read(context: Context, entry: Entry) -> Manifest:
+    """Raises `StoreCorrupt` with the name of the object, whatever is wrong with it."""
+    try:
+        return decode_manifest(_fetch(context, entry.document))
+    except Exception as error:
+        raise StoreCorrupt(f"{entry.document.object}: {_one_line(error)}") from error
 
 
 def _insert_cluster(connection: Connection, project: Project, cluster: Cluster, rebuilt: Rebuilt) -> Cluster:
@@ -195,7 +399,7 @@ def _setting_of(
     return setting
 
 
-class _Records:
+class Records:
     """Writes what the manifests of one cluster tell into its tables."""
 
     def __init__(self, connection: Connection, cluster_id: str, setting: LogSetting | None) -> None:
@@ -206,17 +410,36 @@ class _Records:
         self._newest = 0  # creation of the newest job, Unix ms
         self.jobs = self.objects = self.size = 0
 
-    def add(self, link: Found, manifest: Manifest, number: int) -> None:
+    def add(self, link: Link, manifest: Manifest) -> None:
+        """Raises `StoreCorrupt` with the name of the object where the database does not take what it tells."""
+        document = link.entry.document
+        try:
+            self._add(link, manifest)
+        except CatalogueError:
+            raise
+        except Exception as error:
+            raise StoreCorrupt(f"{document.object}: it cannot be put in: {_one_line(error)}") from error
+
+    def _add(self, link: Link, manifest: Manifest) -> None:
+        document = link.entry.document
         for told in manifest.earlier:
             self._add_job(1, manifest, told)
         told = Told(manifest.job, manifest.gaps, manifest.notes, manifest.warnings)
-        self._add_job(link.attempt, manifest, told)
-        moved = {manifest.job.bucket: link.bucket}  # the bucket may have another name here than it had then
+        self._add_job(link.entry.attempt, manifest, told)
+        moved = {manifest.job.bucket: document.bucket}  # the bucket may have another name here than it had then
         for segment in manifest.segments:
             self._add_segment(replace(segment, bucket=moved.get(segment.bucket, segment.bucket)), manifest)
-        row = archive.ManifestRow(manifest.job.job_id, number, link.bucket, link.object, link.sha256)
+        row = archive.ManifestRow(
+            manifest.job.job_id,
+            link.number,
+            document.bucket,
+            document.object,
+            document.sha256,
+            link.proven,
+            manifest.unproven,
+        )
         archive.insert_manifest(self._connection, self._cluster_id, row)
-        note_place(self._connection, self._cluster_id, object_place(link.bucket, link.object))
+        note_place(self._connection, self._cluster_id, object_place(document.bucket, document.object))
         self._generations.add(manifest)
 
     def finish(self) -> None:

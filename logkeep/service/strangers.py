@@ -12,6 +12,7 @@ from logkeep.database import archive, jobs, log_settings
 from logkeep.database.connection import reading
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
+from logkeep.engine.chain import find_flaw
 from logkeep.engine.strangers import Place, Stranger, Trace, Verdict, judge, meet, object_place, setting_place
 from logkeep.errors import StoreCorrupt, StoreMissing
 from logkeep.service.context import Context
@@ -128,9 +129,12 @@ class Sieve:
         return _Doubts(unknown, frozenset(contested))
 
     def _names_more(self, manifest: Stranger) -> bool:
-        """Whether a manifest names a segment that the catalogue does not have, or cannot be read."""
+        """Whether a manifest names a segment that the catalogue does not have, is not signed, or cannot be read."""
+        store, name = self._stores[manifest.place.bucket], manifest.object.name
         try:
-            data = self._stores[manifest.place.bucket].get(manifest.object.name)
+            data = store.get(name)
+            if find_flaw(store, name, data, self._context.find_signer):
+                return True
             names = [segment.object for segment in decode_manifest(data).segments]
         except StoreMissing:
             return False

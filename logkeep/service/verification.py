@@ -19,7 +19,7 @@ from logkeep.domain.cluster import Cluster
 from logkeep.engine.strangers import Place, Stranger, Verdict, object_place
 from logkeep.engine.verify import Damage, check_size, count_lines, read_back, whole_segment
 from logkeep.errors import StoreError
-from logkeep.service.chain import check_manifests
+from logkeep.service.chain import check_manifests, find_unproven
 from logkeep.service.context import Context
 from logkeep.service.stores import cluster_stores
 from logkeep.service.strangers import Sieve, find_places
@@ -68,7 +68,15 @@ class Orphans:
     bytes: int
 
 
-Told = Finding | Progress | Orphans
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """Manifests that no trusted signature covers, and that somebody took on trust; told each time, for ever."""
+
+    manifests: int  # in the catalogue
+    head: str  # sha256 of the last one
+
+
+Told = Finding | Progress | Orphans | Unproven
 
 
 def verify(
@@ -78,12 +86,14 @@ def verify(
     read_data: bool = False,
     sample: float = 0.0,
     chain: bool = False,
+    noted: str = "",
     readers: int = READERS,
 ) -> Iterator[Told]:
     """Hold the bucket against the catalogue and its manifests; the result is kept as the last verification.
 
     With `read_data` every byte is read back, with `sample` so many percent of the objects, those that were read
-    longest ago. `chain` proves the manifests by their signatures, and with them every byte that they name.
+    longest ago. `chain` proves the manifests by their signatures, and with them every byte that they name. The hash
+    `noted` of a manifest must be one of theirs.
     """
     with reading(context.database) as connection:
         before = verifications.fetch_verification(connection, cluster.id).started_at
@@ -91,7 +101,7 @@ def verify(
     with writing(context.database) as connection:
         verifications.begin_verification(connection, cluster.id, before, started_at)
     percent = 100.0 if read_data or chain else sample
-    told = _tell(context, cluster, percent, chain=chain, readers=readers)
+    told = _tell(context, cluster, percent, chain=chain, noted=noted, readers=readers)
     yield from _recorded(context, cluster, before, started_at, told)
 
 
@@ -107,7 +117,7 @@ def verify_most_due(context: Context, every_ms: int, sample: float) -> tuple[Clu
     with writing(context.database) as connection:
         if not verifications.begin_verification(connection, cluster.id, before, now):
             return None
-    told = _tell(context, cluster, sample, chain=False, readers=1)
+    told = _tell(context, cluster, sample, chain=False, noted="", readers=1)
     return cluster, _recorded(context, cluster, before, now, told)
 
 
@@ -149,13 +159,18 @@ def _counted(result: Verification, told: Told) -> Verification:
         case Finding():
             problem = result.problem or f"{told.object}: {told.problem}"[:_LONGEST_PROBLEM]
             return replace(result, findings=result.findings + 1, problem=problem)
-        case Orphans():
+        case Orphans() | Unproven():
             return result
 
 
-def _tell(context: Context, cluster: Cluster, percent: float, *, chain: bool, readers: int) -> Iterator[Told]:
-    for name, problem, job_id in check_manifests(context, cluster, signatures=chain):
+def _tell(
+    context: Context, cluster: Cluster, percent: float, *, chain: bool, noted: str, readers: int
+) -> Iterator[Told]:
+    for name, problem, job_id in check_manifests(context, cluster, contents=chain, noted=noted):
         yield Finding("", "", name, problem, job_id)
+    unproven, head = find_unproven(context, cluster)
+    if head:
+        yield Unproven(unproven, head)
     with closing(_Walk(context, cluster, percent, readers)) as walk:
         yield from walk.run()
 

@@ -25,8 +25,8 @@ VERSION = 1
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ODD = re.compile(rb"[^A-Za-z0-9._-]")
 _QUOTED = "[A-Za-z0-9=][A-Za-z0-9._=~-]*"
-_SEGMENT = re.compile(rf"(.+)/{_QUOTED}/{_QUOTED}/\d{{8,}}-\d{{15,}}-([0-9a-f]{{32}})\.(\d+)-\d+\.zst", re.ASCII)
-_MANIFEST = re.compile(r"(.+)/_manifests/\d{8}T\d{9}Z-([0-9a-f]{32})\.(\d+)\.json(\.sig)?", re.ASCII)
+_SEGMENT = re.compile(rf"(.+)/{_QUOTED}/{_QUOTED}/\d{{8,}}-\d{{15,}}-([0-9a-f]{{32}})\.(\d{{1,9}})-\d+\.zst", re.ASCII)
+_MANIFEST = re.compile(r"(.+)/_manifests/\d{8}T\d{9}Z-([0-9a-f]{32})\.(\d{1,9})\.json(\.sig)?", re.ASCII)
 _LONGEST = 100  # with a base path of 512 bytes, an object name stays below the 1024 that S3 allows
 
 
@@ -105,6 +105,7 @@ def decode_manifest(data: bytes, name: str = "") -> Manifest:
     """
     manifest = _decode(data)
     check_manifest(manifest)
+    _check_manifest_name(manifest, manifest.object)
     if name:
         _check_manifest_name(manifest, name)
     for segment in manifest.segments:

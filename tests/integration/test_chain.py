@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,14 @@ from sqlalchemy import text
 
 from logkeep.database.connection import writing
 from logkeep.domain.cluster import Cluster
-from logkeep.keyfiles import SEAL_FILE, SIGN_FILE, TRUST_FILE, create_keys, open_signing
+from logkeep.keyfiles import SIGN_FILE, TRUST_FILE, create_keys
+from logkeep.service import log_settings
+from logkeep.service.rebuild import State, rebuild
+from logkeep.stores.frames import compress_frame
 from logkeep.stores.layout import manifest_hash
-from tests.installation import Installation
+from tests.installation import SETTING, Installation
+from tests.integration.test_rebuild import forget, name_of
+from tests.tampering import Document, forge, make_stranger, manifests, rewrite_chain, signature
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "verify_chain.py"
 
@@ -33,10 +38,6 @@ def cluster(installation: Installation, tmp_path: Path) -> Cluster:
                 file.write(b"[2026-11-24T00:00:00,%03d] line of %s\n" % (number, name.encode()) * 9)
         installation.back_up(cluster)
     return cluster
-
-
-def manifests(installation: Installation) -> list[Path]:
-    return sorted((installation.bucket / "css/log/prod/_manifests").glob("*.json"))
 
 
 def script(installation: Installation, *options: str) -> tuple[int, str]:
@@ -57,7 +58,7 @@ def remove(path: Path) -> None:
 
 def remove_with_signature(path: Path) -> None:
     path.unlink()
-    Path(f"{path}.sig").unlink()
+    signature(path).unlink()
 
 
 def change(path: Path) -> None:
@@ -65,66 +66,176 @@ def change(path: Path) -> None:
 
 
 def unsign(path: Path) -> None:
-    Path(f"{path}.sig").unlink()
+    signature(path).unlink()
+
+
+def cut_signature(path: Path) -> None:
+    signature(path).write_bytes(signature(path).read_bytes()[:-1])
+
+
+def lengthen_signature(path: Path) -> None:
+    signature(path).write_bytes(signature(path).read_bytes() + b"0")
 
 
 def pretend_unsigned(path: Path) -> None:
-    document = json.loads(path.read_bytes())
-    path.write_text(json.dumps(document | {"key": ""}))
+    forge(path, None, lambda _: None)
 
 
 def sign_with_another_key(path: Path) -> None:
-    strange = path.parents[5] / "strange"
-    strange.mkdir()
-    (strange / SEAL_FILE).touch()
-    signing = open_signing(strange)
-    document = json.loads(path.read_bytes())
-    data = json.dumps(document | {"key": signing.key}).encode()
-    path.write_bytes(data)
-    Path(f"{path}.sig").write_bytes(signing.sign(data))
+    forge(path, make_stranger(path.parents[5] / "strange"), lambda _: None)
 
 
 def swap_with_the_next(path: Path) -> None:
-    other = sorted(path.parent.glob("*.json"))[2]
-    for first, second in ((path, other), (Path(f"{path}.sig"), Path(f"{other}.sig"))):
+    other = manifests(path.parent.parent)[2]
+    for first, second in ((path, other), (signature(path), signature(other))):
         data = first.read_bytes()
         first.write_bytes(second.read_bytes())
         second.write_bytes(data)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [remove, remove_with_signature, change, unsign, pretend_unsigned, sign_with_another_key, swap_with_the_next],
-)
+def move_elsewhere(path: Path) -> None:
+    folder = path.parents[2] / "other/_manifests"
+    folder.mkdir(parents=True)
+    for one in (path, signature(path)):
+        one.rename(folder / one.name)
+
+
+def rename_to_a_later_attempt(path: Path) -> None:
+    for one in (path, signature(path)):
+        one.rename(one.with_name(one.name.replace(".1.json", ".2.json")))
+
+
+DAMAGES = [
+    remove,
+    remove_with_signature,
+    change,
+    unsign,
+    cut_signature,
+    lengthen_signature,
+    pretend_unsigned,
+    sign_with_another_key,
+    swap_with_the_next,
+    move_elsewhere,
+    rename_to_a_later_attempt,
+]
+
+
+def make_catalogue_agree(installation: Installation) -> None:
+    """As one could who can write to the database as well."""
+    with writing(installation.context.database) as connection:
+        for path in manifests(installation.bucket):
+            row = {"sha256": manifest_hash(path.read_bytes()), "object": name_of(installation, path)}
+            connection.execute(text("UPDATE manifests SET sha256 = :sha256 WHERE object = :object"), row)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("at", [1, 3])
 def test_what_was_done_to_a_manifest_is_found(
-    installation: Installation, cluster: Cluster, damage: Callable[[Path], None]
+    installation: Installation, cluster: Cluster, damage: Callable[[Path], None], at: int
 ) -> None:
+    """In the middle and at the end; there, what is cut off whole shows only against what was noted."""
     assert not installation.findings(cluster, chain=True)
     assert script(installation)[0] == 0
-    target = manifests(installation)[1]
-    damage(target)
-    # Even where the database was made to agree with what lies there now.
-    for path in manifests(installation):
-        name = path.relative_to(installation.bucket).as_posix()
-        with writing(installation.context.database) as connection:
-            row = {"sha256": manifest_hash(path.read_bytes()), "object": name}
-            connection.execute(text("UPDATE manifests SET sha256 = :sha256 WHERE object = :object"), row)
+    head = manifest_hash(manifests(installation.bucket)[-1].read_bytes())
+    if damage is swap_with_the_next and at == 3:
+        return
+    damage(manifests(installation.bucket)[at])
+    make_catalogue_agree(installation)
     assert installation.findings(cluster, chain=True)
-    if damage is not swap_with_the_next:  # the contents count there, and not the names
-        code, told = script(installation)
-        assert code == 1, told
+    assert script(installation, "--head", head)[0] == 1
+    if at == 1 or damage is not remove_with_signature:
+        assert script(installation)[0] == (damage not in {remove} or at == 1)
+    outcome = rebuild(forget(installation).context, ["logs"], noted=[head])
+    assert outcome.problems or any(one.problems for one in outcome.clusters)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_chain_that_was_written_anew_is_found_by_all(
+    installation: Installation, cluster: Cluster, tmp_path: Path, signed: bool
+) -> None:
+    """Log text and hashes are changed, and the keys emptied or replaced; the database agrees with it."""
+    segment = installation.segment_of(cluster, installation.objects()[0])
+    changed = compress_frame(b"[2026-11-24T00:00:00,000] nothing happened\n")
+    (installation.bucket / segment.object).write_bytes(changed)
+
+    def follow(document: Document) -> None:
+        for one in document["segments"]:
+            if one["object"] == segment.object:
+                one |= {"sha256": sha256(changed).hexdigest(), "stored": len(changed)}
+
+    rewrite_chain(installation.bucket, make_stranger(tmp_path / "stranger") if signed else None, follow)
+    make_catalogue_agree(installation)
+    manifest_findings = [one for one in installation.findings(cluster, chain=True) if "_manifests" in one.object]
+    assert [one.object for one in manifest_findings] == [
+        name_of(installation, path) for path in manifests(installation.bucket)
+    ]
+    assert script(installation)[0] == 1
+    assert [one.state for one in rebuild(forget(installation).context, ["logs"]).clusters] == [State.REFUSED]
+
+
+def test_foreign_manifest_in_the_middle_or_at_the_end_is_found_by_all(
+    installation: Installation, cluster: Cluster, tmp_path: Path
+) -> None:
+    stranger = make_stranger(tmp_path / "stranger")
+    for at in (1, 3):
+        before = manifests(installation.bucket)[at]
+        foreign = before.with_name(before.name.replace(".1.json", ".7.json"))
+        previous = manifest_hash(before.read_bytes())
+        for signing in (None, stranger):
+            forge(foreign, signing, lambda document, previous=previous: document.update(previous=previous), before)
+            [finding, *_] = installation.findings(cluster, chain=True)
+            assert finding.object == name_of(installation, foreign)
+            assert script(installation)[0] == 1
+            outcome = rebuild(forget(installation).context, ["logs"])
+            assert [one.records for one in outcome.clusters] == [4]
+            assert [problem.partition(":")[0] for problem in outcome.problems] == [name_of(installation, foreign)]
+        foreign.unlink()
+        signature(foreign).unlink()
+
+
+def test_signature_that_is_missing_is_found_by_a_plain_verification(
+    installation: Installation, cluster: Cluster
+) -> None:
+    path = manifests(installation.bucket)[1]
+    unsign(path)
+    assert [(one.object, one.problem) for one in installation.findings(cluster)] == [
+        (name_of(installation, path), "its signature is missing")
+    ]
 
 
 def test_manifests_cut_off_at_the_end_show_against_a_hash_that_was_noted(
     installation: Installation, cluster: Cluster
 ) -> None:
-    last = manifests(installation)[-1]
+    last = manifests(installation.bucket)[-1]
     digest = manifest_hash(last.read_bytes())
-    assert f"4 manifests, the last is {digest}" in script(installation, "--last", digest)[1]
+    assert f"4 manifests, the last is {digest}" in script(installation, "--head", digest)[1]
+    assert not installation.findings(cluster, chain=True, noted=digest)
     remove_with_signature(last)
     assert script(installation)[0] == 0
-    assert script(installation, "--last", digest)[0] == 1
+    assert script(installation, "--head", digest)[0] == 1
     assert [finding.problem for finding in installation.findings(cluster)][:1] == ["manifest missing"]
+    installation = forget(installation)
+    assert [one.problems for one in rebuild(installation.context, ["logs"]).clusters] == [[]]
+    told = {finding.problem for finding in installation.findings(cluster, chain=True, noted=digest)}
+    assert "no proven manifest has the hash that was noted" in told
+
+
+def test_bucket_without_manifests_is_a_finding_of_the_script(installation: Installation) -> None:
+    assert script(installation)[0] == 1
+
+
+def test_unproven_beginning_is_told_by_the_script_for_ever(installation: Installation, cluster: Cluster) -> None:
+    installation = forget(installation, keys=True)
+    rebuild(installation.context, ["logs"], unproven=[cluster.id])
+    log_settings.open_backup(installation.context, cluster, SETTING)
+    installation.back_up(cluster)
+    installation.back_up(cluster)
+    code, told = script(installation)
+    assert code == 1
+    assert (
+        f"unproven is what came before it, down from the manifest {manifest_hash(manifests(installation.bucket)[3].read_bytes())}"
+        in told
+    )
 
 
 @pytest.mark.parametrize("damage", ["removed", "replaced", "flipped"])

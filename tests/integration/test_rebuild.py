@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from logkeep import bootstrap
 from logkeep.clock import FixedClock
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSettingChange
-from logkeep.keyfiles import SIGN_FILE, TRUST_FILE, create_keys, open_signing, trust_keys
-from logkeep.service import archive, backups, clusters, identity, log_settings
+from logkeep.keyfiles import SIGN_FILE, TRUST_FILE, create_keys, trust_fingerprint
+from logkeep.service import archive, backups, clusters, identity, log_settings, verification
 from logkeep.service.rebuild import State, rebuild
 from logkeep.settings import load_settings
-from tests.installation import Installation, new_database
+from logkeep.stores.layout import decode_manifest, manifest_hash
+from tests.installation import SETTING, Installation, new_database, reopen_installation
 from tests.rotation import SimulatedNode
+from tests.tampering import Document, forge, make_stranger, manifests, move_cluster, rewrite_chain, signature
 
 NODES = ("n1", "n2")
 FAMILIES = {
@@ -94,7 +99,7 @@ def test_rebuilt_catalogue_gives_the_same_answers_and_goes_on(installation: Inst
     assert {job.status for job in before["records"][0]} == {JobStatus.SUCCESS, JobStatus.FAIL}
     assert len(before["records"][0]) == 6
     installation = forget(installation)
-    [rebuilt] = list(rebuild(installation.context, ["logs"]))
+    [rebuilt] = rebuild(installation.context, ["logs"]).clusters
     assert (rebuilt.state, rebuilt.problems, rebuilt.records) == (State.REBUILT, [], 6)
     assert everything(installation, cluster) == before
     stored = installation.objects()
@@ -121,81 +126,371 @@ def test_failures_that_were_cleared_stay_away(installation: Installation, tmp_pa
     installation.back_up(cluster)
     before = everything(installation, cluster)
     installation = forget(installation)
-    assert [one.problems for one in rebuild(installation.context, ["logs"])] == [[]]
+    assert [one.problems for one in rebuild(installation.context, ["logs"]).clusters] == [[]]
     assert everything(installation, cluster) == before
 
 
 def test_rebuild_of_what_is_known_changes_nothing(installation: Installation, tmp_path: Path) -> None:
     cluster = live(installation, tmp_path, rounds=2)
     before = everything(installation, cluster)
-    assert [one.state for one in rebuild(installation.context, ["logs"])] == [State.KNOWN]
+    assert [one.state for one in rebuild(installation.context, ["logs"]).clusters] == [State.KNOWN]
     assert everything(installation, cluster) == before
 
 
 def test_missing_manifest_is_told_and_the_rest_is_rebuilt(installation: Installation, tmp_path: Path) -> None:
     live(installation, tmp_path, rounds=3)
-    manifests = sorted((installation.bucket / "css/log/prod/_manifests").glob("*.json"))
-    manifests[1].unlink()
+    found = manifests(installation.bucket)
+    found[1].unlink()
     installation = forget(installation)
-    [rebuilt] = list(rebuild(installation.context, ["logs"]))
+    [rebuilt] = rebuild(installation.context, ["logs"]).clusters
     assert rebuilt.state is State.REBUILT
-    assert rebuilt.problems == [f"{manifests[2].relative_to(installation.bucket)}: the manifest before it is missing"]
+    assert rebuilt.problems == [f"{name_of(installation, found[2])}: the manifest before it is missing"]
 
 
-def test_new_installation_takes_the_key_that_it_meets_first(installation: Installation, tmp_path: Path) -> None:
+def test_new_installation_trusts_no_key_because_it_is_there(installation: Installation, tmp_path: Path) -> None:
     cluster = live(installation, tmp_path, rounds=2)
     old_key, restored = installation.context.signing_key, installation.restored(cluster)
     installation = forget(installation, keys=True)
-    [rebuilt] = list(rebuild(installation.context, ["logs"]))
-    assert (rebuilt.state, rebuilt.problems, rebuilt.new_key) == (State.REBUILT, [], old_key)
+    outcome = rebuild(installation.context, ["logs"])
+    assert [(one.cluster_id, one.state) for one in outcome.clusters] == [(cluster.id, State.REFUSED)]
+    [key] = outcome.keys
+    assert (key.key, key.signed, key.claimed, key.clusters) == (old_key, 2, 0, {cluster.id})
+    assert (key.first, key.last) == (4_000_000_001_000, 4_000_000_003_000)
+    assert clusters.list_clusters(installation.context, cluster.project_id) == ([], 0)
+    assert old_key not in (installation.folder / TRUST_FILE).read_text()
+    trust_fingerprint(installation.folder, old_key)
+    installation = forget(installation)
+    [rebuilt] = rebuild(installation.context, ["logs"]).clusters
+    assert (rebuilt.state, rebuilt.problems) == (State.REBUILT, [])
     assert installation.restored(cluster) == restored
     installation.back_up(cluster)  # signed with the new key
     assert not installation.findings(cluster, chain=True)
 
 
-def test_manifest_of_a_strange_key_is_refused_until_the_key_is_trusted(
+def test_stranger_with_a_newer_date_takes_nothing(installation: Installation, tmp_path: Path) -> None:
+    """A new installation trusts the old key; the stranger's manifest is a year ahead, and validly signed by himself."""
+    cluster = live(installation, tmp_path, rounds=2)
+    before = everything(installation, cluster)
+    last = manifests(installation.bucket)[-1]
+    stranger = make_stranger(tmp_path / "stranger")
+    ahead = last.with_name(last.name.replace("2096", "2097"))
+
+    def follow(document: Document) -> None:
+        document |= {"previous": manifest_hash(last.read_bytes()), "number": 3, "object": name_of(installation, ahead)}
+        document["job"] |= {"job_id": "f" * 32, "id": "f" * 36, "created_at": document["job"]["created_at"] + 10**10}
+        document["cluster"]["nodes"][0]["source"] = "file:///etc"
+
+    forge(ahead, stranger, follow, last)
+    installation = forget(installation)
+    outcome = rebuild(installation.context, ["logs"])
+    assert [(one.cluster_id, one.state, one.problems) for one in outcome.clusters] == [(cluster.id, State.REBUILT, [])]
+    [problem] = outcome.problems
+    assert problem.startswith(f"{name_of(installation, ahead)}: it is not signed with a key of sign.pub")
+    assert [(key.key, key.signed) for key in outcome.keys] == [(stranger.key, 1)]
+    ahead.unlink()
+    signature(ahead).unlink()
+    assert everything(installation, cluster) == before
+
+
+def name_of(installation: Installation, path: Path) -> str:
+    return path.relative_to(installation.bucket).as_posix()
+
+
+def test_manifest_without_a_key_is_no_older_one(installation: Installation, tmp_path: Path) -> None:
+    """It names a cluster of its own, with a directory of this machine and a daily policy, and has no signature."""
+    cluster = live(installation, tmp_path, rounds=1)
+    [manifest] = manifests(installation.bucket)
+    forged = installation.bucket / "css/log/forged/_manifests" / manifest.name
+
+    def invent(document: Document) -> None:
+        move_cluster(document, "0" * 36)
+        document |= {"number": 1, "previous": "", "object": name_of(installation, forged)}
+        document["cluster"]["nodes"][0]["source"] = "file:///etc"
+        document["setting"]["period"] = "00:00 GMT+08:00"
+
+    for signing in (None, make_stranger(tmp_path / "stranger")):
+        forge(forged, signing, invent, manifest)
+        installation = forget(installation)
+        states = {one.cluster_id: one.state for one in rebuild(installation.context, ["logs"]).clusters}
+        assert states == {cluster.id: State.REBUILT, "0" * 36: State.REFUSED}
+        found, total = clusters.list_clusters(installation.context, cluster.project_id)
+        assert ([one.id for one in found], total) == ([cluster.id], 1)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_chain_that_was_written_anew_is_refused(installation: Installation, tmp_path: Path, signed: bool) -> None:
+    cluster = live(installation, tmp_path, rounds=3)
+    rewrite_chain(installation.bucket, make_stranger(tmp_path / "stranger") if signed else None)
+    installation = forget(installation)
+    [refused] = rebuild(installation.context, ["logs"]).clusters
+    assert (refused.cluster_id, refused.state, refused.records) == (cluster.id, State.REFUSED, 0)
+    assert "none of its 3 manifests is proven" in refused.problems[0]
+    assert clusters.list_clusters(installation.context, cluster.project_id) == ([], 0)
+
+
+def test_lost_signature_in_the_middle_is_told_and_at_the_end_it_ends_the_chain(
     installation: Installation, tmp_path: Path
 ) -> None:
+    live(installation, tmp_path, rounds=3)
+    _, middle, last = manifests(installation.bucket)
+    signature(middle).unlink()
+    installation = forget(installation)
+    [rebuilt] = rebuild(installation.context, ["logs"]).clusters
+    told = f"{name_of(installation, middle)}: its signature is missing; a proven manifest tells what it is"
+    assert (rebuilt.state, rebuilt.records, rebuilt.problems) == (State.REBUILT, 4, [told])
+    signature(last).unlink()
+    installation = forget(installation)
+    outcome = rebuild(installation.context, ["logs"])
+    assert [one.records for one in outcome.clusters] == [1]  # the middle one is not proven any more
+    assert len(outcome.problems) == 2
+
+
+def test_unproven_cluster_comes_back_closed_and_nothing_is_signed_on_top_of_it(
+    installation: Installation, tmp_path: Path
+) -> None:
+    cluster = live(installation, tmp_path, rounds=3)
+    log_settings.start_policy(installation.context, cluster, "00:00 GMT+08:00")
+    installation.back_up(cluster)
+    restored = installation.restored(cluster)
+    head = manifest_hash(manifests(installation.bucket)[-1].read_bytes())
+    installation = forget(installation, keys=True)
+    [refused] = rebuild(installation.context, ["logs"], unproven=["another"]).clusters
+    assert refused.state is State.REFUSED
+    [rebuilt] = rebuild(installation.context, ["logs"], unproven=[cluster.id]).clusters
+    assert (rebuilt.state, rebuilt.unproven) == (State.REBUILT, 4)
+    assert "log backup is closed" in rebuilt.problems[-1]
+    setting = log_settings.get_setting(installation.context, cluster)
+    assert setting
+    assert (setting.enabled, setting.period) == (False, None)
+    assert installation.restored(cluster) == restored
+    assert not installation.findings(cluster)
+    assert unproven(installation, cluster) == [verification.Unproven(4, head)]
+    [finding] = installation.findings(cluster, chain=True)
+    assert finding.problem == "unproven: no trusted signature covers this manifest and the 3 before it"
+
+    log_settings.open_backup(installation.context, cluster, SETTING)
+    for _ in range(2):
+        installation.back_up(cluster)
+    new = [decode_manifest(path.read_bytes()) for path in manifests(installation.bucket)[4:]]
+    assert [(one.number, one.unproven) for one in new] == [(5, head), (6, "")]
+    assert new[0].previous == ""
+    assert new[1].previous
+    assert [one.problem for one in installation.findings(cluster, chain=True)] == [finding.problem]
+    assert unproven(installation, cluster) == [verification.Unproven(4, head)]
+
+
+def unproven(installation: Installation, cluster: Cluster) -> list[verification.Told]:
+    return [one for one in installation.verify(cluster) if isinstance(one, verification.Unproven)]
+
+
+def test_what_was_unproven_stays_so_when_the_database_is_lost_again(installation: Installation, tmp_path: Path) -> None:
     cluster = live(installation, tmp_path, rounds=2)
     installation = forget(installation, keys=True)
-    other = tmp_path / "other"
-    other.mkdir()
-    create_keys(other)
-    trust_keys(installation.folder, (other / TRUST_FILE).read_bytes())  # so that this installation is no new one
+    rebuild(installation.context, ["logs"], unproven=[cluster.id])
+    log_settings.open_backup(installation.context, cluster, SETTING)
+    installation.back_up(cluster)
+    before = everything(installation, cluster)
+    _, head, _ = (manifest_hash(path.read_bytes()) for path in manifests(installation.bucket))
     installation = forget(installation)
-    [refused] = list(rebuild(installation.context, ["logs"]))
-    assert (refused.state, refused.records) == (State.REFUSED, 0)
-    assert "signed with a key that sign.pub does not hold" in refused.problems[0]
+    [alone] = rebuild(installation.context, ["logs"]).clusters
+    assert (alone.state, alone.records, alone.unproven) == (State.REBUILT, 1, 0)
+    assert f"down from the manifest {head}" in alone.problems[0]
+    assert unproven(installation, cluster) == [verification.Unproven(0, head)]
+    assert [one.problem for one in installation.findings(cluster, chain=True)][:1] == [
+        "unproven: what came before it, which is not in the catalogue"
+    ]
+    setting = log_settings.get_setting(installation.context, cluster)
+    assert setting
+    assert setting.enabled
+    installation = forget(installation)
+    [whole] = rebuild(installation.context, ["logs"], unproven=[cluster.id]).clusters
+    assert (whole.unproven, len(whole.problems)) == (2, 1)
+    assert everything(installation, cluster) == before
+
+
+def test_stranger_cannot_hide_behind_what_was_taken_on_trust(installation: Installation, tmp_path: Path) -> None:
+    """Who takes an old chain on trust again does not take what somebody put behind the new one since."""
+    cluster = live(installation, tmp_path, rounds=2)
+    installation = forget(installation, keys=True)
+    rebuild(installation.context, ["logs"], unproven=[cluster.id])
+    log_settings.open_backup(installation.context, cluster, SETTING)
+    installation.back_up(cluster)
+    last = manifests(installation.bucket)[-1]
+    behind = last.with_name(last.name.replace("2096", "2097"))
+
+    def follow(document: Document) -> None:
+        document |= {"previous": manifest_hash(last.read_bytes()), "number": 4, "object": name_of(installation, behind)}
+        document["job"]["job_id"] = "f" * 32
+
+    forge(behind, None, follow, last)
+    installation = forget(installation)
+    outcome = rebuild(installation.context, ["logs"], unproven=[cluster.id])
+    assert (outcome.clusters[0].unproven, outcome.clusters[0].state) == (2, State.REBUILT)
+    assert [name_of(installation, behind) in problem for problem in outcome.problems] == [True]
+
+
+def test_of_several_unproven_chains_the_one_that_is_named_is_put_in(installation: Installation, tmp_path: Path) -> None:
+    cluster = live(installation, tmp_path, rounds=2)
+    _, last = manifests(installation.bucket)
+    other = last.with_name(last.name.replace("2096", "2097"))
+
+    def diverge(document: Document) -> None:
+        document["job"]["job_id"] = "f" * 32
+        document["object"] = name_of(installation, other)
+
+    forge(other, None, diverge, last)
+    installation = forget(installation, keys=True)
+    [refused] = rebuild(installation.context, ["logs"], unproven=[cluster.id]).clusters
+    assert refused.state is State.REFUSED
+    head = manifest_hash(last.read_bytes())
+    assert head in refused.problems[0]
+    assert manifest_hash(other.read_bytes()) in refused.problems[0]
+    [rebuilt] = rebuild(installation.context, ["logs"], unproven=[cluster.id], noted=[head]).clusters
+    assert (rebuilt.state, rebuilt.unproven) == (State.REBUILT, 2)
+
+
+def test_noted_head_that_is_cut_off_keeps_everything_out(installation: Installation, tmp_path: Path) -> None:
+    cluster = live(installation, tmp_path, rounds=3)
+    last = manifests(installation.bucket)[-1]
+    head = manifest_hash(last.read_bytes())
+    installation = forget(installation)
+    assert rebuild(installation.context, ["logs"], noted=[head]).problems == []
+    last.unlink()
+    installation = forget(installation)
+    outcome = rebuild(installation.context, ["logs"], noted=[head])
+    assert (outcome.clusters, len(outcome.problems)) == ([], 1)
+    assert head in outcome.problems[0]
     assert clusters.list_clusters(installation.context, cluster.project_id) == ([], 0)
-    [rebuilt] = list(rebuild(installation.context, ["logs"], unproven=True))
+
+
+def test_of_two_true_chains_the_longer_one_counts_and_the_other_is_told(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """A database was put back to an earlier state, and both went on."""
+    cluster = live(installation, tmp_path, rounds=2)
+    installation.context.database.dispose()
+    shutil.copytree(installation.folder, tmp_path / "older", ignore=lambda *_: ["buckets"])
+    for _ in range(2):
+        installation.back_up(cluster)
+    longer = manifests(installation.bucket)[-1]
+    with reopen_installation(tmp_path / "older", FixedClock(4_000_000_900_000)) as older:
+        (tmp_path / "older" / "buckets").symlink_to(installation.folder / "buckets")
+        older.back_up(cluster)
+    shorter = manifests(installation.bucket)[-1]
+    assert shorter != longer
+    installation = forget(installation)
+    [rebuilt] = rebuild(installation.context, ["logs"]).clusters
+    assert (rebuilt.state, rebuilt.records) == (State.REBUILT, 5)
+    assert [problem.partition(":")[0] for problem in rebuilt.problems] == [name_of(installation, shorter)]
+    installation = forget(installation)
+    [rebuilt] = rebuild(
+        installation.context, ["logs"], noted=[manifest_hash(shorter.read_bytes())]
+    ).clusters  # which one is meant can be said
+    assert [problem.partition(":")[0] for problem in rebuilt.problems] == [name_of(installation, longer)]
+
+
+def test_copy_of_a_true_chain_elsewhere_is_told_and_changes_nothing(installation: Installation, tmp_path: Path) -> None:
+    cluster = live(installation, tmp_path, rounds=2)
+    before = everything(installation, cluster)
+    shutil.copytree(installation.bucket / "css/log/prod", installation.bucket / "another/prod")
+    shutil.copytree(installation.bucket, installation.folder / "buckets" / "copy")
+    (installation.folder / "logkeep.toml").write_text("[buckets.copy]\n[buckets.logs]\n")
+    installation = forget(installation)
+    [rebuilt] = rebuild(installation.context, ["copy", "logs"]).clusters
     assert rebuilt.state is State.REBUILT
-    assert len(rebuilt.problems) == rebuilt.records - 1  # one record had no manifest, its bucket being away
-    assert not installation.findings(cluster, read_data=True)
-    installation = forget(installation)
-    trust_keys(installation.folder, (installation.folder / "old.pub").read_bytes())
-    installation = forget(installation)
-    assert [one.problems for one in rebuild(installation.context, ["logs"])] == [[]]
+    assert rebuilt.problems == [
+        "another/prod/_manifests/"
+        + manifests(installation.bucket)[0].name
+        + " in copy: is a copy, and so are 5 others; left out"
+    ]
+    assert everything(installation, cluster) == before
 
 
-def test_forged_cluster_beside_true_ones_is_refused(installation: Installation, tmp_path: Path) -> None:
-    """Who can write to the bucket may not say which directories the next backup reads."""
+def test_replayed_manifest_elsewhere_is_told(installation: Installation, tmp_path: Path) -> None:
+    """The true head was moved to where it was not written."""
+    live(installation, tmp_path, rounds=2)
+    last = manifests(installation.bucket)[-1]
+    moved = installation.bucket / "other/prod/_manifests" / last.name
+    moved.parent.mkdir(parents=True)
+    signature(last).rename(signature(moved))
+    last.rename(moved)
+    installation = forget(installation)
+    [rebuilt] = rebuild(installation.context, ["logs"]).clusters
+    assert [problem.partition(":")[0] for problem in rebuilt.problems] == [name_of(installation, moved)]
+    assert f"it was written as {name_of(installation, last)}" in rebuilt.problems[0]
+
+
+BAD = {
+    "deep": b"[" * 5000 + b"]" * 5000,
+    "no JSON": b"\xff\x00",
+    "empty": b"",
+    "a list": b"[]",
+    "no fields": b"{}",
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("signed", [False, True])
+def test_one_bad_object_stops_nothing(installation: Installation, tmp_path: Path, bad: str, signed: bool) -> None:
+    cluster = live(installation, tmp_path, rounds=1)
+    name = "aaa/bad/_manifests/20260101T000000000Z-" + "0" * 32 + ".1.json"
+    path = installation.bucket / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(BAD[bad])
+    if signed:
+        signature(path).write_bytes(installation.context.sign(BAD[bad]))
+    installation = forget(installation)
+    outcome = rebuild(installation.context, ["logs"])
+    assert [(one.cluster_id, one.state, one.problems) for one in outcome.clusters] == [(cluster.id, State.REBUILT, [])]
+    assert [problem.partition(":")[0] for problem in outcome.problems] == [name]
+
+
+ODD: dict[str, Callable[[Document], object]] = {
+    "a time beyond all": lambda d: d["job"].update(created_at=2**63),
+    "a number beyond all": lambda d: d.update(number=2**70),
+    "a period of no day": lambda d: d["setting"].update(period="99:99 GMT+08:00"),
+    "a segment twice": lambda d: d.update(segments=d["segments"] + d["segments"]),
+    "a negative start": lambda d: d["segments"][0].update(start=-5),
+    "a node with a NUL": lambda d: d["cluster"]["nodes"][0].update(name="n\x001"),
+    "a path as object": lambda d: d["segments"][0].update(object="../../etc/passwd"),
+    "another cluster inside": lambda d: d["cluster"].update(id="1" * 36),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_manifest_that_is_taken_on_trust_is_refused_by_itself(
+    installation: Installation, tmp_path: Path, odd: str
+) -> None:
+    """Even with --unproven: the cluster is refused, the true one beside it is put in, and both are told."""
+    cluster = live(installation, tmp_path, rounds=1)
+    [manifest] = manifests(installation.bucket)
+    forged = installation.bucket / "aaa/odd/_manifests" / manifest.name
+
+    def spoil(document: Document) -> None:
+        move_cluster(document, "0" * 36)
+        document |= {"number": 1, "previous": "", "object": name_of(installation, forged), "earlier": []}
+        document["job"]["job_id"] = "f" * 32
+        ODD[odd](document)
+
+    forge(forged, None, spoil, manifest)
+    installation = forget(installation)
+    outcome = rebuild(installation.context, ["logs"], unproven=["0" * 36])
+    states = {one.cluster_id: one.state for one in outcome.clusters}
+    assert states[cluster.id] is State.REBUILT
+    assert [name for name in (name_of(installation, forged),) if name in str(outcome)]
+
+
+def test_forged_manifest_beside_true_ones_of_another_key_says_whose_key_it_claims(
+    installation: Installation, tmp_path: Path
+) -> None:
     live(installation, tmp_path, rounds=1)
-    [manifest] = (installation.bucket / "css/log/prod/_manifests").glob("*.json")
-    strange = tmp_path / "strange"
-    strange.mkdir()
-    create_keys(strange)
-    signing = open_signing(strange)
-    document = json.loads(manifest.read_bytes().replace(b'/n1"', b'/etc"'))
-    document |= {"cluster_id": "0" * 36, "key": signing.key}
-    document["cluster"]["id"] = document["job"]["cluster_id"] = document["setting"]["cluster_id"] = "0" * 36
-    forged = installation.bucket / "css/log/forged/_manifests" / manifest.name
-    forged.parent.mkdir(parents=True)
-    forged.write_text(json.dumps(document))
-    Path(f"{forged}.sig").write_bytes(signing.sign(forged.read_bytes()))
-    installation = forget(installation)
-    states = {one.cluster_id: one.state for one in rebuild(installation.context, ["logs"])}
-    assert states.pop("0" * 36) is State.REFUSED
-    assert list(states.values()) == [State.REBUILT]
+    [manifest] = manifests(installation.bucket)
+    key = installation.context.signing_key
+    data = manifest.read_bytes() + b" "  # the key is named, and the signature is no longer of it
+    manifest.write_bytes(data)
+    installation = forget(installation, keys=True)
+    [found] = rebuild(installation.context, ["logs"]).keys
+    assert (found.key, found.signed, found.claimed) == (key, 0, 1)
 
 
 def test_removed_cluster_comes_back_beside_the_one_that_took_its_name(
@@ -210,7 +505,7 @@ def test_removed_cluster_comes_back_beside_the_one_that_took_its_name(
     new = installation.add_cluster(n1=logs)
     installation.back_up(new)
     installation = forget(installation)
-    found = {one.cluster_id: one.name for one in rebuild(installation.context, ["logs"])}
+    found = {one.cluster_id: one.name for one in rebuild(installation.context, ["logs"]).clusters}
     assert found == {new.id: "prod", old.id: "prod.~1"}
     assert installation.restored(old) == installation.restored(new)
 
@@ -219,7 +514,7 @@ def test_installation_made_anew_takes_the_clusters_into_its_project(installation
     cluster = live(installation, tmp_path, rounds=2)
     installation = forget(installation)
     project = identity.add_project(installation.context, "cn-north-4")
-    [rebuilt] = list(rebuild(installation.context, ["logs"]))
+    [rebuilt] = rebuild(installation.context, ["logs"]).clusters
     assert (rebuilt.state, rebuilt.project) == (State.REBUILT, "cn-north-4")
     assert [c.id for c in clusters.list_clusters(installation.context, project.id)[0]] == [cluster.id]
 
@@ -231,22 +526,19 @@ def test_bucket_under_another_name_is_rebuilt(installation: Installation, tmp_pa
     shutil.rmtree(installation.bucket)
     (installation.folder / "logkeep.toml").write_text("[buckets.copy]\n")
     installation = forget(installation)
-    assert [one.problems for one in rebuild(installation.context, ["copy"])] == [[]]
+    assert [one.problems for one in rebuild(installation.context, ["copy"]).clusters] == [[]]
     assert installation.restored(cluster) == restored
 
 
 def test_damaged_manifest_is_told(installation: Installation, tmp_path: Path) -> None:
     live(installation, tmp_path, rounds=2)
-    manifest = min((installation.bucket / "css/log/prod/_manifests").glob("*.json"))
+    manifest = manifests(installation.bucket)[0]
     manifest.write_bytes(b"{}")
     installation = forget(installation)
-    rebuilt, damaged = rebuild(installation.context, ["logs"])
-    assert rebuilt.state is State.REBUILT
-    assert "the manifest before it is missing" in rebuilt.problems[0]
-    assert (damaged.cluster_id, damaged.problems[0].startswith(str(manifest.relative_to(installation.bucket)))) == (
-        "",
-        True,
-    )
+    outcome = rebuild(installation.context, ["logs"])
+    assert [one.state for one in outcome.clusters] == [State.REBUILT]
+    assert "the manifest before it is missing" in outcome.clusters[0].problems[0]
+    assert [problem.partition(":")[0] for problem in outcome.problems] == [name_of(installation, manifest)]
 
 
 def test_attempts_of_one_job_are_told_from_the_job_that_counts(installation: Installation, tmp_path: Path) -> None:
@@ -259,11 +551,12 @@ def test_attempts_of_one_job_are_told_from_the_job_that_counts(installation: Ins
     [manifest] = (installation.bucket / "css/log/prod/_manifests").glob("*.json")
     later = manifest.with_name(manifest.name.replace(".1.json", ".2.json"))
     document = json.loads(manifest.read_bytes())
-    data = json.dumps(document | {"notes": ["of the second attempt"]}).encode()
+    document |= {"notes": ["of the second attempt"], "object": name_of(installation, later)}
+    data = json.dumps(document).encode()
     later.write_bytes(data)
     Path(f"{later}.sig").write_bytes(installation.context.sign(data))
     installation = forget(installation)
-    [rebuilt] = list(rebuild(installation.context, ["logs"]))
+    [rebuilt] = rebuild(installation.context, ["logs"]).clusters
     assert (rebuilt.records, rebuilt.objects, rebuilt.problems) == (1, 1, [])
     assert backups.get_job(installation.context, cluster, first.job_id) == first
     assert isinstance(installation.clock, FixedClock)

@@ -133,6 +133,8 @@ def upgrade() -> None:
         sa.Column("bucket", sa.String(length=255), nullable=False),
         sa.Column("object", sa.Text(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("proven", sa.Boolean(), server_default=sa.true(), nullable=False),
+        sa.Column("unproven", sa.String(length=64), server_default="", nullable=False),
         sa.ForeignKeyConstraint(
             ["cluster_id"], ["clusters.id"], name=op.f("fk_manifests_cluster_id"), ondelete="CASCADE"
         ),
