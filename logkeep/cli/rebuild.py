@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.installation import open_lost_installation
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.output import count_text, note, print_json, print_line, print_table, size_text, time_text, waiting
+from logkeep.cli.verification import read_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,12 +59,10 @@ def rebuild(
     from logkeep.bootstrap import only_process
 
     asked = invocation(context)
-    for sha256 in head or ():
-        if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
-            raise WrongUse(f"--head {sha256}: write all 64 hex digits")
+    noted = [read_hash(one) for one in head or ()]
     _trust(asked.directory, trust, trust_key or ())
     with open_lost_installation(asked.directory) as parts, only_process(asked.directory):
-        found = _rebuild(parts, buckets, unproven or (), [one.lower() for one in head or ()], shown=not asked.as_json)
+        found = _rebuild(parts, buckets, unproven or (), noted, shown=not asked.as_json)
         key = _put_key_back(parts, asked) if found.trusted else ""
         if asked.as_json:
             print_json(_document(found, key))

@@ -52,7 +52,7 @@ def verify(
     asked = invocation(context)
     request: dict[str, Any] = {"read_data": read_data, "chain": chain}
     if head:
-        request["head"] = head
+        request["head"] = read_hash(head)
     if sample:
         request["sample"] = _read_percent(sample)
         if read_data or chain:
@@ -74,6 +74,12 @@ def _read_percent(text: str) -> float:
     if not re.fullmatch(r"\d{1,3}(\.\d{1,6})?%?", text) or not 0 < float(text.rstrip("%")) <= 100:
         raise WrongUse(f"--sample {text}: write it as a percentage above 0, up to 100: 5%")
     return float(text.rstrip("%"))
+
+
+def read_hash(text: str) -> str:
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise WrongUse(f"--head {text}: write all 64 hex digits of the hash")
+    return text.lower()
 
 
 def _verify(client: ServiceClient, cluster: Cluster, asked: dict[str, Any], *, shown: bool) -> dict[str, Any]:

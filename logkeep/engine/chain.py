@@ -73,9 +73,7 @@ def _check_contents(kept: Kept, flaw: str, manifest: Manifest, before: str, unpr
     return problems
 
 
-def find_flaw(
-    store: ObjectStore, name: str, data: bytes, find_signer: FindSigner, size: int | None = None
-) -> str:
+def find_flaw(store: ObjectStore, name: str, data: bytes, find_signer: FindSigner, size: int | None = None) -> str:
     """Why the signature of a manifest proves nothing, '' where it is of a trusted key.
 
     It is held against each trusted key over the bytes as they are: what they say is not looked at. `size` is what a

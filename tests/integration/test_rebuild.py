@@ -24,7 +24,18 @@ from logkeep.settings import load_settings
 from logkeep.stores.layout import decode_manifest, manifest_hash
 from tests.installation import SETTING, Installation, new_database, reopen_installation
 from tests.rotation import SimulatedNode
-from tests.tampering import Document, forge, make_stranger, manifests, move_cluster, rewrite_chain, signature
+from tests.tampering import (
+    Document,
+    follow,
+    forge,
+    invent,
+    make_stranger,
+    manifests,
+    move_cluster,
+    new_job,
+    rewrite_chain,
+    signature,
+)
 
 NODES = ("n1", "n2")
 FAMILIES = {
@@ -173,14 +184,12 @@ def test_stranger_with_a_newer_date_takes_nothing(installation: Installation, tm
     before = everything(installation, cluster)
     last = manifests(installation.bucket)[-1]
     stranger = make_stranger(tmp_path / "stranger")
-    ahead = last.with_name(last.name.replace("2096", "2097"))
 
-    def follow(document: Document) -> None:
-        document |= {"previous": manifest_hash(last.read_bytes()), "number": 3, "object": name_of(installation, ahead)}
-        document["job"] |= {"job_id": "f" * 32, "id": "f" * 36, "created_at": document["job"]["created_at"] + 10**10}
+    def go_on(document: Document) -> None:
+        follow(last)(document)
         document["cluster"]["nodes"][0]["source"] = "file:///etc"
 
-    forge(ahead, stranger, follow, last)
+    ahead = invent(installation.bucket, last, stranger, go_on)
     installation = forget(installation)
     outcome = rebuild(installation.context, ["logs"])
     assert [(one.cluster_id, one.state, one.problems) for one in outcome.clusters] == [(cluster.id, State.REBUILT, [])]
@@ -200,16 +209,14 @@ def test_manifest_without_a_key_is_no_older_one(installation: Installation, tmp_
     """It names a cluster of its own, with a directory of this machine and a daily policy, and has no signature."""
     cluster = live(installation, tmp_path, rounds=1)
     [manifest] = manifests(installation.bucket)
-    forged = installation.bucket / "css/log/forged/_manifests" / manifest.name
 
-    def invent(document: Document) -> None:
+    def name_another(document: Document) -> None:
         move_cluster(document, "0" * 36)
-        document |= {"number": 1, "previous": "", "object": name_of(installation, forged)}
         document["cluster"]["nodes"][0]["source"] = "file:///etc"
         document["setting"]["period"] = "00:00 GMT+08:00"
 
     for signing in (None, make_stranger(tmp_path / "stranger")):
-        forge(forged, signing, invent, manifest)
+        invent(installation.bucket, manifest, signing, name_another)
         installation = forget(installation)
         states = {one.cluster_id: one.state for one in rebuild(installation.context, ["logs"]).clusters}
         assert states == {cluster.id: State.REBUILT, "0" * 36: State.REFUSED}
@@ -316,13 +323,7 @@ def test_stranger_cannot_hide_behind_what_was_taken_on_trust(installation: Insta
     log_settings.open_backup(installation.context, cluster, SETTING)
     installation.back_up(cluster)
     last = manifests(installation.bucket)[-1]
-    behind = last.with_name(last.name.replace("2096", "2097"))
-
-    def follow(document: Document) -> None:
-        document |= {"previous": manifest_hash(last.read_bytes()), "number": 4, "object": name_of(installation, behind)}
-        document["job"]["job_id"] = "f" * 32
-
-    forge(behind, None, follow, last)
+    behind = invent(installation.bucket, last, None, follow(last))
     installation = forget(installation)
     outcome = rebuild(installation.context, ["logs"], unproven=[cluster.id])
     assert (outcome.clusters[0].unproven, outcome.clusters[0].state) == (2, State.REBUILT)
@@ -332,13 +333,7 @@ def test_stranger_cannot_hide_behind_what_was_taken_on_trust(installation: Insta
 def test_of_several_unproven_chains_the_one_that_is_named_is_put_in(installation: Installation, tmp_path: Path) -> None:
     cluster = live(installation, tmp_path, rounds=2)
     _, last = manifests(installation.bucket)
-    other = last.with_name(last.name.replace("2096", "2097"))
-
-    def diverge(document: Document) -> None:
-        document["job"]["job_id"] = "f" * 32
-        document["object"] = name_of(installation, other)
-
-    forge(other, None, diverge, last)
+    other = invent(installation.bucket, last, None, new_job)
     installation = forget(installation, keys=True)
     [refused] = rebuild(installation.context, ["logs"], unproven=[cluster.id]).clusters
     assert refused.state is State.REFUSED
@@ -464,14 +459,12 @@ def test_odd_manifest_that_is_taken_on_trust_is_refused_by_itself(
     """Even with --unproven: the cluster is refused, the true one beside it is put in, and both are told."""
     cluster = live(installation, tmp_path, rounds=1)
     [manifest] = manifests(installation.bucket)
-    forged = installation.bucket / "aaa/odd/_manifests" / manifest.name
 
     def spoil(document: Document) -> None:
         move_cluster(document, "0" * 36)
-        document |= {"number": 1, "previous": "", "object": name_of(installation, forged), "earlier": []}
-        document["job"]["job_id"] = "f" * 32
         ODD[odd](document)
 
+    forged = installation.bucket / "aaa/odd/_manifests" / manifest.name
     forge(forged, None, spoil, manifest)
     installation = forget(installation)
     outcome = rebuild(installation.context, ["logs"], unproven=["0" * 36])

@@ -6,7 +6,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from logkeep.keyfiles import open_signing
+from logkeep.stores.layout import manifest_hash
 from tests.integration.cli.installed import Done, init, serving
+from tests.tampering import manifests
 
 Command = Callable[..., Done]
 
@@ -51,3 +54,79 @@ def test_bucket_that_is_not_configured_is_named(command: Command, tmp_path: Path
 def test_empty_bucket_is_told(command: Command, tmp_path: Path) -> None:
     init(tmp_path / "installation")
     assert "no manifests" in command("--dir", tmp_path / "installation", "rebuild", "--from", "logs").ended(0).out
+
+
+def lose_all_but_the_bucket(directory: Path) -> tuple[Path, str]:
+    """The public keys of before, and that of the installation in hex."""
+    old = directory.rename(directory.with_name("old"))
+    init(directory)
+    (directory / "buckets").rename(directory / "empty")
+    (old / "buckets").rename(directory / "buckets")
+    return old / "sign.pub", open_signing(old).key
+
+
+def test_new_installation_lists_the_keys_and_takes_the_one_that_it_is_told(
+    command: Command, node: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / "installation"
+    init(directory)
+
+    def tenant(*arguments: str | Path) -> Done:
+        return command("--dir", directory, *arguments)
+
+    with serving(directory):
+        tenant("cluster", "add", "prod", "--node", f"n1={node}").ended(0)
+        tenant("logs", "open", "prod").ended(0)
+        tenant("backup", "prod", "--wait").ended(0)
+    pub, key = lose_all_but_the_bucket(directory)
+    untouched = (directory / "sign.pub").read_bytes()
+    told = tenant("rebuild", "--from", "logs").ended(1)
+    assert f"{key}       1" in told.out
+    assert "refused" in told.out
+    assert f"--trust-key {key}" in told.err
+    assert (directory / "sign.pub").read_bytes() == untouched
+    document = tenant("rebuild", "--from", "logs", "--json").ended(1).json
+    assert [(one["key"], one["signed"]) for one in document["unknown_keys"]] == [(key, 1)]
+    for wrong in (key[:16], key[:-1], "", f"{key}0", key[:-1] + "g"):
+        assert "64 hex digits" in tenant("rebuild", "--from", "logs", "--trust-key", wrong).ended(2).err
+    assert "cannot be read" in tenant("rebuild", "--from", "logs", "--trust", tmp_path / "nothing").ended(2).err
+    empty = tmp_path / "empty.pub"
+    empty.write_text("")
+    assert "no public key" in tenant("rebuild", "--from", "logs", "--trust", empty).ended(2).err
+    assert (directory / "sign.pub").read_bytes() == untouched
+    head = manifest_hash(manifests(directory / "buckets/logs")[-1].read_bytes())
+    cut = tenant("rebuild", "--from", "logs", "--trust-key", key, "--head", "0" * 64).ended(1)
+    assert "was noted" in cut.err
+    assert tenant("rebuild", "--from", "logs", "--head", head, "--json").ended(0).json["unknown_keys"] == []
+    assert (
+        tenant("rebuild", "--from", "logs", "--trust", pub, "--json").ended(0).json["clusters"][0]["state"] == "known"
+    )
+    with serving(directory):
+        tenant("verify", "prod", "--chain", "--head", head).ended(0)
+        assert "0" * 64 in tenant("verify", "prod", "--head", "0" * 64).ended(1).out
+        assert "64 hex digits" in tenant("verify", "prod", "--head", "00").ended(2).err
+
+
+def test_cluster_that_is_taken_on_trust_comes_back_closed_and_says_so(
+    command: Command, node: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / "installation"
+    init(directory)
+
+    def tenant(*arguments: str | Path) -> Done:
+        return command("--dir", directory, *arguments)
+
+    with serving(directory):
+        cluster = tenant("cluster", "add", "prod", "--node", f"n1={node}", "--json").ended(0).json["id"]
+        tenant("logs", "open", "prod", "--at", "03:00 GMT+08:00").ended(0)
+        tenant("backup", "prod", "--wait").ended(0)
+    lose_all_but_the_bucket(directory)
+    told = tenant("rebuild", "--from", "logs", "--unproven", cluster).ended(1)
+    assert "log backup is closed" in told.err
+    with serving(directory):
+        tenant("backup", "prod").ended(1)
+        assert "unproven: 1 manifest" in tenant("verify", "prod").ended(0).out
+        assert "unproven: no trusted signature" in tenant("verify", "prod", "--chain").ended(1).out
+        tenant("logs", "open", "prod").ended(0)
+        tenant("backup", "prod", "--wait").ended(0)
+        assert tenant("verify", "prod", "--json").ended(0).json["unproven"]["manifests"] == 1
