@@ -105,8 +105,11 @@ def test_a_manifest_that_another_attempt_followed_goes_with_its_signature(swept:
     assert first != manifest
     for name in (first, f"{first}.sig"):
         swept.put(name)
-    (swept.folder / first).write_bytes(before[manifest])
-    os.utime(swept.folder / first, (0, 0))
+    data = before[manifest].replace(b".2.json", b".1.json")
+    (swept.folder / first).write_bytes(data)
+    (swept.folder / f"{first}.sig").write_bytes(swept.installation.context.sign(data))
+    for name in (first, f"{first}.sig"):
+        os.utime(swept.folder / name, (0, 0))
     assert [one.fate for one in swept.sweep()] == [Fate.REMOVED] * 2
     assert swept.files() == before
 
