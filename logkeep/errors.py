@@ -26,6 +26,7 @@
         │   ├── SourceRefused           LK-SOURCE-REFUSED
         │   ├── SourceUnreachable       LK-SOURCE-UNREACHABLE
         │   ├── SourceUnreadable        LK-SOURCE-UNREADABLE
+        │   ├── SourceUnsettled         LK-SOURCE-UNSETTLED
         │   └── SourceVanished          gone between listing and reading; the plan is made anew
         ├── StoreError              a bucket
         │   ├── StoreUnreachable        LK-STORE-UNREACHABLE
@@ -174,6 +175,12 @@ class SourceUnreadable(SourceFileError):
     """A log file cannot be read."""
 
     code = "LK-SOURCE-UNREADABLE"
+
+
+class SourceUnsettled(SourceError):
+    """The files of a log directory change faster than they can be read."""
+
+    code = "LK-SOURCE-UNSETTLED"
 
 
 class SourceVanished(SourceFileError):

@@ -84,6 +84,8 @@ class UnreadKind(StrEnum):
     FLAWED = "flawed"  # such a file, waited for as long as it may be being written
     PASSED = "passed"  # it holds nothing that is to be kept, and that was told
     REFUSED = "refused"  # it asks for more memory than it may, and that was told
+    GROWN = "grown"  # a known generation that had grown, gone before it was looked into
+    COPY = "copy"  # holds nothing but what is kept of another file
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,9 @@ class Unread:
     kind: UnreadKind
     family: str
     position: float  # place in the order of writing, as it was planned
-    generation: int  # PLANNED: under which it is to be kept, 0 for none; LISTED, BLOCKED: the newest there was
+    generation: (
+        int  # PLANNED: under which it is to be kept, 0 for none; LISTED, BLOCKED: the newest; GROWN, COPY: its own
+    )
     name: str  # of the file
     inode: str
     size: int  # bytes that are missing if it goes, 0 where unknown
@@ -101,6 +105,7 @@ class Unread:
     head: Fingerprint = EMPTY  # of the first bytes, where they are known
     tail: Fingerprint = EMPTY  # of those just before `size`; of a plain file only
     since_ms: int = 0  # FLAWED: when it was first seen as it is, by the clock of the service
+    stored: int = 0  # COPY: size of the file; EMPTY: 1 where its time tells it from others
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from enum import StrEnum
 class WarningCode(StrEnum):
     """Stable, each in a row of docs/errors.md; what a failure is called is in `errors`."""
 
+    LOG_CHANGED = "LK-LOG-CHANGED"
     LOG_CUT = "LK-LOG-CUT"
     LOG_DAMAGED = "LK-LOG-DAMAGED"
     LOG_DEEP = "LK-LOG-DEEP"
@@ -17,6 +18,7 @@ class WarningCode(StrEnum):
     LOG_REFUSED = "LK-LOG-REFUSED"
     LOG_WAITING = "LK-LOG-WAITING"
     MORE = "LK-MORE-WARNINGS"
+    ORDER_UNPROVEN = "LK-ORDER-UNPROVEN"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -21,13 +21,17 @@ from logkeep.engine.catalogue import Catalogue
 from logkeep.engine.compressed import Ending
 from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_content
 from logkeep.engine.flawed import FlawedFiles, code_of, split_notes, tell, without
+from logkeep.engine.identity import Heads, Names, by_head, drop_superseded, lead_of, owed_to
+from logkeep.engine.inodes import Inodes
+from logkeep.engine.order import instant
 from logkeep.engine.plan import Plan, Read, make_plan
 from logkeep.engine.remaining import Remaining
 from logkeep.engine.restore import read_range
 from logkeep.engine.segment import SIZES, LineFrames, SegmentWriter, Sizes, Written
 from logkeep.engine.sight import Look, Sight, file_key
-from logkeep.errors import SourceError, SourceFileError, SourceUnreadable, SourceVanished, StoreError
-from logkeep.logformat.lines import first_time
+from logkeep.engine.unread import Rounds
+from logkeep.errors import SourceError, SourceFileError, SourceUnreadable, SourceUnsettled, SourceVanished, StoreError
+from logkeep.logformat.lines import first_time, last_time
 from logkeep.logformat.names import LogName, parse_name
 from logkeep.sources.base import LogFile, LogSource, PassedKind
 from logkeep.stores.base import ObjectStore
@@ -39,6 +43,8 @@ _WAIT_SECONDS = 0.1  # a node compresses 128 MB in about a second
 _MOST_COMPARED = 16  # generations of which some bytes are read back, for a file that was cut
 # A file that changed this short a time before it was looked at may change again within one tick of its clock.
 SETTLE_NS = 2_000_000_000
+
+_OVERLAP_SECONDS = 1  # lines of several threads may stand in another order by less
 
 Hint = tuple[str, str, int, int, int]  # plain name, inode, size, mtime, ctime
 
@@ -106,17 +112,22 @@ class NodeBackup:
         self._uploads = 0
         self._all_unchanged = False
         self._slipped = False  # a file of the listing was gone when it was looked into
-        self._heads: dict[str, dict[Fingerprint, list[Checkpoint]]] = defaultdict(
-            lambda: defaultdict(list)
-        )  # by family
+        self._heads = Heads(())
         self._unread: list[Unread] = []  # listed and not kept to the end, by this job and those before
         self._noted: list[Unread] = []  # the same as in the catalogue
-        self._owed: dict[str, dict[Fingerprint, list[Unread]]] = {}  # by family and head
         self._flawed = FlawedFiles(clock, (), _WAIT_SECONDS)
         self._waited: dict[str, str] = {}  # name -> log
         self._refused: set[str] = set()  # names
         self._emptied = False  # a compressed file of no bytes may get some
-        self._first_listed: dict[str, int] = {}  # inode -> number of the listing
+        self._owed: dict[Fingerprint, list[Unread]] = {}  # by head
+        self._copies: list[Unread] = []  # files that hold nothing but what is kept of others
+        self._earlier: set[int] = set()  # generations of logs that an earlier job knew wholly
+        self._changed: dict[int, int] = {}  # generations that no longer are what is kept -> first byte that differs
+        self._listed: dict[tuple[str, str], int] = {}  # name and inode -> number of the last listing that has it
+        self._kept_in: dict[int, int] = {}  # generation -> number of the listing after which it was read first
+        self._number = 0  # of the listing
+        self._looks = ""  # digest of it
+        self._inodes = Inodes()
         self._unreadable: set[str] = set()  # not tried again in this job
         self._remaining = Remaining()  # of this round
         self._outcome = Outcome()
@@ -128,18 +139,20 @@ class NodeBackup:
         `JobSuperseded` where another attempt has begun. Files that cannot be read are in the outcome.
         """
         listing = self._list()
-        if self._is_quiet() and _digest(listing) == self._catalogue.listing_digest(self._node):
+        if self._is_quiet() and self._looks == self._catalogue.listing_digest(self._node):
             return self._outcome
         self._known = {checkpoint.generation: checkpoint for checkpoint in self._catalogue.checkpoints(self._node)}
         self._read = self._read_before()
-        self._noted, flawed = split_notes(self._catalogue.unread(self._node))
+        noted, flawed = split_notes(self._catalogue.unread(self._node))
         self._flawed = FlawedFiles(self._clock, flawed, _WAIT_SECONDS)
+        self._copies = [one for one in noted if one.kind is UnreadKind.COPY]
+        self._noted = [one for one in noted if one.kind is not UnreadKind.COPY]
         self._unread = [_as_left(one) for one in self._noted]
+        self._earlier = _known_wholly(self._known.values(), self._noted)
         waits = 0
-        for number in range(_MAX_ROUNDS):
-            for file in listing:
-                self._first_listed.setdefault(file_key(file), number)
-            before = self._placed()
+        for self._number in range(_MAX_ROUNDS):
+            self._listed |= {(file.name, file.inode): self._number for file in listing}
+            digest, before = self._looks, self._placed()
             plan = self._round(listing)
             again = self._list()
             # Where there are no inodes, names that shifted look as before; but then a generation has another one.
@@ -147,11 +160,13 @@ class NodeBackup:
             agreed = _names(again) == _names(listing) and not self._slipped and not shifted
             if not plan.reads and agreed:
                 if not self._outcome.waiting or waits >= _MAX_WAITS:
-                    self._close(listing, plan)
+                    self._close(listing, digest, plan)
                     break
                 waits += 1
                 time.sleep(_WAIT_SECONDS)
             listing = again
+        else:
+            self._give_up(listing)
         self._outcome.generations = list(self._known.values())
         return self._outcome
 
@@ -163,19 +178,32 @@ class NodeBackup:
         last = self._catalogue.last_segments(self._node)
         return {generation for generation, size in last.items() if size < self._sizes.segment}
 
-    def _close(self, listing: Sequence[LogFile], plan: Plan) -> None:
+    def _give_up(self, listing: Sequence[LogFile]) -> None:
+        """Files went from listing to listing, so that not all of them were read."""
+        left = sorted({one.name for one in self._unread if one.kind is not UnreadKind.EMPTY} or {""})
+        names = ", ".join(repr(name) for name in left[:3] if name) or "some"
+        error = SourceUnsettled(
+            f"files of the log directory were renamed or replaced faster than they could be read, {_MAX_ROUNDS} times "
+            f"in a row; of {len(listing)} files not all was kept ({names}); what was read is kept: start the backup "
+            "again, and if that goes on, look at what renames files there"
+        )
+        self._outcome.failures[""] = f"{error.code}: node {self._node}: {error.message}"
+
+    def _close(self, listing: Sequence[LogFile], digest: str, plan: Plan) -> None:
         """Two listings agree and nothing is left to read: only now is what was not seen known to be gone."""
         for name in sorted(self._outcome.waiting):
             told = f"{name!r} does not end as it should, and may still be being compressed; the next backup keeps it"
             self._warn(WarningCode.LOG_WAITING, told, family=self._waited[name], file=name)
         done = self._is_quiet() and self._all_unchanged and not self._emptied
+        there = {name for (name, _), number in self._listed.items() if number == self._number}
+        self._copies = [one for one in self._copies if one.name in there]
         told = [self._sighting(checkpoint) for checkpoint in plan.gone]
         self._catalogue.record_node(
             self._node,
             [*plan.gone, *plan.joined],
             [*plan.gaps, *told],
-            _digest(listing) if done else "",
-            [*plan.unread, *plan.empty, *self._flawed.notes(listing)],
+            digest if done else "",
+            [*plan.unread, *map(self._with_age, plan.empty), *self._copies, *self._flawed.notes(listing)],
         )
         self._known |= {checkpoint.generation: checkpoint for checkpoint in plan.gone}
 
@@ -183,6 +211,11 @@ class NodeBackup:
         """Nothing is to be said: what still holds is said by the next job too, so that one has to look again."""
         told = self._outcome
         return not (told.failures or told.closed or told.waiting or told.warnings)
+
+    def _with_age(self, empty: Unread) -> Unread:
+        """Noted as told by its time, where no file that was made after this look can have the same."""
+        old = self._clock.now_ms() * 1_000_000 - empty.mtime_ns > SETTLE_NS
+        return replace(empty, stored=1) if old else empty
 
     def _placed(self) -> set[tuple[int, str]]:
         """Under which name each generation was seen last."""
@@ -198,14 +231,16 @@ class NodeBackup:
         for one in listing.passed:
             if one.kind is PassedKind.DEEP:
                 self._warn(WarningCode.LOG_DEEP, f"folder {one.name!r} {one.why}", file=one.name)
-        return sorted(listing)
+        self._looks = _digest(sorted(listing))
+        return self._inodes.believe(sorted(listing))
 
     def _round(self, listing: Sequence[LogFile]) -> Plan:
         """One listing: examine it, keep what is new, remember how it looked."""
         self._outcome.waiting.clear()
         checkpoints = list(self._known.values())
         sights = self._examine(listing, checkpoints)
-        plan = make_plan(self._node, checkpoints, sights, self._read, self._unread, self._first_listed)
+        rounds = Rounds(self._listed, self._kept_in)
+        plan = make_plan(self._node, checkpoints, sights, self._read, self._unread, rounds, self._earlier)
         self._note(plan, listing)
         looks = {checkpoint.generation: checkpoint for checkpoint in plan.seen}
         self._foresee(plan)
@@ -213,6 +248,8 @@ class NodeBackup:
             try:
                 kept = self._keep(read)
                 self._unread.remove(read.owed)
+                if read.sight.file.name in plan.unproven:
+                    self._doubt_order(read.sight)
                 if kept.kept or kept.settled:
                     looks[kept.generation] = kept
             except Incomplete:
@@ -232,7 +269,7 @@ class NodeBackup:
         """Before it is read: should it be gone when this job goes on, nobody else would know that it was there."""
         self._unread = list(plan.unread)
         if plan.reads and self._unread != self._noted:
-            self._catalogue.record_node(self._node, unread=[*self._unread, *self._flawed.notes(listing)])
+            self._catalogue.record_node(self._node, unread=[*self._unread, *self._copies, *self._flawed.notes(listing)])
             self._noted = list(self._unread)
 
     def _clear(self, plan: Plan, sights: Sequence[Sight]) -> Plan:
@@ -283,6 +320,15 @@ class NodeBackup:
         self._outcome.warnings.append(warning)
         self._catalogue.warn(warning)
 
+    def _doubt_order(self, sight: Sight) -> None:
+        self._warn(
+            WarningCode.ORDER_UNPROVEN,
+            f"{sight.file.name!r} is new, and neither its times nor its name prove where in {sight.name.family!r} it "
+            "belongs; joined, it stands behind what was kept before",
+            family=sight.name.family,
+            file=sight.file.name,
+        )
+
     def _fail(self, file: LogFile, error: SourceFileError) -> None:
         self._unreadable.add(file_key(file))
         self._outcome.failures[file.name] = f"{error.code}: node {self._node}: file {error.message}"
@@ -290,17 +336,28 @@ class NodeBackup:
     # What the files are -----------------------------------------------------------------------------------------
 
     def _examine(self, listing: Sequence[LogFile], checkpoints: Sequence[Checkpoint]) -> list[Sight]:
-        known_families = {checkpoint.family for checkpoint in checkpoints}
-        known = {file.name for file in listing} | known_families
+        names = Names((file.name for file in listing), checkpoints)
+        named = [(file, names.parse(file.name)) for file in listing]
         hints = _hints(checkpoints)
-        self._heads.clear()
-        for checkpoint in checkpoints:
-            if checkpoint.kept:
-                self._heads[checkpoint.family][checkpoint.head].append(checkpoint)
-        self._owed = _by_head(self._unread)
+        self._heads = Heads(checkpoints)
+        self._owed = by_head(self._unread)
+        aside = self._known_copies(listing)
+        sights = self._look_at([(file, name) for file, name in named if file.name not in aside], hints, checkpoints)
+        held = {number for sight in sights for number in sight.continues | sight.foreign}
+        alone = [(file, name) for file, name in named if file.name in aside and aside[file.name].generation not in held]
+        again = self._look_at(alone, hints, checkpoints)
+        sights += [sight for sight in again if sight.continues | sight.foreign or sight.look is Look.VANISHED]
+        return _split(self._trust_inodes(self._without_copies(sights)), self._known)
+
+    def _look_at(
+        self,
+        named: Sequence[tuple[LogFile, LogName]],
+        hints: Mapping[Hint, Checkpoint],
+        checkpoints: Sequence[Checkpoint],
+    ) -> list[Sight]:
         sights: list[Sight] = []
-        listing = [file for file in listing if self._flawed.kind(file) is not UnreadKind.PASSED or not file.size]
-        for file, name, slipped in self._one_name_each(listing, known, hints):
+        named = [one for one in named if self._flawed.kind(one[0]) is not UnreadKind.PASSED or not one[0].size]
+        for file, name, slipped in self._without_twins(named, hints):
             hint = hints.get(_hint(file, name))
             if hint:
                 sights.append(Sight(file, name, frozenset([hint.generation]), Look.UNCHANGED))
@@ -315,36 +372,115 @@ class NodeBackup:
                 sights.append(sight)
         return sights
 
-    def _one_name_each(
-        self, listing: Sequence[LogFile], known: set[str], hints: Collection[Hint]
+    def _without_twins(
+        self, named: Sequence[tuple[LogFile, LogName]], hints: Collection[Hint]
     ) -> Iterable[tuple[LogFile, LogName, bool]]:
-        """Leave out second names of one content: links, a rename caught in mid-listing, a copy being made.
+        """Leave out a copy that is being made: a `.gz` of the plain file beside it, a rotated one of the active file.
 
         True where a step of a rotation came between, so that only the next listing can tell.
         """
-        named = [(file, parse_name(file.name, known)) for file in listing]
         plain = {name.plain: file for file, name in named if not name.compressed}
-        inodes: set[str] = set()
         for file, name in named:
-            if file.inode and file.inode in inodes:
-                continue
-            inodes.add(file.inode)
-            # What a file may be a copy of: a `.gz` of the plain file beside it, a rotated one of the active file.
             original = plain.get(name.plain) if name.compressed else plain.get(name.family)
             fresh = file.size and not name.active and _hint(file, name) not in hints
-            beside = fresh and original and file_key(original) != file_key(file)
+            beside = fresh and original and original.name != file.name
             copy = self._is_copy(file, name, original) if beside and original else False
             if copy is not True:
                 yield file, name, copy is None
+            elif not name.compressed:
+                sight = self._look_into(file, name, ())
+                if sight and sight.look is Look.READABLE and original:
+                    here = (c for c in self._known.values() if c.present and c.name == original.name)
+                    self._remember_copy(sight, next(here, None))
 
-    def _is_copy(self, file: LogFile, name: LogName, original: LogFile) -> bool | None:
+    def _known_copies(self, listing: Sequence[LogFile]) -> dict[str, Unread]:
+        """By name those that look as when they were found to hold nothing but what is kept of others."""
+        known = {(one.name, one.inode, one.stored, one.mtime_ns): one for one in self._copies}
+        found = (
+            (file.name, known.get((file.name, file.inode, file.size, file.mtime_ns)))
+            for file in listing
+            if self._is_settled(file)
+        )
+        return {name: one for name, one in found if one and self._is_kept_to(one)}
+
+    def _trust_inodes(self, sights: Sequence[Sight]) -> list[Sight]:
+        """Without those that several files have which differ."""
+        count = Counter(sight.file.inode for sight in sights if sight.look <= Look.READABLE and sight.file.inode)
+        shared = {inode for inode, number in count.items() if number > 1}
+        for inode in shared:
+            self._inodes.share(inode)
+        return [
+            replace(sight, file=sight.file._replace(inode="")) if sight.file.inode in shared else sight
+            for sight in sights
+        ]  # fmt: skip
+
+    def _is_kept_to(self, copy: Unread) -> bool:
+        original = self._known.get(copy.generation)
+        return original is not None and original.kept >= copy.size
+
+    def _without_copies(self, sights: Sequence[Sight]) -> list[Sight]:
+        """Of several names of one content the one that is known stays, or else the plainest."""
+        alike: dict[tuple[str, str], list[Sight]] = defaultdict(list)
+        for sight in sights:
+            for key in _alike(sight, self._known):
+                alike[key].append(sight)
+        ranks = {sight.file.name: _rank(sight, self._known) for sight in sights}
+        left: list[Sight] = []
+        for sight in sights:
+            if sight.copy:
+                self._remember_copy(sight, self._known[sight.copy.generation])
+                continue
+            # What is first seen together is in doubt, but for links; what was planned to be read was no copy then.
+            keys = _alike(sight, self._known) if sight.readable and not sight.holds else []
+            others = {one.file.name: one for key in keys for one in alike[key]}
+            if sight.look is Look.UNCHANGED or ranks[sight.file.name][0] == 0 or len(others) < 2:
+                left.append(sight)
+                continue
+            found = self._find_original(sight, list(others.values()), ranks)
+            if isinstance(found, Sight):
+                here = (c for c in self._known.values() if c.present and c.name == found.name.plain)
+                self._remember_copy(sight, next(here, None))
+            else:
+                left.append(Sight(sight.file, sight.name, look=Look.VANISHED) if found is None else sight)
+        return left
+
+    def _find_original(
+        self, sight: Sight, others: Iterable[Sight], ranks: Mapping[str, tuple[object, ...]]
+    ) -> Sight | bool | None:
+        """The file of which this one is a copy; None where it went just now, False where there is none."""
+        for other in sorted(others, key=lambda one: ranks[one.file.name]):
+            if other.file.name == sight.file.name or not _may_hold(other, sight, ranks):
+                continue
+            copy = self._is_copy(sight.file, sight.name, other.file, other.name)
+            if copy is None:
+                return None
+            if copy:
+                return other
+        return False
+
+    def _remember_copy(self, sight: Sight, kept: Checkpoint | None) -> None:
+        """Once all that it holds is kept: so it is known when the original begins anew."""
+        self._copies = [one for one in self._copies if one.name != sight.file.name]
+        if kept and (kept.settled if sight.name.compressed else kept.kept >= sight.size):
+            file = sight.file
+            self._copies.append(
+                Unread(
+                    UnreadKind.COPY, kept.family, kept.position, kept.generation, file.name, file.inode, sight.size,
+                    file.mtime_ns, sight.head, sight.tail, file.size,
+                )
+            )  # fmt: skip
+
+    def _is_copy(
+        self, file: LogFile, name: LogName, original: LogFile, original_name: LogName | None = None
+    ) -> bool | None:
         """Whether the file holds the original, or as much of it as was copied so far; None where the original went."""
         try:
             copied = self._open(file, name)
         except SourceFileError:
             return False  # gone, unreadable or damaged: looking into the file tells which
         try:
-            with closing(copied), closing(open_content(self._source, original.name, compressed=False)) as whole:
+            packed = original_name is not None and original_name.compressed
+            with closing(copied), closing(self._open_named(original.name, compressed=packed)) as whole:
                 return copied.begins(whole)
         except SourceVanished:
             return None
@@ -356,21 +492,24 @@ class NodeBackup:
         try:
             with closing(self._open(file, name)) as content:
                 shrunk = content.file.size < file.size and not (name.compressed and file.inode)
-                if shrunk or content.file.inode != file.inode:
+                if shrunk or not self._inodes.is_same(file, content.file, self._number):
                     raise SourceVanished(f"{file.name!r} is another file now")
                 if not file.inode:
-                    file = content.file  # which may be another one than was listed, so all that is said is of it
+                    # It may be another one than was listed, so all that is said is of it.
+                    file = content.file._replace(inode="")
                 head, end = content.head(), 0 if content.compressed else content.file.size
-                continues = self._continued(content, name)
-                holds = self._held(content, name)
-                tail = _tail(content, end, b"") if end else EMPTY
+                continues, foreign = self._continued(content, name, head)
+                holds = self._held(content, name, head)
+                copy = None if continues or foreign else self._is_known_copy(content, name, head)
+                last = _last_bytes(content, end) if end else b""
+                tail = fingerprint(last)
                 if end:
                     content.check_unchanged(end, fingerprint(head))
                 if content.ending and content.ending.flaw:
                     self._judge(content, name)
                     if self._is_refused(file):
                         return _blocked(file, name, checkpoints)
-                    if not continues and self._is_of_no_use(content, name):
+                    if not continues and not foreign and self._is_of_no_use(content, name):
                         return None
         except SourceVanished:
             return Sight(file, name, look=Look.VANISHED)
@@ -380,8 +519,21 @@ class NodeBackup:
         except SourceFileError as error:
             self._fail(file, error)
             return _blocked(file, name, checkpoints)
-        time_of_first = first_time(head) if name.order_by_time else ""
-        return Sight(file, name, continues, Look.READABLE, time_of_first, end, fingerprint(head), tail, holds)
+        return Sight(
+            file,
+            name,
+            continues,
+            Look.READABLE,
+            first_time(head),
+            last_time(last),
+            lead_of(head),
+            end,
+            fingerprint(head),
+            tail,
+            holds,
+            foreign,
+            copy,
+        )
 
     # Compressed files that do not end as they should ------------------------------------------------------------
 
@@ -429,12 +581,12 @@ class NodeBackup:
 
     def _is_kept(self, content: Content, name: LogName) -> bool:
         """Whether a generation has more than comes out of the file, and the same: what is kept of it is read back."""
-        length, head = content.end().length, content.head()
+        length, head, file = content.end().length, content.head(), content.file
         last = content.before(length, min(HEAD, length))
-        longer = [c for known in self._heads[name.family].values() for c in known if c.kept > length]
+        longer = [*self._heads.of(name.family), *self._heads.fitting(file, name, head).foreign]
         alike = [c for c in longer if c.head.length > len(head) or fingerprint(head[: c.head.length]) == c.head]
-        newest = sorted((c for c in alike if not c.unproven), key=lambda c: -c.position)[:_MOST_COMPARED]
-        return any(self._read_back(c.generation, length, last or b"") for c in newest)
+        newest = sorted((c for c in alike if c.kept > length and not c.unproven), key=lambda c: -c.position)
+        return any(self._read_back(c.generation, length, last or b"") for c in newest[:_MOST_COMPARED])
 
     def _read_back(self, generation: int, end: int, last: bytes) -> bool:
         """Whether these are the bytes just before `end` that are kept."""
@@ -451,21 +603,31 @@ class NodeBackup:
 
     def _open(self, file: LogFile, name: LogName) -> Content:
         """Raises what `open_content` raises."""
-        return open_content(self._source, file.name, compressed=name.compressed, most=self._max_file_bytes)
+        return self._open_named(file.name, compressed=name.compressed)
 
-    def _continued(self, content: Content, name: LogName) -> frozenset[int]:
-        """The generations of the log whose kept bytes the content begins with."""
-        head, heads = content.head(), self._heads[name.family]
-        lengths = {known.length for known in heads if known.length <= len(head)}
-        found = [c for length in lengths for c in heads.get(fingerprint(head[:length]), ())]
-        alike = [c for c in sorted(found, key=lambda c: c.kept) if _has_tail(content, c)]
-        return frozenset(c.generation for c in alike if _is_proof(content, c))
+    def _open_named(self, name: str, *, compressed: bool) -> Content:
+        return open_content(self._source, name, compressed=compressed, most=self._max_file_bytes)
 
-    def _held(self, content: Content, name: LogName) -> frozenset[Unread]:
+    def _continued(self, content: Content, name: LogName, head: bytes) -> tuple[frozenset[int], frozenset[int]]:
+        """The generations whose kept bytes the content begins with: of its own log, and of others."""
+        fits = self._heads.fitting(content.file, name, head)
+        ascending = sorted([*fits.own, *fits.foreign], key=lambda c: c.kept)
+        whole = drop_superseded([c for c in ascending if _has_tail(content, c) and _is_proof(content, c)])
+        foreign = {c.generation for c in fits.foreign}
+        found = {c.generation for c in whole}
+        return frozenset(found - foreign), frozenset(found & foreign)
+
+    def _held(self, content: Content, name: LogName, head: bytes) -> frozenset[Unread]:
         """What an earlier listing showed and the content begins with."""
-        head, heads = content.head(), self._owed.get(name.family, {})
-        found = [one for known in heads if fingerprint(head[: known.length]) == known for one in heads[known]]
+        found = owed_to(head, name, self._owed, timed=bool(first_time(head))) if self._owed else []
         return frozenset(one for one in sorted(found, key=lambda one: one.size) if _holds(content, one))
+
+    def _is_known_copy(self, content: Content, name: LogName, head: bytes) -> Unread | None:
+        """A copy that was renamed or compressed since it was found to hold nothing but what is kept of another file."""
+        known = [one for one in self._copies if one.head == fingerprint(head[: one.head.length])] if head else []
+        timed = bool(first_time(head))
+        fits = (one for one in known if (one.family == name.family or timed) and self._is_kept_to(one))
+        return next((one for one in fits if _ends_with(content, one)), None)
 
     # Keeping what is new ----------------------------------------------------------------------------------------
 
@@ -473,9 +635,10 @@ class NodeBackup:
         """Read one file to its end; returns its checkpoint as it is then, with hints where they can be trusted."""
         checkpoint, file = read.checkpoint, read.sight.file
         with closing(self._open(file, read.sight.name)) as content:
-            if file.inode != content.file.inode or not _matches(content, checkpoint) or not _is_planned(content, read):
+            same = self._inodes.is_same(file, content.file, self._number)
+            if not same or not _matches(content, checkpoint) or not _is_planned(content, read):
                 raise SourceVanished(f"{file.name!r} is another file now")
-            if not checkpoint.kept and self._continued(content, read.sight.name) != read.sight.continues:
+            if not checkpoint.kept and self._goes_on_elsewhere(content, read.sight):
                 raise SourceVanished(f"{file.name!r} has grown into a log that is known")
             self._check_rivals(read)
             stands = self._flawed.stands(content.file)
@@ -489,7 +652,8 @@ class NodeBackup:
             if below.cut:
                 self._warn_large(file, checkpoint)
             settled = not below.cut and (stands or self._is_settled(content.file))
-            return _with_hints(checkpoint, content.file, settled)
+            self._kept_in.setdefault(checkpoint.generation, self._number)
+            return _with_hints(checkpoint, content.file._replace(inode=file.inode), settled)
 
     def _warn_large(self, file: LogFile, checkpoint: Checkpoint) -> None:
         message = (
@@ -505,11 +669,18 @@ class NodeBackup:
             self._warn_of(content.file.name, checkpoint.family, ending)
         return replace(checkpoint, flaw=ending.flaw)
 
+    def _goes_on_elsewhere(self, content: Content, sight: Sight) -> bool:
+        """Whether a new generation has grown into one that is known."""
+        continues, foreign = self._continued(content, sight.name, content.head())
+        return bool((continues | foreign) - sight.continues - sight.foreign)
+
     def _check_rivals(self, read: Read) -> None:
         for sight, checkpoint in read.rivals:
             name = sight.file.name
             with closing(self._open(sight.file, sight.name)) as content:
-                if sight.file.inode != content.file.inode or not _matches(content, checkpoint):
+                if not self._inodes.is_same(sight.file, content.file, self._number) or not _matches(
+                    content, checkpoint
+                ):
                     raise SourceVanished(f"{name!r} is another file now")
 
     def _keep_segment(self, content: Content, frames: LineFrames, before: Checkpoint) -> Checkpoint:
@@ -560,6 +731,7 @@ class NodeBackup:
             after.head,
             after.tail,
             written.frames,
+            lead=after.lead,
             flaw=after.flaw,
         )
 
@@ -587,7 +759,7 @@ def _digest(listing: Sequence[LogFile]) -> str:
 
 
 def _blocked(file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight:
-    same = [c for c in checkpoints if c.present and c.name == name.plain and c.family == name.family]
+    same = [c for c in checkpoints if c.present and c.name == name.plain]
     return Sight(file, name, frozenset(c.generation for c in same), Look.BLOCKED)
 
 
@@ -603,20 +775,21 @@ def _is_planned(content: Content, read: Read) -> bool:
     return fingerprint(content.head()[: owed.head.length]) == owed.head and _holds(content, owed)
 
 
+def _ends_with(content: Content, copy: Unread) -> bool:
+    """Whether the content is that of the copy, and nothing more."""
+    if not copy.size:
+        return content.file.size == copy.stored and content.file.mtime_ns == copy.mtime_ns
+    found = content.before(copy.size, copy.tail.length)
+    if found is None or fingerprint(found) != copy.tail:
+        return False
+    return content.before(copy.size + 1, 1) is None
+
+
 def _holds(content: Content, one: Unread) -> bool:
     if one.tail == EMPTY:  # a compressed file is not compressed again, and its time is that of its last byte
-        file = content.file
-        return file.inode == one.inode and (bool(file.inode) or file.mtime_ns == one.mtime_ns)
+        return content.file.inode == one.inode if one.inode else content.file.mtime_ns == one.mtime_ns
     found = content.before(one.size, one.tail.length)
     return found is not None and fingerprint(found) == one.tail
-
-
-def _by_head(unread: Iterable[Unread]) -> dict[str, dict[Fingerprint, list[Unread]]]:
-    found: dict[str, dict[Fingerprint, list[Unread]]] = defaultdict(lambda: defaultdict(list))
-    for one in unread:
-        if one.head != EMPTY:
-            found[one.family][one.head].append(one)
-    return found
 
 
 def _has_tail(content: Content, checkpoint: Checkpoint) -> bool:
@@ -645,6 +818,7 @@ def _checked(content: Content, before: Checkpoint, written: Written) -> Checkpoi
     after = replace(
         before,
         kept=end,
+        lead=before.lead or lead_of(content.head()[:end]),
         head=before.head if before.head.length == HEAD else fingerprint(content.head()[:end]),
         tail=_tail(content, end, written.last_bytes),
         first_time=before.first_time or written.first_time,
@@ -656,11 +830,87 @@ def _checked(content: Content, before: Checkpoint, written: Written) -> Checkpoi
 
 
 def _tail(content: Content, end: int, last: bytes) -> Fingerprint:
-    length = min(HEAD, end)
-    found = last if len(last) == length else content.before(end, length)
+    return fingerprint(last if len(last) == min(HEAD, end) else _last_bytes(content, end))
+
+
+def _last_bytes(content: Content, end: int) -> bytes:
+    """Those before `end`; raises `SourceVanished` where they are no longer there."""
+    found = content.before(end, min(HEAD, end))
     if found is None:
         raise SourceVanished(f"{content.file.name!r} was cut short while it was read")
-    return fingerprint(found)
+    return found
+
+
+def _known_wholly(known: Iterable[Checkpoint], unread: Iterable[Unread]) -> set[int]:
+    """Generations of logs of which an earlier job saw all that was there."""
+    unclear = {one.family for one in unread if one.kind is not UnreadKind.EMPTY}
+    return {c.generation for c in known if c.family not in unclear}
+
+
+def _split(sights: Sequence[Sight], known: Mapping[int, Checkpoint]) -> list[Sight]:
+    """Files that a name alone proposes as rotated ones are logs of their own where their times overlap others'."""
+    spans: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
+    fresh = [s for s in sights if s.name.proposed and s.look is Look.READABLE and not s.continues | s.foreign]
+    if not fresh:
+        return list(sights)
+    families = {sight.name.family for sight in fresh}
+    for sight in sights:
+        span = _span(sight, known) if sight.name.family in families else None
+        if span:
+            spans[sight.name.family].append((sight.file.name, *span))
+    own = {
+        sight.file.name
+        for sight in fresh
+        if (span := _span(sight, known))
+        and any(
+            name != sight.file.name and min(span[1], last) - max(span[0], first) >= _OVERLAP_SECONDS
+            for name, first, last in spans[sight.name.family]
+        )
+    }
+    return [replace(s, name=parse_name(s.file.name, (), {s.name.plain})) if s.file.name in own else s for s in sights]
+
+
+def _span(sight: Sight, known: Mapping[int, Checkpoint]) -> tuple[float, float] | None:
+    """First and last time of a plain file; of a compressed one, which is no longer written to, nothing is told."""
+    first, last = sight.first_time, sight.last_time
+    if sight.look is Look.UNCHANGED:
+        c = next((known[number] for number in sight.continues if number in known), None)
+        first, last = (c.first_time, c.last_time) if c else ("", "")
+    return (instant(first), instant(last)) if first and last else None
+
+
+def _alike(sight: Sight, known: Mapping[int, Checkpoint]) -> list[tuple[str, str]]:
+    """What files have in common that may have one content."""
+    keys = [("inode", sight.file.inode)] if sight.file.inode and sight.file.size else []
+    lead = sight.lead if sight.first_time and sight.first_time != sight.last_time else ""
+    if sight.look is Look.UNCHANGED:
+        unchanged = [known[number] for number in sight.continues if number in known]
+        lead = next((c.lead for c in unchanged if c.first_time != c.last_time), "")
+    return [*keys, ("lead", lead)] if lead else keys
+
+
+def _rank(sight: Sight, known: Mapping[int, Checkpoint]) -> tuple[object, ...]:
+    """The lower, the more it is to stay: what is known under its name, the active file, what lies highest."""
+    name = sight.name
+    here = any(c.present and c.name == name.plain for c in (known[n] for n in sight.continues if n in known))
+    return not here, name.compressed, not name.active, name.plain.count("/"), name.plain
+
+
+def _may_hold(other: Sight, sight: Sight, ranks: Mapping[str, tuple[object, ...]]) -> bool:
+    """Whether the other one may hold all of this one, and is to stay."""
+    if other.look not in {Look.UNCHANGED, Look.READABLE} or not other.file.size:
+        return False
+    plain = not other.name.compressed and not sight.name.compressed
+    if plain and other.file.size < sight.file.size:
+        return False
+    known = bool(other.continues | other.foreign)
+    if not known and not (sight.file.inode and sight.file.inode == other.file.inode):
+        return False
+    full = other.head.length == sight.head.length == HEAD
+    if full and other.head != sight.head:
+        return False
+    longer = plain and other.file.size > sight.file.size
+    return longer or ranks[other.file.name] < ranks[sight.file.name]
 
 
 def _hints(checkpoints: Sequence[Checkpoint]) -> dict[Hint, Checkpoint]:

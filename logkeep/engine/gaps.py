@@ -43,7 +43,7 @@ def lost_rest(checkpoint: Checkpoint, unread: Iterable[Unread], files: Files) ->
     """What may have been written to a generation that is gone, after it was last read."""
     sizes = [one.size for one in unread if one.kind is UnreadKind.PLANNED and one.generation == checkpoint.generation]
     reason = TRUNCATED if (checkpoint.inode, checkpoint.name) in files else DELETED
-    return Loss(checkpoint.position, max(0, max([checkpoint.size, *sizes]) - checkpoint.kept), reason)
+    return Loss(checkpoint.position, max(0, max(sizes, default=0) - checkpoint.kept), reason)
 
 
 def lost_file(unread: Unread, files: Files, gone: Iterable[Checkpoint]) -> Loss:

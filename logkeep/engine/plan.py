@@ -1,22 +1,23 @@
 """Checkpoints and what was seen in the listing -> what to read, and what went missing. No I/O.
 
-Which file is which generation is decided by content alone: `Sight.continues` names the generations whose kept
-bytes a file begins with. Inode and name only choose where the content leaves a choice.
+Which file is which generation is decided by content: `Sight.continues` names the generations whose kept bytes a file
+begins with, `Sight.foreign` those of other logs. Inode and name only choose where the content leaves a choice.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from types import MappingProxyType
 
 from logkeep.domain.manifest import EMPTY, Checkpoint, Gap, Unread, UnreadKind
-from logkeep.engine.gaps import UNSEEN, Line, Loss, came_between, is_closed, lost_file, lost_rest, tell_gap
+from logkeep.engine.gaps import TRUNCATED, UNSEEN, Line, Loss, came_between, is_closed, lost_file, lost_rest, tell_gap
+from logkeep.engine.identity import superseded
+from logkeep.engine.order import Family, place_new
 from logkeep.engine.sight import Look, Sight
-from logkeep.engine.unread import empty_file, planned_read, still_there, unknown_file
+from logkeep.engine.unread import Rounds, empty_file, grown_file, planned_read, still_there, unknown_file
 from logkeep.logformat.names import compressed_names
 
 
@@ -42,6 +43,7 @@ class Plan:
     joined: tuple[Checkpoint, ...]  # those of which it is decided now whether something is missing before them
     gaps: tuple[Gap, ...]  # what may have gone
     empty: tuple[Unread, ...]  # active files in which nothing was written yet
+    unproven: frozenset[str] = frozenset()  # names of new files of which nothing proves where in their log they belong
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class _Listing:
     known: Mapping[int, Checkpoint]  # the same as it was known
     fresh: dict[int, Checkpoint]  # new generations
     gone: Sequence[Checkpoint]  # what no file has
+    unproven: frozenset[str]
     missing: Sequence[Unread]  # of what earlier listings left, what no file has
 
 
@@ -62,23 +65,27 @@ def make_plan(
     sights: Sequence[Sight],
     read: Collection[int] = (),
     unread: Sequence[Unread] = (),
-    first_listed: Mapping[str, int] = MappingProxyType({}),
+    rounds: Rounds = Rounds(),  # noqa: B008  it holds nothing
+    earlier: Collection[int] = (),
 ) -> Plan:
     """Decide what to read; generations in `read` were read by this job already and wait for the next.
 
-    `unread` is what earlier listings left, `first_listed` the number of the listing in which an inode was first, or a
-    name where there are no inodes.
+    `unread` is what earlier listings left, `rounds` when in this job what was seen, `earlier` the generations of logs
+    that an earlier job knew wholly.
     """
     known = match(checkpoints, sights)
+    sights = [_in_its_log(sight, known.get(index)) for index, sight in enumerate(sights)]
     owners = {index: _as_seen(checkpoint, sights[index]) for index, checkpoint in known.items()}
     matched = {checkpoint.generation for checkpoint in owners.values()}
     gone = [c for c in checkpoints if c.present and c.generation not in matched and c.kept]
-    found = still_there(unread, sights, owners, first_listed)
+    replaced = superseded(checkpoints) | {sight.changed.generation for sight in sights if sight.changed}
+    found = still_there(unread, sights, owners, rounds)
     numbers = {checkpoint.generation for checkpoint in checkpoints if checkpoint.kept}
     missing = [_planned_no_more(one, numbers) for one in unread if one not in found]
-    fresh = _number_new(checkpoints, sights, owners, unread)
+    fresh, unproven = _number_new(checkpoints, sights, owners, unread, earlier)
     newest = max((checkpoint.generation for checkpoint in checkpoints), default=0)
-    listing = _Listing(sights, owners, known, fresh, gone, missing)
+    lost = [c for c in gone if c.generation not in replaced]
+    listing = _Listing(sights, owners, known, fresh, lost, unproven, missing)
     current = {c.generation: c for c in (*checkpoints, *owners.values())}
     lines = _lines(listing, current.values())
     reads = _reads(listing, lines, read)
@@ -90,7 +97,16 @@ def make_plan(
         joined=tuple(replace(c, joined=True) for c in current.values() if c.kept and not c.joined),
         gaps=tuple(_gaps(node, listing, lines)),
         empty=tuple(empty_file(sight) for sight in sights if sight.name.active and not sight.file.size),
+        unproven=unproven,
     )
+
+
+def _in_its_log(sight: Sight, owner: Checkpoint | None) -> Sight:
+    """A generation keeps the log in which it began, whatever its name proposes now."""
+    if owner is None or owner.family == sight.name.family:
+        return sight
+    active = sight.name.plain == owner.family
+    return replace(sight, name=sight.name._replace(family=owner.family, active=active))
 
 
 def _as_seen(checkpoint: Checkpoint, sight: Sight) -> Checkpoint:
@@ -129,15 +145,17 @@ def _reads(listing: _Listing, lines: Mapping[str, Line], read: Collection[int]) 
 
 
 def _unknown(listing: _Listing, newest: int) -> Iterable[Unread]:
-    inodes = {checkpoint.inode for checkpoint in (*listing.owners.values(), *listing.gone)} - {""}
+    known = {c.inode: c for c in (*listing.gone, *listing.owners.values()) if c.inode}
     names = {sight.file.name for sight in listing.sights if sight.file.size}
     for index, sight in enumerate(listing.sights):
         if not sight.file.size or sight.look <= Look.READABLE:
             continue
-        if sight.look is Look.VANISHED and (
-            sight.file.inode in inodes or not names.isdisjoint(compressed_names(sight.file.name))
-        ):
-            continue  # a generation that is known, or a file that has its compressed twin beside it
+        if sight.look is Look.VANISHED and not names.isdisjoint(compressed_names(sight.file.name)):
+            continue  # it has its compressed twin beside it
+        if sight.look is Look.VANISHED and sight.file.inode in known:
+            if one := grown_file(sight, known[sight.file.inode]):
+                yield one
+            continue
         if one := unknown_file(sight, listing.owners.get(index) or listing.fresh[index], newest):
             yield one
 
@@ -165,11 +183,11 @@ def _lines(listing: _Listing, current: Iterable[Checkpoint]) -> dict[str, Line]:
 
 def _is_joined(listing: _Listing, line: Line, index: int) -> bool:
     """Whether nothing can have gone unseen between a new generation and its elder."""
-    checkpoint, inode = listing.fresh[index], listing.sights[index].file.inode
-    if not line.begun or came_between(line, checkpoint) is None:
+    checkpoint, sight = listing.fresh[index], listing.sights[index]
+    if sight.changed or not line.begun or came_between(line, checkpoint) is None:
         return True  # nothing is said of what went before the first backup
     alone = sum(one.family == checkpoint.family for one in listing.fresh.values()) == 1
-    return alone and any(one.kind is UnreadKind.EMPTY and one.inode == inode for one in listing.missing if inode)
+    return alone and any(_is_same_inode(one.inode, sight.file.inode) for one in _empty_before(listing, sight))
 
 
 def _gaps(node: str, listing: _Listing, lines: Mapping[str, Line]) -> Iterable[Gap]:
@@ -189,9 +207,16 @@ def _losses(listing: _Listing, lines: Mapping[str, Line]) -> Mapping[str, Sequen
         if not is_closed(checkpoint) and not checkpoint.unproven:
             found[checkpoint.family].append(lost_rest(checkpoint, listing.missing, files))
     known = {checkpoint.generation for line in lines.values() for checkpoint in line.kept}
+    found_again = {checkpoint.generation: checkpoint for checkpoint in listing.owners.values() if checkpoint.kept}
+    cut: dict[int, int] = {}
     for one in listing.missing:
-        if one.kind is not UnreadKind.EMPTY and (one.kind is not UnreadKind.PLANNED or one.generation not in known):
+        if one.kind in {UnreadKind.PLANNED, UnreadKind.GROWN} and one.generation in found_again:
+            cut[one.generation] = max(one.size, cut.get(one.generation, 0))
+        elif one.kind is not UnreadKind.EMPTY and (one.kind is not UnreadKind.PLANNED or one.generation not in known):
             found[one.family].append(lost_file(one, files, listing.gone))
+    for number, size in cut.items():  # what was listed of it went, as between a copy and its truncation
+        checkpoint = found_again[number]
+        found[checkpoint.family].append(Loss(checkpoint.position, size - checkpoint.kept, TRUNCATED))
     for family, line in lines.items():
         for elder, younger in pairwise(line.kept):
             if not younger.joined and (reason := came_between(line, younger)):
@@ -203,9 +228,25 @@ def _losses(listing: _Listing, lines: Mapping[str, Line]) -> Mapping[str, Sequen
 
 def _is_begun_anew(family: str, listing: _Listing) -> bool:
     """Whether the active file is empty, and another one than was empty at the job before."""
-    before = {one.inode for one in listing.missing if one.kind is UnreadKind.EMPTY and one.family == family}
     empty = (s for s in listing.sights if s.name.family == family and s.name.active and not s.file.size)
-    return any(sight.file.inode and sight.file.inode not in before for sight in empty)
+    return any(
+        sight.file.inode
+        and not any(
+            _is_same_inode(one.inode, sight.file.inode) or (one.stored and one.mtime_ns == sight.file.mtime_ns)
+            for one in _empty_before(listing, sight)
+        )
+        for sight in empty
+    )
+
+
+def _empty_before(listing: _Listing, sight: Sight) -> list[Unread]:
+    """Files in which nothing was written yet when an earlier job saw them."""
+    return [one for one in listing.missing if one.kind is UnreadKind.EMPTY and one.family == sight.name.family]
+
+
+def _is_same_inode(one: str, other: str) -> bool:
+    """By its number alone: the device has another one when it was mounted again."""
+    return bool(one and other) and one.rpartition(":")[2] == other.rpartition(":")[2]
 
 
 def match(checkpoints: Sequence[Checkpoint], sights: Sequence[Sight]) -> dict[int, Checkpoint]:
@@ -214,6 +255,8 @@ def match(checkpoints: Sequence[Checkpoint], sights: Sequence[Sight]) -> dict[in
     Where several fit, the unchanged one, the same inode, the one with most bytes kept and the same name go first.
     """
     known = {checkpoint.generation: checkpoint for checkpoint in checkpoints}
+    owners = _match_over_borders(known, sights)
+    taken = {checkpoint.generation for checkpoint in owners.values()}
     pairs = [
         (
             (
@@ -221,6 +264,7 @@ def match(checkpoints: Sequence[Checkpoint], sights: Sequence[Sight]) -> dict[in
                 sight.file.inode != c.inode,
                 -c.kept,
                 sight.name.plain != c.name,
+                -c.start,
                 c.generation,
                 index,
             ),
@@ -230,12 +274,26 @@ def match(checkpoints: Sequence[Checkpoint], sights: Sequence[Sight]) -> dict[in
         for index, sight in enumerate(sights)
         for c in (known[generation] for generation in sight.continues)
     ]
-    owners: dict[int, Checkpoint] = {}
-    taken: set[int] = set()
     for _, checkpoint, index in sorted(pairs, key=lambda pair: pair[0]):
         if index not in owners and checkpoint.generation not in taken:
             owners[index] = checkpoint
             taken.add(checkpoint.generation)
+    return owners
+
+
+def _match_over_borders(known: Mapping[int, Checkpoint], sights: Sequence[Sight]) -> dict[int, Checkpoint]:
+    """Files that have a generation of another log: exactly one of each fits, and no file of that log has it."""
+    held = {generation for sight in sights for generation in sight.continues}
+    fitting: dict[int, list[int]] = defaultdict(list)
+    for index, sight in enumerate(sights):
+        for generation in sight.foreign - held:
+            fitting[generation].append(index)
+    owners: dict[int, Checkpoint] = {}
+    for generation, indexes in fitting.items():
+        sight, checkpoint = sights[indexes[0]], known[generation]
+        more = checkpoint.kept > max((known[number].kept for number in sight.continues), default=0)
+        if len(indexes) == 1 and len(sight.foreign - held) == 1 and more:
+            owners[indexes[0]] = checkpoint
     return owners
 
 
@@ -244,40 +302,59 @@ def _number_new(
     sights: Sequence[Sight],
     owners: Mapping[int, Checkpoint],
     unread: Sequence[Unread],
-) -> dict[int, Checkpoint]:
-    """Checkpoints for the files that continue nothing, numbered and placed in the order of writing."""
+    earlier: Collection[int],
+) -> tuple[dict[int, Checkpoint], frozenset[str]]:
+    """Checkpoints for files that continue nothing, numbered and placed; and names of those whose place is a guess."""
     reserved: dict[str, list[float]] = defaultdict(list)
     for one in unread:
         if one.kind is not UnreadKind.EMPTY:
             reserved[one.family].append(one.position)
-    fixed = {index: owner.position for index, owner in owners.items()} | _as_planned(sights, owners)
     families: dict[str, list[Checkpoint]] = defaultdict(list)
     for checkpoint in checkpoints:
         families[checkpoint.family].append(checkpoint)
+    fixed = {index: owner.position for index, owner in owners.items()} | _as_planned(sights, owners)
+    fixed |= _behind_changed(sights, owners, families)
     members: dict[str, list[int]] = defaultdict(list)
     for index, sight in enumerate(sights):
         members[sight.name.family].append(index)
     matched = {checkpoint.generation for checkpoint in owners.values()}
     following = max((checkpoint.generation for checkpoint in checkpoints), default=0) + 1
     fresh: dict[int, Checkpoint] = {}
+    unproven: set[str] = set()
     for family in sorted(members):
+        if all(index in owners for index in members[family]):
+            continue
         known = families[family]
-        kept = sorted([*(checkpoint.position for checkpoint in known if checkpoint.kept), *reserved[family]])
-        places = _places(_in_order(members[family], sights, owners), sights, fixed, kept)
-        places = {index: position for index, position in places.items() if index not in owners}
+        kept = Family([c for c in known if c.kept], earlier, reserved[family])
+        placed = place_new(members[family], sights, owners, fixed, kept)
+        unproven |= {sights[index].file.name for index in placed.unproven}
+        places = {index: position for index, position in placed.positions.items() if index not in owners}
         if not places and not known:  # a log that is still empty: remember that it exists
             places = {members[family][0]: 1.0}
         empty = [checkpoint for checkpoint in known if not checkpoint.kept and checkpoint.generation not in matched]
         for index, position in places.items():
-            if empty:  # the first content of a log that was seen empty
-                fresh[index] = replace(
-                    empty.pop(), position=position, name=sights[index].name.plain, present=True, joined=False
-                )
+            name, changed = sights[index].name.plain, sights[index].changed
+            start = changed.start if changed else 0
+            if empty and not start:  # the first content of a log that was seen empty
+                fresh[index] = replace(empty.pop(), position=position, name=name, present=True, joined=False)
                 continue
-            name = sights[index].name.plain
-            fresh[index] = Checkpoint(following, family, position, name, 0, EMPTY, EMPTY, joined=False)
+            fresh[index] = Checkpoint(following, family, position, name, start, EMPTY, EMPTY, joined=False, start=start)
             following += 1
-    return fresh
+    return fresh, frozenset(unproven)
+
+
+def _behind_changed(
+    sights: Sequence[Sight], owners: Mapping[int, Checkpoint], families: Mapping[str, Sequence[Checkpoint]]
+) -> dict[int, float]:
+    """Files that are kept again from some byte on stand right behind what is kept of them."""
+    places: dict[int, float] = {}
+    for index, sight in enumerate(sights):
+        if sight.changed and index not in owners:
+            taken = sorted(c.position for c in families[sight.name.family])
+            before = next(c for c in families[sight.name.family] if c.generation == sight.changed.generation).position
+            after = bisect_right(taken, before)
+            places[index] = (before + taken[after]) / 2 if after < len(taken) else before + 1.0
+    return places
 
 
 def _as_planned(sights: Sequence[Sight], owners: Mapping[int, Checkpoint]) -> dict[int, float]:
@@ -285,38 +362,6 @@ def _as_planned(sights: Sequence[Sight], owners: Mapping[int, Checkpoint]) -> di
     places: dict[Unread, int] = {}
     for index, sight in enumerate(sights):
         for one in sight.holds if index not in owners else ():
-            places.setdefault(one, index)
+            if one.family == sight.name.family:
+                places.setdefault(one, index)
     return {index: one.position for one, index in places.items()}
-
-
-def _in_order(members: Iterable[int], sights: Sequence[Sight], owners: Mapping[int, Checkpoint]) -> list[int]:
-    """Oldest first: by name, or where names say nothing by what is known and the time of the first line."""
-
-    def age(index: int) -> tuple[object, ...]:
-        sight = sights[index]
-        if not sight.name.order_by_time:
-            return sight.name.order
-        owner = owners.get(index)
-        return (0, owner.position, "", 0) if owner else (1, 0.0, sight.first_time, sight.file.mtime_ns)
-
-    return sorted(members, key=age)
-
-
-def _places(
-    ordered: Iterable[int], sights: Sequence[Sight], fixed: Mapping[int, float], kept: Sequence[float]
-) -> dict[int, float]:
-    """Positions, oldest first: of new ones before the next younger one that has its place, else behind all."""
-    places: dict[int, float] = {}
-    waiting: list[int] = []
-    for index in ordered:
-        if index in fixed:
-            above = places[index] = fixed[index]
-            before = bisect_left(kept, above)
-            below = kept[before - 1] if before else above - 1.0
-            step = (above - below) / (len(waiting) + 1)
-            places |= {new: below + step * place for place, new in enumerate(waiting, 1)}
-            waiting = []
-        elif sights[index].file.size:
-            waiting.append(index)
-    last = kept[-1] if kept else 0.0
-    return places | {new: last + place for place, new in enumerate(waiting, 1)}

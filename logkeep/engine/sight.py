@@ -25,6 +25,14 @@ def file_key(file: LogFile) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """A file whose bytes were changed after they were kept, before the last that are kept."""
+
+    generation: int
+    start: int  # of the first frame that differs; from here on it is kept again
+
+
+@dataclass(frozen=True, slots=True)
 class Sight:
     """One file of the listing and what its content says."""
 
@@ -32,11 +40,16 @@ class Sight:
     name: LogName
     continues: frozenset[int] = frozenset()  # generations whose kept bytes it begins with
     look: Look = Look.READABLE
-    first_time: str = ""  # of its first line; only where names say nothing of age
+    first_time: str = ""  # of its first record, and of the last one of a plain file, '' where unknown
+    last_time: str = ""
+    lead: str = ""  # hash of its first bytes by which it is looked up, '' where it has fewer
     size: int = 0  # plain bytes, 0 where unknown
     head: Fingerprint = EMPTY  # of its first bytes
     tail: Fingerprint = EMPTY  # of those before `size`; of a plain file only
     holds: frozenset[Unread] = frozenset()  # what an earlier listing showed and it begins with
+    foreign: frozenset[int] = frozenset()  # generations of other logs than its name proposes, that it begins with
+    copy: Unread | None = None  # it holds nothing but this, which is known to be a copy of what is kept
+    changed: Changed | None = None  # what is kept of it is no longer what it holds
 
     @property
     def readable(self) -> bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from logkeep.domain.manifest import Checkpoint, Unread, UnreadKind
-from logkeep.engine.sight import Look, Sight, file_key
+from logkeep.engine.sight import Look, Sight
 from logkeep.logformat.names import compressed_names, is_compressed
 
 
@@ -55,27 +56,63 @@ def unknown_file(sight: Sight, checkpoint: Checkpoint, newest: int) -> Unread | 
     return Unread(kind, sight.name.family, position, newest, file.name, file.inode, missing, file.mtime_ns)
 
 
+def grown_file(sight: Sight, checkpoint: Checkpoint) -> Unread | None:
+    """A generation that had grown, and was gone from its file before that was looked into, as by copy and truncation.
+
+    None where nothing says that it was the generation: an inode may be that of another file.
+    """
+    file = sight.file
+    if sight.name.compressed or file.size <= checkpoint.kept or not checkpoint.kept:
+        return None
+    family, position, number = checkpoint.family, checkpoint.position, checkpoint.generation
+    return Unread(UnreadKind.GROWN, family, position, number, file.name, file.inode, file.size, file.mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """When in this job what was seen: numbers of its listings."""
+
+    listed: Mapping[tuple[str, str], int] = field(
+        default_factory=dict[tuple[str, str], int]
+    )  # name and inode -> the last listing that has it
+    kept: Mapping[int, int] = field(
+        default_factory=dict[int, int]
+    )  # generation -> the listing after which it was read first
+
+
 def still_there(
-    unread: Collection[Unread],
-    sights: Sequence[Sight],
-    owners: Mapping[int, Checkpoint],
-    first_listed: Mapping[str, int],
+    unread: Collection[Unread], sights: Sequence[Sight], owners: Mapping[int, Checkpoint], rounds: Rounds
 ) -> frozenset[Unread]:
     """Those that some file of the listing has."""
     held = {one for sight in sights for one in sight.holds}
-    matched = {checkpoint.generation for checkpoint in owners.values() if checkpoint.kept}
-    found = {one for one in unread if one in held or (one.kind is UnreadKind.PLANNED and one.generation in matched)}
-    unclear = [one for one in unread if one not in found and one.kind is not UnreadKind.EMPTY]
+    matched = {checkpoint.generation: index for index, checkpoint in owners.items() if checkpoint.kept}
+    found: set[Unread] = set()
+    unclear: list[Unread] = []
+    for one in unread:
+        index = matched.get(one.generation) if one.kind in {UnreadKind.PLANNED, UnreadKind.GROWN} else None
+        if index is not None:
+            found |= {one} if _holds_all(one, sights[index], owners[index]) else set()
+        elif one in held or one.kind is UnreadKind.GROWN:  # whose generation is gone, which is told of that
+            found.add(one)
+        elif one.kind is not UnreadKind.EMPTY:
+            unclear.append(one)
     if unclear:
-        found |= _found_by_looks(unclear, sights, owners, first_listed)
+        found |= _found_by_looks(unclear, sights, owners, rounds)
     return frozenset(found)
+
+
+def _holds_all(one: Unread, sight: Sight, owner: Checkpoint) -> bool:
+    """Whether a generation is kept, or can be read, as far as it was listed; a compressed one tells once it is read."""
+    if owner.kept >= one.size or sight.look is not Look.READABLE:
+        return owner.kept >= one.size or sight.look is Look.BLOCKED
+    return sight.name.compressed or sight.size >= one.size
 
 
 def _found_by_looks(
     unread: Sequence[Unread],
     sights: Sequence[Sight],
     owners: Mapping[int, Checkpoint],
-    first_listed: Mapping[str, int],
+    rounds: Rounds,
 ) -> set[Unread]:
     """Those of unknown content, then or now."""
     files: dict[str, Sight] = {sight.file.inode: sight for sight in sights if sight.file.inode}
@@ -86,13 +123,17 @@ def _found_by_looks(
     return {
         one
         for one in unread
-        if _is_same(one, files) or _is_packed(one, files) or _is_in(one, others[one.family], first_listed)
+        if _is_same(one, files) or _is_packed(one, files) or _is_in(one, others[one.family], rounds)
     }
 
 
 def _is_same(one: Unread, files: Mapping[str, Sight]) -> bool:
-    sight = files.get(one.inode or one.name)
-    if sight is None or (one.kind is UnreadKind.PLANNED and sight.look is not Look.BLOCKED):
+    sight = files.get(one.inode) if one.inode in files else files.get(one.name)
+    if (
+        sight is None
+        or (one.inode and sight.file.inode not in {one.inode, ""})
+        or (one.kind is UnreadKind.PLANNED and sight.look is not Look.BLOCKED)
+    ):
         return False
     file = sight.file
     grown = file.size >= one.size and file.mtime_ns >= one.mtime_ns
@@ -106,12 +147,13 @@ def _is_packed(one: Unread, files: Mapping[str, Sight]) -> bool:
     return any(one.kind is not UnreadKind.PLANNED or sight.look is Look.BLOCKED for sight in packed)
 
 
-def _is_in(one: Unread, others: Iterable[tuple[Sight, Checkpoint]], first_listed: Mapping[str, int]) -> bool:
+def _is_in(one: Unread, others: Iterable[tuple[Sight, Checkpoint]], rounds: Rounds) -> bool:
     """Whether a younger file may hold it, as it was compressed since, or copied just before it was looked into."""
     if one.kind is UnreadKind.PLANNED or is_compressed(one.name):
         return False
-    younger = [sight for sight, owner in others if owner.generation > one.generation and owner.kept >= one.size]
+    younger = [pair for pair in others if pair[1].generation > one.generation and pair[1].kept >= one.size]
     if one.kind is UnreadKind.BLOCKED:
-        return any(sight.name.compressed for sight in younger)
-    then = first_listed.get(one.inode or one.name)
-    return then is not None and any(first_listed.get(file_key(sight.file), 0) > then for sight in younger)
+        return any(sight.name.compressed for sight, _ in younger)
+    # By generation: the inode of a file may be that of another one by now.
+    then = rounds.listed.get((one.name, one.inode))
+    return then is not None and any(rounds.kept.get(owner.generation, 0) > then for _, owner in younger)

@@ -63,6 +63,12 @@ def first_time(head: bytes) -> str:
     return next((found.time for line in head.split(b"\n") if (found := read_head(line))), "")
 
 
+def last_time(tail: bytes) -> str:
+    """Time of the last record that begins in the last bytes of a file; '' where none is seen."""
+    lines = tail.split(b"\n")[1:] if len(tail) >= HEAD_BYTES else tail.split(b"\n")
+    return next((found.time for line in reversed(lines) if (found := read_head(line))), "")
+
+
 def annotate(raw: bytes) -> Annotation:
     """Smallest time, largest time ('' where unknown), levels (None where unknown) of the records that begin in `raw`.
 

@@ -1,0 +1,179 @@
+"""Which generations a file may go on with: what proves it, and what only proposes it. No I/O.
+
+Within a log, which a name proposes, the kept bytes at the head and before the checkpoint decide. Over the border of a
+log they must prove more: enough of them, with a time of their own. See docs/decisions/0013-identity-by-content.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TypeVar
+
+from logkeep.domain.manifest import EMPTY, LEAD, Checkpoint, Fingerprint, Unread
+from logkeep.logformat.names import LogName, parse_name
+from logkeep.sources.base import LogFile
+
+_T = TypeVar("_T")
+
+
+def fingerprint(data: bytes) -> Fingerprint:
+    return Fingerprint(len(data), sha256(data).hexdigest()) if data else EMPTY
+
+
+def lead_of(head: bytes) -> str:
+    """By what a file is looked up; '' where it is too short."""
+    return sha256(head[:LEAD]).hexdigest() if len(head) >= LEAD else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """Generations whose first bytes a file has."""
+
+    own: list[Checkpoint]  # of the log that its name proposes, or under its very name
+    foreign: list[Checkpoint]  # of other logs, where what is kept proves that it is theirs
+
+
+class Heads:
+    """Generations by the first bytes that are kept of them."""
+
+    def __init__(self, checkpoints: Iterable[Checkpoint]) -> None:
+        self._long: dict[str, dict[Fingerprint, list[Checkpoint]]] = defaultdict(lambda: defaultdict(list))
+        self._short: dict[str, dict[Fingerprint, list[Checkpoint]]] = defaultdict(lambda: defaultdict(list))
+        self._inodes: dict[str, list[Checkpoint]] = defaultdict(list)
+        self._families: dict[str, list[Checkpoint]] = defaultdict(list)
+        for c in checkpoints:
+            if not c.kept:
+                continue
+            self._families[c.family].append(c)
+            if c.lead:
+                self._long[c.lead][c.head].append(c)
+            else:
+                for key in {c.family, c.name}:
+                    self._short[key][c.head].append(c)
+            if c.inode and c.present:
+                self._inodes[c.inode].append(c)
+
+    def fitting(self, file: LogFile, name: LogName, head: bytes) -> Fits:
+        """Those whose head the content has; what is before their checkpoints is to be compared still."""
+        known = _Hashes(head)
+        alike = known.find(self._long.get(lead_of(head), {}))
+        own = [c for c in alike if _is_own(c, name)]
+        for key in {name.family, name.plain}:
+            own += [c for c in known.find(self._short.get(key, {})) if _is_own(c, name) and c not in own]
+        foreign = [c for c in alike if not _is_own(c, name) and self._proves(c)]
+        # A file system may give the inode of what was deleted to any new file; the name must tell as well.
+        moved = [c for c in self._inodes.get(file.inode, ()) if c not in own and c not in foreign]
+        foreign += [c for c in moved if holds_stem(name.plain, c.family) and known.begins_with(c.head)]
+        return Fits(own, foreign)
+
+    def of(self, family: str) -> list[Checkpoint]:
+        """All of a log."""
+        return self._families.get(family, [])
+
+    def _proves(self, c: Checkpoint) -> bool:
+        """Whether its kept bytes hold a time of their own: not one that other generations begin with."""
+        if c.unproven:
+            return False
+        alone = sum(map(len, self._long[c.lead].values())) == 1
+        return bool(c.first_time) and (alone or c.last_time != c.first_time)
+
+
+class _Hashes:
+    """Fingerprints of the first bytes, each made once."""
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self._made: dict[int, Fingerprint] = {}
+
+    def begins_with(self, known: Fingerprint) -> bool:
+        return known.length <= len(self._head) and self._of(known.length) == known
+
+    def find(self, heads: Mapping[Fingerprint, Iterable[_T]]) -> list[_T]:
+        """One hash for each length that occurs, which is the same for almost all."""
+        lengths = {known.length for known in heads if known.length <= len(self._head)}
+        return [found for length in sorted(lengths) for found in heads.get(self._of(length), ())]
+
+    def _of(self, length: int) -> Fingerprint:
+        if length not in self._made:
+            self._made[length] = fingerprint(self._head[:length])
+        return self._made[length]
+
+
+def _is_own(c: Checkpoint, name: LogName) -> bool:
+    return c.family == name.family or (c.present and c.name == name.plain)
+
+
+def holds_stem(name: str, family: str) -> bool:
+    """Whether a name is made from that of a log: it holds the log's stem as a word."""
+    base = family.rpartition("/")[2]
+    stem = base.rpartition(".")[0] or base
+    return re.search(rf"(?<![A-Za-z0-9]){re.escape(stem)}(?![A-Za-z0-9])", name.rpartition("/")[2]) is not None
+
+
+def drop_superseded(found: Collection[Checkpoint]) -> list[Checkpoint]:
+    """Without those of which bytes have changed since: what was kept again from there on has taken their place."""
+    older = superseded(found)
+    return [c for c in found if c.generation not in older]
+
+
+def superseded(checkpoints: Iterable[Checkpoint]) -> set[int]:
+    """Generations of which bytes have changed since they were kept, and which were kept again from there on."""
+    families: dict[str, list[Checkpoint]] = defaultdict(list)
+    for c in checkpoints:
+        families[c.family].append(c)
+    again = [c for known in families.values() for c in known if c.start]
+    return {older.generation for newer in again for older in families[newer.family] if _supersedes(newer, older)}
+
+
+def _supersedes(newer: Checkpoint, older: Checkpoint) -> bool:
+    """Of one file, so that both begin alike."""
+    alike = newer.lead == older.lead or not newer.kept
+    return alike and newer.generation > older.generation and newer.start < older.kept
+
+
+class Names:
+    """What names propose, for a listing and what is known."""
+
+    def __init__(self, listed: Iterable[str], checkpoints: Collection[Checkpoint]) -> None:
+        self._logs = {c.family for c in checkpoints}
+        self._known = {*listed, *self._logs}
+        self._moved = self._learn(checkpoints)
+
+    def parse(self, name: str) -> LogName:
+        found = parse_name(name, self._known, self._logs)
+        family = self._moved.get(found.family)
+        return found._replace(family=family) if family and not found.active else found
+
+    def _learn(self, checkpoints: Collection[Checkpoint]) -> dict[str, str]:
+        """Where rotated files of a log have been found: names in another folder, say, that propose another log."""
+        seen: dict[str, Counter[str]] = defaultdict(Counter)
+        for c in checkpoints:
+            if c.name == c.family or not c.present:
+                continue
+            proposed = parse_name(c.name, self._known, self._logs)
+            if proposed.family != c.family and not proposed.active and holds_stem(c.name, c.family):
+                seen[proposed.family][c.family] += 1
+        return {
+            family: next(iter(logs))
+            for family, logs in seen.items()
+            if len(logs) == 1 and family not in self._known
+        }  # fmt: skip
+
+
+def by_head(unread: Iterable[Unread]) -> dict[Fingerprint, list[Unread]]:
+    """Files that were listed and not kept to their end, by the first bytes that are known of them."""
+    found: dict[Fingerprint, list[Unread]] = defaultdict(list)
+    for one in unread:
+        if one.head != EMPTY:
+            found[one.head].append(one)
+    return found
+
+
+def owed_to(head: bytes, name: LogName, heads: Mapping[Fingerprint, list[Unread]], *, timed: bool) -> list[Unread]:
+    """Those whose head the content has, of its own log or where it proves that it is theirs."""
+    found = _Hashes(head).find(heads)
+    return [one for one in found if one.family == name.family or (timed and one.head.length >= LEAD)]

@@ -1,0 +1,47 @@
+"""Inodes are hints, and some sources tell wrong ones: which of them can be believed."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from logkeep.sources.base import LogFile
+
+_DOUBTS = 2  # listings in a row with one inode for a name that the open file does not have: no rotation is like that
+_MISSES = 4  # listings with whatever inodes
+
+
+class Inodes:
+    """Told by one source in one job. A file without inode is known by its content, and by its name in a listing."""
+
+    def __init__(self) -> None:
+        self._wrong = False
+        self._shared: set[str] = set()  # inodes of files that were found to be several
+        self._differed: dict[tuple[str, str], set[int]] = defaultdict(set)  # name and listed inode -> listings
+        self._missed: Counter[str] = Counter()
+
+    def believe(self, listing: Sequence[LogFile]) -> list[LogFile]:
+        """The listing, without the inodes that are none: of open files it told others, or several files have one."""
+        looks: dict[str, set[tuple[int, int, int]]] = defaultdict(set)
+        for file in listing:
+            looks[file.inode].add((file.size, file.mtime_ns, file.ctime_ns))
+        return [
+            file._replace(inode="")
+            if self._wrong or file.inode in self._shared or len(looks[file.inode]) > 1
+            else file
+            for file in listing
+        ]  # fmt: skip
+
+    def is_same(self, listed: LogFile, opened: LogFile, number: int) -> bool:
+        """Whether an open file may be the one that was listed; `number` is that of the listing."""
+        if not listed.inode or listed.inode == opened.inode:
+            return True
+        seen = self._differed[listed.name, listed.inode]
+        self._missed[listed.name] += number not in seen
+        seen.add(number)
+        self._wrong = self._wrong or len(seen) >= _DOUBTS or self._missed[listed.name] >= _MISSES
+        return False
+
+    def share(self, inode: str) -> None:
+        """Two files have it, that differ."""
+        self._shared.add(inode)

@@ -1,0 +1,172 @@
+"""The order of writing within a log: where new generations stand. No I/O.
+
+What an earlier complete listing did not have is younger than all that it had. Among files that are first seen together
+the times of their records decide, as instants, and then the counters in their names, in the direction that the log
+itself shows.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import pairwise
+
+from logkeep.domain.manifest import Checkpoint
+from logkeep.engine.sight import Sight
+from logkeep.logformat.names import LogName, Order, parse_name
+
+
+@lru_cache(maxsize=4096)
+def instant(time: str) -> float:
+    """Seconds since 1970 of a time as a log writes it; one without a zone is taken for UTC."""
+    moment = datetime.fromisoformat(time)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What is known of one log when new files of it are to be placed."""
+
+    known: Sequence[Checkpoint]  # of which something is kept
+    earlier: Collection[int]  # generations that an earlier listing had; none where that was not complete
+    reserved: Sequence[float]  # positions of files that are still to be read
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    positions: dict[int, float]  # by the index of the sight
+    unproven: list[int]  # files whose place is a guess
+
+
+def place_new(
+    members: Sequence[int],
+    sights: Sequence[Sight],
+    owners: Mapping[int, Checkpoint],
+    fixed: Mapping[int, float],
+    family: Family,
+) -> Placed:
+    """Positions for the members that have none yet; `fixed` are those of the others."""
+    taken = sorted([*(c.position for c in family.known), *family.reserved])
+    floor = max((c.position for c in family.known if c.generation in family.earlier), default=None)
+    turned = _direction(members, sights, owners, family.known)
+    positions: dict[int, float] = {}
+    unproven: list[int] = []
+    following: list[int] = []
+    for index in members:
+        if floor is None or (index in fixed and fixed[index] > floor):
+            following.append(index)
+        elif index not in fixed:
+            place = _place_of_old(sights[index], family.known, turned)
+            if place is None or place in positions.values():
+                following.append(index)
+                unproven += [index] if _is_unproven(sights[index], family.known, turned) else []
+            else:
+                positions[index] = place
+    ordered = _in_order(following, sights, owners, turned)
+    return Placed(positions | _places(ordered, sights, fixed, taken), unproven)
+
+
+def _place_of_old(sight: Sight, known: Sequence[Checkpoint], turned: int) -> float | None:
+    """Where an old file belongs that was copied in, by its times; None where it is none, or they do not tell."""
+    held = sorted((c for c in known if c.first_time), key=lambda c: c.position)
+    if not sight.first_time or not held or not _may_be_old(sight, known, turned):
+        return None
+    first, last = instant(sight.first_time), instant(sight.last_time or sight.first_time)
+    if last <= min(instant(c.first_time) for c in held):
+        return held[0].position - 1
+    for elder, younger in pairwise(held):
+        if instant(elder.last_time or elder.first_time) <= first and last <= instant(younger.first_time):
+            return (elder.position + younger.position) / 2
+    return None
+
+
+def _may_be_old(sight: Sight, known: Sequence[Checkpoint], turned: int) -> bool:
+    """Whether neither its name nor its times say that it is the youngest."""
+    if sight.name.active or not sight.first_time:
+        return False
+    newest = max((instant(c.last_time) for c in known if c.last_time), default=None)
+    if newest is None or instant(sight.first_time) >= newest:
+        return False
+    orders = [_turn(name.order, turned) for c in known if c.present and not (name := _parse(c)).active]
+    alike = [order for order in orders if order[0] == sight.name.order[0]]
+    return not alike or _turn(sight.name.order, turned) < max(alike)
+
+
+def _is_unproven(sight: Sight, known: Sequence[Checkpoint], turned: int) -> bool:
+    return sight.readable and _may_be_old(sight, known, turned)
+
+
+def _parse(c: Checkpoint) -> LogName:
+    return parse_name(c.name, {c.family})
+
+
+def _turn(order: Order, turned: int) -> Order:
+    return order[0], order[1], turned * order[2]
+
+
+def _direction(
+    members: Sequence[int], sights: Sequence[Sight], owners: Mapping[int, Checkpoint], known: Sequence[Checkpoint]
+) -> int:
+    """-1 where the counters in the log's names go the other way than such names usually do."""
+    places = [(c.position, _parse(c).order) for c in known if c.present and c.generation]
+    times = [
+        (instant(sights[index].first_time), sights[index].name.order)
+        for index in members
+        if index not in owners and sights[index].first_time and not sights[index].name.active
+    ]
+    same = 0
+    for shown in (places, times):
+        for (_, elder), (_, younger) in pairwise(sorted(shown)):
+            if elder[:2] == younger[:2] and elder[2] != younger[2]:
+                same += 1 if elder[2] < younger[2] else -1
+    return -1 if same < 0 else 1
+
+
+def _in_order(
+    members: Iterable[int], sights: Sequence[Sight], owners: Mapping[int, Checkpoint], turned: int
+) -> list[int]:
+    """Oldest first."""
+    members = list(members)
+    times = {index: time for index in members if (time := _first_time(sights[index], owners.get(index)))}
+    if all(index in times or not sights[index].file.size for index in members):
+        return sorted(members, key=lambda index: _by_time(sights[index], times.get(index), turned))
+
+    def age(index: int) -> tuple[object, ...]:
+        sight = sights[index]
+        if not sight.name.order_by_time:
+            return _turn(sight.name.order, turned)
+        owner = owners.get(index)
+        return (0, owner.position, "", 0) if owner else (1, 0.0, sight.first_time, sight.file.mtime_ns)
+
+    return sorted(members, key=age)
+
+
+def _by_time(sight: Sight, time: str | None, turned: int) -> tuple[object, ...]:
+    return sight.name.active, instant(time) if time else 0.0, _turn(sight.name.order, turned), sight.file.mtime_ns
+
+
+def _first_time(sight: Sight, owner: Checkpoint | None) -> str:
+    return sight.first_time or (owner.first_time if owner else "")
+
+
+def _places(
+    ordered: Iterable[int], sights: Sequence[Sight], fixed: Mapping[int, float], kept: Sequence[float]
+) -> dict[int, float]:
+    """Positions, oldest first: of new ones before the next younger one that has its place, else behind all."""
+    places: dict[int, float] = {}
+    waiting: list[int] = []
+    for index in ordered:
+        if index in fixed:
+            above = places[index] = fixed[index]
+            before = bisect_left(kept, above)
+            below = kept[before - 1] if before else above - 1.0
+            step = (above - below) / (len(waiting) + 1)
+            places |= {new: below + step * place for place, new in enumerate(waiting, 1)}
+            waiting = []
+        elif sights[index].file.size:
+            waiting.append(index)
+    last = kept[-1] if kept else 0.0
+    return places | {new: last + place for place, new in enumerate(waiting, 1)}

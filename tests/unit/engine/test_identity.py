@@ -1,0 +1,448 @@
+"""Which file is which log: what proves it, what only proposes it, and what is told. One sentence each."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from logkeep.domain.manifest import Gap
+from logkeep.engine import backup
+from logkeep.engine.gaps import DELETED, TRUNCATED
+from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog
+from logkeep.sources.local import LocalSource
+from tests.unit.engine.test_backup import Kept
+
+START = datetime(2026, 11, 23, 10, tzinfo=UTC)
+JVM_HEADER = (
+    b"Java HotSpot(TM) 64-Bit Server VM (25.402-b06) for linux-amd64 JRE (1.8.0_402-b06), built on Mar 20 2024 13:44:31\n"
+    b"Memory: 4k page, physical 16330752k(1024k free), swap 0k(0k free)\n"
+    b"CommandLine flags: -XX:CICompilerCount=4 -XX:InitialHeapSize=1073741824 -XX:MaxHeapSize=1073741824 -XX:+UseG1GC\n"
+)
+
+
+def events(first: int, last: int) -> bytes:
+    """Lines `first` to `last`, a second apart."""
+    times = ((START + timedelta(seconds=n), n) for n in range(first, last + 1))
+    return b"".join(b"[%s,000][INFO ] event %d\n" % (at.isoformat()[:19].encode(), n) for at, n in times)
+
+
+class Node(Kept):
+    """A directory that commands change, and its backups."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.told: list[Gap] = []
+
+    def put(self, name: str, data: bytes) -> None:
+        self.path(name).parent.mkdir(parents=True, exist_ok=True)
+        self.path(name).write_bytes(data)
+
+    def add(self, name: str, data: bytes) -> None:
+        with self.path(name).open("ab") as file:
+            file.write(data)
+
+    def overwrite(self, name: str, at: int, data: bytes) -> None:
+        """As `dd conv=notrunc` does."""
+        with self.path(name).open("r+b") as file:
+            file.seek(at)
+            file.write(data)
+
+    def move(self, old: str, new: str) -> None:
+        self.path(new).parent.mkdir(parents=True, exist_ok=True)
+        self.path(old).rename(self.path(new))
+
+    def copy(self, old: str, new: str) -> None:
+        self.path(new).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(self.path(old), self.path(new))
+
+    def link(self, old: str, new: str) -> None:
+        self.path(new).parent.mkdir(parents=True, exist_ok=True)
+        self.path(new).hardlink_to(self.path(old))
+
+    def path(self, name: str) -> Path:
+        return self.directory / name
+
+    def gaps(self) -> list[Gap]:
+        """Those of the next job."""
+        before = len(self.catalogue.gaps)
+        outcome = self.back_up()
+        assert not outcome.failures
+        return self.catalogue.gaps[before:]
+
+    def logs(self) -> dict[str, bytes]:
+        """What is kept of each log, in the order of writing."""
+        kept = self.catalogue.contents(self.store.objects)
+        return {family: b"".join(parts) for family, parts in kept.items() if any(parts)}
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
+    monkeypatch.setattr(backup, "_WAIT_SECONDS", 0)
+    return Node(tmp_path)
+
+
+ROTATED = (
+    "archive/prod-2026-11-23-1.log",
+    "prod-2026-11-23-10-1.log",
+    "prod.log-1764000000",
+    "prod.log.2026-11-23_10-30",
+    "prod.log.old",
+    "prod-2.log",
+    "archive/prod.log",
+    "what.ever",
+    "2026/11/23/prod.log.1",
+)
+
+
+@pytest.mark.parametrize("name", ROTATED)
+@pytest.mark.parametrize("pack", [False, True])
+def test_renamed_log_goes_on_in_the_log_where_it_began(node: Node, name: str, pack: bool) -> None:
+    node.put("prod.log", events(1, 50))
+    assert not node.gaps()
+    node.add("prod.log", events(51, 60))
+    node.move("prod.log", name)
+    if pack:
+        node.put(f"{name}.gz", gzip.compress(node.path(name).read_bytes()))
+        node.path(name).unlink()
+    node.put("prod.log", events(61, 70))
+    assert not node.gaps()
+    assert node.logs() == {"prod.log": events(1, 70)}
+    node.add("prod.log", events(71, 80))
+    assert not node.gaps()
+    assert node.logs() == {"prod.log": events(1, 80)}
+
+
+@pytest.mark.parametrize("name", ROTATED)
+def test_copied_and_truncated_log_goes_on_in_the_log_where_it_began(node: Node, name: str) -> None:
+    node.put("prod.log", events(1, 50))
+    assert not node.gaps()
+    node.add("prod.log", events(51, 60))
+    node.copy("prod.log", name)
+    assert not node.gaps()
+    os.truncate(node.path("prod.log"), 0)
+    node.add("prod.log", events(61, 70))
+    assert not node.gaps()
+    assert node.logs() == {"prod.log": events(1, 70)}
+
+
+def test_banner_proves_nothing_over_the_border_of_a_log(node: Node) -> None:
+    node.put("a.out", JVM_HEADER)
+    assert not node.gaps()
+    node.path("a.out").unlink()
+    node.put("b.out", JVM_HEADER + events(1, 5))
+    assert [gap.family for gap in node.gaps()] == ["a.out"]
+    assert node.logs() == {"a.out": JVM_HEADER, "b.out": JVM_HEADER + events(1, 5)}
+
+
+def test_banner_and_inode_prove_nothing_without_the_stem_in_the_name(node: Node) -> None:
+    node.put("a.out", JVM_HEADER)
+    assert not node.gaps()
+    node.move("a.out", "b.out")
+    node.add("b.out", events(1, 5))
+    assert [gap.family for gap in node.gaps()] == ["a.out"]
+    assert node.logs() == {"a.out": JVM_HEADER, "b.out": JVM_HEADER + events(1, 5)}
+
+
+@pytest.mark.parametrize("data", [JVM_HEADER, events(1, 2)])
+def test_little_is_known_again_by_inode_and_stem_together(node: Node, data: bytes) -> None:
+    node.put("app.out", data)
+    assert not node.gaps()
+    node.move("app.out", "old/app.out.before")
+    node.add("old/app.out.before", events(3, 5))
+    assert not node.gaps()
+    assert node.logs() == {"app.out": data + events(3, 5)}
+
+
+def test_little_under_another_name_is_a_new_log_and_a_gap_is_told(node: Node) -> None:
+    node.put("app.out", events(1, 2))
+    assert not node.gaps()
+    node.path("app.out").unlink()
+    node.put("old/app.out.before", events(1, 5))
+    os.utime(node.path("old/app.out.before"))
+    assert [gap.family for gap in node.gaps()] == ["app.out"]
+
+
+def test_two_files_that_fit_are_in_doubt(node: Node) -> None:
+    node.put("prod.log", events(1, 50))
+    assert not node.gaps()
+    node.path("prod.log").unlink()
+    node.put("x.out", events(1, 50) + events(60, 61))
+    node.put("y.out", events(1, 50) + events(70, 71))
+    node.gaps()
+    assert node.logs()["prod.log"] == events(1, 50)
+    assert node.logs()["x.out"] == events(1, 50) + events(60, 61)
+    assert node.logs()["y.out"] == events(1, 50) + events(70, 71)
+
+
+# Several names of one content
+
+
+@pytest.mark.parametrize("how", [Node.link, Node.copy])
+@pytest.mark.parametrize("name", ["backup/prod.log", "a.log", "zz/prod.log", "prod.log.1"])
+def test_name_known_before_stays(node: Node, how: Callable[[Node, str, str], None], name: str) -> None:
+    node.put("prod.log", events(1, 50))
+    assert not node.gaps()
+    how(node, "prod.log", name)
+    node.add("prod.log", events(51, 60))
+    assert not node.gaps()
+    assert node.logs() == {"prod.log": events(1, 60)}
+    node.add("prod.log", events(61, 70))
+    assert not node.gaps()
+    node.move("prod.log", "prod-2026-11-23-1.log")
+    node.put("prod.log", events(71, 80))
+    assert not node.gaps()
+    assert node.logs() == {"prod.log": events(1, 80)}
+
+
+@pytest.mark.parametrize("name", ["backup/prod.log", "prod.log.1", "prod-1.log", "zz.out"])
+def test_copy_of_a_growing_log_is_not_kept_again_when_the_original_begins_anew(node: Node, name: str) -> None:
+    node.put("prod.log", events(1, 50))
+    assert not node.gaps()
+    node.copy("prod.log", name)
+    node.add("prod.log", events(51, 60))
+    assert not node.gaps()
+    node.path("prod.log").unlink()
+    node.put("prod.log", events(61, 70))
+    node.gaps()
+    assert node.logs() == {"prod.log": events(1, 70)}
+    assert not node.gaps()
+
+
+def test_snapshots_by_hard_links_keep_nothing_twice(node: Node) -> None:
+    node.put("logs/prod.log", events(1, 50))
+    assert not node.gaps()
+    for day in range(3):
+        node.link("logs/prod.log", f"daily.{day}/prod.log")
+        node.move("logs/prod.log", f"logs/prod-2026-11-2{day}-1.log")
+        node.put("logs/prod.log", events(100 * day + 51, 100 * day + 60))
+        assert not node.gaps()
+    expected = events(1, 50) + b"".join(events(100 * day + 51, 100 * day + 60) for day in range(3))
+    assert node.logs() == {"logs/prod.log": expected}
+
+
+# Logs that look like one
+
+
+def test_logs_whose_times_overlap_are_two(node: Node) -> None:
+    node.put("prod.log", b"".join(events(n, n) for n in range(1, 20, 2)))
+    node.put("prod-2.log", b"".join(events(n, n) for n in range(2, 21, 2)))
+    assert not node.gaps()
+    node.add("prod-2.log", events(30, 31))
+    node.add("prod.log", events(32, 33))
+    assert not node.gaps()
+    assert set(node.logs()) == {"prod.log", "prod-2.log"}
+
+
+def test_log_that_was_there_before_its_supposed_active_file_stays_one_of_its_own(node: Node) -> None:
+    node.put("es-01.log", events(1, 7))
+    node.put("es-02.log", events(11, 17))
+    assert not node.gaps()
+    node.put("es.log", events(21, 27))
+    node.add("es-01.log", events(31, 32))
+    assert not node.gaps()
+    assert node.logs() == {
+        "es-01.log": events(1, 7) + events(31, 32), "es-02.log": events(11, 17), "es.log": events(21, 27)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["app.log.1", "app-1.log", "app-2026-11-23-1.log"])
+def test_rotated_file_that_still_grows_goes_on(node: Node, name: str) -> None:
+    node.put("app.log", events(1, 50))
+    assert not node.gaps()
+    node.move("app.log", name)
+    node.put("app.log", events(71, 80))
+    node.add(name, events(51, 60))
+    assert not node.gaps()
+    node.add(name, events(61, 70))
+    assert not node.gaps()
+    assert node.logs() == {"app.log": events(1, 80)}
+
+
+# What is no gap
+
+
+def test_truncation_between_listing_and_reading_after_copytruncate_is_told(node: Node) -> None:
+    node.put("app.log", events(1, 50))
+    assert not node.gaps()
+    node.copy("app.log", "app.log.1")
+    node.add("app.log", events(51, 60))
+    calls = iter(range(1_000_000))
+
+    def truncate() -> None:
+        if next(calls) == 1:
+            os.truncate(node.path("app.log"), 0)
+
+    before = len(node.catalogue.gaps)
+    node.back_up(truncate)
+    assert [(gap.at_least, gap.reason) for gap in node.catalogue.gaps[before:]] == [(len(events(51, 60)), TRUNCATED)]
+
+
+def test_remount_while_the_active_file_is_empty_is_no_gap(node: Node) -> None:
+    node.put("es-2026-11-23-1.log", events(1, 10))
+    node.put("es.log", b"")
+    assert not node.gaps()
+    node.path("es-2026-11-23-1.log").unlink()
+    node.back_up()
+    before = len(node.catalogue.gaps)
+    node.back_up(source=Renumbered(node.directory, lambda inode: f"77:{inode.partition(':')[2]}"))
+    assert node.catalogue.gaps[before:] == []
+
+
+# Inodes that lie
+
+
+class Renumbered(LogSource):
+    """A directory whose inodes are told as somebody likes, in listings and of open files."""
+
+    def __init__(
+        self, directory: Path, listed: Callable[[str], str], opened: Callable[[str], str] | None = None
+    ) -> None:
+        self._source, self._listed, self._opened = LocalSource(directory), listed, opened or listed
+
+    def list(self) -> Listing:
+        listing = self._source.list()
+        return listing.with_files(file._replace(inode=self._listed(file.inode)) for file in listing)
+
+    def open(self, name: str) -> OpenLog:
+        return _Renumbered(self._source.open(name), self._opened)
+
+
+class _Renumbered(OpenLog):
+    def __init__(self, log: OpenLog, opened: Callable[[str], str]) -> None:
+        self._log, self._opened = log, opened
+        self.read_at, self.close = log.read_at, log.close
+
+    def stat(self) -> LogFile:
+        file = self._log.stat()
+        return file._replace(inode=self._opened(file.inode))
+
+
+def numbering() -> Callable[[str], str]:
+    numbers = iter(range(1_000_000))
+    return lambda _: f"1:{next(numbers)}"
+
+
+@pytest.mark.parametrize(
+    ("listed", "opened"),
+    [
+        (lambda _: "1:1", None),
+        (lambda _: "0:0", None),
+        (lambda inode: inode, lambda inode: f"9{inode}"),
+        (lambda inode: inode, lambda _: "0:1"),
+        (numbering(), numbering()),
+    ],
+)
+def test_inodes_that_lie_keep_nothing_from_being_kept(
+    node: Node, listed: Callable[[str], str], opened: Callable[[str], str] | None
+) -> None:
+    source = Renumbered(node.directory, listed, opened)
+    for name, first in (("a.log", 1), ("b.log", 101), ("sub/c.log", 201)):
+        node.put(name, events(first, first + 9))
+    assert not node.back_up(source=source).failures
+    assert node.logs() == {"a.log": events(1, 10), "b.log": events(101, 110), "sub/c.log": events(201, 210)}
+    node.add("a.log", events(11, 12))
+    node.move("b.log", "b.log.1")
+    node.put("b.log", events(111, 120))
+    assert not node.back_up(source=source).failures
+    assert node.logs() == {"a.log": events(1, 12), "b.log": events(101, 120), "sub/c.log": events(201, 210)}
+    assert not node.catalogue.gaps
+
+
+def test_two_files_that_look_the_same_to_the_nanosecond_are_both_kept(node: Node) -> None:
+    class Twins(Renumbered):
+        def list(self) -> Listing:
+            listing = super().list()
+            return listing.with_files(file._replace(mtime_ns=1, ctime_ns=1) for file in listing)
+
+    node.put("a.out", events(1, 20))
+    node.put("b.out", events(21, 40)[: len(events(1, 20))])
+    node.back_up(source=Twins(node.directory, lambda _: "1:1"))
+    assert len(node.logs()) == 2
+
+
+def test_job_that_uses_up_its_rounds_says_what_it_left(node: Node) -> None:
+    numbers = iter(range(1_000_000))
+
+    def rename() -> None:
+        """Before each look at the directory or at a file."""
+        number = next(numbers)
+        node.move(f"w-{number}.out", f"w-{number + 1}.out")
+
+    node.put("a.log", events(1, 5))
+    node.put("w-0.out", events(11, 15))
+    outcome = node.back_up(rename)
+    assert node.logs() == {"a.log": events(1, 5)}
+    [failure] = outcome.failures.values()
+    assert failure.startswith("LK-SOURCE-UNSETTLED: node n1: ")
+    assert "start the backup again" in failure
+
+
+# The order of --join
+
+
+@pytest.mark.parametrize("pack", [False, True])
+def test_names_that_count_from_the_newest_are_joined_in_the_order_of_writing(node: Node, pack: bool) -> None:
+    def put(name: str, data: bytes) -> None:
+        node.put(f"{name}.gz" if pack else name, gzip.compress(data) if pack else data)
+
+    put("prod-3.log", events(1, 9))
+    put("prod-2.log", events(11, 19))
+    put("prod-1.log", events(21, 29))
+    node.put("prod.log", events(31, 39))
+    assert not node.gaps()
+    for n in (3, 2, 1):
+        ending = ".gz" if pack else ""
+        node.move(f"prod-{n}.log{ending}", f"prod-{n + 1}.log{ending}")
+    put("prod-1.log", events(31, 39) + events(40, 45))
+    node.put("prod.log", events(51, 59))
+    assert not node.gaps()
+    times = [(1, 9), (11, 19), (21, 29), (31, 45), (51, 59)]
+    assert node.logs() == {"prod.log": b"".join(events(*span) for span in times)}
+
+
+def test_log_whose_clock_was_ahead_is_joined_in_the_order_of_writing(node: Node) -> None:
+    year = b"[2036-01-01T00:00:00,000][INFO ] from the future %d\n"
+    ahead = b"".join(year % n for n in range(10))
+    node.put("prod.log", ahead)
+    node.gaps()
+    node.move("prod.log", "prod-2036-01-01-1.log")
+    node.put("prod.log", events(1, 9))
+    node.gaps()
+    node.move("prod.log", "prod-2026-11-23-1.log")
+    node.put("prod.log", events(11, 19))
+    assert not node.gaps()
+    assert node.logs() == {"prod.log": ahead + events(1, 9) + events(11, 19)}
+
+
+def test_gc_logs_are_joined_by_instants_over_a_change_of_daylight_saving(node: Node) -> None:
+    def gc(hour: int, minute: int, zone: int) -> bytes:
+        return b"".join(b"[2026-10-25T%02d:%02d:%02d.000+0%d00][1][gc] x\n" % (hour, minute, n, zone) for n in range(9))
+
+    node.put("gc.log.00", gc(2, 50, 2))
+    node.put("gc.log.01", gc(2, 10, 1))
+    node.put("gc.log", gc(3, 0, 1))
+    assert not node.gaps()
+    assert node.logs() == {"gc.log": gc(2, 50, 2) + gc(2, 10, 1) + gc(3, 0, 1)}
+
+
+def test_old_file_that_is_copied_in_takes_its_place_by_its_times(node: Node) -> None:
+    node.put("prod-2026-11-23-3.log", events(21, 29))
+    node.put("prod.log", events(31, 39))
+    assert not node.gaps()
+    node.put("prod-2026-11-23-1.log", events(1, 9))
+    node.gaps()
+    assert node.logs() == {"prod.log": events(1, 9) + events(21, 29) + events(31, 39)}
+
+
+def test_file_that_goes_whole_and_is_kept_to_its_end_is_no_gap(node: Node) -> None:
+    node.put("prod.log", events(1, 50))
+    assert not node.gaps()
+    node.path("prod.log").unlink()
+    node.put("prod.log", events(1001, 1002))
+    assert [gap.reason for gap in node.gaps()] in ([TRUNCATED], [DELETED])
