@@ -114,6 +114,7 @@ def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection
         reads_at_once=settings.embedded,
         agencies=open_agencies(settings, stores),
         bucket_locations=_bucket_locations(settings),
+        trusted_proxies=settings.server.trusted_proxies,
         policy=PolicyRules(
             round(settings.policy.spread_minutes * 60_000), round(settings.policy.stale_after_hours * 3_600_000)
         ),

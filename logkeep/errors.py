@@ -13,6 +13,7 @@
     │   ├── NoSuchApi               unknown path or method
     │   └── NameTaken               a cluster or project of this name exists
     ├── NotAuthenticated        no or wrong signature, unknown key, clock off
+    │   ├── WrongSignature          another secret, or another way to sign
     │   └── WrongPassword           or no such user, or no role in the project
     ├── NotAuthorized           a right of this key is missing
     ├── ClusterNotFound         unknown, or of another project
@@ -103,6 +104,14 @@ class NameTaken(RequestError):
 
 class NotAuthenticated(LogkeepError):
     """x-auth-token not found"""
+
+
+class WrongSignature(NotAuthenticated):
+    """The signature is not that of the key."""
+
+    def __init__(self, message: str, in_a_row: int) -> None:
+        super().__init__(message)
+        self.in_a_row = in_a_row  # wrong ones of this key from this address, this one included
 
 
 class WrongPassword(NotAuthenticated):

@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = 8475
     max_clock_skew_seconds: int = 900
+    trusted_proxies: tuple[str, ...] = ()  # addresses and networks whose X-Forwarded-For is believed
     connections: int = 0  # at a time; 0 is as many as open files allow, up to 4096
     keep_alive_seconds: float = 120.0  # without a request, of who has shown a right key or token
     stranger_seconds: float = 10.0  # the same of others, and for the head of a request of theirs
@@ -190,10 +192,21 @@ def load_settings(directory: Path, environment: Mapping[str, str] = os.environ) 
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise SettingError("log_level: is one of debug, info, warning, error")
     _check_sources(settings)
+    for proxy in settings.server.trusted_proxies:
+        _check_network(proxy)
     for name in settings.buckets:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name):
             raise SettingError(f"buckets.{name}: a bucket's name has 1 to 63 letters, digits, '.', '_' or '-'")
     return settings
+
+
+def _check_network(text: str) -> None:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        raise SettingError(
+            f"server.trusted_proxies: {text!r} is no address and no network; write it as 10.0.0.5 or 10.0.0.0/24"
+        ) from None
 
 
 def _check_sources(settings: Settings) -> None:

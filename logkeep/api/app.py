@@ -17,6 +17,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from logkeep.api import admin, css, iam
+from logkeep.api.addresses import ClientAddresses
 from logkeep.api.auditing import Auditor
 from logkeep.api.auth import Authenticator, Credentials, check_rights, read_credentials
 from logkeep.api.bodies import MAX_BODY, SMALL, Budget, Reader
@@ -28,7 +29,7 @@ from logkeep.contract.openapi import build_document
 from logkeep.contract.operations import HEALTH, OPENAPI, READY
 from logkeep.contract.operations import JSON as JSON_TYPE
 from logkeep.domain.access import Caller, Role
-from logkeep.errors import NotAtOnce, Overloaded
+from logkeep.errors import NotAtOnce, Overloaded, WrongSignature
 from logkeep.http.protocol import CONNECTION
 from logkeep.service.context import Context
 from logkeep.signing.sdk_hmac import MAX_SKEW_MS
@@ -45,6 +46,9 @@ _STREAMS, _STREAMS_EACH = 64, 16  # open at a time, and of one tenant
 _LONG_AT_ONCE = 0.02  # seconds on the loop
 _SLOW_IN_A_ROW = 3  # took so long: the disk is slow, and the loop is left to others
 _SLOW_SECONDS = 10.0  # for so long
+# Where more than so many signatures of a key from one address were wrong in a row, the refusal of each further one
+# takes its time: on the loop, where it holds no thread, and only so many at a time. A right one never waits.
+_FREE_TRIES, _SLOWED_SECONDS, _MOST_SLOWED = 5, 1.0, 64
 _TOLD_SECONDS = 10.0  # between two lines of the log on calls that were refused as too many
 
 _logger = structlog.get_logger("logkeep.api")
@@ -102,6 +106,8 @@ class Application:
         self._strangers_bodies = Budget(_STRANGERS_BODIES, MAX_BODY)
         self._tenants_bodies = Budget(_TENANTS_BODIES, _TENANTS_BODIES_EACH)
         self._streams: Counter[str] = Counter()  # open ones by tenant
+        self._addresses = ClientAddresses(context.trusted_proxies)
+        self._slowed = 0  # refusals that take their time just now
         self._refused = 0  # calls that were too many, since the log told of them
         self._refused_told = -inf  # when it did
 
@@ -150,7 +156,7 @@ class Application:
         scope[_OPERATION] = route.operation.id
         if self._pools is None:
             self._pools = Pools()
-        request = Request(request_id, route, parameters, scope, _trail(scope))
+        request = Request(request_id, route, parameters, scope, Trail(self._addresses.find(scope)))
         try:
             call = await self._admit(request, receive, self._pools)
             if call is None:
@@ -292,11 +298,17 @@ class Application:
         """The answer to a call that was not carried out, which the audit tells as well where it can be written."""
         operation = request.route.operation
         answer = self._fault(error, request.id, operation.id)
-        if operation.mutating:
+        if operation.mutating or _is_told(error):
             try:
                 await pools.audit.run(request.trail.address, self._audit, request, answer)
             except Overloaded:
                 _logger.warning("the audit cannot be written in time", request_id=request.id, operation=operation.id)
+        if isinstance(error, WrongSignature) and error.in_a_row > _FREE_TRIES and self._slowed < _MOST_SLOWED:
+            self._slowed += 1
+            try:
+                await asyncio.sleep(_SLOWED_SECONDS)
+            finally:
+                self._slowed -= 1
         return answer
 
     def _audit(self, request: Request, answer: Answer) -> None:
@@ -370,9 +382,9 @@ def create_app(
     return Application(context, ready, max_clock_skew_ms)
 
 
-def _trail(scope: Scope) -> Trail:
-    client = scope["client"]
-    return Trail(client[0] if client else "")
+def _is_told(error: Exception) -> bool:
+    """Of calls that only read, the audit tells wrong signatures: the first in a row, the second, the fourth, …"""
+    return isinstance(error, WrongSignature) and error.in_a_row.bit_count() == 1
 
 
 def _single_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -14,7 +14,7 @@ from starlette.types import Scope
 from logkeep.api.call import Trail
 from logkeep.contract.operations import Operation
 from logkeep.domain.access import AccessKey, Caller, Token
-from logkeep.errors import ClusterNotFound, NotAtOnce, NotAuthenticated, NotAuthorized
+from logkeep.errors import ClusterNotFound, NotAtOnce, NotAuthenticated, NotAuthorized, WrongSignature
 from logkeep.service import identity, users
 from logkeep.service.context import Context
 from logkeep.signing import sdk_hmac
@@ -99,8 +99,6 @@ class Authenticator:
     ) -> Caller:
         ak = trail.who = credentials.access_key
         now_ms, lockout = self._context.clock.now_ms(), self._context.lockout
-        if lockout.is_locked(ak, trail.address, now_ms):
-            raise NotAuthenticated("AK access failed to reach the limit,forbidden.")
         found = self._find_key(ak, at_once)
         trail.project_id = found.caller.project_id
         try:
@@ -117,7 +115,7 @@ class Authenticator:
             )
         except SignatureError as error:
             if isinstance(error, SignatureMismatch):
-                lockout.failed(ak, trail.address, now_ms)
+                raise WrongSignature(str(error), lockout.failed(ak, trail.address, now_ms)) from error
             raise NotAuthenticated(str(error)) from error
         lockout.succeeded(ak, trail.address)
         if found.key.expires_at is not None:

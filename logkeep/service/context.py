@@ -47,5 +47,6 @@ class Context:
     # What tells whether buckets are the same or lie in each other: 'fs:/folder', 's3:endpoint/bucket/prefix'.
     bucket_locations: Mapping[str, str] = field(default_factory=dict[str, str])
     policy: PolicyRules = PolicyRules()  # noqa: RUF009  it is frozen
+    trusted_proxies: tuple[str, ...] = ()  # addresses and networks
     lockout: Lockout = field(default_factory=Lockout)
     meter: Meter = field(default_factory=NoMeter)

@@ -1,9 +1,13 @@
-"""Who failed too often in a row is refused for a while; by name and address, so that nobody locks out another."""
+"""Failures in a row, by name and address, so that nobody locks out another.
+
+A password that failed too often is refused for a while. A signature never is: its secret cannot be guessed.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from ipaddress import ip_network
 
 LIMIT = 5  # failures in a row (contract.md 2.4)
 LOCKED_MS = 300_000  # 5 minutes
@@ -21,19 +25,31 @@ class Lockout:
     def is_locked(self, name: str, address: str, now_ms: int) -> bool:
         if not self._failures:  # nearly always
             return False
-        count, last = self._failures.get((name, address), (0, 0))
+        count, last = self._failures.get((name, _place(address)), (0, 0))
         return count >= LIMIT and now_ms - last < LOCKED_MS
 
-    def failed(self, name: str, address: str, now_ms: int) -> None:
-        """Failures count together while no more than the time of a lock lies between them."""
-        pair = (name, address)
+    def failed(self, name: str, address: str, now_ms: int) -> int:
+        """How many it are in a row. Failures count together while no more than the time of a lock lies between them."""
+        pair = (name, _place(address))
         with self._lock:
             count, last = self._failures.pop(pair, (0, 0))
-            self._failures[pair] = (1 if now_ms - last >= LOCKED_MS else count + 1, now_ms)
+            count = 1 if now_ms - last >= LOCKED_MS else count + 1
+            self._failures[pair] = (count, now_ms)
             if len(self._failures) > self._max_known:
                 self._failures.popitem(last=False)
+        return count
 
     def succeeded(self, name: str, address: str) -> None:
         if self._failures:
             with self._lock:
-                self._failures.pop((name, address), None)
+                self._failures.pop((name, _place(address)), None)
+
+
+def _place(address: str) -> str:
+    """Of IPv6 the network: one machine has as many addresses in it as it likes."""
+    if ":" not in address:
+        return address
+    try:
+        return str(ip_network((address, 64), strict=False))
+    except ValueError:
+        return address

@@ -1,0 +1,63 @@
+"""Whose address a request has: the peer's, or what trusted proxies say of who asked the first of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from starlette.types import Scope
+
+_HEADER = b"x-forwarded-for"
+_MOST_HOPS = 32  # that are looked at; each proxy on the way adds one
+
+Address = IPv4Address | IPv6Address
+
+
+class ClientAddresses:
+    """Finds the address of a client; knows the proxies that are trusted to tell it."""
+
+    def __init__(self, proxies: Sequence[str]) -> None:
+        """Addresses and networks; the settings have checked them."""
+        self._trusted = [ip_network(proxy, strict=False) for proxy in proxies]
+
+    def find(self, scope: Scope) -> str:
+        """The right-most hop that is no trusted proxy; what stands left of it anybody may have written.
+
+        Where a hop is no address, that of the proxy which passed it on; '' where the peer has none.
+        """
+        client = scope["client"]
+        peer = client[0] if client else ""
+        address = _parse(peer) if self._trusted else None
+        if address is None or not self._is_trusted(address):
+            return peer
+        for hop in _hops(scope):
+            before = _parse(hop)
+            if before is None:
+                break
+            address = before
+            if not self._is_trusted(address):
+                break
+        return str(address)
+
+    def _is_trusted(self, address: Address) -> bool:
+        return any(address in network for network in self._trusted)
+
+
+def _hops(scope: Scope) -> Iterator[str]:
+    """From right to left; the header may come more than once, which means the same as one after the other."""
+    values = [value for name, value in scope["headers"] if name == _HEADER]
+    hops = b",".join(values).rsplit(b",", _MOST_HOPS)[-_MOST_HOPS:] if values else []
+    return (hop.decode("latin-1").strip() for hop in reversed(hops))
+
+
+def _parse(text: str) -> Address | None:
+    """An address, also one with a port or in brackets; one of IPv4 in IPv6 is told as it is."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
