@@ -53,7 +53,8 @@ def _hops(scope: Scope) -> Iterator[str]:
 def _parse(text: str) -> Address | None:
     """An address, also one with a port or in brackets; one of IPv4 in IPv6 is told as it is."""
     if text.startswith("["):
-        text = text[1:].partition("]")[0]
+        text, closed, _ = text[1:].partition("]")
+        text = text if closed else ""
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:

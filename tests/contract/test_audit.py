@@ -293,4 +293,4 @@ def test_nobody_else_is_believed(service: Service) -> None:
 def test_no_header_breaks_a_request(tmp_path: Any, clock: FixedClock, header: str) -> None:
     with running_service(tmp_path, clock=clock, trusted_proxies=("127.0.0.0/8", "::1")) as service:
         assert sign_in(service, "nobody", PASSWORD, header).status == 401
-        assert [e["address"] for e in entries(service)] == ["127.0.0.1"]
+        assert [entry.address for entry in audit.list_entries(service.context)[0]] == ["127.0.0.1"]
