@@ -54,6 +54,12 @@ def show_cluster(call: Call) -> bytes:
     return admin_models.render_cluster(cluster, standings, sources=call.caller.admin)
 
 
+def update_cluster(call: Call) -> bytes:
+    cluster = clusters.update_cluster(call.context, call.cluster(), admin_models.read_cluster_change(call.body))
+    standings = forecasts.list_standings(call.context, [cluster.id])
+    return admin_models.render_cluster(cluster, standings, sources=True)
+
+
 def remove_cluster(call: Call) -> bytes:
     clusters.remove_cluster(call.context, call.cluster())
     return models.NOTHING
@@ -181,6 +187,21 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             answer=admin_models.ClusterView,
         ),
         show_cluster,
+    ),
+    (
+        Operation(
+            "UpdateCluster",
+            "PATCH",
+            _CLUSTER,
+            summary="Change nodes, sources, or how the cluster is asked for its nodes; for the role admin",
+            right=Right.ADMINISTER,
+            body=admin_models.UPDATE_CLUSTER,
+            answer=admin_models.ClusterView,
+            raises=(InvalidField, EmptyBody),
+            links=(Link("ShowCluster", _SAME),),
+            waits_for=WaitsFor.NODES,
+        ),
+        update_cluster,
     ),
     (
         Operation(

@@ -21,7 +21,7 @@ from logkeep.domain.policy import PolicyState
 from logkeep.domain.span import Span
 from logkeep.errors import InvalidField
 from logkeep.service.archive import KeptLog
-from logkeep.service.clusters import KINDS, NewNode
+from logkeep.service.clusters import KINDS, ClusterChange, NewNode
 from logkeep.service.forecasts import Standing
 from logkeep.service.verification import Finding, Orphans, Progress, Told, Unproven, Verification
 
@@ -87,6 +87,27 @@ NEW_CLUSTER = Body(
         ),
     ),
 )
+UPDATE_CLUSTER = Body(
+    "UpdateClusterReq",
+    (
+        (
+            Member(
+                "nodes",
+                {"type": "array", "items": _NODE, "maxItems": 1000},
+                "To be added, or whose source changes; named by hand from now on.",
+            ),
+            Member(
+                "remove_nodes",
+                {"type": "array", "items": _name(128), "maxItems": 1000},
+                "Names of nodes that are not backed up any more; what is kept of them stays.",
+            ),
+            Member("url", TEXT, "Where the cluster's own API answers; it is asked at once. Empty: asked no more."),
+            Member("source", TEXT, "Pattern of each node's URL, as `file://{path.logs}`."),
+            Member("user", TEXT),
+            Member("password", TEXT),
+        ),
+    ),
+)
 VERIFY = Body(
     "VerifyReq",
     (
@@ -149,6 +170,31 @@ def read_new_cluster(body: bytes) -> NewCluster | ClusterToDiscover:
         return _to_discover(members, name, url)
     kind = fields.text_field(members, "kind") or "opensearch"
     return NewCluster(name, _read_nodes(nodes), kind, fields.text_field(members, "version"))
+
+
+def read_cluster_change(body: bytes) -> ClusterChange:
+    """Raises `EmptyBody`, `InvalidField`."""
+    members = fields.read_object(body)
+
+    def text(name: str) -> str | None:
+        return None if members.get(name) is None else fields.text_field(members, name, secret=True)
+
+    nodes, removed = members.get("nodes"), members.get("remove_nodes")
+    return ClusterChange(
+        () if nodes is None else _read_nodes(nodes),
+        () if removed is None else _read_names(removed),
+        text("url"),
+        text("source"),
+        text("user"),
+        text("password"),
+    )
+
+
+def _read_names(value: object) -> list[str]:
+    names = cast(list[object], value) if isinstance(value, list) else [None]
+    if not all(isinstance(name, str) for name in names):
+        raise InvalidField("remove_nodes", f"{fields.shown(value)} came; a list of names is allowed")
+    return cast(list[str], names)
 
 
 def read_cluster_list_query(raw: bytes) -> tuple[Page, str]:
@@ -275,6 +321,15 @@ class NodeView(msgspec.Struct, omit_defaults=True):
     role: str
     ip: str
     source: str | None = None  # for admin keys only: it may name hosts and paths
+    gone_at: int | None = None  # Unix ms, since when the cluster's API does not name it
+
+
+class DiscoveryView(msgspec.Struct):
+    """How the cluster is asked for its nodes at each backup."""
+
+    url: str
+    user: str
+    source: str  # pattern
 
 
 class ClusterView(msgspec.Struct):
@@ -288,6 +343,7 @@ class ClusterView(msgspec.Struct):
     nodes: list[NodeView]
     policy_state: PolicyState
     last_success_at: int | None  # Unix ms, end of the newest backup that ended SUCCESS
+    discovery: DiscoveryView | None = None  # for admin keys only
 
 
 class ClusterList(msgspec.Struct, rename="camel"):
@@ -392,11 +448,14 @@ def _cluster(cluster: Cluster, standings: Standings, sources: bool) -> ClusterVi
         nodes=[_node(node, sources) for node in cluster.nodes],
         policy_state=standing.policy_state,
         last_success_at=standing.last_success,
+        discovery=msgspec.convert(cluster.discovery, DiscoveryView, from_attributes=True)
+        if sources and cluster.discovery
+        else None,
     )
 
 
 def _node(node: Node, sources: bool) -> NodeView:
-    return NodeView(node.id, node.name, node.role, node.ip, node.source if sources else None)
+    return NodeView(node.id, node.name, node.role, node.ip, node.source if sources else None, node.gone_at)
 
 
 def _verify_line(item: Told) -> FindingLine | ProgressLine | OrphansLine | UnprovenLine:

@@ -33,6 +33,13 @@ class Node(msgspec.Struct):
     role: str
     ip: str = ""
     source: str = ""  # told to administrators only
+    gone_at: int | None = None  # Unix ms
+
+
+class Discovery(msgspec.Struct):
+    url: str
+    user: str
+    source: str
 
 
 class Cluster(msgspec.Struct):
@@ -45,6 +52,7 @@ class Cluster(msgspec.Struct):
     nodes: list[Node]
     policy_state: str = ""
     last_success_at: int | None = None  # Unix ms
+    discovery: Discovery | None = None
 
 
 class Gap(msgspec.Struct, rename="camel"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -20,6 +20,9 @@ from logkeep.cli.output import (
     print_table,
 )
 
+if TYPE_CHECKING:
+    from logkeep.cli.client import Cluster
+
 CLUSTERS = "/api/v1/clusters"
 ClusterName = Annotated[str, typer.Argument(metavar="CLUSTER", help="Its name or id.")]
 
@@ -29,6 +32,7 @@ def add_commands(app: typer.Typer) -> None:
     cluster.command("add", epilog=EVERYWHERE)(add_cluster)
     cluster.command("list", epilog=EVERYWHERE)(list_clusters)
     cluster.command("show", epilog=EVERYWHERE)(show_cluster)
+    cluster.command("update", epilog=EVERYWHERE)(update_cluster)
     cluster.command("remove", epilog=EVERYWHERE)(remove_cluster)
     app.add_typer(cluster, name="cluster")
 
@@ -46,7 +50,9 @@ def add_cluster(
         typer.Option(help="With --url: where the logs of each node lie; {path.logs}, {name} and {ip} are filled in."),
     ] = "file://{path.logs}",
     user: Annotated[str, typer.Option(help="With --url: user of the cluster.")] = "",
-    password: Annotated[str, typer.Option(help="With --url: its password, not kept; asked for on a terminal.")] = "",
+    password: Annotated[
+        str, typer.Option(help="With --url: its password, kept encrypted; asked for on a terminal.")
+    ] = "",
     kind: Annotated[str, typer.Option(help="With --node: elasticsearch, opensearch or logstash.")] = "opensearch",
     version: Annotated[str, typer.Option(help="With --node: the version, for the record.")] = "",
 ) -> None:
@@ -73,6 +79,47 @@ def add_cluster(
     cluster = decode(document, Cluster)
     print_line(f"cluster {cluster.name} registered with {count_text(len(cluster.nodes), 'node')}: {cluster.id}")
     print_line(f"keep its logs:  {asked.command} logs open {cluster.name}")
+
+
+def update_cluster(
+    context: typer.Context,
+    cluster: ClusterName,
+    node: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NODE=SOURCE", help="A node that is added, or whose log directory changes; repeatable."),
+    ] = None,
+    remove_node: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NODE", help="A node that is not backed up any more; what is kept stays; repeatable."),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="The cluster's own API, which is asked at once; '' to ask it no more.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Where the logs of each node lie: file://{path.logs}.")] = None,
+    user: Annotated[str | None, typer.Option(help="User of the cluster's API.")] = None,
+    password: Annotated[str | None, typer.Option(help="Its password, kept encrypted; asked for on a terminal.")] = None,
+) -> None:
+    """Change the nodes of a cluster, their sources, or how it is asked for its nodes."""
+    from logkeep.cli.client import Cluster, decode, open_client
+
+    if user and password is None and sys.stdin.isatty():
+        password = typer.prompt(f"Password of {user}", hide_input=True, err=True)
+    given = {"url": url, "source": source, "user": user, "password": password}
+    body: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    if node:
+        body["nodes"] = [_read_node(text) for text in node]
+    if remove_node:
+        body["remove_nodes"] = remove_node
+    if not body:
+        raise WrongUse("say what is to change: --node, --remove-node, --url, --source, --user, --password")
+    client = open_client(context)
+    document = client.send("PATCH", f"{CLUSTERS}/{client.find_cluster(cluster).id}", body)
+    if invocation(context).as_json:
+        print_document(document)
+        return
+    changed = decode(document, Cluster)
+    print_line(f"cluster {changed.name} has {count_text(len(changed.nodes), 'node')} now")
+    _print_nodes(changed)
 
 
 def list_clusters(context: typer.Context) -> None:
@@ -110,15 +157,28 @@ def show_cluster(context: typer.Context, cluster: ClusterName) -> None:
             ("kind", f"{found.kind} {found.version}".rstrip()),
             ("endpoint", found.endpoint or "-"),
             ("registered", moment_text(found.created_at)),
+            ("asked at", f"{found.discovery.url}, {found.discovery.source}" if found.discovery else "-"),
             ("policy", found.policy_state),
             ("last success", moment_text(found.last_success_at) if found.last_success_at else "never"),
             ("last verified", _verified_text(verification)),
         ]
     )
     print_line()
-    print_table(
-        ("NODE", "ROLE", "IP", "LOGS"), [(n.name, n.role, n.ip or "-", n.source or "(hidden)") for n in found.nodes]
-    )
+    _print_nodes(found)
+
+
+def _print_nodes(cluster: Cluster) -> None:
+    rows = [
+        (
+            node.name,
+            node.role,
+            node.ip or "-",
+            node.source or "(hidden)",
+            f"gone since {moment_text(node.gone_at)}" if node.gone_at else "",
+        )
+        for node in cluster.nodes
+    ]
+    print_table(("NODE", "ROLE", "IP", "LOGS", ""), rows)
 
 
 def _verified_text(last: dict[str, Any]) -> str:

@@ -108,6 +108,12 @@ def fetch_last_segments(connection: Connection, cluster_id: str, node: str, job_
     return {int(row[0]): int(row[1]) for row in connection.execute(statement)}
 
 
+def fetch_nodes(connection: Connection, cluster_id: str) -> set[str]:
+    """Names of all nodes of which something is known, be they removed."""
+    statement = select(generations.c.node).where(generations.c.cluster_id == cluster_id).distinct()
+    return set(connection.execute(statement).scalars())
+
+
 def fetch_listing_digest(connection: Connection, cluster_id: str, node: str) -> str:
     statement = select(nodes.c.listing_digest).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
     return connection.execute(statement).scalar() or ""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
+from logkeep.database.connection import upsert
 from logkeep.database.tables import clusters, findings, nodes
-from logkeep.domain.cluster import Cluster, Node
+from logkeep.domain.cluster import Cluster, Discovery, Node
 
 
 def insert_cluster(connection: Connection, cluster: Cluster) -> None:
@@ -24,14 +26,38 @@ def insert_cluster(connection: Connection, cluster: Cluster) -> None:
             endpoint=cluster.endpoint,
             created_at=cluster.created_at,
             updated_at=cluster.updated_at,
+            **_asked(cluster.discovery),
         )
     )
-    rows = [
-        {"cluster_id": cluster.id, "name": n.name, "id": n.id, "source": n.source, "role": n.role, "ip": n.ip}
-        for n in cluster.nodes
-    ]
+    save_nodes(connection, cluster.id, cluster.nodes)
+
+
+def save_discovery(
+    connection: Connection, cluster_id: str, discovery: Discovery | None, sealed_password: bytes | None
+) -> None:
+    """How the cluster is asked for its nodes from now on."""
+    values = {**_asked(discovery), "sealed_password": sealed_password}
+    connection.execute(update(clusters).where(clusters.c.id == cluster_id).values(**values))
+
+
+def fetch_sealed_password(connection: Connection, cluster_id: str) -> bytes | None:
+    """Of the user that the cluster's own API is asked as."""
+    return connection.execute(select(clusters.c.sealed_password).where(clusters.c.id == cluster_id)).scalar()
+
+
+def touch_cluster(connection: Connection, cluster_id: str, updated_at: int) -> None:
+    connection.execute(update(clusters).where(clusters.c.id == cluster_id).values(updated_at=updated_at))
+
+
+def save_nodes(connection: Connection, cluster_id: str, members: Sequence[Node]) -> None:
+    """All nodes of the cluster; what an earlier listing of one that stays told is kept with it."""
+    left_out = (nodes.c.cluster_id == cluster_id, nodes.c.name.not_in([node.name for node in members]))
+    connection.execute(nodes.delete().where(*left_out))
+    rows = [{"cluster_id": cluster_id, **asdict(node)} for node in members]
     if rows:
-        connection.execute(nodes.insert(), rows)
+        insert = upsert(connection.dialect)(nodes)
+        changes = {name: insert.excluded[name] for name in asdict(members[0]) if name != "name"}
+        connection.execute(insert.on_conflict_do_update(index_elements=["cluster_id", "name"], set_=changes), rows)
 
 
 def fetch_cluster(connection: Connection, cluster_id: str) -> Cluster | None:
@@ -80,7 +106,9 @@ def _with_nodes(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -
         select(nodes).where(nodes.c.cluster_id.in_(ids)).order_by(nodes.c.name)
     )
     for node in found:
-        by_cluster[node.cluster_id].append(Node(node.id, node.name, node.source, node.role, node.ip))
+        by_cluster[node.cluster_id].append(
+            Node(node.id, node.name, node.source, node.role, node.ip, node.instance, node.gone_at)
+        )
     return [
         Cluster(
             row.id,
@@ -92,6 +120,13 @@ def _with_nodes(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -
             row.created_at,
             row.updated_at,
             tuple(by_cluster[row.id]),
+            Discovery(row.url, row.source, row.url_user) if row.url else None,
         )
         for row in rows
     ]
+
+
+def _asked(discovery: Discovery | None) -> dict[str, str]:
+    if discovery is None:
+        return {"url": "", "url_user": "", "source": ""}
+    return {"url": discovery.url, "url_user": discovery.user, "source": discovery.source}

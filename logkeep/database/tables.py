@@ -106,6 +106,11 @@ clusters = Table(
     Column("endpoint", String(1024), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    # How its own API is asked for its nodes; '' where they were named by hand.
+    Column("url", String(1024), nullable=False, server_default=""),
+    Column("url_user", String(255), nullable=False, server_default=""),
+    Column("sealed_password", LargeBinary),
+    Column("source", Text, nullable=False, server_default=""),  # pattern of each node's source
     UniqueConstraint("project_id", "name"),
 )
 
@@ -129,6 +134,8 @@ nodes = Table(
     Column("source", Text, nullable=False),
     Column("role", String(32), nullable=False),
     Column("ip", String(255), nullable=False),
+    Column("instance", String(64), nullable=False, server_default=""),  # the cluster's own id of it
+    Column("gone_at", BigInteger),  # since when the cluster does not name it
     Column("listing_digest", String(64), nullable=False, server_default=""),
     Column("unread", LargeBinary),  # files of which not all is kept yet, a list of `Unread` as msgpack; None for none
 )

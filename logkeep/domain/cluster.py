@@ -32,6 +32,17 @@ class Node:
     source: str  # file:///var/log/opensearch
     role: str = "ess"  # ess, ess-cold, ess-client, ess-master, lgs
     ip: str = ""
+    instance: str = ""  # the cluster's own id of it; '' for one that was named by hand
+    gone_at: int | None = None  # Unix ms, since when the cluster does not name it any more
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """How a cluster's own API is asked for its nodes; the password is kept apart, sealed."""
+
+    url: str  # http://host:9200
+    source: str  # pattern of each node's source, file://{path.logs}
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +58,4 @@ class Cluster:
     created_at: int  # Unix ms
     updated_at: int  # Unix ms
     nodes: tuple[Node, ...] = ()
+    discovery: Discovery | None = None  # None where all nodes were named by hand

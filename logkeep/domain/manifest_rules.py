@@ -13,7 +13,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from logkeep.domain.backup_job import BackupJob, JobStatus
-from logkeep.domain.cluster import Cluster, Node, Project
+from logkeep.domain.cluster import Cluster, Discovery, Node, Project
 from logkeep.domain.log_setting import LogSetting, check_agency, check_base_path, parse_period
 from logkeep.domain.manifest import (
     EMPTY,
@@ -135,6 +135,8 @@ def _check_cluster(cluster: Cluster) -> None:
         _refuse("cluster.nodes", f"has more than {MOST_NODES}")
     for node in cluster.nodes:
         _check_node(node)
+    if cluster.discovery:
+        _check_discovery(cluster.discovery)
     _check_unique("cluster.nodes", [node.name for node in cluster.nodes])
 
 
@@ -143,7 +145,24 @@ def _check_node(node: Node) -> None:
     _check_name(node.name, "cluster.nodes.name")
     _check_plain(node.role, "cluster.nodes.role", 32)
     _check_plain(node.ip, "cluster.nodes.ip", 255)
+    _check_plain(node.instance, "cluster.nodes.instance", 64)
+    if node.gone_at is not None:
+        _check_time_ms(node.gone_at, "cluster.nodes.gone_at")
     _check_source(node.source)
+
+
+def _check_discovery(discovery: Discovery) -> None:
+    """Only its form: what it leads to is held against the rules where it is asked."""
+    _check_plain(discovery.url, "cluster.discovery.url", 1024)
+    _check_plain(discovery.user, "cluster.discovery.user", 255)
+    _check_plain(discovery.source, "cluster.discovery.source", _LONGEST_SOURCE)
+    try:
+        parts = urlsplit(discovery.url)
+        known = parts.scheme in {"http", "https"} and parts.hostname and parts.username is None and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        _refuse("cluster.discovery.url", "is no URL of a cluster")
 
 
 def _check_source(url: str) -> None:

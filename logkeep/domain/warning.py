@@ -9,6 +9,7 @@ from enum import StrEnum
 class WarningCode(StrEnum):
     """Stable, each in a row of docs/errors.md; what a failure is called is in `errors`."""
 
+    CLUSTER_UNASKED = "LK-CLUSTER-UNASKED"
     LOG_CHANGED = "LK-LOG-CHANGED"
     LOG_CUT = "LK-LOG-CUT"
     LOG_DAMAGED = "LK-LOG-DAMAGED"
@@ -18,6 +19,9 @@ class WarningCode(StrEnum):
     LOG_REFUSED = "LK-LOG-REFUSED"
     LOG_WAITING = "LK-LOG-WAITING"
     MORE = "LK-MORE-WARNINGS"
+    NODE_GONE = "LK-NODE-GONE"
+    NODE_NEW = "LK-NODE-NEW"
+    NODE_REFUSED = "LK-NODE-REFUSED"
     ORDER_UNPROVEN = "LK-ORDER-UNPROVEN"
 
 

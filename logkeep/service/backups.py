@@ -39,11 +39,13 @@ from logkeep.errors import (
     JobInternal,
     JobSuperseded,
     SourceError,
+    SourceUnreachable,
 )
 from logkeep.service.catalogue import JobCatalogue
 from logkeep.service.context import Context
 from logkeep.service.forecasts import look_ahead
 from logkeep.service.manifests import record_manifest, withdraw_manifest, write_manifest
+from logkeep.service.members import follow_members
 from logkeep.service.meter import EndedJob
 from logkeep.service.node_threads import run_some_at_once
 from logkeep.service.sources import open_source
@@ -247,13 +249,16 @@ def back_up_nodes(context: Context, job_id: str, attempt: int) -> None:
     where another attempt has begun, `JobHandedOver` where this process is ending.
     """
     job, cluster = _job_and_cluster(context, job_id)
+    catalogue = JobCatalogue(context.database, cluster.id, job_id, attempt, context.stopping)
+    follow_members(context, cluster, catalogue, job_id, attempt)
+    job, cluster = _job_and_cluster(context, job_id)
     with reading(context.database) as connection:
         ended = job_nodes.fetch_ended(connection, job_id)
     target = Target(job_store(context, job), job.bucket, cluster_folder(job.base_path, cluster.name), job_id, attempt)
     run = _Run(
         context,
         cluster.project_id,
-        JobCatalogue(context.database, cluster.id, job_id, attempt, context.stopping),
+        catalogue,
         target,
         Bandwidth(context.cluster_bandwidth, context.bandwidth),
     )
@@ -319,7 +324,8 @@ def _back_up_node(run: _Run, node: Node) -> None:
         failures = outcome.all_failures()
         catalogue.record_margins(node_name, started_at, _margins(outcome))
     except SourceError as error:
-        failures = [f"{error.code}: node {node_name}: {error.message}"]
+        gone = node.gone_at is not None and isinstance(error, SourceUnreachable)  # which is warned of
+        failures = [] if gone else [f"{error.code}: node {node_name}: {error.message}"]
     except JobError:
         raise
     except Exception:  # the other nodes are still kept

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from sqlalchemy.exc import IntegrityError
 
 from logkeep.database import clusters, jobs
 from logkeep.database.connection import reading, writing
-from logkeep.domain.cluster import Cluster, Node, is_cluster_id
+from logkeep.domain.cluster import Cluster, Discovery, Node, is_cluster_id
+from logkeep.domain.members import match_nodes
 from logkeep.errors import BackupRunning, ClusterNotFound, InvalidField, NameTaken
 from logkeep.service.context import Context
 from logkeep.service.sources import check_source, find_tenant
+from logkeep.sources.base import FoundNode
 
 KINDS = ("elasticsearch", "opensearch", "logstash")
 _LONGEST_CLUSTER, _LONGEST_NODE = 64, 128
@@ -26,6 +29,7 @@ class NewNode:
     source: str  # URL of the log directory
     role: str = "ess"
     ip: str = ""
+    instance: str = ""  # the cluster's own id of it
 
 
 def get_cluster(context: Context, project_id: str, cluster_id: str) -> Cluster:
@@ -63,8 +67,13 @@ def add_cluster(
     kind: str = "opensearch",
     version: str = "",
     endpoint: str = "",
+    discovery: Discovery | None = None,
+    password: str = "",
 ) -> Cluster:
-    """Register a cluster by hand. Raises `NameTaken`, `InvalidField`."""
+    """Register a cluster with its nodes; where it has its own API, that is asked again by each job.
+
+    Raises `NameTaken`, `InvalidField`.
+    """
     _check_name("name", name, _LONGEST_CLUSTER)
     if is_cluster_id(name):
         raise InvalidField("name", "has the form of a cluster's id, and could be taken for one; choose another name")
@@ -81,11 +90,14 @@ def add_cluster(
         endpoint[:1024],
         now,
         now,
-        tuple(Node(str(uuid4()), node.name, node.source, node.role, node.ip) for node in nodes),
+        tuple(Node(str(uuid4()), one.name, one.source, one.role, one.ip, one.instance) for one in nodes),
+        discovery,
     )
     try:
         with writing(context.database) as connection:
             clusters.insert_cluster(connection, cluster)
+            if discovery and password:
+                clusters.save_discovery(connection, cluster.id, discovery, context.seal(password))
     except IntegrityError as error:
         raise NameTaken(f"there is a cluster named {name}; choose another name or remove that one") from error
     return cluster
@@ -98,11 +110,101 @@ def discover_cluster(
 
     Raises `InvalidField` where the URL does not answer as a search cluster, `NameTaken`.
     """
+    discovery = _discovery(url, source, user)
     found = context.describe_cluster(url, user, password)
-    nodes = [NewNode(node.name, node.source_url(source), node.role, node.ip) for node in found.nodes]
     return add_cluster(
-        context, project_id, name, nodes, kind=found.kind, version=found.version, endpoint=found.endpoint
+        context,
+        project_id,
+        name,
+        [_new_node(node, source) for node in found.nodes],
+        kind=found.kind,
+        version=found.version,
+        endpoint=found.endpoint,
+        discovery=discovery,
+        password=password,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterChange:
+    """What is to be another one from now on; None leaves what is there."""
+
+    nodes: Sequence[NewNode] = ()  # to be added, or whose source changes; named by hand from now on
+    remove_nodes: Sequence[str] = ()  # names
+    url: str | None = None  # '' ends that the cluster is asked
+    source: str | None = None
+    user: str | None = None
+    password: str | None = None
+
+
+def update_cluster(context: Context, cluster: Cluster, change: ClusterChange) -> Cluster:
+    """Change nodes, sources and how the cluster is asked for its nodes; what is kept of removed nodes stays.
+
+    A URL is asked at once. Raises `InvalidField`.
+    """
+    discovery, password = _changed_discovery(context, cluster, change)
+    nodes = {node.name: node for node in cluster.nodes}
+    for name in change.remove_nodes:
+        if nodes.pop(name, None) is None:
+            raise InvalidField("remove_nodes", f"the cluster has no node {name[:100]!r}")
+    for node in _checked_nodes(context, cluster.project_id, change.nodes) if change.nodes else ():
+        old = nodes.get(node.name)
+        nodes[node.name] = Node(old.id if old else str(uuid4()), node.name, node.source, node.role, node.ip)
+    members = tuple(nodes.values())
+    if discovery and (change.url is not None or change.source is not None):
+        found = context.describe_cluster(discovery.url, discovery.user, password)
+        fresh = _checked_nodes(context, cluster.project_id, [_new_node(one, discovery.source) for one in found.nodes])
+        named = [Node(str(uuid4()), one.name, one.source, one.role, one.ip, one.instance) for one in fresh]
+        members = match_nodes(members, named, context.clock.now_ms()).nodes
+    if not 1 <= len(members) <= _MOST_NODES:
+        raise InvalidField("nodes", f"a cluster has 1 to {_MOST_NODES} nodes; {len(members)} would be left")
+    with writing(context.database) as connection:
+        clusters.save_nodes(connection, cluster.id, members)
+        if discovery != cluster.discovery or change.password is not None:
+            clusters.save_discovery(connection, cluster.id, discovery, context.seal(password) if password else None)
+        clusters.touch_cluster(connection, cluster.id, context.clock.now_ms())
+    return get_cluster(context, cluster.project_id, cluster.id)
+
+
+def _changed_discovery(context: Context, cluster: Cluster, change: ClusterChange) -> tuple[Discovery | None, str]:
+    """How the cluster is asked from now on, and the password of who asks."""
+    before = cluster.discovery
+    url = change.url if change.url is not None else (before.url if before else "")
+    if not url:
+        if any(one is not None for one in (change.source, change.user, change.password)):
+            raise InvalidField("url", "source, user and password are those of a url; give it too")
+        return None, ""
+    source = change.source or (before.source if before else "file://{path.logs}")
+    user = change.user if change.user is not None else (before.user if before else "")
+    with reading(context.database) as connection:
+        sealed = clusters.fetch_sealed_password(connection, cluster.id)
+    kept = context.unseal(sealed) if sealed and change.url is None else ""
+    # Another URL is not told the password of the one before, unless it is given.
+    return _discovery(url, source, user), change.password if change.password is not None else kept
+
+
+def _discovery(url: str, source: str, user: str) -> Discovery:
+    """Raises `InvalidField`."""
+    try:
+        parts = urlsplit(url)
+        secret = parts.username is not None or parts.password is not None
+    except ValueError as error:
+        raise InvalidField("url", "write it as http://host:9200") from error
+    if secret:
+        raise InvalidField("url", "no user and no password may stand in it; give them as user and password")
+    for field, value, most in (("url", url, 1024), ("user", user, 255), ("source", source, 4096)):
+        if len(value) > most or not value.isprintable():
+            raise InvalidField(field, f"at most {most} printable characters are allowed")
+    return Discovery(url, source, user)
+
+
+def instance_of(found: FoundNode) -> str:
+    """The cluster's own id of a node; its name where it tells none."""
+    return (found.instance or found.name)[:64]
+
+
+def _new_node(found: FoundNode, pattern: str) -> NewNode:
+    return NewNode(found.name, found.source_url(pattern), found.role, found.ip, instance_of(found))
 
 
 def remove_cluster(context: Context, cluster: Cluster) -> None:
@@ -121,9 +223,14 @@ def _checked_nodes(context: Context, project_id: str, nodes: Sequence[NewNode]) 
     if len(set(names)) < len(names):
         raise InvalidField("nodes", "each node needs a name of its own")
     for node in nodes:
-        _check_name("nodes.name", node.name, _LONGEST_NODE)
+        check_node_name(node.name)
     tenant = find_tenant(context, project_id)
     return [replace(node, source=check_source(context, tenant, node.source)) for node in nodes]
+
+
+def check_node_name(name: str) -> None:
+    """Raises `InvalidField`."""
+    _check_name("nodes.name", name, _LONGEST_NODE)
 
 
 def _check_name(field: str, name: str, longest: int) -> None:

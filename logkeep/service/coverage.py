@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from logkeep.database import coverage
+from logkeep.database import archive, coverage
 from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.coverage import Held
@@ -14,8 +14,13 @@ _NODES_AT_ONCE = 50
 
 
 def list_held(context: Context, cluster: Cluster, *, node: str = "", family: str = "") -> Iterator[Held]:
-    """Every log of every node, by node and family; some nodes at a time, so that no connection is held meanwhile."""
-    names = sorted(one.name for one in cluster.nodes if node in {"", one.name})
+    """Every log of every node, also of those that are gone, by node and family.
+
+    Some nodes at a time, so that no connection is held meanwhile.
+    """
+    with reading(context.database) as connection:
+        known = {one.name for one in cluster.nodes} | archive.fetch_nodes(connection, cluster.id)
+    names = sorted(name for name in known if node in {"", name})
     for start in range(0, len(names), _NODES_AT_ONCE):
         with reading(context.database) as connection:
             held = list(coverage.fetch_held(connection, cluster.id, names[start : start + _NODES_AT_ONCE], family))

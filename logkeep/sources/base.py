@@ -106,6 +106,7 @@ class FoundNode:
     path_logs: str
     ip: str
     role: str  # ess, ess-master, ess-client, ess-cold, lgs
+    instance: str = ""  # the cluster's own id of it
 
     def source_url(self, pattern: str) -> str:
         """Fill in `{path.logs}`, `{name}` and `{ip}`; raises `InvalidField` for another placeholder."""

@@ -65,7 +65,7 @@ def describe_cluster(url: str, user: str = "", password: str = "") -> FoundClust
         raise InvalidField("url", f"{host} does not answer in full within {DEADLINE_SECONDS:.0f} s") from error
     except (OSError, ValueError) as error:  # of addresses and names that are none
         raise InvalidField("url", f"{host} cannot be asked: {_reason(error)}") from error
-    nodes = [_found_node(node) for node in found.nodes.values() if node.settings.path.logs]
+    nodes = [_found_node(id_, node) for id_, node in found.nodes.items() if node.settings.path.logs]
     if not nodes:
         raise InvalidField("url", "the cluster names no node with a log directory (settings.path.logs)")
     kind, version = (_plain(text, "its version") for text in (about.version.distribution, about.version.number))
@@ -130,11 +130,12 @@ async def _get(client: httpx.AsyncClient, path: str, kind: type[_T]) -> _T:
         raise InvalidField("url", f"{shown} does not answer as a search cluster: {said}") from error
 
 
-def _found_node(node: _Node) -> FoundNode:
+def _found_node(id_: str, node: _Node) -> FoundNode:
     if not _ADDRESS.fullmatch(node.ip):
         raise InvalidField("url", "the cluster names an address of a node that is none")
     name = _plain(node.name, "the name of a node")
-    return FoundNode(name, _plain(node.settings.path.logs, "path.logs of a node", 4096), node.ip, _role(node.roles))
+    logs = _plain(node.settings.path.logs, "path.logs of a node", 4096)
+    return FoundNode(name, logs, node.ip, _role(node.roles), _plain(id_, "the id of a node", 64))
 
 
 def _plain(text: str, what: str, most: int = 255) -> str:

@@ -1,0 +1,146 @@
+"""Following the nodes of clusters that were registered by their own API: it is asked at the beginning of each job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from uuid import uuid4
+
+import structlog
+from sqlalchemy import Connection
+
+from logkeep.database import clusters, jobs
+from logkeep.database.connection import reading, writing
+from logkeep.domain.cluster import Cluster, Node
+from logkeep.domain.members import Members, match_nodes
+from logkeep.domain.warning import JobWarning, WarningCode
+from logkeep.errors import InvalidField, JobError, JobSuperseded
+from logkeep.service.catalogue import JobCatalogue
+from logkeep.service.clusters import check_node_name, instance_of
+from logkeep.service.context import Context
+from logkeep.service.node_threads import run_some_at_once
+from logkeep.service.sources import check_source, find_tenant
+from logkeep.sources.base import FoundNode
+
+_ANSWER_SECONDS = 30.0  # for all that a cluster's API is asked
+_log = structlog.get_logger("logkeep.members")
+
+
+class _NoAnswer(Exception):
+    """The cluster's API did not answer in time."""
+
+
+def follow_members(context: Context, cluster: Cluster, catalogue: JobCatalogue, job_id: str, attempt: int) -> None:
+    """Ask the cluster for its nodes, and keep what changed; what is to be said of it is warned of.
+
+    Nothing is changed where its API cannot be asked, or answers for another cluster: the known nodes are backed up.
+    Raises `JobSuperseded`.
+    """
+    if cluster.discovery is None:
+        return None
+    try:
+        members, refused = _ask(context, cluster)
+    except JobError:
+        raise
+    except (InvalidField, _NoAnswer) as error:
+        return catalogue.record_warnings([_unasked(cluster.discovery.url, str(error))])
+    except Exception:
+        _log.exception("a cluster was not asked for its nodes", cluster=cluster.name, job_id=job_id)
+        return catalogue.record_warnings([_unasked(cluster.discovery.url, "unexpected error; see the service's log")])
+    catalogue.record_warnings([*refused, *map(_new, members.new), *map(_gone, members.gone)])
+    if members.nodes != cluster.nodes:
+        with writing(context.database) as connection:
+            if not jobs.is_current_attempt(connection, job_id, attempt):
+                raise JobSuperseded()
+            save_members(connection, cluster.id, members.nodes, context.clock.now_ms())
+    return None
+
+
+def save_members(connection: Connection, cluster_id: str, nodes: Sequence[Node], now: int) -> None:
+    """The nodes of a cluster from now on; what is kept of others stays in the archive."""
+    clusters.save_nodes(connection, cluster_id, nodes)
+    clusters.touch_cluster(connection, cluster_id, now)
+
+
+def _ask(context: Context, cluster: Cluster) -> tuple[Members, list[JobWarning]]:
+    """Bounded in time as a whole, whatever the other side or a mount does. Raises `InvalidField`, `_NoAnswer`."""
+    discovery = cluster.discovery
+    assert discovery
+    with reading(context.database) as connection:
+        sealed = clusters.fetch_sealed_password(connection, cluster.id)
+    password = context.unseal(sealed) if sealed else ""
+    answers: list[tuple[Members, list[JobWarning]]] = []
+    end = time.monotonic() + _ANSWER_SECONDS
+
+    def look() -> None:
+        if time.monotonic() > end:
+            raise _NoAnswer(f"no whole answer came within {_ANSWER_SECONDS:.0f} seconds")
+
+    def ask() -> None:
+        found = context.describe_cluster(discovery.url, discovery.user, password)
+        answers.append(_members(context, cluster, found.nodes))
+
+    run_some_at_once([ask], 1, look)
+    return answers[0]
+
+
+def _members(context: Context, cluster: Cluster, found: Sequence[FoundNode]) -> tuple[Members, list[JobWarning]]:
+    """Raises `InvalidField` where not one of the nodes is known: it is another cluster, or behind another address."""
+    known = [node for node in cluster.nodes if node.instance]
+    instances, names = {node.instance for node in known}, {node.name for node in known}
+    if known and not any(one.instance in instances or one.name in names for one in found):
+        raise InvalidField(
+            "url",
+            f"none of the {len(found)} nodes that it names is known; where it is still this cluster, say so with "
+            "`logkeep cluster update --url`",
+        )
+    nodes, refused = read_nodes(context, cluster, found)
+    return match_nodes(cluster.nodes, nodes, context.clock.now_ms()), refused
+
+
+def read_nodes(context: Context, cluster: Cluster, found: Sequence[FoundNode]) -> tuple[list[Node], list[JobWarning]]:
+    """The nodes that may be read, and what is to be said of the others; a known one stays with the source it had."""
+    assert cluster.discovery
+    tenant = find_tenant(context, cluster.project_id)
+    sources = {node.instance: node.source for node in cluster.nodes if node.instance}
+    nodes: list[Node] = []
+    refused: list[JobWarning] = []
+    for one in found:
+        try:
+            source = check_source(context, tenant, one.source_url(cluster.discovery.source))
+            check_node_name(one.name)
+        except InvalidField as error:
+            refused.append(_refused(one.name, error))
+            source = sources.get(one.instance, "")
+        if source:
+            nodes.append(Node(str(uuid4()), one.name, source, one.role, one.ip, instance_of(one)))
+    return nodes, refused
+
+
+def _unasked(url: str, why: str) -> JobWarning:
+    message = (
+        f"the cluster cannot be asked for its nodes at {url}, so those that are known were backed up, and a new one "
+        f"would not be: {why}"
+    )
+    return JobWarning("", "", "", WarningCode.CLUSTER_UNASKED, message)
+
+
+def _new(node: Node) -> JobWarning:
+    message = (
+        f"is new in the cluster and backed up from now on, from {node.source}; its lines before that may be missing"
+    )
+    return JobWarning(node.name, "", "", WarningCode.NODE_NEW, message)
+
+
+def _gone(node: Node) -> JobWarning:
+    message = (
+        "is not in the cluster any more; what is kept of it stays, and its directory is read as long as it can be. "
+        "Where it does not come back: `logkeep cluster update --remove-node`"
+    )
+    return JobWarning(node.name, "", "", WarningCode.NODE_GONE, message)
+
+
+def _refused(name: str, error: InvalidField) -> JobWarning:
+    shown = "".join(filter(str.isprintable, name))[:100]
+    message = f"node {shown!r} of the cluster is not backed up: {error.message}"
+    return JobWarning("", "", shown, WarningCode.NODE_REFUSED, message)
