@@ -20,7 +20,7 @@ from logkeep.service import users
 from tests.contract.service import SETTING, Reply, Service
 
 CONTRACT = yaml.safe_load((Path(__file__).parent.parent / "data" / "openapi.yaml").read_text("utf-8"))
-METHODS = {"get", "put", "post", "delete"}
+METHODS = {"get", "put", "post", "patch", "delete"}
 
 # Operations of the contract that are not offered here, and why.
 NOT_OFFERED = {
