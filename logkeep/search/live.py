@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 from logkeep.domain.log_line import LogKind, LogLine, LogQuery
-from logkeep.logformat.lines import read_head
+from logkeep.logformat.lines import HEAD_BYTES, read_head
 from logkeep.sources.base import LogSource, OpenLog
 
 MOST_RECORDS = 10_000  # the newest ones that are looked at
 MOST_BYTES = 1024 * 1024  # of the contents that are found, in UTF-8
 _FIRST_WINDOW = 1024 * 1024
 _LAST_WINDOW = 32 * 1024 * 1024  # bytes of the end of a log that are read at most
+_MOST_READS = 1024  # of one window
+_HEADS = frozenset(b"[{")  # what a line begins with that begins a record
 _DATE = 23  # characters of yyyy-MM-ddTHH:mm:ss,SSS
 _ENDINGS = {
     LogKind.DEPRECATION: "_deprecation",
@@ -78,31 +81,39 @@ def _newest_records(log: OpenLog) -> list[LogLine]:
 
 
 def _read(log: OpenLog, start: int, end: int) -> bytes:
+    """In so many answers at most: a node that gives a byte at a time would hold the search for ever."""
     pieces: list[bytes] = []
-    while start < end and (piece := log.read_at(start, end - start)):
+    for _ in range(_MOST_READS):
+        piece = log.read_at(start, end - start) if start < end else b""
+        if not piece:
+            break
         pieces.append(piece)
         start += len(piece)
     return b"".join(pieces)
 
 
 def _records(data: bytes, *, whole: bool) -> list[LogLine]:
-    """Lines put together to records; what stands before the first head is left out unless the data is the whole log."""
-    records: list[LogLine] = []
-    lines: list[bytes] = []
+    """The last `MOST_RECORDS`; what stands before the first head is left out unless the data is the whole log.
+
+    Lines are not taken apart: of 32 MiB of short ones, the list alone would take hundreds.
+    """
+    records: deque[LogLine] = deque(maxlen=MOST_RECORDS)
     date = level = ""
-    headed = whole
-    for line in data.split(b"\n"):
-        head = read_head(line)
+    headed, begun, at = whole, 0, 0
+    while at < len(data):
+        end = data.find(b"\n", at)
+        head = (
+            read_head(data[at : min(at + HEAD_BYTES, end if end >= 0 else len(data))]) if data[at] in _HEADS else None
+        )
         if head:
-            if lines and headed:
-                records.append(_line(lines, date, level))
-            lines, date, level, headed = [line], head.time[:_DATE], head.level or "", True
-        else:
-            lines.append(line)
-    if headed and any(lines):
-        records.append(_line(lines, date, level))
-    return records
+            if at and headed:
+                records.append(_line(data[begun : at - 1], date, level))
+            begun, date, level, headed = at, head.time[:_DATE], head.level or "", True
+        at = end + 1 if end >= 0 else len(data)
+    if headed and (rest := data[begun:].rstrip(b"\n")):
+        records.append(_line(rest, date, level))
+    return list(records)
 
 
-def _line(lines: list[bytes], date: str, level: str) -> LogLine:
-    return LogLine(b"\n".join(lines).decode("utf-8", "replace").rstrip("\n"), date, level)
+def _line(record: bytes, date: str, level: str) -> LogLine:
+    return LogLine(record.decode("utf-8", "replace").rstrip("\n"), date, level)

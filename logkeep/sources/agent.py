@@ -7,6 +7,7 @@ import os
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,11 +19,22 @@ import httpx
 import msgspec
 
 from logkeep.errors import SettingError, SourceUnreachable, SourceUnreadable, SourceVanished
-from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, Passed, PassedKind
+from logkeep.sources.base import (
+    MOST_FILES,
+    Listing,
+    LogFile,
+    LogSource,
+    OpenLog,
+    Passed,
+    PassedKind,
+    is_plausible,
+    printable,
+)
 from logkeep.sources.names import is_log_name, name_bytes, name_text
 
 _PIECE = 1024 * 1024  # bytes that the agent sends at once
-_MOST_LISTED = 64 * 1024 * 1024  # bytes of a listing
+_MOST_LISTED = 16 * 1024 * 1024  # bytes of a listing; a file takes about 100
+_ANSWER_SECONDS = 120.0  # for all of an answer, however slowly it comes
 _LONGEST_WHY = 500  # characters
 _TIMEOUT = httpx.Timeout(30.0)
 _LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=60.0)
@@ -89,7 +101,8 @@ class AgentSource(LogSource):
     def list(self) -> Listing:
         listed = self._calls.ask("GET", "files", _LISTED.decode, _MOST_LISTED)
         listing = Listing()
-        listing.passed, listing.counts = [self._checked(one) for one in listed.passed], listed.counts
+        listing.passed = [self._checked(one) for one in listed.passed[:MOST_FILES]]
+        listing.counts = {kind: min(max(count, 0), MOST_FILES) for kind, count in listed.counts.items()}
         for file in listed.files:
             if self._is_log(file):
                 listing.append(file)
@@ -100,7 +113,7 @@ class AgentSource(LogSource):
     def _checked(self, one: Passed) -> Passed:
         if not _is_name(name_bytes(one.name.removesuffix("/")), one.name.removesuffix("/")):
             raise self._calls.unreachable(f"lists {one.name[:100]!r}, which is no name")
-        return one._replace(why="".join(filter(str.isprintable, one.why[:_LONGEST_WHY])))
+        return one._replace(why=printable(one.why, _LONGEST_WHY))
 
     def _is_log(self, file: LogFile) -> bool:
         name = name_bytes(file.name)
@@ -126,11 +139,17 @@ class _OpenAgentLog(OpenLog):
         self._name = name
 
     def stat(self) -> LogFile:
-        return self._calls.ask("GET", self._path, _FILE.decode)._replace(name=self._name)
+        file = self._calls.ask("GET", self._path, _FILE.decode)
+        if not is_plausible(file):
+            raise self._calls.unreachable(f"tells a size, time or inode of {self._name} that no file has")
+        return file._replace(name=self._name)
 
     def read_at(self, offset: int, length: int) -> bytes:
         length = min(length, _PIECE)
-        return self._calls.ask("GET", f"{self._path}/bytes?offset={offset}&length={length}", bytes, length)
+        data = self._calls.ask("GET", f"{self._path}/bytes?offset={offset}&length={length}", bytes, length)
+        if len(data) > length:
+            raise self._calls.unreachable("answers with more than it was asked for")
+        return data
 
     def close(self) -> None:
         with suppress(SourceUnreachable, SourceUnreadable, SourceVanished):  # it closes what nobody reads by itself
@@ -157,15 +176,15 @@ class _Calls:
             if status < 300:
                 return decode(body)
             problem = msgspec.json.decode(body, type=_Problem)
-        except msgspec.DecodeError as error:
+        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
             raise self.unreachable(f"answers {path.partition('?')[0]} with {status}, but not as an agent") from error
         if problem.error == "vanished":
-            raise SourceVanished(problem.message)
+            raise SourceVanished(printable(problem.message))
         if problem.error == "unreadable":
-            raise SourceUnreadable(problem.message)
+            raise SourceUnreadable(printable(problem.message))
         if status == 401:
             raise self.unreachable(f"refuses the token; copy that of the node into agents.{self._name}.token")
-        raise self.unreachable(problem.message)
+        raise self.unreachable(printable(problem.message))
 
     def unreachable(self, what: str) -> SourceUnreachable:
         return SourceUnreachable(f"the agent {self._name} at {self._access.url}: {what}")
@@ -177,10 +196,13 @@ class _Calls:
             client.close()
 
     def _send(self, method: str, path: str, most: int) -> tuple[int, bytes]:
+        end = time.monotonic() + _ANSWER_SECONDS
         with self._connected().stream(method, f"/agent/v1/{path}") as answer:
             body = bytearray()
             for piece in answer.iter_raw():
                 body += piece
+                if time.monotonic() > end:
+                    raise self.unreachable(f"does not answer in full within {_ANSWER_SECONDS:.0f} s")
                 if len(body) > max(most, 64 * 1024):
                     raise self.unreachable("answers with more than it was asked for")
             return answer.status_code, bytes(body)

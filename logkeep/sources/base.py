@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
-from logkeep.errors import InvalidField
+from logkeep.errors import InvalidField, SourceUnreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class Passed(NamedTuple):
     why: str = ""  # what is wrong with a CLOSED or DEEP one and what to do, as the end of a sentence
 
 
+MOST_FILES = 100_000  # that a directory may hold; a node keeps some hundreds
+_LARGEST = 2**63 - 1  # of sizes and times, as a database holds them
 _NAMED = 20  # of links and others that no backup fails or warns for
 
 
@@ -55,10 +57,26 @@ class Listing(list[LogFile]):
 
     def __init__(self, files: Iterable[LogFile] = ()) -> None:
         super().__init__(files)
+        self._seen = len(self)
         self.passed: list[Passed] = []  # all CLOSED and DEEP, and the first few of each other kind
         self.counts: dict[PassedKind, int] = {}
 
+    def append(self, file: LogFile) -> None:
+        """Raises `SourceUnreachable` for what no directory holds: a source may say anything."""
+        self._count()
+        if not is_plausible(file):
+            raise SourceUnreachable(f"{file.name[:100]!r} is listed with a size, time or inode that no file has")
+        super().append(file)
+
+    def _count(self) -> None:
+        self._seen += 1
+        if self._seen > MOST_FILES:
+            raise SourceUnreachable(
+                f"the log directory holds more than {MOST_FILES} files; see that it is the right one, and clear it"
+            )
+
     def pass_over(self, name: str, kind: PassedKind, why: str = "") -> None:
+        self._count()
         count = self.counts[kind] = self.counts.get(kind, 0) + 1
         if count <= _NAMED or kind in {PassedKind.CLOSED, PassedKind.DEEP}:
             self.passed.append(Passed(name, kind, why))
@@ -68,6 +86,17 @@ class Listing(list[LogFile]):
         listing = Listing(files)
         listing.passed, listing.counts = self.passed, self.counts
         return listing
+
+
+def is_plausible(file: LogFile) -> bool:
+    """Whether a file can be so, and a database hold it."""
+    times = all(-_LARGEST <= time <= _LARGEST for time in (file.mtime_ns, file.ctime_ns))
+    return 0 <= file.size <= _LARGEST and times and len(file.inode) <= 64 and file.inode.isprintable()
+
+
+def printable(text: str, most: int = 300) -> str:
+    """What another side said, as a message may hold it."""
+    return "".join(filter(str.isprintable, text[:most]))
 
 
 class OpenLog(Protocol):

@@ -15,7 +15,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 import asyncssh
 
 from logkeep.errors import SettingError, SourceError, SourceUnreachable, SourceUnreadable, SourceVanished
-from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, PassedKind
+from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, PassedKind, is_plausible, printable
 from logkeep.sources.names import MAX_DEPTH, TOO_DEEP, is_log_name, name_bytes, name_text
 from logkeep.sources.ssh import Address, Connection, Connections
 
@@ -154,12 +154,15 @@ class SftpSource(LogSource):
                 raise
             raise SourceUnreachable(
                 f"the log directory {os.fsdecode(self._directory)} of {self._address} cannot be listed: "
-                f"{error.reason}; check that it exists there and that the user {self._address.user} may read it"
+                f"{printable(error.reason)}; check that it exists there, and that the user {self._address.user} may "
+                "read it"
             ) from error
         return listing
 
     def _remedy(self, error: asyncssh.SFTPError) -> str:
-        return f"{error.reason}; let the user {self._address.user} read and enter it (for example by its group)"
+        return (
+            f"{printable(error.reason)}; let the user {self._address.user} read and enter it (for example by its group)"
+        )
 
     async def _list_folder(self, connection: Connection, folder: _Folder, listing: Listing) -> list[_Folder]:
         """Add what lies in it; returns the folders below."""
@@ -241,10 +244,16 @@ class _OpenSftpLog(OpenLog):
         self._closed = False
 
     def stat(self) -> LogFile:
-        return _log_file(self._name, self._ask(self._file.stat))
+        file = _log_file(self._name, self._ask(self._file.stat))
+        if not is_plausible(file):
+            raise SourceUnreachable(f"{self._address} tells a size or time of {self._name} that no file has")
+        return file
 
     def read_at(self, offset: int, length: int) -> bytes:
-        return self._ask(lambda: self._file.read(min(length, _PIECE), offset))
+        data: bytes = self._ask(lambda: self._file.read(min(length, _PIECE), offset))  # pyright: ignore[reportUnknownLambdaType]
+        if len(data) > length:
+            raise SourceUnreachable(f"{self._address} answers with more of {self._name} than it was asked for")
+        return data
 
     def close(self) -> None:
         if not self._closed:
@@ -278,7 +287,7 @@ def _file_error(name: str, error: asyncssh.SFTPError) -> SourceError:
         if isinstance(error, asyncssh.SFTPPermissionDenied)
         else "check the disk of the node"
     )
-    return SourceUnreadable(f"{name!r} cannot be read: {error.reason}; {remedy}")
+    return SourceUnreadable(f"{name!r} cannot be read: {printable(error.reason)}; {remedy}")
 
 
 def _is_lost(error: asyncssh.SFTPError) -> bool:
