@@ -22,10 +22,16 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from logkeep.agent.handles import IDLE_SECONDS, Handles
+from logkeep.agent.pace import Pace
 from logkeep.errors import SourceError, SourceUnreachable, SourceVanished
+from logkeep.http.protocol import CONNECTION
 from logkeep.sources.base import LogSource
 
 MOST_BYTES = 1024 * 1024  # of one answer
+# What who has the token may ask of the node: beyond that it waits, so that whoever it is, the node goes on.
+_REQUESTS_A_SECOND = 1000
+_BYTES_A_SECOND = 256 * 1024 * 1024
+_AT_ONCE = 8  # requests that read the disk
 _OPEN = re.compile(r"/agent/v1/open/([0-9a-f]{32})(/bytes)?")
 
 
@@ -42,6 +48,9 @@ class Agent:
         self._source = source
         self._expected = f"Bearer {token}".encode()
         self._handles = Handles()
+        self._pace = Pace(_REQUESTS_A_SECOND, _BYTES_A_SECOND)
+        self._room: asyncio.Semaphore | None = None
+        self._looking = False  # a look for open files that nobody reads is planned
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,10 +64,16 @@ class Agent:
         shown = dict(scope["headers"]).get(b"authorization", b"")
         if not hmac.compare_digest(shown, self._expected):
             return _error(401, "token", "the token is not that of this node")
+        if connection := scope.get(CONNECTION):
+            connection.know("service")
         question = self._find(scope)
         if question is None:
             return _error(404, "path", "the agent has no such path")
-        return await asyncio.to_thread(_carry_out, question)
+        self._room = self._room or asyncio.Semaphore(_AT_ONCE)
+        async with self._room:
+            answer = await asyncio.to_thread(_carry_out, question)
+        await self._pace.wait(len(answer.body))
+        return answer
 
     def _find(self, scope: Scope) -> Callable[[], Answer] | None:
         method, path = scope["method"], scope["path"]
@@ -66,7 +81,7 @@ class Agent:
         if (method, path) == ("GET", "/agent/v1/files"):
             return self._list
         if (method, path) == ("POST", "/agent/v1/open"):
-            asyncio.get_running_loop().call_later(IDLE_SECONDS + 1, self._handles.close_idle)
+            self._look_later()
             return lambda: self._open(query.get("name", ""))
         found = _OPEN.fullmatch(path)
         if found is None:
@@ -81,6 +96,17 @@ class Agent:
     def _list(self) -> Answer:
         listing = self._source.list()
         return _json({"files": list(listing), "passed": listing.passed, "counts": listing.counts})
+
+    def _look_later(self) -> None:
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_later(IDLE_SECONDS + 1, self._look)
+
+    def _look(self) -> None:
+        self._looking = False
+        self._handles.close_idle()
+        if len(self._handles):
+            self._look_later()
 
     def _open(self, name: str) -> Answer:
         log = self._source.open(name)

@@ -32,6 +32,9 @@ class Handles:
         self._handles: dict[str, _Handle] = {}
         self._changing = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._handles)
+
     def add(self, log: OpenLog) -> str | None:
         """The id of an open file, which belongs to this now; None where too many are open."""
         self.close_idle()

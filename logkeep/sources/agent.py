@@ -31,12 +31,14 @@ from logkeep.sources.base import (
     printable,
 )
 from logkeep.sources.names import is_log_name, name_bytes, name_text
+from logkeep.sources.patience import PatientTransport
 
 _PIECE = 1024 * 1024  # bytes that the agent sends at once
 _MOST_LISTED = 16 * 1024 * 1024  # bytes of a listing; a file takes about 100
 _ANSWER_SECONDS = 120.0  # for all of an answer, however slowly it comes
 _LONGEST_WHY = 500  # characters
 _TIMEOUT = httpx.Timeout(30.0)
+_ANSWER_SECONDS = 60.0  # for a whole answer, which is a MiB, or a listing
 _LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=60.0)
 _FILE = msgspec.json.Decoder(LogFile)
 
@@ -215,10 +217,8 @@ class _Calls:
                 self._client = httpx.Client(
                     base_url=access.url,
                     headers=headers,
-                    verify=self._trusted(),
                     timeout=_TIMEOUT,
-                    limits=_LIMITS,
-                    trust_env=False,
+                    transport=PatientTransport(_ANSWER_SECONDS, self._trusted(), _LIMITS),
                 )
             return self._client
 
