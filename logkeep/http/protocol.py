@@ -31,7 +31,7 @@ _CLOSING_SECONDS = 2  # for a client to see that a connection has ended
 _MOST_QUEUED = 8  # requests sent ahead on one connection of a stranger
 _MOST_QUEUED_OF_KNOWN = 64
 _WRITTEN_AHEAD = 16 * 1024  # bytes that a client has not taken yet, before the next ones wait
-_SPREAD = 0.1  # of the time of an idle connection, by chance: no period of a client's meets it again and again
+_SPREAD = 0.2  # of the time of an idle connection, by chance: no period of a client's meets it again and again
 
 Refusal = Callable[[bool], tuple[int, bytes, bytes]]  # of a head that is too large or no HTTP: status, headers, body
 
@@ -61,7 +61,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._connections = connections
         self._refuse = refuse
         self._patience = connections.limits.stranger_seconds
-        self.timeout_keep_alive = self._patience  # pyright: ignore[reportAttributeAccessIssue]
+        self._keep(self._patience)
 
     # What the application says, and what `Connections` asks
 
@@ -70,8 +70,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._connections.release(self)
         if owner != self.owner:
             self._connections.know(self, owner)
-            seconds = self._connections.limits.known_seconds
-            self.timeout_keep_alive = seconds * (1 + _SPREAD * random.random())  # pyright: ignore[reportAttributeAccessIssue]  # noqa: S311
+            self._keep(self._connections.limits.known_seconds)
             self._patience, self.reads_much = HEAD_SECONDS, True
 
     @property
@@ -218,6 +217,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _begin_head(self) -> None:
         self._in_head, self._first, self._head, self._begun = True, 0, 0, True
+
+    def _keep(self, seconds: float) -> None:
+        """How long the connection may be idle."""
+        spread = 1 + _SPREAD * random.random()  # noqa: S311
+        self.timeout_keep_alive = seconds * spread  # pyright: ignore[reportAttributeAccessIssue]
 
     def _wait(self, seconds: float) -> None:
         self._hang_up = self.loop.call_later(seconds, self.transport.close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from base64 import b64encode
 from functools import cache
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 MIN_LENGTH, MAX_LENGTH = 8, 256  # characters
 _PASSES, _KIBIBYTES, _LANES = 2, 19 * 1024, 1  # what OWASP names as the least that is enough
-_AT_ONCE = threading.BoundedSemaphore(2)  # so that many guesses at a time cannot fill the memory
+# So that many guesses at a time fill neither the memory nor all cores.
+_AT_ONCE = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 
 
 def hash_password(password: str) -> str:
