@@ -20,6 +20,7 @@ from structlog.typing import Processor
 
 from logkeep import __version__
 from logkeep.clock import SystemClock
+from logkeep.database.buckets import BucketMemory
 from logkeep.database.connection import connect, reading, try_connection
 from logkeep.database.keys import fetch_any_secret
 from logkeep.database.migrate import HEAD, migrate
@@ -41,8 +42,10 @@ from logkeep.sources.local import LocalSources, settle_url
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.location import parse_location
 from logkeep.stores.opendal import open_store
+from logkeep.stores.proven import ProvenStore
 
 _MIB = 1024 * 1024
+_PROOF_SECONDS = 60  # for which a bucket that proved to be the right one may be written to
 
 
 @dataclass(slots=True)
@@ -92,7 +95,8 @@ def make_context(settings: Settings) -> Context:
 def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection, str, bool], None]) -> Context:
     seal, unseal = open_seal(settings.directory)
     signing = open_signing(settings.directory)
-    stores = open_buckets(settings)
+    stores = _prove_buckets(settings, database, open_buckets(settings))
+    agencies = open_agencies(settings, stores)
     return Context(
         database=database,
         clock=SystemClock(),
@@ -112,7 +116,7 @@ def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection
         nodes_at_once=settings.backup.nodes_at_once,
         max_file_bytes=settings.sources.max_file_bytes,
         reads_at_once=settings.embedded,
-        agencies=open_agencies(settings, stores),
+        agencies={name: _prove_buckets(settings, database, found) for name, found in agencies.items()},
         bucket_locations=_bucket_locations(settings),
         trusted_proxies=settings.server.trusted_proxies,
         policy=PolicyRules(
@@ -411,6 +415,31 @@ def _bucket_locations(settings: Settings) -> Mapping[str, str]:
         for name, bucket in settings.buckets.items()
     }
     return {name: f"memory:{name}" if one.scheme == "memory" else one.place for name, one in found.items()}
+
+
+def _prove_buckets(
+    settings: Settings, database: Engine, stores: Mapping[str, ObjectStore]
+) -> Mapping[str, ObjectStore]:
+    """The same stores, each held against what is remembered of its bucket; what is in memory is new at each start."""
+    return {name: _prove_bucket(name, bucket_url(settings, name), database, store) for name, store in stores.items()}
+
+
+def _prove_bucket(name: str, url: str, database: Engine, store: ObjectStore) -> ObjectStore:
+    if isinstance(store, ProvenStore) or url.startswith("memory:"):
+        return store
+    seconds = 0 if url.startswith("file:") else _PROOF_SECONDS  # a disk goes in a moment, and asking costs little
+    return ProvenStore(store, name, url, BucketMemory(database, name), seconds)
+
+
+def accept_bucket(settings: Settings, name: str) -> None:
+    """Take what lies in a bucket for the one that was used before. Raises a `StoreError` where it cannot be marked."""
+    database = open_database(settings)
+    try:
+        memory = BucketMemory(database, name)
+        store = ProvenStore(open_buckets(settings)[name], name, bucket_url(settings, name), memory, 0)
+        memory.change(store.accept())
+    finally:
+        database.dispose()
 
 
 def open_agencies(settings: Settings, stores: Mapping[str, ObjectStore]) -> Mapping[str, Mapping[str, ObjectStore]]:

@@ -33,8 +33,10 @@
         │   ├── StoreUnreachable        LK-STORE-UNREACHABLE
         │   ├── StoreDenied             LK-STORE-DENIED
         │   ├── StoreFull               LK-STORE-FULL
-        │   ├── StoreMissing            LK-STORE-MISSING
-        │   └── StoreCorrupt            LK-STORE-CORRUPT
+        │   ├── BucketMissing           LK-STORE-MISSING
+        │   └── ObjectError             an object; the bucket itself is there
+        │       ├── StoreMissing            LK-STORE-MISSING
+        │       └── StoreCorrupt            LK-STORE-CORRUPT
         ├── CatalogueError          LK-CATALOGUE
         ├── JobSuperseded           LK-JOB-SUPERSEDED
         ├── JobCancelled            LK-JOB-CANCELLED
@@ -222,13 +224,23 @@ class StoreFull(StoreError):
     code = "LK-STORE-FULL"
 
 
-class StoreMissing(StoreError):
-    """The bucket, or an object in it, does not exist."""
+class BucketMissing(StoreError):
+    """The bucket is not there: it does not exist, is not mounted, or is another one."""
 
     code = "LK-STORE-MISSING"
 
 
-class StoreCorrupt(StoreError):
+class ObjectError(StoreError):
+    """An object is not what was stored, in a bucket that is there."""
+
+
+class StoreMissing(ObjectError):
+    """An object does not exist."""
+
+    code = "LK-STORE-MISSING"
+
+
+class StoreCorrupt(ObjectError):
     """An object is not what was stored."""
 
     code = "LK-STORE-CORRUPT"

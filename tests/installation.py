@@ -94,7 +94,10 @@ class Installation:
         return sizes
 
     def verify(self, cluster: Cluster, **asked: Any) -> list[verification.Told]:
-        return list(verification.verify(self.context, cluster, **asked))
+        return list(self.verify_step_by_step(cluster, **asked))
+
+    def verify_step_by_step(self, cluster: Cluster, **asked: Any) -> Iterator[verification.Told]:
+        return verification.verify(self.context, cluster, **asked)
 
     def findings(self, cluster: Cluster, **asked: Any) -> list[verification.Finding]:
         return [one for one in self.verify(cluster, **asked) if isinstance(one, verification.Finding)]

@@ -136,12 +136,19 @@ def _metrics_of(stock: Stock) -> Iterable[Metric]:
         ("project", "cluster"),
         successes,
     )
-    yield _gauge("logkeep_verified_clusters", "Clusters that were verified.", stock.verified.clusters)
+    yield _gauge(
+        "logkeep_verified_clusters", "Clusters of which a verification was carried out.", stock.verified.clusters
+    )
+    yield _gauge(
+        "logkeep_verifications_failed",
+        "Clusters whose last verification could not be carried out.",
+        stock.verified.failed,
+    )
     yield _gauge("logkeep_verification_findings", "Findings of their last verifications.", stock.verified.findings)
     if stock.verified.oldest is not None:
         yield _gauge(
             "logkeep_oldest_verification_timestamp_seconds",
-            "The oldest of their last verifications.",
+            "The oldest of their last verifications that were carried out.",
             stock.verified.oldest / 1000,
         )
     silences = {(worker,): silent / 1000 for worker, silent in stock.silences.items()}

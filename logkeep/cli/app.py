@@ -32,12 +32,12 @@ from logkeep.cli import (
     verification,
     worker,
 )
-from logkeep.cli.errors import Failed, ServiceFault, WrongUse
+from logkeep.cli.errors import Failed, NotCarriedOut, ServiceFault, WrongUse
 from logkeep.cli.invocation import DEFAULT_DIRECTORY, Invocation, common_first
 from logkeep.cli.output import note, print_line
 from logkeep.errors import LogkeepError, RequestError, SettingError
 
-WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
+WRONG_USE, FAILED, NOT_CARRIED_OUT, INTERRUPTED = 2, 1, 3, 130
 
 # Plain help: typer's boxes cost half a second of imports.
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -157,7 +157,7 @@ def _exit_code(error: LogkeepError) -> int:
     if isinstance(error, ServiceFault):
         return WRONG_USE if error.status in _WRONG_USE_STATUS or error.code == _NAME_TAKEN else FAILED
     if isinstance(error, Failed):
-        return FAILED
+        return NOT_CARRIED_OUT if isinstance(error, NotCarriedOut) else FAILED
     return WRONG_USE if isinstance(error, (WrongUse, SettingError, RequestError)) else FAILED
 
 

@@ -182,7 +182,14 @@ def _print_nodes(cluster: Cluster) -> None:
 
 
 def _verified_text(last: dict[str, Any]) -> str:
-    """When, how much of it was read back, and what was found."""
+    """When, how much of it was read back, and what was found; and why it could not be done since."""
+    text = _result_text(last)
+    if last["failed_at"] is None:
+        return text
+    return f"{text}; could not be carried out {moment_text(last['failed_at'])}: {last['failure']}"
+
+
+def _result_text(last: dict[str, Any]) -> str:
     if last["finished_at"] is None:
         return "never"
     read = f"{last['objects_read']:,} of {count_text(last['objects'], 'object')} read back"

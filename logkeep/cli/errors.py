@@ -13,6 +13,10 @@ class Failed(LogkeepError):
     """The command failed."""
 
 
+class NotCarriedOut(Failed):
+    """What was to be found out could not be found out."""
+
+
 class ServiceFault(LogkeepError):
     """The service refused a request, or failed at it."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def add_commands(app: typer.Typer) -> None:
     store = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Buckets, where logs are kept.")
     store.command("check", epilog=EVERYWHERE)(check_store)
+    store.command("accept", epilog=EVERYWHERE)(accept_store)
     store.command("list", epilog=EVERYWHERE)(list_stores)
     app.add_typer(store, name="store")
 
@@ -57,6 +58,28 @@ def check_store(
         print_line(f"ok: {name}: {', '.join(f'{step.deed} {step.seconds * 1000:.0f} ms' for step in steps)}")
     if problem:
         raise Failed(f"{name}: {problem}")
+
+
+def accept_store(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The bucket, as logkeep.toml names it.")],
+) -> None:
+    """Take what lies in a bucket for the one that was used before, though it does not show that it is.
+
+    For one that was copied without its object logkeep-bucket, or is replaced by a new one: what is missing there is
+    told as missing from then on.
+    """
+    from logkeep.bootstrap import accept_bucket
+
+    asked = invocation(context)
+    settings = installed_settings(asked.directory)
+    if name not in settings.buckets:
+        raise WrongUse(f"there is no bucket {name}; logkeep.toml has {', '.join(settings.buckets) or 'none'}")
+    accept_bucket(settings, name)
+    if asked.as_json:
+        print_json({"bucket": name, "accepted": True})
+    else:
+        print_line(f"{name} is taken for the bucket that was used before; `logkeep verify` tells what it lacks")
 
 
 def list_stores(context: typer.Context) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from logkeep.cli.clusters import ClusterName
-from logkeep.cli.errors import Failed, WrongUse
+from logkeep.cli.errors import Failed, NotCarriedOut, ServiceFault, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import byte_progress, count_text, print_json, print_line, size_text
 
@@ -45,7 +45,7 @@ def verify(
     """Prove that the archive of a cluster is whole.
 
     Every manifest and every object in the bucket is held against what was stored, and what else lies there is told.
-    Exit code 1 if anything is wrong.
+    Exit code 1 if anything is wrong, 3 if it could not be carried out.
     """
     from logkeep.cli.client import open_client
 
@@ -59,13 +59,18 @@ def verify(
             raise WrongUse("--sample reads a part and --read-data or --chain all of the archive; give one of them")
     client = open_client(context)
     found = client.find_cluster(cluster)
-    report = _verify(client, found, request, shown=not asked.as_json)
+    try:
+        report = _verify(client, found, request, shown=not asked.as_json)
+    except ServiceFault as fault:
+        if fault.status >= 500:
+            raise NotCarriedOut(f"the verification could not be carried out: {fault}") from fault
+        raise
     if asked.as_json:
         print_json(report)
     else:
         _print_report(found, report)
     if report["error"]:
-        raise Failed(f"the verification stopped: {report['error']}")
+        raise NotCarriedOut(f"the verification could not be carried out: {report['error']}")
     if report["findings"]:
         raise Failed(f"{count_text(len(report['findings']), 'finding')} in the archive of {found.name}")
 

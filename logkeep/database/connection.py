@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -31,10 +32,12 @@ from sqlalchemy.exc import (
     NotSupportedError,
     ProgrammingError,
 )
+from sqlalchemy.pool import Pool
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from logkeep.errors import CatalogueError, NotAtOnce, SettingError
 
+_LEAST_SQLITE = (3, 35)  # RETURNING, without which the queue gives no job out
 _BUSY_SECONDS = 30  # SQLite has one writer; a commit takes milliseconds, so this is never reached in health
 
 # A server that a broken network hides is given up after so long, also in mid-statement. What the URL says wins.
@@ -70,9 +73,37 @@ def connect(url: str) -> Engine:
         example = "write it as postgresql://user:password@host:5432/name, or sqlite:////absolute/path"
         raise SettingError(f"database: this is no URL of a database; {example}") from error
     if engine.dialect.name == "sqlite":
+        _expect_sqlite(sqlite3.sqlite_version_info)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _expect_sqlite(version: tuple[int, ...]) -> None:
+    if version < _LEAST_SQLITE:
+        raise SettingError(
+            f"database: SQLite {'.'.join(map(str, _LEAST_SQLITE))} or newer is needed, and this Python has "
+            f"{'.'.join(map(str, version))}; use another Python, or PostgreSQL"
+        )
+
+
+def _add_subsec(connection: Any, _record: object) -> None:
+    """Add what SQLite has since 3.42: `unixepoch('subsec')`, by which the queue keeps time from Python 3.12 on.
+
+    An older one takes the word for a time that it cannot read, and gives NULL.
+    """
+    if isinstance(connection, sqlite3.Connection):
+        connection.create_function("unixepoch", 1, _unixepoch)
+
+
+def _unixepoch(word: object) -> float:
+    if word != "subsec":
+        raise ValueError(f"unixepoch({word!r}) is not known here")
+    return time.time_ns() // 1_000_000 / 1000
+
+
+if sqlite3.sqlite_version_info < (3, 42):
+    event.listen(Pool, "connect", _add_subsec)  # of every engine, as the queue makes some of its own
 
 
 def try_connection(engine: Engine) -> None:

@@ -18,7 +18,8 @@ from logkeep.domain.policy import PolicyRuns
 class Verified:
     """What the last verifications of all clusters came to."""
 
-    clusters: int  # of which one has ended
+    clusters: int  # of which one was carried out
+    failed: int  # clusters whose last one could not be carried out
     findings: int
     oldest: int | None  # end of the oldest of them, Unix ms
 
@@ -51,6 +52,7 @@ def fetch_successes(connection: Connection, most: int) -> list[tuple[str, str, i
 
 def sum_verifications(connection: Connection) -> Verified:
     v = verifications.c
-    statement = select(func.count(), func.coalesce(func.sum(v.findings), 0), func.min(v.finished_at))
-    row = connection.execute(statement.where(v.finished_at.is_not(None))).one()
-    return Verified(row[0], int(row[1]), row[2])
+    findings = func.coalesce(func.sum(v.findings), 0)
+    statement = select(func.count(v.finished_at), func.count(v.failed_at), findings, func.min(v.finished_at))
+    row = connection.execute(statement).one()
+    return Verified(row[0], row[1], int(row[2]), row[3])

@@ -307,6 +307,14 @@ forecasts = Table(
     Column("margin", BigInteger, nullable=False),  # ms
 )
 
+# The ids of buckets that were used, by which it is seen that a bucket is still the same one; see `stores.proven`.
+buckets = Table(
+    "buckets",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("id", String(100), nullable=False),
+)
+
 manifests = Table(
     "manifests",
     metadata,
@@ -332,7 +340,10 @@ verifications = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("objects_read", BigInteger, nullable=False),
     Column("findings", BigInteger, nullable=False),
-    Column("problem", Text, nullable=False),  # why it stopped, or the first finding; '' for none
+    Column("problem", Text, nullable=False),  # the first finding; '' for none
+    # Since that one: when another could not be carried out, and why.
+    Column("failed_at", BigInteger),
+    Column("failure", Text, nullable=False, server_default=""),
 )
 
 # The processes that share the database; see `domain.worker`.

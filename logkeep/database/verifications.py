@@ -12,7 +12,7 @@ from logkeep.database.tables import clusters, manifests, segments, verifications
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The last verification of a cluster that has ended, and when one was begun, in Unix ms."""
+    """The last verification of a cluster that was carried out, and when one was begun, in Unix ms."""
 
     started_at: int | None = None
     finished_at: int | None = None
@@ -20,7 +20,9 @@ class Verification:
     bytes: int = 0
     objects_read: int = 0
     findings: int = 0
-    problem: str = ""  # why it stopped, or the first finding; '' for none
+    problem: str = ""  # the first finding; '' for none
+    failed_at: int | None = None  # since then, when another could not be carried out; None where none has failed
+    failure: str = ""  # and why
 
 
 def fetch_verification(connection: Connection, cluster_id: str) -> Verification:
@@ -28,14 +30,23 @@ def fetch_verification(connection: Connection, cluster_id: str) -> Verification:
     if row is None:
         return Verification()
     return Verification(
-        row.started_at, row.finished_at, row.objects, row.bytes, row.objects_read, row.findings, row.problem
+        row.started_at,
+        row.finished_at,
+        row.objects,
+        row.bytes,
+        row.objects_read,
+        row.findings,
+        row.problem,
+        row.failed_at,
+        row.failure,
     )
 
 
-def fetch_most_due(connection: Connection, before: int) -> tuple[str, int | None] | None:
+def fetch_most_due(connection: Connection, before: int, failed_before: int) -> tuple[str, int | None] | None:
     """The cluster whose last verification began longest ago, and when: before `before`, or never.
 
-    One that was never verified is due by the time at which it was registered, and only if something is kept of it.
+    One that could not be carried out is due again when that is longer ago than `failed_before`. One that was never
+    verified is due by the time at which it was registered, and only if something is kept of it.
     """
     v = verifications.c
     since = func.coalesce(v.started_at, clusters.c.created_at)
@@ -43,7 +54,8 @@ def fetch_most_due(connection: Connection, before: int) -> tuple[str, int | None
         exists().where(segments.c.cluster_id == clusters.c.id), exists().where(manifests.c.cluster_id == clusters.c.id)
     )
     statement = select(clusters.c.id, v.started_at).outerjoin_from(clusters, verifications)
-    row = connection.execute(statement.where(since <= before, kept).order_by(since, clusters.c.id).limit(1)).first()
+    due = or_(since <= before, v.failed_at <= failed_before)
+    row = connection.execute(statement.where(due, kept).order_by(since, clusters.c.id).limit(1)).first()
     return row and (row[0], row[1])
 
 
@@ -67,6 +79,7 @@ def give_up_verification(connection: Connection, cluster_id: str, started_at: in
 
 
 def end_verification(connection: Connection, cluster_id: str, result: Verification) -> None:
+    """Keep the result of one that was carried out."""
     statement = update(verifications).where(verifications.c.cluster_id == cluster_id)
     values = {
         "finished_at": result.finished_at,
@@ -75,8 +88,16 @@ def end_verification(connection: Connection, cluster_id: str, result: Verificati
         "objects_read": result.objects_read,
         "findings": result.findings,
         "problem": result.problem,
+        "failed_at": None,
+        "failure": "",
     }
     connection.execute(statement.values(**values))
+
+
+def fail_verification(connection: Connection, cluster_id: str, failed_at: int, failure: str) -> None:
+    """Keep why one could not be carried out; what the last one came to that was stays."""
+    statement = update(verifications).where(verifications.c.cluster_id == cluster_id)
+    connection.execute(statement.values(failed_at=failed_at, failure=failure))
 
 
 def _change_start(connection: Connection, cluster_id: str, before: int, after: int) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from logkeep.domain.manifest import Manifest
 from logkeep.engine.proof import Document, check_entry, make_entry
-from logkeep.errors import StoreCorrupt, StoreError, StoreMissing
-from logkeep.stores.base import ObjectStore, find_store
+from logkeep.errors import BucketMissing, StoreCorrupt, StoreError, StoreMissing
+from logkeep.stores.base import ObjectStore, expect_bucket, find_store
 from logkeep.stores.layout import decode_manifest, manifest_hash, signature_object
 
 FindSigner = Callable[[bytes, bytes], str]  # data, signature: the trusted public key that it is of, '' for none
@@ -49,7 +49,10 @@ def check_chain(
             data = _read(stores, kept)
             flaw = find_flaw(stores[kept.bucket], kept.object, data, find_signer) if kept.proven else ""
             manifest = decode_manifest(data) if contents else None
+        except BucketMissing:
+            raise
         except StoreError as error:
+            expect_bucket(stores[kept.bucket])
             yield Checked(kept, (error.message,))
         else:
             problems = [flaw] if flaw else []
@@ -85,7 +88,10 @@ def find_flaw(store: ObjectStore, name: str, data: bytes, find_signer: FindSigne
         signature = store.get(signature_object(name), SIGNATURE_BYTES, size)
     except StoreMissing:
         return "its signature is missing"
+    except BucketMissing:
+        raise
     except StoreError as error:
+        expect_bucket(store)
         return f"its signature cannot be read: {error.message}"
     return "" if find_signer(data, signature) else "it is not signed with a key of sign.pub"
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import BinaryIO
 
 from logkeep.domain.manifest import Frame, Segment, earliest_time, latest_time, sum_lines
-from logkeep.errors import StoreCorrupt, StoreMissing
+from logkeep.errors import StoreCorrupt, StoreMissing, StoreUnreachable
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.frames import next_frame, read_frame
 
@@ -51,8 +51,10 @@ def read_back(store: ObjectStore, segment: Segment) -> list[Damage]:
     try:
         with store.open(segment.object) as stream:
             return _read(stream, segment)
-    except StoreMissing:
-        return check_size(segment, None)
+    except StoreMissing as error:
+        if store.size(segment.object) is None:  # raises where it is the bucket that is not there
+            return check_size(segment, None)
+        raise StoreUnreachable(f"{segment.object!r} was gone for a moment while it was read") from error
 
 
 def _read(stream: BinaryIO, segment: Segment) -> list[Damage]:

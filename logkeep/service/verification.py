@@ -18,18 +18,19 @@ from logkeep.database.verifications import Verification
 from logkeep.domain.cluster import Cluster
 from logkeep.engine.strangers import Place, Stranger, Verdict, object_place
 from logkeep.engine.verify import Damage, check_size, count_lines, read_back, whole_segment
-from logkeep.errors import StoreError
+from logkeep.errors import BucketMissing, JobError, StoreError
 from logkeep.service.chain import check_manifests, find_unproven
 from logkeep.service.context import Context
 from logkeep.service.stores import cluster_stores
 from logkeep.service.strangers import Sieve, find_places
-from logkeep.stores.base import ObjectStore, StoredObject
+from logkeep.stores.base import ObjectStore, StoredObject, expect_bucket, find_store
 
 READERS = min(4, os.cpu_count() or 1)  # decompressing and hashing use a core each, and a far bucket makes them wait
-_UNREADABLE = 3  # objects in a row that the store fails at: then it is the store, and not the objects
+_UNREADABLE = 3  # objects in a row that cannot be read: then it is the store, though it can be looked at
 _BATCH = 500  # objects that are not in the catalogue and are looked up together
 _MARKED = 200  # objects read back whose time is kept in one transaction
 _LONGEST_PROBLEM = 500
+_RETRY_MS = 3_600_000  # after one that could not be carried out, by the clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def verify_most_due(context: Context, every_ms: int, sample: float) -> tuple[Clu
     """The verification of the cluster whose last one is oldest and due, taken for this process; None for none."""
     now = context.clock.now_ms()  # later than when the last one began
     with reading(context.database) as connection:
-        due = verifications.fetch_most_due(connection, now - every_ms)
+        due = verifications.fetch_most_due(connection, now - every_ms, now - min(every_ms, _RETRY_MS))
         cluster = clusters.fetch_cluster(connection, due[0]) if due else None
     if due is None or cluster is None:
         return None
@@ -122,7 +123,7 @@ def verify_most_due(context: Context, every_ms: int, sample: float) -> tuple[Clu
 
 
 def get_verification(context: Context, cluster: Cluster) -> Verification:
-    """What the last one came to."""
+    """What the last one came to, and why one since then could not be carried out."""
     with reading(context.database) as connection:
         return verifications.fetch_verification(connection, cluster.id)
 
@@ -130,24 +131,27 @@ def get_verification(context: Context, cluster: Cluster) -> Verification:
 def _recorded(
     context: Context, cluster: Cluster, before: int | None, started_at: int, told: Iterator[Told]
 ) -> Generator[Told]:
-    """Keep what a verification comes to; one that is broken off does not count."""
+    """Keep what a verification comes to; one that is broken off does not count.
+
+    Of one that could not be carried out only the reason is kept: what it had found before is not the last word.
+    """
     result = Verification(started_at)
-    ended = False
+    ended, failure = False, ""
     try:
         for one in told:
             result = _counted(result, one)
             yield one
         ended = True
     except Exception as error:
-        told_to_all = str(error) if isinstance(error, StoreError) else "unexpected error; the service's log tells more"
-        result = replace(result, problem=told_to_all[:_LONGEST_PROBLEM])
-        ended = True
+        failure = str(error) if isinstance(error, JobError) else "unexpected error; the service's log tells more"
         raise
     finally:
+        finished_at = max(context.clock.now_ms(), started_at)
         with writing(context.database) as connection:
             if ended:
-                result = replace(result, finished_at=max(context.clock.now_ms(), started_at))
-                verifications.end_verification(connection, cluster.id, result)
+                verifications.end_verification(connection, cluster.id, replace(result, finished_at=finished_at))
+            elif failure:
+                verifications.fail_verification(connection, cluster.id, finished_at, failure[:_LONGEST_PROBLEM])
             else:
                 verifications.give_up_verification(connection, cluster.id, started_at, before)
 
@@ -258,20 +262,19 @@ class _Walk:
         try:
             found = being_read.result() if being_read else self._check_size(row)
             self._failures = 0
+            return found
+        except BucketMissing:
+            raise
         except StoreError as error:
             self._failures += 1
             if self._failures >= _UNREADABLE:
                 raise
-            found = [whole_segment(row.segment(), f"cannot be read: {error}")]
-        return found
+            expect_bucket(self._stores[row.bucket])
+            return [whole_segment(row.segment(), f"cannot be read: {error}")]
 
     def _check_size(self, row: SegmentRow) -> list[Damage]:
         """Asked again: since the folder was listed the object may have come."""
-        segment = row.segment()
-        store = self._stores.get(row.bucket)
-        if store is None:
-            return [whole_segment(segment, f"missing: bucket {row.bucket} is not configured; add it to logkeep.toml")]
-        return check_size(segment, store.size(row.object))
+        return check_size(row.segment(), find_store(self._stores, row.bucket).size(row.object))
 
     def _finding(self, damage: Damage, job_id: str) -> Finding:
         segment = damage.segment

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from logkeep.errors import StoreMissing
+from logkeep.errors import BucketMissing
+
+MARKER = "logkeep-bucket"  # object at the top of a bucket that is in use; see `stores.proven`
 
 # Bytes of what is read as a whole. A manifest tells of 4 MiB of plain logs in 200 to 400 bytes, so this is what 2 TB
 # take that were kept by one job; `service.manifests` leaves what is more to the next one.
@@ -66,9 +68,14 @@ class ObjectStore(Protocol):
         ...
 
 
+def expect_bucket(store: ObjectStore) -> None:
+    """Raise a `StoreError` where it is the bucket itself that cannot be used, and not one object in it."""
+    store.size(MARKER)
+
+
 def find_store(stores: Mapping[str, ObjectStore], bucket: str) -> ObjectStore:
-    """The store of a bucket that the catalogue names. Raises `StoreMissing` where it is not configured."""
+    """The store of a bucket that the catalogue names. Raises `BucketMissing` where it is not configured."""
     store = stores.get(bucket)
     if store is None:
-        raise StoreMissing(f"bucket {bucket} is no longer configured; add [buckets.{bucket}] to logkeep.toml")
+        raise BucketMissing(f"bucket {bucket} is no longer configured; add [buckets.{bucket}] to logkeep.toml")
     return store

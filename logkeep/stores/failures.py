@@ -6,7 +6,15 @@ import errno
 import re
 from collections.abc import Iterable
 
-from logkeep.errors import StoreCorrupt, StoreDenied, StoreError, StoreFull, StoreMissing, StoreUnreachable
+from logkeep.errors import (
+    BucketMissing,
+    StoreCorrupt,
+    StoreDenied,
+    StoreError,
+    StoreFull,
+    StoreMissing,
+    StoreUnreachable,
+)
 
 # Opendal has one text for all: "Kind (status) at operation => detail", then context and source. A file being written
 # raises it as an OSError without a number, so that the text is all there is.
@@ -70,9 +78,9 @@ def explain(error: Exception, secrets: Iterable[str] = ()) -> str:
     return text if len(text) <= _LONGEST_DETAIL else f"{text[:_LONGEST_DETAIL]}…"
 
 
-def bucket_missing(where: str) -> StoreMissing:
+def bucket_missing(where: str) -> BucketMissing:
     """The bucket itself is not there, as against an object in it."""
-    return StoreMissing(f"there is no bucket {where}. Create it, mount the disk it lies on, or correct its name.")
+    return BucketMissing(f"there is no bucket {where}. Create it, mount the disk it lies on, or correct its name.")
 
 
 def object_missing(name: str, where: str) -> StoreMissing:

@@ -14,7 +14,7 @@ import opendal
 
 from logkeep.errors import SettingError, StoreCorrupt, StoreMissing
 from logkeep.stores.base import LARGEST_MANIFEST, ObjectStore, StoredObject
-from logkeep.stores.failures import explain, failure, object_missing
+from logkeep.stores.failures import bucket_missing, explain, failure, object_missing
 from logkeep.stores.folder import FolderStore, create_folder
 from logkeep.stores.listing import walk
 from logkeep.stores.location import Location, parse_location
@@ -196,8 +196,11 @@ class OpendalStore:
         return [entry for entry in found if len(entry.name) > len(folder) and entry.name.startswith(folder)]
 
     def _expect_bucket(self) -> None:
-        """Raises `StoreMissing` if it is the bucket that is not found: a lookup alone does not tell."""
-        self._list("", limit=1)
+        """Raises `BucketMissing` if it is the bucket that is not found: a lookup alone does not tell."""
+        try:
+            self._list("", limit=1)
+        except StoreMissing as error:
+            raise bucket_missing(self._where) from error
 
     def _list(self, folder: str, limit: int | None = None) -> list[StoredObject]:
         """By the asynchronous way: the blocking one holds the interpreter's lock while it waits for the server."""

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from logkeep.domain.cluster import Cluster
-from logkeep.errors import StoreMissing
+from logkeep.errors import BucketMissing
 from logkeep.service import clusters, log_settings
 from logkeep.service.verification import Verification, get_verification, verify, verify_most_due
 from logkeep.work.verifier import Verifier
@@ -123,14 +123,14 @@ def test_a_bucket_that_fails_is_the_problem_and_tried_again_at_the_next_turn(
     away = installation.bucket.with_name("away")
     installation.bucket.rename(away)
     installation.clock.value += DAY
-    with pytest.raises(StoreMissing):
+    with pytest.raises(BucketMissing):
         carry_out(installation)
-    assert last(installation, kept).problem.startswith("LK-STORE-MISSING: there is no bucket")
+    assert last(installation, kept).failure.startswith("LK-STORE-MISSING: there is no bucket")
     assert carry_out(installation) is None
     away.rename(installation.bucket)
     installation.clock.value += DAY
     assert carry_out(installation) == "prod"
-    assert last(installation, kept).problem == ""
+    assert (last(installation, kept).problem, last(installation, kept).failure) == ("", "")
 
 
 def test_a_verification_that_was_broken_off_does_not_count(installation: Installation, kept: Cluster) -> None:

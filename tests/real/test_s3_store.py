@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from logkeep.errors import StoreDenied, StoreError, StoreMissing, StoreUnreachable
+from logkeep.errors import BucketMissing, StoreDenied, StoreError, StoreUnreachable
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.opendal import Patience, open_store
 from tests.real.servers import MinioServer, S3Server
@@ -128,7 +128,7 @@ def test_a_wrong_key_is_denied(
 
 @pytest.mark.parametrize("call", CALLS[:-1], ids=CALL_NAMES[:-1])
 def test_a_missing_bucket_is_said_and_not_made(s3_server: S3Server, call: Callable[[ObjectStore], object]) -> None:
-    with pytest.raises(StoreMissing, match="there is no bucket s3://not-there"):
+    with pytest.raises(BucketMissing, match="there is no bucket s3://not-there"):
         call(open_bucket(s3_server, "not-there"))
     assert "not-there" not in [bucket["Name"] for bucket in s3_server.client().list_buckets()["Buckets"]]
 

@@ -8,7 +8,15 @@ import re
 import opendal
 import pytest
 
-from logkeep.errors import StoreCorrupt, StoreDenied, StoreError, StoreFull, StoreMissing, StoreUnreachable
+from logkeep.errors import (
+    BucketMissing,
+    StoreCorrupt,
+    StoreDenied,
+    StoreError,
+    StoreFull,
+    StoreMissing,
+    StoreUnreachable,
+)
 from logkeep.stores.failures import failure
 
 S3_DENIED = """PermissionDenied (persistent) at read => S3Error { code: "SignatureDoesNotMatch", message: "The request \
@@ -45,7 +53,7 @@ TIMED_OUT = "Unexpected (persistent) at stat => operation timeout reached\n\nCon
 
 CASES: list[tuple[Exception, type[StoreError], str]] = [
     (opendal.exceptions.PermissionDenied(S3_DENIED), StoreDenied, "SignatureDoesNotMatch: The request signature we"),
-    (opendal.exceptions.ConfigInvalid(NO_BUCKET), StoreMissing, "there is no bucket s3://logs"),
+    (opendal.exceptions.ConfigInvalid(NO_BUCKET), BucketMissing, "there is no bucket s3://logs"),
     (opendal.exceptions.Unexpected(REFUSED), StoreUnreachable, "Connection refused (os error 111)"),
     (opendal.exceptions.Unexpected(BUSY), StoreUnreachable, "the server answered 503"),
     (opendal.exceptions.Unexpected(TIMED_OUT), StoreUnreachable, "operation timeout reached"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from logkeep.errors import SettingError, StoreMissing
+from logkeep.errors import BucketMissing, SettingError
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.opendal import create_bucket, open_store
 from tests.suites.store_suite import MIB, Stopped, StoreSuite, names, stopping
@@ -79,7 +79,7 @@ CALLS: list[Callable[[ObjectStore], object]] = [
 @pytest.mark.parametrize("call", CALLS, ids=["check", "put", "get", "open", "size", "list", "delete"])
 def test_a_missing_folder_is_said_and_not_made(tmp_path: Path, call: Callable[[ObjectStore], object]) -> None:
     store = open_store("file:gone", base=tmp_path)
-    with pytest.raises(StoreMissing, match=r"there is no bucket file://.*/gone"):
+    with pytest.raises(BucketMissing, match=r"there is no bucket file://.*/gone"):
         call(store)
     assert list(tmp_path.iterdir()) == []
 
@@ -87,14 +87,14 @@ def test_a_missing_folder_is_said_and_not_made(tmp_path: Path, call: Callable[[O
 def test_a_folder_that_vanishes_later_is_missing_too(store: ObjectStore, bucket: Path) -> None:
     store.put("a/x", [b"x"])
     bucket.rename(bucket.parent / "elsewhere")
-    with pytest.raises(StoreMissing, match="there is no bucket"):
+    with pytest.raises(BucketMissing, match="there is no bucket"):
         store.put("a/y", [b"y"])
     assert not bucket.exists()
 
 
 def test_a_file_is_no_bucket(tmp_path: Path) -> None:
     (tmp_path / "logs").write_bytes(b"")
-    with pytest.raises(StoreMissing, match="there is no bucket"):
+    with pytest.raises(BucketMissing, match="there is no bucket"):
         open_store("file:logs", base=tmp_path).check()
     with pytest.raises(SettingError, match="cannot be created: File exists"):
         create_bucket("file:logs", base=tmp_path)

@@ -65,6 +65,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("worker", name=op.f("pk_heartbeats")),
     )
     op.create_table(
+        "buckets",
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("id", sa.String(length=100), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_buckets")),
+    )
+    op.create_table(
         "verifications",
         sa.Column("cluster_id", sa.String(length=36), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
@@ -74,6 +80,8 @@ def upgrade() -> None:
         sa.Column("objects_read", sa.BigInteger(), nullable=False),
         sa.Column("findings", sa.BigInteger(), nullable=False),
         sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("failed_at", sa.BigInteger(), nullable=True),
+        sa.Column("failure", sa.Text(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(
             ["cluster_id"], ["clusters.id"], name=op.f("fk_verifications_cluster_id"), ondelete="CASCADE"
         ),

@@ -1,0 +1,140 @@
+"""A bucket that proves to be the one that is meant.
+
+An empty mount point, another disk and a wrong prefix look like a bucket from which everything was removed. So a bucket
+holds a marker from its first use on, and the installation remembers what it says.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, Protocol
+from uuid import uuid4
+
+from logkeep.errors import BucketMissing, StoreMissing
+from logkeep.stores.base import LARGEST_MANIFEST, MARKER, ObjectStore, StoredObject
+
+_LONGEST = 100  # bytes of a marker
+
+
+class Memory(Protocol):
+    """What the installation remembers of one bucket."""
+
+    def recall(self) -> str:
+        """The id, '' before the first use."""
+        ...
+
+    def remember(self, bucket_id: str) -> str:
+        """Keep the id where there is none yet; the one that is kept."""
+        ...
+
+
+class ProvenStore:
+    """An `ObjectStore` over another one: whatever is missing is missing only if the bucket is the right one."""
+
+    def __init__(self, store: ObjectStore, name: str, where: str, memory: Memory, seconds: float) -> None:
+        """`name` is the setting's, `where` its URL, which holds no secret.
+
+        A proof is good for so many `seconds` of writing.
+        """
+        self._store = store
+        self._name = name
+        self._where = where
+        self._memory = memory
+        self._seconds = seconds
+        self._known = ""
+        self._proven_at = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"ProvenStore({self._store!r})"
+
+    def check(self) -> None:
+        self._prove()  # nothing is written to another bucket
+        self._store.check()
+        self._expect_proven(used=True)
+
+    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+        self._expect_proven(used=True)
+        return self._store.put(name, chunks)
+
+    def get(self, name: str, most: int = LARGEST_MANIFEST, size: int | None = None) -> bytes:
+        try:
+            return self._store.get(name, most, size)
+        except StoreMissing:
+            self._prove()
+            raise
+
+    def open(self, name: str) -> BinaryIO:
+        try:
+            return self._store.open(name)
+        except StoreMissing:
+            self._prove()
+            raise
+
+    def size(self, name: str) -> int | None:
+        size = self._store.size(name)
+        if size is None:
+            self._prove()
+        return size
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        if not prefix:  # what lies there may be of somebody else
+            self._prove()
+        empty = True
+        for found in self._store.list(prefix):
+            empty = False
+            yield found
+        if empty:
+            self._prove()
+
+    def delete(self, name: str) -> None:
+        self._expect_proven()
+        self._store.delete(name)
+
+    def _expect_proven(self, *, used: bool = False) -> None:
+        if time.monotonic() >= self._proven_at + self._seconds:
+            self._prove(used=used)
+
+    def _prove(self, *, used: bool = False) -> None:
+        """Raise `BucketMissing` where it is another one; where it is `used` for the first time, mark it."""
+        found = self._read_marker()
+        if not found or found != self._known:
+            self._known = self._memory.recall() or (self._begin(found) if used else "")
+            if self._known and found != self._known and self._read_marker() != self._known:
+                raise BucketMissing(_problem(self._name, self._where, found, self._known))
+        if self._known:
+            self._proven_at = time.monotonic()
+
+    def accept(self) -> str:
+        """Mark what lies there as the bucket that is meant, unless it is marked; the id that it has."""
+        found = self._read_marker() or self._memory.recall() or uuid4().hex
+        self._write_marker(found)
+        return found
+
+    def _begin(self, found: str) -> str:
+        """The marker comes first: if it is not remembered after a crash, it is found the next time."""
+        bucket_id = found or uuid4().hex
+        if not found:
+            self._write_marker(bucket_id)
+        known = self._memory.remember(bucket_id)
+        if known != bucket_id:  # another process was first
+            self._write_marker(known)
+        return known
+
+    def _read_marker(self) -> str:
+        try:
+            with self._store.open(MARKER) as stream:
+                return stream.read(_LONGEST).decode("ascii", "replace").strip()
+        except StoreMissing:
+            return ""
+
+    def _write_marker(self, bucket_id: str) -> None:
+        self._store.put(MARKER, [f"{bucket_id}\n".encode()])
+
+
+def _problem(name: str, where: str, found: str, known: str) -> str:
+    what = f"its object {MARKER} says {found!r} instead of {known!r}" if found else f"it has no object {MARKER}"
+    return (
+        f"{name} at {where} is not the bucket that was used before: {what}. Mount the disk that it lies on, or correct "
+        f"its URL; if it is the right one all the same, `logkeep store accept {name}` takes it."
+    )
