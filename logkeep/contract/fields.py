@@ -40,7 +40,10 @@ def normalise(key: str) -> str:
 
 
 def read_query(raw: bytes, names: AbstractSet[str]) -> dict[str, str]:
-    """The parameters of these names; others are ignored, a name given twice must have one value."""
+    """The parameters of these names in any case; others are ignored, a name given twice must have one value.
+
+    Signatures rely on both: the Go SDK signs names in small letters, see `sdk_hmac.other_forms`.
+    """
     found: dict[str, str] = {}
     if not raw:
         return found
@@ -48,11 +51,18 @@ def read_query(raw: bytes, names: AbstractSet[str]) -> dict[str, str]:
     for parameter in raw.split(b"&"):
         key, _, value = parameter.partition(b"=")
         name = _unescape(key, escaped).decode("utf-8", "replace")
-        if name in names:
+        name = name if name in names else _same_name(name, names)
+        if name:
             text = _query_text(name, _unescape(value, escaped))
             if found.setdefault(name, text) != text:
                 raise InvalidField(name, f"came twice, as {shown(found[name])} and {shown(text)}; give it once")
     return found
+
+
+def _same_name(name: str, names: AbstractSet[str]) -> str:
+    """The name that differs from this one by case only, '' for none."""
+    lower = name.lower()
+    return next((known for known in names if known.lower() == lower), "")
 
 
 def query_integer(query: dict[str, str], name: str, default: int, *, low: int = 1, high: int = MAX_INTEGER) -> int:

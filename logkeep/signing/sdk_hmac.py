@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -27,11 +27,14 @@ _AUTHORIZATION = re.compile(  # a key is printable ASCII without ',' and '/'
     rb"|V11-HMAC-SHA256 Credential=([!-+\-.0-~]{1,128})/(\d{8}/[^,\s/]{1,128}/[^,\s/]{1,128}))"
     rb", ?SignedHeaders=([^,\s]{1,4096}), ?Signature=([0-9a-f]{64})"
 )
+_ALGORITHM = re.compile(rb"[!-~]{1,64}")
 _SDK_DATE = re.compile(rb"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z")
 _PLAIN_PATH = re.compile(rb"[A-Za-z0-9\-._~/]*")
 _PLAIN_TEXT = re.compile(rb"[A-Za-z0-9\-._~]*")  # the unreserved set of RFC 3986: encodes to itself
 _PLAIN_QUERY = re.compile(rb"[A-Za-z0-9\-._~]*=[A-Za-z0-9\-._~]*(?:&[A-Za-z0-9\-._~]*=[A-Za-z0-9\-._~]*)*")
 _SECRET_HEADER = re.compile(rb"token|cookie|auth|secret|password")
+# What no name or id of this service has: '/', '\\' and control characters, escaped.
+_NAMELESS = re.compile(rb"%(?:2[Ff]|5[Cc]|[01][0-9A-Fa-f]|7[Ff])")
 _MAX_SHOWN = 2000  # of the canonical request in a message
 
 
@@ -56,10 +59,19 @@ def parse_authorization(header: bytes) -> Authorization:
     """Read an `Authorization` header; raises `SignatureError`."""
     found = _AUTHORIZATION.fullmatch(header)
     if not found:
-        raise SignatureError("Authorization must be 'SDK-HMAC-SHA256 Access=…, SignedHeaders=…, Signature=…'")
+        raise SignatureError(_unreadable(header))
     access, derived_access, scope, signed_headers, signature = found.groups()
     access_key = (access or derived_access).decode()
     return Authorization(access_key, scope or b"", signed_headers, signature)
+
+
+def _unreadable(header: bytes) -> str:
+    wanted = f"Authorization must be '{ALGORITHM} Access=…, SignedHeaders=…, Signature=…'"
+    found = _ALGORITHM.match(header)
+    algorithm = found[0].decode() if found else ""
+    if algorithm in {ALGORITHM, DERIVED_ALGORITHM}:
+        return wanted
+    return f"{wanted}; the algorithm {algorithm!r} is not offered, {ALGORITHM} and {DERIVED_ALGORITHM} are"
 
 
 def canonical_path(raw_path: bytes) -> bytes:
@@ -90,13 +102,89 @@ def canonical_request(
     payload_hash: bytes,
 ) -> bytes:
     """The text whose hash is signed (contract.md 4.2, step 1); header names are lower-case in `headers`."""
-    lines = [method.encode(), canonical_path(raw_path), canonical_query(raw_query)]
+    head = canonical_headers(headers, signed_headers)
+    return b"\n".join(
+        (method.encode(), canonical_path(raw_path), canonical_query(raw_query), head, signed_headers, payload_hash)
+    )
+
+
+def canonical_headers(headers: Mapping[bytes, bytes], signed_headers: bytes) -> bytes:
+    """A line for each signed header, and an empty one (contract.md 4.2, step 4)."""
+    lines: list[bytes] = []
     for name in signed_headers.split(b";"):
         value = headers.get(name)
         if value is None:
             raise SignatureError(f"signed header {_shown(name)} is missing")
         lines.append(name + b":" + value.strip())
-    lines += (b"", signed_headers, payload_hash)
+    lines.append(b"")
+    return b"\n".join(lines)
+
+
+def other_forms(
+    method: str,
+    raw_path: bytes,
+    raw_query: bytes,
+    headers: Mapping[bytes, bytes],
+    *,
+    signed_headers: bytes,
+    payload_hash: bytes,
+) -> Iterator[bytes]:
+    """The canonical requests of clients that deviate from the common form, at most 17, and mostly one.
+
+    None lets two requests be taken for each other that mean different things, though they may share a form:
+
+    - Slashes at the begin of a path count as one here, so that `//v1.0` and `/v1.0` are the same resource.
+    - Where `%2F` is decoded before a path is split, or an escape is escaped once more, different paths have one form.
+      Such forms are tried only for paths with an escape that no name or id here has: they name nothing, and a right
+      signature gets the answer that there is no such thing.
+    - Names of parameters are read here without regard to case, and one that comes twice with two values is refused.
+    - Values of a header on lines of their own, in any order, are the same values. Neither path, query nor body is told
+      by them.
+    """
+    path, query, head = canonical_path(raw_path), canonical_query(raw_query), canonical_headers(headers, signed_headers)
+    rests = [(query, head)]
+    if (lower := _lower_names(raw_query)) != query:
+        rests.append((lower, head))
+    if (split := _split_headers(headers, signed_headers)) != head:
+        rests.append((query, split))
+    for form in (path, *_nameless_paths(raw_path)):
+        for either in (form, _other_slash(form)):
+            for query_form, head_form in rests:
+                if (either, query_form, head_form) != (path, query, head):
+                    lines = (method.encode(), either, query_form, head_form, signed_headers, payload_hash)
+                    yield b"\n".join(lines)
+
+
+def _other_slash(path: bytes) -> bytes:
+    """With an endpoint that ends in '/', Node signs `//v1.0` and sends `/v1.0`; Go and Python the other way round."""
+    return path[1:] if path.startswith(b"//") else b"/" + path
+
+
+def _nameless_paths(raw_path: bytes) -> Iterator[bytes]:
+    if not _NAMELESS.search(raw_path):
+        return
+    # Python and .NET decode the whole path before they split it.
+    decoded = b"/".join(_encode(segment) for segment in unquote_to_bytes(raw_path).split(b"/"))
+    # Java, Node and C++ escape what was escaped already.
+    again = b"/".join(_encode(segment) for segment in raw_path.split(b"/"))
+    for path in (decoded, again):
+        yield path if path.endswith(b"/") else path + b"/"
+
+
+def _lower_names(raw_query: bytes) -> bytes:
+    """Go writes names of parameters in small letters before it sorts them, and sends them as they are."""
+    pairs = [_decode_parameter(parameter) for parameter in raw_query.split(b"&") if parameter]
+    pairs = sorted((key.lower(), value) for key, value in pairs)
+    return b"&".join(_encode(key) + b"=" + _encode(value) for key, value in pairs)
+
+
+def _split_headers(headers: Mapping[bytes, bytes], signed_headers: bytes) -> bytes:
+    """Go and .NET write a line for each value of a header that has several, sorted."""
+    lines: list[bytes] = []
+    for name in signed_headers.split(b";"):
+        values = sorted(value.strip() for value in headers[name].split(b","))
+        lines += [name + b":" + value for value in values]
+    lines.append(b"")
     return b"\n".join(lines)
 
 
@@ -122,12 +210,14 @@ def verify(
         raise SignatureError("x-sdk-date must be sent and signed")
     _check_date(date, authorization.scope, now_ms, max_skew_ms)
     payload_hash = _payload_hash(headers, body)
-    canonical = canonical_request(
-        method, raw_path, raw_query, headers, signed_headers=signed_headers, payload_hash=payload_hash
-    )
-    expected = _signature(authorization.access_key, secret, date, authorization.scope, canonical)
-    if not hmac.compare_digest(expected, authorization.signature):
-        raise SignatureMismatch(f"verify aksk signature fail, canonicalRequest:{_shown_canonical(canonical)}")
+    request = method, raw_path, raw_query, headers
+    canonical = canonical_request(*request, signed_headers=signed_headers, payload_hash=payload_hash)
+    if _is_signed(authorization, secret, date, canonical):
+        return
+    for form in other_forms(*request, signed_headers=signed_headers, payload_hash=payload_hash):
+        if _is_signed(authorization, secret, date, form):
+            return
+    raise SignatureMismatch(f"verify aksk signature fail, canonicalRequest:{_shown_canonical(canonical)}")
 
 
 def sign(
@@ -161,6 +251,11 @@ def sign(
     who = f"{DERIVED_ALGORITHM} Credential={access_key}/{scope}" if scope else f"{ALGORITHM} Access={access_key}"
     sent["Authorization"] = f"{who}, SignedHeaders={signed_headers.decode()}, Signature={signature.decode()}"
     return sent
+
+
+def _is_signed(authorization: Authorization, secret: str, date: bytes, canonical: bytes) -> bool:
+    expected = _signature(authorization.access_key, secret, date, authorization.scope, canonical)
+    return hmac.compare_digest(expected, authorization.signature)
 
 
 def _signature(access_key: str, secret: str, date: bytes, scope: bytes, canonical: bytes) -> bytes:
