@@ -90,7 +90,7 @@ def test_nesting_up_to_the_limit_is_read() -> None:
         (b"off%73et=%31", {"offset": "1"}),
         (b"status=a+b%2Bc&&=", {"status": "a b+c"}),
         (b"status=%E6%97%A5&%ff=1", {"status": "日"}),
-        (b"Offset=1", {}),
+        (b"Offset=1&sTATUS=a", {"offset": "1", "status": "a"}),
     ],
 )
 def test_query_is_read_by_name(raw: bytes, found: dict[str, str]) -> None:
