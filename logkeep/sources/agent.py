@@ -35,7 +35,6 @@ from logkeep.sources.patience import PatientTransport
 
 _PIECE = 1024 * 1024  # bytes that the agent sends at once
 _MOST_LISTED = 16 * 1024 * 1024  # bytes of a listing; a file takes about 100
-_ANSWER_SECONDS = 120.0  # for all of an answer, however slowly it comes
 _LONGEST_WHY = 500  # characters
 _TIMEOUT = httpx.Timeout(30.0)
 _ANSWER_SECONDS = 60.0  # for a whole answer, which is a MiB, or a listing
