@@ -13,28 +13,41 @@ from hashlib import sha256
 import msgspec
 
 from logkeep.clock import Clock
-from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Flaw, Segment, Sighting, Unread, UnreadKind
+from logkeep.domain.manifest import (
+    EMPTY,
+    LEAD,
+    Checkpoint,
+    Fingerprint,
+    Flaw,
+    Frame,
+    Segment,
+    Sighting,
+    Unread,
+    UnreadKind,
+)
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
 from logkeep.engine.below import Below
 from logkeep.engine.catalogue import Catalogue
 from logkeep.engine.compressed import Ending
 from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_content
-from logkeep.engine.flawed import FlawedFiles, code_of, split_notes, tell, without
+from logkeep.engine.flawed import STILL_MS, FlawedFiles, code_of, split_notes, tell, without
 from logkeep.engine.identity import Heads, Names, by_head, drop_superseded, lead_of, owed_to
 from logkeep.engine.inodes import Inodes
 from logkeep.engine.order import instant
+from logkeep.engine.padding import Dense
 from logkeep.engine.plan import Plan, Read, make_plan
 from logkeep.engine.remaining import Remaining
 from logkeep.engine.restore import read_range
 from logkeep.engine.segment import SIZES, LineFrames, SegmentWriter, Sizes, Written
-from logkeep.engine.sight import Look, Sight, file_key
+from logkeep.engine.sight import Changed, Look, Sight, file_key
 from logkeep.engine.unread import Rounds
 from logkeep.errors import SourceError, SourceFileError, SourceUnreadable, SourceUnsettled, SourceVanished, StoreError
 from logkeep.logformat.lines import first_time, last_time
 from logkeep.logformat.names import LogName, parse_name
 from logkeep.sources.base import LogFile, LogSource, PassedKind
 from logkeep.stores.base import ObjectStore
+from logkeep.stores.frames import frame_check
 from logkeep.stores.layout import segment_object
 
 _MAX_ROUNDS = 40  # listings per job; a crash storm rotates 27 times in a minute
@@ -497,9 +510,12 @@ class NodeBackup:
                 if not file.inode:
                     # It may be another one than was listed, so all that is said is of it.
                     file = content.file._replace(inode="")
-                head, end = content.head(), 0 if content.compressed else content.file.size
+                head, end = content.head(), 0 if content.compressed else self._find_end(content)
+                if not end and not content.compressed:
+                    file = file._replace(size=0)  # nothing but room for what is to come
                 continues, foreign = self._continued(content, name, head)
                 holds = self._held(content, name, head)
+                continues, foreign, changed = self._without_changed(content, name, head, continues, foreign)
                 copy = None if continues or foreign else self._is_known_copy(content, name, head)
                 last = _last_bytes(content, end) if end else b""
                 tail = fingerprint(last)
@@ -533,6 +549,7 @@ class NodeBackup:
             holds,
             foreign,
             copy,
+            changed,
         )
 
     # Compressed files that do not end as they should ------------------------------------------------------------
@@ -641,9 +658,15 @@ class NodeBackup:
             if not checkpoint.kept and self._goes_on_elsewhere(content, read.sight):
                 raise SourceVanished(f"{file.name!r} has grown into a log that is known")
             self._check_rivals(read)
+            checkpoint = self._compare_older(content, checkpoint)
+            if not content.compressed:
+                self._find_end(content)
             stands = self._flawed.stands(content.file)
             pieces = content.pieces(checkpoint.kept, as_it_ends=stands)
-            below = Below(pieces, self._max_file_bytes - checkpoint.kept)
+            foreign = bool(content.ending) and not content.compressed
+            stands_still = content.compressed or self._stands_still(content.file, checkpoint)
+            dense = Dense(pieces, stands=stands_still, padded=not foreign)
+            below = Below(dense, self._max_file_bytes - checkpoint.kept)
             frames = LineFrames(self._bandwidth.limit(below), self._sizes)
             while not frames.ended():
                 checkpoint = self._keep_segment(content, frames, checkpoint)
@@ -651,9 +674,92 @@ class NodeBackup:
             self._read.add(checkpoint.generation)
             if below.cut:
                 self._warn_large(file, checkpoint)
-            settled = not below.cut and (stands or self._is_settled(content.file))
+            if dense.hole:
+                self._warn_hole(file, checkpoint)
+            settled = not below.cut and not dense.hole and (stands or self._is_settled(content.file))
             self._kept_in.setdefault(checkpoint.generation, self._number)
             return _with_hints(checkpoint, content.file._replace(inode=file.inode), settled)
+
+    def _find_end(self, content: Content) -> int:
+        """Of a plain file, without the NULs at its end."""
+        if content.size and not content.ending and content.before(content.size, 1) == b"\0":
+            return content.find_end(thorough=self._stands_still(content.file))
+        return content.size
+
+    def _stands_still(self, file: LogFile, checkpoint: Checkpoint | None = None) -> bool:
+        """Whether nothing comes any more where NULs are: the file, or a hole behind what is kept, is a minute old."""
+        times = [file.mtime_ns]
+        if checkpoint and checkpoint.kept and not checkpoint.settled and checkpoint.mtime_ns:
+            times.append(checkpoint.mtime_ns)
+        return self._clock.now_ms() - min(times) // 1_000_000 >= STILL_MS
+
+    def _warn_hole(self, file: LogFile, checkpoint: Checkpoint) -> None:
+        self._warn(
+            WarningCode.LOG_WAITING,
+            f"{file.name!r} has NULs behind byte {checkpoint.kept}, where something may still be written; the next "
+            "backup keeps what stands there, once nothing has changed for a minute",
+            family=checkpoint.family,
+            file=file.name,
+        )
+
+    # Bytes that changed after they were kept ----------------------------------------------------------------------
+
+    def _compare_older(self, content: Content, checkpoint: Checkpoint) -> Checkpoint:
+        """Hold one frame of what is kept against the file, by turns. Raises `SourceVanished` where it differs."""
+        if content.compressed or checkpoint.kept <= checkpoint.start or not checkpoint.tail.length:
+            return checkpoint
+        at = checkpoint.checked if checkpoint.start < checkpoint.checked < checkpoint.kept else checkpoint.start
+        segment = next(iter(self._catalogue.kept_segments(self._node, checkpoint.generation, at)), None)
+        frame = next((frame for frame in segment.frames if frame.start + frame.raw > at), None) if segment else None
+        if frame is None:
+            return checkpoint
+        if _is_unchanged(content, frame):
+            return replace(checkpoint, checked=frame.start + frame.raw)
+        start, _ = self._first_difference(content, checkpoint)
+        self._found_changed(content.file.name, checkpoint, start)
+        raise SourceVanished(f"{content.file.name!r} was changed before what is kept of it ends")
+
+    def _first_difference(self, content: Content, checkpoint: Checkpoint) -> tuple[int, bool]:
+        """Where the first frame begins that the file no longer has, and whether those before it have a time."""
+        timed = False
+        for segment in self._catalogue.kept_segments(self._node, checkpoint.generation, checkpoint.start):
+            for frame in segment.frames:
+                if not _is_unchanged(content, frame):
+                    return frame.start, timed
+                timed = timed or bool(frame.first_time)
+        return checkpoint.kept, timed
+
+    def _found_changed(self, file: str, checkpoint: Checkpoint, start: int) -> None:
+        self._changed[checkpoint.generation] = start
+        self._warn(
+            WarningCode.LOG_CHANGED,
+            f"{file!r}: bytes before {checkpoint.kept} were changed after they were kept; what was kept stays, and "
+            f"all from byte {start} on is kept again behind it",
+            family=checkpoint.family,
+            file=file,
+        )
+
+    def _without_changed(
+        self, content: Content, name: LogName, head: bytes, continues: frozenset[int], foreign: frozenset[int]
+    ) -> tuple[frozenset[int], frozenset[int], Changed | None]:
+        """Without the generation of which the file has other bytes now. Its tail may be what has changed."""
+        if not continues and not content.compressed:
+            here = (c for c in self._heads.fitting(content.file, name, head).own if c.present and c.name == name.plain)
+            for c in here:
+                if c.kept < LEAD or c.kept > content.size or c.generation in self._changed:
+                    continue
+                start, timed = self._first_difference(content, c)
+                if start > c.start and timed:  # a log that began anew has no such beginning
+                    self._found_changed(content.file.name, c, start)
+                    return frozenset(), foreign, Changed(c.generation, start)
+        changed = sorted((continues | foreign) & self._changed.keys())
+        if not changed:
+            here = [c for c in self._heads.of(name.family) if c.generation in self._changed and c.name == name.plain]
+            changed = [c.generation for c in here if not continues and c.present]
+        if not changed:
+            return continues, foreign, None
+        without = frozenset(changed)
+        return continues - without, foreign - without, Changed(changed[-1], self._changed[changed[-1]])
 
     def _warn_large(self, file: LogFile, checkpoint: Checkpoint) -> None:
         message = (
@@ -783,6 +889,12 @@ def _ends_with(content: Content, copy: Unread) -> bool:
     if found is None or fingerprint(found) != copy.tail:
         return False
     return content.before(copy.size + 1, 1) is None
+
+
+def _is_unchanged(content: Content, frame: Frame) -> bool:
+    """Whether the file still has the plain bytes of a frame, as far as its checksum tells."""
+    found = content.before(frame.start + frame.raw, frame.raw)
+    return found is not None and (not frame.check or frame_check(found) == frame.check)
 
 
 def _holds(content: Content, one: Unread) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from logkeep.domain.manifest import EMPTY, Fingerprint, Flaw
 from logkeep.engine.compressed import MAGIC, Ending, PlainBytes, find_codec
+from logkeep.engine.padding import find_end
 from logkeep.errors import SourceFileError, SourceVanished
 from logkeep.sources.base import LogFile, LogSource, OpenLog
 
@@ -30,6 +31,7 @@ class Content:
         self._log = log
         self._most = most
         self.file = log.stat()
+        self.size = self.file.size  # of a plain file, without the NULs at its end once they were looked for
         self._codec = find_codec(self.file.name, _read_exactly(log, 0, MAGIC)) if compressed else None
         self.ending: Ending | None = None  # of a compressed file, once it was read to its end
         if compressed and self._codec is None:
@@ -151,8 +153,19 @@ class Content:
         length = min(length, self.file.size - offset)
         return self._log.read_at(offset, length) if length > 0 else b""
 
+    def find_end(self, *, thorough: bool) -> int:
+        """The end of a plain file, before the NULs that it was filled up with; they are no content."""
+        self.size = find_end(self._before, self.size, thorough=thorough)
+        return self.size
+
+    def _before(self, end: int, length: int) -> bytes:
+        found = _read_exactly(self._log, end - length, length)
+        if len(found) < length:
+            raise SourceVanished(f"{self.file.name!r} was cut short while it was read")
+        return found
+
     def _plain_pieces(self, start: int) -> Iterator[bytes]:
-        end = self.file.size
+        end = self.size
         while start < end:
             piece = self._log.read_at(start, min(_PIECE, end - start))
             if not piece:

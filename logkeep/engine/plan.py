@@ -262,6 +262,7 @@ def match(checkpoints: Sequence[Checkpoint], sights: Sequence[Sight]) -> dict[in
             (
                 sight.look,
                 sight.file.inode != c.inode,
+                not c.present,
                 -c.kept,
                 sight.name.plain != c.name,
                 -c.start,

@@ -43,7 +43,7 @@ def unknown_file(sight: Sight, checkpoint: Checkpoint, newest: int) -> Unread | 
     `newest` is the last number of a generation. Of a blocked file that is compressed the bytes on the node are told.
     """
     file = sight.file
-    kept = checkpoint.kept if file.inode == checkpoint.inode else 0
+    kept = _accounted(checkpoint) if file.inode == checkpoint.inode else 0
     kind = UnreadKind.LISTED if sight.look is Look.VANISHED else UnreadKind.BLOCKED
     if file.size < kept and not sight.name.compressed:
         kept = 0  # it was truncated, or is another file under that name
@@ -56,13 +56,18 @@ def unknown_file(sight: Sight, checkpoint: Checkpoint, newest: int) -> Unread | 
     return Unread(kind, sight.name.family, position, newest, file.name, file.inode, missing, file.mtime_ns)
 
 
+def _accounted(checkpoint: Checkpoint) -> int:
+    """Bytes of the file that are kept, or were found to be no content: NULs at its end."""
+    return max(checkpoint.kept, checkpoint.size)
+
+
 def grown_file(sight: Sight, checkpoint: Checkpoint) -> Unread | None:
     """A generation that had grown, and was gone from its file before that was looked into, as by copy and truncation.
 
     None where nothing says that it was the generation: an inode may be that of another file.
     """
     file = sight.file
-    if sight.name.compressed or file.size <= checkpoint.kept or not checkpoint.kept:
+    if sight.name.compressed or file.size <= _accounted(checkpoint) or not checkpoint.kept:
         return None
     family, position, number = checkpoint.family, checkpoint.position, checkpoint.generation
     return Unread(UnreadKind.GROWN, family, position, number, file.name, file.inode, file.size, file.mtime_ns)

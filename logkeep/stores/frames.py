@@ -21,6 +21,10 @@ _COMPRESS: dict[int, int] = {
     zstd.CompressionParameter.checksum_flag: 1,
     zstd.CompressionParameter.content_size_flag: 1,
 }
+_CHECK: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: -7,
+    zstd.CompressionParameter.checksum_flag: 1,
+}
 
 
 def compress_frame(raw: bytes) -> bytes:
@@ -28,6 +32,11 @@ def compress_frame(raw: bytes) -> bytes:
     if len(raw) > LARGEST_FRAME:
         raise ValueError(f"a frame holds at most {LARGEST_FRAME} bytes, not {len(raw)}")
     return zstd.compress(raw, options=_COMPRESS)
+
+
+def frame_check(raw: bytes) -> str:
+    """The 4 bytes that a frame of these plain bytes ends in, whatever its level: zstd's content checksum, in hex."""
+    return zstd.compress(raw, options=_CHECK)[-4:].hex()
 
 
 def decompress_frame(stored: bytes, most: int = LARGEST_FRAME) -> bytes:

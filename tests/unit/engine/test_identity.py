@@ -264,6 +264,78 @@ def test_rotated_file_that_still_grows_goes_on(node: Node, name: str) -> None:
     assert node.logs() == {"app.log": events(1, 80)}
 
 
+# Bytes that change, and bytes that are none
+
+
+def test_padding_at_the_end_is_no_content(node: Node) -> None:
+    node.put("out.log", bytes(40_000))
+    node.overwrite("out.log", 0, events(1, 200))
+    assert not node.gaps()
+    assert node.logs() == {"out.log": events(1, 200)}
+    node.overwrite("out.log", 0, events(1, 500))
+    assert not node.gaps()
+    assert node.logs() == {"out.log": events(1, 500)}
+    node.path("out.log").unlink()
+    node.put("other.log", events(1000, 1001))
+    assert all(gap.at_least == 0 for gap in node.gaps())
+
+
+def test_file_of_nothing_but_padding_is_empty_so_far(node: Node) -> None:
+    node.put("out.log", bytes(3_000_000))
+    assert not node.gaps()
+    assert not node.logs()
+    node.overwrite("out.log", 0, events(1, 9))
+    assert not node.gaps()
+    assert node.logs() == {"out.log": events(1, 9)}
+
+
+def test_padding_that_is_cut_off_at_the_rotation_is_no_loss(node: Node) -> None:
+    node.put("out.log", events(1, 200) + bytes(40_000))
+    assert not node.gaps()
+    os.truncate(node.path("out.log"), len(events(1, 200)))
+    node.move("out.log", "out.log.1")
+    node.put("out.log", events(201, 210) + bytes(40_000))
+    assert not node.gaps()
+    assert node.logs() == {"out.log": events(1, 210)}
+
+
+def test_hole_in_what_was_just_written_waits_until_it_is_filled(node: Node) -> None:
+    whole = events(1, 500)
+    node.put("out.log", whole[:4096] + bytes(4096) + whole[8192:12_288])
+    assert not node.gaps()
+    assert node.logs() == {"out.log": whole[:4096]}
+    node.put("out.log", whole)
+    assert not node.gaps()
+    assert node.logs() == {"out.log": whole}
+
+
+def test_hole_in_a_file_that_stands_still_is_kept_as_it_is(node: Node) -> None:
+    whole = events(1, 500)
+    holed = whole[:4096] + bytes(4096) + whole[8192:12_288]
+    node.put("out.log", holed)
+    os.utime(node.path("out.log"), (1_700_000_000, 1_700_000_000))
+    assert not node.gaps()
+    assert node.logs() == {"out.log": holed}
+
+
+def test_bytes_that_changed_before_the_checkpoint_are_kept_again_from_their_frame_on(node: Node) -> None:
+    node.put("out.log", events(1, 1000))
+    assert not node.gaps()
+    first = node.catalogue.segments[0].frames[0].raw
+    changed = bytearray(events(1, 1010))
+    changed[first + 100 : first + 110] = b"##########"
+    jobs = 0
+    while len(node.catalogue.kept) == 1 and jobs < 30:
+        changed += events(2000 + jobs, 2000 + jobs)
+        node.put("out.log", bytes(changed))
+        assert not node.gaps()
+        jobs += 1
+    node.gaps()
+    old, new = sorted(node.catalogue.kept.values(), key=lambda one: one.position)
+    assert new.start == first
+    assert node.logs()["out.log"][old.kept :] == bytes(changed[first:])
+
+
 # What is no gap
 
 
