@@ -215,7 +215,7 @@ def _fill(folder: Path, records: int) -> _Filled:
 
 def _add_records(folder: Path, project_id: str, records: int) -> str:
     context = bootstrap.open_context(load_settings(folder, {}))
-    logs = folder / "node"
+    logs = folder.with_name(f"{folder.name}-node")
     logs.mkdir()
     cluster = clusters.add_cluster(context, project_id, "bench", [clusters.NewNode("n", f"file://{logs}")])
     with writing(context.database) as connection:

@@ -97,7 +97,7 @@ def jobs_per_second() -> list[Result]:
 def _job_rate(folder: Path, database: str, number: int, bounds: str) -> float:
     with open_site(folder, database, bounds) as site:
         for index in range(number):
-            logs = folder / "nodes" / f"c{index}"
+            logs = folder.with_name(f"{folder.name}-nodes") / f"c{index}"
             logs.mkdir(parents=True)
             (logs / "es.log").write_bytes(b"[2026-11-24T00:00:00,000][INFO ] line %d\n" % index * 10)
             backups.start_backup(site.context, site.add_cluster(f"c{index}", logs))

@@ -192,7 +192,9 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 def test_the_tests_that_prove_a_promise_exist() -> None:
     promises = text_of("docs/promises.md").split("\n## ")[1:]
-    assert [promise[:3] for promise in promises] == [f"P{number}:" for number in range(1, 10)]
+    assert [promise.partition(" ")[0] for promise in promises] == [
+        f"P{number}:" for number in range(1, len(promises) + 1)
+    ]
     for promise in promises:
         named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", promise)
         assert named, promise[:80]

@@ -53,11 +53,14 @@ def add_project(
     ] = "",
 ) -> None:
     """Add a project. A key for it is made by `logkeep key add`."""
-    from logkeep.service import identity
+    from logkeep.service import identity, sources
 
     asked = invocation(context)
     with open_installation(asked.directory) as parts:
         project = identity.add_project(parts, name, region=region)
+        cluster, refused = sources.find_refused(parts)
+    if cluster:
+        note(f"logkeep: backups of cluster {cluster} fail from now on; {refused}, and start the service again")
     if asked.as_json:
         print_json(_project_document(project))
         return

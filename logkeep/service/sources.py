@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logkeep.database import keys
+from logkeep.database import clusters, keys
 from logkeep.database.connection import reading
 from logkeep.errors import InvalidField, SettingError, SourceRefused
 from logkeep.service.context import Context
@@ -35,3 +35,16 @@ def open_source(context: Context, project_id: str, url: str) -> LogSource:
         return context.open_source(url, find_tenant(context, project_id))
     except SettingError as error:
         raise SourceRefused(error.message) from error
+
+
+def find_refused(context: Context, most: int = 1000) -> tuple[str, str]:
+    """A cluster with a node that may not be read, or no longer, and why; '' for none among so many nodes."""
+    with reading(context.database) as connection:
+        found = clusters.fetch_clusters(connection)
+    nodes = [(cluster, node) for cluster in found for node in cluster.nodes]
+    for cluster, node in nodes[:most]:
+        try:
+            open_source(context, cluster.project_id, node.source)
+        except SourceRefused as error:
+            return cluster.name, f"node {node.name}: {error.message}"
+    return "", ""
