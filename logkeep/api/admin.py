@@ -334,6 +334,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             content_type=NDJSON,
             raises=(InvalidField, EmptyBody, StoreError),
             waits_for=WaitsFor.BUCKETS,
+            seconds=600,  # all manifests are read before the first object is told of
         ),
         verify,
     ),

@@ -254,7 +254,7 @@ class Application:
         try:
             if streams:
                 self._begin_stream(owner)
-            answer = await pool.run(owner, self._handle, request, call, discard=_discard)
+            answer = await pool.run(owner, self._handle, request, call, seconds=operation.seconds, discard=_discard)
             if not isinstance(answer, Begun):
                 return answer
             begun = answer._replace(pool=pool, owner=owner)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+_MOST_WAITING = 256  # requests; nothing is known of who sent them yet
+_WAIT_SECONDS = 30.0  # of each
 _PAUSE = 0.01  # seconds between two looks whether the application is there; only in the first moments
 _READING = frozenset({"GET", "HEAD"})
 _PROBES = {
@@ -26,6 +33,7 @@ class Starting:
         self._app: ASGIApp | None = None
         self._working = False
         self._ended = False
+        self._waiting = 0
 
     def begin_reading(self, app: ASGIApp) -> None:
         self._app = app
@@ -49,17 +57,39 @@ class Starting:
         import asyncio  # slow to import, and all commands import this file
 
         reads = scope.get("method") in _READING
-        while self._app is None or not (reads or self._working):
-            answer = _ENDING if self._ended else _PROBES.get(scope["path"]) if self._app is None else None
-            if answer:
-                await _answer(send, *answer)
-                return None
-            await asyncio.sleep(_PAUSE)
+        late = time.monotonic() + _WAIT_SECONDS
+        self._waiting += 1
+        try:
+            while self._app is None or not (reads or self._working):
+                answer = _ENDING if self._ended else _PROBES.get(scope["path"]) if self._app is None else None
+                if answer:
+                    await _answer(send, *answer)
+                    return None
+                if self._waiting > _MOST_WAITING or time.monotonic() > late:
+                    await _refuse(send)
+                    return None
+                await asyncio.sleep(_PAUSE)
+        finally:
+            self._waiting -= 1
         return self._app
 
 
-async def _answer(send: Send, status: int, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+async def _refuse(send: Send) -> None:
+    """As the service does (`errors.Overloaded`), whose table of errors is not imported yet."""
+    request_id, code, message = os.urandom(16).hex(), "CSS.9998", "The service is still starting; try again soon."
+    document = {
+        "errCode": code,
+        "externalMessage": f"{code} : {message}",
+        "error_code": code,
+        "error_msg": message,
+        "request_id": request_id,
+    }
+    headers = [(b"retry-after", b"5"), (b"x-request-id", request_id.encode())]
+    await _answer(send, 503, json.dumps(document).encode(), headers)
+
+
+async def _answer(send: Send, status: int, body: bytes, more: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
     start: dict[str, Any] = {"type": "http.response.start", "status": status, "headers": headers}
     await send(start)
     await send({"type": "http.response.body", "body": body})

@@ -51,6 +51,7 @@ class Operation:
     signed: bool = True
     right: Right = Right.OPERATE  # what the caller needs; what only reads says so
     waits_for: WaitsFor = WaitsFor.READS
+    seconds: float | None = None  # until its first byte, where that may take longer than others of its kind
 
     @property
     def mutating(self) -> bool:

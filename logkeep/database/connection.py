@@ -48,7 +48,10 @@ _CONNECT = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,  # ms
 }
-_MOST_CONNECTIONS = 40  # of a process, more than it has threads that ask: a heartbeat must never wait for one
+# Of a process, more than it has threads that ask at a time: a heartbeat must never wait for one, nor a list for calls
+# that hang. SQLite's cost a file descriptor or three each, PostgreSQL's a process of the server.
+_MOST_CONNECTIONS = 60
+_MOST_SQLITE = 200
 _POSTGRESQL = "postgresql+psycopg"
 # What a server that cannot be used says, and what to do.
 _REMEDIES = (
@@ -126,7 +129,10 @@ def _with_driver(url: str) -> str:
 
 def _options(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
-        return {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}
+        connect_args = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
+        if make_url(url).database in {None, "", ":memory:"}:
+            return {"connect_args": connect_args}
+        return {"max_overflow": _MOST_SQLITE - 5, "connect_args": connect_args}
     parsed = make_url(url)
     if parsed.drivername != _POSTGRESQL:
         raise ArgumentError("neither SQLite nor PostgreSQL")

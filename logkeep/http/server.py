@@ -14,7 +14,7 @@ from logkeep.http.door import Door, TlsDoor
 from logkeep.http.protocol import BoundedHttpProtocol, Refusal
 
 _MOST_FILES = 1024 * 1024
-_OTHER_FILES = 512  # logs, buckets, databases and what libraries open
+_OTHER_FILES = 1024  # logs, buckets, databases and what libraries open
 _DEFAULT_CONNECTIONS = 4096
 
 

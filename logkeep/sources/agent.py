@@ -37,7 +37,6 @@ _PIECE = 1024 * 1024  # bytes that the agent sends at once
 _MOST_LISTED = 16 * 1024 * 1024  # bytes of a listing; a file takes about 100
 _LONGEST_WHY = 500  # characters
 _TIMEOUT = httpx.Timeout(30.0)
-_ANSWER_SECONDS = 60.0  # for a whole answer, which is a MiB, or a listing
 _LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=60.0)
 _FILE = msgspec.json.Decoder(LogFile)
 
@@ -217,7 +216,7 @@ class _Calls:
                     base_url=access.url,
                     headers=headers,
                     timeout=_TIMEOUT,
-                    transport=PatientTransport(_ANSWER_SECONDS, self._trusted(), _LIMITS),
+                    transport=PatientTransport(_ANSWER_SECONDS + 1, self._trusted(), _LIMITS),  # of a head as well,
                 )
             return self._client
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,10 @@ import pytest
 
 from logkeep.agent.app import Agent
 from logkeep.agent.handles import IDLE_SECONDS, MOST, Handles
-from logkeep.agent.server import listen, make_server
+from logkeep.agent.pace import Pace
+from logkeep.agent.server import LIMITS, listen, make_server
 from logkeep.errors import SettingError, SourceUnreachable, SourceVanished
+from logkeep.http.connections import Limits
 from logkeep.keyfiles import create_certificate
 from logkeep.sources.agent import AgentAccess, AgentSources
 from logkeep.sources.base import LogSource
@@ -35,11 +39,11 @@ TOKEN = "t" * 43
 
 
 @contextmanager
-def serving_agent(folder: Path, logs: Path) -> Iterator[AgentAccess]:
+def serving_agent(folder: Path, logs: Path, limits: Limits = LIMITS) -> Iterator[AgentAccess]:
     """An agent within this process."""
     certificate, key = folder / "agent.crt", folder / "agent.key"
     create_certificate(certificate, key, "n1")
-    server = make_server(Agent(LocalSource(logs, EXCLUDED), TOKEN), certificate, key)
+    server = make_server(Agent(LocalSource(logs, EXCLUDED), TOKEN), certificate, key, limits)
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
@@ -252,3 +256,71 @@ def test_the_command_refuses_what_it_cannot_serve(tmp_path: Path) -> None:
     (tmp_path / "agent" / "agent.token").chmod(0o644)
     done = logkeep("--dir", tmp_path / "agent", "agent", "--logs", logs).ended(2)
     assert "can be read by others; make it private with `chmod 600" in done.err
+
+
+# Who has no token holds up nobody
+
+
+def test_strangers_who_keep_connections_open_do_not_cut_the_node_off(tmp_path: Path) -> None:
+    (tmp_path / "es.log").write_bytes(b"x")
+    context = ssl._create_unverified_context()
+    with serving_agent(tmp_path, tmp_path) as access, ExitStack() as stack:
+        port = int(access.url.rpartition(":")[2])
+        for number in range(150):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+            if number % 3 == 0:  # the others stall: one before the handshake, one in it
+                with suppress(OSError):
+                    stack.enter_context(context.wrap_socket(connection))
+            elif number % 3 == 1:
+                connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        began = time.monotonic()
+        with asking(access) as source:
+            assert "es.log" in [file.name for file in source.list()]
+            log = source.open("es.log")
+            assert log.read_at(0, 1) == b"x"
+            log.close()
+        assert time.monotonic() - began < 3
+
+
+def test_connections_of_strangers_end_and_handshakes_that_stall(tmp_path: Path) -> None:
+    context = ssl._create_unverified_context()
+    limits = Limits(connections=8, stranger_seconds=0.5)
+    with serving_agent(tmp_path, tmp_path, limits) as access:
+        port = int(access.url.rpartition(":")[2])
+        for shakes in (False, True):
+            with ExitStack() as stack:
+                connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+                if shakes:
+                    connection = stack.enter_context(context.wrap_socket(connection))
+                began = time.monotonic()
+                with suppress(OSError):
+                    assert connection.recv(1) == b""
+                assert 0.3 < time.monotonic() - began < 3
+        with asking(access) as source:  # who is known keeps it
+            source.list()
+            time.sleep(1)
+            assert isinstance(source.list(), list)
+
+
+def test_what_is_no_http_is_refused_in_the_words_of_the_agent(tmp_path: Path) -> None:
+    context = ssl._create_unverified_context()
+    with serving_agent(tmp_path, tmp_path) as access:
+        address = ("127.0.0.1", int(access.url.rpartition(":")[2]))
+        for sent, status in ((b"hello\r\n\r\n", b"400"), (b"GET / HTTP/1.1\r\n" + b"X:y\r\n" * 200, b"431")):
+            with socket.create_connection(address, 10) as plain, context.wrap_socket(plain) as connection:
+                connection.sendall(sent)
+                answer = connection.recv(4096)
+                assert answer.split(b" ")[1] == status
+                assert b'{"error":"path"' in answer
+
+
+def test_requests_and_bytes_a_second_are_bounded_after_the_token_too() -> None:
+    async def ask(pace: Pace, size: int, times: int) -> float:
+        began = time.monotonic()
+        for _ in range(times):
+            await pace.wait(size)
+        return time.monotonic() - began
+
+    assert asyncio.run(ask(Pace(1000, 1e9), 0, 900)) < 0.9, "a burst goes through"
+    assert 0.15 < asyncio.run(ask(Pace(1000, 1e9), 0, 1200)) < 1
+    assert 0.15 < asyncio.run(ask(Pace(1e9, 1000), 300, 4)) < 1
