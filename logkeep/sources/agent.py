@@ -37,6 +37,7 @@ _PIECE = 1024 * 1024  # bytes that the agent sends at once
 _MOST_LISTED = 16 * 1024 * 1024  # bytes of a listing; a file takes about 100
 _LONGEST_WHY = 500  # characters
 _TIMEOUT = httpx.Timeout(30.0)
+_ANSWER_SECONDS = 120.0  # for all of an answer, however slowly it comes
 _LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=60.0)
 _FILE = msgspec.json.Decoder(LogFile)
 
@@ -216,7 +217,7 @@ class _Calls:
                     base_url=access.url,
                     headers=headers,
                     timeout=_TIMEOUT,
-                    transport=PatientTransport(_ANSWER_SECONDS + 1, self._trusted(), _LIMITS),  # of a head as well,
+                    transport=PatientTransport(_ANSWER_SECONDS + 1, self._trusted(), _LIMITS),  # of its head as well
                 )
             return self._client
 
