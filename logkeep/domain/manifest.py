@@ -66,8 +66,8 @@ class Checkpoint:
 
     @property
     def unproven(self) -> bool:
-        """Whether its last bytes may be other than those that were written: they prove nothing."""
-        return self.flaw is Flaw.DAMAGED
+        """Whether its bytes may be other than those that were written: they prove nothing."""
+        return self.flaw in {Flaw.DAMAGED, Flaw.FOREIGN}
 
     @property
     def settled(self) -> bool:

@@ -41,7 +41,7 @@ from logkeep.engine.remaining import Remaining
 from logkeep.engine.restore import read_range
 from logkeep.engine.segment import SIZES, LineFrames, SegmentWriter, Sizes, Written
 from logkeep.engine.sight import Changed, Look, Sight, file_key
-from logkeep.engine.unread import Rounds
+from logkeep.engine.unread import Rounds, blocked_read
 from logkeep.errors import SourceError, SourceFileError, SourceUnreadable, SourceUnsettled, SourceVanished, StoreError
 from logkeep.logformat.lines import first_time, last_time
 from logkeep.logformat.names import LogName, parse_name
@@ -266,6 +266,8 @@ class NodeBackup:
                 if kept.kept or kept.settled:
                     looks[kept.generation] = kept
             except Incomplete:
+                blocked = blocked_read(read.owed, read.sight.file, max(self._known, default=0))
+                self._unread = [blocked if one == read.owed else one for one in self._unread]
                 self._wait_for(read.sight.file, read.sight.name)
             except SourceVanished:
                 continue  # the next listing tells where it went
@@ -916,12 +918,12 @@ def _is_proof(content: Content, checkpoint: Checkpoint) -> bool:
 
     Those of a damaged file prove nothing, but that it is the same damaged file.
     """
-    if not checkpoint.kept or not content.compressed:
-        return not checkpoint.unproven
+    if not checkpoint.kept:
+        return True
     ending = content.end()
-    if ending.flaw is Flaw.DAMAGED:
-        return checkpoint.unproven or checkpoint.kept <= ending.proven
-    return not checkpoint.unproven
+    if checkpoint.unproven:
+        return ending.flaw is checkpoint.flaw
+    return ending.flaw not in {Flaw.DAMAGED, Flaw.FOREIGN} or checkpoint.kept <= ending.proven
 
 
 def _checked(content: Content, before: Checkpoint, written: Written) -> Checkpoint:

@@ -22,6 +22,7 @@ LARGEST_WINDOW = 128 * 1024 * 1024  # bytes; what `zstd -d` takes by default, an
 _XZ_MEMORY = LARGEST_WINDOW + 8 * 1024 * 1024  # the window, and what the decoder needs beside it
 _STORED = 256 * 1024  # bytes that are read at a time
 _CHUNK = 32 * 1024  # stored bytes that are handed to a decoder at a time
+_LISTEN = 64 * 1024 * 1024  # plain bytes; after so many the file is asked again, which is where a stop is heard
 _STEP = 256  # plain bytes that are asked for at a time, just before an error
 _GZIP_WINDOW = 31  # zlib's wbits for a gzip header and trailer
 _TOO_LARGE = ("Memory usage limit", "too much memory")  # how lzma and zstd say that the window is larger
@@ -159,7 +160,7 @@ class PlainBytes:
                 self._end_at(error)
                 return
             if piece:
-                self.length += len(piece)
+                self._add(len(piece))
                 yield piece
             elif waits and not decoder.eof:
                 self._end(Flaw.CUT, f"it ends in the middle of its {self._codec.name} data")
@@ -183,8 +184,13 @@ class PlainBytes:
             new = piece[known:]
             known -= len(piece) - len(new)
             if new:
-                self.length += len(new)
+                self._add(len(new))
                 yield new
+
+    def _add(self, plain: int) -> None:
+        self.length += plain
+        if self.length // _LISTEN > (self.length - plain) // _LISTEN:
+            self._read_at(0, 1)  # a few bytes may hold GiB
 
     def _end_at(self, error: Exception) -> None:
         if any(words in str(error) for words in _TOO_LARGE):

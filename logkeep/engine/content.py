@@ -49,7 +49,7 @@ class Content:
         head = _read_exactly(self._log, 0, HEAD)
         if head.translate(None, _TEXT):
             detail = "it is called compressed, but is none of gzip, xz, bzip2 and zstd, and no text"
-            self.ending = Ending(self.file.size, self.file.size, Flaw.FOREIGN, detail)
+            self.ending = Ending(self.file.size, 0, Flaw.FOREIGN, detail)
 
     def close(self) -> None:
         self._log.close()

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from logkeep.domain.manifest import Checkpoint, Unread, UnreadKind
+from logkeep.domain.manifest import EMPTY, Checkpoint, Unread, UnreadKind
 from logkeep.engine.sight import Look, Sight
 from logkeep.logformat.names import compressed_names, is_compressed
+from logkeep.sources.base import LogFile
 
 
 def empty_file(sight: Sight) -> Unread:
@@ -35,6 +36,11 @@ def planned_read(sight: Sight, checkpoint: Checkpoint) -> Unread:
         sight.head,
         sight.tail,
     )
+
+
+def blocked_read(one: Unread, file: LogFile, newest: int) -> Unread:
+    """What was to be read and is still being written: what came out of it so far may be wrong."""
+    return replace(one, kind=UnreadKind.BLOCKED, generation=newest, size=file.size, head=EMPTY)
 
 
 def unknown_file(sight: Sight, checkpoint: Checkpoint, newest: int) -> Unread | None:
@@ -141,7 +147,8 @@ def _is_same(one: Unread, files: Mapping[str, Sight]) -> bool:
     ):
         return False
     file = sight.file
-    grown = file.size >= one.size and file.mtime_ns >= one.mtime_ns
+    # A compressed file that was written anew in place may be smaller.
+    grown = (file.size >= one.size and file.mtime_ns >= one.mtime_ns) or is_compressed(one.name)
     # An inode may be that of another file by now; but the active file is renamed after it has grown.
     alike = file.name == one.name or file.mtime_ns == one.mtime_ns or one.name == one.family
     return grown and alike
