@@ -772,10 +772,12 @@ class NodeBackup:
 
     def _flaw_told(self, content: Content, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint with what is wrong with its file, said where it is new."""
-        ending = content.end()
-        if ending.flaw and ending.flaw is not checkpoint.flaw:
-            self._warn_of(content.file.name, checkpoint.family, ending)
-        return replace(checkpoint, flaw=ending.flaw)
+        flaw = content.end().flaw if content.compressed or content.ending else Flaw.NONE
+        if flaw is checkpoint.flaw:
+            return checkpoint
+        if flaw:
+            self._warn_of(content.file.name, checkpoint.family, content.end())
+        return replace(checkpoint, flaw=flaw)
 
     def _goes_on_elsewhere(self, content: Content, sight: Sight) -> bool:
         """Whether a new generation has grown into one that is known."""

@@ -116,11 +116,11 @@ class Log:
                 self.members.append(lines(self.number, self.number + count))
                 self.number += count
                 self.put(("whole",), old=True)
-            case ("rename", number):
+            case ("rename", number) if self.old:  # what is being written has its name
                 after = f"{NAMES[number]}.{self.suffix}"
                 self.path.rename(self.kept.directory / after)
                 self.name = after
-            case _:
+            case ("backup",):
                 self.back_up()
 
     def back_up(self) -> None:
