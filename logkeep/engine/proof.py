@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from logkeep.domain.manifest import Manifest
-from logkeep.stores.layout import parse_object
+from logkeep.stores.layout import Claim, parse_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Entry:
         return self.document.sha256
 
 
-def make_entry(document: Document, manifest: Manifest) -> Entry:
+def make_entry(document: Document, manifest: Manifest | Claim) -> Entry:
     job, name = manifest.job, parse_object(manifest.object)
     return Entry(
         document,

@@ -38,7 +38,14 @@ from logkeep.errors import CatalogueError, LogkeepError, StoreCorrupt, StoreUnre
 from logkeep.service.context import Context
 from logkeep.service.places import find_conflict, note_place
 from logkeep.stores.base import find_store
-from logkeep.stores.layout import ObjectKind, decode_manifest, manifest_hash, parse_object, signature_object
+from logkeep.stores.layout import (
+    ObjectKind,
+    decode_claim,
+    decode_manifest,
+    manifest_hash,
+    parse_object,
+    signature_object,
+)
 
 _Read = TypeVar("_Read")
 
@@ -119,8 +126,11 @@ def rebuild(
     for chain in sorted(chains, key=lambda chain: chain.links[-1].created_at, reverse=True):
         links = lay_out(chain, asked.pop(chain.links[-1].cluster_id, ()), noted)
         problems = [*_tell_chain(chain, links), *_tell_places(chain, proof.copies, buckets)]
-        if any(_place(entry.document) in reader.blocked for entry in chain.links):
-            problems.append("a manifest of its folder is signed and cannot be read; nothing of this cluster was put in")
+        if end := _find_unreadable_end(chain, proof.proven, reader.unreadable):
+            problems.append(
+                f"{end.object}: its last manifest is signed, and cannot be read; nothing of this cluster was put in. "
+                "Use the Logkeep that wrote it, or move it away and lose what it tells"
+            )
             outcome.clusters.append(Rebuilt(chain.links[-1].cluster_id, problems=problems))
         else:
             outcome.clusters.append(_rebuild_cluster(context, links, problems))
@@ -154,17 +164,20 @@ class _Reader:
         self._signed: dict[str, Entry] = {}  # by hash
         self._failures = 0  # of a bucket, in a row
         self.problems: list[str] = []
-        self.blocked: set[tuple[str, str]] = set()  # bucket and folder of what is signed and cannot be read
+        self.unreadable: list[Document] = []  # those that are signed
 
     def find_documents(self, bucket: str) -> Iterator[Document]:
         """Every manifest of a bucket. One that is signed is decoded now, so that it need not be fetched again."""
-        sizes = {thing.name: thing.size for thing in find_store(self._context.stores, bucket).list("")}
-        for name in sizes:
-            found = parse_object(name)
-            if found and found.kind is ObjectKind.MANIFEST:
-                document = self._try(name, partial(self._find_document, bucket, name, sizes))
-                if document:
-                    yield document
+        sizes: dict[str, int] = {}
+        names: list[str] = []
+        for thing in find_store(self._context.stores, bucket).list(""):
+            found = parse_object(thing.name)
+            if found and found.kind is not ObjectKind.SEGMENT:
+                sizes[thing.name] = thing.size
+                names += [thing.name] if found.kind is ObjectKind.MANIFEST else []
+        for name in names:
+            if document := self._try(name, partial(self._find_document, bucket, name, sizes)):
+                yield document
 
     def read_entry(self, document: Document) -> Entry | None:
         """A manifest that is proven; None where it cannot be read."""
@@ -180,12 +193,12 @@ class _Reader:
         def read() -> _Claim:
             data = _fetch(self._context, document)
             try:
-                manifest = decode_manifest(data)
+                claim = decode_claim(data)
             except StoreCorrupt as error:
-                raise StoreCorrupt(f"{document.flaw}; left out, and not decoded: {error.message}") from error
+                raise StoreCorrupt(f"{document.flaw}; left out: {error.message}") from error
             store = self._context.stores[document.bucket]
-            flaw = find_flaw(store, document.object, data, partial(self._find_claimed, manifest.key))
-            return _Claim(make_entry(document, manifest), manifest.cluster_name, manifest.key, not flaw)
+            flaw = find_flaw(store, document.object, data, partial(self._find_claimed, claim.key))
+            return _Claim(make_entry(document, claim), claim.cluster_name, claim.key, not flaw)
 
         return self._try(document.object, read)
 
@@ -202,11 +215,10 @@ class _Reader:
         return document
 
     def _decode_signed(self, document: Document, data: bytes) -> None:
-        """It is genuine, so where it cannot be read, its cluster may not go on as if it were not there."""
         try:
             self._signed[document.sha256] = make_entry(document, decode_manifest(data))
         except Exception:
-            self.blocked.add(_place(document))
+            self.unreadable.append(document)
             raise
 
     def _try(self, name: str, read: Callable[[], _Read]) -> _Read | None:
@@ -227,6 +239,13 @@ def _fetch(context: Context, document: Document) -> bytes:
     if manifest_hash(data) != document.sha256:
         raise StoreCorrupt("it changed while it was read; is a service writing to this bucket?")
     return data
+
+
+def _find_unreadable_end(chain: Chain, proven: Iterable[Entry], unreadable: Iterable[Document]) -> Document | None:
+    """A genuine manifest that nothing follows: the cluster may not go on as if it were not there."""
+    followed = {entry.previous for entry in proven}
+    places = {_place(entry.document) for entry in chain.links}
+    return next((one for one in unreadable if one.sha256 not in followed and _place(one) in places), None)
 
 
 def _place(document: Document) -> tuple[str, str]:

@@ -113,6 +113,41 @@ def decode_manifest(data: bytes, name: str = "") -> Manifest:
     return manifest
 
 
+class ClaimedJob(msgspec.Struct, frozen=True):
+    """A job as an unproven manifest names it."""
+
+    job_id: str
+    bucket: str
+    created_at: int
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """What an unproven manifest says of its place in a chain."""
+
+    version: int
+    cluster_id: str
+    cluster_name: str
+    object: str
+    job: ClaimedJob
+    number: int
+    previous: str
+    key: str
+    unproven: str = ""
+
+
+def decode_claim(data: bytes) -> Claim:
+    """Read what is needed to tell of an unproven manifest; what a stranger may have made large is passed over.
+
+    The values are his, and may be anything of their type. Raises `StoreCorrupt`.
+    """
+    try:
+        claim = msgspec.json.decode(data, type=Claim)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise StoreCorrupt(f"the manifest cannot be read: {str(error)[:200]}") from error
+    _check_version(claim.version)
+    return claim
+
+
 def _decode(data: bytes) -> Manifest:
     if len(data) > LARGEST_MANIFEST:
         raise StoreCorrupt(f"the manifest has more than {LARGEST_MANIFEST} bytes")

@@ -440,6 +440,30 @@ def test_one_bad_object_stops_nothing(installation: Installation, tmp_path: Path
     assert [problem.partition(":")[0] for problem in outcome.problems] == [name]
 
 
+def test_signed_manifest_that_cannot_be_read_ends_no_chain_unseen(installation: Installation, tmp_path: Path) -> None:
+    """As one of a newer version: at the end the cluster waits for it, in the middle it is a hole that is told."""
+    cluster = live(installation, tmp_path, rounds=3)
+    for at, state in ((2, State.REFUSED), (1, State.REBUILT)):
+        copy = tmp_path / f"copy{at}"
+        shutil.copytree(installation.bucket, copy)
+        hashes: dict[str, str] = {}
+        for number, path in enumerate(manifests(installation.bucket)):
+            data = path.read_bytes()
+            document = json.loads(data)
+            document |= {"previous": hashes.get(document["previous"], document["previous"])}
+            document |= {"version": 2} if number == at else {}
+            path.write_bytes(json.dumps(document).encode())
+            signature(path).write_bytes(installation.context.sign(path.read_bytes()))
+            hashes[manifest_hash(data)] = manifest_hash(path.read_bytes())
+        installation = forget(installation)
+        outcome = rebuild(installation.context, ["logs"])
+        assert [(one.cluster_id, one.state) for one in outcome.clusters] == [(cluster.id, state)]
+        assert "format version 2" in outcome.problems[0]
+        assert outcome.clusters[0].problems
+        shutil.rmtree(installation.bucket)
+        shutil.copytree(copy, installation.bucket)
+
+
 ODD: dict[str, Callable[[Document], object]] = {
     "a time beyond all": lambda d: d["job"].update(created_at=2**63),
     "a number beyond all": lambda d: d.update(number=2**70),

@@ -79,11 +79,11 @@ def act(installation: Installation, cluster: Cluster, node: Node, action: tuple)
 @given(st.lists(actions, min_size=4, max_size=20))
 def test_rebuilt_catalogue_is_the_one_that_was_lost(history: list[tuple]) -> None:
     directory = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    logs = Path(tempfile.mkdtemp())  # not below /dev, where no logs may lie
     try:
         with open_installation(directory / "installation") as installation:
-            (directory / "node").mkdir()
-            node = Node(directory / "node")
-            cluster = installation.add_cluster(n1=directory / "node")
+            node = Node(logs)
+            cluster = installation.add_cluster(n1=logs)
             for action in history:
                 act(installation, cluster, node, action)
             node.finish()
@@ -99,3 +99,4 @@ def test_rebuilt_catalogue_is_the_one_that_was_lost(history: list[tuple]) -> Non
             anew.context.database.dispose()
     finally:
         shutil.rmtree(directory)
+        shutil.rmtree(logs)
