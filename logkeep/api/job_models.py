@@ -40,7 +40,7 @@ class JobNodeView(msgspec.Struct, rename="camel"):
     planned: int | None  # plain bytes to be read, as far as is known
     done: int | None  # of them
     files: int  # stored
-    lines: int | None
+    lines: int
     raw: int  # plain bytes of the files
     stored: int  # bytes in the bucket
 
@@ -54,7 +54,7 @@ class JobFileView(msgspec.Struct, rename="camel", gc=False):
     generation: int
     start: int
     end: int
-    lines: int | None
+    lines: int
     raw: int
     stored: int
     bucket: str
@@ -132,7 +132,7 @@ class HeldLine(msgspec.Struct, rename=_HELD_NAMES):
     first_time: str  # of its lines, as written there; '' where unknown
     last_time: str
     generations: int
-    lines: int | None
+    lines: int
     raw: int  # plain bytes
     stored: int
     safe_until: int | None  # Unix ms

@@ -89,7 +89,7 @@ class JobNode(msgspec.Struct, rename="camel"):
     planned: int | None  # bytes; None where it is not known
     done: int | None
     files: int
-    lines: int | None
+    lines: int
     raw: int  # plain bytes stored
     stored: int
 
@@ -101,7 +101,7 @@ class JobFile(msgspec.Struct, rename="camel"):
     name: str
     start: int
     end: int
-    lines: int | None
+    lines: int
     stored: int
     first_time: str
     last_time: str

@@ -8,7 +8,6 @@ import typer
 
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.jobs import lines_text
 from logkeep.cli.output import (
     count_text,
     moment_text,
@@ -75,7 +74,7 @@ def _row(log: dict[str, Any]) -> tuple[str, ...]:
         log["from"],
         log["until"],
         f"{log['generations']:,}",
-        lines_text(log["lines"]),
+        f"{log['lines']:,}",
         size_text(log["raw"]),
         size_text(log["stored"]),
         time_text(log["safeUntil"]),

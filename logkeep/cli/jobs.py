@@ -147,21 +147,14 @@ def _node_row(node: JobNode, running: bool) -> tuple[str, ...]:
 
 
 def _totals_row(nodes: Sequence[JobNode], running: bool) -> tuple[str, ...]:
-    counts = [node.lines for node in nodes if node.lines is not None]
-    lines = sum(counts) if len(counts) == len(nodes) else None
-    files, raw, stored = (sum(getattr(node, name) for node in nodes) for name in ("files", "raw", "stored"))
-    row = (f"all {len(nodes)}", "", "", *_sums(files, lines, raw, stored))
+    sums = (sum(getattr(node, name) for node in nodes) for name in ("files", "lines", "raw", "stored"))
+    row = (f"all {len(nodes)}", "", "", *_sums(*sums))
     done, planned = sum(node.done or 0 for node in nodes), sum(node.planned or 0 for node in nodes)
     return (*row, _done_text(done, planned)) if running else row
 
 
-def _sums(files: int, lines: int | None, raw: int, stored: int) -> tuple[str, str, str, str]:
-    return f"{files:,}", lines_text(lines), size_text(raw), size_text(stored)
-
-
-def lines_text(lines: int | None) -> str:
-    """`-` where an older Logkeep did not count them."""
-    return "-" if lines is None else f"{lines:,}"
+def _sums(files: int, lines: int, raw: int, stored: int) -> tuple[str, str, str, str]:
+    return f"{files:,}", f"{lines:,}", size_text(raw), size_text(stored)
 
 
 def _done_text(done: int | None, planned: int | None) -> str:
@@ -180,7 +173,7 @@ def _print_files(files: Sequence[JobFile]) -> None:
                 file.name,
                 f"{file.start:,}",
                 f"{file.end:,}",
-                lines_text(file.lines),
+                f"{file.lines:,}",
                 size_text(file.stored),
                 file.first_time,
                 file.last_time,

@@ -230,16 +230,16 @@ def fetch_segments_by_object(engine: Engine, cluster_id: str) -> Iterator[Segmen
 
 
 def fetch_lines_before(connection: Connection, cluster_id: str, segment: Segment) -> int | None:
-    """How many lines of the generation end before the segment; None where not all were counted."""
+    """How many lines of the generation end before the segment; None where not all that came before it is kept."""
     c = segments.c
-    statement = select(func.count(), func.count(c.lines), func.coalesce(func.sum(c.lines), 0)).where(
+    statement = select(func.coalesce(func.sum(c.raw), 0), func.coalesce(func.sum(c.lines), 0)).where(
         c.cluster_id == cluster_id,
         c.node == segment.node,
         c.generation == segment.generation,
         c.start < segment.start,
     )
-    earlier, counted, lines = connection.execute(statement).one()
-    return int(lines) if earlier == counted else None
+    kept, lines = connection.execute(statement).one()
+    return int(lines) if kept == segment.start else None
 
 
 def fetch_turn(connection: Connection, cluster_id: str, place: int) -> tuple[int, str, int, int] | None:

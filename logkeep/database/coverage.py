@@ -53,7 +53,6 @@ def _sums(cluster_id: str, nodes: Sequence[str], family: str) -> Select[*tuple[A
             func.sum(g.kept - g.start).label("raw"),
             func.sum(s.stored).label("stored"),
             func.sum(s.lines).label("lines"),
-            func.sum(s.uncounted).label("uncounted"),
         )
         .select_from(generations)
         .outerjoin(held, (s.node == g.node) & (s.generation == g.generation))
@@ -72,7 +71,6 @@ def _stored(cluster_id: str, nodes: Sequence[str]) -> Subquery:
             c.generation,
             func.sum(c.stored).label("stored"),
             func.sum(c.lines).label("lines"),
-            (func.count() - func.count(c.lines)).label("uncounted"),
         )
         .where(c.cluster_id == cluster_id, c.node.in_(nodes))
         .group_by(c.node, c.generation)
@@ -115,7 +113,7 @@ def _held(
         row.first_time or "",
         row.last_time,
         int(row.generations),
-        None if row.uncounted else int(row.lines or 0),
+        int(row.lines or 0),
         int(row.raw),
         int(row.stored or 0),
         safe_until,

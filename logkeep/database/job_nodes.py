@@ -81,7 +81,6 @@ def _sums(job_id: str) -> Select[*tuple[Any, ...]]:
             func.sum(segments.c.raw).label("raw"),
             func.sum(segments.c.stored).label("stored"),
             func.sum(segments.c.lines).label("lines"),
-            func.count(segments.c.lines).label("counted"),
         )
         .where(segments.c.job_id == job_id)
         .group_by(segments.c.node)
@@ -96,7 +95,7 @@ def _node(name: str, times: Row[*tuple[Any, ...]] | None, sums: Row[*tuple[Any, 
         times.planned if times else None,
         times.done if times else None,
         sums.files if sums else 0,
-        (int(sums.lines) if sums.counted == sums.files else None) if sums else 0,
+        int(sums.lines) if sums else 0,
         int(sums.raw) if sums else 0,
         int(sums.stored) if sums else 0,
     )

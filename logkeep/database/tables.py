@@ -257,7 +257,7 @@ segments = Table(
     Column("body", LargeBinary, nullable=False),  # the whole `Segment`, msgpack
     Column("read_at", BigInteger, nullable=False, server_default="0"),  # when it was last read back; see `save_read`
     Column("raw", BigInteger, nullable=False, server_default="0"),  # plain bytes
-    Column("lines", BigInteger),  # None where an older Logkeep did not count them
+    Column("lines", BigInteger, nullable=False, server_default="0"),  # ends of lines
     Index("ix_segments_manifest", "cluster_id", "manifest_job_id"),
     # Sums are made from these two alone: a row lies behind its body, which may be large.
     Index("ix_segments_job", "job_id", "node", "generation", "start", "raw", "stored", "lines"),

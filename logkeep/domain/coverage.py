@@ -33,7 +33,7 @@ class Held:
     first_time: str = ""  # oldest and newest time of its lines as written there, '' where unknown
     last_time: str = ""
     generations: int = 0
-    lines: int | None = 0  # None where they were not all counted
+    lines: int = 0
     raw: int = 0  # plain bytes
     stored: int = 0  # bytes in the bucket
     safe_until: int | None = None  # Unix ms: forecast of when what is not kept begins to go; None where there is none

@@ -15,12 +15,12 @@ class JobNode:
     """What a job does or did on one node."""
 
     node: str
-    started_at: int | None  # Unix ms; None before it began, and in jobs of an older Logkeep
+    started_at: int | None  # Unix ms; None before it began, and where the catalogue was made anew
     finished_at: int | None  # None until then, and where the bucket failed before
     planned: int | None  # plain bytes to be read, an estimate while files are compressed; None where it is not known
     done: int | None  # of them
     files: int  # stored
-    lines: int | None  # None where they were not counted
+    lines: int
     raw: int  # plain bytes of the files
     stored: int  # bytes in the bucket
 
@@ -35,7 +35,7 @@ class JobFile:
     generation: int  # number within the node
     start: int
     end: int
-    lines: int | None
+    lines: int
     raw: int  # plain bytes
     stored: int
     bucket: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -116,10 +116,10 @@ class Frame:
     stored: int  # bytes in the object
     start: int  # first byte in the generation
     raw: int  # plain bytes
-    first_time: str = ""  # smallest and largest time of its lines as written there, '' where unknown
-    last_time: str = ""
-    levels: tuple[str, ...] | None = None  # levels that occur; None where unknown
-    lines: int | None = None  # ends of lines in it; None in a segment of an older Logkeep
+    first_time: str  # smallest and largest time of its lines as written there, '' where unknown
+    last_time: str
+    levels: tuple[str, ...] | None  # levels that occur; None where unknown
+    lines: int  # ends of lines in it
     check: str = (
         ""  # the last 4 bytes of the frame, in hex: zstd's checksum, the low half of the XXH64 of its plain bytes
     )
@@ -134,10 +134,9 @@ def latest_time(frames: Iterable[Frame]) -> str:
     return max((frame.last_time for frame in frames), default="")
 
 
-def sum_lines(frames: Sequence[Frame]) -> int | None:
-    """Ends of lines in the frames; None where they were not counted in each."""
-    counts = [frame.lines for frame in frames if frame.lines is not None]
-    return sum(counts) if len(counts) == len(frames) else None
+def sum_lines(frames: Iterable[Frame]) -> int:
+    """Ends of lines in the frames."""
+    return sum(frame.lines for frame in frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,7 @@ class Segment:
     flaw: Flaw = Flaw.NONE  # of the compressed file that it was read from
 
     @property
-    def lines(self) -> int | None:
+    def lines(self) -> int:
         return sum_lines(self.frames)
 
     @property

@@ -230,7 +230,7 @@ def _check_segment(segment: Segment) -> None:
 def _check_frame(frame: Frame, segment: Segment) -> None:
     if not 1 <= frame.raw <= LARGEST_FRAME or not 1 <= frame.stored <= LARGEST_STORED_FRAME:
         _refuse_segment(segment, "frames", f"have one of {frame.stored} bytes that holds {frame.raw}")
-    if frame.lines is not None and not 0 <= frame.lines <= frame.raw:
+    if not 0 <= frame.lines <= frame.raw:
         _refuse_segment(segment, "frames", f"have one of {frame.raw} bytes with {frame.lines} lines")
     _check_time(frame.first_time, "segments.frames.first_time")
     _check_time(frame.last_time, "segments.frames.last_time")

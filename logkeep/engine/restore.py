@@ -59,8 +59,6 @@ def read_span(
 
 def place_of(frame: Frame, span: Span) -> Place:
     """Where the records that begin in a frame lie."""
-    if frame.lines is None and frame.first_time[23:] and not span.is_of_instants:
-        return Place.UNCLEAR  # an older Logkeep compared times of several zones, so not all are written between these
     return span.place(frame.first_time, frame.last_time)
 
 

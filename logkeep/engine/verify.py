@@ -104,8 +104,7 @@ def count_lines(before: int | None, damage: Damage) -> tuple[int, int] | None:
 
     `before` is the number of line ends in the generation before the segment. None where that is not known.
     """
-    earlier = sum_lines([frame for frame in damage.segment.frames if frame.start < damage.start])
-    inside = sum_lines(damage.frames)
-    if before is None or earlier is None or inside is None:
+    if before is None:
         return None
-    return before + earlier + 1, before + earlier + max(inside, 1)
+    earlier = before + sum_lines(frame for frame in damage.segment.frames if frame.start < damage.start)
+    return earlier + 1, earlier + max(sum_lines(damage.frames), 1)

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import update
-
-from logkeep.database.connection import writing
-from logkeep.database.tables import segments
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.coverage import Held
@@ -63,19 +59,6 @@ def test_a_gap_stays_known_when_the_record_that_told_it_is_cleared(
     assert installation.back_up(cluster).status is JobStatus.FAIL
     log_settings.close_backup(installation.context, cluster)
     assert len(held(installation, cluster)["n1", "es.log"].gaps) == 1
-
-
-def test_lines_are_unknown_where_one_segment_did_not_count_them(
-    installation: Installation, cluster: Cluster, logs: Path
-) -> None:
-    (logs / "es.log").write_bytes(line(1))
-    installation.back_up(cluster)
-    with writing(installation.context.database) as connection:
-        connection.execute(update(segments).values(lines=None))
-    with (logs / "es.log").open("ab") as file:
-        file.write(line(2))
-    installation.back_up(cluster)
-    assert held(installation, cluster)["n1", "es.log"].lines is None
 
 
 def test_only_one_node_or_log_is_told_when_asked_for(installation: Installation, tmp_path: Path) -> None:

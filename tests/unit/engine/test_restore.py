@@ -89,17 +89,12 @@ class Archive:
     spans,
     st.lists(st.integers(0, 2000), max_size=3),
     st.sampled_from([1, 10, 50, 90, 300]),
-    st.booleans(),
     st.sampled_from([1, 5, 10, 10**9]),
 )
 def test_span_of_any_archive_is_that_of_its_text(
-    text: bytes, span: Span, cuts: list[int], frame: int, old: bool, piece: int
+    text: bytes, span: Span, cuts: list[int], frame: int, piece: int
 ) -> None:
     archive = Archive(pieces_of(text, cuts), frame, piece)
-    if old:
-        archive.segments = [
-            replace(one, frames=tuple(replace(frame, lines=None) for frame in one.frames)) for one in archive.segments
-        ]
     assert archive.span(span, 0, len(text)) == filter_plainly(text, span)
 
 

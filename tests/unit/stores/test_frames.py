@@ -39,7 +39,7 @@ def chain(raws: list[bytes], start: int = 0) -> tuple[bytes, list[Frame]]:
     frames: list[Frame] = []
     for raw in raws:
         frame = compress_frame(raw)
-        frames.append(Frame(len(stored), len(frame), start, len(raw)))
+        frames.append(Frame(len(stored), len(frame), start, len(raw), "", "", None, 0))
         stored += frame
         start += len(raw)
     return stored, frames
@@ -157,7 +157,7 @@ def test_damage_in_a_chain_says_where() -> None:
         list(read_frames(stream, frames, 0, 2 * len(LINES)))
 
 
-@pytest.mark.parametrize("wrong", [Frame(0, 10**9, 0, 100), Frame(0, 5, 0, 100), Frame(0, 100, 0, 100)])
+@pytest.mark.parametrize("wrong", [Frame(0, stored, 0, 100, "", "", None, 0) for stored in (10**9, 5, 100)])
 def test_a_wrong_table_is_damage(wrong: Frame) -> None:
     with pytest.raises(StoreCorrupt):
         list(read_frames(io.BytesIO(compress_frame(b"a" * 99)), [wrong], 0, 100))

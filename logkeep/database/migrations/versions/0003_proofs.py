@@ -25,7 +25,7 @@ def upgrade() -> None:
     op.add_column("nodes", sa.Column("unread", sa.LargeBinary(), nullable=True))
     op.add_column("segments", sa.Column("read_at", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("segments", sa.Column("raw", sa.BigInteger(), server_default="0", nullable=False))
-    op.add_column("segments", sa.Column("lines", sa.BigInteger(), nullable=True))
+    op.add_column("segments", sa.Column("lines", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("findings", sa.Column("cluster_id", sa.String(length=36), nullable=True))
     _fill()
     job_columns = ["job_id", "node", "generation", "start", "raw", "stored", "lines"]
@@ -108,7 +108,7 @@ class _Segment(msgspec.Struct):
 
 
 def _fill() -> None:
-    """What the new columns say of old rows. How many lines a segment has is not known without reading it."""
+    """What the new columns say of old rows."""
     op.execute(
         sa.text("UPDATE findings SET cluster_id = (SELECT cluster_id FROM jobs WHERE jobs.job_id = findings.job_id)")
     )
