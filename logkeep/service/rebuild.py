@@ -34,7 +34,7 @@ from logkeep.engine.proof import (
 )
 from logkeep.engine.rebuild import Generations
 from logkeep.engine.strangers import object_place, setting_place
-from logkeep.errors import CatalogueError, LogkeepError, StoreCorrupt, StoreUnreachable
+from logkeep.errors import BucketMissing, CatalogueError, LogkeepError, StoreCorrupt, StoreUnreachable
 from logkeep.service.context import Context
 from logkeep.service.places import find_conflict, note_place
 from logkeep.stores.base import find_store
@@ -224,6 +224,8 @@ class _Reader:
     def _try(self, name: str, read: Callable[[], _Read]) -> _Read | None:
         try:
             found = read()
+        except BucketMissing:
+            raise
         except Exception as error:  # whatever it is, it is the matter of this object
             self._failures += isinstance(error, StoreUnreachable)
             if self._failures >= _UNREADABLE:

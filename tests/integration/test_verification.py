@@ -186,10 +186,10 @@ def test_missing_empty_and_cut_objects_are_found_by_their_sizes(
 
 def test_lines_are_unknown_where_what_came_before_is_not_kept(installation: Installation, kept: Cluster) -> None:
     """As where a catalogue was made anew from a chain with a hole."""
-    with writing(installation.context.database) as connection:
-        connection.execute(text("DELETE FROM segments WHERE start = 0"))
     victim = next(p for p in installation.objects() if installation.segment_of(kept, p).start > 0)
     victim.unlink()
+    with writing(installation.context.database) as connection:
+        connection.execute(text("DELETE FROM segments WHERE start = 0"))
     finding = next(one for one in installation.findings(kept) if one.node)
     assert finding.lines is None
     assert (finding.start, finding.end) != (None, None)

@@ -179,7 +179,7 @@ stored, raw = sys.stdin.buffer.read(), int(sys.argv[1])
 compress_frame(b"")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    read_frame(stored, Frame(0, len(stored), 0, raw))
+    read_frame(stored, Frame(0, len(stored), 0, raw, "", "", None, 0))
 except StoreCorrupt:
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
