@@ -64,7 +64,7 @@ def _serve(
     from logkeep.agent.server import listen, make_server
     from logkeep.keyfiles import create_certificate, create_token
     from logkeep.logformat.names import NOT_LOGS, compile_exclusions
-    from logkeep.sources.confinement import Confinement
+    from logkeep.sources.confinement import Confinement, OwnPlaces
     from logkeep.sources.local import LocalSource
 
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def _serve(
     token_file = token_file or directory / "agent.token"
     token = create_token(token_file)
     own = dict.fromkeys((directory, certificate, private, token_file), "which is the agent's own")
-    source = LocalSource(logs, compile_exclusions(NOT_LOGS), Confinement([logs], own))
+    source = LocalSource(logs, compile_exclusions(NOT_LOGS), Confinement([logs], OwnPlaces(own)))
     try:
         source.check()
     except SourceRefused as error:

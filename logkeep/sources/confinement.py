@@ -27,18 +27,26 @@ class Forbidden(NamedTuple):
     place: Place
 
 
+class OwnPlaces:
+    """What is Logkeep's own, and what the system keeps, as it lies now."""
+
+    def __init__(self, own: Mapping[Path, str]) -> None:
+        """`own` tells of each path of Logkeep's what it is."""
+        self.mounts = Mounts()
+        self.own = [Forbidden(what, find_place(path, self.mounts)) for path, what in own.items()]
+        self.system = [Forbidden("a directory of the system", find_place(path, self.mounts)) for path in _SYSTEM]
+
+
 class Confinement:
     """What one project may read of this machine, as its directories lie now."""
 
-    def __init__(self, roots: Sequence[Path] = (), own: Mapping[Path, str] | None = None) -> None:
-        """`own` tells of each path what it is of Logkeep's; where there are no roots, they confine nothing."""
-        self._mounts = mounts = Mounts()
-        self._roots = [find_place(root, mounts) for root in roots]
-        self._forbidden = [Forbidden(what, find_place(path, mounts)) for path, what in (own or {}).items()]
-        self._forbidden += [
-            Forbidden("a directory of the system", place)
-            for place in (find_place(path, mounts) for path in _SYSTEM)
-            if not any(root.is_within(place) for root in self._roots)
+    def __init__(self, roots: Sequence[Path] = (), places: OwnPlaces | None = None) -> None:
+        """Where there are no roots, they confine nothing."""
+        places = places or OwnPlaces({})
+        self._mounts = places.mounts
+        self._roots = [find_place(root, self._mounts) for root in roots]
+        self._forbidden = places.own + [
+            one for one in places.system if not any(root.is_within(one.place) for root in self._roots)
         ]
 
     def check_directory(self, directory: Path, descriptor: int | None = None) -> None:

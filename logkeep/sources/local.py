@@ -5,20 +5,23 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from logkeep.errors import SettingError, SourceRefused, SourceUnreachable, SourceUnreadable, SourceVanished
 from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, PassedKind, Tenant
-from logkeep.sources.confinement import Confinement, Roots
+from logkeep.sources.confinement import Confinement, OwnPlaces, Roots
 from logkeep.sources.names import MAX_DEPTH, TOO_DEEP, is_log_name, name_bytes, name_text
 
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 # On the way nothing is read, which asks for less rights.
 _PASS_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
+_RECENT_SECONDS = 1.0
 _GONE = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO}
 
 
@@ -47,13 +50,22 @@ class LocalSources:
         """`own` tells of each path of Logkeep's what it is."""
         self._roots = roots
         self._own = own
+        self._recent = (-inf, OwnPlaces({}))
 
     def open(self, url: str, tenant: Tenant, excluded: Callable[[str], bool]) -> LocalSource:
         """Raises `SettingError`, `SourceRefused`."""
         directory = source_directory(url)
-        source = LocalSource(directory, excluded, Confinement(self._roots.of(tenant, directory), self._own))
+        source = LocalSource(directory, excluded, Confinement(self._roots.of(tenant, directory), self._places()))
         source.check()
         return source
+
+    def _places(self) -> OwnPlaces:
+        """Looked up anew each second: it takes a millisecond, and a cluster of a thousand nodes asks as often."""
+        found, places = self._recent
+        if time.monotonic() - found > _RECENT_SECONDS:
+            places = OwnPlaces(self._own)
+            self._recent = (time.monotonic(), places)
+        return places
 
 
 class LocalSource(LogSource):
