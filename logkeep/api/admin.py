@@ -9,12 +9,15 @@ from logkeep.contract import models
 from logkeep.contract.operations import BYTES, NDJSON, Link, Operation, WaitsFor
 from logkeep.contract.requests import PAGE
 from logkeep.domain.access import Right
+from logkeep.domain.cluster import Cluster
 from logkeep.errors import BackupClosed, BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
-from logkeep.service import archive, audit, backups, clusters, coverage, forecasts, job_details, verification
+from logkeep.service import archive, audit, backups, checks, clusters, coverage, forecasts, job_details, verification
 from logkeep.service.archive import KeptLog
+from logkeep.service.checks import NodeCheck
 from logkeep.service.verification import Verification
 
 _CLUSTERS = "/api/v1/clusters"
+_LOOK_SECONDS, _LOOK_FILES = 5.0, 20  # of a cluster that was just registered
 _CLUSTER = _CLUSTERS + "/{cluster_id}"
 
 
@@ -36,7 +39,31 @@ def add_cluster(call: Call) -> bytes:
         )
     call.trail.cluster_id = cluster.id
     standings = forecasts.list_standings(call.context, [cluster.id])
-    return admin_models.render_cluster(cluster, standings, sources=True)
+    return admin_models.render_added(cluster, standings, _look_at(call, cluster))
+
+
+def _look_at(call: Call, cluster: Cluster) -> list[NodeCheck]:
+    """A short look at the nodes of a cluster that was just registered."""
+    return checks.check_nodes(
+        call.context, cluster.project_id, cluster.nodes, seconds=_LOOK_SECONDS, most_opened=_LOOK_FILES
+    )
+
+
+def check_cluster(call: Call) -> bytes:
+    cluster = call.cluster()
+    return admin_models.render_checks(checks.check_nodes(call.context, cluster.project_id, cluster.nodes))
+
+
+def check_new_cluster(call: Call) -> bytes:
+    new = admin_models.read_new_cluster(call.body)
+    project_id = call.caller.project_id
+    if isinstance(new, admin_models.NewCluster):
+        nodes = clusters.check_new_nodes(call.context, project_id, new.name, new.nodes)
+    else:
+        nodes = clusters.find_new_nodes(
+            call.context, project_id, new.name, new.url, new.source, user=new.user, password=new.password
+        )
+    return admin_models.render_checks(checks.check_nodes(call.context, project_id, nodes))
 
 
 def list_clusters(call: Call) -> bytes:
@@ -156,12 +183,37 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             summary="Register a cluster; for the role admin",
             right=Right.ADMINISTER,
             body=admin_models.NEW_CLUSTER,
-            answer=admin_models.ClusterView,
+            answer=admin_models.AddedCluster,
             raises=(InvalidField, EmptyBody, NameTaken),
             links=(Link("ShowCluster", _ADDED), Link("RemoveCluster", _ADDED), Link("Verify", _ADDED)),
             waits_for=WaitsFor.NODES,
         ),
         add_cluster,
+    ),
+    (
+        Operation(
+            "CheckNewCluster",
+            "POST",
+            _CLUSTERS + "/check",
+            summary="Look at the log directories of a cluster as AddCluster would register it; nothing is changed",
+            right=Right.ADMINISTER,
+            body=admin_models.NEW_CLUSTER,
+            answer=admin_models.CheckList,
+            raises=(InvalidField, EmptyBody),
+            waits_for=WaitsFor.NODES,
+        ),
+        check_new_cluster,
+    ),
+    (
+        Operation(
+            "CheckCluster",
+            "POST",
+            _CLUSTER + "/check",
+            summary="Look at the log directories of all nodes: reachable, readable, how many logs, what is left out",
+            answer=admin_models.CheckList,
+            waits_for=WaitsFor.NODES,
+        ),
+        check_cluster,
     ),
     (
         Operation(

@@ -21,6 +21,7 @@ from logkeep.domain.policy import PolicyState
 from logkeep.domain.span import Span
 from logkeep.errors import InvalidField
 from logkeep.service.archive import KeptLog
+from logkeep.service.checks import NodeCheck
 from logkeep.service.clusters import KINDS, ClusterChange, NewNode
 from logkeep.service.forecasts import Standing
 from logkeep.service.verification import Finding, Orphans, Progress, Told, Unproven, Verification
@@ -346,6 +347,18 @@ class ClusterView(msgspec.Struct):
     discovery: DiscoveryView | None = None  # for admin keys only
 
 
+class AddedCluster(ClusterView, kw_only=True):
+    """A cluster that was registered, and what whoever did so should know."""
+
+    warnings: list[str]
+
+
+class CheckList(msgspec.Struct):
+    """What a look at the log directory of each node came to."""
+
+    nodes: list[NodeCheck]
+
+
 class ClusterList(msgspec.Struct, rename="camel"):
     clusters: list[ClusterView]
     total_size: int
@@ -403,6 +416,15 @@ VerifyLine = FindingLine | ProgressLine | OrphansLine | UnprovenLine | EndLine |
 
 def render_cluster(cluster: Cluster, standings: Standings, *, sources: bool) -> bytes:
     return _encoder.encode(_cluster(cluster, standings, sources))
+
+
+def render_added(cluster: Cluster, standings: Standings, checks: Sequence[NodeCheck]) -> bytes:
+    view = msgspec.structs.asdict(_cluster(cluster, standings, sources=True))
+    return _encoder.encode(AddedCluster(**view, warnings=[one.warning for one in checks if one.warning]))
+
+
+def render_checks(checks: Sequence[NodeCheck]) -> bytes:
+    return _encoder.encode(CheckList(list(checks)))
 
 
 def render_clusters(clusters: Sequence[Cluster], standings: Standings, total: int, *, sources: bool) -> bytes:

@@ -53,6 +53,26 @@ class Cluster(msgspec.Struct):
     policy_state: str = ""
     last_success_at: int | None = None  # Unix ms
     discovery: Discovery | None = None
+    warnings: list[str] = []  # of one that was just registered
+
+
+class Check(msgspec.Struct):
+    """What a look at the log directory of a node came to."""
+
+    node: str
+    reachable: bool
+    problem: str
+    files: int
+    bytes: int
+    opened: int
+    unreadable: list[str]
+    unreadable_total: int
+    left_out: dict[str, int]
+    left_out_names: list[str]
+
+
+class Checks(msgspec.Struct):
+    nodes: list[Check]
 
 
 class Gap(msgspec.Struct, rename="camel"):

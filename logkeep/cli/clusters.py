@@ -13,15 +13,17 @@ from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import (
     count_text,
     moment_text,
+    note,
     print_document,
     print_fields,
     print_json,
     print_line,
     print_table,
+    size_text,
 )
 
 if TYPE_CHECKING:
-    from logkeep.cli.client import Cluster
+    from logkeep.cli.client import Check, Cluster
 
 CLUSTERS = "/api/v1/clusters"
 ClusterName = Annotated[str, typer.Argument(metavar="CLUSTER", help="Its name or id.")]
@@ -33,6 +35,7 @@ def add_commands(app: typer.Typer) -> None:
     cluster.command("list", epilog=EVERYWHERE)(list_clusters)
     cluster.command("show", epilog=EVERYWHERE)(show_cluster)
     cluster.command("update", epilog=EVERYWHERE)(update_cluster)
+    cluster.command("check", epilog=EVERYWHERE)(check_cluster)
     cluster.command("remove", epilog=EVERYWHERE)(remove_cluster)
     app.add_typer(cluster, name="cluster")
 
@@ -78,6 +81,8 @@ def add_cluster(
         return
     cluster = decode(document, Cluster)
     print_line(f"cluster {cluster.name} registered with {count_text(len(cluster.nodes), 'node')}: {cluster.id}")
+    for warning in cluster.warnings:
+        note(f"warning: {warning}")
     print_line(f"keep its logs:  {asked.command} logs open {cluster.name}")
 
 
@@ -120,6 +125,44 @@ def update_cluster(
     changed = decode(document, Cluster)
     print_line(f"cluster {changed.name} has {count_text(len(changed.nodes), 'node')} now")
     _print_nodes(changed)
+
+
+def check_cluster(context: typer.Context, cluster: ClusterName) -> None:
+    """Look at the log directories of all nodes; nothing is kept. Exit code 1 where one cannot be read."""
+    from logkeep.cli.client import Checks, decode, open_client
+
+    asked = invocation(context)
+    client = open_client(context)
+    found = client.find_cluster(cluster)
+    document = client.send("POST", f"{CLUSTERS}/{found.id}/check")
+    checks = decode(document, Checks).nodes
+    if asked.as_json:
+        print_document(document)
+    else:
+        print_table(
+            ("NODE", "REACHABLE", "LOGS", "BYTES", "TRIED", "NOT READABLE", "LEFT OUT"),
+            [_check_row(one) for one in checks],
+            right=(2, 3, 4, 5),
+        )
+        for one in checks:
+            for problem in [*([one.problem] if one.problem else []), *one.unreadable]:
+                note(f"node {one.node}: {problem}")
+    if any(one.problem or one.unreadable_total for one in checks):
+        raise typer.Exit(1)
+
+
+def _check_row(check: Check) -> tuple[str, ...]:
+    left_out = ", ".join(f"{number} {kind}" for kind, number in sorted(check.left_out.items()))
+    names = f" ({', '.join(check.left_out_names[:3])}{', …' if len(check.left_out_names) > 3 else ''})"
+    return (
+        check.node,
+        "yes" if check.reachable else "no",
+        f"{check.files:,}",
+        size_text(check.bytes),
+        f"{check.opened:,}",
+        f"{check.unreadable_total:,}",
+        left_out + names if left_out else "-",
+    )
 
 
 def list_clusters(context: typer.Context) -> None:

@@ -17,6 +17,7 @@ from logkeep.domain.forecast import Forecast
 from logkeep.domain.manifest import Checkpoint, Fingerprint, Flaw, Gap, Segment, Sighting, Unread
 from logkeep.domain.warning import JobWarning
 
+LEAST_HEAD = 256  # bytes that tell one file from another
 _KEY = ["cluster_id", "node", "generation"]
 _encode = msgspec.msgpack.encode
 
@@ -106,6 +107,26 @@ def fetch_last_segments(connection: Connection, cluster_id: str, node: str, job_
         .group_by(g.generation, g.kept)
     )
     return {int(row[0]): int(row[1]) for row in connection.execute(statement)}
+
+
+def fetch_shared(connection: Connection, cluster_id: str) -> list[tuple[str, str, str, str]]:
+    """Two nodes most of whose files look like the same ones, and under which name each has one of them.
+
+    Files are the same ones where their first lines are, with a time of their own.
+    """
+    a, b = generations.alias(), generations.alias()
+    telling = [(one.c.head_length >= LEAST_HEAD) & (one.c.first_time != "") & one.c.present for one in (a, b)]
+    mine = a.c.cluster_id == cluster_id
+    counts = select(a.c.node, func.count()).where(mine, telling[0]).group_by(a.c.node)
+    files = {row[0]: int(row[1]) for row in connection.execute(counts)}
+    if len(files) < 2:
+        return []
+    same = (b.c.cluster_id == a.c.cluster_id) & (b.c.head_sha256 == a.c.head_sha256) & (b.c.node > a.c.node)
+    pairs = select(a.c.node, b.c.node, func.min(a.c.name), func.min(b.c.name), func.count()).select_from(
+        a.join(b, same)
+    )
+    rows = connection.execute(pairs.where(mine, *telling).group_by(a.c.node, b.c.node))
+    return [(row[0], row[1], row[2], row[3]) for row in rows if 2 * row[4] >= min(files[row[0]], files[row[1]])]
 
 
 def fetch_nodes(connection: Connection, cluster_id: str) -> set[str]:

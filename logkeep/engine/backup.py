@@ -80,6 +80,7 @@ class Outcome:
     failures: dict[str, str] = field(default_factory=dict[str, str])  # file name -> what is wrong, with its code
     waiting: set[str] = field(default_factory=set[str])  # files still being compressed
     closed: dict[str, str] = field(default_factory=dict[str, str])  # folder that cannot be listed, with '/' -> why
+    empty: bool = False  # nothing at all was listed, which says nothing of what is known
     warnings: list[JobWarning] = field(default_factory=list[JobWarning])  # as they were found, some again and again
     generations: list[Checkpoint] | None = None  # all that are known then; None where nothing had changed
 
@@ -89,7 +90,7 @@ class Outcome:
 
     def aside(self) -> set[str]:
         """Names of files of which not all is kept."""
-        below = tuple(self.closed)
+        below = ("",) if self.empty else tuple(self.closed)
         unseen = {c.name for c in self.generations or () if c.present and c.name.startswith(below)} if below else set()
         return self.failures.keys() | self.waiting | unseen
 
@@ -144,6 +145,7 @@ class NodeBackup:
         self._unreadable: set[str] = set()  # not tried again in this job
         self._remaining = Remaining()  # of this round
         self._outcome = Outcome()
+        self._passed: dict[PassedKind, int] = {}  # how much of each kind the last listing passed over
 
     def run(self) -> Outcome:
         """Keep everything that can be read now.
@@ -164,6 +166,9 @@ class NodeBackup:
         self._earlier = _known_wholly(self._known.values(), self._noted)
         waits = 0
         for self._number in range(_MAX_ROUNDS):
+            if not listing:
+                self._tell_empty()
+                break
             self._listed |= {(file.name, file.inode): self._number for file in listing}
             digest, before = self._looks, self._placed()
             plan = self._round(listing)
@@ -234,8 +239,22 @@ class NodeBackup:
         """Under which name each generation was seen last."""
         return {(checkpoint.generation, checkpoint.name) for checkpoint in self._known.values() if checkpoint.present}
 
+    def _tell_empty(self) -> None:
+        """Judge nothing: a volume that is not mounted looks like this. What is listed next proves what was lost."""
+        self._outcome.empty = True
+        if self._outcome.closed:
+            return
+        held = any(checkpoint.present for checkpoint in self._known.values())
+        what = "no file at all is in the log directory"
+        if links := self._passed.get(PassedKind.LINK):
+            what = f"nothing but {links} links are in the log directory, and links are not followed"
+        remedy = "see that it is mounted, and the one that the node writes to"
+        was = ", where there were logs before; nothing is taken for lost" if held else ""
+        self._warn(WarningCode.NODE_EMPTY, f"{what}{was}; {remedy}")
+
     def _list(self) -> list[LogFile]:
         listing = self._source.list()
+        self._passed = listing.counts
         self._outcome.closed = {
             one.name: f"{SourceUnreadable.code}: node {self._node}: folder {one.name!r} cannot be listed: {one.why}"
             for one in listing.passed

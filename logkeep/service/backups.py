@@ -22,6 +22,7 @@ from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilte
 from logkeep.domain.cluster import Cluster, Node
 from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.policy import missed_moment, next_start
+from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.engine.backup import NodeBackup, Outcome, Target
 from logkeep.engine.bandwidth import Bandwidth
 from logkeep.engine.forecast import forecast_margins
@@ -264,6 +265,22 @@ def back_up_nodes(context: Context, job_id: str, attempt: int) -> None:
     )
     nodes = [partial(_back_up_node, run, node) for node in cluster.nodes if node.name not in ended]
     run_some_at_once(nodes, context.nodes_at_once, run.look)
+    if len(cluster.nodes) > 1:
+        catalogue.record_warnings(_shared(context, cluster))
+
+
+def _shared(context: Context, cluster: Cluster) -> list[JobWarning]:
+    """What is to be said of nodes that seem to have one directory, by whatever names and mounts."""
+    with reading(context.database) as connection:
+        shared = archive.fetch_shared(connection, cluster.id)
+    message = (
+        "its file {!r} is also file {!r} of node {}: where both have one directory, all of it is kept twice; give each "
+        "its own with `logkeep cluster update`, or remove one"
+    )
+    return [
+        JobWarning(node, "", name, WarningCode.NODE_SHARED, message.format(name, others, other))
+        for node, other, name, others in shared
+    ]
 
 
 @dataclass(slots=True)

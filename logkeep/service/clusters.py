@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from sqlalchemy.exc import IntegrityError
@@ -125,6 +126,21 @@ def discover_cluster(
     )
 
 
+def check_new_nodes(context: Context, project_id: str, name: str, nodes: Sequence[NewNode]) -> list[NewNode]:
+    """The nodes of a cluster as it would be registered. Raises `InvalidField`."""
+    _check_name("name", name, _LONGEST_CLUSTER)
+    return _checked_nodes(context, project_id, nodes)
+
+
+def find_new_nodes(
+    context: Context, project_id: str, name: str, url: str, source: str, *, user: str = "", password: str = ""
+) -> list[NewNode]:
+    """The same of one that would be registered from its own API."""
+    _discovery(url, source, user)
+    found = context.describe_cluster(url, user, password)
+    return check_new_nodes(context, project_id, name, [_new_node(node, source) for node in found.nodes])
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterChange:
     """What is to be another one from now on; None leaves what is there."""
@@ -156,6 +172,7 @@ def update_cluster(context: Context, cluster: Cluster, change: ClusterChange) ->
         fresh = _checked_nodes(context, cluster.project_id, [_new_node(one, discovery.source) for one in found.nodes])
         named = [Node(str(uuid4()), one.name, one.source, one.role, one.ip, one.instance) for one in fresh]
         members = match_nodes(members, named, context.clock.now_ms()).nodes
+    check_apart(members)
     if not 1 <= len(members) <= _MOST_NODES:
         raise InvalidField("nodes", f"a cluster has 1 to {_MOST_NODES} nodes; {len(members)} would be left")
     with writing(context.database) as connection:
@@ -225,7 +242,30 @@ def _checked_nodes(context: Context, project_id: str, nodes: Sequence[NewNode]) 
     for node in nodes:
         check_node_name(node.name)
     tenant = find_tenant(context, project_id)
-    return [replace(node, source=check_source(context, tenant, node.source)) for node in nodes]
+    checked = [replace(node, source=check_source(context, tenant, node.source)) for node in nodes]
+    check_apart(checked)
+    return checked
+
+
+def check_apart(nodes: Sequence[Node | NewNode]) -> None:
+    """Raises `InvalidField` where one directory is given for two nodes, as far as their sources tell."""
+    seen: dict[tuple[object, ...], str] = {}
+    for node in nodes:
+        other = seen.setdefault(_directory(node.source), node.name)
+        if other != node.name:
+            raise InvalidField(
+                "nodes.source",
+                f"{other} and {node.name} have the same directory, so all of it would be kept twice; give each its own",
+            )
+
+
+def _directory(source: str) -> tuple[object, ...]:
+    """What a source leads to, whatever user reads it."""
+    parts = urlsplit(source)
+    path = posixpath.normpath(f"/{unquote(parts.path).lstrip('/')}")
+    if parts.scheme == "sftp":
+        return parts.scheme, parts.hostname, parts.port or 22, path
+    return (parts.scheme, path) if parts.scheme == "file" else (source,)
 
 
 def check_node_name(name: str) -> None:

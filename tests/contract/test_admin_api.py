@@ -46,9 +46,10 @@ def kept(service: Service, opened: Cluster) -> Cluster:
 
 
 def test_cluster_is_registered_listed_shown_and_removed(service: Service, tmp_path: Path) -> None:
-    nodes = [{"name": "n1", "source": f"file://{tmp_path}"}, {"name": "节点", "source": f"file://{tmp_path}"}]
+    nodes = [{"name": "n1", "source": f"file://{tmp_path}"}, {"name": "节点", "source": f"file://{tmp_path}/2"}]
     added = post(service, {"name": "日志 cluster", "nodes": nodes, "kind": "elasticsearch", "version": "8.7.1"}).json
     assert [(node["name"], node["source"]) for node in added["nodes"]] == [(n["name"], n["source"]) for n in nodes]
+    assert len(added.pop("warnings")) == 2  # nothing is there yet
     assert (added["name"], added["kind"], added["version"]) == ("日志 cluster", "elasticsearch", "8.7.1")
     shown = service.call("GET", f"{CLUSTERS}/{added['id']}", key=service.admin)
     assert shown.json == added
@@ -137,6 +138,19 @@ def test_a_backup_that_is_cancelled_is_fail_at_once_and_its_cluster_can_be_remov
         assert reply.json["failedMsg"].startswith("LK-JOB-CANCELLED: ")
     assert_error(service.call("POST", f"{JOBS}/{'0' * 32}/cancel"), 400, "CSS.0001", "^job_id: ")
     assert service.call("DELETE", f"{CLUSTERS}/{opened.id}", key=service.admin).status == 200
+
+
+def test_a_node_that_cannot_be_read_is_registered_with_a_warning_and_a_dry_run_says_so_before(
+    service: Service, tmp_path: Path
+) -> None:
+    new = {"name": f"c-{tmp_path.name}", "nodes": [{"name": "n", "source": f"file://{tmp_path}/none"}]}
+    looked = service.call("POST", f"{CLUSTERS}/check", new, key=service.admin).json["nodes"]
+    assert [(one["reachable"], one["problem"][:21]) for one in looked] == [(False, "LK-SOURCE-UNREACHABLE")]
+    assert service.call("GET", f"{CLUSTERS}?name={new['name']}").json["clusters"] == []
+    added = service.call("POST", CLUSTERS, new, key=service.admin)
+    [warning] = added.json["warnings"]
+    assert (added.status, warning[:29]) == (200, "node n: LK-SOURCE-UNREACHABLE")
+    assert service.call("POST", f"{CLUSTERS}/{added.json['id']}/check").json["nodes"] == looked
 
 
 def test_one_record_is_shown_as_the_list_shows_it(service: Service, cluster: Cluster) -> None:

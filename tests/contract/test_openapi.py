@@ -291,6 +291,8 @@ CALLS = [
         "ListClusters",
         "ShowCluster",
         "UpdateCluster",
+        "CheckNewCluster",
+        "CheckCluster",
         "UpdatePolicy",
         "ShowPolicy",
         "ListCoverage",
@@ -327,7 +329,7 @@ def test_every_operation_answers_as_documented(service: Service, document: dict[
         method, path = target(
             service, document, id_, cluster_id=cluster_id, job_id=job.job_id, node="node-0", generation=1
         )
-        body = new if id_ in {"AddCluster", "UpdateCluster"} else BODIES.get(id_)
+        body = new if id_ in {"AddCluster", "UpdateCluster", "CheckNewCluster"} else BODIES.get(id_)
         if id_ == "KeystoneCreateToken":
             user = {"name": "documented", "password": "a password", "domain": {"name": "example"}}
             body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}

@@ -201,6 +201,43 @@ def test_how_a_cluster_is_asked_comes_back_from_the_bucket_without_the_password(
     assert "secret" not in "".join(path.read_text() for path in asked.bucket.rglob("*.json"))
     before = now(asked, found)
     rebuilt = forget(asked)
-    list(rebuild(rebuilt.context, ["logs"]))
+    rebuild(rebuilt.context, ["logs"])
     after = now(rebuilt, found)
     assert (after.discovery, after.nodes) == (before.discovery, before.nodes)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("file:///var/log/es", "file:///var/log/../log/es/"),
+        ("sftp://a@h/var/log/es", "sftp://b@H:22/var//log/es"),
+        ("agent:n1", "agent:n1"),
+    ],
+)
+def test_one_directory_for_two_nodes_is_refused_where_the_sources_tell(first: str, second: str) -> None:
+    clusters.check_apart([NewNode("n1", first), NewNode("n2", first + "x")])
+    with pytest.raises(InvalidField, match="n1 and n2 have the same directory"):
+        clusters.check_apart([NewNode("n1", first), NewNode("n2", second)])
+
+
+def test_one_directory_for_two_nodes_over_a_link_is_refused(installation: Installation, tmp_path: Path) -> None:
+    (tmp_path / "n1").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "n1")
+    with pytest.raises(InvalidField, match="have the same directory"):
+        installation.add_cluster(n1=tmp_path / "n1", n2=tmp_path / "link")
+
+
+def test_nodes_that_have_most_files_in_common_are_warned_of(installation: Installation, tmp_path: Path) -> None:
+    for name in ("n1", "n2", "n3"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+        lines = "".join(f"[2026-11-24T00:00:{n:02},000][INFO ] of {name}\n" for n in range(20))
+        (tmp_path / name / "es.log").write_text(lines)
+        image = "".join(f"[2026-11-20T00:00:{n:02},000][INFO ] first boot\n" for n in range(20))
+        (tmp_path / name / "boot.log").write_text(image)  # of the image that all were made from
+        (tmp_path / name / "gc.log").write_text(lines.replace("INFO", "GC"))
+    shared = (tmp_path / "n1" / "es.log", tmp_path / "n1" / "gc.log")
+    for path in shared:
+        (tmp_path / "n2" / path.name).unlink()
+        (tmp_path / "n2" / "inner" / path.name).hardlink_to(path)
+    cluster = installation.add_cluster(n1=tmp_path / "n1", n2=tmp_path / "n2", n3=tmp_path / "n3")
+    assert warned(installation, installation.back_up(cluster)) == [("LK-NODE-SHARED", "n1")]

@@ -107,7 +107,7 @@ def test_warnings_come_back_from_the_bucket_with_those_of_a_job_without_a_manife
     catalogue.record_warnings([CUT])
     installation.carry_out(cluster, job)
     rebuilt = forget(installation)
-    list(rebuild(rebuilt.context, ["logs"]))
+    rebuild(rebuilt.context, ["logs"])
     assert (warned(rebuilt, failed), warned(rebuilt, job)) == ((OTHER,), (CUT,))
 
 

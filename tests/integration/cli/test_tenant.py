@@ -23,11 +23,11 @@ Command = Callable[..., Done]
 
 def test_a_cluster_is_registered_by_its_nodes(tenant: Command, node: Path) -> None:
     made = tenant(
-        "cluster", "add", "by-hand", "--node", f"n1=file://{node}", "--node", f"n2={node}", "--kind", "elasticsearch",
+        "cluster", "add", "by-hand", "--node", f"n1=file://{node}", "--node", f"n2={node}/n2", "--kind", "elasticsearch",
         "--json",
     ).ended(0).json  # fmt: skip
     shown = tenant("cluster", "show", made["id"], "--json").ended(0).json
-    assert [(n["name"], n["source"]) for n in shown["nodes"]] == [("n1", f"file://{node}"), ("n2", f"file://{node}")]
+    assert [(n["name"], n["source"]) for n in shown["nodes"]] == [("n1", f"file://{node}"), ("n2", f"file://{node}/n2")]
     assert shown["kind"] == "elasticsearch"
     assert shown == tenant("cluster", "show", "by-hand", "--json").ended(0).json
 
@@ -358,3 +358,23 @@ def test_runs_are_added_and_forecasts_shown(tenant: Command, opened: str, node: 
     log = tenant("coverage", opened, "--family", "prod_index_search_slowlog.json", "--json").json["logs"][0]
     assert policy["nextRun"] < log["safeUntil"]
     assert tenant("logs", "policy", opened, "--no-adaptive", "--json").ended(0).json["policy"]["adaptive"] is False
+
+
+def test_a_node_that_is_not_there_is_warned_of_checked_and_moved(tenant: Command, node: Path) -> None:
+    done = tenant("cluster", "add", "checked", "--node", f"n1={node}/none").ended(0)
+    assert "warning: node n1: LK-SOURCE-UNREACHABLE: " in done.err
+    assert "n1    no" in tenant("cluster", "check", "checked").ended(1).out
+    (node / "es.log").write_bytes(b"line\n")
+    assert "has 1 node now" in tenant("cluster", "update", "checked", "--node", f"n1={node}").ended(0).out
+    assert "n1    yes" in tenant("cluster", "check", "checked").ended(0).out
+    assert tenant("cluster", "update", "checked").ended(2).err.startswith("logkeep: say what is to change: ")
+
+
+def test_a_backup_shows_its_warnings_and_one_that_runs_is_cancelled(tenant: Command, opened: str, node: Path) -> None:
+    for path in node.iterdir():
+        path.unlink()
+    done = tenant("backup", opened, "--wait").ended(0)
+    assert "warning: LK-NODE-EMPTY: node n1: no file at all is in the log directory" in done.err
+    [record] = tenant("records", opened, "--json").ended(0).json["clusterLogRecord"]
+    assert "warning: LK-NODE-EMPTY: " in tenant("job", "show", record["jobId"]).ended(0).out
+    assert "had ended before: SUCCESS" in tenant("job", "cancel", record["jobId"]).ended(0).out

@@ -540,3 +540,60 @@ def test_a_file_of_just_the_most_bytes_is_kept_without_a_word(kept: Kept) -> Non
     with (kept.directory / "es.log").open("ab") as file:
         file.write(b"x")
     assert len(kept.back_up().warnings) == 1
+
+
+# Emptiness
+
+
+def test_a_directory_that_is_suddenly_empty_is_warned_of_and_nothing_is_told_as_lost(
+    kept: Kept, tmp_path: Path
+) -> None:
+    kept.write("es-2026-11-24-1.log", lines(0, 10))
+    kept.write("es.log", lines(10, 20))
+    kept.back_up()
+    away = [path.rename(tmp_path.parent / f"{tmp_path.name}-{path.name}") for path in sorted(tmp_path.iterdir())]
+    for _ in range(3):
+        [told] = kept.back_up().warnings
+        assert told.code == "LK-NODE-EMPTY"
+        assert "where there were logs before; nothing is taken for lost" in told.message
+        assert all(one.present for one in kept.catalogue.kept.values())
+    for path in away:  # it is mounted again
+        path.rename(tmp_path / path.name.removeprefix(f"{tmp_path.name}-"))
+    kept.write("es.log", lines(10, 30))
+    outcome = kept.back_up()
+    assert (outcome.warnings, kept.catalogue.gaps, kept.of("es.log")) == ([], [], lines(0, 30))
+
+
+def test_after_emptiness_a_loss_is_told_once_something_proves_it(kept: Kept) -> None:
+    kept.write("es.log", lines(0, 10))
+    kept.back_up()
+    (kept.directory / "es.log").unlink()
+    kept.back_up()
+    assert not kept.catalogue.gaps
+    kept.write("es.log", lines(20, 30))
+    assert not kept.back_up().warnings
+    assert len(kept.catalogue.gaps) == 1
+
+
+@pytest.mark.parametrize("links", [0, 3])
+def test_a_directory_without_a_file_is_warned_of_by_each_job(kept: Kept, links: int) -> None:
+    for number in range(links):
+        (kept.directory / f"{number}.log").symlink_to("/dev/null")
+    for _ in range(2):
+        [told] = kept.back_up().warnings
+        assert (told.code, f"{links} links" in told.message) == ("LK-NODE-EMPTY", bool(links))
+
+
+def test_a_directory_that_is_emptied_while_it_is_read_is_not_judged(kept: Kept) -> None:
+    kept.write("es.log", lines(0, 10))
+    kept.back_up()
+    kept.write("es.log", lines(0, 20))
+    calls: list[int] = []
+
+    def unmount() -> None:
+        calls.append(1)
+        if len(calls) == 2:  # after it was listed
+            (kept.directory / "es.log").unlink()
+
+    assert [one.code for one in kept.back_up(unmount).warnings] == ["LK-NODE-EMPTY"]
+    assert kept.catalogue.gaps == []
