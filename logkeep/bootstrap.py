@@ -10,7 +10,7 @@ import socket
 import stat
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from logkeep.database.connection import connect, reading, try_connection
 from logkeep.database.keys import fetch_any_secret
 from logkeep.database.migrate import HEAD, migrate
 from logkeep.database.owner import describe, find_owner, is_missing, looks_made, save_owner
+from logkeep.domain.causes import Cause
 from logkeep.domain.policy import PolicyRules
 from logkeep.domain.worker import QUEUE_VERSION, Worker
 from logkeep.engine.bandwidth import Bandwidth
@@ -356,13 +357,14 @@ def _start_queue(context: Context, settings: Settings, worker: Worker) -> _Queue
 @contextmanager
 def only_process(directory: Path) -> Generator[None]:
     """Hold the installation: with SQLite one process serves it. Raises `SettingError` where another does."""
-    with (directory / "serve.lock").open("w") as lock:
+    path = directory / "serve.lock"
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(held.enter_context(path.open("w")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SettingError(Cause.DIRECTORY_SERVED.tell(path=directory)) from error
         except OSError as error:
-            raise SettingError(
-                f"{directory} is served by another process; stop that one, or use another --dir"
-            ) from error
+            raise SettingError(Cause.DIRECTORY_DENIED.tell(path=path, said=error.strerror)) from error
         yield
 
 

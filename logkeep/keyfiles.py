@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from logkeep.domain.causes import Cause
 from logkeep.errors import SettingError
 
 if TYPE_CHECKING:
@@ -85,8 +86,10 @@ def open_seal(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes]
         raise SettingError(
             f"{directory} is no Logkeep directory; make one with `logkeep --dir {directory} init`"
         ) from error
-    except (ValueError, OSError) as error:
-        raise SettingError(f"{path}: is no sealing key; put the one back that `init` made") from error
+    except OSError as error:
+        raise SettingError(Cause.KEY_DENIED.tell(path=path, said=error.strerror)) from error
+    except ValueError as error:
+        raise SettingError(Cause.KEY_DAMAGED.tell(path=path)) from error
 
     def unseal(sealed: bytes) -> str:
         try:
@@ -170,10 +173,12 @@ def _private_key(path: Path) -> Ed25519PrivateKey:
 
     try:
         key = load_pem_private_key(path.read_bytes(), None)
-    except (ValueError, TypeError, OSError) as error:
-        raise SettingError(f"{path}: is no signing key; put the one back that `init` made, or remove it") from error
+    except OSError as error:
+        raise SettingError(Cause.KEY_DENIED.tell(path=path, said=error.strerror)) from error
+    except (ValueError, TypeError) as error:
+        raise SettingError(Cause.KEY_DAMAGED.tell(path=path)) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise SettingError(f"{path}: is no Ed25519 key; put the one back that `init` made, or remove it")
+        raise SettingError(Cause.KEY_DAMAGED.tell(path=path))
     return key
 
 

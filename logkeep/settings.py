@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from logkeep.domain.causes import Cause
 from logkeep.errors import SettingError
 from logkeep.logformat.names import NOT_LOGS
 
@@ -230,7 +231,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"{path}: is no valid TOML: {error}") from error
     except OSError as error:
-        raise SettingError(f"{path}: cannot be read: {error.strerror}") from error
+        raise SettingError(Cause.SETTINGS_DENIED.tell(path=path, said=error.strerror)) from error
 
 
 def _apply_variable(document: dict[str, Any], name: str, value: str) -> None:

@@ -18,6 +18,7 @@ from logkeep.api import admin
 from logkeep.cli.app import app, run
 from logkeep.contract.faults import FAULTS
 from logkeep.contract.operations import OPERATIONS
+from logkeep.domain.causes import Cause
 from logkeep.domain.warning import WarningCode
 from logkeep.settings import _NOT_SETTINGS, _SECTIONS, Agency, Bucket, NodeAgent, Settings
 from tests.integration.cli.installed import CONFIGURATION, serving
@@ -112,6 +113,12 @@ def test_every_error_code_is_documented() -> None:
     documented = {(status, code) for statuses, code in rows for status in statuses.split(", ")}
     assert answers <= documented
     assert {code for _, code in documented} == {code for _, code in answers}, "a code that nothing answers with"
+
+
+def test_every_cause_is_documented_with_its_remedy() -> None:
+    rows = re.findall(r"^\| (LK-[A-Z-]+) \| (.+) \| (.+) \|$", text_of("docs/errors.md"), re.MULTILINE)
+    table = [(code, re.sub(r"\{\w+\}", "…", what), remedy) for code, what, remedy in (cause.value for cause in Cause)]
+    assert [row for row in rows if row[0] in {code for code, *_ in table}] == table
 
 
 def test_every_warning_code_is_documented() -> None:

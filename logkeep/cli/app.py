@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -35,6 +36,7 @@ from logkeep.cli import (
 from logkeep.cli.errors import Failed, NotCarriedOut, ServiceFault, WrongUse
 from logkeep.cli.invocation import DEFAULT_DIRECTORY, Invocation, common_first
 from logkeep.cli.output import note, print_line
+from logkeep.domain.causes import Cause
 from logkeep.errors import LogkeepError, RequestError, SettingError
 
 WRONG_USE, FAILED, NOT_CARRIED_OUT, INTERRUPTED = 2, 1, 3, 130
@@ -141,6 +143,8 @@ def _explain(error: Exception) -> tuple[str, int]:
         return f"logkeep: {error}", _exit_code(error)
     if isinstance(error, OSError):
         name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        if error.errno in {errno.EMFILE, errno.ENFILE}:
+            return f"logkeep: {Cause.OPEN_FILES.tell(path=name.removesuffix(': ') or 'a connection')}", FAILED
         return f"logkeep: {name}{error.strerror or error}", FAILED
     return f"logkeep: unexpected {type(error).__name__}: {error}; --debug shows where; please report it", FAILED
 

@@ -16,6 +16,7 @@ import typer
 from logkeep.cli.access import Access, find_access
 from logkeep.cli.errors import Failed, ServiceFault, WrongUse
 from logkeep.cli.invocation import invocation
+from logkeep.domain.causes import Cause
 from logkeep.domain.cluster import is_cluster_id
 from logkeep.signing import sdk_hmac
 
@@ -25,6 +26,17 @@ _CLUSTERS = "/api/v1/clusters"
 _PAGE = 1000  # the most that one answer lists
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10.0, 60.0
 _STREAM_SECONDS = 900.0  # between two pieces: one object may be large, and its bucket slow
+
+
+# What a connection that fails says, and what that means.
+_CONNECT_SAYS = (
+    ("CERTIFICATE", Cause.SERVICE_CERTIFICATE),
+    ("refused", Cause.SERVICE_REFUSED),
+    ("SSL", Cause.SERVICE_NO_TLS),
+    ("Name or service not known", Cause.SERVICE_HOST),
+    ("name resolution", Cause.SERVICE_HOST),
+    ("No address associated", Cause.SERVICE_HOST),
+)
 
 
 class Node(msgspec.Struct):
@@ -249,6 +261,8 @@ class ServiceClient:
             try:
                 if response.status_code != 200:
                     self._refuse(response)
+                if "html" in response.headers.get("Content-Type", ""):  # a page of a proxy, or of something else
+                    self._refuse_stranger(response)
                 yield response
             finally:
                 response.close()
@@ -256,22 +270,28 @@ class ServiceClient:
             raise self._unanswered(error) from error
 
     def _unanswered(self, error: httpx.HTTPError) -> Failed:
-        where = f"the service at {self._base}"
-        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            if "CERTIFICATE" in str(error):
-                return Failed(f"{where} shows a certificate that is not trusted: {error}")
-            return NotAnswering(f"{where} does not answer; start it with `logkeep serve`")
+        said = str(error)
+        if isinstance(error, httpx.ConnectTimeout):
+            return NotAnswering(Cause.SERVICE_UNREACHABLE.tell(where=self._base, said="it did not answer in time"))
+        if isinstance(error, httpx.ConnectError):
+            cause = next((cause for word, cause in _CONNECT_SAYS if word in said), Cause.SERVICE_UNREACHABLE)
+            refused = cause in {Cause.SERVICE_REFUSED, Cause.SERVICE_UNREACHABLE}
+            return (NotAnswering if refused else Failed)(cause.tell(where=self._base, said=said))
         if isinstance(error, httpx.TimeoutException):
-            return Failed(f"{where} took too long to answer; its log on standard error tells more")
-        return Broken(f"{where} broke off its answer; its log on standard error tells why")
+            return Failed(Cause.SERVICE_SILENT.tell(where=self._base))
+        return Broken(Cause.SERVICE_BROKEN.tell(where=self._base))
 
     def _refuse(self, response: httpx.Response) -> NoReturn:
         code, message = _read_fault(response.read())
         if not code:
-            raise Failed(f"{self._base} does not answer as Logkeep does (status {response.status_code})")
+            self._refuse_stranger(response)
         if response.status_code == 401:
             message = f"the service refuses the key {self.access.ak}: {_reason(message)}"
         raise ServiceFault(response.status_code, code, message)
+
+    def _refuse_stranger(self, response: httpx.Response) -> NoReturn:
+        kind = response.headers.get("Content-Type", "no type").partition(";")[0]
+        raise Failed(Cause.SERVICE_OTHER.tell(where=self._base, said=f"status {response.status_code}, {kind}"))
 
     # What more than one command asks -----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from logkeep.cli.access import CLIENT_FILE, Access, read_access, write_access
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import print_fields, print_json, print_line
+from logkeep.domain.causes import explain_database
 from logkeep.errors import CatalogueError, SettingError
 from logkeep.installation_id import begin_id, begun_id, finish_id, is_unfinished
 from logkeep.keyfiles import SEAL_FILE, create_keys
@@ -95,7 +96,7 @@ def create_installation(directory: Path, configuration: str = _CONFIGURATION) ->
     for name in (name for name, bucket in settings.buckets.items() if not bucket.url):
         (directory / "buckets" / name).mkdir(parents=True, exist_ok=True)
     create_keys(directory)
-    with _opened(directory, lambda: open_new_context(settings, id_)) as context:
+    with _opened(lambda: open_new_context(settings, id_)) as context:
         found = identity.list_projects(context, name=FIRST_PROJECT)
         project = found[0] if found else identity.add_project(context, FIRST_PROJECT)
         new = identity.add_key(context, project, admin=True)
@@ -120,7 +121,7 @@ def open_installation(directory: Path) -> AbstractContextManager[Context]:
     from logkeep.bootstrap import open_context
 
     settings = installed_settings(directory)
-    return _opened(directory, lambda: open_context(settings))
+    return _opened(lambda: open_context(settings))
 
 
 @contextmanager
@@ -130,7 +131,7 @@ def open_lost_installation(directory: Path) -> Generator[Context]:
     from logkeep.service import clusters
 
     settings = installed_settings(directory)
-    with _opened(directory, lambda: open_new_context(settings)) as context:
+    with _opened(lambda: open_new_context(settings)) as context:
         yield context
         if is_claimed(settings, context):
             return
@@ -143,7 +144,7 @@ def open_lost_installation(directory: Path) -> Generator[Context]:
 
 
 @contextmanager
-def _opened(directory: Path, opener: Callable[[], Context]) -> Generator[Context]:
+def _opened(opener: Callable[[], Context]) -> Generator[Context]:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
@@ -153,8 +154,9 @@ def _opened(directory: Path, opener: Callable[[], Context]) -> Generator[Context
         finally:
             context.database.dispose()
     except (SQLAlchemyError, CatalogueError) as error:
-        cause = error.__cause__ or error
-        raise Failed(f"the database cannot be used: {cause}; check `database` in {directory / CONFIG_FILE}") from error
+        if isinstance(error, CatalogueError):  # it says what is wrong and what to do
+            raise Failed(error.message) from error
+        raise Failed(explain_database(str(error.__cause__ or error).partition("\n")[0])) from error
 
 
 def endpoint_url(host: str, port: int) -> str:

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from logkeep.cli.access import read_access, write_access
-from logkeep.cli.errors import WrongUse
+from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.installation import endpoint_url, installed_settings
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.output import note, print_json
 from logkeep.cli.starting import Starting
+from logkeep.domain.causes import listen_cause
 from logkeep.errors import SettingError
 
 if TYPE_CHECKING:
@@ -101,8 +102,8 @@ class _Running:
             time.sleep(_PAUSE)
         try:
             self._put_together()
-        except Exception as error:
-            self.failure = error
+        except BaseException as error:  # a library may exit or panic; who waits must be told in any case
+            self.failure = error if isinstance(error, Exception) else Failed(f"unexpected {_named(error)}")
             self._starting.end()
             self.server.should_exit = True
 
@@ -158,14 +159,18 @@ def import_structlog() -> None:
             del modules["rich"]
 
 
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}; the start was given up; please report it"
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise WrongUse(
-            f"{host}:{port} cannot be listened on: {error.strerror}; choose another with --host and --port"
-        ) from error
+        cause, where = listen_cause(error), f"{host}:{port}"
+        said = f"{where} cannot be listened on: {error.strerror}"
+        raise WrongUse(cause.tell(where=where, said=error.strerror) if cause else said) from error
 
 
 def _follow_endpoint(directory: Path, endpoint: str) -> None:

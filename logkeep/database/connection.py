@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -35,6 +36,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import Pool
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from logkeep.domain.causes import Cause, explain_database
 from logkeep.errors import CatalogueError, NotAtOnce, SettingError
 
 _LEAST_SQLITE = (3, 35)  # RETURNING, without which the queue gives no job out
@@ -53,16 +55,6 @@ _CONNECT = {
 _MOST_CONNECTIONS = 60
 _MOST_SQLITE = 200
 _POSTGRESQL = "postgresql+psycopg"
-# What a server that cannot be used says, and what to do.
-_REMEDIES = (
-    ("database file", "check that its directory exists and that the logkeep user may write there"),
-    ("password authentication failed", "check user and password in the setting `database`"),
-    ("no password supplied", "the setting `database` needs a password: postgresql://user:password@host/name"),
-    ('role "', "make that user on the server, or name another in the setting `database`"),
-    ('database "', "make it with `createdb`, or name another in the setting `database`"),
-    ("resolve host", "check the host in the setting `database`"),
-    ("no pg_hba.conf entry", "let this machine in by the server's pg_hba.conf"),
-)
 _MIGRATION_LOCK = 0x4C4F474B  # a number of our own among the locks of the server
 
 
@@ -115,10 +107,7 @@ def try_connection(engine: Engine) -> None:
         with reading(engine) as connection:
             connection.execute(select(1))
     except CatalogueError as error:
-        said = str(error.__cause__ or error).strip().partition("\n")[0].removeprefix("connection failed: ")
-        fallback = "check host and port in the setting `database`, and that the server runs"
-        remedy = next((remedy for word, remedy in _REMEDIES if word in said), fallback)
-        raise SettingError(f"database: it cannot be used: {said}; {remedy}") from error
+        raise SettingError(_explain(error.__cause__ or error)) from error
 
 
 def _with_driver(url: str) -> str:
@@ -260,10 +249,16 @@ def naming_failures() -> Generator[None]:
 
 
 def _catalogue_error(cause: BaseException) -> CatalogueError:
-    said = str(cause).partition("\n")[0]
-    return CatalogueError(
-        f"the database cannot be used: {said}; check that it runs, and the space and health of its disk"
-    )
+    return CatalogueError(_explain(cause))
+
+
+def _explain(error: BaseException) -> str:
+    said = str(error).strip().partition("\n")[0].removeprefix("connection failed: ")
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError:  # SQLite tells of that as of a file that cannot be opened
+        return Cause.OPEN_FILES.tell(path="the database")
+    return explain_database(said)
 
 
 def hold_alone(connection: Connection) -> None:

@@ -373,10 +373,22 @@ def test_worker_needs_postgresql(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("postgresql://logkeep@127.0.0.1:1/x", "port 1 failed: Connection refused; check host and port in the setting"),
-        ("postgresql://a:geheim@no.such.host.invalid/x", "failed to resolve host .*; check the host in the setting"),
-        ("postgresql://logkeep@127.0.0.1:{port}/none", 'database "none" does not exist; make it with `createdb`'),
-        ("postgresql://joe@127.0.0.1:{port}/postgres", 'role "joe" does not exist; make that user on the server'),
+        (
+            "postgresql://logkeep@127.0.0.1:1/x",
+            "port 1 failed: Connection refused; check host and port in the setting.*LK-DATABASE-UNREACHABLE",
+        ),
+        (
+            "postgresql://a:geheim@no.such.host.invalid/x",
+            "failed to resolve host .*; check the host in the setting.*LK-DATABASE-HOST",
+        ),
+        (
+            "postgresql://logkeep@127.0.0.1:{port}/none",
+            'database "none" does not exist; make it on the server.*LK-DATABASE-UNKNOWN',
+        ),
+        (
+            "postgresql://joe@127.0.0.1:{port}/postgres",
+            'role "joe" does not exist; make it on the server.*LK-DATABASE-UNKNOWN',
+        ),
         ("mysql://a:geheim@127.0.0.1/x", "this is no URL of a database; write it as postgresql://"),
     ],
 )

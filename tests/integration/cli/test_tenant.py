@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from logkeep.cli import backups
+from logkeep.domain.causes import Cause
 from tests.integration.cli.installed import COMMAND, Done, Served, environment, logkeep, until
 from tests.processes import running, started
 
@@ -158,7 +159,7 @@ def test_an_unknown_cluster_is_wrong_use(tenant: Command) -> None:
 
 def test_a_service_that_does_not_run_is_said_to(command: Command) -> None:
     done = command("records", "x", "--endpoint", "http://127.0.0.1:1", "--ak", "a", "--sk", "s").ended(1)
-    assert done.err == "logkeep: the service at http://127.0.0.1:1 does not answer; start it with `logkeep serve`\n"
+    assert done.err == f"logkeep: {Cause.SERVICE_REFUSED.tell(where='http://127.0.0.1:1')}\n"
 
 
 def test_something_else_that_listens_there_is_told_apart(command: Command) -> None:
@@ -171,7 +172,7 @@ def test_something_else_that_listens_there_is_told_apart(command: Command) -> No
         endpoint = f"http://127.0.0.1:{other.server_port}"
         done = command("records", "x", "--endpoint", endpoint, "--ak", "a", "--sk", "s").ended(1)
         thread.join()
-    assert "does not answer as Logkeep does" in done.err
+    assert "is not Logkeep: status" in done.err
 
 
 @pytest.mark.parametrize("endpoint", ["localhost", "ftp://x", "http://", "http://x:port", "http://x/path"])

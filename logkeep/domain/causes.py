@@ -1,0 +1,204 @@
+"""What keeps a Logkeep from starting, and a command from its service: one row for each cause, with its remedy.
+
+`docs/errors.md` shows the same table, and a test reaches each row by its real cause. A remedy is for one cause only:
+what is not in a row is told as it is, without one.
+"""
+
+from __future__ import annotations
+
+import errno
+from enum import Enum
+
+
+class Cause(Enum):
+    """Code, what is wrong, what to do. Names in braces are filled in."""
+
+    KEY_DENIED = (
+        "LK-KEY-DENIED",
+        "{path} cannot be read: {said}",
+        "let the user that Logkeep runs as read it; it is not lost, so put no other in its place",
+    )
+    KEY_DAMAGED = (
+        "LK-KEY-DAMAGED",
+        "{path} is no key: its content is damaged",
+        "put the one back that `init` made, from your copy of it",
+    )
+    DIRECTORY_DENIED = (
+        "LK-DIRECTORY-DENIED",
+        "{path} cannot be used: {said}",
+        "let the user that Logkeep runs as read and write the directory and what is in it",
+    )
+    DIRECTORY_SERVED = (
+        "LK-DIRECTORY-SERVED",
+        "{path} is served by another process",
+        "stop that one, or use another --dir",
+    )
+    SETTINGS_DENIED = (
+        "LK-SETTINGS-DENIED",
+        "{path} cannot be read: {said}",
+        "let the user that Logkeep runs as read it",
+    )
+    DATABASE_DAMAGED = (
+        "LK-DATABASE-DAMAGED",
+        "database: it is damaged: {said}",
+        "stop Logkeep, put its copy back, or move the file away and run `logkeep rebuild`; check the disk",
+    )
+    DATABASE_FULL = (
+        "LK-DATABASE-FULL",
+        "database: its disk has no space left: {said}",
+        "free space; nothing that was kept is lost",
+    )
+    DATABASE_READ_ONLY = (
+        "LK-DATABASE-READ-ONLY",
+        "database: it cannot be written: {said}",
+        "let the user that Logkeep runs as write the file and its directory; see how its disk is mounted",
+    )
+    DATABASE_FILE = (
+        "LK-DATABASE-FILE",
+        "database: its file cannot be opened: {said}",
+        "check that its directory exists and that the logkeep user may write there",
+    )
+    DATABASE_LOCKED = (
+        "LK-DATABASE-LOCKED",
+        "database: another program holds its lock: {said}",
+        "end that program (a shell of sqlite3, a copy under way), and try again",
+    )
+    DATABASE_DISK = (
+        "LK-DATABASE-DISK",
+        "database: its disk fails: {said}",
+        "check the disk that it lies on",
+    )
+    DATABASE_PASSWORD = (
+        "LK-DATABASE-PASSWORD",
+        "database: the server refuses the user: {said}",
+        "check user and password in the setting `database`, and the server's pg_hba.conf",
+    )
+    DATABASE_UNKNOWN = (
+        "LK-DATABASE-UNKNOWN",
+        "database: the server does not have it: {said}",
+        "make it on the server, with `createuser` or `createdb`, or name another in the setting `database`",
+    )
+    DATABASE_HOST = (
+        "LK-DATABASE-HOST",
+        "database: the name of its server is not known here: {said}",
+        "check the host in the setting `database`, and DNS",
+    )
+    DATABASE_UNREACHABLE = (
+        "LK-DATABASE-UNREACHABLE",
+        "database: its server does not answer: {said}",
+        "check host and port in the setting `database`, and that the server runs",
+    )
+    PORT_TAKEN = (
+        "LK-PORT-TAKEN",
+        "{where} cannot be listened on: another program does",
+        "end that one, or choose another with --host and --port",
+    )
+    PORT_DENIED = (
+        "LK-PORT-DENIED",
+        "{where} cannot be listened on: {said}",
+        "ports below 1024 are for root; choose another with --port",
+    )
+    PORT_ADDRESS = (
+        "LK-PORT-ADDRESS",
+        "{where} cannot be listened on: {said}",
+        "this machine has no such address; choose another with --host",
+    )
+    OPEN_FILES = (
+        "LK-OPEN-FILES",
+        "{path} cannot be opened: this process, or this machine, has too many files open",
+        "raise the limit (LimitNOFILE= of systemd, ulimit -n)",
+    )
+    SERVICE_REFUSED = (
+        "LK-SERVICE-REFUSED",
+        "the service at {where} does not answer: nobody listens there",
+        "start it with `logkeep serve`, or correct --endpoint",
+    )
+    SERVICE_HOST = (
+        "LK-SERVICE-HOST",
+        "the service at {where} cannot be found: the name of its host is not known here",
+        "correct --endpoint, or check DNS",
+    )
+    SERVICE_UNREACHABLE = (
+        "LK-SERVICE-UNREACHABLE",
+        "the service at {where} cannot be reached: {said}",
+        "check the network and the firewalls on the way, and --endpoint",
+    )
+    SERVICE_NO_TLS = (
+        "LK-SERVICE-NO-TLS",
+        "what listens at {where} does not speak TLS",
+        "write http:// in --endpoint, or name the port of the proxy that does",
+    )
+    SERVICE_CERTIFICATE = (
+        "LK-SERVICE-CERTIFICATE",
+        "the service at {where} shows a certificate that is not trusted: {said}",
+        "trust its authority (SSL_CERT_FILE), renew it, or name the host that it is for in --endpoint",
+    )
+    SERVICE_OTHER = (
+        "LK-SERVICE-OTHER",
+        "what answers at {where} is not Logkeep: {said}",
+        "correct --endpoint; if a proxy stands before the service, look into its log",
+    )
+    SERVICE_SILENT = (
+        "LK-SERVICE-SILENT",
+        "the service at {where} took too long to answer",
+        "its log on standard error tells more",
+    )
+    SERVICE_BROKEN = (
+        "LK-SERVICE-BROKEN",
+        "the service at {where} broke off its answer",
+        "its log, or that of a proxy before it, tells why; where it speaks TLS, write https:// in --endpoint",
+    )
+
+    @property
+    def code(self) -> str:
+        return self.value[0]
+
+    def tell(self, **names: object) -> str:
+        """The sentence."""
+        _, what, remedy = self.value
+        return f"{what.format(**names)}; {remedy} ({self.code})"
+
+
+def listen_cause(error: OSError) -> Cause | None:
+    """Why an address cannot be listened on; None for another cause than those in the table."""
+    if error.errno == errno.EADDRINUSE:
+        return Cause.PORT_TAKEN
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return Cause.PORT_DENIED
+    return (
+        Cause.PORT_ADDRESS if error.errno == errno.EADDRNOTAVAIL or (error.errno or 0) < 0 else None
+    )  # < 0: of the resolver
+
+
+# What a database says, and what that means; the first that fits.
+_SAYS = (
+    ("not a database", Cause.DATABASE_DAMAGED),
+    ("malformed", Cause.DATABASE_DAMAGED),
+    ("unsupported file format", Cause.DATABASE_DAMAGED),
+    ("is full", Cause.DATABASE_FULL),
+    ("No space left", Cause.DATABASE_FULL),
+    ("readonly database", Cause.DATABASE_READ_ONLY),
+    ("read-only", Cause.DATABASE_READ_ONLY),
+    ("open database file", Cause.DATABASE_FILE),
+    ("is locked", Cause.DATABASE_LOCKED),
+    ("disk I/O error", Cause.DATABASE_DISK),
+    ("password", Cause.DATABASE_PASSWORD),
+    ("pg_hba.conf", Cause.DATABASE_PASSWORD),
+    ("does not exist", Cause.DATABASE_UNKNOWN),
+    ("resolve host", Cause.DATABASE_HOST),
+    ("Name or service not known", Cause.DATABASE_HOST),
+    ("refused", Cause.DATABASE_UNREACHABLE),
+    ("timeout", Cause.DATABASE_UNREACHABLE),
+    ("timed out", Cause.DATABASE_UNREACHABLE),
+    ("No route to host", Cause.DATABASE_UNREACHABLE),
+    ("unreachable", Cause.DATABASE_UNREACHABLE),
+    ("closed the connection", Cause.DATABASE_UNREACHABLE),
+)
+
+
+def explain_database(said: str) -> str:
+    """The sentence about a database that cannot be used, by what it or its driver says."""
+    for word, cause in _SAYS:
+        if word in said:
+            return cause.tell(said=said)
+    return f"database: it cannot be used: {said}"
