@@ -137,7 +137,7 @@ class NodeBackup:
         self._copies: list[Unread] = []  # files that hold nothing but what is kept of others
         self._earlier: set[int] = set()  # generations of logs that an earlier job knew wholly
         self._changed: dict[int, int] = {}  # generations that no longer are what is kept -> first byte that differs
-        self._listed: dict[tuple[str, str], int] = {}  # name and inode -> number of the last listing that has it
+        self._went: dict[Unread, int] = {}  # what went before it was looked into -> number of the listing that had it
         self._kept_in: dict[int, int] = {}  # generation -> number of the listing after which it was read first
         self._number = 0  # of the listing
         self._looks = ""  # digest of it
@@ -169,7 +169,6 @@ class NodeBackup:
             if not listing:
                 self._tell_empty()
                 break
-            self._listed |= {(file.name, file.inode): self._number for file in listing}
             digest, before = self._looks, self._placed()
             plan = self._round(listing)
             again = self._list()
@@ -213,7 +212,7 @@ class NodeBackup:
             told = f"{name!r} does not end as it should, and may still be being compressed; the next backup keeps it"
             self._warn(WarningCode.LOG_WAITING, told, family=self._waited[name], file=name)
         done = self._is_quiet() and self._all_unchanged and not self._emptied
-        there = {name for (name, _), number in self._listed.items() if number == self._number}
+        there = {file.name for file in listing}
         self._copies = [one for one in self._copies if one.name in there]
         told = [self._sighting(checkpoint) for checkpoint in plan.gone]
         self._catalogue.record_node(
@@ -271,8 +270,10 @@ class NodeBackup:
         self._outcome.waiting.clear()
         checkpoints = list(self._known.values())
         sights = self._examine(listing, checkpoints)
-        rounds = Rounds(self._listed, self._kept_in)
+        rounds = Rounds(self._went, self._kept_in)
         plan = make_plan(self._node, checkpoints, sights, self._read, self._unread, rounds, self._earlier)
+        for one in plan.unread:
+            self._went.setdefault(one, self._number)
         self._note(plan, listing)
         looks = {checkpoint.generation: checkpoint for checkpoint in plan.seen}
         self._foresee(plan)
@@ -515,6 +516,8 @@ class NodeBackup:
         try:
             packed = original_name is not None and original_name.compressed
             with closing(copied), closing(self._open_named(original.name, compressed=packed)) as whole:
+                if whole.file.size < original.size and not packed:
+                    return None  # it was emptied since it was listed
                 return copied.begins(whole)
         except SourceVanished:
             return None

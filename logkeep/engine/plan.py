@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from logkeep.domain.manifest import EMPTY, Checkpoint, Gap, Unread, UnreadKind
 from logkeep.engine.gaps import TRUNCATED, UNSEEN, Line, Loss, came_between, is_closed, lost_file, lost_rest, tell_gap
-from logkeep.engine.identity import superseded
+from logkeep.engine.identity import holds_stem, superseded
 from logkeep.engine.order import Family, place_new
 from logkeep.engine.sight import Look, Sight
 from logkeep.engine.unread import Rounds, empty_file, grown_file, planned_read, still_there, unknown_file
@@ -74,7 +74,7 @@ def make_plan(
     that an earlier job knew wholly.
     """
     known = match(checkpoints, sights)
-    sights = [_in_its_log(sight, known.get(index)) for index, sight in enumerate(sights)]
+    sights = _in_their_logs(sights, known, checkpoints)
     owners = {index: _as_seen(checkpoint, sights[index]) for index, checkpoint in known.items()}
     matched = {checkpoint.generation for checkpoint in owners.values()}
     gone = [c for c in checkpoints if c.present and c.generation not in matched and c.kept]
@@ -101,12 +101,29 @@ def make_plan(
     )
 
 
-def _in_its_log(sight: Sight, owner: Checkpoint | None) -> Sight:
-    """A generation keeps the log in which it began, whatever its name proposes now."""
-    if owner is None or owner.family == sight.name.family:
-        return sight
-    active = sight.name.plain == owner.family
-    return replace(sight, name=sight.name._replace(family=owner.family, active=active))
+def _in_their_logs(
+    sights: Sequence[Sight], known: Mapping[int, Checkpoint], checkpoints: Sequence[Checkpoint]
+) -> list[Sight]:
+    """A generation keeps the log in which it began, whatever its name proposes now.
+
+    What lies beside it under such a name, in a folder for rotated files, say, is taken for the same log's.
+    """
+    moved: dict[str, set[str]] = defaultdict(set)
+    for index, owner in known.items():
+        name = sights[index].name
+        if owner.family != name.family and not name.active and holds_stem(name.plain, owner.family):
+            moved[name.family].add(owner.family)
+    logs = {sight.file.name for sight in sights} | {checkpoint.family for checkpoint in checkpoints} if moved else set()
+    found: list[Sight] = []
+    for index, sight in enumerate(sights):
+        name, family = sight.name, sight.name.family
+        if index in known:
+            family = known[index].family
+        elif not name.active and len(moved.get(family, ())) == 1 and family not in logs:
+            family = next(iter(moved[family]))
+        name = name if family == name.family else name._replace(family=family, active=name.plain == family)
+        found.append(sight if name is sight.name else replace(sight, name=name))
+    return found
 
 
 def _as_seen(checkpoint: Checkpoint, sight: Sight) -> Checkpoint:
@@ -139,7 +156,7 @@ def _reads(listing: _Listing, lines: Mapping[str, Line], read: Collection[int]) 
         rivals: tuple[tuple[Sight, Checkpoint], ...] = ()
         if index in listing.fresh:
             checkpoint = replace(checkpoint, joined=_is_joined(listing, lines[checkpoint.family], index))
-            rivals = tuple(holders[number] for number in sorted(sight.continues) if number in holders)
+            rivals = tuple(holders[number] for number in sorted(sight.continues | sight.foreign) if number in holders)
         reads.append(Read(sight, checkpoint, planned_read(sight, checkpoint), rivals))
     return sorted(reads, key=lambda one: (one.checkpoint.family, one.checkpoint.position))
 

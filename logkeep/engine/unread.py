@@ -83,9 +83,7 @@ def grown_file(sight: Sight, checkpoint: Checkpoint) -> Unread | None:
 class Rounds:
     """When in this job what was seen: numbers of its listings."""
 
-    listed: Mapping[tuple[str, str], int] = field(
-        default_factory=dict[tuple[str, str], int]
-    )  # name and inode -> the last listing that has it
+    listed: Mapping[Unread, int] = field(default_factory=dict[Unread, int])  # what went -> the listing that had it
     kept: Mapping[int, int] = field(
         default_factory=dict[int, int]
     )  # generation -> the listing after which it was read first
@@ -101,8 +99,12 @@ def still_there(
     unclear: list[Unread] = []
     for one in unread:
         index = matched.get(one.generation) if one.kind in {UnreadKind.PLANNED, UnreadKind.GROWN} else None
-        if index is not None:
-            found |= {one} if _holds_all(one, sights[index], owners[index]) else set()
+        if index is not None and _holds_all(one, sights[index], owners[index]):
+            found.add(one)
+        elif index is not None and one.kind is UnreadKind.GROWN:
+            unclear.append(one)  # the inode may have been that of a younger one already
+        elif index is not None:
+            continue
         elif one in held or one.kind is UnreadKind.GROWN:  # whose generation is gone, which is told of that
             found.add(one)
         elif one.kind is not UnreadKind.EMPTY:
@@ -139,6 +141,8 @@ def _found_by_looks(
 
 
 def _is_same(one: Unread, files: Mapping[str, Sight]) -> bool:
+    if one.kind is UnreadKind.GROWN:
+        return False
     sight = files.get(one.inode) if one.inode in files else files.get(one.name)
     if (
         sight is None
@@ -155,6 +159,8 @@ def _is_same(one: Unread, files: Mapping[str, Sight]) -> bool:
 
 
 def _is_packed(one: Unread, files: Mapping[str, Sight]) -> bool:
+    if one.kind is UnreadKind.GROWN:
+        return False
     packed = [files[name] for name in compressed_names(one.name) if name in files]
     return any(one.kind is not UnreadKind.PLANNED or sight.look is Look.BLOCKED for sight in packed)
 
@@ -167,5 +173,8 @@ def _is_in(one: Unread, others: Iterable[tuple[Sight, Checkpoint]], rounds: Roun
     if one.kind is UnreadKind.BLOCKED:
         return any(sight.name.compressed for sight, _ in younger)
     # By generation: the inode of a file may be that of another one by now.
-    then = rounds.listed.get((one.name, one.inode))
-    return then is not None and any(rounds.kept.get(owner.generation, 0) > then for _, owner in younger)
+    then = rounds.listed.get(one)
+    if then is None:
+        return False
+    then -= one.kind is UnreadKind.GROWN  # whose copy may have lain beside it
+    return any(rounds.kept.get(owner.generation, -1) > then for _, owner in younger)
