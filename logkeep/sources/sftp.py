@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
+import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,11 @@ from logkeep.sources.names import MAX_DEPTH, TOO_DEEP, is_log_name, name_bytes, 
 from logkeep.sources.ssh import Address, Connection, Connections
 
 _GONE = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, asyncssh.SFTPNotADirectory, asyncssh.SFTPLinkLoop)
-_PIECE = 1024 * 1024  # bytes of one answer, so that the time that one may take says how slow a node may be
+_PIECE = 1024 * 1024  # bytes that are asked for at a time, at most
+_SMALLEST_PIECE = 4 * 1024
+_FIRST_PIECE = (
+    32 * 1024
+)  # the same of a link of which nothing is known: less than that in the time of an answer is none
 _HOW = "write it as sftp://user@host/absolute/directory"
 
 _T = TypeVar("_T")
@@ -178,22 +183,41 @@ class SftpSource(LogSource):
                 break
             text = os.fsdecode(part)
             name = folder.name + name_text(text)
-            if _is(entry.attrs, stat.S_ISDIR):
+            attributes = await self._all_told(connection, name, folder.path + b"/" + part, entry.attrs)
+            if attributes is None:
+                continue  # it went
+            if _is(attributes, stat.S_ISDIR):
                 if self._excluded(f"{text}/"):
                     listing.pass_over(f"{name}/", PassedKind.EXCLUDED)
                 else:
                     below.append(_Folder(folder.path + b"/" + part, f"{name}/", folder.depth + 1))
             elif self._excluded(text):
                 listing.pass_over(name, PassedKind.EXCLUDED)
-            elif _is(entry.attrs, stat.S_ISREG):
-                listing.append(_log_file(name, entry.attrs))
+            elif _is(attributes, stat.S_ISREG):
+                listing.append(_log_file(name, attributes))
             else:
-                listing.pass_over(name, PassedKind.LINK if _is(entry.attrs, stat.S_ISLNK) else PassedKind.SPECIAL)
+                listing.pass_over(name, PassedKind.LINK if _is(attributes, stat.S_ISLNK) else PassedKind.SPECIAL)
         if (
             empty
         ):  # servers leave out what they may not look at: not even itself is shown of one that may not be entered
             await connection.sftp.lstat(folder.path + b"/.")
         return below
+
+    async def _all_told(
+        self, connection: Connection, name: str, path: bytes, attributes: asyncssh.SFTPAttrs
+    ) -> asyncssh.SFTPAttrs | None:
+        """What the server tells of a file, asked once more where its listing leaves something out; None where it went.
+
+        Version 3 of the protocol lets a server leave out whatever it likes. Raises `SourceUnreachable` where it does.
+        """
+        if not _left_out(attributes):
+            return attributes
+        try:
+            attributes = await connection.sftp.lstat(path)
+        except _GONE:
+            return None
+        _check_told(self._address, name, attributes)
+        return attributes
 
     async def _open(self, connection: Connection, name: str, parts: list[bytes]) -> _OpenSftpLog:
         """SFTP has no way to refuse links, so it is looked before (a pipe would block the server) and after."""
@@ -212,6 +236,7 @@ class SftpSource(LogSource):
     async def _check_kinds(self, connection: Connection, name: str, parts: list[bytes]) -> None:
         for count in range(1, len(parts) + 1):
             seen = await connection.sftp.lstat(b"/".join([self._directory, *parts[:count]]))
+            _check_told(self._address, name, seen)
             if not _is(seen, stat.S_ISREG if count == len(parts) else stat.S_ISDIR):
                 raise SourceVanished(f"{name} is no regular file any more")
 
@@ -242,18 +267,31 @@ class _OpenSftpLog(OpenLog):
         self._file = file
         self._name = name
         self._closed = False
+        self._piece = _FIRST_PIECE
 
     def stat(self) -> LogFile:
-        file = _log_file(self._name, self._ask(self._file.stat))
+        attributes = self._ask(self._file.stat)
+        _check_told(self._address, self._name, attributes)
+        file = _log_file(self._name, attributes)
         if not is_plausible(file):
             raise SourceUnreachable(f"{self._address} tells a size or time of {self._name} that no file has")
         return file
 
     def read_at(self, offset: int, length: int) -> bytes:
-        data: bytes = self._ask(lambda: self._file.read(min(length, _PIECE), offset))  # pyright: ignore[reportUnknownLambdaType]
+        wanted, began = min(length, self._piece), time.monotonic()
+        data: bytes = self._ask(lambda: self._file.read(wanted, offset))  # pyright: ignore[reportUnknownLambdaType]
+        if wanted == self._piece:
+            self._learn(time.monotonic() - began)
         if len(data) > length:
             raise SourceUnreachable(f"{self._address} answers with more of {self._name} than it was asked for")
         return data
+
+    def _learn(self, seconds: float) -> None:
+        """Ask for less where an answer comes slowly, so that each comes in time however slow the link is."""
+        if seconds > self._connections.timeout_seconds / 8:
+            self._piece = max(_SMALLEST_PIECE, self._piece // 2)
+        elif seconds < self._connections.timeout_seconds / 32:
+            self._piece = min(_PIECE, self._piece * 2)
 
     def close(self) -> None:
         if not self._closed:
@@ -292,6 +330,19 @@ def _file_error(name: str, error: asyncssh.SFTPError) -> SourceError:
 
 def _is_lost(error: asyncssh.SFTPError) -> bool:
     return isinstance(error, asyncssh.SFTPConnectionLost | asyncssh.SFTPNoConnection)
+
+
+def _left_out(attributes: asyncssh.SFTPAttrs) -> list[str]:
+    told = {"kind": attributes.permissions, "size": attributes.size, "time": attributes.mtime}
+    return [what for what, value in told.items() if value is None]
+
+
+def _check_told(address: Address, name: str, attributes: asyncssh.SFTPAttrs) -> None:
+    if left_out := _left_out(attributes):
+        raise SourceUnreachable(
+            f"the SFTP server of {address} does not tell the {' and '.join(left_out)} of {name}, without which no log "
+            "can be told from another file; use another SFTP server there, as `internal-sftp` of OpenSSH, or an agent"
+        )
 
 
 def _is(attributes: asyncssh.SFTPAttrs, kind: Callable[[int], bool]) -> bool:

@@ -47,6 +47,10 @@ class Access:
     timeout_seconds: float = 30.0  # for a connection, and for one answer
 
 
+class _Lost(SourceUnreachable):
+    """The connection broke, or was broken before it was asked."""
+
+
 class Connection:
     """One SSH connection and its SFTP session; belongs to the event loop."""
 
@@ -88,6 +92,11 @@ class Connections:
         self._room = asyncio.Condition()
         self._thread: _LoopThread | None = None
         self._starting = threading.Lock()
+
+    @property
+    def timeout_seconds(self) -> float:
+        """For one answer."""
+        return self._access.timeout_seconds
 
     def run(
         self,
@@ -137,11 +146,18 @@ class Connections:
     # On the loop -------------------------------------------------------------------------------------------------
 
     async def _on_shared(self, address: Address, action: Callable[[Connection], Awaitable[_T]]) -> _T:
+        """One that was made before may have broken since, as when sshd was started anew: then a new one is asked."""
+        slot = self._slots.get(address)
+        before = slot.connection() if slot else None
         connection = await self._take(address)
         try:
             return await self._on_held(address, action, connection)
+        except _Lost:
+            if connection is not before:
+                raise
         finally:
             await self._let_go(connection)
+        return await self._on_shared(address, action)
 
     async def _on_held(
         self, address: Address, action: Callable[[Connection], Awaitable[_T]], connection: Connection
@@ -158,7 +174,7 @@ class Connections:
             ) from error
         except (asyncssh.Error, OSError) as error:
             self._forget(connection)
-            raise SourceUnreachable(
+            raise _Lost(
                 f"{address} broke the connection: {_reason(error)}; check the machine and the network to it, "
                 "the next backup goes on from here"
             ) from error
@@ -167,6 +183,9 @@ class Connections:
         slot = self._slots.get(address)
         if slot and slot.made.done() and slot.connection() is None:  # it failed, and who began it did not wait
             del self._slots[address]
+            slot = None
+        if slot and (made := slot.connection()) and made.ssh.is_closed():
+            self._drop(slot)
             slot = None
         if slot is None:
             await self._make_room(address)
