@@ -49,6 +49,7 @@ _SLOW_SECONDS = 10.0  # for so long
 # Where more than so many signatures of a key from one address were wrong in a row, the refusal of each further one
 # takes its time: on the loop, where it holds no thread, and only so many at a time. A right one never waits.
 _FREE_TRIES, _SLOWED_SECONDS, _MOST_SLOWED = 5, 1.0, 64
+_MOST_SLOWED_STRANGERS = 1024  # that were refused as too many, so that they do not ask again at once
 _TOLD_SECONDS = 10.0  # between two lines of the log on calls that were refused as too many
 
 _logger = structlog.get_logger("logkeep.api")
@@ -298,18 +299,24 @@ class Application:
         """The answer to a call that was not carried out, which the audit tells as well where it can be written."""
         operation = request.route.operation
         answer = self._fault(error, request.id, operation.id)
-        if operation.mutating or _is_told(error):
+        if (operation.mutating or _is_told(error)) and not self._auditor.is_full_for(request.trail):
             try:
                 await pools.audit.run(request.trail.address, self._audit, request, answer)
             except Overloaded:
                 _logger.warning("the audit cannot be written in time", request_id=request.id, operation=operation.id)
-        if isinstance(error, WrongSignature) and error.in_a_row > _FREE_TRIES and self._slowed < _MOST_SLOWED:
+        if self._is_slowed(error, request):
             self._slowed += 1
             try:
                 await asyncio.sleep(_SLOWED_SECONDS)
             finally:
                 self._slowed -= 1
         return answer
+
+    def _is_slowed(self, error: Exception, request: Request) -> bool:
+        """Whether the refusal takes its time: of many wrong signatures, and of a stranger who asks for too much."""
+        if isinstance(error, WrongSignature):
+            return error.in_a_row > _FREE_TRIES and self._slowed < _MOST_SLOWED
+        return isinstance(error, Overloaded) and not request.trail.proven and self._slowed < _MOST_SLOWED_STRANGERS
 
     def _audit(self, request: Request, answer: Answer) -> None:
         trail = request.trail

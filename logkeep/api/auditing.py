@@ -39,13 +39,23 @@ class Auditor:
         except Exception:
             _logger.exception("the audit cannot be written", entry=entry)
 
+    def is_full_for(self, trail: Trail) -> bool:
+        """Whether nothing more is written in this minute of who has not proven who they are: then none need try."""
+        if trail.proven or self._context.clock.now_ms() // _MINUTE_MS != self._minute:
+            return False
+        with self._lock:
+            return self._is_full(trail.address)
+
+    def _is_full(self, address: str) -> bool:
+        refused = self._refused
+        return refused.get(address, 0) >= _MAX_REFUSED_ADDRESS or sum(refused.values()) >= _MAX_REFUSED
+
     def _may_write(self, address: str, now_ms: int) -> bool:
         with self._lock:
             if now_ms // _MINUTE_MS != self._minute:
                 self._minute = now_ms // _MINUTE_MS
                 self._refused = {}
-            count = self._refused.get(address, 0)
-            if count >= _MAX_REFUSED_ADDRESS or sum(self._refused.values()) >= _MAX_REFUSED:
+            if self._is_full(address):
                 return False
-            self._refused[address] = count + 1
+            self._refused[address] = self._refused.get(address, 0) + 1
             return True

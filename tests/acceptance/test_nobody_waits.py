@@ -97,7 +97,7 @@ def signing_in(caller: Caller) -> Iterator[None]:
         yield
     assert set(flood.answers) <= {401, 503}
     assert flood.answers[401] > 5
-    assert flood.answers[503] > 100
+    assert flood.answers[503] > 30
 
 
 @contextmanager
@@ -173,8 +173,8 @@ def expect_lists(caller: Caller, cluster: str, what: str, load: Callable[[], Abs
     for path in paths:
         name = path.rpartition("/")[2]
         print(f"\n{what}: {name}: quiet {quiet[path]}; meanwhile {busy[path]}", end="")
-        # On a machine that others use, 50 ms are a floor against chance.
-        assert busy[path].median <= max(10 * quiet[path].median, 0.05), what
+        # On a machine that others use half a second is a floor against chance: it was 30 to 100 seconds once.
+        assert busy[path].median <= max(10 * quiet[path].median, 0.5), what
 
 
 def test_lists_do_not_wait_for_300_who_guess_passwords(caller: Caller, cluster: str) -> None:
