@@ -1,7 +1,7 @@
 """Which generations a file may go on with: what proves it, and what only proposes it. No I/O.
 
 Within a log, which a name proposes, the kept bytes at the head and before the checkpoint decide. Over the border of a
-log they must prove more: enough of them, with a time of their own. See docs/decisions/0013-identity-by-content.md.
+log they must prove more: enough of them, with a time of their own. See docs/decisions/0016-identity-by-content.md.
 """
 
 from __future__ import annotations
