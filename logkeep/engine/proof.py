@@ -122,15 +122,12 @@ def order_chain(entries: Sequence[Entry], noted: Collection[str] = ()) -> Chain:
         return Chain(())
     behind = _following(entries, noted)
     end = next((end for end in ends if end.sha256 in behind), ends[0])
-    links: list[Entry] = []
-    breaks: list[Entry] = []
-    below: Entry | None = end
-    while below:
-        links += walk_back(below, known)
-        first = links[-1]
-        below = next((end for end in ends if end.number < first.number), None)
-        if first.previous or (below and not first.unproven):
-            breaks.append(first)
+    pieces = [walk_back(end, known)]
+    for below in ends:
+        if below.number < pieces[-1][-1].number:
+            pieces.append(walk_back(below, known))
+    links = [entry for piece in pieces for entry in piece]
+    breaks = [first for *_, first in pieces if first.previous or (first is not links[-1] and not first.unproven)]
     jobs = {(entry.previous, entry.job_id) for entry in links}
     there = {entry.sha256 for entry in links}
     forks = [end for end in ends if end.sha256 not in there and (end.previous, end.job_id) not in jobs]

@@ -243,8 +243,10 @@ def _fetch(context: Context, document: Document) -> bytes:
     return data
 
 
-def _find_unreadable_end(chain: Chain, proven: Iterable[Entry], unreadable: Iterable[Document]) -> Document | None:
+def _find_unreadable_end(chain: Chain, proven: Iterable[Entry], unreadable: Sequence[Document]) -> Document | None:
     """A genuine manifest that nothing follows: the cluster may not go on as if it were not there."""
+    if not unreadable:
+        return None
     followed = {entry.previous for entry in proven}
     places = {_place(entry.document) for entry in chain.links}
     return next((one for one in unreadable if one.sha256 not in followed and _place(one) in places), None)
