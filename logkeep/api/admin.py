@@ -5,7 +5,6 @@ from __future__ import annotations
 from logkeep.api import admin_models, job_models, policy_models
 from logkeep.api.call import Call, Stream
 from logkeep.api.routes import Handler
-from logkeep.contract import models
 from logkeep.contract.operations import BYTES, NDJSON, Link, Operation, WaitsFor
 from logkeep.contract.requests import PAGE
 from logkeep.domain.access import Right
@@ -88,8 +87,8 @@ def update_cluster(call: Call) -> bytes:
 
 
 def remove_cluster(call: Call) -> bytes:
-    clusters.remove_cluster(call.context, call.cluster())
-    return models.NOTHING
+    problem = clusters.remove_cluster(call.context, call.cluster())
+    return admin_models.render_removed(problem)
 
 
 def show_job(call: Call) -> bytes:
@@ -262,9 +261,10 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             _CLUSTER,
             summary="Forget a cluster and its records; objects stay; for the role admin",
             right=Right.ADMINISTER,
+            answer=admin_models.RemovedCluster,
             raises=(BackupRunning,),
             links=(Link("ShowCluster", _SAME),),
-            waits_for=WaitsFor.WRITES,
+            waits_for=WaitsFor.BUCKETS,
         ),
         remove_cluster,
     ),

@@ -353,6 +353,12 @@ class AddedCluster(ClusterView, kw_only=True):
     warnings: list[str]
 
 
+class RemovedCluster(msgspec.Struct, omit_defaults=True):
+    """Nothing, unless there is something that whoever removed it should know."""
+
+    warnings: list[str] = []
+
+
 class CheckList(msgspec.Struct):
     """What a look at the log directory of each node came to."""
 
@@ -421,6 +427,10 @@ def render_cluster(cluster: Cluster, standings: Standings, *, sources: bool) -> 
 def render_added(cluster: Cluster, standings: Standings, checks: Sequence[NodeCheck]) -> bytes:
     view = msgspec.structs.asdict(_cluster(cluster, standings, sources=True))
     return _encoder.encode(AddedCluster(**view, warnings=[one.warning for one in checks if one.warning]))
+
+
+def render_removed(problem: str) -> bytes:
+    return _encoder.encode(RemovedCluster([problem] if problem else []))
 
 
 def render_checks(checks: Sequence[NodeCheck]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -251,11 +252,15 @@ def remove_cluster(
     asked = invocation(context)
     client = open_client(context)
     found = client.find_cluster(cluster)
-    if not (yes or asked.as_json) and sys.stdin.isatty():
+    if not yes:
+        if asked.as_json or not sys.stdin.isatty():
+            raise WrongUse(f"this forgets cluster {found.name} and its records; say --yes where that is meant")
         question = f"Forget cluster {found.name} and its records? What lies in the bucket stays."
         if not typer.confirm(question, err=True):
             raise WrongUse("nothing was changed")
-    client.send("DELETE", f"{CLUSTERS}/{found.id}")
+    answer: dict[str, Any] = json.loads(client.send("DELETE", f"{CLUSTERS}/{found.id}"))
+    for warning in answer.get("warnings", ()):
+        note(f"warning: {warning}")
     if asked.as_json:
         print_json({"id": found.id, "name": found.name, "removed": True})
     else:

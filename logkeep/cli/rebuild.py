@@ -45,6 +45,12 @@ def rebuild(
         list[str] | None,
         typer.Option(metavar="CLUSTER", help="Id of a cluster that is put in though no trusted key signed it."),
     ] = None,
+    adopt: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLUSTER", help="Id of a cluster that was removed and is put in all the same; repeatable."
+        ),
+    ] = None,
     head: Annotated[
         list[str] | None,
         typer.Option(metavar="SHA256", help="Hash of a manifest that you noted, and that must be there; repeatable."),
@@ -62,7 +68,7 @@ def rebuild(
     noted = [read_hash(one) for one in head or ()]
     _trust(asked.directory, trust, trust_key or ())
     with open_lost_installation(asked.directory) as parts, only_process(asked.directory):
-        found = _rebuild(parts, buckets, unproven or (), noted, shown=not asked.as_json)
+        found = _rebuild(parts, buckets, unproven or (), noted, adopt or (), shown=not asked.as_json)
         key = _put_key_back(parts, asked) if found.trusted else ""
         if asked.as_json:
             print_json(_document(found, key))
@@ -87,14 +93,20 @@ def _trust(directory: Path, file: Path | None, keys: Sequence[str]) -> None:
 
 
 def _rebuild(
-    context: Context, buckets: Sequence[str], unproven: Sequence[str], noted: Sequence[str], *, shown: bool
+    context: Context,
+    buckets: Sequence[str],
+    unproven: Sequence[str],
+    noted: Sequence[str],
+    adopt: Sequence[str],
+    *,
+    shown: bool,
 ) -> Outcome:
     from logkeep.service.rebuild import rebuild as rebuild_catalogue
 
     if unknown := [bucket for bucket in buckets if bucket not in context.stores]:
         raise WrongUse(f"there is no bucket {unknown[0]}; logkeep.toml has {', '.join(context.stores) or 'none'}")
     with waiting(f"reading the manifests in {', '.join(buckets)}", shown=shown):
-        return rebuild_catalogue(context, list(dict.fromkeys(buckets)), unproven=unproven, noted=noted)
+        return rebuild_catalogue(context, list(dict.fromkeys(buckets)), unproven=unproven, noted=noted, adopt=adopt)
 
 
 def _put_key_back(context: Context, asked: Invocation) -> str:

@@ -16,6 +16,7 @@ from logkeep.domain.cluster import Cluster, Discovery, Node, is_cluster_id
 from logkeep.domain.members import match_nodes
 from logkeep.errors import BackupRunning, ClusterNotFound, InvalidField, NameTaken
 from logkeep.service.context import Context
+from logkeep.service.removal import write_removal
 from logkeep.service.sources import check_source, find_tenant
 from logkeep.sources.base import FoundNode
 
@@ -224,12 +225,20 @@ def _new_node(found: FoundNode, pattern: str) -> NewNode:
     return NewNode(found.name, found.source_url(pattern), found.role, found.ip, instance_of(found))
 
 
-def remove_cluster(context: Context, cluster: Cluster) -> None:
-    """Forget a cluster and its records; what lies in the bucket stays. Raises `BackupRunning`."""
+def remove_cluster(context: Context, cluster: Cluster) -> str:
+    """Forget a cluster and its records; what lies in the bucket stays, with an entry that it was removed.
+
+    Returns why that could not be written, '' where it was. Raises `BackupRunning`.
+    """
+    with reading(context.database) as connection:
+        if jobs.fetch_running_job(connection, cluster.id):
+            raise BackupRunning()
+    problem = write_removal(context, cluster)  # it counts only as long as no manifest follows
     with writing(context.database) as connection:
         if jobs.fetch_running_job(connection, cluster.id):
             raise BackupRunning()
         clusters.delete_cluster(connection, cluster.id)
+    return problem
 
 
 def _checked_nodes(context: Context, project_id: str, nodes: Sequence[NewNode]) -> list[NewNode]:

@@ -39,9 +39,13 @@ from logkeep.service.context import Context
 from logkeep.service.places import find_conflict, note_place
 from logkeep.stores.base import find_store
 from logkeep.stores.layout import (
+    LONGEST_REMOVAL,
     ObjectKind,
+    Removal,
     decode_claim,
     decode_manifest,
+    decode_removal,
+    is_removal,
     manifest_hash,
     parse_object,
     signature_object,
@@ -57,6 +61,7 @@ class State(StrEnum):
     REBUILT = "rebuilt"
     KNOWN = "known"  # the database had it; nothing was changed
     REFUSED = "refused"  # nothing of it was put in
+    REMOVED = "removed"  # on purpose, and so left out
 
 
 @dataclass(slots=True)
@@ -102,13 +107,19 @@ class Outcome:
 
 
 def rebuild(
-    context: Context, buckets: Sequence[str], *, unproven: Collection[str] = (), noted: Collection[str] = ()
+    context: Context,
+    buckets: Sequence[str],
+    *,
+    unproven: Collection[str] = (),
+    noted: Collection[str] = (),
+    adopt: Collection[str] = (),
 ) -> Outcome:
     """Put every cluster that proven manifests in these buckets tell of into the database.
 
     A cluster that the database has is left alone. Each is put in whole or not at all. What no trusted signature covers
     is told and left out, but for the clusters whose ids are in `unproven`: manifests say which directories the next
-    backup reads, so those come back closed. Where one of the hashes `noted` is not found, nothing is put in. Raises a
+    backup reads, so those come back closed. A cluster that was removed on purpose is left out, unless its id is in
+    `adopt`. Where one of the hashes `noted` is not found, nothing is put in. Raises a
     `StoreError` where a bucket fails.
     """
     reader = _Reader(context)
@@ -132,6 +143,9 @@ def rebuild(
                 "Use the Logkeep that wrote it, or move it away and lose what it tells"
             )
             outcome.clusters.append(Rebuilt(chain.links[-1].cluster_id, problems=problems))
+        elif (removed := reader.removals.get(chain.links[-1].sha256)) and removed.cluster_id not in adopt:
+            taken = {link.entry.sha256 for link in links}
+            outcome.clusters.append(Rebuilt(removed.cluster_id, State.REMOVED, removed.cluster_name, taken=taken))
         else:
             outcome.clusters.append(_rebuild_cluster(context, links, problems))
     outcome.clusters += [_rebuild_unproven(context, order_chain(entries, noted), noted) for entries in asked.values()]
@@ -165,12 +179,15 @@ class _Reader:
         self._failures = 0  # of a bucket, in a row
         self.problems: list[str] = []
         self.unreadable: list[Document] = []  # those that are signed
+        self.removals: dict[str, Removal] = {}  # by the hash of the last manifest; only those that are proven
 
     def find_documents(self, bucket: str) -> Iterator[Document]:
         """Every manifest of a bucket. One that is signed is decoded now, so that it need not be fetched again."""
         sizes: dict[str, int] = {}
         names: list[str] = []
         for thing in find_store(self._context.stores, bucket).list(""):
+            if is_removal(thing.name):
+                self._try(thing.name, partial(self._read_removal, bucket, thing.name))
             found = parse_object(thing.name)
             if found and found.kind is not ObjectKind.SEGMENT:
                 sizes[thing.name] = thing.size
@@ -204,6 +221,15 @@ class _Reader:
 
     def _find_claimed(self, key: str, data: bytes, signature: bytes) -> str:
         return key if self._context.is_signed_by(key, data, signature) else ""
+
+    def _read_removal(self, bucket: str, name: str) -> None:
+        """What nothing proves is passed over: anybody could have put it there to hide a cluster."""
+        store = self._context.stores[bucket]
+        data = store.get(name, LONGEST_REMOVAL)
+        if flaw := find_flaw(store, name, data, self._context.find_signer):
+            raise StoreCorrupt(f"{flaw}; this entry of a removal counts for nothing")
+        removal = decode_removal(data)
+        self.removals[removal.manifest] = removal
 
     def _find_document(self, bucket: str, name: str, sizes: Mapping[str, int]) -> Document:
         store, signature = self._context.stores[bucket], sizes.get(signature_object(name), 0)

@@ -93,6 +93,49 @@ def signed_manifest(signature: str) -> str:
     return signature.removesuffix(".sig")
 
 
+class Removal(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
+    """That a cluster was removed on purpose, after a manifest that nothing followed then."""
+
+    version: int
+    cluster_id: str
+    cluster_name: str
+    removed_at: int  # Unix ms
+    manifest: str  # SHA-256 of its last manifest, in hex
+    key: str  # public key of what the entry is signed with, in hex
+
+
+LONGEST_REMOVAL = 4096  # bytes
+_REMOVAL = re.compile(
+    r"(.+)/_removed/\d{8}T\d{9}Z-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.json(\.sig)?", re.ASCII
+)
+
+
+def removal_object(folder: str, removed_at: int, cluster_id: str) -> str:
+    removed = datetime.fromtimestamp(removed_at / 1000, UTC)
+    return f"{folder}/_removed/{removed:%Y%m%dT%H%M%S}{removed_at % 1000:03d}Z-{cluster_id}.json"
+
+
+def is_removal(name: str) -> bool:
+    """Whether an object is such an entry, not its signature."""
+    found = _REMOVAL.fullmatch(name)
+    return found is not None and not found[3]
+
+
+def encode_removal(removal: Removal) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(removal), indent=1)
+
+
+def decode_removal(data: bytes) -> Removal:
+    """Raises `StoreCorrupt`."""
+    try:
+        removal = msgspec.json.decode(data, type=Removal)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise StoreCorrupt(f"it is no entry of a removal: {error}") from error
+    if removal.version != VERSION:
+        raise StoreCorrupt(f"it has format version {removal.version}; this Logkeep reads version {VERSION}")
+    return removal
+
+
 def encode_manifest(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=1)
 

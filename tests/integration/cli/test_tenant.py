@@ -71,7 +71,7 @@ def test_only_an_administrator_registers(tenant: Command, node: Path) -> None:
 
 
 def test_a_removed_cluster_is_gone(tenant: Command, cluster: str) -> None:
-    assert tenant("cluster", "remove", cluster, "--json").ended(0).json["removed"] is True
+    assert tenant("cluster", "remove", cluster, "--yes", "--json").ended(0).json["removed"] is True
     assert "cluster list" in tenant("cluster", "show", cluster).ended(2).err
 
 

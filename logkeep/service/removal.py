@@ -1,0 +1,39 @@
+"""The entry in the bucket that a cluster was removed on purpose, so that a rebuild does not bring it back."""
+
+from __future__ import annotations
+
+import structlog
+
+from logkeep.database import archive
+from logkeep.database.connection import reading
+from logkeep.domain.cluster import Cluster
+from logkeep.errors import StoreError
+from logkeep.service.context import Context
+from logkeep.service.stores import cluster_stores
+from logkeep.stores.base import find_store
+from logkeep.stores.layout import Removal, encode_removal, parse_object, removal_object, signature_object
+
+_log = structlog.get_logger("logkeep.removal")
+
+
+def write_removal(context: Context, cluster: Cluster) -> str:
+    """Store the entry, its signature first; why that failed, '' where it did not, or nothing lies in a bucket."""
+    with reading(context.database) as connection:
+        last = archive.fetch_last_manifest(connection, cluster.id)
+    place = parse_object(last.object) if last else None
+    if last is None or place is None:
+        return ""
+    now = context.clock.now_ms()
+    data = encode_removal(Removal(1, cluster.id, cluster.name, now, last.sha256, context.signing_key))
+    name = removal_object(place.folder, now, cluster.id)
+    try:
+        store = find_store(cluster_stores(context, cluster.id), last.bucket)
+        store.put(signature_object(name), [context.sign(data)])
+        store.put(name, [data])
+    except StoreError as error:
+        _log.warning("a removal was not noted in its bucket", cluster=cluster.name, error=str(error))
+        return (
+            f"the bucket {last.bucket} could not be told that {cluster.name} was removed, so a rebuild would bring it "
+            f"back: {error}"
+        )
+    return ""

@@ -1,0 +1,85 @@
+"""A cluster that was removed on purpose is not brought back by a rebuild, unless somebody says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from logkeep.domain.cluster import Cluster
+from logkeep.service import clusters
+from logkeep.service.rebuild import State, rebuild
+from logkeep.stores.layout import Removal, encode_removal, manifest_hash, removal_object
+from tests.installation import Installation
+from tests.integration.test_rebuild import forget
+
+
+def states(installation: Installation, **asked: list[str]) -> list[State]:
+    return [one.state for one in rebuild(installation.context, ["logs"], **asked).clusters]
+
+
+def kept(installation: Installation, cluster: Cluster, logs: Path) -> None:
+    (logs / "es.log").write_bytes(b"line\n")
+    installation.back_up(cluster)
+
+
+def test_a_removed_cluster_is_left_out_by_a_rebuild_and_taken_up_where_somebody_says_so(
+    installation: Installation, cluster: Cluster, logs: Path
+) -> None:
+    kept(installation, cluster, logs)
+    assert clusters.remove_cluster(installation.context, cluster) == ""
+    lost = forget(installation)
+    outcome = rebuild(lost.context, ["logs"])
+    assert [(one.state, one.cluster_id, one.problems) for one in outcome.clusters] == [(State.REMOVED, cluster.id, [])]
+    assert outcome.problems == []
+    assert states(lost, adopt=[cluster.id]) == [State.REBUILT]
+    assert lost.restored(cluster) == {("n1", "es.log"): b"line\n"}
+
+
+def test_a_cluster_that_was_taken_up_again_and_went_on_is_rebuilt(
+    installation: Installation, cluster: Cluster, logs: Path
+) -> None:
+    kept(installation, cluster, logs)
+    clusters.remove_cluster(installation.context, cluster)
+    lost = forget(installation)
+    states(lost, adopt=[cluster.id])
+    (logs / "es.log").write_bytes(b"line\nmore\n")
+    lost.back_up(cluster)
+    again = forget(lost)
+    assert states(again) == [State.REBUILT]
+    assert again.restored(cluster) == {("n1", "es.log"): b"line\nmore\n"}
+
+
+def test_a_removal_that_no_trusted_key_signed_hides_nothing(
+    installation: Installation, cluster: Cluster, logs: Path
+) -> None:
+    kept(installation, cluster, logs)
+    [manifest] = installation.bucket.rglob("_manifests/*.json")
+    removal = Removal(1, cluster.id, "prod", 5, manifest_hash(manifest.read_bytes()), installation.context.signing_key)
+    forged = installation.bucket / removal_object("css/log/prod", 5, cluster.id)
+    forged.parent.mkdir()
+    forged.write_bytes(encode_removal(removal))
+    for signature in (None, bytes(64)):
+        if signature:
+            forged.with_name(f"{forged.name}.sig").write_bytes(signature)
+        lost = forget(installation)
+        outcome = rebuild(lost.context, ["logs"])
+        assert [one.state for one in outcome.clusters] == [State.REBUILT]
+        assert ["counts for nothing" in one for one in outcome.problems] == [True]
+
+
+def test_a_removal_that_the_bucket_does_not_take_is_carried_out_and_told(
+    installation: Installation, cluster: Cluster, logs: Path
+) -> None:
+    kept(installation, cluster, logs)
+    installation.bucket.rename(installation.folder / "away")
+    problem = clusters.remove_cluster(installation.context, cluster)
+    assert problem.startswith(
+        "the bucket logs could not be told that prod was removed, so a rebuild would bring it back"
+    )
+    assert clusters.find_clusters(installation.context) == []
+
+
+def test_a_cluster_that_was_never_backed_up_leaves_nothing_in_the_bucket(
+    installation: Installation, cluster: Cluster
+) -> None:
+    clusters.remove_cluster(installation.context, cluster)
+    assert not list(installation.bucket.rglob("_removed"))
