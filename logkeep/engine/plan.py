@@ -162,7 +162,9 @@ def _reads(listing: _Listing, lines: Mapping[str, Line], read: Collection[int]) 
 
 
 def _unknown(listing: _Listing, newest: int) -> Iterable[Unread]:
-    known = {c.inode: c for c in (*listing.gone, *listing.owners.values()) if c.inode}
+    before = [*listing.gone, *listing.known.values()]
+    known = {c.inode: c for c in (*before, *listing.owners.values()) if c.inode}
+    named = {c.name: c for c in before if c.present}
     names = {sight.file.name for sight in listing.sights if sight.file.size}
     for index, sight in enumerate(listing.sights):
         if not sight.file.size or sight.look <= Look.READABLE:
@@ -173,7 +175,14 @@ def _unknown(listing: _Listing, newest: int) -> Iterable[Unread]:
             if one := grown_file(sight, known[sight.file.inode]):
                 yield one
             continue
-        if one := unknown_file(sight, listing.owners.get(index) or listing.fresh[index], newest):
+        here = named.get(sight.name.plain) if sight.look is Look.VANISHED else None
+        if here and here.inode and sight.file.inode:
+            here = None  # another file under the name
+        if here and (sight.file.size, sight.file.mtime_ns) == (here.kept, here.mtime_ns):
+            continue  # as when it was read to its end
+        if (here and (one := grown_file(sight, here))) or (
+            one := unknown_file(sight, listing.owners.get(index) or listing.fresh[index], newest)
+        ):
             yield one
 
 

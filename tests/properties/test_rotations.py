@@ -15,7 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from logkeep.engine import backup
-from tests.unit.engine.test_identity import JVM_HEADER, Node, events
+from logkeep.sources.base import LogSource
+from logkeep.sources.local import LocalSource
+from tests.model import TICK_NS, WithoutInodes
+from tests.unit.engine.test_backup import SETTLED
+from tests.unit.engine.test_identity import JVM_HEADER, Node, Renumbered, events
 
 NAMES: dict[str, Callable[[int], str]] = {
     "dated": lambda n: f"prod-2026-11-23-{n}.log",
@@ -118,16 +122,46 @@ rotations = st.lists(
     rotations,
 )
 def test_rotated_log_is_kept_once_and_in_order(manner: str, name: str, head: str, moves: list[tuple[str, int]]) -> None:
+    rotate(manner, name, head, moves, LocalSource)
+
+
+SOURCES: dict[str, Callable[[Path], LogSource]] = {
+    "no inodes": lambda directory: WithoutInodes(LocalSource(directory)),
+    "one inode for all": lambda directory: Renumbered(directory, lambda _: "1:1"),
+    "another one of the open file": lambda directory: Renumbered(directory, lambda inode: inode, "9{}".format),
+}
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES))
+@settings(
+    derandomize="LOGKEEP_TEST_HISTORIES" not in os.environ,
+    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "400")) // 8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.sampled_from(["rename", "copytruncate", "hard link"]), st.sampled_from(sorted(NAMES)), rotations)
+def test_so_it_is_where_inodes_are_missing_or_lie(
+    source: str, manner: str, name: str, moves: list[tuple[str, int]]
+) -> None:
+    rotate(manner, name, "distinct", moves, SOURCES[source])
+
+
+def rotate(
+    manner: str, name: str, head: str, moves: list[tuple[str, int]], source: Callable[[Path], LogSource]
+) -> None:
     with a_node() as node:
+        read_from = source(node.directory)
+        # Two contents of one size within a tick of the clock look the same where there are no inodes.
+        settle_ns = 2 * TICK_NS if source is not LocalSource else SETTLED
         log = Rotations(node, manner, name, head)
-        assert not node.back_up().failures
+        assert not node.back_up(source=read_from, settle_ns=settle_ns).failures
         for moment, delay in moves:
             log.write(5)
             if name in TELLS_NOTHING:
-                assert not node.back_up().failures
+                assert not node.back_up(source=read_from, settle_ns=settle_ns).failures
             steps = log.steps()
             if moment == "before":
-                assert not node.back_up().failures
+                assert not node.back_up(source=read_from, settle_ns=settle_ns).failures
             calls = iter(range(10_000))
 
             def meanwhile(steps: Iterator[None] = steps, calls: Iterator[int] = calls, delay: int = delay) -> None:
@@ -135,12 +169,12 @@ def test_rotated_log_is_kept_once_and_in_order(manner: str, name: str, head: str
                     next(steps, None)
 
             if moment == "during":
-                assert not node.back_up(meanwhile).failures
+                assert not node.back_up(meanwhile, source=read_from, settle_ns=settle_ns).failures
             for _ in steps:
                 pass
             if moment != "before":
-                assert not node.back_up().failures
+                assert not node.back_up(source=read_from, settle_ns=settle_ns).failures
             log.write(3)
-        assert not node.back_up().failures
+        assert not node.back_up(source=read_from, settle_ns=settle_ns).failures
         log.check()
         assert not node.catalogue.gaps
