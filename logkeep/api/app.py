@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from functools import partial
 from math import inf
 from typing import NamedTuple
 
@@ -174,17 +173,21 @@ class Application:
         operation, scope, trail = request.route.operation, request.scope, request.trail
         headers = _single_headers(scope["headers"])
         credentials = read_credentials(headers) if operation.signed else None
+        if b"content-length" not in headers and b"transfer-encoding" not in headers:
+            caller = self._identify_at_once(credentials, request, headers, b"")
+            if caller is None:
+                caller = await self._identify(credentials, request, headers, b"", pools)
+            return self._call(request, headers, b"", caller)
         if credentials is not None:
             await self._recognize(credentials, trail, pools)
-        if b"content-length" not in headers and b"transfer-encoding" not in headers:
-            caller = await self._identify(credentials, request, headers, b"", pools)
-            return self._call(request, headers, b"", caller)
         most = MAX_BODY if operation.signed else SMALL
         with closing(Reader(self._strangers_bodies, trail.who or trail.address, most)) as reader:
             body = await reader.read(headers, receive)
             if body is None:
                 return None
-            caller = await self._identify(credentials, request, headers, body, pools)
+            caller = self._identify_at_once(credentials, request, headers, body)
+            if caller is None:
+                caller = await self._identify(credentials, request, headers, body, pools)
             return self._call(request, headers, body, caller)
 
     async def _recognize(self, credentials: Credentials, trail: Trail, pools: Pools) -> None:
@@ -192,6 +195,24 @@ class Application:
             self._authenticator.recognize(credentials, trail, at_once=True)
         except NotAtOnce:
             await pools.strangers.run(trail.address, self._authenticator.recognize, credentials, trail)
+
+    def _identify_at_once(
+        self, credentials: Credentials | None, request: Request, headers: dict[bytes, bytes], body: bytes
+    ) -> Caller | None:
+        """None where that takes long: a key that was not used just now, or a large body to be hashed."""
+        if credentials is None:
+            return _NOBODY
+        if len(body) > SMALL:
+            return None
+        try:
+            caller = self._authenticator.identify(
+                credentials, request.scope, headers, body, request.trail, at_once=True
+            )
+        except NotAtOnce:
+            return None
+        if connection := request.scope.get(CONNECTION):
+            connection.know(caller.project_id)
+        return caller
 
     async def _identify(
         self,
@@ -201,15 +222,11 @@ class Application:
         body: bytes,
         pools: Pools,
     ) -> Caller:
-        if credentials is None:
-            return _NOBODY
-        identify = partial(self._authenticator.identify, credentials, request.scope, headers, body, request.trail)
-        try:
-            if len(body) > SMALL:  # hashing it takes long
-                raise NotAtOnce
-            caller = identify(at_once=True)
-        except NotAtOnce:
-            caller = await pools.strangers.run(request.trail.address, identify)
+        assert credentials is not None
+        identify = self._authenticator.identify
+        caller = await pools.strangers.run(
+            request.trail.address, identify, credentials, request.scope, headers, body, request.trail
+        )
         if connection := request.scope.get(CONNECTION):
             connection.know(caller.project_id)
         return caller
@@ -226,15 +243,16 @@ class Application:
             headers,
             body,
             scope["scheme"],
+            request.route.operation.id in css.AT_ONCE and time.monotonic() >= self._at_once_from,
         )
 
     def _handle_at_once(self, request: Request, call: Call) -> Answer | Begun | None:
         """What takes less time than handing it to a thread and back; None for all else."""
-        began = time.monotonic()
-        if request.route.operation.id not in css.AT_ONCE or began < self._at_once_from:
+        if not call.at_once:
             return None
+        began = time.monotonic()
         try:
-            return self._handle(request, call._replace(at_once=True))
+            return self._handle(request, call)
         except NotAtOnce:
             return None
         finally:
@@ -246,6 +264,8 @@ class Application:
     async def _handle_in_pool(self, request: Request, call: Call, pools: Pools) -> Answer | Begun:
         """In a thread of those for what the operation waits for, as one of its tenant's. Raises `Overloaded`."""
         operation = request.route.operation
+        if call.at_once:
+            call = call._replace(at_once=False)
         pool, owner = pools[operation.waits_for], call.caller.project_id or call.trail.address
         size = len(call.body) if len(call.body) > SMALL else 0
         if size:

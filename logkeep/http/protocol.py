@@ -30,6 +30,7 @@ CONNECTION = "logkeep.connection"  # in the scope: the protocol, to be told who 
 _CLOSING_SECONDS = 2  # for a client to see that a connection has ended
 _MOST_QUEUED = 8  # requests sent ahead on one connection of a stranger
 _MOST_QUEUED_OF_KNOWN = 64
+_UNCOUNTED = 1024  # bytes of a request that are not worth counting
 _WRITTEN_AHEAD = 16 * 1024  # bytes that a client has not taken yet, before the next ones wait
 _SPREAD = 0.2  # of the time of an idle connection, by chance: no period of a client's meets it again and again
 
@@ -67,11 +68,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def know(self, owner: str) -> None:
         """The request that is being carried out comes from this caller."""
-        self._connections.release(self)
+        if self.held:
+            self._connections.release(self)
         if owner != self.owner:
             self._connections.know(self, owner)
             self._keep(self._connections.limits.known_seconds)
-            self._patience, self.reads_much = HEAD_SECONDS, True
+            self._patience = HEAD_SECONDS
+            if not self.reads_much and self.scheme == "http" and not self._ended:
+                self.transport.set_protocol(self)  # without the door, which reads little
+            self.reads_much = True
 
     @property
     def working(self) -> bool:
@@ -104,11 +109,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._ended or self.transport.is_closing():
             return
-        if not self.owner and (self._in_head or self.working):
+        if not self.owner and (self.held or len(data) > _UNCOUNTED) and (self._in_head or self.working):
             self._connections.hold(self, len(data))
         if self._in_head:
             self._measure_head(len(data))
-        elif not self._draining:
+        elif self._hang_up is not None and not self._draining:
             self._stop_waiting()
 
     def pause_writing(self) -> None:
@@ -179,7 +184,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        self._connections.release(self)
+        if self.held:
+            self._connections.release(self)
         super().on_response_complete()
         if self._in_message and not self.transport.is_closing():
             self._stop_waiting()
