@@ -42,7 +42,15 @@ from logkeep.engine.restore import read_range
 from logkeep.engine.segment import SIZES, LineFrames, SegmentWriter, Sizes, Written
 from logkeep.engine.sight import Changed, Look, Sight, file_key
 from logkeep.engine.unread import Rounds, blocked_read
-from logkeep.errors import SourceError, SourceFileError, SourceUnreadable, SourceUnsettled, SourceVanished, StoreError
+from logkeep.errors import (
+    SourceError,
+    SourceFileError,
+    SourceUnreachable,
+    SourceUnreadable,
+    SourceUnsettled,
+    SourceVanished,
+    StoreError,
+)
 from logkeep.logformat.lines import first_time, last_time
 from logkeep.logformat.names import LogName, parse_name
 from logkeep.sources.base import LogFile, LogSource, PassedKind
@@ -694,6 +702,8 @@ class NodeBackup:
             frames = LineFrames(self._bandwidth.limit(below), self._sizes)
             while not frames.ended():
                 checkpoint = self._keep_segment(content, frames, checkpoint)
+            if frames.broken:
+                raise frames.broken
             checkpoint = self._flaw_told(content, checkpoint)
             self._read.add(checkpoint.generation)
             if below.cut:
@@ -822,7 +832,7 @@ class NodeBackup:
         )
         written = SegmentWriter(frames, before.kept, self._executor, HEAD).write(target.store, object_name)
         try:
-            after = _checked(content, before, written)
+            after = self._checked_anyhow(content, frames, before, written)
             # Nothing is committed of a compressed file before it is known whether it can be believed.
             if frames.ended() or (content.compressed and self._believed(content).flaw is Flaw.DAMAGED):
                 after = self._flaw_told(content, after)
@@ -834,6 +844,24 @@ class NodeBackup:
         self._catalogue.commit(self._segment(before, after, object_name, written), after, remaining)
         self._known[after.generation] = after
         return after
+
+    def _checked_anyhow(self, content: Content, frames: LineFrames, before: Checkpoint, written: Written) -> Checkpoint:
+        """The checkpoint after a segment, also of the whole lines before the source failed, so that a bad link gets on.
+
+        Nothing of a compressed file can be believed before its end was seen.
+        """
+        try:
+            if frames.broken:
+                raise frames.broken
+            return _checked(content, before, written)
+        except (SourceUnreachable, SourceUnreadable):
+            if content.compressed:
+                raise
+        with closing(open_content(self._source, content.file.name, compressed=False)) as again:
+            end, last = before.kept + written.raw, written.last_bytes
+            if again.file.inode != content.file.inode or not _last_bytes(again, end).endswith(last):
+                raise SourceVanished(f"{content.file.name!r} is another file now")
+            return _checked(again, before, written)
 
     def _believed(self, content: Content) -> Ending:
         """How the file ends; raises `Incomplete` where that is not final."""

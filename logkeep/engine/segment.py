@@ -8,7 +8,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
 from logkeep.domain.manifest import Frame, earliest_time, latest_time
-from logkeep.errors import StoreCorrupt
+from logkeep.errors import SourceError, SourceUnreachable, SourceUnreadable, StoreCorrupt
 from logkeep.logformat.lines import annotate
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.frames import compress_frame
@@ -34,9 +34,10 @@ class LineFrames:
         self._held: list[bytes] = []  # not joined before they must be: copying costs as much as counting lines
         self._size = 0
         self._ended = False
+        self.broken: SourceError | None = None  # why there is no more, where the source failed on the way
 
     def next_frame(self) -> bytes:
-        """The next frame, empty at the end. What `pieces` raises is raised after the frames before it."""
+        """The next frame, empty at the end, or behind the last whole line before the source failed."""
         most = self.sizes.frame
         self._fill(most + 1)  # whether it is the last one decides where it may end
         if self._size <= most:
@@ -64,11 +65,20 @@ class LineFrames:
 
     def _fill(self, wanted: int) -> None:
         while self._size < wanted and not self._ended:
-            piece = next(self._pieces, b"")
+            try:
+                piece = next(self._pieces, b"")
+            except (SourceUnreachable, SourceUnreadable) as error:
+                self.broken, piece = error, b""
+                self._drop_part_of_a_line()
             self._ended = not piece
             if piece:
                 self._held.append(piece)
                 self._size += len(piece)
+
+    def _drop_part_of_a_line(self) -> None:
+        held = b"".join(self._held)
+        self._size = held.rfind(b"\n") + 1
+        self._held = [held[: self._size]] if self._size else []
 
 
 @dataclass(frozen=True, slots=True)

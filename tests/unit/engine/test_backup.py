@@ -6,6 +6,7 @@ import gzip
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from logkeep.domain.manifest import Checkpoint, Segment
 from logkeep.engine import backup
 from logkeep.engine.backup import NodeBackup, Outcome, Target
 from logkeep.engine.segment import Sizes
-from logkeep.errors import JobSuperseded, SourceUnreachable
+from logkeep.errors import JobSuperseded, SourceError, SourceUnreachable, SourceUnreadable
 from logkeep.logformat.names import NOT_LOGS, compile_exclusions
 from logkeep.sources.base import Listing, LogSource, OpenLog, PassedKind
 from logkeep.sources.local import LocalSource
@@ -597,3 +598,51 @@ def test_a_directory_that_is_emptied_while_it_is_read_is_not_judged(kept: Kept) 
 
     assert [one.code for one in kept.back_up(unmount).warnings] == ["LK-NODE-EMPTY"]
     assert kept.catalogue.gaps == []
+
+
+class Breaking(LocalSource):
+    """Over a link that breaks after some bytes of a file, each time that it is opened."""
+
+    def __init__(self, directory: Path, bytes_a_link: int, error: SourceError) -> None:
+        super().__init__(directory)
+        self.bytes_a_link, self.error = bytes_a_link, error
+
+    def open(self, name: str) -> OpenLog:
+        return _BreakingLog(super().open(name), self)
+
+
+class _BreakingLog(OpenLog):
+    def __init__(self, log: OpenLog, link: Breaking) -> None:
+        self._log, self._link, self._left = log, link, link.bytes_a_link
+        self.stat, self.close = log.stat, log.close
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        piece = self._log.read_at(offset, min(length, 5000))
+        self._left -= len(piece)
+        if self._left < 0:
+            raise self._link.error
+        return piece
+
+
+@pytest.mark.parametrize("error", [SourceUnreachable("it broke"), SourceUnreadable("a bad block")])
+def test_bad_link_gets_on_by_whole_lines(kept: Kept, error: SourceError) -> None:
+    kept.write("es.log", lines(0, 3000))
+    source = Breaking(kept.directory, 40_000, error)
+    lengths = [0]
+    while lengths[-1] < len(lines(0, 3000)):
+        with suppress(SourceUnreachable):
+            kept.back_up(source=source)
+        assert kept.of("es.log").endswith(b"\n")
+        lengths.append(len(kept.of("es.log")))
+        assert lengths[-1] > lengths[-2]
+    assert kept.of("es.log") == lines(0, 3000)
+    assert len(lengths) > 4
+    assert kept.store.objects.keys() == {segment.object for segment in kept.catalogue.segments}
+
+
+def test_nothing_of_a_compressed_file_is_kept_over_a_link_that_breaks(kept: Kept) -> None:
+    kept.write("es-2026-11-24-1.log.gz", gzip.compress(os.urandom(60_000)))
+    with pytest.raises(SourceUnreachable):
+        kept.back_up(source=Breaking(kept.directory, 40_000, SourceUnreachable("it broke")))
+    assert not kept.catalogue.segments
+    assert not kept.store.objects
