@@ -22,7 +22,7 @@ class Limits:
     connections: int = 1024  # at a time; a quarter of them is kept for those who are known
     known_seconds: float = 120.0  # without a request, once known
     stranger_seconds: float = 10.0  # the same of a stranger; and for a head to come, whole
-    strangers_bytes: int = 16 * _MIB  # of heads and small bodies of all strangers together
+    strangers_bytes: int = 8 * _MIB  # of heads and small bodies of all strangers together
 
     @property
     def strangers(self) -> int:
