@@ -38,6 +38,8 @@
         │       ├── StoreMissing            LK-STORE-MISSING
         │       └── StoreCorrupt            LK-STORE-CORRUPT
         ├── CatalogueError          LK-CATALOGUE
+        ├── CatalogueBehind         LK-CATALOGUE-BEHIND
+        ├── ChainForked             LK-CHAIN-FORKED
         ├── JobSuperseded           LK-JOB-SUPERSEDED
         ├── JobCancelled            LK-JOB-CANCELLED
         └── JobInternal             LK-INTERNAL
@@ -250,6 +252,18 @@ class CatalogueError(JobError):
     """The database could not be used."""
 
     code = "LK-CATALOGUE"
+
+
+class CatalogueBehind(JobError):
+    """The bucket has manifests that the database does not know."""
+
+    code = "LK-CATALOGUE-BEHIND"
+
+
+class ChainForked(JobError):
+    """The database and the bucket have both gone on from the same manifest."""
+
+    code = "LK-CHAIN-FORKED"
 
 
 class JobSuperseded(JobError):

@@ -183,6 +183,18 @@ def insert_segment(
     )
 
 
+def fetch_segment_object(connection: Connection, cluster_id: str, segment: Segment) -> str | None:
+    """The object that the catalogue has where this segment is, None where it has none."""
+    c = segments.c
+    statement = select(c.object).where(
+        c.cluster_id == cluster_id,
+        c.node == segment.node,
+        c.generation == segment.generation,
+        c.start == segment.start,
+    )
+    return connection.execute(statement).scalar()
+
+
 def fetch_segments(engine: Engine, cluster_id: str) -> Iterator[tuple[Segment, str]]:
     """Segments and the id of the job that stored each, by node, generation and place; page by page."""
     return _segments(engine, select(segments).where(segments.c.cluster_id == cluster_id))
@@ -362,6 +374,18 @@ def fetch_listed_segments(connection: Connection, cluster_id: str, manifest_job_
         segments.c.cluster_id == cluster_id, segments.c.manifest_job_id == manifest_job_id
     )
     return [msgspec.msgpack.decode(body, type=Segment) for body in connection.execute(statement).scalars()]
+
+
+def mark_segment_listed(connection: Connection, cluster_id: str, segment: Segment, job_id: str) -> None:
+    """The manifest of this job names this segment, which the catalogue has."""
+    c = segments.c
+    statement = update(segments).where(
+        c.cluster_id == cluster_id,
+        c.node == segment.node,
+        c.generation == segment.generation,
+        c.start == segment.start,
+    )
+    connection.execute(statement.values(manifest_job_id=job_id))
 
 
 def mark_listed(connection: Connection, cluster_id: str, job_id: str, named: Sequence[Segment]) -> None:

@@ -216,6 +216,11 @@ def fetch_untold_jobs(connection: Connection, cluster_id: str) -> list[BackupJob
     return [_job(row) for row in connection.execute(statement.order_by(jobs.c.created_at, jobs.c.id))]
 
 
+def mark_job_told(connection: Connection, job_id: str, manifest_job_id: str) -> None:
+    """The manifest of that job tells of this one."""
+    connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(manifest_job_id=manifest_job_id))
+
+
 def mark_told(connection: Connection, cluster_id: str, manifest_job_id: str) -> None:
     """The manifest of this job tells of all that have ended and were not told of."""
     statement = update(jobs).where(

@@ -16,6 +16,12 @@ def insert_place(connection: Connection, cluster_id: str, bucket: str, folder: s
     )
 
 
+def fetch_places(connection: Connection, cluster_id: str) -> list[tuple[str, str]]:
+    """Bucket and folder of each place of a cluster."""
+    statement = select(places.c.bucket, places.c.folder).where(places.c.cluster_id == cluster_id)
+    return [(row.bucket, row.folder) for row in connection.execute(statement)]
+
+
 def fetch_neighbours(connection: Connection, cluster_id: str, bucket: str, folded: str) -> list[tuple[str, str, str]]:
     """Project id, name and folder of other clusters in this bucket, in, at or above this folder; '' is the bucket."""
     statement = (

@@ -9,6 +9,7 @@ from enum import StrEnum
 class WarningCode(StrEnum):
     """Stable, each in a row of docs/errors.md; what a failure is called is in `errors`."""
 
+    CATALOGUE_BEHIND = "LK-CATALOGUE-BEHIND"
     CLUSTER_UNASKED = "LK-CLUSTER-UNASKED"
     LOG_CHANGED = "LK-LOG-CHANGED"
     LOG_CUT = "LK-LOG-CUT"

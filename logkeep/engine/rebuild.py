@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from logkeep.domain.backup_job import JobStatus
@@ -15,16 +16,33 @@ class Generations:
 
     _known: dict[tuple[str, int], Checkpoint] = field(default_factory=dict[tuple[str, int], Checkpoint])
     _whole: dict[tuple[str, int], bool] = field(default_factory=dict[tuple[str, int], bool])
+    touched: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])  # nodes and generations told of
+
+    def begin(self, node: str, checkpoints: Iterable[Checkpoint]) -> None:
+        """From where a catalogue is."""
+        self._known |= {(node, checkpoint.generation): checkpoint for checkpoint in checkpoints}
+
+    def kept(self, segment: Segment) -> int | None:
+        """Up to where the generation of a segment is kept, None where it is new."""
+        known = self._known.get((segment.node, segment.generation))
+        return known.kept if known and known.kept else None
+
+    def extend(self, segment: Segment) -> None:
+        """What is kept of a generation ends with this segment, unless a catalogue has more already."""
+        key = segment.node, segment.generation
+        self.touched.add(key)
+        if key not in self._known or self._known[key].kept < segment.end:
+            self._known[key] = _extended(self._known.get(key), segment)
 
     def add(self, manifest: Manifest) -> None:
         """What the job stored, and then under which names its generations were last seen."""
         whole = manifest.job.status is JobStatus.SUCCESS
         for segment in manifest.segments:
-            key = segment.node, segment.generation
-            self._known[key] = _extended(self._known.get(key), segment)
-            self._whole[key] = whole
+            self.extend(segment)
+            self._whole[segment.node, segment.generation] = whole
         for s in manifest.sightings:
             key = s.node, s.generation
+            self.touched.add(key)
             new = Checkpoint(s.generation, s.family, s.position, s.name, 0, EMPTY, EMPTY)
             known = self._known.get(key, new)
             flaw = s.flaw or known.flaw  # a sighting may have been told before what the segments of the job tell

@@ -45,6 +45,7 @@ from logkeep.errors import (
 from logkeep.service.catalogue import JobCatalogue
 from logkeep.service.context import Context
 from logkeep.service.forecasts import look_ahead
+from logkeep.service.heads import take_up
 from logkeep.service.manifests import record_manifest, withdraw_manifest, write_manifest
 from logkeep.service.members import follow_members
 from logkeep.service.meter import EndedJob
@@ -216,7 +217,11 @@ def carry_out(context: Context, job_id: str, visible_ms: int = 0) -> None:
     attempt = begin_job(context, job_id)
     if attempt is None:
         return
-    failure = _failure_of(check_bucket, context, job_id) or _failure_of(back_up_nodes, context, job_id, attempt)
+    failure = (
+        _failure_of(check_bucket, context, job_id)
+        or _failure_of(take_up, context, job_id, attempt)
+        or _failure_of(back_up_nodes, context, job_id, attempt)
+    )
     stay_visible(context, job_id, visible_ms)
     failure = _failure_of(finish_job, context, job_id, attempt, failure)
     if failure:  # the manifest could not be written: the bucket failed just now

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import Connection
 
 from logkeep.database import archive, jobs, keys, log_settings
@@ -13,19 +14,23 @@ from logkeep.database.connection import reading
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Manifest, Segment, Sighting, Told
+from logkeep.engine.strangers import object_place
 from logkeep.errors import StoreError
 from logkeep.service.context import Context
-from logkeep.service.stores import job_store
+from logkeep.service.stores import cluster_stores, job_store
 from logkeep.stores.base import LARGEST_MANIFEST
 from logkeep.stores.layout import (
     VERSION,
     cluster_folder,
     encode_manifest,
+    encode_pointer,
     manifest_hash,
     manifest_object,
+    pointer_object,
     signature_object,
 )
 
+_log = structlog.get_logger("logkeep.manifests")
 MOST_FRAMES = LARGEST_MANIFEST // 512  # a frame takes 200 to 400 bytes; 2 TB of plain logs
 
 
@@ -45,12 +50,29 @@ def write_manifest(
     manifest = _manifest(context, job, cluster, name, found, new)
     data = encode_manifest(manifest)
     store = job_store(context, job)
+    _point_from_the_last(context, cluster, job.bucket, name)
     store.put(signature_object(name), [context.sign(data)])
     store.put(name, [data])
     row = archive.ManifestRow(
         job.job_id, manifest.number, job.bucket, name, manifest_hash(data), unproven=manifest.unproven
     )
     return Written(manifest, row)
+
+
+def _point_from_the_last(context: Context, cluster: Cluster, bucket: str, name: str) -> None:
+    """Where the chain goes on in another place, tell so in the one before: an older database knows no other.
+
+    The place before may be out of reach, which is often why it was left; then nothing is told.
+    """
+    with reading(context.database) as connection:
+        last = archive.fetch_last_manifest(connection, cluster.id, proven=True)
+    if last and object_place(last.bucket, last.object) != object_place(bucket, name):
+        store = cluster_stores(context, cluster.id).get(last.bucket)
+        try:
+            if store:
+                store.put(pointer_object(last.object), [encode_pointer(bucket, name)])
+        except StoreError as error:
+            _log.warning("no pointer left in the place before", bucket=last.bucket, error=error.message)
 
 
 def withdraw_manifest(context: Context, job: BackupJob, written: Written) -> None:

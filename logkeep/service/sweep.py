@@ -10,6 +10,7 @@ from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.engine.strangers import Place, Stranger, Verdict
 from logkeep.service.context import Context
+from logkeep.service.heads import expect_none_newer
 from logkeep.service.stores import cluster_stores
 from logkeep.service.strangers import Sieve, find_places
 from logkeep.stores.base import ObjectStore, StoredObject
@@ -39,8 +40,10 @@ class Orphan:
 def sweep(context: Context, cluster: Cluster, *, grace_ms: int, remove: bool) -> Iterator[Orphan]:
     """Every orphan of a cluster; removed are those that are older than the grace time and whose job has ended.
 
-    Raises a `StoreError` where the bucket fails.
+    Raises a `StoreError` where the bucket fails, and `CatalogueBehind` or `ChainForked` where it has manifests that the
+    catalogue does not know.
     """
+    expect_none_newer(context, cluster)  # what such a manifest names is no orphan, wherever it lies
     places = find_places(context, cluster)
     stores = cluster_stores(context, cluster.id)
     sieve = Sieve(context, cluster, places)

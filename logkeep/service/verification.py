@@ -18,9 +18,10 @@ from logkeep.database.verifications import Verification
 from logkeep.domain.cluster import Cluster
 from logkeep.engine.strangers import Place, Stranger, Verdict, object_place
 from logkeep.engine.verify import Damage, check_size, count_lines, read_back, whole_segment
-from logkeep.errors import BucketMissing, JobError, StoreError
+from logkeep.errors import BucketMissing, CatalogueBehind, ChainForked, JobError, StoreError
 from logkeep.service.chain import check_manifests, find_unproven
 from logkeep.service.context import Context
+from logkeep.service.heads import expect_none_newer
 from logkeep.service.stores import cluster_stores
 from logkeep.service.strangers import Sieve, find_places
 from logkeep.stores.base import ObjectStore, StoredObject, expect_bucket, find_store
@@ -172,6 +173,10 @@ def _tell(
 ) -> Iterator[Told]:
     for name, problem, job_id in check_manifests(context, cluster, contents=chain, noted=noted):
         yield Finding("", "", name, problem, job_id)
+    try:
+        expect_none_newer(context, cluster)
+    except (CatalogueBehind, ChainForked) as error:
+        yield Finding("", "", "", error.message, "")
     unproven, head = find_unproven(context, cluster)
     if head:
         yield Unproven(unproven, head)

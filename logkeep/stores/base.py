@@ -59,8 +59,11 @@ class ObjectStore(Protocol):
         """Size in bytes, or None where there is no such object."""
         ...
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Objects whose name begins with `prefix` (which ends with '/' or is empty), sorted by name."""
+    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """Objects whose name begins with `prefix` (which ends with '/' or is empty), sorted by name.
+
+        Only those behind `after`, which costs a store that can do so no more than what is left.
+        """
         ...
 
     def delete(self, name: str) -> None:

@@ -77,10 +77,10 @@ class FolderStore:
     def size(self, name: str) -> int | None:
         return self._reader().size(name)
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
         check_prefix(prefix)
         self._expect_folder()
-        return walk(prefix, self._entries)
+        return walk(prefix, self._entries, after)
 
     def delete(self, name: str) -> None:
         self._reader().delete(name)

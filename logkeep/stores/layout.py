@@ -3,6 +3,7 @@
 <base path>/<cluster>/<node>/<family>/<generation>-<start>-<job>.<upload>.zst      one segment
 <base path>/<cluster>/_manifests/<created>-<job>.<attempt>.json                     what one job stored
 <base path>/<cluster>/_manifests/<created>-<job>.<attempt>.json.sig                 its signature, Ed25519
+<base path>/<cluster>/_manifests/<created>-<job>.<attempt>.json.next                where the next one lies, elsewhere
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ODD = re.compile(rb"[^A-Za-z0-9._-]")
 _QUOTED = "[A-Za-z0-9=][A-Za-z0-9._=~-]*"
 _SEGMENT = re.compile(rf"(.+)/{_QUOTED}/{_QUOTED}/\d{{8,}}-\d{{15,}}-([0-9a-f]{{32}})\.(\d{{1,9}})-\d+\.zst", re.ASCII)
-_MANIFEST = re.compile(r"(.+)/_manifests/\d{8}T\d{9}Z-([0-9a-f]{32})\.(\d{1,9})\.json(\.sig)?", re.ASCII)
+_MANIFEST = re.compile(r"(.+)/_manifests/\d{8}T\d{9}Z-([0-9a-f]{32})\.(\d{1,9})\.json(\.sig|\.next)?", re.ASCII)
 _LONGEST = 100  # with a base path of 512 bytes, an object name stays below the 1024 that S3 allows
 
 
@@ -63,10 +64,24 @@ def signature_object(manifest_name: str) -> str:
     return f"{manifest_name}.sig"
 
 
+def pointer_object(manifest_name: str) -> str:
+    """What tells where the next manifest lies, where that is another folder or bucket."""
+    return f"{manifest_name}.next"
+
+
+def manifests_from(folder: str, created_at: int) -> str:
+    """What all names of manifests in a folder sort behind whose jobs were created at this time or later."""
+    return f"{folder}/_manifests/{datetime.fromtimestamp(max(0, created_at) / 1000, UTC):%Y%m%dT%H%M%S}"
+
+
 class ObjectKind(StrEnum):
     SEGMENT = "segment"
     MANIFEST = "manifest"
     SIGNATURE = "signature"
+    POINTER = "pointer"
+
+
+_BESIDE = {None: ObjectKind.MANIFEST, ".sig": ObjectKind.SIGNATURE, ".next": ObjectKind.POINTER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +99,13 @@ def parse_object(name: str) -> ObjectName | None:
     if found := _SEGMENT.fullmatch(name):
         return ObjectName(ObjectKind.SEGMENT, found[1], found[2], int(found[3]))
     if found := _MANIFEST.fullmatch(name):
-        return ObjectName(ObjectKind.SIGNATURE if found[4] else ObjectKind.MANIFEST, found[1], found[2], int(found[3]))
+        return ObjectName(_BESIDE[found[4]], found[1], found[2], int(found[3]))
     return None
 
 
-def signed_manifest(signature: str) -> str:
-    """The manifest that a signature belongs to; the inverse of `signature_object`."""
-    return signature.removesuffix(".sig")
+def signed_manifest(name: str) -> str:
+    """The manifest that a signature or a pointer belongs to; the inverse of `signature_object`, `pointer_object`."""
+    return name.removesuffix(".sig").removesuffix(".next")
 
 
 class Removal(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
@@ -236,6 +251,29 @@ def _check_segment_name(manifest: Manifest, segment: Segment) -> None:
     begin = segment_object(folder, segment.node, segment.family, segment.generation, segment.start, found.job_id, "")
     if folder.rpartition("/")[2] != part or not segment.object.startswith(begin.removesuffix(".zst")):
         raise StoreCorrupt(f"segments.object: {segment.object[:200]!r} is the name of something else")
+
+
+class Pointer(msgspec.Struct, frozen=True):
+    """Where a manifest lies. It proves nothing: only where to look."""
+
+    bucket: str
+    object: str
+
+
+def encode_pointer(bucket: str, name: str) -> bytes:
+    return msgspec.json.encode(Pointer(bucket, name))
+
+
+def decode_pointer(data: bytes, cluster_name: str) -> Pointer | None:
+    """None for what leads to no manifest of this cluster."""
+    try:
+        pointer = msgspec.json.decode(data, type=Pointer)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
+    found = parse_object(pointer.object)
+    if found is None or found.kind is not ObjectKind.MANIFEST or not is_listed(pointer.object):
+        return None
+    return pointer if found.folder.rpartition("/")[2] == quote_part(cluster_name) else None
 
 
 def manifest_hash(data: bytes) -> str:

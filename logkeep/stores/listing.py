@@ -8,8 +8,8 @@ from logkeep.stores.base import StoredObject
 from logkeep.stores.names import is_listed
 
 
-def walk(folder: str, entries: Callable[[str], Iterable[StoredObject]]) -> Iterator[StoredObject]:
-    """All objects under `folder`, sorted by name.
+def walk(folder: str, entries: Callable[[str], Iterable[StoredObject]], after: str = "") -> Iterator[StoredObject]:
+    """All objects under `folder` whose names are behind `after`, sorted by name.
 
     `entries` gives what lies in one folder under full names, those of folders ending with '/'. Only some kinds
     of store sort a listing, so each folder is sorted here; in memory are those on the way down, never all. What
@@ -19,8 +19,8 @@ def walk(folder: str, entries: Callable[[str], Iterable[StoredObject]]) -> Itera
         if not is_listed(found.name):
             continue
         if found.name.endswith("/"):
-            yield from walk(found.name, entries)
-        else:
+            yield from walk(found.name, entries, after)
+        elif found.name > after:
             yield found
 
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -96,6 +97,7 @@ class OpendalStore:
         self._operator = operator
         self._where = where
         self._secrets = tuple(secrets)
+        self._skips = operator.capability().list_with_start_after
         self._takes_parts = operator.capability().write_can_multi
 
     def __repr__(self) -> str:
@@ -144,9 +146,9 @@ class OpendalStore:
             return None
         return found.content_length if found.is_file else None
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
         check_prefix(prefix)
-        return walk(prefix, self._entries)
+        return walk(prefix, partial(self._entries, after=after), after)
 
     def delete(self, name: str) -> None:
         check_name(name)
@@ -186,10 +188,10 @@ class OpendalStore:
             self._operator.write(name, whole)
         return len(whole)
 
-    def _entries(self, folder: str) -> list[StoredObject]:
+    def _entries(self, folder: str, after: str = "") -> list[StoredObject]:
         """What lies in one folder; some kinds of store list the folder itself as well."""
         try:
-            found = self._list(folder)
+            found = self._list(folder, after=after)
         except StoreMissing:
             self._expect_bucket()
             return []
@@ -202,12 +204,13 @@ class OpendalStore:
         except StoreMissing as error:
             raise bucket_missing(self._where) from error
 
-    def _list(self, folder: str, limit: int | None = None) -> list[StoredObject]:
+    def _list(self, folder: str, limit: int | None = None, after: str = "") -> list[StoredObject]:
         """By the asynchronous way: the blocking one holds the interpreter's lock while it waits for the server."""
 
         async def collect() -> list[StoredObject]:
             found: list[StoredObject] = []
-            async for entry in await self._operator.to_async_operator().list(folder, limit=limit):
+            begin = after if after.startswith(folder) and self._skips else None
+            async for entry in await self._operator.to_async_operator().list(folder, limit=limit, start_after=begin):
                 found.append(_stored(entry))
                 if len(found) == limit:
                     break

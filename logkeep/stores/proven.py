@@ -77,11 +77,11 @@ class ProvenStore:
             self._prove()
         return size
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
         if not prefix:  # what lies there may be of somebody else
             self._prove()
         empty = True
-        for found in self._store.list(prefix):
+        for found in self._store.list(prefix, after):
             empty = False
             yield found
         if empty:

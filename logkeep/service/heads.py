@@ -1,0 +1,331 @@
+"""The catalogue's last manifest held against those in the buckets, so that a database put back goes on from all of it.
+
+Looked at is what may be newer: the names of manifests sort by the time of their jobs, so each place of the cluster is
+listed from a day before the catalogue's last one on, which is one request to a store, and nothing known is fetched.
+A place that the database does not know any more is found by the pointer beside the last manifest in the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection
+
+from logkeep.database import archive, clusters, jobs, log_settings, places
+from logkeep.database.connection import reading, writing
+from logkeep.database.warnings import save_warnings
+from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.cluster import Cluster
+from logkeep.domain.manifest import Manifest, Segment, Told
+from logkeep.domain.policy import next_start
+from logkeep.domain.warning import JobWarning, WarningCode
+from logkeep.engine.chain import SIGNATURE_BYTES, find_flaw
+from logkeep.engine.heads import Beyond, follow
+from logkeep.engine.proof import Document, Entry, make_entry
+from logkeep.engine.rebuild import Generations
+from logkeep.engine.strangers import Place, object_place, setting_place
+from logkeep.errors import CatalogueBehind, ChainForked, JobSuperseded, StoreCorrupt, StoreError
+from logkeep.service.context import Context
+from logkeep.service.places import note_place
+from logkeep.service.stores import cluster_stores
+from logkeep.stores.base import ObjectStore
+from logkeep.stores.layout import (
+    ObjectKind,
+    decode_manifest,
+    decode_pointer,
+    manifest_hash,
+    manifests_from,
+    parse_object,
+    signature_object,
+)
+
+_OVERLAP_MS = 24 * 3_600_000  # a manifest is stored at the end of its job, and clocks of machines differ
+_MOST_PLACES = 100
+_POINTER_BYTES = 4096
+_BATCH = 500
+_log = structlog.get_logger("logkeep.heads")
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """What the buckets have beyond the catalogue."""
+
+    head: archive.ManifestRow | None  # the catalogue's last proven one
+    beyond: Beyond
+    manifests: dict[str, Manifest]  # by hash
+
+    def refuse_strays(self) -> None:
+        """Raises `ChainForked` where the two cannot be joined."""
+        if self.beyond.strays:
+            own = f"{self.head.object} ({self.head.sha256})" if self.head else "no manifest at all"
+            other = max(self.beyond.strays, key=lambda one: (one.number, one.created_at))
+            raise ChainForked(
+                f"the database ends with {own}, and the bucket with {other.object} ({other.sha256}), which does not "
+                "follow it: two services wrote there, or a manifest between them is missing. Stop the other one, and "
+                "move the manifests that shall not count out of _manifests, each with its .sig; where those are the "
+                "database's own, make it anew with `logkeep rebuild`"
+            )
+
+
+def find_newer(context: Context, cluster: Cluster, bucket: str = "") -> Newer:
+    """Proven manifests of the cluster that the catalogue does not know.
+
+    Raises a `StoreError` where `bucket` fails; others that cannot be reached are left out.
+    """
+    with reading(context.database) as connection:
+        head = archive.fetch_last_manifest(connection, cluster.id, proven=True)
+    found: dict[str, tuple[Entry, Manifest]] = {}
+    for place, names in _listed(context, cluster, head, bucket):
+        for name in names:
+            one = _read(cluster_stores(context, cluster.id)[place.bucket], context, place.bucket, name)
+            if one and one[0].cluster_id == cluster.id and one[0].object == name:
+                found[one[0].sha256] = one
+    entries = [entry for entry, _ in found.values()]
+    beyond = follow(head.sha256 if head else "", entries)
+    manifests = {sha256: manifest for sha256, (_, manifest) in found.items()}
+    return Newer(head, _without_own(context, cluster, beyond, manifests), manifests)
+
+
+def _without_own(context: Context, cluster: Cluster, beyond: Beyond, manifests: dict[str, Manifest]) -> Beyond:
+    """Leave out what a job that runs left itself when it was killed between its manifest and the database.
+
+    All that it names is in the catalogue then, and nothing follows it: its next attempt writes another one.
+    """
+    if len(beyond.line) != 1:
+        return beyond
+    [entry] = beyond.line
+    with reading(context.database) as connection:
+        running = jobs.fetch_running_job(connection, cluster.id)
+        if running is None or running.job_id != entry.job_id:
+            return beyond
+        known = all(
+            archive.fetch_segment_object(connection, cluster.id, segment) == segment.object
+            for segment in manifests[entry.sha256].segments
+        )
+    return Beyond((), beyond.strays) if known else beyond
+
+
+def _listed(
+    context: Context, cluster: Cluster, head: archive.ManifestRow | None, bucket: str
+) -> Iterator[tuple[Place, list[str]]]:
+    """The signed manifests of each place that may be newer and that the catalogue does not know."""
+    stores = cluster_stores(context, cluster.id)
+    waiting = _known_places(context, cluster, head)
+    seen: set[Place] = set()
+    since = _since(context, head)
+    while waiting and len(seen) < _MOST_PLACES:
+        place = waiting.pop()
+        if place in seen or place.bucket not in stores:
+            continue
+        seen.add(place)
+        try:
+            store = stores[place.bucket]
+            after = manifests_from(place.folder, since) if since else ""
+            sizes = {one.name: one.size for one in store.list(f"{place.folder}/_manifests/", after)}
+            waiting += _pointed_to(store, sizes, cluster)
+        except StoreError as error:
+            if place.bucket == bucket:
+                raise
+            _log.warning("place not looked at", bucket=place.bucket, folder=place.folder, error=error.message)
+            continue
+        yield place, _unknown(context, _signed(sizes))
+
+
+def _known_places(context: Context, cluster: Cluster, head: archive.ManifestRow | None) -> list[Place]:
+    with reading(context.database) as connection:
+        found = [Place(*row) for row in places.fetch_places(connection, cluster.id)]
+        if setting := log_settings.fetch_setting(connection, cluster.id):
+            found.append(setting_place(setting.bucket, setting.base_path, cluster.name))
+        if running := jobs.fetch_running_job(connection, cluster.id):
+            found.append(setting_place(running.bucket, running.base_path, cluster.name))
+    return [*found, object_place(head.bucket, head.object)] if head else found
+
+
+def _since(context: Context, head: archive.ManifestRow | None) -> int:
+    """From when on a manifest may be newer, Unix ms; 0 for all."""
+    if head is None:
+        return 0
+    with reading(context.database) as connection:
+        job = jobs.fetch_job(connection, head.job_id)
+    return max(0, job.created_at - _OVERLAP_MS) if job else 0
+
+
+def _pointed_to(store: ObjectStore, sizes: dict[str, int], cluster: Cluster) -> Iterator[Place]:
+    for name, size in sizes.items():
+        found = parse_object(name)
+        if found and found.kind is ObjectKind.POINTER:
+            with suppress(StoreCorrupt):  # it is too long
+                if pointer := decode_pointer(store.get(name, _POINTER_BYTES, size), cluster.name):
+                    yield object_place(pointer.bucket, pointer.object)
+
+
+def _signed(sizes: dict[str, int]) -> list[str]:
+    """Manifests beside which something of the size of a signature lies."""
+    return [
+        name
+        for name in sizes
+        if (found := parse_object(name))
+        and found.kind is ObjectKind.MANIFEST
+        and sizes.get(signature_object(name)) == SIGNATURE_BYTES
+    ]
+
+
+def _unknown(context: Context, names: Sequence[str]) -> list[str]:
+    """Those whose jobs the catalogue does not know, or has running: of others it is another attempt."""
+    unknown: list[str] = []
+    for at in range(0, len(names), _BATCH):
+        part = {name: found.job_id for name in names[at : at + _BATCH] if (found := parse_object(name))}
+        with reading(context.database) as connection:
+            told = archive.fetch_manifest_of_jobs(connection, list(part.values()))
+            traces = jobs.fetch_traces(connection, list(part.values()))
+        ended = {job_id for job_id, (_, status, _) in traces.items() if status is not JobStatus.RUNNING}
+        unknown += [name for name, job_id in part.items() if job_id not in told and job_id not in ended]
+    return unknown
+
+
+def _read(store: ObjectStore, context: Context, bucket: str, name: str) -> tuple[Entry, Manifest] | None:
+    """None where no trusted key signed it, or where it is gone or damaged: then it counts for nothing."""
+    try:
+        data = store.get(name)
+        if find_flaw(store, name, data, context.find_signer):
+            return None
+        manifest = decode_manifest(data)
+    except StoreError as error:
+        _log.warning("manifest not looked at", bucket=bucket, object=name, error=error.message)
+        return None
+    return make_entry(Document(bucket, name, manifest_hash(data), ""), manifest), manifest
+
+
+# Taking up --------------------------------------------------------------------------------------------------------
+
+
+def take_up(context: Context, job_id: str, attempt: int) -> None:
+    """Put into the catalogue what its bucket has beyond it, before the job reads anything.
+
+    All of it or nothing. Raises `ChainForked` where both went on, `JobSuperseded` where another attempt has begun or
+    the job itself was among what was taken up, and a `StoreError`.
+    """
+    with reading(context.database) as connection:
+        job = jobs.fetch_job(connection, job_id)
+        cluster = clusters.fetch_cluster(connection, job.cluster_id) if job else None
+    if job is None or cluster is None:
+        raise JobSuperseded("the job or its cluster was removed")
+    newer = find_newer(context, cluster, job.bucket)
+    newer.refuse_strays()
+    line = newer.beyond.line
+    if not line:
+        return
+    with writing(context.database) as connection:
+        if not jobs.is_current_attempt(connection, job_id, attempt):
+            raise JobSuperseded()
+        taking = _Taking(connection, cluster)
+        for entry in line:
+            taking.add(entry, newer.manifests[entry.sha256])
+        taking.finish(newer.manifests[line[-1].sha256])
+        ended = not jobs.is_current_attempt(connection, job_id, attempt)
+        if not ended:
+            save_warnings(connection, cluster.id, job_id, [_warning(line)])
+    _log.warning("database was behind its bucket", cluster=cluster.id, manifests=len(line), last=line[-1].object)
+    if ended:
+        raise JobSuperseded("the bucket tells how this job ended")
+
+
+def _warning(line: Sequence[Entry]) -> JobWarning:
+    message = (
+        f"the database was behind its bucket, as after it was put back from a copy: {len(line)} manifests up to "
+        f"{line[-1].object} were taken up; keys, users and settings changed since that copy are as they were then"
+    )
+    return JobWarning("", "", "", WarningCode.CATALOGUE_BEHIND, message)
+
+
+def expect_none_newer(context: Context, cluster: Cluster) -> None:
+    """Raises `ChainForked` or `CatalogueBehind` where the bucket has what the catalogue does not know."""
+    newer = find_newer(context, cluster)
+    newer.refuse_strays()
+    if newer.beyond.line:
+        raise CatalogueBehind(
+            f"the bucket has {len(newer.beyond.line)} manifests up to {newer.beyond.line[-1].object} that the database "
+            "does not know, as after it was put back from a copy; the next backup of the cluster takes them up"
+        )
+
+
+class _Taking:
+    """Writes what newer manifests tell over what the catalogue has."""
+
+    def __init__(self, connection: Connection, cluster: Cluster) -> None:
+        self._connection = connection
+        self._cluster = cluster
+        self._generations = Generations()
+        self._begun: set[str] = set()  # nodes
+
+    def add(self, entry: Entry, manifest: Manifest) -> None:
+        for told in (*manifest.earlier, Told(manifest.job, manifest.gaps, manifest.notes, manifest.warnings)):
+            self._add_job(told, manifest.job.job_id, entry.attempt if told.job is manifest.job else 1)
+        bucket = entry.document.bucket
+        for one in (*manifest.segments, *manifest.sightings):
+            self._begin(one.node)
+        for segment in manifest.segments:
+            self._add_segment(segment, manifest.job.job_id)
+        row = archive.ManifestRow(
+            manifest.job.job_id, entry.number, bucket, entry.object, entry.sha256, unproven=entry.unproven
+        )
+        archive.insert_manifest(self._connection, self._cluster.id, row)
+        note_place(self._connection, self._cluster.id, object_place(bucket, entry.object))
+        self._generations.add(manifest)
+
+    def finish(self, last: Manifest) -> None:
+        """What was noted of the nodes for the next backup is of a time before; what is set, where it is newer."""
+        for node, checkpoints in self._generations.checkpoints().items():
+            new = [one for one in checkpoints if (node, one.generation) in self._generations.touched]
+            archive.save_checkpoints(self._connection, self._cluster.id, node, new)
+            archive.save_listing_digest(self._connection, self._cluster.id, node, "")
+            archive.save_unread(self._connection, self._cluster.id, node, ())
+        setting = last.setting
+        known = log_settings.fetch_setting(self._connection, self._cluster.id)
+        if setting and (known is None or setting.updated_at > known.updated_at):
+            log_settings.save_setting(self._connection, setting)
+            if setting.period:
+                due_at = next_start(setting.period, self._cluster.id, last.job.created_at, 0)
+                log_settings.plan_policy(self._connection, self._cluster.id, setting.updated_at, due_at)
+
+    def _begin(self, node: str) -> None:
+        if node not in self._begun:
+            self._begun.add(node)
+            known = archive.fetch_checkpoints(self._connection, self._cluster.id, node)
+            self._generations.begin(node, known)
+
+    def _add_job(self, told: Told, manifest_job_id: str, attempt: int) -> None:
+        job, connection = told.job, self._connection
+        known = jobs.fetch_job(connection, job.job_id)
+        if known and known.status is not JobStatus.RUNNING:
+            jobs.mark_job_told(connection, job.job_id, manifest_job_id)
+            return
+        if known:
+            jobs.finish_job(connection, job.job_id, job.status, job.finished_at or job.created_at, job.failed_msg)
+            jobs.mark_job_told(connection, job.job_id, manifest_job_id)
+        else:
+            jobs.insert_job(connection, job, attempt=attempt, manifest_job_id=manifest_job_id)
+        for gap in told.gaps:
+            archive.insert_findings(connection, job.job_id, gap.node, [gap])
+        archive.insert_findings(connection, job.job_id, "", told.notes)
+        save_warnings(connection, self._cluster.id, job.job_id, told.warnings)
+
+    def _add_segment(self, segment: Segment, manifest_job_id: str) -> None:
+        there = archive.fetch_segment_object(self._connection, self._cluster.id, segment)
+        if there == segment.object:
+            archive.mark_segment_listed(self._connection, self._cluster.id, segment, manifest_job_id)
+            return
+        kept = self._generations.kept(segment)
+        if there or (kept is not None and kept != segment.start):
+            raise ChainForked(
+                f"the database has kept other bytes of {segment.name} of node {segment.node} than the bucket's "
+                f"manifests tell in {segment.object}; make the database anew with `logkeep rebuild`"
+            )
+        name = parse_object(segment.object)
+        archive.insert_segment(
+            self._connection, self._cluster.id, name.job_id if name else manifest_job_id, segment, manifest_job_id
+        )
+        self._generations.extend(segment)
