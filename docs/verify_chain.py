@@ -90,7 +90,7 @@ def main(trusted: str, bucket: str, *heads: str) -> int:
         tips.update(chain)
         print(f"cluster {cluster}: {len(chain)} manifests, the last is {chain[0]}")
     for digest, path in ((digest, path) for digest, paths in places.items() for path in paths):
-        named |= {path, Path(f"{path}.sig")}
+        named |= {path, Path(f"{path}.sig"), Path(f"{path}.next")}
         if digest not in proven:
             wrong.append(f"{path}: neither signed with a key of {trusted}, nor named by a manifest that is")
         elif path != Path(bucket, proven[digest]["object"]):

@@ -209,7 +209,8 @@ class OpendalStore:
 
         async def collect() -> list[StoredObject]:
             found: list[StoredObject] = []
-            begin = after if after.startswith(folder) and self._skips else None
+            # Only in the folder itself: in one above it, the folder's own name comes before.
+            begin = after if self._skips and after.rpartition("/")[0] == folder.rstrip("/") else None
             async for entry in await self._operator.to_async_operator().list(folder, limit=limit, start_after=begin):
                 found.append(_stored(entry))
                 if len(found) == limit:

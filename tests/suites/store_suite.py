@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from logkeep.errors import StoreMissing
+from logkeep.errors import StoreCorrupt, StoreMissing
 from logkeep.stores.base import ObjectStore, StoredObject
 
 MIB = 1024 * 1024
@@ -140,6 +140,16 @@ class StoreSuite:
         assert names(store.list("a/")) == ["a/b-c", "a/b/c", "a/b/é", "a/z"]
         assert names(store.list("a/b/")) == ["a/b/c", "a/b/é"]
         assert names(store.list("none/")) == []
+        assert names(store.list("a/b/", "a/b/c")) == ["a/b/é"]
+        for after in ("a/b/c", "a/b", "a-b", "Z", "none"):
+            assert names(store.list("", after)) == sorted(name for name in stored if name > after)
+
+    def test_what_is_larger_than_expected_is_not_read(self, store: ObjectStore) -> None:
+        store.put("folder/x", [b"x" * 100])
+        assert store.get("folder/x", 100) == store.get("folder/x", size=100) == b"x" * 100
+        for size in (None, 100):
+            with pytest.raises(StoreCorrupt, match="has 100 bytes"):
+                store.get("folder/x", 99, size)
 
     def test_a_prefix_ends_with_a_slash(self, store: ObjectStore) -> None:
         for prefix in ("a", "../", "/", "a//", " a/"):
