@@ -164,6 +164,7 @@ class NodeBackup:
         listing = self._list()
         if self._is_quiet() and self._looks == self._catalogue.listing_digest(self._node):
             return self._outcome
+        listing = self._inodes.believe(listing)
         self._known = {checkpoint.generation: checkpoint for checkpoint in self._catalogue.checkpoints(self._node)}
         self._read = self._read_before()
         noted, flawed = split_notes(self._catalogue.unread(self._node))
@@ -179,7 +180,7 @@ class NodeBackup:
                 break
             digest, before = self._looks, self._placed()
             plan = self._round(listing)
-            again = self._list()
+            again = self._inodes.believe(self._list())
             # Where there are no inodes, names that shifted look as before; but then a generation has another one.
             shifted = self._placed() != before and not all(file.inode for file in listing)
             agreed = _names(again) == _names(listing) and not self._slipped and not shifted
@@ -270,8 +271,9 @@ class NodeBackup:
         for one in listing.passed:
             if one.kind is PassedKind.DEEP:
                 self._warn(WarningCode.LOG_DEEP, f"folder {one.name!r} {one.why}", file=one.name)
-        self._looks = _digest(sorted(listing))
-        return self._inodes.believe(sorted(listing))
+        found = sorted(listing)
+        self._looks = _digest(found)
+        return found
 
     def _round(self, listing: Sequence[LogFile]) -> Plan:
         """One listing: examine it, keep what is new, remember how it looked."""
@@ -379,7 +381,7 @@ class NodeBackup:
     # What the files are -----------------------------------------------------------------------------------------
 
     def _examine(self, listing: Sequence[LogFile], checkpoints: Sequence[Checkpoint]) -> list[Sight]:
-        names = Names((file.name for file in listing), checkpoints)
+        names = Names([file.name for file in listing], checkpoints)
         named = [(file, names.parse(file.name)) for file in listing]
         hints = _hints(checkpoints)
         self._heads = Heads(checkpoints)
@@ -448,6 +450,9 @@ class NodeBackup:
 
     def _trust_inodes(self, sights: Sequence[Sight]) -> list[Sight]:
         """Without those that several files have which differ."""
+        inodes = {sight.file.inode for sight in sights}
+        if len(inodes) == len(sights):
+            return list(sights)
         count = Counter(sight.file.inode for sight in sights if sight.look <= Look.READABLE and sight.file.inode)
         shared = {inode for inode, number in count.items() if number > 1}
         for inode in shared:
@@ -463,15 +468,21 @@ class NodeBackup:
 
     def _without_copies(self, sights: Sequence[Sight]) -> list[Sight]:
         """Of several names of one content the one that is known stays, or else the plainest."""
+        if all(sight.look is not Look.READABLE or not sight.file.size for sight in sights):
+            return list(sights)
         alike: dict[tuple[str, str], list[Sight]] = defaultdict(list)
         for sight in sights:
             for key in _alike(sight, self._known):
                 alike[key].append(sight)
-        ranks = {sight.file.name: _rank(sight, self._known) for sight in sights}
+        several = {one.file.name: one for found in alike.values() if len(found) > 1 for one in found}
+        ranks = {name: _rank(sight, self._known) for name, sight in several.items()}
         left: list[Sight] = []
         for sight in sights:
             if sight.copy:
                 self._remember_copy(sight, self._known[sight.copy.generation])
+                continue
+            if sight.file.name not in several:
+                left.append(sight)
                 continue
             # What is first seen together is in doubt, but for links; what was planned to be read was no copy then.
             keys = _alike(sight, self._known) if sight.readable and not sight.holds else []
@@ -542,14 +553,17 @@ class NodeBackup:
                 if not file.inode:
                     # It may be another one than was listed, so all that is said is of it.
                     file = content.file._replace(inode="")
-                head, end = content.head(), 0 if content.compressed else self._find_end(content)
+                head, end = content.head(), 0 if content.compressed else content.size
+                last = _last_bytes(content, end) if end else b""
+                if last.endswith(b"\0"):
+                    end = self._find_end(content)
+                    last = _last_bytes(content, end) if end else b""
                 if not end and not content.compressed:
                     file = file._replace(size=0)  # nothing but room for what is to come
                 continues, foreign = self._continued(content, name, head)
                 holds = self._held(content, name, head)
                 continues, foreign, changed = self._without_changed(content, name, head, continues, foreign)
                 copy = None if continues or foreign else self._is_known_copy(content, name, head)
-                last = _last_bytes(content, end) if end else b""
                 tail = fingerprint(last)
                 if end:
                     content.check_unchanged(end, fingerprint(head))
@@ -777,6 +791,8 @@ class NodeBackup:
         self, content: Content, name: LogName, head: bytes, continues: frozenset[int], foreign: frozenset[int]
     ) -> tuple[frozenset[int], frozenset[int], Changed | None]:
         """Without the generation of which the file has other bytes now. Its tail may be what has changed."""
+        if not self._heads.of(name.family) and not self._changed:
+            return continues, foreign, None
         if not continues and not content.compressed:
             here = (c for c in self._heads.fitting(content.file, name, head).own if c.present and c.name == name.plain)
             for c in here:

@@ -45,6 +45,11 @@ class Heads:
         self._short: dict[str, dict[Fingerprint, list[Checkpoint]]] = defaultdict(lambda: defaultdict(list))
         self._inodes: dict[str, list[Checkpoint]] = defaultdict(list)
         self._families: dict[str, list[Checkpoint]] = defaultdict(list)
+        self._to_sort: Iterable[Checkpoint] = checkpoints
+
+    def _sort(self) -> None:
+        """Only once a file is looked into: mostly none is."""
+        checkpoints, self._to_sort = self._to_sort, ()
         for c in checkpoints:
             if not c.kept:
                 continue
@@ -59,6 +64,9 @@ class Heads:
 
     def fitting(self, file: LogFile, name: LogName, head: bytes) -> Fits:
         """Those whose head the content has; what is before their checkpoints is to be compared still."""
+        self._sort()
+        if not self._families:
+            return Fits([], [])
         known = _Hashes(head)
         alike = known.find(self._long.get(lead_of(head), {}))
         own = [c for c in alike if _is_own(c, name)]
@@ -72,6 +80,7 @@ class Heads:
 
     def of(self, family: str) -> list[Checkpoint]:
         """All of a log."""
+        self._sort()
         return self._families.get(family, [])
 
     def _proves(self, c: Checkpoint) -> bool:
@@ -138,13 +147,17 @@ def _supersedes(newer: Checkpoint, older: Checkpoint) -> bool:
 class Names:
     """What names propose, for a listing and what is known."""
 
-    def __init__(self, listed: Iterable[str], checkpoints: Collection[Checkpoint]) -> None:
+    def __init__(self, listed: Collection[str], checkpoints: Collection[Checkpoint]) -> None:
         self._logs = {c.family for c in checkpoints}
         self._known = {*listed, *self._logs}
+        self._parsed: dict[str, LogName] = {}  # by name; by plain name too
+        for name in listed:
+            found = self._parsed[name] = parse_name(name, self._known, self._logs)
+            self._parsed.setdefault(found.plain, found)
         self._moved = self._learn(checkpoints)
 
     def parse(self, name: str) -> LogName:
-        found = parse_name(name, self._known, self._logs)
+        found = self._parsed[name]
         family = self._moved.get(found.family)
         return found._replace(family=family) if family and not found.active else found
 
@@ -154,7 +167,7 @@ class Names:
         for c in checkpoints:
             if c.name == c.family or not c.present:
                 continue
-            proposed = parse_name(c.name, self._known, self._logs)
+            proposed = self._parsed.get(c.name) or parse_name(c.name, self._known, self._logs)
             if proposed.family != c.family and not proposed.active and holds_stem(c.name, c.family):
                 seen[proposed.family][c.family] += 1
         return {

@@ -22,6 +22,9 @@ class Inodes:
 
     def believe(self, listing: Sequence[LogFile]) -> list[LogFile]:
         """The listing, without the inodes that are none: of open files it told others, or several files have one."""
+        inodes = {file.inode for file in listing}
+        if len(inodes) == len(listing) and not self._wrong and self._shared.isdisjoint(inodes):
+            return list(listing)
         looks: dict[str, set[tuple[int, int, int]]] = defaultdict(set)
         for file in listing:
             looks[file.inode].add((file.size, file.mtime_ns, file.ctime_ns))

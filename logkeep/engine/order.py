@@ -50,6 +50,7 @@ def place_new(
 ) -> Placed:
     """Positions for the members that have none yet; `fixed` are those of the others."""
     taken = sorted([*(c.position for c in family.known), *family.reserved])
+    age = _Age.of(family.known)
     floor = max((c.position for c in family.known if c.generation in family.earlier), default=None)
     turned = _direction(members, sights, owners, family.known)
     positions: dict[int, float] = {}
@@ -59,21 +60,43 @@ def place_new(
         if floor is None or (index in fixed and fixed[index] > floor):
             following.append(index)
         elif index not in fixed:
-            place = _place_of_old(sights[index], family.known, turned)
+            old = age.may_be_old(sights[index], turned)
+            place = _place_of_old(sights[index], age.held) if old else None
             if place is None or place in positions.values():
                 following.append(index)
-                unproven += [index] if _is_unproven(sights[index], family.known, turned) else []
+                unproven += [index] if old and sights[index].readable else []
             else:
                 positions[index] = place
     ordered = _in_order(following, sights, owners, turned)
     return Placed(positions | _places(ordered, sights, fixed, taken), unproven)
 
 
-def _place_of_old(sight: Sight, known: Sequence[Checkpoint], turned: int) -> float | None:
-    """Where an old file belongs that was copied in, by its times; None where it is none, or they do not tell."""
-    held = sorted((c for c in known if c.first_time), key=lambda c: c.position)
-    if not sight.first_time or not held or not _may_be_old(sight, known, turned):
-        return None
+@dataclass(frozen=True, slots=True)
+class _Age:
+    """What is known of a log says how old a file may be."""
+
+    held: Sequence[Checkpoint]  # those with times, in the order of writing
+    newest: float | None  # instant of the last record
+    orders: Sequence[Order]  # of the names of rotated files
+
+    @staticmethod
+    def of(known: Sequence[Checkpoint]) -> _Age:
+        held = sorted((c for c in known if c.first_time), key=lambda c: c.position)
+        newest = max((instant(c.last_time) for c in held if c.last_time), default=None)
+        return _Age(held, newest, [name.order for c in known if c.present and not (name := _parse(c)).active])
+
+    def may_be_old(self, sight: Sight, turned: int) -> bool:
+        """Whether neither its name nor its times say that it is the youngest."""
+        if sight.name.active or not sight.first_time or self.newest is None:
+            return False
+        if instant(sight.first_time) >= self.newest:
+            return False
+        alike = [_turn(order, turned) for order in self.orders if order[0] == sight.name.order[0]]
+        return not alike or _turn(sight.name.order, turned) < max(alike)
+
+
+def _place_of_old(sight: Sight, held: Sequence[Checkpoint]) -> float | None:
+    """Where an old file belongs that was copied in, by its times; None where they do not tell."""
     first, last = instant(sight.first_time), instant(sight.last_time or sight.first_time)
     if last <= min(instant(c.first_time) for c in held):
         return held[0].position - 1
@@ -81,22 +104,6 @@ def _place_of_old(sight: Sight, known: Sequence[Checkpoint], turned: int) -> flo
         if instant(elder.last_time or elder.first_time) <= first and last <= instant(younger.first_time):
             return (elder.position + younger.position) / 2
     return None
-
-
-def _may_be_old(sight: Sight, known: Sequence[Checkpoint], turned: int) -> bool:
-    """Whether neither its name nor its times say that it is the youngest."""
-    if sight.name.active or not sight.first_time:
-        return False
-    newest = max((instant(c.last_time) for c in known if c.last_time), default=None)
-    if newest is None or instant(sight.first_time) >= newest:
-        return False
-    orders = [_turn(name.order, turned) for c in known if c.present and not (name := _parse(c)).active]
-    alike = [order for order in orders if order[0] == sight.name.order[0]]
-    return not alike or _turn(sight.name.order, turned) < max(alike)
-
-
-def _is_unproven(sight: Sight, known: Sequence[Checkpoint], turned: int) -> bool:
-    return sight.readable and _may_be_old(sight, known, turned)
 
 
 def _parse(c: Checkpoint) -> LogName:
