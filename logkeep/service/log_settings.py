@@ -29,7 +29,9 @@ from logkeep.errors import (
 )
 from logkeep.service.context import Context
 from logkeep.service.places import take_place
+from logkeep.service.removal import find_owner
 from logkeep.service.stores import agency_stores
+from logkeep.stores.layout import cluster_folder
 
 
 def open_backup(context: Context, cluster: Cluster, change: LogSettingChange) -> None:
@@ -38,6 +40,7 @@ def open_backup(context: Context, cluster: Cluster, change: LogSettingChange) ->
     Raises `InvalidAgency`, `InvalidField`, `InvalidPeriod`, `InvalidZone`, `UnknownBucket`, `BucketNotWritable`.
     """
     _check(context, change)
+    _check_archive(context, cluster, change)
     with writing(context.database) as connection:
         take_place(context, connection, cluster, change.bucket, change.base_path)
         found = log_settings.fetch_setting(connection, cluster.id)
@@ -49,6 +52,7 @@ def update_setting(context: Context, cluster: Cluster, change: LogSettingChange)
     with reading(context.database) as connection:
         _opened(connection, cluster)
     _check(context, change)
+    _check_archive(context, cluster, change)
     with writing(context.database) as connection:
         found = _opened(connection, cluster)
         take_place(context, connection, cluster, change.bucket, change.base_path)
@@ -116,6 +120,22 @@ def _check(context: Context, change: LogSettingChange) -> None:
         store.check()
     except StoreError as error:
         raise BucketNotWritable(f"log_bucket: {error.message}") from error
+
+
+def _check_archive(context: Context, cluster: Cluster, change: LogSettingChange) -> None:
+    """Refuse a folder that holds what was kept of another cluster, as of one of this name that was removed."""
+    store = agency_stores(context, change.agency)[change.bucket]
+    folder = cluster_folder(change.base_path, cluster.name)
+    try:
+        other = find_owner(store, folder)
+    except StoreError as error:
+        raise BucketNotWritable(f"log_bucket: {error.message}") from error
+    if other and other != cluster.id:
+        raise InvalidField(
+            "log_base_path",
+            f"{folder} of bucket {change.bucket} holds the archive of another cluster, {other}; choose another path, "
+            f"or, where that one is meant, take it up with `logkeep rebuild --from {change.bucket} --adopt {other}`",
+        )
 
 
 def _changed(found: LogSetting | None, cluster: Cluster, change: LogSettingChange) -> LogSetting:

@@ -7,13 +7,36 @@ import structlog
 from logkeep.database import archive
 from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
-from logkeep.errors import StoreError
+from logkeep.errors import StoreCorrupt, StoreError
 from logkeep.service.context import Context
 from logkeep.service.stores import cluster_stores
-from logkeep.stores.base import find_store
-from logkeep.stores.layout import Removal, encode_removal, parse_object, removal_object, signature_object
+from logkeep.stores.base import ObjectStore, find_store
+from logkeep.stores.layout import (
+    ObjectKind,
+    Removal,
+    decode_claim,
+    encode_removal,
+    parse_object,
+    removal_object,
+    signature_object,
+)
 
 _log = structlog.get_logger("logkeep.removal")
+
+
+def find_owner(store: ObjectStore, folder: str) -> str:
+    """The id of the cluster whose first manifest lies in a folder, as it says of itself; '' where none does.
+
+    Raises a `StoreError`.
+    """
+    for thing in store.list(f"{folder}/_manifests/"):
+        found = parse_object(thing.name)
+        if found and found.kind is ObjectKind.MANIFEST:
+            try:
+                return decode_claim(store.get(thing.name, size=thing.size)).cluster_id
+            except StoreCorrupt:
+                continue
+    return ""
 
 
 def write_removal(context: Context, cluster: Cluster) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
-from logkeep.service import clusters
+from logkeep.errors import InvalidField
+from logkeep.service import clusters, log_settings
 from logkeep.service.rebuild import State, rebuild
 from logkeep.stores.layout import Removal, encode_removal, manifest_hash, removal_object
-from tests.installation import Installation
+from tests.installation import SETTING, Installation
 from tests.integration.test_rebuild import forget
 
 
@@ -76,6 +81,19 @@ def test_a_removal_that_the_bucket_does_not_take_is_carried_out_and_told(
         "the bucket logs could not be told that prod was removed, so a rebuild would bring it back"
     )
     assert clusters.find_clusters(installation.context) == []
+
+
+def test_a_cluster_of_the_same_name_is_not_mixed_into_the_archive_of_a_removed_one(
+    installation: Installation, cluster: Cluster, logs: Path
+) -> None:
+    kept(installation, cluster, logs)
+    clusters.remove_cluster(installation.context, cluster)
+    with pytest.raises(InvalidField, match=rf"^log_base_path: css/log/prod .* {cluster.id}; .*--adopt {cluster.id}"):
+        installation.add_cluster(n1=logs)
+    [again] = clusters.find_clusters(installation.context, "prod")
+    log_settings.open_backup(installation.context, again, replace(SETTING, base_path="css/other"))
+    assert installation.back_up(again).status is JobStatus.SUCCESS
+    log_settings.update_setting(installation.context, again, replace(SETTING, base_path="css/other"))
 
 
 def test_a_cluster_that_was_never_backed_up_leaves_nothing_in_the_bucket(
