@@ -520,10 +520,12 @@ def test_removed_cluster_comes_back_beside_the_one_that_took_its_name(
     old = installation.add_cluster(n1=logs)
     installation.back_up(old)
     clusters.remove_cluster(installation.context, old)
-    new = installation.add_cluster(n1=logs)
+    nodes = [clusters.NewNode("n1", f"file://{logs}")]
+    new = clusters.add_cluster(installation.context, installation.project.id, "prod", nodes)
+    log_settings.open_backup(installation.context, new, replace(SETTING, base_path="css/new"))
     installation.back_up(new)
     installation = forget(installation)
-    found = {one.cluster_id: one.name for one in rebuild(installation.context, ["logs"]).clusters}
+    found = {one.cluster_id: one.name for one in rebuild(installation.context, ["logs"], adopt=[old.id]).clusters}
     assert found == {new.id: "prod", old.id: "prod.~1"}
     assert installation.restored(old) == installation.restored(new)
 
