@@ -139,6 +139,7 @@ def test_what_a_cluster_kept_before_stays_its_own_until_it_is_removed(
     keep(installation, theirs)
 
 
+@pytest.mark.usefixtures("shared_folder")
 def test_a_rebuilt_cluster_has_its_places_and_is_closed_where_another_has_them(
     installation: Installation, other: Project, tmp_path: Path
 ) -> None:
@@ -146,12 +147,12 @@ def test_a_rebuilt_cluster_has_its_places_and_is_closed_where_another_has_them(
     keep(installation, mine)
     assert installation.back_up(mine).status is JobStatus.SUCCESS
     clusters.remove_cluster(installation.context, mine)
-    [rebuilt] = rebuild.rebuild(installation.context, ["logs"]).clusters
+    [rebuilt] = rebuild.rebuild(installation.context, ["logs"], adopt=[mine.id]).clusters
     assert (rebuilt.state, rebuilt.problems) == (rebuild.State.REBUILT, [])
     assert "another project" in refusal(installation, theirs)
     clusters.remove_cluster(installation.context, mine)
     keep(installation, theirs)
-    [rebuilt] = rebuild.rebuild(installation.context, ["logs"]).clusters
+    [rebuilt] = rebuild.rebuild(installation.context, ["logs"], adopt=[mine.id]).clusters
     assert rebuilt.state is rebuild.State.REBUILT
     assert "its log backup is closed: the logs of prod would lie in css/log/prod" in rebuilt.problems[0]
     setting = log_settings.get_setting(installation.context, mine)

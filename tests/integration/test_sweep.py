@@ -151,6 +151,7 @@ def test_an_orphan_that_is_young_or_whose_job_runs_stays(swept: Swept, how: str,
     assert swept.files() == before
 
 
+@pytest.mark.usefixtures("shared_folder")
 def test_what_a_manifest_names_that_the_catalogue_does_not_know_is_no_orphan(swept: Swept) -> None:
     """As after a database was put back that is older than the bucket, or the cluster was registered anew."""
     clusters_before = swept.files()

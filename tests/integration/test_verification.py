@@ -281,6 +281,7 @@ def test_folders_that_the_setting_left_are_looked_at_too(installation: Installat
     assert [f.object for f in installation.findings(kept)] == ["css/log/prod/x", "elsewhere/prod/x"]
 
 
+@pytest.mark.usefixtures("shared_folder")
 def test_objects_of_a_removed_cluster_are_foreign_to_one_of_its_name_and_no_orphans(
     installation: Installation, kept: Cluster, logs: Path
 ) -> None:
