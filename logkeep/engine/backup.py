@@ -144,6 +144,7 @@ class NodeBackup:
         self._owed: dict[Fingerprint, list[Unread]] = {}  # by head
         self._copies: list[Unread] = []  # files that hold nothing but what is kept of others
         self._earlier: set[int] = set()  # generations of logs that an earlier job knew wholly
+        self._nothing: set[LogFile] = set()  # read by this job, and nothing came of them
         self._changed: dict[int, int] = {}  # generations that no longer are what is kept -> first byte that differs
         self._went: dict[Unread, int] = {}  # what went before it was looked into -> number of the listing that had it
         self._kept_in: dict[int, int] = {}  # generation -> number of the listing after which it was read first
@@ -282,6 +283,7 @@ class NodeBackup:
         sights = self._examine(listing, checkpoints)
         rounds = Rounds(self._went, self._kept_in)
         plan = make_plan(self._node, checkpoints, sights, self._read, self._unread, rounds, self._earlier)
+        plan = replace(plan, reads=tuple(read for read in plan.reads if read.sight.file not in self._nothing))
         for one in plan.unread:
             self._went.setdefault(one, self._number)
         self._note(plan, listing)
@@ -719,7 +721,10 @@ class NodeBackup:
             if frames.broken:
                 raise frames.broken
             checkpoint = self._flaw_told(content, checkpoint)
-            self._read.add(checkpoint.generation)
+            if checkpoint.kept:
+                self._read.add(checkpoint.generation)
+            else:  # its number is given to another file
+                self._nothing.add(file)
             if below.cut:
                 self._warn_large(file, checkpoint)
             if dense.hole:

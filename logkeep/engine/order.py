@@ -52,7 +52,7 @@ def place_new(
     taken = sorted([*(c.position for c in family.known), *family.reserved])
     age = _Age.of(family.known)
     floor = max((c.position for c in family.known if c.generation in family.earlier), default=None)
-    turned = _direction(members, sights, owners, family.known)
+    turned = _direction(members, sights, owners)
     positions: dict[int, float] = {}
     unproven: list[int] = []
     following: list[int] = []
@@ -114,11 +114,10 @@ def _turn(order: Order, turned: int) -> Order:
     return order[0], order[1], turned * order[2]
 
 
-def _direction(
-    members: Sequence[int], sights: Sequence[Sight], owners: Mapping[int, Checkpoint], known: Sequence[Checkpoint]
-) -> int:
+def _direction(members: Sequence[int], sights: Sequence[Sight], owners: Mapping[int, Checkpoint]) -> int:
     """-1 where the counters in the log's names go the other way than such names usually do."""
-    places = [(c.position, _parse(c).order) for c in known if c.present and c.generation]
+    # Names as they are in this listing: those of an earlier one have shifted since.
+    places = [(owners[i].position, sights[i].name.order) for i in members if i in owners and not sights[i].name.active]
     times = [
         (instant(sights[index].first_time), sights[index].name.order)
         for index in members
