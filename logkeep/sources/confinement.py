@@ -10,8 +10,9 @@ from logkeep.errors import SourceRefused
 from logkeep.sources.base import Tenant
 from logkeep.sources.places import Mounts, Place, find_place, locate
 
-# No logs of a node lie here, but secrets and devices do: refused unless a root names a directory in one of them.
-_SYSTEM = tuple(Path(f"/{name}") for name in ("etc", "boot", "dev", "proc", "run", "sys"))
+# No logs of a node lie here, but secrets do: refused unless a root names a directory in one of them. Devices are known
+# by their file system, so that /dev/shm stays a place as any other.
+_SYSTEM = tuple(Path(f"/{name}") for name in ("etc", "boot", "proc", "run", "sys"))
 # File systems that the kernel makes up: to read some of their files blocks, or does something.
 _MADE_UP = frozenset(
     {"autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs"}

@@ -55,7 +55,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(params=["the first backup", "a backup after rotations"])
 def scene(request: pytest.FixtureRequest, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     monkeypatch.delenv("LOGKEEP_TEST_POSTGRESQL", raising=False)  # a database that can be copied
-    (tmp_path / "node").mkdir()  # not below /dev, where no logs may lie
+    (tmp_path / "node").mkdir()  # on a disk, as logs are
     node = SimulatedNode(tmp_path / "node", seed=5)
     later = request.param == "a backup after rotations"
     with open_installation(folder / "template") as installation:

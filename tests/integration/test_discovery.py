@@ -81,7 +81,7 @@ def test_nodes_are_told_with_their_directories() -> None:
     with answering(cluster()) as url:
         found = describe_cluster(url)
     assert (found.kind, found.version) == ("opensearch", "2.19.6")
-    assert found.nodes == (FoundNode("n1", "/var/log/os", "10.0.0.1", "ess"),)
+    assert found.nodes == (FoundNode("n1", "/var/log/os", "10.0.0.1", "ess", "id"),)
     with answering(cluster({"version": {"number": "8.7.1"}}, NODE | {"roles": ["master"]})) as url:
         found = describe_cluster(url)
     assert (found.kind, found.nodes[0].role) == ("elasticsearch", "ess-master")

@@ -17,7 +17,7 @@ from logkeep.domain.cluster import Cluster
 from logkeep.engine import segment
 from logkeep.engine.segment import Sizes
 from logkeep.errors import StoreUnreachable
-from logkeep.service import backups, clusters, identity, log_settings
+from logkeep.service import backups, clusters, log_settings
 from logkeep.service.verification import Finding, Orphans, Progress, verify
 from logkeep.stores.base import MARKER, ObjectStore
 from tests.installation import SETTING, Installation
@@ -261,16 +261,6 @@ def test_what_lies_beside_the_folders_of_the_cluster_is_not_its_matter(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"theirs")
     assert not installation.findings(kept)
-
-
-def test_two_clusters_may_share_a_folder(installation: Installation, kept: Cluster, logs: Path) -> None:
-    project = identity.add_project(installation.context, "another")
-    twin = clusters.add_cluster(installation.context, project.id, "prod", [clusters.NewNode("n1", f"file://{logs}")])
-    log_settings.open_backup(installation.context, twin, SETTING)
-    installation.back_up(twin)
-    for cluster in (kept, twin):
-        assert not [one for one in installation.verify(cluster, read_data=True) if isinstance(one, Finding)]
-        assert installation.verify(cluster)[-1] == Orphans(0, 0)
 
 
 def test_folders_that_the_setting_left_are_looked_at_too(installation: Installation, kept: Cluster) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.warning import JobWarning, WarningCode
@@ -16,6 +18,12 @@ from tests.integration.test_rebuild import forget
 
 CUT = JobWarning("n1", "es.log", "es-1.log.gz", WarningCode.LOG_CUT, "file 'es-1.log.gz' ends in its middle")
 OTHER = JobWarning("n1", "", "", WarningCode.LOG_CUT, "something of the node")
+
+
+@pytest.fixture(autouse=True)
+def a_log(logs: Path) -> None:
+    """An empty directory would be warned of."""
+    (logs / "other.log").write_bytes(b"line\n")
 
 
 def begin(installation: Installation, cluster: Cluster) -> tuple[BackupJob, JobCatalogue]:

@@ -79,7 +79,7 @@ def act(installation: Installation, cluster: Cluster, node: Node, action: tuple)
 @given(st.lists(actions, min_size=4, max_size=20))
 def test_rebuilt_catalogue_is_the_one_that_was_lost(history: list[tuple]) -> None:
     directory = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
-    logs = Path(tempfile.mkdtemp())  # not below /dev, where no logs may lie
+    logs = Path(tempfile.mkdtemp())  # on a disk, as logs are
     try:
         with open_installation(directory / "installation") as installation:
             node = Node(logs)

@@ -211,7 +211,7 @@ class Truth:
 @pytest.fixture(scope="module")
 def truth() -> Iterator[Truth]:
     place = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
-    logs = Path(tempfile.mkdtemp())  # not below /dev, where no logs may lie
+    logs = Path(tempfile.mkdtemp())  # on a disk, as logs are
     with open_installation(place / "installation") as installation:
         cluster = installation.add_cluster(n1=logs)
         for number in range(4):

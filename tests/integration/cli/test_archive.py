@@ -131,6 +131,7 @@ def test_a_whole_archive_is_proved(tenant: Command, kept: str, served: Served) -
         "objects_read": len(objects),
         "findings": [],
         "orphans": {"objects": 0, "bytes": 0},
+        "unproven": {"manifests": 0, "head": ""},
         "error": None,
     }
     assert "nothing is wrong" in tenant("verify", kept).ended(0).out
