@@ -180,7 +180,7 @@ def read_cluster_change(body: bytes) -> ClusterChange:
     def text(name: str) -> str | None:
         return None if members.get(name) is None else fields.text_field(members, name, secret=True)
 
-    nodes, removed = members.get("nodes"), members.get("remove_nodes")
+    nodes, removed = members.get("nodes"), members.get(fields.normalise("remove_nodes"))
     return ClusterChange(
         () if nodes is None else _read_nodes(nodes),
         () if removed is None else _read_names(removed),

@@ -368,6 +368,11 @@ def test_a_node_that_is_not_there_is_warned_of_checked_and_moved(tenant: Command
     (node / "es.log").write_bytes(b"line\n")
     assert "has 1 node now" in tenant("cluster", "update", "checked", "--node", f"n1={node}").ended(0).out
     assert "n1    yes" in tenant("cluster", "check", "checked").ended(0).out
+    assert "has 2 nodes now" in tenant("cluster", "update", "checked", "--node", f"n2={node.parent}/two").ended(0).out
+    removed = tenant("cluster", "update", "checked", "--remove-node", "n2").ended(0).out
+    assert "has 1 node now" in removed and "n2" not in removed
+    unknown = tenant("cluster", "update", "checked", "--remove-node", "n9").ended(2).err
+    assert "remove_nodes: the cluster has no node 'n9'" in unknown
     assert tenant("cluster", "update", "checked").ended(2).err.startswith("logkeep: say what is to change: ")
 
 
