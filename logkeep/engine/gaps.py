@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from logkeep.domain.manifest import Checkpoint, Gap, Unread, UnreadKind
-from logkeep.logformat.names import CountedName, numbers_between, parse_counted
+from logkeep.engine.order import instant
+from logkeep.logformat.names import CountedName, counts_rotations, numbers_between, parse_counted
 
 TRUNCATED = "truncated"
 DELETED = "rotated and deleted by the node"
@@ -70,8 +71,12 @@ class Line:
         self.present = present
         self._positions = [checkpoint.position for checkpoint in self.kept]
         self._numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for counted in sorted({one for name in names if (one := parse_counted(name))}):
+        self._written: dict[str, set[str]] = defaultdict(set)
+        listed = {one for name in names if (one := parse_counted(name))}
+        for counted in sorted(listed):
             self._numbers[counted.series, counted.date].append(counted.number)
+        for counted in listed | {one for checkpoint in self.kept if (one := parse_counted(checkpoint.name))}:
+            self._written[counted.series].add(counted.written)
 
     def place(self, position: float) -> int:
         """How many generations stand there or before."""
@@ -86,12 +91,16 @@ class Line:
         known = self._numbers[newer.series, newer.date]
         return len(numbers) - (bisect_left(known, numbers.stop) - bisect_left(known, numbers.start))
 
+    def is_counter(self, name: CountedName) -> bool:
+        """Whether a number that is missing in the series was given to a file; an hour may pass without one."""
+        return counts_rotations(self._written[name.series])
+
 
 def came_between(line: Line, younger: Checkpoint) -> str | None:
     """Why something may have been written between a generation and its elder, and deleted; None where nothing was.
 
     A node deletes the oldest first: what came after an elder that is still there is there too. Where names count, they
-    tell as well. Nothing is said of what went before the first backup.
+    tell as well, if they count rotations and not hours. Nothing is said of what went before the first backup.
     """
     elder = next(line.elders(younger), None)
     if elder is None:
@@ -102,7 +111,10 @@ def came_between(line: Line, younger: Checkpoint) -> str | None:
         numbers = numbers_between(older, newer)
         if numbers is not None:
             missing = line.unaccounted(numbers, newer) - others
-            return _jump(name, younger.name, missing) if missing > 0 else None
+            if missing <= 0:
+                return None
+            if line.is_counter(newer):
+                return _jump(name, younger.name, missing)
     return None if elder.generation in line.present else UNSEEN
 
 
@@ -124,7 +136,8 @@ def _jump(elder: str, younger: str, missing: int) -> str:
 def tell_gap(node: str, family: str, line: Line, place: int, losses: Sequence[Loss]) -> Gap:
     """All that is missing behind the first `place` generations."""
     after = next((elder.last_time for elder in reversed(line.kept[:place]) if elder.last_time), "")
-    until = next((younger.first_time for younger in line.kept[place:] if younger.first_time > after), "")
+    times = (younger.first_time for younger in line.kept[place:] if younger.first_time)
+    until = next((time for time in times if not after or instant(time) > instant(after)), "")
     reason = min((loss.reason for loss in losses), key=_rank)
     return Gap(node, family, after, until, sum(loss.at_least for loss in losses), reason)
 

@@ -61,6 +61,8 @@ _COUNTED = re.compile(
     r"(.+-)(\d{4}-\d\d-\d\d)-(\d{1,9})(\.(?:json|log))(?:\.(?i:gz|xz|bz2|zstd?))?", re.ASCII | re.DOTALL
 )
 
+_TIME_OF_DAY = re.compile(r"(?:[01]\d|2[0-3])(?:[0-5]\d){0,2}", re.ASCII)  # HH, HHmm, HHmmss
+
 
 class LogName(NamedTuple):  # made for each of 10,000 names of a job: a frozen dataclass takes three times as long
     """What a file name says of its content.
@@ -78,17 +80,26 @@ class LogName(NamedTuple):  # made for each of 10,000 names of a job: a frozen d
 
 
 class CountedName(NamedTuple):
-    """A rotated name whose number goes up by one with each rotation of a day, beginning with 1."""
+    """A rotated name whose number goes up within a day: by one with each rotation from 1 on, or by the clock."""
 
     series: str  # the rest of the name
     date: str
     number: int
+    written: str  # the number as it stands there
 
 
 def parse_counted(name: str) -> CountedName | None:
     """None for a name whose number tells no age, or shifts."""
     found = _COUNTED.fullmatch(name)
-    return CountedName(found[1] + found[4], found[2], int(found[3])) if found else None
+    return CountedName(found[1] + found[4], found[2], int(found[3]), found[3]) if found else None
+
+
+def counts_rotations(written: Collection[str]) -> bool:
+    """Whether the numbers of a series are those of a counter; where all may be times of the day, nothing proves it.
+
+    `written` are all that are known of it. log4j2 writes 1, 2, 3, …; hours are 00 to 23, or 0 to 23.
+    """
+    return "0" not in written and not all(map(_TIME_OF_DAY.fullmatch, written))
 
 
 def numbers_between(older: CountedName, newer: CountedName) -> range | None:

@@ -239,6 +239,80 @@ def test_names_that_jump_tell_how_many_files_came_and_went(kept: Kept) -> None:
     assert gap == Gap("n1", SERVER, time(3), time(6), 0, reason)
 
 
+def hourly(hour: str, day: int = 24) -> str:
+    return f"prod-2026-11-{day}-{hour}.log"
+
+
+@pytest.mark.parametrize("form", ["{:02}", "{:02}00", "{:02}3000"])
+def test_hour_without_a_file_is_no_gap_while_the_hour_before_is_there(kept: Kept, form: str) -> None:
+    write(kept, {hourly(form.format(hour)): line(hour) for hour in (8, 9, 10, 11)} | {"prod.log": line(11, 7)})
+    kept.back_up()
+    (kept.directory / "prod.log").rename(kept.directory / hourly(form.format(12)))
+    write(kept, {hourly(form.format(14)): line(14), "prod.log": line(15)})
+    assert not gaps_of_next(kept)
+    delete(kept, hourly(form.format(8)), hourly(form.format(9)))
+    (kept.directory / "prod.log").rename(kept.directory / hourly(form.format(17)))
+    write(kept, {hourly(form.format(20)): line(20), "prod.log": line(21)})
+    assert not gaps_of_next(kept)
+
+
+@pytest.mark.parametrize("hours", [(10, 11, 13), (20, 22, 23)])
+def test_hours_that_are_never_below_ten_are_not_taken_for_a_counter(kept: Kept, hours: tuple[int, int, int]) -> None:
+    first, second, third = hours
+    write(kept, {hourly(str(first)): line(first), "prod.log": b""})
+    kept.back_up()
+    write(kept, {hourly(str(second)): line(second)})
+    kept.back_up()
+    write(kept, {hourly(str(third)): line(third)})
+    kept.back_up()
+    assert not kept.catalogue.gaps
+
+
+def test_new_day_of_hourly_files_need_not_begin_at_one(kept: Kept) -> None:
+    write(kept, {hourly("23", day=23): line(1), "prod.log": b""})
+    kept.back_up()
+    write(kept, {hourly("05"): line(5), "prod.log": line(6)})
+    assert not gaps_of_next(kept)
+
+
+def test_hourly_files_that_all_went_are_told_without_a_count(kept: Kept) -> None:
+    write(kept, {hourly("08"): line(8), "prod.log": b""})
+    kept.back_up()
+    delete(kept, hourly("08"))
+    write(kept, {hourly("11"): line(11), "prod.log": line(12)})
+    assert gaps_of_next(kept) == [Gap("n1", "prod.log", time(8), time(11), 0, UNSEEN)]
+
+
+def test_hours_that_follow_each_other_prove_that_nothing_is_missing(kept: Kept) -> None:
+    write(kept, {hourly("08"): line(8), "prod.log": b""})
+    kept.back_up()
+    delete(kept, hourly("08"))
+    write(kept, {hourly("09"): line(9), "prod.log": line(10)})
+    assert not gaps_of_next(kept)
+
+
+@pytest.mark.parametrize("shown", [3, 24, 100])
+def test_counter_that_shows_itself_as_one_tells_its_jump_also_between_ten_and_twenty(kept: Kept, shown: int) -> None:
+    write(kept, {dated(shown, day=23): line(1), dated(10): line(10), SERVER: b""})
+    kept.back_up()
+    delete(kept, dated(shown, day=23))
+    write(kept, {dated(13): line(13), SERVER: line(14)})
+    [gap] = gaps_of_next(kept)
+    assert gap.reason.endswith("to os-2026-11-24-13.json: 2 files came and went between two backups")
+
+
+def test_end_of_a_gap_is_found_by_instants_where_clocks_are_put_back(kept: Kept) -> None:
+    def at(clock: str) -> bytes:
+        return b'{"type": "server", "timestamp": "2026-10-25T%s", "message": "line"}\n' % clock.encode()
+
+    write(kept, {"app.log.1": at("02:50:00,000+0200")})
+    kept.back_up()
+    delete(kept, "app.log.1")
+    write(kept, {"app.log.1": at("02:10:00,000+0100"), "app.log": at("03:10:00,000+0100")})
+    [gap] = gaps_of_next(kept)
+    assert (gap.after, gap.until) == ("2026-10-25T02:50:00,000+0200", "2026-10-25T02:10:00,000+0100")
+
+
 def test_active_log_that_went_accounts_for_one_name_and_all_is_one_gap(kept: Kept) -> None:
     write(kept, {dated(3): line(3), SERVER: line(4)})
     kept.back_up()
