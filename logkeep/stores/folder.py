@@ -2,6 +2,9 @@
 
 Opendal creates a folder that is missing, and so fills the disk under a mount that failed. It fsyncs the file, but not
 the folders that lead to it. A write that fails or is given up leaves its unfinished file behind. It lists slowly.
+
+Links in the folder are not followed: who can write there could lead a listing in circles or through the whole machine.
+The folder itself may be reached over one.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from logkeep.errors import SettingError, StoreError
+from logkeep.errors import SettingError, StoreDenied, StoreError
 from logkeep.stores.base import LARGEST_MANIFEST, ObjectStore, StoredObject
 from logkeep.stores.failures import bucket_missing, failure
 from logkeep.stores.listing import walk
@@ -60,6 +63,7 @@ class FolderStore:
     def put(self, name: str, chunks: Iterable[bytes]) -> int:
         check_name(name)
         self._expect_folder()
+        self._expect_no_link(name)
         unfinished = self._unfinished()
         try:
             size = self._connect(unfinished).put(name, chunks)
@@ -96,6 +100,15 @@ class FolderStore:
                 raise bucket_missing(self._folder.as_uri())
         except OSError as error:
             raise self._failure(error, "look") from error
+
+    def _expect_no_link(self, name: str) -> None:
+        """What is written behind a link would not be listed."""
+        for part in Path(name).parents:
+            if part != Path() and (self._folder / part).is_symlink():
+                raise StoreDenied(
+                    f"{str(part)!r} in {self._folder.as_uri()} is a link, and links in a bucket are not followed. Move "
+                    "the folder itself there, or mount it there (mount --bind)."
+                )
 
     def _entries(self, folder: str) -> list[StoredObject]:
         """Not by opendal, which takes twelve times as long and holds the interpreter's lock meanwhile."""
@@ -146,12 +159,12 @@ class FolderStore:
 
 
 def _entry(folder: str, item: os.DirEntry[str]) -> StoredObject | None:
-    """None for what is neither a file nor a folder, or is no longer there."""
-    if item.is_dir():
+    """None for what is neither a file nor a folder, as a link, or is no longer there."""
+    if item.is_dir(follow_symlinks=False):
         return StoredObject(f"{folder}{item.name}/", 0)
     with suppress(FileNotFoundError):
-        if item.is_file():
-            found = item.stat()
+        if item.is_file(follow_symlinks=False):
+            found = item.stat(follow_symlinks=False)
             return StoredObject(f"{folder}{item.name}", found.st_size, found.st_mtime_ns // 1_000_000)
     return None
 

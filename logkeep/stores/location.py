@@ -142,7 +142,10 @@ def _refuse_unknown(scheme: str, query: dict[str, str], credentials: dict[str, s
 
 
 def _is_url(text: str) -> bool:
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
     return bool(parts.scheme and parts.hostname) and " " not in text
 
 

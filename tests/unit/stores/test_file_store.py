@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from logkeep.errors import BucketMissing, SettingError
+from logkeep.errors import BucketMissing, SettingError, StoreDenied
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.opendal import create_bucket, open_store
 from tests.suites.store_suite import MIB, Stopped, StoreSuite, names, stopping
@@ -123,3 +123,30 @@ def test_what_is_no_object_is_not_listed(store: ObjectStore, bucket: Path) -> No
     (bucket / "empty").mkdir()
     (bucket / ".logkeep-check-1").write_bytes(b"")
     assert names(store.list("")) == ["a/x"]
+
+
+def test_links_in_a_folder_are_neither_followed_nor_keep_others_from_being_listed(
+    store: ObjectStore, bucket: Path, tmp_path: Path
+) -> None:
+    store.put("css/a", [b"a"])
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x").write_bytes(b"x")
+    for name, target in {
+        "self": bucket / "self",
+        "up": bucket,
+        "css/up": bucket / "css",
+        "css/out": tmp_path / "elsewhere",
+        "css/file": tmp_path / "elsewhere" / "x",
+    }.items():
+        (bucket / name).symlink_to(target)
+    assert names(store.list("")) == ["css/a"]
+
+
+def test_nothing_is_written_behind_a_link_and_the_remedy_is_told(
+    store: ObjectStore, bucket: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (bucket / "css").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreDenied, match=r"'css' in .* is a link.*mount"):
+        store.put("css/log/a", [b"a"])
+    assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -118,6 +118,7 @@ WRONG = [
     ("s3://logs/a/../b?region=x", "s3: the prefix of the bucket is not an object name"),
     ("s3://logs?endpoint=host:9000", "s3: endpoint is a URL such as"),
     ("s3://logs?endpoint=nonsense", "s3: endpoint is a URL such as"),
+    ("s3://logs?endpoint=http://[half", "s3: endpoint is a URL such as"),
     ("s3://logs?region=x&timeout=soon", "s3: timeout is a number of seconds, not 'soon'"),
     ("s3://logs?region=x&credentials=mine", "s3: credentials is 'given' or 'environment'"),
     ("s3://logs?region=x&checksum_algorithm=zz", "checksum_algorithm"),
