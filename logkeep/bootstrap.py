@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -39,13 +40,15 @@ from logkeep.settings import Settings
 from logkeep.sources.base import LogSource, Tenant
 from logkeep.sources.confinement import Roots
 from logkeep.sources.discovery import describe_cluster
-from logkeep.sources.local import LocalSources, settle_url
+from logkeep.sources.hanging import Patience
+from logkeep.sources.local import LocalSources, settle_url, source_directory, watch
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.location import parse_location
 from logkeep.stores.opendal import open_store
 from logkeep.stores.proven import ProvenStore
 
 _MIB = 1024 * 1024
+_SETTLING = Patience(20.0, "")  # while somebody waits at a terminal
 _PROOF_SECONDS = 60  # for which a bucket that proved to be the right one may be written to
 
 
@@ -501,7 +504,7 @@ def _source_opener(settings: Settings) -> Callable[[str, Tenant], LogSource]:
     excluded = compile_exclusions(settings.sources.exclude)
     projects = settings.sources.projects
     roots = Roots(settings.sources.roots, {name: project.roots for name, project in projects.items()})
-    local = LocalSources(roots, _own_paths(settings))
+    local = LocalSources(roots, _own_paths(settings), Patience(settings.sources.stalled_seconds))
     remote = {"sftp": _sftp_sources(settings), "agent": _agent_sources(settings)}
 
     def open_source(url: str, tenant: Tenant) -> LogSource:
@@ -512,7 +515,10 @@ def _source_opener(settings: Settings) -> Callable[[str, Tenant], LogSource]:
 
 
 def _settle_source(url: str) -> str:
-    return url if url.partition(":")[0] in {"sftp", "agent"} else settle_url(url)
+    """Raises `SettingError`, `SourceUnreachable` where a link leads to what hangs."""
+    if url.partition(":")[0] in {"sftp", "agent"}:
+        return url
+    return _SETTLING.call(watch(source_directory(url)), partial(settle_url, url))
 
 
 _Opener = Callable[[str, Tenant, Callable[[str], bool]], LogSource]  # the last one says of a name that it is no log

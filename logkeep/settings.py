@@ -45,6 +45,7 @@ class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     roots: tuple[str, ...] = ()
     exclude: tuple[str, ...] = NOT_LOGS
     max_file_bytes: int = 64 * 1024**3  # plain
+    stalled_seconds: float = 300.0  # without progress, after which a directory of this machine hangs
     projects: dict[str, ProjectSources] = {}  # by name
 
 
@@ -164,6 +165,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "backup.jobs_in_all": (0, 10_000),
     "backup.nodes_at_once": (1, 64),
     "sources.max_file_bytes": (1024**2, 2**62),
+    "sources.stalled_seconds": (1, 86_400),
     "backup.poll_seconds": (0.01, 60),
     "backup.bandwidth_mib": (0, 1_000_000),
     "backup.cluster_bandwidth_mib": (0, 1_000_000),

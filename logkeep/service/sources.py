@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from logkeep.database import clusters, keys
 from logkeep.database.connection import reading
-from logkeep.errors import InvalidField, SettingError, SourceRefused
+from logkeep.errors import InvalidField, SettingError, SourceRefused, SourceUnreachable
 from logkeep.service.context import Context
 from logkeep.sources.base import LogSource, Tenant
 
@@ -19,18 +19,18 @@ def find_tenant(context: Context, project_id: str) -> Tenant:
 def check_source(context: Context, tenant: Tenant, url: str) -> str:
     """The URL as it is kept, with the links of a directory of this machine resolved.
 
-    Raises `InvalidField` where the project may not read it.
+    Raises `InvalidField` where the project may not read it, or it hangs.
     """
     try:
         settled = context.settle_source(url)
         context.open_source(settled, tenant)
-    except (SettingError, SourceRefused) as error:
+    except (SettingError, SourceRefused, SourceUnreachable) as error:
         raise InvalidField("nodes.source", error.message) from error
     return settled
 
 
 def open_source(context: Context, project_id: str, url: str) -> LogSource:
-    """Raises `SourceRefused` where the project may not read it, or no longer."""
+    """Raises `SourceRefused` where the project may not read it, or no longer; `SourceUnreachable` where it hangs."""
     try:
         return context.open_source(url, find_tenant(context, project_id))
     except SettingError as error:
@@ -47,4 +47,6 @@ def find_refused(context: Context, most: int = 1000) -> tuple[str, str]:
             open_source(context, cluster.project_id, node.source)
         except SourceRefused as error:
             return cluster.name, f"node {node.name}: {error.message}"
+        except SourceUnreachable:  # which its backups tell
+            continue
     return "", ""

@@ -15,7 +15,9 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 from logkeep.errors import SettingError, SourceRefused, SourceUnreachable, SourceUnreadable, SourceVanished
 from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, PassedKind, Tenant
 from logkeep.sources.confinement import Confinement, OwnPlaces, Roots
+from logkeep.sources.hanging import Patience, PatientSource, Watched
 from logkeep.sources.names import MAX_DEPTH, TOO_DEEP, is_log_name, name_bytes, name_text
+from logkeep.sources.places import find_mount
 
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
@@ -43,21 +45,34 @@ def settle_url(url: str) -> str:
     return url if real == str(directory) else f"file://{quote(os.fsencode(real))}"
 
 
+def watch(directory: Path) -> Watched:
+    """The directory with the mount that its path leads to; asks nothing of that."""
+    number, mount = find_mount(directory)
+    return Watched(directory, number, mount.point) if mount else Watched(directory)
+
+
 class LocalSources:
     """Opens the directories of this machine that a project may read."""
 
-    def __init__(self, roots: Roots, own: Mapping[Path, str]) -> None:
+    def __init__(self, roots: Roots, own: Mapping[Path, str], patience: Patience) -> None:
         """`own` tells of each path of Logkeep's what it is."""
         self._roots = roots
         self._own = own
+        self._patience = patience
         self._recent = (-inf, OwnPlaces({}))
 
-    def open(self, url: str, tenant: Tenant, excluded: Callable[[str], bool]) -> LocalSource:
-        """Raises `SettingError`, `SourceRefused`."""
+    def open(self, url: str, tenant: Tenant, excluded: Callable[[str], bool]) -> LogSource:
+        """Raises `SettingError`, `SourceRefused`, and `SourceUnreachable` where it hangs."""
         directory = source_directory(url)
-        source = LocalSource(directory, excluded, Confinement(self._roots.of(tenant, directory), self._places()))
-        source.check()
-        return source
+
+        def open_checked() -> LocalSource:
+            confinement = Confinement(self._roots.of(tenant, directory), self._places())
+            source = LocalSource(directory, excluded, confinement, self._patience.note_progress)
+            source.check()
+            return source
+
+        watched = watch(directory)
+        return PatientSource(self._patience.call(watched, open_checked), watched, self._patience)
 
     def _places(self) -> OwnPlaces:
         """Looked up anew each second: it takes a millisecond, and a cluster of a thousand nodes asks as often."""
@@ -79,11 +94,13 @@ class LocalSource(LogSource):
         directory: Path,
         excluded: Callable[[str], bool] = lambda _name: False,
         confinement: Confinement | None = None,
+        note_progress: Callable[[], None] = lambda: None,
     ) -> None:
-        """`excluded` says of a base name that it is no log."""
+        """`excluded` says of a base name that it is no log; `note_progress` is called for each entry of a listing."""
         self._directory = directory
         self._excluded = excluded
         self._confinement = confinement
+        self._note_progress = note_progress
         self._checked = set[tuple[Path, int, int]]()  # directories, with device and inode
 
     def check(self) -> None:
@@ -111,6 +128,7 @@ class LocalSource(LogSource):
         excluded = self._excluded
         with os.scandir(folder) as entries:
             for entry in entries:
+                self._note_progress()
                 if depth > MAX_DEPTH:
                     listing.pass_over(prefix, PassedKind.DEEP, TOO_DEEP)
                     return

@@ -74,6 +74,16 @@ def find_place(path: Path, mounts: Mounts) -> Place:
         os.close(descriptor)
 
 
+def find_mount(path: Path) -> tuple[int, Mount | None]:
+    """The id and mount that a path without links lies on; (0, None) where the system does not tell.
+
+    Nothing is asked of the mount itself, which may hang.
+    """
+    over = [(number, mount) for number, mount in _read_mounts().items() if path.is_relative_to(mount.point)]
+    # Of those at one point the last one lies over the others.
+    return max(reversed(over), key=lambda one: len(one[1].point.parts), default=(0, None))
+
+
 def _read_mounts() -> dict[int, Mount]:
     try:
         text = (_SELF / "mountinfo").read_text("utf-8", "surrogateescape")

@@ -1,0 +1,195 @@
+"""Sources that may hang for ever, as a dead mount does, each read in threads that are left behind where they hang.
+
+No call of the system has a time limit, and a thread that waits for a dead NFS server cannot be ended. So another thread
+makes the call, and who asked waits only as long as there are signs of progress. A source of which a call hangs is
+refused at once until that call comes back, so that no more threads are lost to it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, NamedTuple, TypeVar
+
+from logkeep.errors import SourceUnreachable
+from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog
+
+_T = TypeVar("_T")
+_LATE_SECONDS = 5.0
+_MOST_LATE = 8  # calls of one source, by whoever asks, that may wait longer than that
+
+
+class Hanging(SourceUnreachable):
+    """A call of a source does not come back."""
+
+    def __init__(self, message: str, *, began: bool) -> None:
+        super().__init__(message)
+        self.began = began  # the very call; not, where an earlier one hangs
+
+
+class Watched(NamedTuple):
+    """A directory, and the mount that it lies on: once that is mounted anew, nothing of it hangs any more."""
+
+    directory: Path
+    mount: int = 0  # its id; 0 where the system does not tell
+    point: Path = Path("/")
+
+
+@dataclass(slots=True)
+class _Call:
+    action: Callable[[], Any]
+    late: Callable[[Any], object]
+    moved_at: float
+    ended: threading.Event = field(default_factory=threading.Event)
+    left: bool = False  # behind, by who asked
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Patience:
+    """Makes calls for which nobody waits longer than they show progress. Safe to use from any thread."""
+
+    def __init__(self, seconds: float, setting: str = " (sources.stalled_seconds)") -> None:
+        """`setting` is where the seconds come from, as a message names it."""
+        self._seconds = seconds
+        self._setting = setting
+        self._lock = threading.Lock()
+        self._calls: dict[Watched, list[_Call]] = {}  # that have not come back
+        self._idle: list[SimpleQueue[tuple[Watched, _Call]]] = []  # of each thread that has nothing to do
+        self._own = threading.local()
+
+    def note_progress(self) -> None:
+        """Tell from within a call that it goes on."""
+        call: _Call | None = getattr(self._own, "call", None)
+        if call:
+            call.moved_at = time.monotonic()
+
+    def count_hanging(self) -> int:
+        """Threads that were left behind and have not come back."""
+        with self._lock:
+            return sum(call.left for calls in self._calls.values() for call in calls)
+
+    def call(
+        self, watched: Watched, action: Callable[[], _T], late: Callable[[_T | None], object] = lambda _result: None
+    ) -> _T:
+        """What `action` returns or raises; `late` gets what it returns too late, None where it raises then.
+
+        Raises `Hanging` where it, or an earlier call of the same source, hangs.
+        """
+        call = _Call(action, late, time.monotonic())
+        worker = self._begin(watched, call)
+        worker.put((watched, call))
+        self._wait(watched, call)
+        if call.error:
+            raise call.error
+        return call.result
+
+    def _begin(self, watched: Watched, call: _Call) -> SimpleQueue[tuple[Watched, _Call]]:
+        """Note the call, and find a thread for it."""
+        with self._lock:
+            calls = self._calls.get(watched, [])
+            late = sum(call.moved_at - one.moved_at > _LATE_SECONDS for one in calls)
+            if late >= _MOST_LATE or any(one.left for one in calls):
+                raise self._hanging(watched, began=False)
+            self._calls.setdefault(watched, []).append(call)
+            if self._idle:
+                return self._idle.pop()
+        worker: SimpleQueue[tuple[Watched, _Call]] = SimpleQueue()
+        threading.Thread(target=self._work, args=(worker,), name="source", daemon=True).start()
+        return worker
+
+    def _wait(self, watched: Watched, call: _Call) -> None:
+        while not call.ended.wait(max(0.0, call.moved_at + self._seconds - time.monotonic())):
+            with self._lock:
+                if not call.ended.is_set() and time.monotonic() - call.moved_at >= self._seconds:
+                    call.left = True
+                    raise self._hanging(watched, began=True)
+
+    def _work(self, own: SimpleQueue[tuple[Watched, _Call]]) -> None:
+        while True:
+            watched, call = own.get()
+            self._own.call = call
+            try:
+                call.result = call.action()
+            except BaseException as error:
+                call.error = error
+            self._end(watched, call)
+            if call.left:
+                with suppress(Exception):
+                    call.late(call.result)
+            self._own.call = call = None  # which may hold a listing
+            with self._lock:
+                self._idle.append(own)
+
+    def _end(self, watched: Watched, call: _Call) -> None:
+        with self._lock:
+            calls = self._calls[watched]
+            calls.remove(call)
+            if not calls:
+                del self._calls[watched]
+            call.ended.set()
+
+    def _hanging(self, watched: Watched, *, began: bool) -> Hanging:
+        return Hanging(
+            f"the log directory {watched.directory} hangs: it gave no sign of progress for {self._seconds:g} s"
+            f"{self._setting}; see that what is mounted at {watched.point} answers, or unmount it (`umount -l`) and "
+            "mount it anew; what was kept stays, and the next backup goes on from there",
+            began=began,
+        )
+
+
+class PatientSource(LogSource):
+    """A source that fails where it hangs."""
+
+    def __init__(self, source: LogSource, watched: Watched, patience: Patience) -> None:
+        self._source = source
+        self._watched = watched
+        self._patience = patience
+
+    def list(self) -> Listing:
+        return self._patience.call(self._watched, self._source.list)
+
+    def open(self, name: str) -> OpenLog:
+        log = self._patience.call(self._watched, lambda: self._source.open(name), lambda log: log and log.close())
+        return _PatientLog(log, self._watched, self._patience)
+
+
+class _PatientLog(OpenLog):
+    """Where a call hangs, its own thread closes the file once it comes back: until then the number stays taken."""
+
+    def __init__(self, log: OpenLog, watched: Watched, patience: Patience) -> None:
+        self._log = log
+        self._watched = watched
+        self._patience = patience
+        self._hangs: Hanging | None = None
+
+    def stat(self) -> LogFile:
+        return self._call(self._log.stat)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return self._call(lambda: self._log.read_at(offset, length))
+
+    def close(self) -> None:
+        """Never raises that it hangs: the next call of the source does."""
+        if self._hangs:
+            return
+        try:
+            self._patience.call(self._watched, self._log.close)
+        except Hanging as error:
+            if not error.began:  # another call hangs, and closing may, too
+                threading.Thread(target=self._log.close, name="source-close", daemon=True).start()
+
+    def _call(self, action: Callable[[], _T]) -> _T:
+        if self._hangs:
+            raise self._hangs
+        try:
+            return self._patience.call(self._watched, action, lambda _result: self._log.close())
+        except Hanging as error:
+            if error.began:
+                self._hangs = error
+            raise

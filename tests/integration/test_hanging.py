@@ -1,0 +1,195 @@
+"""A source that hangs fails its node in time, stops no other, and costs one thread however often it is asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.cluster import Cluster
+from logkeep.errors import SourceUnreachable
+from logkeep.service import clusters
+from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, Tenant
+from logkeep.sources.hanging import Patience, PatientSource, Watched
+from logkeep.sources.local import LocalSource
+from tests.installation import Installation
+from tests.integration.test_cancel import with_source
+
+SECONDS = 0.4
+HANGS = r"hangs: it gave no sign of progress for 0\.4 s \(sources\.stalled_seconds\)"
+
+
+class Dead(LogSource):
+    """A directory whose listing, opening or reading hangs from some point on."""
+
+    def __init__(self, directory: Path, hangs_in: str, after: int = 0) -> None:
+        self._source = LocalSource(directory)
+        self._hangs_in = hangs_in
+        self._left = after
+        self.back = threading.Event()
+        self.asked = 0
+        self.closed = 0
+
+    def hang(self, call: str) -> None:
+        if call == self._hangs_in:
+            self._left -= 1
+            if self._left < 0:
+                self.asked += 1
+                self.back.wait()
+
+    def list(self) -> Listing:
+        self.hang("list")
+        return self._source.list()
+
+    def open(self, name: str) -> OpenLog:
+        self.hang("open")
+        return _DeadLog(self._source.open(name), self)
+
+
+class _DeadLog(OpenLog):
+    def __init__(self, log: OpenLog, source: Dead) -> None:
+        self._log = log
+        self._source = source
+
+    def stat(self) -> LogFile:
+        return self._log.stat()
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self._source.hang("read")
+        return self._log.read_at(offset, length)
+
+    def close(self) -> None:
+        self._source.closed += 1
+        self._log.close()
+
+
+@pytest.fixture
+def patience() -> Patience:
+    return Patience(SECONDS)
+
+
+def patient(source: Dead, patience: Patience) -> PatientSource:
+    return PatientSource(source, Watched(Path("/mnt/n1"), 7, Path("/mnt")), patience)
+
+
+def until_back(patience: Patience) -> None:
+    end = time.monotonic() + 10
+    while patience.count_hanging():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("hangs_in", "after"), [("list", 0), ("open", 1), ("read", 2)])
+def test_a_job_whose_source_hangs_fails_in_time_and_the_next_fails_at_once_without_another_thread(
+    installation: Installation, cluster: Cluster, logs: Path, patience: Patience, hangs_in: str, after: int
+) -> None:
+    for name in ("a.log", "b.log", "c.log"):
+        (logs / name).write_bytes(f"{name}\n".encode() * 1000)
+    dead = Dead(logs, hangs_in, after)
+    source = patient(dead, patience)
+    stuck = with_source(installation, source)
+    job = stuck.back_up(cluster)
+    assert job.status is JobStatus.FAIL
+    assert (job.failed_msg or "").startswith("LK-SOURCE-UNREACHABLE: node n1: the log directory /mnt/n1 hangs")
+    kept = installation.restored_sizes(cluster)
+    for _ in range(3):
+        began = time.monotonic()
+        again = stuck.back_up(cluster)
+        assert again.failed_msg == job.failed_msg
+        assert time.monotonic() - began < 2
+    assert (patience.count_hanging(), dead.asked) == (1, 1)
+    assert installation.restored_sizes(cluster) == kept  # it stays
+    dead.back.set()
+    until_back(patience)
+    assert stuck.back_up(cluster).status is JobStatus.SUCCESS
+    assert installation.restored_sizes(cluster) == {("n1", f"{name}.log"): 6000 for name in "abc"}
+
+
+def test_two_nodes_that_hang_keep_no_other_node_waiting(
+    installation: Installation, tmp_path: Path, patience: Patience
+) -> None:
+    folders = [tmp_path / name for name in ("n1", "n2", "n3")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "es.log").write_bytes(b"line\n")
+    cluster = installation.add_cluster(**{folder.name: folder for folder in folders})
+    dead = [Dead(folder, "list") for folder in folders[:2]]
+    sources: list[LogSource] = [
+        PatientSource(one, Watched(folder), patience) for one, folder in zip(dead, folders, strict=False)
+    ]
+    sources.append(LocalSource(folders[2]))
+    by_url = {f"file://{folder}": source for folder, source in zip(folders, sources, strict=True)}
+
+    def open_source(url: str, _tenant: Tenant) -> LogSource:
+        return by_url[url]
+
+    stuck = replace(installation, context=replace(installation.context, open_source=open_source, nodes_at_once=2))
+    job = stuck.back_up(cluster)
+    assert (job.failed_msg or "").count("hangs") == 2
+    assert installation.restored(cluster) == {("n3", "es.log"): b"line\n"}
+    for one in dead:
+        one.back.set()
+
+
+def test_what_moves_however_slowly_does_not_hang(tmp_path: Path, patience: Patience) -> None:
+    watched = Watched(tmp_path)
+
+    def move() -> str:
+        for _ in range(8):
+            time.sleep(SECONDS / 4)
+            patience.note_progress()
+        return "done"
+
+    assert patience.call(watched, move) == "done"
+    assert patience.count_hanging() == 0
+
+
+def test_each_entry_of_a_listing_is_progress(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.log").touch()
+    noted: list[int] = []
+    LocalSource(tmp_path, note_progress=lambda: noted.append(1)).list()
+    assert len(noted) == 5
+
+
+def test_a_file_in_which_a_read_hangs_is_closed_once_that_comes_back(tmp_path: Path, patience: Patience) -> None:
+    (tmp_path / "es.log").write_bytes(b"line\n")
+    dead = Dead(tmp_path, "read")
+    log = patient(dead, patience).open("es.log")
+    with pytest.raises(SourceUnreachable, match=HANGS):
+        log.read_at(0, 5)
+    log.close()
+    assert dead.closed == 0  # its number would be another file's while the read still goes on
+    dead.back.set()
+    until_back(patience)
+    end = time.monotonic() + 10
+    while not dead.closed:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    with pytest.raises(SourceUnreachable, match=HANGS):
+        log.read_at(0, 5)
+    assert dead.closed == 1
+
+
+def test_a_mount_that_was_made_anew_is_another_source(tmp_path: Path, patience: Patience) -> None:
+    dead = Dead(tmp_path, "list")
+    with pytest.raises(SourceUnreachable, match=HANGS):
+        PatientSource(dead, Watched(tmp_path, 7), patience).list()
+    assert PatientSource(LocalSource(tmp_path), Watched(tmp_path, 8), patience).list() == []
+    dead.back.set()
+
+
+def test_a_source_that_hangs_can_be_neither_registered_nor_hide_one_that_is_refused(
+    installation: Installation, tmp_path: Path
+) -> None:
+    def hang(*_: object) -> LogSource:
+        raise SourceUnreachable("the log directory hangs")
+
+    stuck = replace(installation.context, open_source=hang)
+    with pytest.raises(Exception, match="hangs") as raised:
+        clusters.add_cluster(stuck, installation.project.id, "x", [clusters.NewNode("n", f"file://{tmp_path}")])
+    assert type(raised.value).__name__ == "InvalidField"

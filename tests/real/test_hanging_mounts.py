@@ -1,0 +1,104 @@
+"""Mounts that hang, by a FUSE file system whose process is stopped, under a real service."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.installed import serving, until
+from tests.real.servers import need_command
+from tests.real.site import Site
+
+pytestmark = pytest.mark.real
+
+STALLED = 4  # seconds
+MORE = f"\n[sources]\nstalled_seconds = {STALLED}\n"
+HANGS = f"hangs: it gave no sign of progress for {STALLED} s (sources.stalled_seconds)"
+
+
+class Mount:
+    """A directory shown elsewhere by bindfs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.point = folder / "mount"
+        (folder / "behind").mkdir(parents=True)
+        self.point.mkdir()
+        (folder / "behind" / "es.log").write_bytes(b"line\n" * 100_000)
+        command = [need_command("bindfs", "bindfs"), "-f", str(folder / "behind"), str(self.point)]
+        self._process = subprocess.Popen(command)
+        until(lambda: os.path.ismount(self.point))
+
+    def hang(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        self._process.kill()  # what hangs in it fails
+        self._process.wait()
+        subprocess.run(["umount", "--lazy", self.point], check=True)
+
+
+@contextmanager
+def mounted(folder: Path) -> Iterator[Mount]:
+    mount = Mount(folder)
+    try:
+        yield mount
+    finally:
+        mount.close()
+
+
+def register(site: Site, name: str, directory: Path) -> None:
+    site.ask("cluster", "add", name, f"--node=n1=file://{directory}").ended(0)
+    site.ask("logs", "open", name).ended(0)
+
+
+def ended(site: Site, name: str, job_id: str, seconds: float) -> str:
+    """What its record tells; '' for a success."""
+
+    def record() -> dict[str, str | None]:
+        records = site.ask("records", name).ended(0).json["clusterLogRecord"]
+        return next(one for one in records if one["jobId"] == job_id)
+
+    until(lambda: record()["status"] != "RUNNING", seconds)
+    return record()["failedMsg"] or ""
+
+
+def start(site: Site, name: str) -> str:
+    return site.ask("backup", name).ended(0).json["jobId"]
+
+
+def test_two_mounts_that_hang_stop_neither_another_cluster_nor_the_end_of_the_service(tmp_path: Path) -> None:
+    (tmp_path / "bucket").mkdir()
+    site = Site(tmp_path, f"file://{tmp_path}/bucket", more=MORE)
+    with ExitStack() as stack:
+        mounts = [stack.enter_context(mounted(tmp_path / name)) for name in ("a", "b")]
+        served = stack.enter_context(serving(site.directory))
+        for name, directory in (("a", mounts[0].point), ("b", mounts[1].point), ("prod", site.logs("n1"))):
+            register(site, name, directory)
+        assert ended(site, "a", start(site, "a"), 30) == ""
+        for mount in mounts:
+            mount.hang()
+        began = time.monotonic()
+        stuck = {name: start(site, name) for name in ("a", "b")}
+        assert ended(site, "prod", start(site, "prod"), 30) == ""
+        for name, job_id in stuck.items():
+            assert HANGS in ended(site, name, job_id, 30)
+        assert time.monotonic() - began < 4 * STALLED
+        began = time.monotonic()
+        assert HANGS in ended(site, "a", start(site, "a"), 30)
+        assert time.monotonic() - began < STALLED  # it is known to hang
+        mounts[0].go_on()
+        until(lambda: ended(site, "a", start(site, "a"), 30) == "")
+        start(site, "b")
+        began = time.monotonic()
+        assert served.end() == 0
+        assert time.monotonic() - began < 15
