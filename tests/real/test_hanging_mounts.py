@@ -43,7 +43,7 @@ class Mount:
 
     def close(self) -> None:
         self._process.kill()  # what hangs in it fails
-        self._process.wait()
+        self._process.wait(20)
         subprocess.run(["umount", "--lazy", self.point], check=True)
 
 
