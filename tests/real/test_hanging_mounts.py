@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Mount:
 
 
 @contextmanager
-def mounted(folder: Path) -> Iterator[Mount]:
+def mounted(folder: Path) -> Generator[Mount]:
     mount = Mount(folder)
     try:
         yield mount
