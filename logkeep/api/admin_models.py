@@ -57,6 +57,10 @@ def _name(longest: int) -> Schema:
 
 
 _REQUIRED = TEXT | {"minLength": 1}
+_NO_CONTROL = {"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}
+_USER = TEXT | _NO_CONTROL | {"maxLength": 255}
+_URL = TEXT | _NO_CONTROL | {"maxLength": 1024}
+_PATTERN = TEXT | _NO_CONTROL
 _CLUSTER_NAME = Member("name", _name(64), "Printable characters.", required=True)
 _NODE: Schema = {
     "type": "object",
@@ -80,9 +84,19 @@ NEW_CLUSTER = Body(
         ),
         (
             _CLUSTER_NAME,
-            Member("url", _REQUIRED, "Where the cluster's own API answers; it names the nodes.", required=True),
-            Member("source", _REQUIRED, "Pattern of each node's URL, as `file://{path.logs}`.", required=True),
-            Member("user", TEXT),
+            Member(
+                "url",
+                _URL | {"minLength": 1},
+                "Where the cluster's own API answers; it names the nodes.",
+                required=True,
+            ),
+            Member(
+                "source",
+                _PATTERN | {"minLength": 1},
+                "Pattern of each node's URL, as `file://{path.logs}`.",
+                required=True,
+            ),
+            Member("user", _USER),
             Member("password", TEXT),
             Member("nodes", {"type": "null"}),
         ),
@@ -102,9 +116,9 @@ UPDATE_CLUSTER = Body(
                 {"type": "array", "items": _name(128), "maxItems": 1000},
                 "Names of nodes that are not backed up any more; what is kept of them stays.",
             ),
-            Member("url", TEXT, "Where the cluster's own API answers; it is asked at once. Empty: asked no more."),
-            Member("source", TEXT, "Pattern of each node's URL, as `file://{path.logs}`."),
-            Member("user", TEXT),
+            Member("url", _URL, "Where the cluster's own API answers; it is asked at once. Empty: asked no more."),
+            Member("source", _PATTERN, "Pattern of each node's URL, as `file://{path.logs}`."),
+            Member("user", _USER),
             Member("password", TEXT),
         ),
     ),

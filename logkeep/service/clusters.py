@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
@@ -23,6 +24,7 @@ from logkeep.sources.base import FoundNode
 KINDS = ("elasticsearch", "opensearch", "logstash")
 _LONGEST_CLUSTER, _LONGEST_NODE = 64, 128
 _MOST_NODES = 1000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +213,8 @@ def _discovery(url: str, source: str, user: str) -> Discovery:
     if secret:
         raise InvalidField("url", "no user and no password may stand in it; give them as user and password")
     for field, value, most in (("url", url, 1024), ("user", user, 255), ("source", source, 4096)):
-        if len(value) > most or not value.isprintable():
-            raise InvalidField(field, f"at most {most} printable characters are allowed")
+        if len(value) > most or _CONTROL.search(value):
+            raise InvalidField(field, f"at most {most} characters are allowed, and none that controls")
     return Discovery(url, source, user)
 
 

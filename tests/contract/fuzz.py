@@ -33,12 +33,18 @@ from tests.contract.service import SETTING, Service, running_service
 
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 ACCEPTED = ["2xx", "401", "403", "404", "409", "415"]  # what is valid may still meet a log backup that is closed
-# Of a member in its two spellings, of a list, of two members together.
+# Of a member in its two spellings, of a list, of two members together, of a URL.
 BEYOND_SCHEMAS = (
     b"came in two spellings",
     b"each node needs a name of its own",
     b"the deprecation log takes ALL only",
     b"the calendar has no",
+    b"are those of a url; give it too",
+    b"write it as http://host",
+    b"no user and no password may stand in it",
+    b"have the same directory",
+    b"the cluster has no node",
+    b"would be left",
 )
 REFUSED = ["400", "401", "403", "404", "409", "413", "415"]
 

@@ -88,8 +88,10 @@ def test_the_newest_backup_that_succeeded_is_told(
 
 
 def test_more_nodes_than_one_page_are_all_told(installation: Installation, tmp_path: Path) -> None:
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "es.log").write_bytes(line(1))
-    cluster = installation.add_cluster(**{f"n{number}": tmp_path / "logs" for number in range(120)})
+    nodes = {f"n{number}": tmp_path / f"logs-{number}" for number in range(120)}
+    for directory in nodes.values():
+        directory.mkdir()
+        (directory / "es.log").write_bytes(line(1))
+    cluster = installation.add_cluster(**nodes)
     installation.back_up(cluster)
     assert len(held(installation, cluster)) == 120

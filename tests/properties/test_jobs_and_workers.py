@@ -62,13 +62,14 @@ class Workers(RuleBasedStateMachine):
     def install(self) -> None:
         self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         self.held = ExitStack()
-        self.installation = self.held.enter_context(open_installation(self.folder))
+        self.installation = self.held.enter_context(open_installation(self.folder / "installation"))
         self.context = self.installation.context
-        (self.folder / "logs").mkdir()
+        for name in ("one", "two"):
+            (self.folder / name).mkdir()
         self.models = [self._cluster(name) for name in ("one", "two")]
 
     def _cluster(self, name: str) -> Model:
-        new = [clusters.NewNode("n1", f"file://{self.folder / 'logs'}")]
+        new = [clusters.NewNode("n1", f"file://{self.folder / name}")]
         cluster = clusters.add_cluster(self.context, self.installation.project.id, name, new)
         log_settings.open_backup(self.context, cluster, SETTING)
         return Model(cluster)

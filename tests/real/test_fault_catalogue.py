@@ -10,6 +10,9 @@ import re
 from pathlib import Path
 
 from logkeep import errors
+from logkeep.domain.warning import WarningCode
+from tests.contract import test_admin_api
+from tests.integration import test_put_back
 from tests.real import test_faults
 from tests.unit.engine import test_identity
 
@@ -25,17 +28,19 @@ REACHED_BY = {
     "LK-STORE-FULL": test_faults.test_folder_that_fails,
     "LK-STORE-MISSING": test_faults.test_s3_that_fails_before_and_in_mid_upload,
     "LK-STORE-CORRUPT": test_faults.test_s3_that_gives_back_other_bytes_gets_no_backup,
+    "LK-CHAIN-FORKED": test_put_back.test_two_that_went_on_from_one_are_told_apart,
+    "LK-JOB-CANCELLED": test_admin_api.test_a_backup_that_is_cancelled_is_fail_at_once_and_its_cluster_can_be_removed,
     "LK-INTERNAL": test_faults.test_service_that_can_start_no_thread,
 }
 
 
 def codes() -> set[str]:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.JobError)]
-    return {kind.code for kind in kinds}
+    return {kind.code for kind in kinds} - set(WarningCode)  # what a job only warns of
 
 
 def test_every_code_that_can_be_said_is_documented_with_cause_and_remedy() -> None:
-    failures = DOCUMENT.read_text("utf-8").partition("### Warnings")[0]
+    failures = DOCUMENT.read_text("utf-8").partition("## Of a backup")[2].partition("### Warnings")[0]
     rows = re.findall(r"^\| (LK-[A-Z-]+) \| ([^|]+) \| ([^|]+) \|$", failures, re.MULTILINE)
     assert {code for code, _, _ in rows} == codes() - NEVER_SAID
     assert all(cause.strip() and remedy.strip() for _, cause, remedy in rows)
