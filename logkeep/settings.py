@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -184,6 +184,7 @@ def load_settings(directory: Path, environment: Mapping[str, str] = os.environ) 
     for name, value in environment.items():
         if name.startswith("LOGKEEP_") and name not in _NOT_SETTINGS:
             _apply_variable(document, name, value)
+    _refuse_nul(document)
     try:
         settings = msgspec.convert({**document, "directory": directory.absolute()}, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -201,6 +202,18 @@ def load_settings(directory: Path, environment: Mapping[str, str] = os.environ) 
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name):
             raise SettingError(f"buckets.{name}: a bucket's name has 1 to 63 letters, digits, '.', '_' or '-'")
     return settings
+
+
+def _refuse_nul(value: object, key: str = "") -> None:
+    """The system takes no name that holds one, which would show at some later call only."""
+    if isinstance(value, str) and "\0" in value:
+        raise SettingError(f"{key}: holds a NUL; leave it out")
+    if isinstance(value, dict):
+        for name, member in cast(dict[str, object], value).items():
+            _refuse_nul(member, f"{key}.{name}".removeprefix("."))
+    if isinstance(value, list):
+        for member in cast(list[object], value):
+            _refuse_nul(member, key)
 
 
 def _check_network(text: str) -> None:

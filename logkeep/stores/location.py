@@ -76,7 +76,7 @@ def parse_location(url: str, credentials: Mapping[str, str] | None, base: Path) 
 
 
 def _file(host: str, path: str, query: str, base: Path) -> Location:
-    if host not in ("", "localhost") or query or not path:
+    if host not in ("", "localhost") or query or not path or "\0" in path:
         raise SettingError("a bucket's URL is written file:folder or file:///folder, with '?' and '#' as %3F and %23")
     folder = (base / path).absolute()
     return Location("fs", folder.as_uri(), {"root": str(folder)})

@@ -90,6 +90,9 @@ def test_variables_of_the_command_line_are_no_settings(tmp_path: Path) -> None:
         ("log_level = 'loud'", "log_level"),
         ("[buckets.'a b']", "buckets.a b"),
         ("[sources]\nroots = '/var/log'", "sources.roots"),
+        ('[sources]\nroots = ["/var/log", "/srv\\u0000x"]', "sources.roots: holds a NUL"),
+        ('[sources.projects."a.b"]\nroots = ["/srv\\u0000x"]', "sources.projects.a.b.roots: holds a NUL"),
+        ('[sftp]\nknown_hosts = "a\\u0000b"', "sftp.known_hosts: holds a NUL"),
         ("server", "logkeep.toml"),
     ],
 )

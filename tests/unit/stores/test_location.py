@@ -106,6 +106,7 @@ WRONG = [
     ("quark://logs", "begins with 'quark'"),
     ("http:///?endpoint=http://host", "http cannot be a bucket"),
     ("file:", "file:folder or file:///folder"),
+    ("file:///srv%00x", "file:folder or file:///folder"),
     ("file://otherhost/srv", "file:folder or file:///folder"),
     ("file:///srv?region=x", "file:folder or file:///folder"),
     ("file:///srv#1", "'#'"),
