@@ -23,9 +23,10 @@ from logkeep.domain.cluster import Cluster, Node
 from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.policy import missed_moment, next_start
 from logkeep.domain.warning import JobWarning, WarningCode
-from logkeep.engine.backup import NodeBackup, Outcome, Target
+from logkeep.engine.backup import NodeBackup
 from logkeep.engine.bandwidth import Bandwidth
 from logkeep.engine.forecast import forecast_margins
+from logkeep.engine.node_state import Outcome, Target
 from logkeep.engine.segment import SIZES
 from logkeep.engine.stoppable import StoppableSource
 from logkeep.errors import (

@@ -419,7 +419,7 @@ def test_unexpected_error_on_one_node_fails_the_job_and_keeps_the_others(
     run = backups.NodeBackup.run
 
     def fail_on_n1(self: backups.NodeBackup) -> object:
-        if self._node == "n1":
+        if self._state.node == "n1":
             raise RuntimeError("secret inside")
         return run(self)
 

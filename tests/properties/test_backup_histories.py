@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from logkeep.clock import SystemClock
 from logkeep.engine import backup
-from logkeep.engine.backup import NodeBackup, Outcome, Target
+from logkeep.engine.backup import NodeBackup
+from logkeep.engine.node_state import Outcome, Target
 from logkeep.engine.segment import Sizes
 from logkeep.logformat.names import parse_name
 from logkeep.sources.local import LocalSource

@@ -14,7 +14,8 @@ import pytest
 from logkeep.clock import FixedClock, SystemClock
 from logkeep.domain.manifest import Checkpoint, Segment
 from logkeep.engine import backup
-from logkeep.engine.backup import NodeBackup, Outcome, Target
+from logkeep.engine.backup import NodeBackup
+from logkeep.engine.node_state import Outcome, Target
 from logkeep.engine.segment import Sizes
 from logkeep.errors import JobSuperseded, SourceError, SourceUnreachable, SourceUnreadable
 from logkeep.logformat.names import NOT_LOGS, compile_exclusions

@@ -21,7 +21,7 @@ else:
 
 from logkeep.domain.manifest import Flaw
 from logkeep.engine import backup
-from logkeep.engine.backup import Outcome
+from logkeep.engine.node_state import Outcome
 from tests.unit.engine.test_backup import Kept, lines
 
 OLD = "es-2026-11-24-1.log"

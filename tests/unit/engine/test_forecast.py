@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from logkeep.clock import SystemClock
 from logkeep.domain.manifest import Checkpoint, Fingerprint
-from logkeep.engine.backup import NodeBackup, Target
+from logkeep.engine.backup import NodeBackup
 from logkeep.engine.forecast import forecast_margin, forecast_margins
+from logkeep.engine.node_state import Target
 from logkeep.sources.local import LocalSource
 from tests.growing import SLOW, GrowingNode
 from tests.model import MemoryCatalogue, MemoryStore

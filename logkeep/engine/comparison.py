@@ -1,0 +1,87 @@
+"""What the content of an open file proves: whether it still holds what is known of it."""
+
+from __future__ import annotations
+
+from logkeep.domain.manifest import EMPTY, Checkpoint, Flaw, Frame, Unread
+from logkeep.engine.content import HEAD, Content, fingerprint
+from logkeep.engine.identity import Heads, drop_superseded
+from logkeep.engine.plan import Read
+from logkeep.errors import SourceVanished
+from logkeep.logformat.names import LogName
+from logkeep.stores.frames import frame_check
+
+
+def continued(content: Content, name: LogName, head: bytes, heads: Heads) -> tuple[frozenset[int], frozenset[int]]:
+    """The generations whose kept bytes the content begins with: of its own log, and of others."""
+    fits = heads.fitting(content.file, name, head)
+    ascending = sorted([*fits.own, *fits.foreign], key=lambda c: c.kept)
+    whole = drop_superseded([c for c in ascending if has_tail(content, c) and is_proof(content, c)])
+    foreign = {c.generation for c in fits.foreign}
+    found = {c.generation for c in whole}
+    return frozenset(found - foreign), frozenset(found & foreign)
+
+
+def matches(content: Content, checkpoint: Checkpoint) -> bool:
+    """Whether the file goes on with a generation: its head and what stands before the checkpoint are as kept."""
+    known = checkpoint.head
+    alike = fingerprint(content.head()[: known.length]) == known and has_tail(content, checkpoint)
+    return alike and is_proof(content, checkpoint)
+
+
+def has_tail(content: Content, checkpoint: Checkpoint) -> bool:
+    """Whether the bytes before the checkpoint are those that were kept."""
+    if not checkpoint.kept:
+        return True
+    found = content.before(checkpoint.kept, checkpoint.tail.length)
+    return found is not None and fingerprint(found) == checkpoint.tail
+
+
+def is_proof(content: Content, checkpoint: Checkpoint) -> bool:
+    """Whether bytes that are like those that were kept prove that the file goes on with them.
+
+    Those of a damaged file prove nothing, but that it is the same damaged file.
+    """
+    if not checkpoint.kept:
+        return True
+    ending = content.end()
+    if checkpoint.unproven:
+        return ending.flaw is checkpoint.flaw
+    return ending.flaw not in {Flaw.DAMAGED, Flaw.FOREIGN} or checkpoint.kept <= ending.proven
+
+
+def is_planned(content: Content, read: Read) -> bool:
+    """Whether this is the file that was looked into, as far as its content tells."""
+    owed = read.owed
+    return fingerprint(content.head()[: owed.head.length]) == owed.head and holds(content, owed)
+
+
+def holds(content: Content, one: Unread) -> bool:
+    """Whether the file has the last bytes that an earlier look saw of what was not kept then."""
+    if one.tail == EMPTY:  # a compressed file is not compressed again, and its time is that of its last byte
+        return content.file.inode == one.inode if one.inode else content.file.mtime_ns == one.mtime_ns
+    found = content.before(one.size, one.tail.length)
+    return found is not None and fingerprint(found) == one.tail
+
+
+def ends_with(content: Content, copy: Unread) -> bool:
+    """Whether the content is that of the copy, and nothing more."""
+    if not copy.size:
+        return content.file.size == copy.stored and content.file.mtime_ns == copy.mtime_ns
+    found = content.before(copy.size, copy.tail.length)
+    if found is None or fingerprint(found) != copy.tail:
+        return False
+    return content.before(copy.size + 1, 1) is None
+
+
+def is_unchanged(content: Content, frame: Frame) -> bool:
+    """Whether the file still has the plain bytes of a frame, as far as its checksum tells."""
+    found = content.before(frame.start + frame.raw, frame.raw)
+    return found is not None and (not frame.check or frame_check(found) == frame.check)
+
+
+def last_bytes(content: Content, end: int) -> bytes:
+    """Those before `end`; raises `SourceVanished` where they are no longer there."""
+    found = content.before(end, min(HEAD, end))
+    if found is None:
+        raise SourceVanished(f"{content.file.name!r} was cut short while it was read")
+    return found

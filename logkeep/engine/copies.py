@@ -1,0 +1,157 @@
+"""Copies: which files hold what another one holds, and are not kept twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+
+from logkeep.domain.manifest import Checkpoint, Unread, UnreadKind
+from logkeep.engine.comparison import ends_with
+from logkeep.engine.content import HEAD, Content, fingerprint
+from logkeep.engine.node_state import NodeState
+from logkeep.engine.sight import Look, Sight
+from logkeep.errors import SourceFileError, SourceVanished
+from logkeep.logformat.lines import first_time
+from logkeep.logformat.names import LogName
+from logkeep.sources.base import LogFile
+
+
+class Copies:
+    """The files of a node that hold nothing but what is kept of others."""
+
+    def __init__(self, state: NodeState) -> None:
+        self._state = state
+        self.notes: list[Unread] = []  # what a later job should know of them
+
+    def among(self, listing: Sequence[LogFile]) -> dict[str, Unread]:
+        """By name those that look as when they were found to hold nothing but what is kept of others."""
+        known = {(one.name, one.inode, one.stored, one.mtime_ns): one for one in self.notes}
+        found = (
+            (file.name, known.get((file.name, file.inode, file.size, file.mtime_ns)))
+            for file in listing
+            if self._state.is_settled(file)
+        )
+        return {name: one for name, one in found if one and self._is_kept_to(one)}
+
+    def find_known(self, content: Content, name: LogName, head: bytes) -> Unread | None:
+        """A copy that was renamed or compressed since it was found to hold nothing but what is kept of another file."""
+        known = [one for one in self.notes if one.head == fingerprint(head[: one.head.length])] if head else []
+        timed = bool(first_time(head))
+        fits = (one for one in known if (one.family == name.family or timed) and self._is_kept_to(one))
+        return next((one for one in fits if ends_with(content, one)), None)
+
+    def leave_out(self, sights: Sequence[Sight]) -> list[Sight]:
+        """Of several names of one content the one that is known stays, or else the plainest."""
+        if all(sight.look is not Look.READABLE or not sight.file.size for sight in sights):
+            return list(sights)
+        alike: dict[tuple[str, str], list[Sight]] = defaultdict(list)
+        for sight in sights:
+            for key in _alike(sight, self._state.known):
+                alike[key].append(sight)
+        several = {one.file.name: one for found in alike.values() if len(found) > 1 for one in found}
+        ranks = {name: _rank(sight, self._state.known) for name, sight in several.items()}
+        left: list[Sight] = []
+        for sight in sights:
+            if sight.copy:
+                self.remember(sight, self._state.known[sight.copy.generation])
+                continue
+            if sight.file.name not in several:
+                left.append(sight)
+                continue
+            # What is first seen together is in doubt, but for links; what was planned to be read was no copy then.
+            keys = _alike(sight, self._state.known) if sight.readable and not sight.holds else []
+            others = {one.file.name: one for key in keys for one in alike[key]}
+            if sight.look is Look.UNCHANGED or ranks[sight.file.name][0] == 0 or len(others) < 2:
+                left.append(sight)
+                continue
+            found = self._find_original(sight, list(others.values()), ranks)
+            if isinstance(found, Sight):
+                here = (c for c in self._state.known.values() if c.present and c.name == found.name.plain)
+                self.remember(sight, next(here, None))
+            else:
+                left.append(Sight(sight.file, sight.name, look=Look.VANISHED) if found is None else sight)
+        return left
+
+    def _find_original(
+        self, sight: Sight, others: Iterable[Sight], ranks: Mapping[str, tuple[object, ...]]
+    ) -> Sight | bool | None:
+        """The file of which this one is a copy; None where it went just now, False where there is none."""
+        for other in sorted(others, key=lambda one: ranks[one.file.name]):
+            if other.file.name == sight.file.name or not _may_hold(other, sight, ranks):
+                continue
+            copy = self.is_copy(sight.file, sight.name, other.file, other.name)
+            if copy is None:
+                return None
+            if copy:
+                return other
+        return False
+
+    def is_copy(
+        self, file: LogFile, name: LogName, original: LogFile, original_name: LogName | None = None
+    ) -> bool | None:
+        """Whether the file holds the original, or as much of it as was copied so far; None where the original went."""
+        try:
+            copied = self._state.open(file, name)
+        except SourceFileError:
+            return False  # gone, unreadable or damaged: looking into the file tells which
+        try:
+            packed = original_name is not None and original_name.compressed
+            with closing(copied), closing(self._state.open_named(original.name, compressed=packed)) as whole:
+                if whole.file.size < original.size and not packed:
+                    return None  # it was emptied since it was listed
+                return copied.begins(whole)
+        except SourceVanished:
+            return None
+        except SourceFileError:
+            return False
+
+    def remember(self, sight: Sight, kept: Checkpoint | None) -> None:
+        """Once all that it holds is kept: so it is known when the original begins anew."""
+        self.notes = [one for one in self.notes if one.name != sight.file.name]
+        if kept and (kept.settled if sight.name.compressed else kept.kept >= sight.size):
+            file = sight.file
+            self.notes.append(
+                Unread(
+                    UnreadKind.COPY, kept.family, kept.position, kept.generation, file.name, file.inode, sight.size,
+                    file.mtime_ns, sight.head, sight.tail, file.size,
+                )
+            )  # fmt: skip
+
+    def _is_kept_to(self, copy: Unread) -> bool:
+        original = self._state.known.get(copy.generation)
+        return original is not None and original.kept >= copy.size
+
+
+def _alike(sight: Sight, known: Mapping[int, Checkpoint]) -> list[tuple[str, str]]:
+    """What files have in common that may have one content."""
+    keys = [("inode", sight.file.inode)] if sight.file.inode and sight.file.size else []
+    lead = sight.lead if sight.first_time and sight.first_time != sight.last_time else ""
+    if sight.look is Look.UNCHANGED:
+        unchanged = [known[number] for number in sight.continues if number in known]
+        lead = next((c.lead for c in unchanged if c.first_time != c.last_time), "")
+    return [*keys, ("lead", lead)] if lead else keys
+
+
+def _rank(sight: Sight, known: Mapping[int, Checkpoint]) -> tuple[object, ...]:
+    """The lower, the more it is to stay: what is known under its name, the active file, what lies highest."""
+    name = sight.name
+    here = any(c.present and c.name == name.plain for c in (known[n] for n in sight.continues if n in known))
+    return not here, name.compressed, not name.active, name.plain.count("/"), name.plain
+
+
+def _may_hold(other: Sight, sight: Sight, ranks: Mapping[str, tuple[object, ...]]) -> bool:
+    """Whether the other one may hold all of this one, and is to stay."""
+    if other.look not in {Look.UNCHANGED, Look.READABLE} or not other.file.size:
+        return False
+    plain = not other.name.compressed and not sight.name.compressed
+    if plain and other.file.size < sight.file.size:
+        return False
+    known = bool(other.continues | other.foreign)
+    if not known and not (sight.file.inode and sight.file.inode == other.file.inode):
+        return False
+    full = other.head.length == sight.head.length == HEAD
+    if full and other.head != sight.head:
+        return False
+    longer = plain and other.file.size > sight.file.size
+    return longer or ranks[other.file.name] < ranks[sight.file.name]

@@ -1,0 +1,268 @@
+"""What the files of a listing are, by their content: which generations they go on with."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+
+from logkeep.domain.manifest import Checkpoint, Fingerprint, Flaw, Unread, UnreadKind
+from logkeep.engine.changed import ChangedBytes
+from logkeep.engine.comparison import continued, holds, last_bytes
+from logkeep.engine.compressed import Ending
+from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint
+from logkeep.engine.copies import Copies
+from logkeep.engine.flawed import without
+from logkeep.engine.hints import Hint, hint_of, hints_of
+from logkeep.engine.identity import Heads, Names, by_head, lead_of, owed_to
+from logkeep.engine.node_state import NodeState
+from logkeep.engine.order import instant
+from logkeep.engine.restore import read_range
+from logkeep.engine.sight import Look, Sight, file_key
+from logkeep.errors import SourceFileError, SourceVanished, StoreError
+from logkeep.logformat.lines import first_time, last_time
+from logkeep.logformat.names import LogName, parse_name
+from logkeep.sources.base import LogFile
+
+_MOST_COMPARED = 16  # generations of which some bytes are read back, for a file that was cut
+_OVERLAP_SECONDS = 1  # lines of several threads may stand in another order by less
+
+
+class Examination:
+    """Looks into the files of a listing that do not look as they were kept."""
+
+    def __init__(self, state: NodeState, copies: Copies, changed: ChangedBytes) -> None:
+        self._state = state
+        self._copies = copies
+        self._changed = changed
+        self._owed: dict[Fingerprint, list[Unread]] = {}  # by head
+        self.emptied = False  # a compressed file of no bytes may get some
+
+    def examine(self, listing: Sequence[LogFile], checkpoints: Sequence[Checkpoint]) -> list[Sight]:
+        """Say of each file of a listing what it is; of several names of one content one is left."""
+        names = Names([file.name for file in listing], checkpoints)
+        named = [(file, names.parse(file.name)) for file in listing]
+        hints = hints_of(checkpoints)
+        self._state.heads = Heads(checkpoints)
+        self._owed = by_head(self._state.unread)
+        aside = self._copies.among(listing)
+        sights = self._look_at([(file, name) for file, name in named if file.name not in aside], hints, checkpoints)
+        held = {number for sight in sights for number in sight.continues | sight.foreign}
+        alone = [(file, name) for file, name in named if file.name in aside and aside[file.name].generation not in held]
+        again = self._look_at(alone, hints, checkpoints)
+        sights += [sight for sight in again if sight.continues | sight.foreign or sight.look is Look.VANISHED]
+        return _split(self._trust_inodes(self._copies.leave_out(sights)), self._state.known)
+
+    def _look_at(
+        self,
+        named: Sequence[tuple[LogFile, LogName]],
+        hints: Mapping[Hint, Checkpoint],
+        checkpoints: Sequence[Checkpoint],
+    ) -> list[Sight]:
+        sights: list[Sight] = []
+        named = [one for one in named if self._state.flawed.kind(one[0]) is not UnreadKind.PASSED or not one[0].size]
+        for file, name, slipped in self._without_twins(named, hints):
+            hint = hints.get(hint_of(file, name))
+            if hint:
+                sights.append(Sight(file, name, frozenset([hint.generation]), Look.UNCHANGED))
+            elif not file.size:
+                self._look_at_nothing(file, name)
+                sights.append(Sight(file, name))
+            elif slipped:
+                sights.append(Sight(file, name, look=Look.VANISHED))
+            elif file_key(file) in self._state.unreadable or self._is_refused(file):
+                sights.append(_blocked(file, name, checkpoints))
+            elif sight := self._look_into(file, name, checkpoints):
+                sights.append(sight)
+        return sights
+
+    def _without_twins(
+        self, named: Sequence[tuple[LogFile, LogName]], hints: Collection[Hint]
+    ) -> Iterable[tuple[LogFile, LogName, bool]]:
+        """Leave out a copy that is being made: a `.gz` of the plain file beside it, a rotated one of the active file.
+
+        True where a step of a rotation came between, so that only the next listing can tell.
+        """
+        plain = {name.plain: file for file, name in named if not name.compressed}
+        for file, name in named:
+            original = plain.get(name.plain) if name.compressed else plain.get(name.family)
+            fresh = file.size and not name.active and hint_of(file, name) not in hints
+            beside = fresh and original and original.name != file.name
+            copy = self._copies.is_copy(file, name, original) if beside and original else False
+            if copy is not True:
+                yield file, name, copy is None
+            elif not name.compressed:
+                sight = self._look_into(file, name, ())
+                if sight and sight.look is Look.READABLE and original:
+                    here = (c for c in self._state.known.values() if c.present and c.name == original.name)
+                    self._copies.remember(sight, next(here, None))
+
+    def _look_into(self, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight | None:
+        """None for a file of which nothing is to be kept."""
+        try:
+            with closing(self._state.open(file, name)) as content:
+                shrunk = content.file.size < file.size and not (name.compressed and file.inode)
+                if shrunk or not self._state.inodes.is_same(file, content.file, self._state.number):
+                    raise SourceVanished(f"{file.name!r} is another file now")
+                if not file.inode:
+                    # It may be another one than was listed, so all that is said is of it.
+                    file = content.file._replace(inode="")
+                head, end = content.head(), 0 if content.compressed else content.size
+                last = last_bytes(content, end) if end else b""
+                if last.endswith(b"\0"):
+                    end = self._state.find_end(content)
+                    last = last_bytes(content, end) if end else b""
+                if not end and not content.compressed:
+                    file = file._replace(size=0)  # nothing but room for what is to come
+                continues, foreign = continued(content, name, head, self._state.heads)
+                holds = self._held(content, name, head)
+                continues, foreign, changed = self._changed.leave_out(content, name, head, continues, foreign)
+                copy = None if continues or foreign else self._copies.find_known(content, name, head)
+                tail = fingerprint(last)
+                if end:
+                    content.check_unchanged(end, fingerprint(head))
+                if content.ending and content.ending.flaw:
+                    self._judge(content, name)
+                    if self._is_refused(file):
+                        return _blocked(file, name, checkpoints)
+                    if not continues and not foreign and self._is_of_no_use(content, name):
+                        return None
+        except SourceVanished:
+            return Sight(file, name, look=Look.VANISHED)
+        except Incomplete:
+            self._state.wait_for(file, name)
+            return _blocked(file, name, checkpoints)
+        except SourceFileError as error:
+            self._state.fail(file, error)
+            return _blocked(file, name, checkpoints)
+        return Sight(
+            file,
+            name,
+            continues,
+            Look.READABLE,
+            first_time(head),
+            last_time(last),
+            lead_of(head),
+            end,
+            fingerprint(head),
+            tail,
+            holds,
+            foreign,
+            copy,
+            changed,
+        )
+
+    def _held(self, content: Content, name: LogName, head: bytes) -> frozenset[Unread]:
+        """What an earlier listing showed and the content begins with."""
+        found = owed_to(head, name, self._owed, timed=bool(first_time(head))) if self._owed else []
+        return frozenset(one for one in sorted(found, key=lambda one: one.size) if holds(content, one))
+
+    def _trust_inodes(self, sights: Sequence[Sight]) -> list[Sight]:
+        """Without those that several files have which differ."""
+        inodes = {sight.file.inode for sight in sights}
+        if len(inodes) == len(sights):
+            return list(sights)
+        count = Counter(sight.file.inode for sight in sights if sight.look <= Look.READABLE and sight.file.inode)
+        shared = {inode for inode, number in count.items() if number > 1}
+        for inode in shared:
+            self._state.inodes.share(inode)
+        return [
+            replace(sight, file=sight.file._replace(inode="")) if sight.file.inode in shared else sight
+            for sight in sights
+        ]  # fmt: skip
+
+    # Compressed files that do not end as they should ------------------------------------------------------------
+
+    def _look_at_nothing(self, file: LogFile, name: LogName) -> None:
+        """Say of a compressed file without a byte, which nobody compresses any more, that something is missing."""
+        kind = self._state.flawed.kind(file)
+        if not name.compressed or kind is UnreadKind.PASSED:
+            return
+        if self._state.flawed.stands(file):
+            ending = Ending(0, 0, Flaw.CUT, "it is empty, and no compressed file is")
+            self._state.warn_of(file.name, name.family, ending)
+            self._state.flawed.pass_over(file, name.family)
+        else:
+            self._state.flawed.wait_for(file, name.family)
+            self.emptied = True
+
+    def _judge(self, content: Content, name: LogName) -> None:
+        """Raise `Incomplete` for a file that may still be being written; refuse one that cannot be read."""
+        if not self._state.flawed.stands(content.file):
+            raise Incomplete(content.file.name)
+        ending = content.end()
+        if ending.flaw is Flaw.REFUSED and not ending.length:
+            self._state.warn_of(content.file.name, name.family, ending)
+            self._state.flawed.refuse(content.file, name.family)
+
+    def _is_refused(self, file: LogFile) -> bool:
+        refused = self._state.flawed.kind(file) is UnreadKind.REFUSED
+        if refused:
+            self._state.refused.add(file.name)
+        return refused
+
+    def _is_of_no_use(self, content: Content, name: LogName) -> bool:
+        """Whether nothing comes out of the file that is not kept: it is as if it were not there."""
+        ending, file = content.end(), content.file
+        if ending.length and not (ending.flaw is Flaw.CUT and self._is_kept(content, name)):
+            return False
+        self._state.warn_of(file.name, name.family, ending)
+        self._state.flawed.pass_over(file, name.family)
+        self._state.unread = without(self._state.unread, file)
+        return True
+
+    def _is_kept(self, content: Content, name: LogName) -> bool:
+        """Whether a generation has more than comes out of the file, and the same: what is kept of it is read back."""
+        length, head, file = content.end().length, content.head(), content.file
+        last = content.before(length, min(HEAD, length))
+        longer = [*self._state.heads.of(name.family), *self._state.heads.fitting(file, name, head).foreign]
+        alike = [c for c in longer if c.head.length > len(head) or fingerprint(head[: c.head.length]) == c.head]
+        newest = sorted((c for c in alike if c.kept > length and not c.unproven), key=lambda c: -c.position)
+        return any(self._read_back(c.generation, length, last or b"") for c in newest[:_MOST_COMPARED])
+
+    def _read_back(self, generation: int, end: int, last: bytes) -> bool:
+        """Whether these are the bytes just before `end` that are kept."""
+        start = end - len(last)
+        target = self._state.target
+        segments = self._state.catalogue.kept_segments(self._state.node, generation, start)
+        with suppress(StoreError):
+            return b"".join(read_range({target.bucket: target.store}, segments, start, end)) == last
+        return False
+
+
+def _blocked(file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight:
+    same = [c for c in checkpoints if c.present and c.name == name.plain]
+    return Sight(file, name, frozenset(c.generation for c in same), Look.BLOCKED)
+
+
+def _split(sights: Sequence[Sight], known: Mapping[int, Checkpoint]) -> list[Sight]:
+    """Files that a name alone proposes as rotated ones are logs of their own where their times overlap others'."""
+    spans: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
+    fresh = [s for s in sights if s.name.proposed and s.look is Look.READABLE and not s.continues | s.foreign]
+    if not fresh:
+        return list(sights)
+    families = {sight.name.family for sight in fresh}
+    for sight in sights:
+        span = _span(sight, known) if sight.name.family in families else None
+        if span:
+            spans[sight.name.family].append((sight.file.name, *span))
+    own = {
+        sight.file.name
+        for sight in fresh
+        if (span := _span(sight, known))
+        and any(
+            name != sight.file.name and min(span[1], last) - max(span[0], first) >= _OVERLAP_SECONDS
+            for name, first, last in spans[sight.name.family]
+        )
+    }
+    return [replace(s, name=parse_name(s.file.name, (), {s.name.plain})) if s.file.name in own else s for s in sights]
+
+
+def _span(sight: Sight, known: Mapping[int, Checkpoint]) -> tuple[float, float] | None:
+    """First and last time of a plain file; of a compressed one, which is no longer written to, nothing is told."""
+    first, last = sight.first_time, sight.last_time
+    if sight.look is Look.UNCHANGED:
+        c = next((known[number] for number in sight.continues if number in known), None)
+        first, last = (c.first_time, c.last_time) if c else ("", "")
+    return (instant(first), instant(last)) if first and last else None

@@ -1,0 +1,209 @@
+"""Keep what is new of one file: read it from its checkpoint on, store segments, commit each."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from contextlib import closing, suppress
+from dataclasses import replace
+
+from logkeep.domain.manifest import Checkpoint, Fingerprint, Flaw, Segment
+from logkeep.domain.warning import WarningCode
+from logkeep.engine.bandwidth import Bandwidth
+from logkeep.engine.below import Below
+from logkeep.engine.changed import ChangedBytes
+from logkeep.engine.comparison import continued, is_planned, last_bytes, matches
+from logkeep.engine.compressed import Ending
+from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_content
+from logkeep.engine.hints import with_hints
+from logkeep.engine.identity import lead_of
+from logkeep.engine.node_state import NodeState
+from logkeep.engine.padding import Dense
+from logkeep.engine.plan import Read
+from logkeep.engine.segment import LineFrames, SegmentWriter, Sizes, Written
+from logkeep.engine.sight import Sight
+from logkeep.errors import SourceError, SourceUnreachable, SourceUnreadable, SourceVanished, StoreError
+from logkeep.sources.base import LogFile
+from logkeep.stores.layout import segment_object
+
+
+class FileKeeper:
+    """Reads files from their checkpoints to their ends, a segment at a time: source -> store -> commit."""
+
+    def __init__(
+        self, state: NodeState, changed: ChangedBytes, executor: Executor, sizes: Sizes, bandwidth: Bandwidth
+    ) -> None:
+        self._state = state
+        self._changed = changed
+        self._executor = executor
+        self._sizes = sizes
+        self._bandwidth = bandwidth
+        self._uploads = 0
+        self.read: set[int] = set()  # generations that this job has read to their end
+        self.nothing: set[LogFile] = set()  # read by this job, and nothing came of them
+        self.kept_in: dict[int, int] = {}  # generation -> number of the listing after which it was read first
+
+    def keep(self, read: Read) -> Checkpoint:
+        """Read one file to its end; returns its checkpoint as it is then, with hints where they can be trusted."""
+        checkpoint, file = read.checkpoint, read.sight.file
+        with closing(self._state.open(file, read.sight.name)) as content:
+            same = self._state.inodes.is_same(file, content.file, self._state.number)
+            if not same or not matches(content, checkpoint) or not is_planned(content, read):
+                raise SourceVanished(f"{file.name!r} is another file now")
+            if not checkpoint.kept and self._goes_on_elsewhere(content, read.sight):
+                raise SourceVanished(f"{file.name!r} has grown into a log that is known")
+            self._check_rivals(read)
+            checkpoint = self._changed.compare_older(content, checkpoint)
+            if not content.compressed:
+                self._state.find_end(content)
+            stands = self._state.flawed.stands(content.file)
+            pieces = content.pieces(checkpoint.kept, as_it_ends=stands)
+            foreign = bool(content.ending) and not content.compressed
+            stands_still = content.compressed or self._state.stands_still(content.file, checkpoint)
+            dense = Dense(pieces, stands=stands_still, padded=not foreign)
+            below = Below(dense, self._state.max_file_bytes - checkpoint.kept)
+            frames = LineFrames(self._bandwidth.limit(below), self._sizes)
+            while not frames.ended():
+                checkpoint = self._keep_segment(content, frames, checkpoint)
+            if frames.broken:
+                raise frames.broken
+            checkpoint = self._flaw_told(content, checkpoint)
+            if checkpoint.kept:
+                self.read.add(checkpoint.generation)
+            else:  # its number is given to another file
+                self.nothing.add(file)
+            if below.cut:
+                self._warn_large(file, checkpoint)
+            if dense.hole:
+                self._warn_hole(file, checkpoint)
+            settled = not below.cut and not dense.hole and (stands or self._state.is_settled(content.file))
+            self.kept_in.setdefault(checkpoint.generation, self._state.number)
+            return with_hints(checkpoint, content.file._replace(inode=file.inode), settled)
+
+    def _goes_on_elsewhere(self, content: Content, sight: Sight) -> bool:
+        """Whether a new generation has grown into one that is known."""
+        continues, foreign = continued(content, sight.name, content.head(), self._state.heads)
+        return bool((continues | foreign) - sight.continues - sight.foreign)
+
+    def _check_rivals(self, read: Read) -> None:
+        for sight, checkpoint in read.rivals:
+            name = sight.file.name
+            with closing(self._state.open(sight.file, sight.name)) as content:
+                same = self._state.inodes.is_same(sight.file, content.file, self._state.number)
+                if not same or not matches(content, checkpoint):
+                    raise SourceVanished(f"{name!r} is another file now")
+
+    def _keep_segment(self, content: Content, frames: LineFrames, before: Checkpoint) -> Checkpoint:
+        target, node = self._state.target, self._state.node
+        object_name = segment_object(
+            target.folder, node, before.family, before.generation, before.kept, target.job_id, self._upload()
+        )
+        written = SegmentWriter(frames, before.kept, self._executor, HEAD).write(target.store, object_name)
+        try:
+            after = self._checked_anyhow(content, frames, before, written)
+            # Nothing is committed of a compressed file before it is known whether it can be believed.
+            if frames.ended() or (content.compressed and self._believed(content).flaw is Flaw.DAMAGED):
+                after = self._flaw_told(content, after)
+        except SourceError:
+            with suppress(StoreError):  # no manifest names it: it is swept away later
+                target.store.delete(object_name)
+            raise
+        remaining = self._state.remaining.take(content.file.name, written.raw)
+        self._state.catalogue.commit(self._segment(before, after, object_name, written), after, remaining)
+        self._state.known[after.generation] = after
+        return after
+
+    def _checked_anyhow(self, content: Content, frames: LineFrames, before: Checkpoint, written: Written) -> Checkpoint:
+        """The checkpoint after a segment, also of the whole lines before the source failed, so that a bad link gets on.
+
+        Nothing of a compressed file can be believed before its end was seen.
+        """
+        try:
+            if frames.broken:
+                raise frames.broken
+            return _checked(content, before, written)
+        except (SourceUnreachable, SourceUnreadable):
+            if content.compressed:
+                raise
+        with closing(open_content(self._state.source, content.file.name, compressed=False)) as again:
+            end, last = before.kept + written.raw, written.last_bytes
+            if again.file.inode != content.file.inode or not last_bytes(again, end).endswith(last):
+                raise SourceVanished(f"{content.file.name!r} is another file now")
+            return _checked(again, before, written)
+
+    def _believed(self, content: Content) -> Ending:
+        """How the file ends; raises `Incomplete` where that is not final."""
+        ending = content.end()
+        if ending.flaw and not self._state.flawed.stands(content.file):
+            raise Incomplete(content.file.name)
+        return ending
+
+    def _upload(self) -> str:
+        """A part of the object's name that no other upload has, whatever becomes of this one."""
+        self._uploads += 1
+        return f"{self._state.target.attempt}-{self._uploads}"
+
+    def _segment(self, before: Checkpoint, after: Checkpoint, object_name: str, written: Written) -> Segment:
+        return Segment(
+            self._state.node,
+            before.family,
+            before.generation,
+            before.position,
+            before.name,
+            before.kept,
+            after.kept,
+            self._state.target.bucket,
+            object_name,
+            written.stored,
+            written.sha256,
+            after.head,
+            after.tail,
+            written.frames,
+            lead=after.lead,
+            flaw=after.flaw,
+        )
+
+    def _flaw_told(self, content: Content, checkpoint: Checkpoint) -> Checkpoint:
+        """The checkpoint with what is wrong with its file, said where it is new."""
+        flaw = content.end().flaw if content.compressed or content.ending else Flaw.NONE
+        if flaw is checkpoint.flaw:
+            return checkpoint
+        if flaw:
+            self._state.warn_of(content.file.name, checkpoint.family, content.end())
+        return replace(checkpoint, flaw=flaw)
+
+    def _warn_large(self, file: LogFile, checkpoint: Checkpoint) -> None:
+        message = (
+            f"file {file.name!r} holds more than {checkpoint.kept} plain bytes, and what lies above is not kept; raise "
+            "sources.max_file_bytes, or let the node rotate earlier"
+        )
+        self._state.warn(WarningCode.LOG_LARGE, message, family=checkpoint.family, file=file.name)
+
+    def _warn_hole(self, file: LogFile, checkpoint: Checkpoint) -> None:
+        self._state.warn(
+            WarningCode.LOG_WAITING,
+            f"{file.name!r} has NULs behind byte {checkpoint.kept}, where something may still be written; the next "
+            "backup keeps what stands there, once nothing has changed for a minute",
+            family=checkpoint.family,
+            file=file.name,
+        )
+
+
+def _checked(content: Content, before: Checkpoint, written: Written) -> Checkpoint:
+    """The checkpoint after a segment; raises `SourceVanished` where the file is no longer what was stored of it."""
+    end = before.kept + written.raw
+    after = replace(
+        before,
+        kept=end,
+        lead=before.lead or lead_of(content.head()[:end]),
+        head=before.head if before.head.length == HEAD else fingerprint(content.head()[:end]),
+        tail=_tail(content, end, written.last_bytes),
+        first_time=before.first_time or written.first_time,
+        last_time=written.last_time or before.last_time,
+        size=-1,
+    )
+    content.check_unchanged(end, after.head)
+    return after
+
+
+def _tail(content: Content, end: int, last: bytes) -> Fingerprint:
+    return fingerprint(last if len(last) == min(HEAD, end) else last_bytes(content, end))

@@ -1,0 +1,134 @@
+"""What is known of a node while it is backed up, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from logkeep.clock import Clock
+from logkeep.domain.manifest import Checkpoint, Unread
+from logkeep.domain.warning import JobWarning, WarningCode
+from logkeep.engine.catalogue import Catalogue
+from logkeep.engine.compressed import Ending
+from logkeep.engine.content import Content, open_content
+from logkeep.engine.flawed import STILL_MS, FlawedFiles, code_of, tell
+from logkeep.engine.identity import Heads
+from logkeep.engine.inodes import Inodes
+from logkeep.engine.remaining import Remaining
+from logkeep.engine.sight import file_key
+from logkeep.errors import SourceFileError
+from logkeep.logformat.names import LogName
+from logkeep.sources.base import LogFile, LogSource
+from logkeep.stores.base import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where one attempt of a job puts what it reads."""
+
+    store: ObjectStore
+    bucket: str
+    folder: str  # <base path>/<cluster name>
+    job_id: str
+    attempt: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the backup of one node came to."""
+
+    failures: dict[str, str] = field(default_factory=dict[str, str])  # file name -> what is wrong, with its code
+    waiting: set[str] = field(default_factory=set[str])  # files still being compressed
+    closed: dict[str, str] = field(default_factory=dict[str, str])  # folder that cannot be listed, with '/' -> why
+    empty: bool = False  # nothing at all was listed, which says nothing of what is known
+    warnings: list[JobWarning] = field(default_factory=list[JobWarning])  # as they were found, some again and again
+    generations: list[Checkpoint] | None = None  # all that are known then; None where nothing had changed
+
+    def all_failures(self) -> list[str]:
+        """What could not be read, each led by its code."""
+        return [*self.closed.values(), *self.failures.values()]
+
+    def aside(self) -> set[str]:
+        """Names of files of which not all is kept."""
+        below = ("",) if self.empty else tuple(self.closed)
+        unseen = {c.name for c in self.generations or () if c.present and c.name.startswith(below)} if below else set()
+        return self.failures.keys() | self.waiting | unseen
+
+
+class NodeState:
+    """What the parts of one backup of a node share: what it reads from, what is known of the node, and what is told."""
+
+    def __init__(
+        self,
+        node: str,
+        source: LogSource,
+        target: Target,
+        catalogue: Catalogue,
+        clock: Clock,
+        flawed: FlawedFiles,
+        settle_ns: int,
+        max_file_bytes: int,
+    ) -> None:
+        self.node = node
+        self.source = source
+        self.target = target
+        self.catalogue = catalogue
+        self.clock = clock
+        self.settle_ns = settle_ns
+        self.max_file_bytes = max_file_bytes
+        self.known: dict[int, Checkpoint] = {}  # as in the catalogue, which nobody else may change meanwhile
+        self.heads = Heads(())  # of what is known, as of this listing
+        self.unread: list[Unread] = []  # listed and not kept to the end, by this job and those before
+        self.flawed = flawed
+        self.waited: dict[str, str] = {}  # name -> log
+        self.refused: set[str] = set()  # names
+        self.unreadable: set[str] = set()  # not tried again in this job
+        self.inodes = Inodes()
+        self.number = 0  # of the listing
+        self.remaining = Remaining()  # of this round
+        self.outcome = Outcome()
+
+    def open(self, file: LogFile, name: LogName) -> Content:
+        """Raises what `open_content` raises."""
+        return self.open_named(file.name, compressed=name.compressed)
+
+    def open_named(self, name: str, *, compressed: bool) -> Content:
+        return open_content(self.source, name, compressed=compressed, most=self.max_file_bytes)
+
+    def is_settled(self, file: LogFile) -> bool:
+        """Whether whatever is written to the file from now on changes its times."""
+        changed = max(file.mtime_ns, file.ctime_ns)
+        return self.clock.now_ms() * 1_000_000 - changed > self.settle_ns
+
+    def stands_still(self, file: LogFile, checkpoint: Checkpoint | None = None) -> bool:
+        """Whether nothing comes any more where NULs are: the file, or a hole behind what is kept, is a minute old."""
+        times = [file.mtime_ns]
+        if checkpoint and checkpoint.kept and not checkpoint.settled and checkpoint.mtime_ns:
+            times.append(checkpoint.mtime_ns)
+        return self.clock.now_ms() - min(times) // 1_000_000 >= STILL_MS
+
+    def find_end(self, content: Content) -> int:
+        """Of a plain file, without the NULs at its end."""
+        if content.size and not content.ending and content.before(content.size, 1) == b"\0":
+            return content.find_end(thorough=self.stands_still(content.file))
+        return content.size
+
+    def wait_for(self, file: LogFile, name: LogName) -> None:
+        """Leave a compressed file that does not end as it should to a later look."""
+        self.flawed.wait_for(file, name.family)
+        self.waited[file.name] = name.family
+        self.outcome.waiting.add(file.name)
+
+    def warn(self, code: WarningCode, message: str, *, family: str = "", file: str = "") -> None:
+        """Let the job say something of a log, a file or the node, though it does not fail."""
+        warning = JobWarning(self.node, family, file, code, message)
+        self.outcome.warnings.append(warning)
+        self.catalogue.warn(warning)
+
+    def warn_of(self, file: str, family: str, ending: Ending) -> None:
+        """Say what is wrong with a compressed file."""
+        self.warn(code_of(ending.flaw), tell(file, ending), family=family, file=file)
+
+    def fail(self, file: LogFile, error: SourceFileError) -> None:
+        """Say that a file cannot be read, and try it no more in this job."""
+        self.unreadable.add(file_key(file))
+        self.outcome.failures[file.name] = f"{error.code}: node {self.node}: file {error.message}"
