@@ -73,7 +73,7 @@ ONLY_IN: dict[str, set[str]] = {
     "uvicorn": {"cli", "api", "agent", "http"},
     "starlette": {"api", "agent", "cli"},
     "httpx": {"cli", "sources"},
-    "cryptography": {"keyfiles"},
+    "cryptography": {"keyfiles", "sources"},
     "zlib_ng": {"engine"},
     "prometheus_client": {"api"},
 }

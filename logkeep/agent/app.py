@@ -46,11 +46,17 @@ class Agent:
 
     def __init__(self, source: LogSource, token: str) -> None:
         self._source = source
-        self._expected = f"Bearer {token}".encode()
+        self._expected = b""
+        self.take_token(token)
         self._handles = Handles()
         self._pace = Pace(_REQUESTS_A_SECOND, _BYTES_A_SECOND)
         self._room: asyncio.Semaphore | None = None
         self._looking = False  # a look for open files that nobody reads is planned
+
+    def take_token(self, token: str) -> bool:
+        """Ask for this one from now on; whether it is another one."""
+        before, self._expected = self._expected, f"Bearer {token}".encode()
+        return before != self._expected
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -28,15 +28,56 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def make_server(agent: Agent, certificate: Path, key: Path, limits: Limits = LIMITS) -> uvicorn.Server:
-    """To be run on a socket that listens. Raises `SettingError` where these are no certificate and its key."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ValueError) as error:
-        raise SettingError(f"{certificate} and {key} are no certificate and its key in PEM: {error}") from error
+class Certificate:
+    """A certificate and its key, as the files hold them; `context` shows it to each connection that begins."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """Raises `SettingError` where these are no certificate and its key."""
+        self._certificate = certificate
+        self._key = key
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._held = self._read()
+        self._load(self.context)
+        self._tried = self._held
+
+    def take_up(self) -> bool:
+        """Show what the files hold now; whether that is another one than before.
+
+        Raises `SettingError` where they hold nothing that fits, once for each such state; what was shown before is
+        shown on.
+        """
+        found = self._read()
+        if found == self._tried:
+            return False
+        self._tried = found
+        if found == self._held:
+            return False
+        # First apart, as a key that does not fit would spoil what connections use.
+        self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        self._load(self.context)
+        self._held = found
+        return True
+
+    def _read(self) -> tuple[bytes, bytes]:
+        try:
+            return self._certificate.read_bytes(), self._key.read_bytes()
+        except OSError:  # as loading it then tells
+            return b"", b""
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        try:
+            context.load_cert_chain(self._certificate, self._key)
+        except (OSError, ValueError) as error:
+            raise self._unfit(error) from error
+
+    def _unfit(self, error: Exception) -> SettingError:
+        return SettingError(f"{self._certificate} and {self._key} are no certificate and its key in PEM: {error}")
+
+
+def make_server(agent: Agent, certificate: Certificate, limits: Limits = LIMITS) -> uvicorn.Server:
+    """To be run on a socket that listens."""
     # Not uvloop, which waits for clients that keep a TLS connection open, when it is to end.
-    return make_bounded_server(agent, limits, _refuse, _FINISH_SECONDS, loop="asyncio", tls=context)
+    return make_bounded_server(agent, limits, _refuse, _FINISH_SECONDS, loop="asyncio", tls=certificate.context)
 
 
 def _refuse(too_large: bool) -> tuple[int, bytes, bytes]:

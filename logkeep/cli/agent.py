@@ -6,7 +6,9 @@ import hashlib
 import signal
 import socket
 import sys
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +17,9 @@ import typer
 from logkeep.cli.errors import WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_json
-from logkeep.errors import SourceRefused
+from logkeep.errors import SettingError, SourceRefused
+
+_RELOAD_SECONDS = 5.0
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -36,6 +40,8 @@ def agent(
 ) -> None:
     """Serve the log directory of this node over HTTPS, read-only, until Ctrl-C or SIGTERM.
 
+    A certificate or token that was renewed in its file is taken up within seconds, by SIGHUP at once.
+
     Who shows the token may list and read the logs below --logs, and nothing else. The fingerprint of the certificate
     is printed; both go into [agents.NAME] of the logkeep.toml of the service, and the source of the node is agent:NAME.
     """
@@ -47,6 +53,7 @@ def agent(
         raise WrongUse(f"{logs} is no directory; name the log directory of this node with --logs")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     _serve(asked.directory, asked.as_json, logs.resolve(), (host, port), cert, key, token_file)
     note("logkeep agent has ended")
 
@@ -61,7 +68,7 @@ def _serve(
     token_file: Path | None,
 ) -> None:
     from logkeep.agent.app import Agent
-    from logkeep.agent.server import listen, make_server
+    from logkeep.agent.server import Certificate, listen, make_server
     from logkeep.keyfiles import create_certificate, create_token
     from logkeep.logformat.names import NOT_LOGS, compile_exclusions
     from logkeep.sources.confinement import Confinement, OwnPlaces
@@ -80,7 +87,8 @@ def _serve(
     except SourceRefused as error:
         raise WrongUse(error.message) from error
     application = Agent(source, token)
-    server = make_server(application, certificate, private)
+    shown = Certificate(certificate, private)
+    server = make_server(application, shown)
     fingerprint = _fingerprint(certificate)
     try:
         listener = listen(*address)
@@ -90,12 +98,46 @@ def _serve(
         ) from error
     host, port = listener.getsockname()[:2]
     url = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-    if as_json:
-        print_json({"url": url, "logs": str(logs), "fingerprint": fingerprint, "token_file": str(token_file)})
-        sys.stdout.flush()
-    note(f"logkeep agent serves {logs} on {url}; its token is in {token_file}, its fingerprint is {fingerprint}")
-    with suppress(SystemExit):
+
+    def reload() -> None:
+        if token_file.exists() and application.take_token(create_token(token_file)):
+            note(f"logkeep agent asks for another token, that of {token_file}")
+        if shown.take_up():
+            note(f"logkeep agent shows another certificate, whose fingerprint is {_fingerprint(certificate)}")
+
+    with suppress(SystemExit), _reloading(reload):
+        if as_json:
+            print_json({"url": url, "logs": str(logs), "fingerprint": fingerprint, "token_file": str(token_file)})
+            sys.stdout.flush()
+        note(f"logkeep agent serves {logs} on {url}; its token is in {token_file}, its fingerprint is {fingerprint}")
         server.run(sockets=[listener])
+
+
+@contextmanager
+def _reloading(reload: Callable[[], None]) -> Generator[None]:
+    """Reload each few seconds, and at once by SIGHUP; what cannot be taken up is told, and the agent serves on."""
+    asked, over = threading.Event(), threading.Event()
+
+    def look() -> None:
+        told = ""
+        while not over.is_set():
+            asked.wait(_RELOAD_SECONDS)
+            asked.clear()
+            try:
+                reload()
+                told = ""
+            except (SettingError, OSError, ValueError) as error:
+                if str(error) != told:
+                    note(f"logkeep agent serves on with what it has: {error}")
+                told = str(error)
+
+    signal.signal(signal.SIGHUP, lambda _number, _frame: asked.set())
+    threading.Thread(target=look, name="reload", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+        asked.set()
 
 
 def _parse_listen(text: str) -> tuple[str, int]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, unquote, urlsplit
@@ -39,6 +40,7 @@ _LONGEST_WHY = 500  # characters
 _TIMEOUT = httpx.Timeout(30.0)
 _ANSWER_SECONDS = 120.0  # for all of an answer, however slowly it comes
 _LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=60.0)
+_NOT_YET, _EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 _FILE = msgspec.json.Decoder(LogFile)
 
 
@@ -172,7 +174,7 @@ class _Calls:
             status, body = self._send(method, path, most)
         except (httpx.HTTPError, OSError) as error:
             self._forget()
-            raise self.unreachable(_reason(error)) from error
+            raise self.unreachable(self._why(error)) from error
         try:
             if status < 300:
                 return decode(body)
@@ -226,20 +228,45 @@ class _Calls:
         with self._connecting:
             self._client = None
 
+    def _why(self, error: Exception) -> str:
+        """What is wrong, as the certificate that is shown now tells it where that is not trusted."""
+        refused = _distrust(error)
+        if refused is None:
+            return _reason(error)
+        from cryptography import x509  # noqa: PLC0415  slow to import, and seldom needed
+
+        try:
+            pem = self._shown() if not self._access.fingerprint else self._compared()
+            known = x509.load_pem_x509_certificate(pem.encode("ascii"))
+        except (OSError, ValueError):
+            return _reason(error)
+        return _tell_distrust(refused, self._name, known.not_valid_before_utc, known.not_valid_after_utc)
+
+    def _shown(self) -> str:
+        """The certificate that the agent shows, in PEM, believed or not. Raises `OSError`."""
+        parts = urlsplit(self._access.url)
+        address = (parts.hostname or "", parts.port or 443)
+        return ssl.get_server_certificate(address, timeout=_TIMEOUT.connect or 30)
+
+    def _compared(self) -> str:
+        """The same; raises `SourceUnreachable` where it has another fingerprint."""
+        pem = self._shown()
+        found = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+        if found != self._access.fingerprint:
+            raise self.unreachable(
+                f"shows a certificate with the fingerprint {found}, not {self._access.fingerprint} of "
+                f"agents.{self._name}.fingerprint; either it was made anew: where `openssl x509 -noout -fingerprint "
+                "-sha256 -in agent.crt` on the node tells the same, correct it in logkeep.toml and start the service "
+                "again; or somebody stands between"
+            )
+        return pem
+
     def _trusted(self) -> ssl.SSLContext:
         """Where a fingerprint is given, the one certificate that has it is all that is trusted."""
         access = self._access
         if not access.fingerprint:
             return ssl.create_default_context(cafile=str(access.ca) if access.ca else None)
-        parts = urlsplit(access.url)
-        address = (parts.hostname or "", parts.port or 443)
-        pem = ssl.get_server_certificate(address, timeout=_TIMEOUT.connect or 30)
-        found = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
-        if found != access.fingerprint:
-            raise self.unreachable(
-                f"shows a certificate with the fingerprint {found}, not that of agents.{self._name}.fingerprint; "
-                "either it was made anew, then correct it there, or somebody stands between"
-            )
+        pem = self._compared()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.load_verify_locations(cadata=pem)
@@ -260,6 +287,31 @@ def _checked(name: str, access: AgentAccess) -> AgentAccess:
     if access.ca and not access.ca.is_file():
         raise SettingError(f"{where}.ca: {access.ca} is no file")
     return replace(access, fingerprint=fingerprint)
+
+
+def _distrust(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """Where the certificate was not trusted, why: the library wraps it."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _tell_distrust(refused: ssl.SSLCertVerificationError, agent: str, begins: datetime, ends: datetime) -> str:
+    if refused.verify_code == _EXPIRED:
+        return (
+            f"shows a certificate that expired at {ends:%Y-%m-%d %H:%M} UTC; renew it on the node, where the agent "
+            "takes it up within seconds (its own: remove agent.crt and agent.key, and start the agent again), "
+            f"and where agents.{agent}.fingerprint is set, correct that and start the service again"
+        )
+    if refused.verify_code == _NOT_YET:
+        return (
+            f"shows a certificate that is valid from {begins:%Y-%m-%d %H:%M} UTC only; compare the clocks of both "
+            "machines"
+        )
+    return (
+        f"shows a certificate that is not trusted: {refused.verify_message}; see agents.{agent}.ca, or name its "
+        f"fingerprint in agents.{agent}.fingerprint"
+    )
 
 
 def _reason(error: Exception) -> str:

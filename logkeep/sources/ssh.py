@@ -16,11 +16,14 @@ from typing import TypeVar
 import asyncssh
 
 from logkeep.errors import SettingError, SourceUnreachable
+from logkeep.sources.base import printable
 
 _IDLE_SECONDS = 60.0  # a connection that nobody uses is closed after this time; a job asks more often
 _KEEPALIVES = 3  # unanswered ones, a third of the timeout apart, after which a node is taken for dead
 # AES-GCM has hardware on every machine that is likely; asyncssh would take ChaCha20 first.
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr")
+
+_PRINTED_SECONDS = 5.0
 
 _T = TypeVar("_T")
 
@@ -296,7 +299,14 @@ class Connections:
             async with asyncio.timeout(seconds):
                 return Connection(ssh, await ssh.start_sftp_client(path_encoding=None), 0)
         except (asyncssh.Error, OSError) as error:
+            printed = await _printed(ssh)
             ssh.abort()
+            if printed:
+                raise SourceUnreachable(
+                    f"{address} lets {address.user} in, but prints {printed!r} where SFTP should begin, which breaks "
+                    f"it; let what prints that (`.bashrc` and the like of {address.user}, its shell, a forced command) "
+                    "print nothing where no terminal is, or use `ForceCommand internal-sftp`, which runs no shell"
+                ) from error
             raise SourceUnreachable(
                 f"{address} lets {address.user} in, but offers no SFTP: {_reason(error)}; "
                 "its sshd_config needs `Subsystem sftp internal-sftp`"
@@ -399,6 +409,18 @@ def _read_known_hosts(path: Path, address: Address) -> asyncssh.SSHKnownHosts:
         raise SourceUnreachable(
             f"{address} was not asked, as {path} (sftp.known_hosts) cannot be read: {_reason(error)}"
         ) from error
+
+
+async def _printed(ssh: asyncssh.SSHClientConnection) -> str:
+    """The text that comes where SFTP should begin; '' for none, or where it is not text."""
+    try:
+        async with asyncio.timeout(_PRINTED_SECONDS), ssh.create_process(subsystem="sftp", encoding=None) as process:
+            came = await process.stdout.read(200)  # nothing was asked: SFTP would be silent
+            process.close()
+    except (asyncssh.Error, OSError):
+        return ""
+    lines = came.decode("utf-8", "replace").split("\n")
+    return next((shown for line in lines if (shown := printable(line.strip(), 80))), "")
 
 
 async def _close_after(inner: asyncssh.SSHClientConnection, outer: asyncssh.SSHClientConnection) -> None:

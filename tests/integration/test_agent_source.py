@@ -15,16 +15,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from logkeep.agent.app import Agent
 from logkeep.agent.handles import IDLE_SECONDS, MOST, Handles
 from logkeep.agent.pace import Pace
-from logkeep.agent.server import LIMITS, listen, make_server
+from logkeep.agent.server import LIMITS, Certificate, listen, make_server
 from logkeep.errors import SettingError, SourceUnreachable, SourceVanished
 from logkeep.http.connections import Limits
 from logkeep.keyfiles import create_certificate
@@ -43,7 +48,7 @@ def serving_agent(folder: Path, logs: Path, limits: Limits = LIMITS) -> Iterator
     """An agent within this process."""
     certificate, key = folder / "agent.crt", folder / "agent.key"
     create_certificate(certificate, key, "n1")
-    server = make_server(Agent(LocalSource(logs, EXCLUDED), TOKEN), certificate, key, limits)
+    server = make_server(Agent(LocalSource(logs, EXCLUDED), TOKEN), Certificate(certificate, key), limits)
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
@@ -143,16 +148,90 @@ def test_another_certificate_is_refused_before_the_token_is_sent(tmp_path: Path)
     with (
         serving_agent(tmp_path, tmp_path) as access,
         asking(replace(access, fingerprint="0" * 64)) as source,
-        pytest.raises(SourceUnreachable, match=rf"fingerprint {access.fingerprint}, not that of agents.n1.finger"),
+        pytest.raises(
+            SourceUnreachable, match=rf"fingerprint {access.fingerprint}, not {'0' * 64} of agents.n1.finger"
+        ),
     ):
         source.list()
+
+
+def make_certificate(folder: Path, ends: datetime) -> tuple[Path, Path]:
+    """A certificate that ends then, and its key."""
+    folder.mkdir(parents=True, exist_ok=True)
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "n1")])
+    builder = x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    builder = builder.add_extension(address, critical=False)
+    made = builder.not_valid_before(ends - timedelta(days=30)).not_valid_after(ends).sign(private, hashes.SHA256())
+    certificate, key = folder / "agent.crt", folder / "agent.key"
+    plain = serialization.NoEncryption()
+    key.write_bytes(private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return certificate, key
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_certificate_that_expired_is_told_with_when_and_what_to_do(tmp_path: Path, pinned: bool) -> None:
+    certificate, _ = make_certificate(tmp_path, datetime(2020, 2, 3, 4, 5, tzinfo=UTC))
+    with serving_agent(tmp_path, tmp_path) as access:
+        expired = access if pinned else replace(access, fingerprint="", ca=certificate)
+        with asking(expired) as source:
+            for _ in range(2):
+                with pytest.raises(SourceUnreachable, match="expired at 2020-02-03 04:05 UTC; renew it on the node"):
+                    source.list()
+
+
+def test_a_certificate_that_was_made_anew_is_told_at_the_first_failure(tmp_path: Path) -> None:
+    logs = logs_of(tmp_path)
+    with (
+        running_agent(tmp_path / "a", logs) as (process, told),
+        closing(AgentSources({"n1": access_of(told)})) as sources,
+    ):
+        source = sources.open("agent:n1", EXCLUDED)
+        source.list()
+        process.terminate()
+        process.wait(20)
+        port = told["url"].rpartition(":")[2]
+        with running_agent(tmp_path / "b", logs, "--listen", f"127.0.0.1:{port}") as (_, anew):
+            both = rf"fingerprint {anew['fingerprint']}, not {told['fingerprint']} of agents.n1.fingerprint; either"
+            with pytest.raises(SourceUnreachable, match=both):
+                source.list()
+
+
+def until_fingerprint(url: str, fingerprint: str) -> None:
+    address = ("127.0.0.1", int(url.rpartition(":")[2]))
+    end = time.monotonic() + 20
+    while hashlib.sha256(ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(address))).hexdigest() != fingerprint:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("hang_up", [True, False])
+def test_a_renewed_certificate_is_shown_and_a_new_token_asked_for_without_a_restart(
+    tmp_path: Path, hang_up: bool
+) -> None:
+    folder = tmp_path / "agent"
+    with running_agent(folder, logs_of(tmp_path)) as (process, told):
+        (folder / "agent.key").write_text("half a renewal")
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        until_fingerprint(told["url"], told["fingerprint"])  # it serves on
+        certificate, _ = make_certificate(folder, datetime.now(UTC) + timedelta(days=20))
+        (folder / "agent.token").write_text("n" * 43)
+        if hang_up:
+            process.send_signal(signal.SIGHUP)
+        until_fingerprint(told["url"], fingerprint_of(certificate))
+        with asking(AgentAccess(told["url"], "n" * 43, fingerprint_of(certificate))) as source:
+            source.list()
+        assert process.poll() is None
 
 
 def test_without_a_fingerprint_the_certificate_must_be_trusted_and_name_the_host(tmp_path: Path) -> None:
     with serving_agent(tmp_path, tmp_path) as access:
         for ca in (None, tmp_path / "agent.crt"):  # the second is trusted, but names another host
             strict = replace(access, fingerprint="", ca=ca)
-            with asking(strict) as source, pytest.raises(SourceUnreachable, match="CERTIFICATE_VERIFY_FAILED"):
+            with asking(strict) as source, pytest.raises(SourceUnreachable, match="is not trusted: "):
                 source.list()
 
 

@@ -255,6 +255,16 @@ def test_a_node_that_is_down_or_silent_is_unreachable_in_time(other: SshServer, 
         assert len(source.list()) == 1
 
 
+def test_a_shell_that_prints_text_before_sftp_begins_is_told_as_that(tmp_path: Path) -> None:
+    """Of the user that sshd runs as: its shell is nologin, which says one sentence, or one that carries this out."""
+    with (
+        SshServer(jumps=True, subsystem="/bin/echo This is printed") as server,
+        asking(server, access(known(tmp_path, server), server)) as source,
+        pytest.raises(SourceUnreachable, match=r"prints 'This .*' where SFTP should begin, which breaks it; let"),
+    ):
+        source.list()
+
+
 def test_a_host_without_sftp_says_what_it_needs(tmp_path: Path) -> None:
     with (
         SshServer(subsystem="") as server,
