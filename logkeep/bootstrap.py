@@ -22,7 +22,7 @@ from structlog.typing import Processor
 from logkeep import __version__
 from logkeep.clock import SystemClock
 from logkeep.database.buckets import BucketMemory
-from logkeep.database.connection import connect, reading, try_connection
+from logkeep.database.connection import connect, reading, settle, try_connection
 from logkeep.database.keys import fetch_any_secret
 from logkeep.database.migrate import HEAD, migrate
 from logkeep.database.owner import describe, find_owner, is_missing, looks_made, save_owner
@@ -61,6 +61,11 @@ class Service:
     ready: Callable[[], list[str]]  # what keeps it from being ready
     start: Callable[[], None]
     stop: Callable[[], None]
+
+
+def settle_database(service: Service) -> None:
+    """Leave the database of a service that has stopped whole in its file. Raises `CatalogueError`."""
+    settle(service.context.database)
 
 
 def open_context(settings: Settings) -> Context:

@@ -8,8 +8,10 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +25,7 @@ from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.output import note, print_json
 from logkeep.cli.starting import Starting
 from logkeep.domain.causes import listen_cause
-from logkeep.errors import SettingError
+from logkeep.errors import CatalogueError, SettingError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 _FINISH_SECONDS = 5  # for requests, once the end is asked for
 _HAND_OVER_SECONDS = 15  # then for the slices that are read, so that others, or the next start, go on behind them
+_SETTLE_SECONDS = 5  # at most, for the database's own log
 _PAUSE = 0.005  # seconds
 _BACKLOG = 2048
 
@@ -91,9 +94,8 @@ class _Running:
         """End the queue; what goes on longer ends with the process, as in a crash, and is gone on with."""
         self._starting.end()
         if self._service:
-            stopping = threading.Thread(target=self._service.stop, name="stop", daemon=True)
-            stopping.start()
-            stopping.join(_HAND_OVER_SECONDS)
+            _carry_out(self._service.stop, _HAND_OVER_SECONDS)
+            _carry_out(partial(_settle, self._service), _SETTLE_SECONDS)
         if self.failure:
             self._held.close()
 
@@ -131,6 +133,20 @@ class _Running:
             print_json({"endpoint": endpoint, "dir": str(self._settings.directory), "pid": os.getpid()})
             sys.stdout.flush()
         note(f"logkeep listens on {endpoint} for {self._asked.directory}; Ctrl-C ends it")
+
+
+def _carry_out(deed: Callable[[], None], seconds: float) -> None:
+    """What takes longer is left to end with the process."""
+    thread = threading.Thread(target=deed, name="stop", daemon=True)
+    thread.start()
+    thread.join(seconds)
+
+
+def _settle(service: Service) -> None:
+    from logkeep.bootstrap import settle_database
+
+    with suppress(CatalogueError):  # as in a crash, the next start reads the log
+        settle_database(service)
 
 
 def _http_server(app: Starting, settings: Settings) -> uvicorn.Server:

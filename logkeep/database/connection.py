@@ -261,6 +261,17 @@ def _explain(error: BaseException) -> str:
     return explain_database(said)
 
 
+def settle(engine: Engine) -> None:
+    """Move what SQLite keeps in its log beside the file into the file, so that a copy of the file alone is whole.
+
+    Where somebody else is in the midst of something for longer than a moment, the log stays.
+    """
+    if engine.dialect.name == "sqlite":
+        with naming_failures(), engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA busy_timeout=2000")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def hold_alone(connection: Connection) -> None:
     """Wait until no other process is in a transaction that called this; SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":

@@ -110,3 +110,19 @@ def _last_status(command: Callable[..., Done], directory: Path) -> str:
 @pytest.mark.parametrize("port", ["=-1", "=65536", "=http"])
 def test_a_port_is_a_number(command: Callable[..., Done], port: str) -> None:
     assert "--port" in command("serve", f"--port{port}").ended(2).err
+
+
+def test_a_copy_of_the_database_of_a_service_that_has_ended_holds_all(tmp_path: Path) -> None:
+    init(tmp_path)
+    with serving(tmp_path) as served:
+        added = logkeep(
+            "--dir", tmp_path, "cluster", "add", "prod", "--node", f"n1={tmp_path.parent}/{tmp_path.name}.n"
+        )
+        added.ended(0)
+        served.end()
+    copy = tmp_path / "copy.db"
+    copy.write_bytes((tmp_path / "logkeep.db").read_bytes())
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT name FROM clusters").fetchall() == [("prod",)]
+    log = tmp_path / "logkeep.db-wal"
+    assert not log.exists() or log.stat().st_size == 0  # nothing that would be played back over another copy
