@@ -136,7 +136,7 @@ VERIFY = Body(
             Member("chain", {"type": "boolean"}, "Prove the signed chain of manifests, and every byte that it names."),
             Member(
                 "head",
-                {"type": "string", "pattern": "^[0-9A-Fa-f]{64}$"},
+                {"type": "string", "pattern": "^([0-9A-Fa-f]{64})?$"},
                 "SHA-256 of a manifest that was noted, and must be one of the cluster's.",
             ),
         ),
@@ -183,7 +183,9 @@ def read_new_cluster(body: bytes) -> NewCluster | ClusterToDiscover:
         raise InvalidField("nodes", "give either nodes, a list of {name, source}, or url and source")
     if url:
         return _to_discover(members, name, url)
-    kind = fields.text_field(members, "kind") or "opensearch"
+    kind = fields.text_field(members, "kind") or KINDS[1]
+    if kind not in KINDS:
+        raise InvalidField("kind", f"is one of {', '.join(KINDS)}")
     return NewCluster(name, _read_nodes(nodes), kind, fields.text_field(members, "version"))
 
 

@@ -104,7 +104,11 @@ class FolderStore:
     def _expect_no_link(self, name: str) -> None:
         """What is written behind a link would not be listed."""
         for part in Path(name).parents:
-            if part != Path() and (self._folder / part).is_symlink():
+            try:
+                linked = part != Path() and (self._folder / part).is_symlink()
+            except OSError as error:
+                raise self._failure(error, "write") from error
+            if linked:
                 raise StoreDenied(
                     f"{str(part)!r} in {self._folder.as_uri()} is a link, and links in a bucket are not followed. Move "
                     "the folder itself there, or mount it there (mount --bind)."

@@ -6,15 +6,17 @@ holds a marker from its first use on, and the installation remembers what it say
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Protocol
 from uuid import uuid4
 
-from logkeep.errors import BucketMissing, StoreMissing
+from logkeep.errors import BucketMissing, StoreCorrupt, StoreMissing
 from logkeep.stores.base import LARGEST_MANIFEST, MARKER, ObjectStore, StoredObject
 
-_LONGEST = 100  # bytes of a marker
+_CHECK = 16  # hex digits of the SHA-256 of the id, which stand behind it
+_LENGTH = 32 + 1 + _CHECK + 1  # bytes of a marker
 
 
 class Memory(Protocol):
@@ -107,7 +109,11 @@ class ProvenStore:
 
     def accept(self) -> str:
         """Mark what lies there as the bucket that is meant, unless it is marked; the id that it has."""
-        found = self._read_marker() or self._memory.recall() or uuid4().hex
+        try:
+            found = self._read_marker()
+        except StoreCorrupt:
+            found = ""
+        found = found or self._memory.recall() or uuid4().hex
         self._write_marker(found)
         return found
 
@@ -122,14 +128,28 @@ class ProvenStore:
         return known
 
     def _read_marker(self) -> str:
+        """The id, '' where there is no marker. Raises `StoreCorrupt` where other bytes come than were written.
+
+        It is read without a look before, whose refusal would not say why.
+        """
         try:
-            with self._store.open(MARKER) as stream:
-                return stream.read(_LONGEST).decode("ascii", "replace").strip()
+            marker = self._store.get(MARKER, _LENGTH, _LENGTH)
         except StoreMissing:
             return ""
+        bucket_id = marker[:32].decode("ascii", "replace")
+        if marker != render_marker(bucket_id):
+            raise StoreCorrupt(
+                f"{self._name} at {self._where} gives back other bytes than were written, as its object {MARKER} shows."
+                " Do not keep backups there."
+            )
+        return bucket_id
 
     def _write_marker(self, bucket_id: str) -> None:
-        self._store.put(MARKER, [f"{bucket_id}\n".encode()])
+        self._store.put(MARKER, [render_marker(bucket_id)])
+
+
+def render_marker(bucket_id: str) -> bytes:
+    return f"{bucket_id} {hashlib.sha256(bucket_id.encode()).hexdigest()[:_CHECK]}\n".encode()
 
 
 def _problem(name: str, where: str, found: str, known: str) -> str:

@@ -22,6 +22,7 @@ from logkeep.service.sweep import sweep
 from logkeep.service.verification import Finding, get_verification, verify_most_due
 from logkeep.settings import load_settings
 from logkeep.stores.base import MARKER, ObjectStore
+from logkeep.stores.proven import render_marker
 from tests.installation import Installation
 from tests.integration.cli.installed import called, init, serving
 
@@ -44,7 +45,7 @@ def gone(bucket: Path) -> None:
 def another(bucket: Path) -> None:
     """The disk of another installation."""
     unmounted(bucket)
-    (bucket / MARKER).write_text("another\n")
+    (bucket / MARKER).write_bytes(render_marker("0" * 32))
 
 
 def a_file(bucket: Path) -> None:
@@ -230,7 +231,7 @@ def test_the_remedy_is_in_the_sentence(installation: Installation, kept: Cluster
         installation.verify(kept)
     back(installation.bucket)
     another(installation.bucket)
-    with pytest.raises(BucketMissing, match="says 'another' instead of"):
+    with pytest.raises(BucketMissing, match="says '0{32}' instead of"):
         installation.verify(kept)
 
 

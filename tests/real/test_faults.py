@@ -194,7 +194,7 @@ def segments(s3: S3Server) -> list[Path]:
 
 
 UNREACHABLE = (
-    r"LK-STORE-UNREACHABLE: cannot (?:write|look up) '\S+' in s3://logs/ at http://\S+: {}\. "
+    r"LK-STORE-UNREACHABLE: cannot (?:write|look up|read) '\S+' in s3://logs/ at http://\S+: {}\. "
     f"Check that it runs and can be reached from here; {GOES_ON}\\.{{}}"
 )
 SLOW = UNREACHABLE.format(".*timeout.*", r" Where it is only slow, give it more time with \?timeout=.*")
@@ -309,7 +309,8 @@ def test_s3_that_gives_back_other_bytes_gets_no_backup(tmp_path: Path, s3: S3Ser
         site.grow()
         front.garble = True
         said = (
-            r"LK-STORE-CORRUPT: s3://logs/ at \S+ gives back other bytes than were written. Do not keep backups there."
+            r"LK-STORE-CORRUPT: logs at \S+ gives back other bytes than were written, as its object logkeep-bucket shows\. "
+            "Do not keep backups there\\."
         )
         expect_failure(site.back_up(), said)
         assert segments(s3) == kept
@@ -465,7 +466,7 @@ def database_not_synced(site: Site, _disk: Path) -> Iterator[None]:
 def test_database_that_fails_in_mid_job(tmp_path: Path, disk: Path, fault: Fault, cause: str) -> None:
     (tmp_path / "bucket").mkdir()
     site = Site(tmp_path, (tmp_path / "bucket").as_uri(), directory=disk / "installation", mib=1)
-    catalogue = f"LK-CATALOGUE: the database cannot be used: {cause}; check that it runs, and the space and health of.*"
+    catalogue = f"LK-CATALOGUE: database: its disk .*: {cause}; .*"
     with site.serving() as served:
         assert site.back_up().status == "SUCCESS"
         before = site.restored()

@@ -159,12 +159,12 @@ def search_cluster(logs: Path) -> Iterator[str]:
     node = {"name": "node-1", "ip": "127.0.0.1", "roles": ["data"], "settings": {"path": {"logs": str(logs)}}}
     answers = {
         "/": {"cluster_name": "logs", "version": {"distribution": "opensearch", "number": "2.19.6"}},
-        "/_nodes/settings,http": {"nodes": {"id": node}},
+        "/_nodes/settings": {"nodes": {"id": node}},
     }
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps(answers[self.path]).encode()
+            body = json.dumps(answers[self.path.partition("?")[0]]).encode()
             self.send_response(200)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
