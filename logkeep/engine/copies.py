@@ -148,8 +148,11 @@ def _may_hold(other: Sight, sight: Sight, ranks: Mapping[str, tuple[object, ...]
     if plain and other.file.size < sight.file.size:
         return False
     known = bool(other.continues | other.foreign)
-    if not known and not (sight.file.inode and sight.file.inode == other.file.inode):
+    linked = bool(sight.file.inode) and sight.file.inode == other.file.inode
+    if not known and not linked:
         return False
+    if sight.continues and not linked and sight.continues.isdisjoint(other.continues or other.foreign):
+        return False  # two logs may hold the same lines: what is kept of each goes on in its own file
     full = other.head.length == sight.head.length == HEAD
     if full and other.head != sight.head:
         return False

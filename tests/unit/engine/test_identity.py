@@ -226,6 +226,37 @@ def test_snapshots_by_hard_links_keep_nothing_twice(node: Node) -> None:
     assert node.logs() == {"logs/prod.log": expected}
 
 
+@pytest.mark.parametrize("shifts", range(3))
+@pytest.mark.parametrize("longer", [0, 5])
+@pytest.mark.parametrize("pack", [False, True])
+def test_rotated_log_is_no_copy_of_another_log_that_holds_the_same_lines(
+    node: Node, shifts: int, longer: int, pack: bool
+) -> None:
+    for name in ("copied.log", "proxy.log"):
+        node.put(name, events(1, 50))
+    assert not node.gaps()
+    node.put("proxy.log", events(1, 60 + longer))
+    node.put("copied.log", events(1, 60))
+    node.move("proxy.log", "proxy.log.1")
+    node.put("proxy.log", events(200, 202))
+    for shift in range(shifts + 1):
+        for number in range(shift, 0, -1):
+            node.move(f"copied.log.{number}", f"copied.log.{number + 1}")
+        node.copy("copied.log", "copied.log.1")
+        node.put("copied.log", events(100 + 20 * shift, 110 + 20 * shift))
+    if pack:
+        name = f"copied.log.{shifts + 1}"
+        node.put(f"{name}.gz", gzip.compress(node.path(name).read_bytes()))
+        node.path(name).unlink()
+    assert not node.gaps()
+    between = b"".join(events(100 + 20 * shift, 110 + 20 * shift) for shift in range(shifts + 1))
+    assert node.logs() == {
+        "copied.log": events(1, 60) + between,
+        "proxy.log": events(1, 60 + longer) + events(200, 202),
+    }
+    assert not node.gaps()
+
+
 # Logs that look like one
 
 
