@@ -231,7 +231,7 @@ def test_the_remedy_is_in_the_sentence(installation: Installation, kept: Cluster
         installation.verify(kept)
     back(installation.bucket)
     another(installation.bucket)
-    with pytest.raises(BucketMissing, match="says '0{32}' instead of"):
+    with pytest.raises(BucketMissing, match=r"says '0{32}' instead of"):
         installation.verify(kept)
 
 

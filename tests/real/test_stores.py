@@ -185,7 +185,9 @@ def test_a_job_writes_with_the_key_of_its_agency(tmp_path: Path, s3_server: S3Se
         assert site.back_up().status == "SUCCESS"
         site.expect_whole()
         refused = site.ask("logs", "settings", "prod", "--agency", "other").ended(1)
-        assert re.search("cannot (?:write|read) .*The key is wrong: check the credentials of the bucket, or of", refused.err)
+        assert re.search(
+            "cannot (?:write|read) .*The key is wrong: check the credentials of the bucket, or of", refused.err
+        )
         unknown = site.ask("logs", "settings", "prod", "--agency", "third").ended(2)
         assert "there is no agency third; configured are css_obs_agency, other" in unknown.err
     toml = site.directory / "logkeep.toml"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import signal
 import sqlite3
@@ -159,9 +158,8 @@ def test_init_beside_a_database_whose_keys_are_gone_makes_no_others(command: Com
 
 
 def test_init_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
-    chance = random.Random(20261128)
     killed = 0
-    for number in range(4):
+    for number, pause in enumerate((0.0, 0.05, 0.2, 0.5)):
         directory = tmp_path / str(number)
         directory.mkdir()
         (directory / "logkeep.toml").write_text(CONFIGURATION)
@@ -170,7 +168,7 @@ def test_init_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
         )
         while not (directory / UNFINISHED_FILE).exists() and process.poll() is None:
             time.sleep(0.001)
-        time.sleep(chance.uniform(0, 2.0))
+        time.sleep(pause)
         process.send_signal(signal.SIGKILL)
         killed += process.wait(30) == -signal.SIGKILL
         unfinished = not (directory / ID_FILE).exists()
