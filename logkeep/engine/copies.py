@@ -80,12 +80,21 @@ class Copies:
         for other in sorted(others, key=lambda one: ranks[one.file.name]):
             if other.file.name == sight.file.name or not _may_hold(other, sight, ranks):
                 continue
+            if self._are_two_logs(sight, other):
+                continue
             copy = self.is_copy(sight.file, sight.name, other.file, other.name)
             if copy is None:
                 return None
             if copy:
                 return other
         return False
+
+    def _are_two_logs(self, sight: Sight, other: Sight) -> bool:
+        """Whether both belong to logs of which something is kept: two logs may hold the same lines."""
+        if sight.name.family == other.name.family or (sight.file.inode and sight.file.inode == other.file.inode):
+            return False
+        kept = {c.family for c in self._state.known.values() if c.kept}
+        return {sight.name.family, other.name.family} <= kept
 
     def is_copy(
         self, file: LogFile, name: LogName, original: LogFile, original_name: LogName | None = None

@@ -87,8 +87,10 @@ class Heads:
         """Whether its kept bytes hold a time of their own: not one that other generations begin with."""
         if c.unproven:
             return False
-        alone = sum(map(len, self._long[c.lead].values())) == 1
-        return bool(c.first_time) and (alone or c.last_time != c.first_time)
+        alike = [one for found in self._long[c.lead].values() for one in found]
+        if any(one.family != c.family for one in alike):
+            return False  # two logs hold the same lines: they prove neither
+        return bool(c.first_time) and (len(alike) == 1 or c.last_time != c.first_time)
 
 
 class _Hashes:
