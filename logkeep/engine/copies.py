@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 
 from logkeep.domain.manifest import Checkpoint, Unread, UnreadKind
@@ -51,6 +51,7 @@ class Copies:
                 alike[key].append(sight)
         several = {one.file.name: one for found in alike.values() if len(found) > 1 for one in found}
         ranks = {name: _rank(sight, self._state.known) for name, sight in several.items()}
+        kept = {c.family for c in self._state.known.values() if c.kept} if several else set[str]()
         left: list[Sight] = []
         for sight in sights:
             if sight.copy:
@@ -65,7 +66,7 @@ class Copies:
             if sight.look is Look.UNCHANGED or ranks[sight.file.name][0] == 0 or len(others) < 2:
                 left.append(sight)
                 continue
-            found = self._find_original(sight, list(others.values()), ranks)
+            found = self._find_original(sight, list(others.values()), ranks, kept)
             if isinstance(found, Sight):
                 here = (c for c in self._state.known.values() if c.present and c.name == found.name.plain)
                 self.remember(sight, next(here, None))
@@ -74,13 +75,16 @@ class Copies:
         return left
 
     def _find_original(
-        self, sight: Sight, others: Iterable[Sight], ranks: Mapping[str, tuple[object, ...]]
+        self, sight: Sight, others: Iterable[Sight], ranks: Mapping[str, tuple[object, ...]], kept: Collection[str]
     ) -> Sight | bool | None:
-        """The file of which this one is a copy; None where it went just now, False where there is none."""
+        """The file of which this one is a copy; None where it went just now, False where there is none.
+
+        `kept` names the logs of which something is kept.
+        """
         for other in sorted(others, key=lambda one: ranks[one.file.name]):
             if other.file.name == sight.file.name or not _may_hold(other, sight, ranks):
                 continue
-            if self._are_two_logs(sight, other):
+            if _are_two_logs(sight, other, kept):
                 continue
             copy = self.is_copy(sight.file, sight.name, other.file, other.name)
             if copy is None:
@@ -88,13 +92,6 @@ class Copies:
             if copy:
                 return other
         return False
-
-    def _are_two_logs(self, sight: Sight, other: Sight) -> bool:
-        """Whether both belong to logs of which something is kept: two logs may hold the same lines."""
-        if sight.name.family == other.name.family or (sight.file.inode and sight.file.inode == other.file.inode):
-            return False
-        kept = {c.family for c in self._state.known.values() if c.kept}
-        return {sight.name.family, other.name.family} <= kept
 
     def is_copy(
         self, file: LogFile, name: LogName, original: LogFile, original_name: LogName | None = None
@@ -147,6 +144,13 @@ def _rank(sight: Sight, known: Mapping[int, Checkpoint]) -> tuple[object, ...]:
     name = sight.name
     here = any(c.present and c.name == name.plain for c in (known[n] for n in sight.continues if n in known))
     return not here, name.compressed, not name.active, name.plain.count("/"), name.plain
+
+
+def _are_two_logs(sight: Sight, other: Sight, kept: Collection[str]) -> bool:
+    """Whether both belong to logs of which something is kept: two logs may hold the same lines."""
+    if sight.name.family == other.name.family or (sight.file.inode and sight.file.inode == other.file.inode):
+        return False
+    return sight.name.family in kept and other.name.family in kept
 
 
 def _may_hold(other: Sight, sight: Sight, ranks: Mapping[str, tuple[object, ...]]) -> bool:
