@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,21 +14,25 @@ from logkeep.database.tables import findings, forecasts, generations, jobs, segm
 from logkeep.database.warnings import fetch_told
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.coverage import Held, ToldGap, ToldWarning
+from logkeep.domain.instant import earliest, instant, latest
 from logkeep.domain.manifest import Gap
 
 _Log = tuple[str, str]  # node, family
+_ZONE_AT = len("2026-11-24T06:40:21,123") + 1  # in SQL the first character is 1
 
 
 def fetch_held(connection: Connection, cluster_id: str, nodes: Sequence[str], family: str = "") -> Iterator[Held]:
     """What is held of these nodes, and what is missing, by node and family; a node without anything is told too."""
-    rows = {(row.node, row.family): row for row in connection.execute(_sums(cluster_id, nodes, family))}
+    rows: dict[_Log, list[Row[*tuple[Any, ...]]]] = defaultdict(list)
+    for row in connection.execute(_sums(cluster_id, nodes, family)):
+        rows[row.node, row.family].append(row)
     gaps = _fetch_gaps(connection, cluster_id, nodes, family)
     warnings = fetch_told(connection, cluster_id, nodes, family)
     safe = _fetch_safe(connection, cluster_id, nodes)
     found = rows.keys() | gaps.keys() | warnings.keys()
     empty = () if family else ((node, "") for node in set(nodes) - {node for node, _ in found})
     for log in sorted([*found, *empty]):
-        yield _held(log, rows.get(log), safe.get(log), gaps.get(log, []), warnings.get(log, []))
+        yield _held(log, rows.get(log, ()), safe.get(log), gaps.get(log, []), warnings.get(log, []))
 
 
 def fetch_last_success(connection: Connection, cluster_id: str) -> tuple[str, int] | None:
@@ -40,9 +45,10 @@ def fetch_last_success(connection: Connection, cluster_id: str) -> tuple[str, in
 
 
 def _sums(cluster_id: str, nodes: Sequence[str], family: str) -> Select[*tuple[Any, ...]]:
-    """One row for each log."""
+    """Rows of each log, one for each zone in which its times are written: within one they sort as they stand."""
     held = _stored(cluster_id, nodes)
     g, s = generations.c, held.c
+    zones = func.substr(g.first_time, _ZONE_AT), func.substr(g.last_time, _ZONE_AT)
     statement = (
         select(
             g.node,
@@ -57,7 +63,7 @@ def _sums(cluster_id: str, nodes: Sequence[str], family: str) -> Select[*tuple[A
         .select_from(generations)
         .outerjoin(held, (s.node == g.node) & (s.generation == g.generation))
         .where(g.cluster_id == cluster_id, g.node.in_(nodes))
-        .group_by(g.node, g.family)
+        .group_by(g.node, g.family, *zones)
     )
     return statement.where(g.family == family) if family else statement
 
@@ -100,23 +106,29 @@ def _fetch_safe(connection: Connection, cluster_id: str, nodes: Sequence[str]) -
 
 def _held(
     log: _Log,
-    row: Row[*tuple[Any, ...]] | None,
+    rows: Sequence[Row[*tuple[Any, ...]]],
     safe_until: int | None,
     gaps: list[ToldGap],
     warnings: list[ToldWarning],
 ) -> Held:
-    in_order = tuple(sorted(gaps, key=lambda told: (told.gap.after or told.gap.until, told.gap.until)))
-    if row is None:
+    in_order = tuple(sorted(gaps, key=_begin))
+    if not rows:
         return Held(*log, gaps=in_order, warnings=tuple(warnings))
     return Held(
         *log,
-        row.first_time or "",
-        row.last_time,
-        int(row.generations),
-        int(row.lines or 0),
-        int(row.raw),
-        int(row.stored or 0),
+        earliest(row.first_time or "" for row in rows),
+        latest(row.last_time for row in rows),
+        sum(int(row.generations) for row in rows),
+        sum(int(row.lines or 0) for row in rows),
+        sum(int(row.raw) for row in rows),
+        sum(int(row.stored or 0) for row in rows),
         safe_until,
         in_order,
         tuple(warnings),
     )
+
+
+def _begin(told: ToldGap) -> tuple[float, ...]:
+    """By instants; one without times comes first."""
+    times = told.gap.after or told.gap.until, told.gap.until
+    return tuple(instant(time) if time else -math.inf for time in times)

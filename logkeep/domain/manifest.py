@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster, Project
+from logkeep.domain.instant import earliest, latest
 from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.warning import JobWarning
 
@@ -127,11 +128,12 @@ class Frame:
 
 def earliest_time(frames: Iterable[Frame]) -> str:
     """As written, '' where none is known."""
-    return min((frame.first_time for frame in frames if frame.first_time), default="")
+    return earliest(frame.first_time for frame in frames)
 
 
 def latest_time(frames: Iterable[Frame]) -> str:
-    return max((frame.last_time for frame in frames), default="")
+    """As written, '' where none is known."""
+    return latest(frame.last_time for frame in frames)
 
 
 def sum_lines(frames: Iterable[Frame]) -> int:

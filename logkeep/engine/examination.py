@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 
+from logkeep.domain.instant import instant
 from logkeep.domain.manifest import Checkpoint, Fingerprint, Flaw, Unread, UnreadKind
 from logkeep.engine.changed import ChangedBytes
 from logkeep.engine.comparison import continued, holds, last_bytes
@@ -17,7 +18,6 @@ from logkeep.engine.flawed import without
 from logkeep.engine.hints import Hint, hint_of, hints_of
 from logkeep.engine.identity import Heads, Names, by_head, lead_of, owed_to
 from logkeep.engine.node_state import NodeState
-from logkeep.engine.order import instant
 from logkeep.engine.restore import read_range
 from logkeep.engine.sight import Look, Sight, file_key
 from logkeep.errors import SourceFileError, SourceVanished, StoreError

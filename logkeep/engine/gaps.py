@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from logkeep.domain.instant import instant
 from logkeep.domain.manifest import Checkpoint, Gap, Unread, UnreadKind
-from logkeep.engine.order import instant
 from logkeep.logformat.names import CountedName, counts_rotations, numbers_between, parse_counted
 
 TRUNCATED = "truncated"

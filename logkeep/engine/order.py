@@ -10,20 +10,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
 from itertools import pairwise
 
+from logkeep.domain.instant import instant
 from logkeep.domain.manifest import Checkpoint
 from logkeep.engine.sight import Sight
 from logkeep.logformat.names import LogName, Order, parse_name
-
-
-@lru_cache(maxsize=4096)
-def instant(time: str) -> float:
-    """Seconds since 1970 of a time as a log writes it; one without a zone is taken for UTC."""
-    moment = datetime.fromisoformat(time)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.coverage import Held
+from logkeep.domain.manifest import Frame, earliest_time, latest_time
 from logkeep.service import coverage, log_settings
 from tests.installation import Installation
 
@@ -59,6 +60,48 @@ def test_a_gap_stays_known_when_the_record_that_told_it_is_cleared(
     assert installation.back_up(cluster).status is JobStatus.FAIL
     log_settings.close_backup(installation.context, cluster)
     assert len(held(installation, cluster)["n1", "es.log"].gaps) == 1
+
+
+def zoned(clock: str, zone: str) -> bytes:
+    return f"[2026-10-25T{clock},000{zone}][INFO ] an event at {clock}{zone}\n".encode() * 8
+
+
+def test_the_span_of_a_log_is_one_of_instants_over_a_change_of_daylight_saving(
+    installation: Installation, cluster: Cluster, logs: Path
+) -> None:
+    utc_00_50, utc_01_10 = ("02:50:00", "+02:00"), ("02:10:00", "+01:00")
+    for name, moment in (("es-2026-10-25-1.log", utc_00_50), ("es.log", utc_01_10)):
+        with (logs / "gc.log").open("ab") as file:
+            file.write(zoned(*moment))
+        (logs / name).write_bytes(zoned(*moment))
+        installation.back_up(cluster)
+    told = held(installation, cluster)
+    for one in (told["n1", "gc.log"], told["n1", "es.log"]):
+        assert (one.first_time, one.last_time) == ("2026-10-25T02:50:00,000+02:00", "2026-10-25T02:10:00,000+01:00")
+        assert one.lines == 16
+    assert told["n1", "es.log"].generations == 2
+
+
+def test_gaps_are_in_the_order_of_instants_over_a_change_of_daylight_saving(
+    installation: Installation, cluster: Cluster, logs: Path
+) -> None:
+    times = ("02:40:00", "+02:00"), ("02:50:00", "+02:00"), ("02:10:00", "+01:00"), ("02:20:00", "+01:00")
+    jobs: list[str] = []
+    for clock, zone in times:
+        (logs / "es.log").write_bytes(zoned(clock, zone))
+        jobs.append(installation.back_up(cluster).job_id)
+    gaps = held(installation, cluster)["n1", "es.log"].gaps
+    assert [told.job_id for told in gaps] == jobs[1:]
+
+
+def test_the_span_of_a_segment_is_one_of_instants() -> None:
+    frames = [
+        Frame(0, 10, 0, 10, f"2026-10-25T{first}", f"2026-10-25T{last}", None, 1)
+        for first, last in (("02:50:00,000+02:00", "02:59:00,000+02:00"), ("02:00:00,000+01:00", "02:10:00,000+01:00"))
+    ]
+    unknown = Frame(20, 10, 20, 10, "", "", None, 1)
+    assert earliest_time([*frames, unknown]) == "2026-10-25T02:50:00,000+02:00"
+    assert latest_time([*frames, unknown]) == "2026-10-25T02:10:00,000+01:00"
 
 
 def test_only_one_node_or_log_is_told_when_asked_for(installation: Installation, tmp_path: Path) -> None:
