@@ -11,11 +11,13 @@ from logkeep.domain.access import Right
 from logkeep.domain.cluster import Cluster
 from logkeep.errors import BackupClosed, BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
 from logkeep.service import archive, audit, backups, checks, clusters, coverage, forecasts, job_details, verification
+from logkeep.service.adoption import adopt_cluster as adopt
 from logkeep.service.archive import KeptLog
 from logkeep.service.checks import NodeCheck
 from logkeep.service.verification import Verification
 
 _CLUSTERS = "/api/v1/clusters"
+_ADOPT_SECONDS = 800.0  # every manifest of the cluster is read, and each bucket listed
 _LOOK_SECONDS, _LOOK_FILES = 5.0, 20  # of a cluster that was just registered
 _CLUSTER = _CLUSTERS + "/{cluster_id}"
 
@@ -39,6 +41,14 @@ def add_cluster(call: Call) -> bytes:
     call.trail.cluster_id = cluster.id
     standings = forecasts.list_standings(call.context, [cluster.id])
     return admin_models.render_added(cluster, standings, _look_at(call, cluster))
+
+
+def adopt_cluster(call: Call) -> bytes:
+    adoption = admin_models.read_adoption(call.cluster_id(), call.body)
+    adopted = adopt(call.context, call.caller.project_id, adoption)
+    cluster = call.cluster()
+    standings = forecasts.list_standings(call.context, [cluster.id])
+    return admin_models.render_adopted(cluster, standings, _look_at(call, cluster), adopted)
 
 
 def _look_at(call: Call, cluster: Cluster) -> list[NodeCheck]:
@@ -188,6 +198,22 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             waits_for=WaitsFor.NODES,
         ),
         add_cluster,
+    ),
+    (
+        Operation(
+            "AdoptCluster",
+            "POST",
+            _CLUSTER + "/adopt",
+            summary="Register a cluster under the id of an archive, and take up what the buckets hold of it",
+            right=Right.ADMINISTER,
+            body=admin_models.ADOPT_CLUSTER,
+            answer=admin_models.AdoptedCluster,
+            raises=(InvalidField, EmptyBody, NameTaken, StoreError),
+            links=(Link("ShowCluster", _SAME),),
+            waits_for=WaitsFor.BUCKETS,
+            seconds=_ADOPT_SECONDS,
+        ),
+        adopt_cluster,
     ),
     (
         Operation(

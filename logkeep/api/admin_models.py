@@ -20,10 +20,12 @@ from logkeep.domain.cluster import Cluster, Node
 from logkeep.domain.policy import PolicyState
 from logkeep.domain.span import Span
 from logkeep.errors import InvalidField
+from logkeep.service.adoption import Adoption
 from logkeep.service.archive import KeptLog
 from logkeep.service.checks import NodeCheck
 from logkeep.service.clusters import KINDS, ClusterChange, NewNode
 from logkeep.service.forecasts import Standing
+from logkeep.service.rebuild import Rebuilt
 from logkeep.service.verification import Finding, Orphans, Progress, Told, Unproven, Verification
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
@@ -67,6 +69,15 @@ _NODE: Schema = {
     "properties": {"name": _name(128), "source": _REQUIRED | {"description": "URL of its log directory."}},
     "required": ["name", "source"],
 }
+_BY_URL = (
+    Member("url", _URL | {"minLength": 1}, "Where the cluster's own API answers; it names the nodes.", required=True),
+    Member(
+        "source", _PATTERN | {"minLength": 1}, "Pattern of each node's URL, as `file://{path.logs}`.", required=True
+    ),
+    Member("user", _USER),
+    Member("password", TEXT),
+    Member("nodes", {"type": "null"}),
+)
 NEW_CLUSTER = Body(
     "NewCluster",
     (
@@ -82,23 +93,31 @@ NEW_CLUSTER = Body(
             Member("version", TEXT),
             Member("url", {"type": "string", "maxLength": 0}),
         ),
+        (_CLUSTER_NAME, *_BY_URL),
+    ),
+)
+_BUCKETS = Member(
+    "buckets",
+    {"type": "array", "items": _REQUIRED, "maxItems": 1000},
+    "Names of those in which it is looked for; all without it.",
+)
+ADOPT_CLUSTER = Body(
+    "AdoptCluster",
+    (
         (
             _CLUSTER_NAME,
+            _BUCKETS,
             Member(
-                "url",
-                _URL | {"minLength": 1},
-                "Where the cluster's own API answers; it names the nodes.",
-                required=True,
+                "nodes",
+                {"type": "array", "items": _NODE, "minItems": 1, "maxItems": 1000},
+                "Each has a name of its own. Without them those of the archive.",
             ),
-            Member(
-                "source",
-                _PATTERN | {"minLength": 1},
-                "Pattern of each node's URL, as `file://{path.logs}`.",
-                required=True,
-            ),
-            Member("user", _USER),
-            Member("password", TEXT),
-            Member("nodes", {"type": "null"}),
+            Member("url", {"type": "string", "maxLength": 0}),
+        ),
+        (
+            _CLUSTER_NAME,
+            _BUCKETS,
+            *_BY_URL,
         ),
     ),
 )
@@ -189,6 +208,21 @@ def read_new_cluster(body: bytes) -> NewCluster | ClusterToDiscover:
     return NewCluster(name, _read_nodes(nodes), kind, fields.text_field(members, "version"))
 
 
+def read_adoption(cluster_id: str, body: bytes) -> Adoption:
+    """Raises `EmptyBody`, `InvalidField`."""
+    members = fields.read_object(body)
+    name = fields.required_text(members, "name", "the name of the cluster")
+    given, nodes = members.get("buckets"), members.get("nodes")
+    buckets = [] if given is None else _read_names("buckets", given)
+    url = fields.text_field(members, "url", secret=True)
+    if nodes is not None and url:
+        raise InvalidField("nodes", "give either nodes, a list of {name, source}, or url and source, or none of them")
+    if not url:
+        return Adoption(cluster_id, name, buckets, () if nodes is None else _read_nodes(nodes))
+    found = _to_discover(members, name, url)
+    return Adoption(cluster_id, name, buckets, (), url, found.source, found.user, found.password)
+
+
 def read_cluster_change(body: bytes) -> ClusterChange:
     """Raises `EmptyBody`, `InvalidField`."""
     members = fields.read_object(body)
@@ -199,7 +233,7 @@ def read_cluster_change(body: bytes) -> ClusterChange:
     nodes, removed = members.get("nodes"), members.get(fields.normalise("remove_nodes"))
     return ClusterChange(
         () if nodes is None else _read_nodes(nodes),
-        () if removed is None else _read_names(removed),
+        () if removed is None else _read_names("remove_nodes", removed),
         text("url"),
         text("source"),
         text("user"),
@@ -207,10 +241,10 @@ def read_cluster_change(body: bytes) -> ClusterChange:
     )
 
 
-def _read_names(value: object) -> list[str]:
+def _read_names(field: str, value: object) -> list[str]:
     names = cast(list[object], value) if isinstance(value, list) else [None]
     if not all(isinstance(name, str) for name in names):
-        raise InvalidField("remove_nodes", f"{fields.shown(value)} came; a list of names is allowed")
+        raise InvalidField(field, f"{fields.shown(value)} came; a list of names is allowed")
     return cast(list[str], names)
 
 
@@ -369,6 +403,14 @@ class AddedCluster(ClusterView, kw_only=True):
     warnings: list[str]
 
 
+class AdoptedCluster(AddedCluster, kw_only=True):
+    """A cluster whose archive was taken up; the warnings tell what of it was left out."""
+
+    records: int
+    objects: int
+    bytes: int  # plain ones that are kept
+
+
 class RemovedCluster(msgspec.Struct, omit_defaults=True):
     """Nothing, unless there is something that whoever removed it should know."""
 
@@ -443,6 +485,13 @@ def render_cluster(cluster: Cluster, standings: Standings, *, sources: bool) -> 
 def render_added(cluster: Cluster, standings: Standings, checks: Sequence[NodeCheck]) -> bytes:
     view = msgspec.structs.asdict(_cluster(cluster, standings, sources=True))
     return _encoder.encode(AddedCluster(**view, warnings=[one.warning for one in checks if one.warning]))
+
+
+def render_adopted(cluster: Cluster, standings: Standings, checks: Sequence[NodeCheck], adopted: Rebuilt) -> bytes:
+    view = msgspec.structs.asdict(_cluster(cluster, standings, sources=True))
+    warnings = [*adopted.problems, *(one.warning for one in checks if one.warning)]
+    view |= {"records": adopted.records, "objects": adopted.objects, "bytes": adopted.size}
+    return _encoder.encode(AdoptedCluster(**view, warnings=warnings))
 
 
 def render_removed(problem: str) -> bytes:

@@ -66,6 +66,9 @@ class Cluster(msgspec.Struct):
     last_success_at: int | None = None  # Unix ms
     discovery: Discovery | None = None
     warnings: list[str] = []  # of one that was just registered
+    records: int | None = None  # that were taken up, of one whose archive was
+    objects: int = 0
+    bytes: int = 0
 
 
 class Check(msgspec.Struct):

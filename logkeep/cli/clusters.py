@@ -21,7 +21,9 @@ from logkeep.cli.output import (
     print_line,
     print_table,
     size_text,
+    waiting,
 )
+from logkeep.domain.cluster import is_cluster_id
 
 if TYPE_CHECKING:
     from logkeep.cli.client import Check, Cluster
@@ -59,24 +61,45 @@ def add_cluster(
     ] = "",
     kind: Annotated[str, typer.Option(help="With --node: elasticsearch, opensearch or logstash.")] = "opensearch",
     version: Annotated[str, typer.Option(help="With --node: the version, for the record.")] = "",
+    adopt: Annotated[
+        str,
+        typer.Option(metavar="CLUSTER_ID", help="Take up what the buckets hold of this cluster, and go on from there."),
+    ] = "",
+    buckets: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="BUCKET", help="With --adopt: only look in this bucket; repeatable."),
+    ] = None,
 ) -> None:
     """Register a cluster, by its nodes or by its own API.
 
-    Name its nodes with --node, or let its API tell them with --url. Only an administrator's key may do this.
+    Name its nodes with --node, or let its API tell them with --url. With --adopt both may be left out: then its nodes
+    are those of the archive. Only an administrator's key may do this.
     """
     from logkeep.cli.client import Cluster, decode, open_client
 
     asked = invocation(context)
-    if bool(node) == bool(url):
+    if (node and url) or not (node or url or adopt):
         raise WrongUse("give either --node NODE=file:///directory (repeatable) or --url http://host:9200")
+    if buckets and not adopt:
+        raise WrongUse("--from says in which buckets --adopt looks; give that too")
+    if adopt and not is_cluster_id(adopt):
+        raise WrongUse(f"--adopt {adopt}: give the id of the cluster, as cluster_id of its manifests has it")
     if user and not password and sys.stdin.isatty():
         password = typer.prompt(f"Password of {user}", hide_input=True, err=True)
     body: dict[str, object] = {"name": name}
     if url:
         body |= {"url": url, "source": source, "user": user, "password": password}
+    elif node:
+        body |= {"nodes": [_read_node(text) for text in node]}
+    client = open_client(context)
+    if adopt:
+        with (
+            waiting("reading the manifests", shown=not asked.as_json),
+            client.stream("POST", f"{CLUSTERS}/{adopt}/adopt", body | {"buckets": buckets or []}) as pieces,
+        ):
+            document = b"".join(pieces)
     else:
-        body |= {"nodes": [_read_node(text) for text in node or ()], "kind": kind, "version": version}
-    document = open_client(context).send("POST", CLUSTERS, body)
+        document = client.send("POST", CLUSTERS, body if url else body | {"kind": kind, "version": version})
     if asked.as_json:
         print_document(document)
         return
@@ -84,7 +107,12 @@ def add_cluster(
     print_line(f"cluster {cluster.name} registered with {count_text(len(cluster.nodes), 'node')}: {cluster.id}")
     for warning in cluster.warnings:
         note(f"warning: {warning}")
-    print_line(f"keep its logs:  {asked.command} logs open {cluster.name}")
+    if cluster.records is None:
+        print_line(f"keep its logs:  {asked.command} logs open {cluster.name}")
+    else:
+        taken = f"{count_text(cluster.records, 'record')} and {count_text(cluster.objects, 'object')}"
+        print_line(f"{taken} were taken up, {size_text(cluster.bytes)} of logs; see how it goes on:")
+        print_line(f"  {asked.command} logs settings {cluster.name}")
 
 
 def update_cluster(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from logkeep.database import clusters, jobs
@@ -78,12 +79,10 @@ def add_cluster(
 
     Raises `NameTaken`, `InvalidField`.
     """
-    _check_name("name", name, _LONGEST_CLUSTER)
-    if is_cluster_id(name):
-        raise InvalidField("name", "has the form of a cluster's id, and could be taken for one; choose another name")
+    check_cluster_name(name)
     if kind not in KINDS:
         raise InvalidField("kind", f"is one of {', '.join(KINDS)}")
-    nodes = _checked_nodes(context, project_id, nodes)
+    nodes = checked_nodes(context, project_id, nodes)
     now = context.clock.now_ms()
     cluster = Cluster(
         str(uuid4()),
@@ -94,17 +93,22 @@ def add_cluster(
         endpoint[:1024],
         now,
         now,
-        tuple(Node(str(uuid4()), one.name, one.source, one.role, one.ip, one.instance) for one in nodes),
+        tuple(make_node(one) for one in nodes),
         discovery,
     )
-    try:
-        with writing(context.database) as connection:
-            clusters.insert_cluster(connection, cluster)
-            if discovery and password:
-                clusters.save_discovery(connection, cluster.id, discovery, context.seal(password))
-    except IntegrityError as error:
-        raise NameTaken(f"there is a cluster named {name}; choose another name or remove that one") from error
+    with writing(context.database) as connection:
+        insert_cluster(context, connection, cluster, password)
     return cluster
+
+
+def insert_cluster(context: Context, connection: Connection, cluster: Cluster, password: str = "") -> None:
+    """Raises `NameTaken`."""
+    try:
+        clusters.insert_cluster(connection, cluster)
+    except IntegrityError as error:
+        raise NameTaken(f"there is a cluster named {cluster.name}; choose another name or remove that one") from error
+    if cluster.discovery and password:
+        clusters.save_discovery(connection, cluster.id, cluster.discovery, context.seal(password))
 
 
 def discover_cluster(
@@ -114,7 +118,7 @@ def discover_cluster(
 
     Raises `InvalidField` where the URL does not answer as a search cluster, `NameTaken`.
     """
-    discovery = _discovery(url, source, user)
+    discovery = make_discovery(url, source, user)
     found = context.describe_cluster(url, user, password)
     return add_cluster(
         context,
@@ -132,14 +136,14 @@ def discover_cluster(
 def check_new_nodes(context: Context, project_id: str, name: str, nodes: Sequence[NewNode]) -> list[NewNode]:
     """The nodes of a cluster as it would be registered. Raises `InvalidField`."""
     _check_name("name", name, _LONGEST_CLUSTER)
-    return _checked_nodes(context, project_id, nodes)
+    return checked_nodes(context, project_id, nodes)
 
 
 def find_new_nodes(
     context: Context, project_id: str, name: str, url: str, source: str, *, user: str = "", password: str = ""
 ) -> list[NewNode]:
     """The same of one that would be registered from its own API."""
-    _discovery(url, source, user)
+    make_discovery(url, source, user)
     found = context.describe_cluster(url, user, password)
     return check_new_nodes(context, project_id, name, [_new_node(node, source) for node in found.nodes])
 
@@ -166,15 +170,14 @@ def update_cluster(context: Context, cluster: Cluster, change: ClusterChange) ->
     for name in change.remove_nodes:
         if nodes.pop(name, None) is None:
             raise InvalidField("remove_nodes", f"the cluster has no node {name[:100]!r}")
-    for node in _checked_nodes(context, cluster.project_id, change.nodes) if change.nodes else ():
+    for node in checked_nodes(context, cluster.project_id, change.nodes) if change.nodes else ():
         old = nodes.get(node.name)
-        nodes[node.name] = Node(old.id if old else str(uuid4()), node.name, node.source, node.role, node.ip)
+        nodes[node.name] = replace(make_node(node, old), instance="")
     members = tuple(nodes.values())
     if discovery and (change.url is not None or change.source is not None):
         found = context.describe_cluster(discovery.url, discovery.user, password)
-        fresh = _checked_nodes(context, cluster.project_id, [_new_node(one, discovery.source) for one in found.nodes])
-        named = [Node(str(uuid4()), one.name, one.source, one.role, one.ip, one.instance) for one in fresh]
-        members = match_nodes(members, named, context.clock.now_ms()).nodes
+        fresh = checked_nodes(context, cluster.project_id, [_new_node(one, discovery.source) for one in found.nodes])
+        members = match_nodes(members, [make_node(one) for one in fresh], context.clock.now_ms()).nodes
     check_apart(members)
     if not 1 <= len(members) <= _MOST_NODES:
         raise InvalidField("nodes", f"a cluster has 1 to {_MOST_NODES} nodes; {len(members)} would be left")
@@ -200,10 +203,10 @@ def _changed_discovery(context: Context, cluster: Cluster, change: ClusterChange
         sealed = clusters.fetch_sealed_password(connection, cluster.id)
     kept = context.unseal(sealed) if sealed and change.url is None else ""
     # Another URL is not told the password of the one before, unless it is given.
-    return _discovery(url, source, user), change.password if change.password is not None else kept
+    return make_discovery(url, source, user), change.password if change.password is not None else kept
 
 
-def _discovery(url: str, source: str, user: str) -> Discovery:
+def make_discovery(url: str, source: str, user: str) -> Discovery:
     """Raises `InvalidField`."""
     try:
         parts = urlsplit(url)
@@ -221,6 +224,10 @@ def _discovery(url: str, source: str, user: str) -> Discovery:
 def instance_of(found: FoundNode) -> str:
     """The cluster's own id of a node; its name where it tells none."""
     return (found.instance or found.name)[:64]
+
+
+def make_node(new: NewNode, old: Node | None = None) -> Node:
+    return Node(old.id if old else str(uuid4()), new.name, new.source, new.role, new.ip, new.instance)
 
 
 def _new_node(found: FoundNode, pattern: str) -> NewNode:
@@ -243,7 +250,7 @@ def remove_cluster(context: Context, cluster: Cluster) -> str:
     return problem
 
 
-def _checked_nodes(context: Context, project_id: str, nodes: Sequence[NewNode]) -> list[NewNode]:
+def checked_nodes(context: Context, project_id: str, nodes: Sequence[NewNode]) -> list[NewNode]:
     """The nodes with the sources that are kept of them. Raises `InvalidField`."""
     if not 1 <= len(nodes) <= _MOST_NODES:
         raise InvalidField("nodes", f"1 to {_MOST_NODES} nodes are allowed, each with a name and a source")
@@ -282,6 +289,13 @@ def _directory(source: str) -> tuple[object, ...]:
 def check_node_name(name: str) -> None:
     """Raises `InvalidField`."""
     _check_name("nodes.name", name, _LONGEST_NODE)
+
+
+def check_cluster_name(name: str) -> None:
+    """Raises `InvalidField`."""
+    _check_name("name", name, _LONGEST_CLUSTER)
+    if is_cluster_id(name):
+        raise InvalidField("name", "has the form of a cluster's id, and could be taken for one; choose another name")
 
 
 def _check_name(field: str, name: str, longest: int) -> None:

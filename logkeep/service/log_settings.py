@@ -134,7 +134,8 @@ def _check_archive(context: Context, cluster: Cluster, change: LogSettingChange)
         raise InvalidField(
             "log_base_path",
             f"{folder} of bucket {change.bucket} holds the archive of another cluster, {other}; choose another path, "
-            f"or, where that one is meant, take it up with `logkeep rebuild --from {change.bucket} --adopt {other}`",
+            f"or, where that one is meant, remove this cluster and register it as what it was with `logkeep cluster "
+            f"add {cluster.name} --adopt {other}`",
         )
 
 

@@ -37,14 +37,13 @@ from logkeep.engine.strangers import object_place, setting_place
 from logkeep.errors import BucketMissing, CatalogueError, LogkeepError, StoreCorrupt, StoreUnreachable
 from logkeep.service.context import Context
 from logkeep.service.places import find_conflict, note_place
+from logkeep.service.removal import read_removal
 from logkeep.stores.base import find_store
 from logkeep.stores.layout import (
-    LONGEST_REMOVAL,
     ObjectKind,
     Removal,
     decode_claim,
     decode_manifest,
-    decode_removal,
     is_removal,
     manifest_hash,
     parse_object,
@@ -122,7 +121,7 @@ def rebuild(
     `adopt`. Where one of the hashes `noted` is not found, nothing is put in. Raises a
     `StoreError` where a bucket fails.
     """
-    reader = _Reader(context)
+    reader = Reader(context)
     proof = prove([document for bucket in buckets for document in reader.find_documents(bucket)], reader.read_entry)
     claims = [claim for document in proof.beyond if (claim := reader.read_claim(document))]
     outcome = Outcome(problems=reader.problems, keys=_group_keys(claims))
@@ -136,8 +135,8 @@ def rebuild(
     chains = [order_chain(entries, noted) for entries in _by_cluster(proof.proven).values()]
     for chain in sorted(chains, key=lambda chain: chain.links[-1].created_at, reverse=True):
         links = lay_out(chain, asked.pop(chain.links[-1].cluster_id, ()), noted)
-        problems = [*_tell_chain(chain, links), *_tell_places(chain, proof.copies, buckets)]
-        if end := _find_unreadable_end(chain, proof.proven, reader.unreadable):
+        problems = [*tell_chain(chain, links), *tell_places(chain, proof.copies, buckets)]
+        if end := find_unreadable_end(chain, proof.proven, reader.unreadable):
             problems.append(
                 f"{end.object}: its last manifest is signed, and cannot be read; nothing of this cluster was put in. "
                 "Use the Logkeep that wrote it, or move it away and lose what it tells"
@@ -170,7 +169,7 @@ class _Claim:
     signed: bool  # its signature is of that key
 
 
-class _Reader:
+class Reader:
     """Reads manifests object by object: one that cannot be read is told, and the others go on."""
 
     def __init__(self, context: Context) -> None:
@@ -181,26 +180,42 @@ class _Reader:
         self.unreadable: list[Document] = []  # those that are signed
         self.removals: dict[str, Removal] = {}  # by the hash of the last manifest; only those that are proven
 
-    def find_documents(self, bucket: str) -> Iterator[Document]:
-        """Every manifest of a bucket. One that is signed is decoded now, so that it need not be fetched again."""
+    def find_documents(self, bucket: str, cluster_id: str = "") -> Iterator[Document]:
+        """Every manifest of a bucket. One that is signed is decoded now, so that it need not be fetched again.
+
+        With a cluster, folders are left out in which the first manifest that is signed is another one's: no two
+        clusters keep their logs in one.
+        """
         sizes: dict[str, int] = {}
-        names: list[str] = []
+        folders: dict[str, list[str]] = {}
         for thing in find_store(self._context.stores, bucket).list(""):
             if is_removal(thing.name):
                 self._try(thing.name, partial(self._read_removal, bucket, thing.name))
             found = parse_object(thing.name)
             if found and found.kind is not ObjectKind.SEGMENT:
                 sizes[thing.name] = thing.size
-                names += [thing.name] if found.kind is ObjectKind.MANIFEST else []
+                if found.kind is ObjectKind.MANIFEST:
+                    folders.setdefault(found.folder, []).append(thing.name)
+        for names in folders.values():
+            yield from self._find_in_folder(bucket, names, sizes, cluster_id)
+
+    def _find_in_folder(
+        self, bucket: str, names: Sequence[str], sizes: Mapping[str, int], cluster_id: str
+    ) -> Iterator[Document]:
+        found: list[Document] = []
         for name in names:
             if document := self._try(name, partial(self._find_document, bucket, name, sizes)):
-                yield document
+                found.append(document)
+                owner = self._signed.get(document.sha256)
+                if cluster_id and owner and owner.cluster_id != cluster_id:
+                    return
+        yield from found
 
     def read_entry(self, document: Document) -> Entry | None:
         """A manifest that is proven; None where it cannot be read."""
 
         def read() -> Entry:
-            return make_entry(document, decode_manifest(_fetch(self._context, document)))
+            return make_entry(document, decode_manifest(fetch_manifest(self._context, document)))
 
         return self._signed.get(document.sha256) or self._try(document.object, read)
 
@@ -208,7 +223,7 @@ class _Reader:
         """A manifest that is not proven, to tell of it; None where it cannot be read."""
 
         def read() -> _Claim:
-            data = _fetch(self._context, document)
+            data = fetch_manifest(self._context, document)
             try:
                 claim = decode_claim(data)
             except StoreCorrupt as error:
@@ -223,12 +238,7 @@ class _Reader:
         return key if self._context.is_signed_by(key, data, signature) else ""
 
     def _read_removal(self, bucket: str, name: str) -> None:
-        """What nothing proves is passed over: anybody could have put it there to hide a cluster."""
-        store = self._context.stores[bucket]
-        data = store.get(name, LONGEST_REMOVAL)
-        if flaw := find_flaw(store, name, data, self._context.find_signer):
-            raise StoreCorrupt(f"{flaw}; this entry of a removal counts for nothing")
-        removal = decode_removal(data)
+        removal = read_removal(self._context.stores[bucket], name, self._context.find_signer)
         self.removals[removal.manifest] = removal
 
     def _find_document(self, bucket: str, name: str, sizes: Mapping[str, int]) -> Document:
@@ -262,14 +272,15 @@ class _Reader:
         return found
 
 
-def _fetch(context: Context, document: Document) -> bytes:
+def fetch_manifest(context: Context, document: Document) -> bytes:
+    """Its bytes as they were when it was found. Raises `StoreCorrupt` where they changed."""
     data = find_store(context.stores, document.bucket).get(document.object)
     if manifest_hash(data) != document.sha256:
         raise StoreCorrupt("it changed while it was read; is a service writing to this bucket?")
     return data
 
 
-def _find_unreadable_end(chain: Chain, proven: Iterable[Entry], unreadable: Sequence[Document]) -> Document | None:
+def find_unreadable_end(chain: Chain, proven: Iterable[Entry], unreadable: Sequence[Document]) -> Document | None:
     """A genuine manifest that nothing follows: the cluster may not go on as if it were not there."""
     if not unreadable:
         return None
@@ -293,7 +304,7 @@ def _one_line(error: Exception) -> str:
 # What is told of what was found
 
 
-def _tell_chain(chain: Chain, links: Sequence[Link]) -> Iterator[str]:
+def tell_chain(chain: Chain, links: Sequence[Link]) -> Iterator[str]:
     for entry in chain.breaks:
         yield f"{entry.document.object}: the manifest before it is missing"
     for entry in chain.forks:
@@ -315,11 +326,12 @@ def _tell_unproven(links: Sequence[Link]) -> Iterator[str]:
         if link.proven and link.entry.unproven and link.entry.unproven not in there:
             yield (
                 f"{link.entry.document.object}: what came before it is unproven and was left out, down from the "
-                f"manifest {link.entry.unproven}; `--unproven {link.entry.cluster_id}` puts it in, if it is there"
+                f"manifest {link.entry.unproven}; `logkeep rebuild --unproven {link.entry.cluster_id}` puts it "
+                "in, if it is there and the database does not have the cluster yet"
             )
 
 
-def _tell_places(chain: Chain, copies: Sequence[Document], buckets: Sequence[str]) -> Iterator[str]:
+def tell_places(chain: Chain, copies: Sequence[Document], buckets: Sequence[str]) -> Iterator[str]:
     hashes = {entry.sha256 for entry in chain.links}
     mine = [copy for copy in copies if copy.sha256 in hashes]
     if mine:
@@ -367,7 +379,7 @@ def _rebuild_unproven(context: Context, chain: Chain, noted: Collection[str]) ->
     """A cluster of which nothing is proven, and that somebody takes on trust: there must be no doubt what is meant."""
     links = lay_out_unproven(chain)
     if not chain.forks or any(entry.sha256 in noted for entry in chain.links):
-        return _rebuild_cluster(context, links, _tell_chain(chain, links))
+        return _rebuild_cluster(context, links, tell_chain(chain, links))
     ends = [entry.sha256 for entry in (chain.links[-1], *chain.forks)][:_MOST_TOLD]
     text = f"its manifests form several chains; name the last one of yours with --head: {', '.join(ends)}"
     return Rebuilt(chain.links[-1].cluster_id, problems=[f"{text}; nothing of it was put in"])
@@ -376,7 +388,7 @@ def _rebuild_unproven(context: Context, chain: Chain, noted: Collection[str]) ->
 def _rebuild_cluster(context: Context, links: Sequence[Link], problems: Iterable[str]) -> Rebuilt:
     rebuilt = Rebuilt(links[-1].entry.cluster_id, problems=list(problems))
     try:
-        _put_in(context, links, rebuilt)
+        put_in(context, links, rebuilt, partial(_insert_cluster, rebuilt), partial(read_manifest, context))
     except CatalogueError:
         raise
     except Exception as error:  # whatever it is, the others go on
@@ -385,10 +397,19 @@ def _rebuild_cluster(context: Context, links: Sequence[Link], problems: Iterable
     return rebuilt
 
 
-def _put_in(context: Context, links: Sequence[Link], rebuilt: Rebuilt) -> None:
-    """The cluster as the last proven manifest tells it. What unproven ones tell must not begin to be backed up."""
+def put_in(
+    context: Context,
+    links: Sequence[Link],
+    rebuilt: Rebuilt,
+    register: Callable[[Connection, Manifest], Cluster],
+    read: Callable[[Entry], Manifest],
+) -> None:
+    """The cluster as the last proven manifest tells it. What unproven ones tell must not begin to be backed up.
+
+    `register` puts the cluster itself into the database. `read` is called while that is locked.
+    """
     teller = next((link for link in reversed(links) if link.proven), links[-1])
-    told = _read(context, teller.entry)
+    told = read(teller.entry)
     closed = not links[-1].proven
     rebuilt.name = told.cluster_name
     rebuilt.taken = {link.entry.sha256 for link in links}
@@ -396,13 +417,14 @@ def _put_in(context: Context, links: Sequence[Link], rebuilt: Rebuilt) -> None:
         if clusters.fetch_cluster(connection, rebuilt.cluster_id):
             rebuilt.state = State.KNOWN
             return
-        cluster = _insert_cluster(connection, told.project, told.cluster, rebuilt)
+        cluster = register(connection, told)
+        rebuilt.name = cluster.name
         setting = _setting_of(context, connection, cluster, told.setting, rebuilt)
         if setting and closed:
             setting = replace(setting, enabled=False, period=None, adaptive=False)
         records = Records(connection, rebuilt.cluster_id, setting)
         for link in links:
-            records.add(link, _read(context, link.entry))
+            records.add(link, read(link.entry))
         records.finish()
     rebuilt.state = State.REBUILT
     rebuilt.unproven = sum(not link.proven for link in links)
@@ -411,27 +433,33 @@ def _put_in(context: Context, links: Sequence[Link], rebuilt: Rebuilt) -> None:
         rebuilt.problems.append("log backup is closed: look at its nodes, and open it with `logkeep logs open`")
 
 
-def _read(context: Context, entry: Entry) -> Manifest:
+def read_manifest(context: Context, entry: Entry) -> Manifest:
     """Raises `StoreCorrupt` with the name of the object, whatever is wrong with it."""
     try:
-        return decode_manifest(_fetch(context, entry.document))
+        return decode_manifest(fetch_manifest(context, entry.document))
     except Exception as error:
         raise StoreCorrupt(f"{entry.document.object}: {_one_line(error)}") from error
 
 
-def _insert_cluster(connection: Connection, project: Project, cluster: Cluster, rebuilt: Rebuilt) -> Cluster:
-    """Under its project, which an installation made anew knows by name only, and a name that is free."""
-    found = keys.fetch_projects(connection, project_id=project.id) or keys.fetch_projects(connection, name=project.name)
-    if not found:
-        keys.insert_project(connection, project)
-    owner = found[0] if found else project
+def find_project(connection: Connection, told: Project) -> Project | None:
+    """The project that a manifest tells of, which an installation made anew knows by name only."""
+    found = keys.fetch_projects(connection, project_id=told.id) or keys.fetch_projects(connection, name=told.name)
+    return found[0] if found else None
+
+
+def _insert_cluster(rebuilt: Rebuilt, connection: Connection, told: Manifest) -> Cluster:
+    """Under its project, and a name that is free."""
+    cluster, owner = told.cluster, find_project(connection, told.project)
+    if owner is None:
+        owner = told.project
+        keys.insert_project(connection, owner)
     name, number = cluster.name, 0
     while clusters.fetch_cluster_page(connection, owner.id, offset=0, limit=1, name=name)[1]:
         number += 1
         name = f"{cluster.name}.~{number}"
     cluster = replace(cluster, project_id=owner.id, name=name)
     clusters.insert_cluster(connection, cluster)
-    rebuilt.cluster_id, rebuilt.name, rebuilt.project = cluster.id, name, owner.name
+    rebuilt.cluster_id, rebuilt.project = cluster.id, owner.name
     return cluster
 
 

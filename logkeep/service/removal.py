@@ -7,14 +7,17 @@ import structlog
 from logkeep.database import archive
 from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
+from logkeep.engine.chain import FindSigner, find_flaw
 from logkeep.errors import StoreCorrupt, StoreError
 from logkeep.service.context import Context
 from logkeep.service.stores import cluster_stores
 from logkeep.stores.base import ObjectStore, find_store
 from logkeep.stores.layout import (
+    LONGEST_REMOVAL,
     ObjectKind,
     Removal,
     decode_claim,
+    decode_removal,
     encode_removal,
     parse_object,
     removal_object,
@@ -37,6 +40,17 @@ def find_owner(store: ObjectStore, folder: str) -> str:
             except StoreCorrupt:
                 continue
     return ""
+
+
+def read_removal(store: ObjectStore, name: str, find_signer: FindSigner) -> Removal:
+    """An entry that is signed with a trusted key; anybody could put another one there to hide a cluster.
+
+    Raises a `StoreError`.
+    """
+    data = store.get(name, LONGEST_REMOVAL)
+    if flaw := find_flaw(store, name, data, find_signer):
+        raise StoreCorrupt(f"{flaw}; this entry of a removal counts for nothing")
+    return decode_removal(data)
 
 
 def write_removal(context: Context, cluster: Cluster) -> str:

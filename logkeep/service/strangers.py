@@ -14,11 +14,12 @@ from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.engine.chain import find_flaw
 from logkeep.engine.strangers import Place, Stranger, Trace, Verdict, judge, meet, object_place, setting_place
-from logkeep.errors import StoreCorrupt, StoreMissing
+from logkeep.errors import ObjectError, StoreCorrupt, StoreMissing
 from logkeep.service.context import Context
+from logkeep.service.removal import read_removal
 from logkeep.service.stores import cluster_stores
 from logkeep.stores.base import StoredObject
-from logkeep.stores.layout import ObjectKind, decode_manifest, parse_object, signed_manifest
+from logkeep.stores.layout import ObjectKind, decode_manifest, is_removal, parse_object, signed_manifest
 
 _BATCH = 500  # objects that are looked up at a time
 
@@ -97,9 +98,17 @@ class Sieve:
         verdict = judge(stranger, self._cluster_id, self._places, trace, doubtful=False)
         if verdict is Verdict.ORPHAN and self._is_doubtful(stranger, trace):
             verdict = Verdict.FOREIGN
-        if verdict is Verdict.FOREIGN and stranger.name and self._is_gone(stranger):
+        if verdict is Verdict.FOREIGN and (self._is_gone(stranger) if stranger.name else self._is_removal(stranger)):
             return Verdict.ELSEWHERE
         return verdict
+
+    def _is_removal(self, stranger: Stranger) -> bool:
+        """The proven entry of a removal after which the cluster was taken up again, or its signature."""
+        store, name = self._stores[stranger.place.bucket], stranger.object.name.removesuffix(".sig")
+        try:
+            return is_removal(name) and bool(read_removal(store, name, self._context.find_signer))
+        except ObjectError:
+            return False
 
     def _is_gone(self, stranger: Stranger) -> bool:
         """A job deletes what it gives up, perhaps after it was listed."""

@@ -124,8 +124,16 @@ def fuzzed_service(folder: Path) -> Iterator[tuple[Service, dict[str, Any]]]:
             "node": [kept["node"]],
             "generation": [kept["generation"]],
         }
+        archived = service.add_cluster()
+        assert service.call("POST", service.path(archived, "/logs/open"), SETTING).status == 200
+        service.back_up(archived)
+        clusters.remove_cluster(service.context, archived)
         users.add_user(service.context, service.project, "fuzzer", "a password", Role.READER)
-        yield service, narrowed(service.send("GET", "/openapi.json").json, there, f"file://{logs}")
+        document = narrowed(service.send("GET", "/openapi.json").json, there, f"file://{logs}")
+        document["paths"]["/api/v1/clusters/{cluster_id}/adopt"]["parameters"][0]["schema"] = {"enum": [archived.id]}
+        for choice in document["components"]["schemas"]["AdoptCluster"]["anyOf"]:
+            choice["required"].append("buckets")  # without it, one that does not answer is looked into
+        yield service, document
 
 
 def narrowed(document: dict[str, Any], there: dict[str, list[Any]], directory: str) -> dict[str, Any]:
@@ -148,6 +156,7 @@ def narrowed(document: dict[str, Any], there: dict[str, list[Any]], directory: s
         "log_bucket": {"enum": ["logs"]},
         "log_base_path": {"pattern": "^[a-zA-Zäß日0-9-]{1,20}(//?[a-z._0-9]{1,9}[a-z]){0,3}$"},
         "source": {"enum": [directory]},
+        "buckets": {"type": "array", "items": {"enum": ["logs"]}, "minItems": 1},
         "instance_name": {"enum": ["node-0"]},
         "name": {"pattern": words},
         "auth": {"enum": [{"identity": {"methods": ["password"], "password": {"user": user}}}]},

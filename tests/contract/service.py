@@ -40,6 +40,9 @@ class UnreachableStore:
     def check(self) -> None:
         raise StoreUnreachable("the bucket does not answer; start its server")
 
+    def list(self, *_: str) -> None:
+        self.check()
+
 
 @dataclass
 class Reply:

@@ -355,7 +355,7 @@ def test_every_operation_that_reads_is_for_readers_and_no_other() -> None:
     }  # fmt: skip
     assert {operation.id for operation in ALL if operation.method != "GET"} & reads <= {"Verify", "ShowLogBackup"}
     assert {operation.id for operation in ALL if operation.right is Right.ADMINISTER} == {
-        "AddCluster", "CheckNewCluster", "UpdateCluster", "RemoveCluster", "ListAudit",
+        "AddCluster", "AdoptCluster", "CheckNewCluster", "UpdateCluster", "RemoveCluster", "ListAudit",
     }  # fmt: skip
 
 

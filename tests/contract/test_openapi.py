@@ -309,6 +309,7 @@ CALLS = [
         "Ready",
         "OpenApi",
         "RemoveCluster",
+        "AdoptCluster",
     ),
 ]
 
@@ -323,13 +324,18 @@ def test_every_operation_answers_as_documented(service: Service, document: dict[
     users.add_user(service.context, service.project, "documented", "a password", Role.READER)
     new = {"name": f"c-{tmp_path.name}", "nodes": [{"name": "n1", "source": f"file://{tmp_path}"}]}
     extra = service.add_cluster()
+    service.call("POST", service.path(extra, "/logs/open"), SETTING)
+    (Path(extra.nodes[0].source.removeprefix("file://")) / "c.log").write_text("one\n")
+    service.back_up(extra)
     assert set(CALLS) == set(by_id(document))
     for id_ in CALLS:
-        cluster_id = extra.id if id_ == "RemoveCluster" else cluster.id
+        cluster_id = extra.id if id_ in {"RemoveCluster", "AdoptCluster"} else cluster.id
         method, path = target(
             service, document, id_, cluster_id=cluster_id, job_id=job.job_id, node="node-0", generation=1
         )
         body = new if id_ in {"AddCluster", "UpdateCluster", "CheckNewCluster"} else BODIES.get(id_)
+        if id_ == "AdoptCluster":
+            body = {"name": f"again-{tmp_path.name}", "buckets": ["logs"]}
         if id_ == "KeystoneCreateToken":
             user = {"name": "documented", "password": "a password", "domain": {"name": "example"}}
             body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}

@@ -75,6 +75,29 @@ def test_a_removed_cluster_is_gone(tenant: Command, cluster: str) -> None:
     assert "cluster list" in tenant("cluster", "show", cluster).ended(2).err
 
 
+def test_a_removed_cluster_with_an_archive_is_taken_up_again(tenant: Command, cluster: str) -> None:
+    tenant("logs", "open", cluster, "--bucket", "logs", "--base-path", "css/adopted", "--agency", "a").ended(0)
+    assert tenant("backup", cluster, "--wait", "--json").ended(0).json["status"] == "SUCCESS"
+    found = tenant("cluster", "show", cluster, "--json").ended(0).json
+    tenant("cluster", "remove", cluster, "--yes").ended(0)
+    node = f"{found['nodes'][0]['name']}={found['nodes'][0]['source']}"
+    again = tenant("cluster", "add", found["name"], "--node", node, "--json").ended(0).json
+    refused = tenant("logs", "open", again["id"], "--bucket", "logs", "--base-path", "css/adopted", "--agency", "a")
+    assert f"`logkeep cluster add {found['name']} --adopt {found['id']}`" in refused.ended(2).err
+    tenant("cluster", "remove", again["id"], "--yes").ended(0)
+    done = tenant("cluster", "add", found["name"], "--adopt", found["id"], "--from", "logs").ended(0)
+    assert "1 record and " in done.out
+    assert tenant("records", found["id"], "--json").ended(0).json["totalSize"] == 1
+    tenant("cluster", "remove", found["id"], "--yes").ended(0)
+
+
+def test_what_adopt_does_not_understand_is_told(tenant: Command) -> None:
+    assert "give the id of the cluster" in tenant("cluster", "add", "x", "--adopt", "y").ended(2).err
+    assert "--adopt looks" in tenant("cluster", "add", "x", "--node", "n=/tmp", "--from", "logs").ended(2).err
+    nowhere = "00000000-0000-4000-8000-000000000000"
+    assert f"no archive of cluster {nowhere}" in tenant("cluster", "add", "x", "--adopt", nowhere).ended(2).err
+
+
 # logs
 
 

@@ -1,0 +1,226 @@
+"""Taking up what buckets hold of one cluster that the database does not have, as `rebuild` does for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from tempfile import SpooledTemporaryFile
+from typing import Self
+
+from sqlalchemy import Connection
+
+from logkeep.database import clusters
+from logkeep.database.connection import reading
+from logkeep.domain.cluster import Cluster, Discovery, Node
+from logkeep.domain.manifest import Manifest
+from logkeep.domain.members import match_nodes
+from logkeep.engine.proof import Chain, Document, Entry, Link, Proof, lay_out, order_chain, prove
+from logkeep.errors import ClusterNotFound, InvalidField, NameTaken, StoreError
+from logkeep.service.clusters import (
+    NewNode,
+    check_cluster_name,
+    checked_nodes,
+    find_new_nodes,
+    insert_cluster,
+    make_discovery,
+    make_node,
+)
+from logkeep.service.context import Context
+from logkeep.service.rebuild import (
+    Reader,
+    Rebuilt,
+    State,
+    fetch_manifest,
+    find_project,
+    find_unreadable_end,
+    put_in,
+    read_manifest,
+    tell_chain,
+    tell_places,
+)
+from logkeep.stores.layout import decode_manifest
+
+_MOST_TOLD = 20
+_IN_MEMORY = 16 * 1024 * 1024  # bytes of manifests; more lie in a file
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What is to be taken up, and how the cluster is registered from now on."""
+
+    cluster_id: str
+    name: str
+    buckets: Sequence[str] = ()  # in which it is looked for; all for none
+    nodes: Sequence[NewNode] = ()  # without these and a URL those of the archive
+    url: str = ""
+    source: str = ""
+    user: str = ""
+    password: str = ""
+
+
+def adopt_cluster(context: Context, project_id: str, adoption: Adoption) -> Rebuilt:
+    """Register a cluster under the id of an archive, and put all that the archive tells of it into the database.
+
+    Only a chain counts that ends in a manifest with a trusted signature, and is of this project. What was left out of
+    it stands in the `problems`. Raises `ClusterNotFound` where there is none, `NameTaken`, `InvalidField`, and a
+    `StoreError` where a bucket fails.
+    """
+    check_cluster_name(adoption.name)
+    _expect_unknown(context, project_id, adoption)
+    buckets = _buckets(context, adoption)
+    reader = Reader(context)
+    documents = [one for bucket in buckets for one in _find_documents(reader, bucket, adoption)]
+    proof = prove(documents, reader.read_entry)
+    chain = order_chain([entry for entry in proof.proven if entry.cluster_id == adoption.cluster_id])
+    _expect_end(chain, proof, reader, adoption, buckets)
+    links = lay_out(chain, (), ())
+    told = read_manifest(context, chain.links[-1])
+    with reading(context.database) as connection:
+        owner = find_project(connection, told.project)
+    if owner is None or owner.id != project_id:
+        raise ClusterNotFound(_nothing(adoption, buckets))
+    cluster = _make_cluster(context, project_id, adoption, told)
+    rebuilt = Rebuilt(adoption.cluster_id, project=owner.name)
+    rebuilt.problems = _problems(chain, links, proof, reader, adoption, buckets)
+    with _Fetched() as fetched:
+        fetched.fetch(context, links)
+        put_in(context, links, rebuilt, partial(_register, context, cluster, adoption.password), fetched.read)
+    if rebuilt.state is State.KNOWN:  # somebody else was quicker
+        raise NameTaken(f"cluster {adoption.cluster_id} is registered already")
+    return rebuilt
+
+
+def _find_documents(reader: Reader, bucket: str, adoption: Adoption) -> list[Document]:
+    try:
+        return list(reader.find_documents(bucket, adoption.cluster_id))
+    except StoreError as error:
+        hint = "" if adoption.buckets else "; where the archive does not lie there, name the buckets in which it does"
+        raise type(error)(f"bucket {bucket}: {error.message}{hint}") from error
+
+
+def _expect_unknown(context: Context, project_id: str, adoption: Adoption) -> None:
+    with reading(context.database) as connection:
+        known = clusters.fetch_cluster(connection, adoption.cluster_id)
+        same_name = clusters.fetch_cluster_page(connection, project_id, offset=0, limit=1, name=adoption.name)[0]
+    if known and known.project_id != project_id:
+        raise ClusterNotFound()
+    if known:
+        raise NameTaken(f"cluster {known.id} is registered already, as {known.name}; there is nothing to take up")
+    if same_name:
+        raise NameTaken(
+            f"there is a cluster named {adoption.name}, {same_name[0].id}; choose another name or remove that one"
+        )
+
+
+def _buckets(context: Context, adoption: Adoption) -> list[str]:
+    for bucket in adoption.buckets:
+        if bucket not in context.stores:
+            raise InvalidField(
+                "buckets", f"no bucket {bucket[:200]!r} is configured; there are {', '.join(context.stores) or 'none'}"
+            )
+    return list(dict.fromkeys(adoption.buckets)) or list(context.stores)
+
+
+def _expect_end(chain: Chain, proof: Proof, reader: Reader, adoption: Adoption, buckets: Sequence[str]) -> None:
+    if not chain.links:
+        unproven = [one for one in map(reader.read_claim, proof.beyond) if one]
+        mine = [one for one in unproven if one.entry.cluster_id == adoption.cluster_id]
+        if not mine:
+            raise ClusterNotFound(_nothing(adoption, buckets))
+        document = mine[-1].entry.document
+        raise ClusterNotFound(
+            f"none of the {len(mine)} manifests of cluster {adoption.cluster_id} is proven: {document.object} in "
+            f"{document.bucket}: {document.flaw}. Where another installation wrote them, whose sign.pub you keep, stop "
+            f"the service and run `logkeep rebuild --from {document.bucket} --trust sign.pub`"
+        )
+    if end := find_unreadable_end(chain, proof.proven, reader.unreadable):
+        raise ClusterNotFound(
+            f"{end.object} in {end.bucket} is signed and nothing follows it, but it cannot be read. Use the Logkeep "
+            "that wrote it, or move it away and lose what it tells"
+        )
+
+
+def _nothing(adoption: Adoption, buckets: Sequence[str]) -> str:
+    return (
+        f"there is no archive of cluster {adoption.cluster_id} of this project in {', '.join(buckets)}; compare the id "
+        "with cluster_id of a manifest"
+    )
+
+
+def _problems(
+    chain: Chain, links: Sequence[Link], proof: Proof, reader: Reader, adoption: Adoption, buckets: Sequence[str]
+) -> list[str]:
+    """What was left out, and what is not as it was written."""
+    copies = [*tell_chain(chain, links), *tell_places(chain, proof.copies, buckets)]
+    beyond = [
+        f"{claim.entry.document.object}: {claim.entry.document.flaw}, and no proven manifest follows it; left out"
+        for claim in map(reader.read_claim, proof.beyond)
+        if claim and claim.entry.cluster_id == adoption.cluster_id
+    ]
+    found = [*copies, *beyond, *reader.problems]
+    more = [f"and {len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else []
+    return found[:_MOST_TOLD] + more
+
+
+def _make_cluster(context: Context, project_id: str, adoption: Adoption, told: Manifest) -> Cluster:
+    """As it is from now on; its nodes keep their ids, by which records name them."""
+    nodes, discovery = _members(context, project_id, adoption, told.cluster)
+    return replace(
+        told.cluster,
+        id=adoption.cluster_id,
+        project_id=project_id,
+        name=adoption.name,
+        updated_at=context.clock.now_ms(),
+        nodes=tuple(nodes),
+        discovery=discovery,
+    )
+
+
+def _members(
+    context: Context, project_id: str, adoption: Adoption, archived: Cluster
+) -> tuple[Sequence[Node], Discovery | None]:
+    """The nodes of which the next backup reads, each held against what the project may read."""
+    known = {node.name: node for node in archived.nodes}
+    if adoption.url:
+        asked = adoption.name, adoption.url, adoption.source
+        found = find_new_nodes(context, project_id, *asked, user=adoption.user, password=adoption.password)
+        members = match_nodes(archived.nodes, [make_node(one) for one in found], context.clock.now_ms()).nodes
+        discovery = make_discovery(adoption.url, adoption.source, adoption.user)
+        return [node for node in members if node.instance], discovery
+    if adoption.nodes:
+        new = checked_nodes(context, project_id, adoption.nodes)
+        return [make_node(one, known.get(one.name)) for one in new], None
+    there = [NewNode(one.name, one.source, one.role, one.ip, one.instance) for one in archived.nodes if not one.gone_at]
+    nodes = [make_node(one, known[one.name]) for one in checked_nodes(context, project_id, there)]
+    return [*nodes, *(node for node in archived.nodes if node.gone_at)], archived.discovery
+
+
+class _Fetched:
+    """The manifests of a chain in a file of this machine: no bucket is waited for while the database is locked."""
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  it is closed with what holds it
+        self._places: dict[str, tuple[int, int]] = {}  # by hash: where it begins, and its length
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def fetch(self, context: Context, links: Sequence[Link]) -> None:
+        for link in links:
+            data = fetch_manifest(context, link.entry.document)
+            self._places[link.entry.sha256] = self._file.tell(), len(data)
+            self._file.write(data)
+
+    def read(self, entry: Entry) -> Manifest:
+        at, length = self._places[entry.sha256]
+        self._file.seek(at)
+        return decode_manifest(self._file.read(length))
+
+
+def _register(context: Context, cluster: Cluster, password: str, connection: Connection, _told: Manifest) -> Cluster:
+    insert_cluster(context, connection, cluster, password)
+    return cluster
