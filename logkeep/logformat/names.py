@@ -57,6 +57,8 @@ _DATE_LAST = re.compile(
 _EPOCH_LAST = re.compile(r"[-._](1\d{9})\Z", re.ASCII)
 _OLD_LAST = re.compile(r"\.(?:old|bak|prev|previous|orig|save)\Z", re.ASCII)
 _NUMBER_LAST = re.compile(r"\.(\d{1,4})\Z", re.ASCII)  # logrotate
+# Any other `dateformat` of logrotate behind the whole name (-26112026, -2026-W48), perhaps with `extension .log` behind it
+_STAMP_LAST = re.compile(r"[-._]\d[\d_.:TW-]*(?:\.(?:log|json|out|err|txt))?\Z", re.ASCII)
 _COUNTED = re.compile(
     r"(.+-)(\d{4}-\d\d-\d\d)-(\d{1,9})(\.(?:json|log))(?:\.(?i:gz|xz|bz2|zstd?))?", re.ASCII | re.DOTALL
 )
@@ -151,6 +153,8 @@ def parse_name(name: str, known: Collection[str], logs: Collection[str] = ()) ->
         family = folder + slash + base[: old.start()]
         if family in known or family.endswith(_EXTENSIONS):
             return LogName(family, plain, compressed, False, (_NUMBERED, "", 0), True)
+    if family := _stamped(folder + slash, base, known):
+        return LogName(family, plain, compressed, False, (_NUMBERED, "", 0), True, True)
     return LogName(plain, plain, compressed, not compressed, (_PACKED if compressed else _ACTIVE, "", 0))
 
 
@@ -214,6 +218,15 @@ def _number_last(prefix: str, base: str, known: Collection[str]) -> _Rotated | N
     family = prefix + base[: found.start()]
     sure = family.endswith(_EXTENSIONS)
     return (family, order, not sure) if sure or family in known else None
+
+
+def _stamped(prefix: str, base: str, known: Collection[str]) -> str:
+    """The log whose whole name stands before numbers that tell no order; '' for none."""
+    for mark in re.finditer(r"[-._](?=\d)", base):
+        family = prefix + base[: mark.start()]
+        if (family in known or family.endswith(_EXTENSIONS)) and _STAMP_LAST.match(base, mark.start()):
+            return family
+    return ""
 
 
 def compile_exclusions(patterns: Collection[str]) -> Callable[[str], bool]:

@@ -44,6 +44,8 @@ class Ended:
 class Site:
     """`folder` holds the installation, the nodes' logs and what is restored; `bucket` is a URL, `more` other settings."""
 
+    nodes: Sequence[str] = NODES
+
     def __init__(
         self,
         folder: Path,
@@ -59,12 +61,16 @@ class Site:
         text = _CONFIGURATION.format(url=bucket, mib=mib)
         text += "".join(f'credentials.{name} = "{value}"\n' for name, value in credentials.items())
         init(self.directory, text + more)
-        for name in NODES:
+        for name in self.nodes:
             self.logs(name).mkdir(exist_ok=True)
-            self.write(name, "es-2026-11-24-1.log", 1000)
-            self.write(name, ACTIVE, 1000)
+            self.fill(name)
         self.served: Served | None = None
         self._restored = itertools.count()
+
+    def fill(self, node: str) -> None:
+        """Write what is there before the first backup."""
+        self.write(node, "es-2026-11-24-1.log", 1000)
+        self.write(node, ACTIVE, 1000)
 
     def logs(self, node: str) -> Path:
         return self.folder / node
@@ -81,7 +87,7 @@ class Site:
         return path
 
     def grow(self, lines: int = 1000) -> None:
-        for name in NODES:
+        for name in self.nodes:
             self.write(name, ACTIVE, lines)
 
     @contextmanager
@@ -90,7 +96,7 @@ class Site:
         with serving(self.directory, wrapper=wrapper, **environment) as served:
             self.served = served
             if self.ask("cluster", "show", "prod").code:
-                nodes = [f"--node={name}={self.source(name)}" for name in NODES]
+                nodes = [f"--node={name}={self.source(name)}" for name in self.nodes]
                 self.ask("cluster", "add", "prod", *nodes).ended(0)
                 self.ask("logs", "open", "prod").ended(0)
             yield served
@@ -135,7 +141,7 @@ class Site:
 
     def written(self) -> dict[tuple[str, str], bytes]:
         """Node and log -> all that its node wrote."""
-        return {(name, log): data for name in NODES for log, data in corpus.families(self.logs(name)).items()}
+        return {(name, log): data for name in self.nodes for log, data in corpus.families(self.logs(name)).items()}
 
     def expect_whole(self) -> None:
         """Everything written is kept, and the archive is proven."""

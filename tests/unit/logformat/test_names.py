@@ -44,6 +44,10 @@ UNKNOWN: frozenset[str] = frozenset()
         ("x.log-2026112310.gz", "x.log"),
         ("x.log.2026-11-23", "x.log"),
         ("x.log.2026-11-23.gz", "x.log"),
+        ("x.log-23112026", "x.log"),
+        ("x.log-2026-W48.gz", "x.log"),
+        ("x.log-20261123.log", "x.log"),
+        ("x.json-20261123.log", "x.json"),
     ],
 )
 def test_rotated_name_belongs_to_its_active_file(name: str, family: str) -> None:
@@ -64,6 +68,8 @@ def test_rotated_name_belongs_to_its_active_file(name: str, family: str) -> None
         "es-1.log",
         "es-1_server.json",
         "x.1.log",
+        "messages-23112026",
+        "x.log-1.tar",
         "libx.so.1",
         "data.1",
         "2026-11-23-1.json",
@@ -99,6 +105,8 @@ def test_other_name_is_its_own_active_file(name: str) -> None:
         ("x.1.log", {"x.log"}, "x.log"),
         ("messages.3", {"messages"}, "messages"),
         ("messages-20261123.gz", {"messages"}, "messages"),
+        ("messages-23112026.gz", {"messages"}, "messages"),
+        ("es-1-2.log-7", {"es-1-2.log"}, "es-1-2.log"),
     ],
 )
 def test_known_names_decide(name: str, known: set[str], family: str) -> None:
