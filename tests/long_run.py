@@ -18,7 +18,7 @@ import tempfile
 import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,11 +33,12 @@ from logkeep.database.connection import reading
 from logkeep.domain.manifest import Segment
 from logkeep.settings import load_settings
 from logkeep.stores.layout import decode_manifest
-from tests.integration.cli.installed import COMMAND, called, environment, init
+from tests.integration.cli.installed import COMMAND, CONFIGURATION, called, environment, init
 from tests.numbered_node import FAMILIES, NODE, Family, Writing, read_journal
 
 _CHUNK = 2000  # lines compared at a time
 _NUMBER = re.compile(rb"#(\d{9})#")
+_TORTURE_SECONDS = 12  # that the node writes for, at the least, where nothing is killed
 
 
 @dataclass
@@ -166,22 +167,42 @@ def wait_until_ended(client: ServiceClient, cluster: Cluster) -> Record:
     return record
 
 
-def run_long(seed: int, lines: int, kills: int, rotations: int, folder: Path) -> Figures:
-    """Run it, check everything; what is wrong is in the figures' faults."""
+@dataclass(frozen=True)
+class Place:
+    """Where the node writes, and by what Logkeep reads that."""
+
+    logs: Path
+    source: str
+    settings: str = ""  # besides those that tests usually have
+    between: Callable[[], None] = lambda: None  # what happens between two backups, where no kills do
+
+
+def run_long(seed: int, lines: int, kills: int, rotations: int, folder: Path, place: Place | None = None) -> Figures:
+    """Run it, check everything; what is wrong is in the figures' faults. Without kills a backup follows the other."""
     began = time.monotonic()
     writing = Writing(seed, lines, rotations)
     figures = Figures(seed)
-    directory, logs, journal = folder / "installation", folder / "node", folder / "journal"
-    logs.mkdir()
-    init(directory)
+    directory, journal = folder / "installation", folder / "journal"
+    if not place:
+        (folder / "node").mkdir()
+        place = Place(folder / "node", f"file://{folder}/node")
+    logs = place.logs
+    init(directory, CONFIGURATION + place.settings)
     service = Killed(directory, seed)
     try:
         service.wait_until_ready()
-        command(directory, "cluster", "add", "prod", "--node", f"{NODE}=file://{logs}")
+        command(directory, "cluster", "add", "prod", "--node", f"{NODE}={place.source}")
         command(directory, "logs", "open", "prod")
         with service.client() as client:
             cluster = client.find_cluster("prod")
-        _write_and_kill(writing, kills, service, cluster, logs, journal)
+        with _writing(writing, kills, logs, journal) as node:
+            time.sleep(0.5)
+            service.settle(cluster)  # what went before a first backup looked can be told by nobody
+            if kills:
+                _kill_meanwhile(writing, kills, service, cluster, node)
+            else:
+                _back_up_meanwhile(writing, service, cluster, node, place)
+            assert node.wait(600) == 0
         figures.kills = service.kills
         figures.run_seconds = round(time.monotonic() - began, 1)
         _check_all(writing, figures, service, cluster, directory, Journal.read(journal), folder / "restored")
@@ -192,26 +213,45 @@ def run_long(seed: int, lines: int, kills: int, rotations: int, folder: Path) ->
     return figures
 
 
-def _write_and_kill(writing: Writing, kills: int, service: Killed, cluster: Cluster, logs: Path, journal: Path) -> None:
-    """What the node may write grows with each kill, so that both end together."""
-    each = -(-writing.total() // max(kills, 1))
+@contextmanager
+def _writing(writing: Writing, kills: int, logs: Path, journal: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The node, which has a thousandth of its lines to write at first."""
+    each = -(-writing.total() // (kills or _TORTURE_SECONDS))
     given = [str(logs), str(journal), "--seed", str(writing.seed), "--lines", str(writing.lines)]
     given += ["--rotations", str(writing.rotations), "--rate", str(each / len(FAMILIES) / 1.2)]
+    given += [] if kills else ["--keep", "1000"]  # nothing goes but what is truncated
     command_line = [sys.executable, "-m", "tests.numbered_node", *given]
     with subprocess.Popen(command_line, env=environment(), stdin=subprocess.PIPE) as node:
-        assert node.stdin
-        node.stdin.write(b"%d\n" % (writing.total() // 1000))
-        node.stdin.flush()
-        time.sleep(0.5)
-        service.settle(cluster)  # what went before a first backup looked can be told by nobody
-        for number in range(1, kills + 1):
-            node.stdin.write(b"%d\n" % min(writing.total(), number * each))
-            node.stdin.flush()
-            service.kill(cluster)
-            assert node.poll() in (None, 0), "the node has ended"
-            if number % 50 == 0:
-                print(f"{number} kills, {len(service.accepted)} backups", file=sys.stderr, flush=True)
-        assert node.wait(600) == 0
+        _allow(node, writing.total() // 1000)
+        yield node
+
+
+def _allow(node: subprocess.Popen[bytes], lines: int) -> None:
+    """Let the node have written so many lines."""
+    assert node.stdin
+    node.stdin.write(b"%d\n" % lines)
+    node.stdin.flush()
+
+
+def _kill_meanwhile(
+    writing: Writing, kills: int, service: Killed, cluster: Cluster, node: subprocess.Popen[bytes]
+) -> None:
+    """What the node may write grows with each kill, so that both end together."""
+    for number in range(1, kills + 1):
+        _allow(node, min(writing.total(), number * -(-writing.total() // kills)))
+        service.kill(cluster)
+        assert node.poll() in (None, 0), "the node has ended"
+        if number % 50 == 0:
+            print(f"{number} kills, {len(service.accepted)} backups", file=sys.stderr, flush=True)
+
+
+def _back_up_meanwhile(
+    writing: Writing, service: Killed, cluster: Cluster, node: subprocess.Popen[bytes], place: Place
+) -> None:
+    _allow(node, writing.total())
+    while node.poll() is None:
+        place.between()
+        service.settle(cluster)
 
 
 def command(directory: Path, *arguments: str) -> Any:
@@ -445,6 +485,12 @@ def check_missing(
             figures.lines_lost_between_copy_and_truncation += one.lines
         elif not any(_tells(gap, job, one, min(at for *_, at, _ in parts)) for gap, job in told):
             figures.faults.append(f"no gap tells of {_shown(one)}, last readable at {[at for *_, at, _ in parts]}")
+    if not figures.kills:  # killed early, a job may not know what it did not see
+        figures.faults += [
+            f"{family.name}: a gap is told where nothing is missing: {gap}, by job {job.job_id}"
+            for gap, job in told
+            if not any(_overlap(gap, one) for one in missing)
+        ]
     lost, said = sum(one.end - one.start for one in missing), sum(gap.at_least for gap, _ in told)
     if said > lost:
         figures.faults.append(f"{family.name}: gaps tell of {said} bytes at least, {lost} are missing")
@@ -473,6 +519,11 @@ def _tells(gap: Gap, job: Record, one: Missing, gone_at: int) -> bool:
     after, until = (text.replace(".", ",")[:23] for text in (gap.after, gap.until))
     ended = (job.finished_at or 0) * 1_000_000
     return ended > gone_at and after <= one.first_time and (not until or until >= one.last_time)
+
+
+def _overlap(gap: Gap, one: Missing) -> bool:
+    after, until = (text.replace(".", ",")[:23] for text in (gap.after, gap.until))
+    return after <= one.last_time and (not until or until >= one.first_time)
 
 
 def _shown(one: Missing) -> str:

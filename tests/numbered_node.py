@@ -201,8 +201,8 @@ class _Counted:
 class NumberedNode(SimulatedNode):
     """Journals what happens to the bytes of each family, with the time before an operation that removes any."""
 
-    def __init__(self, directory: Path, journal: Path, seed: int) -> None:
-        super().__init__(directory, seed)
+    def __init__(self, directory: Path, journal: Path, seed: int, keep: int = 4) -> None:
+        super().__init__(directory, seed, keep=keep)
         self._journal = journal.open("a", encoding="utf-8")
         self._began = 0  # when the operation under way began, ns
 
@@ -276,8 +276,9 @@ class _Progress:
 class _Writer:
     """Writes and rotates, all families side by side, as fast as it is allowed to."""
 
-    def __init__(self, writing: Writing, node: NumberedNode, rate: float) -> None:
+    def __init__(self, writing: Writing, node: NumberedNode, rate: float, keep_dated: int) -> None:
         self._writing, self._node, self._rate = writing, node, rate
+        self._keep_dated = keep_dated
         self._chance = random.Random(writing.seed)
         self._logs = [self._begin(family) for family in FAMILIES]
         self._allowed = 0
@@ -344,7 +345,7 @@ class _Writer:
         step = self._node.step_of(log.steps)
         if step is None:
             log.steps = None
-            while log.family.manner == "dated" and self._node.rotated_files(log.family.name) > KEPT_DATED:
+            while log.family.manner == "dated" and self._node.rotated_files(log.family.name) > self._keep_dated:
                 self._node.delete_oldest(log.family.name)
             return
         log.held = log.held and not step.startswith("open")
@@ -365,11 +366,12 @@ def main() -> None:
     for name in ("seed", "lines", "rotations"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--rate", type=float, required=True, help="lines a second at most, of each family")
+    parser.add_argument("--keep", type=int, default=4, help="rotated files of each log that stay")
     given = parser.parse_args()
     writing = Writing(given.seed, given.lines, given.rotations)
-    os.umask(0o027)
-    with closing(NumberedNode(given.directory, given.journal, given.seed)) as node:
-        _Writer(writing, node, given.rate).run()
+    os.umask(0o022)  # an SFTP server may run as another user
+    with closing(NumberedNode(given.directory, given.journal, given.seed, given.keep)) as node:
+        _Writer(writing, node, given.rate, max(given.keep, KEPT_DATED)).run()
 
 
 if __name__ == "__main__":

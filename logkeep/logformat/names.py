@@ -57,7 +57,7 @@ _DATE_LAST = re.compile(
 _EPOCH_LAST = re.compile(r"[-._](1\d{9})\Z", re.ASCII)
 _OLD_LAST = re.compile(r"\.(?:old|bak|prev|previous|orig|save)\Z", re.ASCII)
 _NUMBER_LAST = re.compile(r"\.(\d{1,4})\Z", re.ASCII)  # logrotate
-# Any other `dateformat` of logrotate behind the whole name (-26112026, -2026-W48), perhaps with `extension .log` behind it
+# Any other `dateformat` of logrotate behind the whole name (-26112026, -2026-W48), perhaps with `extension .log` last
 _STAMP_LAST = re.compile(r"[-._]\d[\d_.:TW-]*(?:\.(?:log|json|out|err|txt))?\Z", re.ASCII)
 _COUNTED = re.compile(
     r"(.+-)(\d{4}-\d\d-\d\d)-(\d{1,9})(\.(?:json|log))(?:\.(?i:gz|xz|bz2|zstd?))?", re.ASCII | re.DOTALL

@@ -12,7 +12,14 @@ from math import inf
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from logkeep.errors import SettingError, SourceRefused, SourceUnreachable, SourceUnreadable, SourceVanished
+from logkeep.errors import (
+    SettingError,
+    SourceFileError,
+    SourceRefused,
+    SourceUnreachable,
+    SourceUnreadable,
+    SourceVanished,
+)
 from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, PassedKind, Tenant
 from logkeep.sources.confinement import Confinement, OwnPlaces, Roots
 from logkeep.sources.hanging import Patience, PatientSource, Watched
@@ -25,6 +32,7 @@ _OPEN_FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _PASS_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _RECENT_SECONDS = 1.0
 _GONE = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO}
+_FILE_GONE = {*_GONE, errno.ESTALE}  # of a folder that says more: it may be a mount
 
 
 def source_directory(url: str) -> Path:
@@ -139,8 +147,10 @@ class LocalSource(LogSource):
                 elif entry.is_file(follow_symlinks=False):
                     try:
                         seen = entry.stat(follow_symlinks=False)
-                    except FileNotFoundError:
-                        continue
+                    except OSError as error:
+                        if error.errno in _FILE_GONE:
+                            continue
+                        raise
                     listing.append(_log_file(prefix + name_text(entry.name), seen))
                 else:
                     kind = PassedKind.LINK if entry.is_symlink() else PassedKind.SPECIAL
@@ -168,10 +178,13 @@ class LocalSource(LogSource):
             with self._opened() as folder:
                 opened = self._open_file(folder, self._directory, [os.fsdecode(part) for part in folders], base)
         except OSError as error:
-            if error.errno in _GONE:
-                raise SourceVanished(f"{name} is gone") from error
-            raise _unreadable(name, error) from error
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise _failed(name, error) from error
+        try:
+            regular = stat.S_ISREG(os.fstat(opened).st_mode)
+        except OSError as error:
+            os.close(opened)
+            raise _failed(name, error) from error
+        if not regular:
             os.close(opened)
             raise SourceVanished(f"{name} is no regular file any more")
         return _OpenLocalLog(name, opened)
@@ -223,13 +236,16 @@ class _OpenLocalLog(OpenLog):
         self._opened = opened
 
     def stat(self) -> LogFile:
-        return _log_file(self._name, os.fstat(self._opened))
+        try:
+            return _log_file(self._name, os.fstat(self._opened))
+        except OSError as error:
+            raise _failed(self._name, error) from error
 
     def read_at(self, offset: int, length: int) -> bytes:
         try:
             return os.pread(self._opened, length, offset)
         except OSError as error:
-            raise _unreadable(self._name, error) from error
+            raise _failed(self._name, error) from error
 
     def close(self) -> None:
         os.close(self._opened)
@@ -273,7 +289,10 @@ def _log_file(name: str, seen: os.stat_result) -> LogFile:
     return LogFile(name, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, f"{seen.st_dev}:{seen.st_ino}")
 
 
-def _unreadable(name: str, error: OSError) -> SourceUnreadable:
+def _failed(name: str, error: OSError) -> SourceFileError:
+    """On a network or FUSE mount an open file may be gone as well, once its name is."""
+    if error.errno in _FILE_GONE:
+        return SourceVanished(f"{name} is gone")
     return SourceUnreadable(f"{name!r} cannot be read: {_reason(error)}; {_remedy(error, 'read it')}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -107,6 +108,46 @@ def test_logs_of_a_node_that_rotates_during_backups_come_back_byte_for_byte(
     stored = installation.objects()
     installation.back_up(cluster)
     assert installation.objects() == stored
+
+
+def by_the_hour_and_newest_first(log4j: str) -> str:
+    """Server logs by the hour, those in text with 1 as the newest of the hour; all others with 1 as the newest."""
+    text = log4j.replace("%d{yyyy-MM-dd}", "%d{yyyy-MM-dd-HH}")
+    newest_first = r"\1.fileIndex = min\n\1.max = 99"
+    text = re.sub(r"(?m)^(appender\.rolling_old\.strategy)\.fileIndex = nomax$", newest_first, text)
+    return re.sub(r"(?m)^(appender\.\w+\.strategy)\.max = 4$", newest_first, text)
+
+
+def test_hourly_logs_and_those_whose_newest_is_1_come_back_byte_for_byte(
+    installation: Installation, start_node: Callable[..., OpenSearchNode]
+) -> None:
+    node = start_node("os1", rotate_bytes=60_000, change_log4j=by_the_hour_and_newest_first, clock=0)
+    witness = Witness(node.logs, node.folder / "witness")
+    cluster = installation.add_cluster(os1=node.logs)
+
+    def work() -> None:
+        for hour in range(5):
+            node.put_clock_ahead(hour * 3600)
+            node.make_noise(1)
+
+    noise = threading.Thread(target=work)
+    noise.start()
+    jobs = []
+    while noise.is_alive():
+        jobs.append(installation.back_up(cluster))
+        noise.join(0.5)
+    node.stop()
+    witness.stop()
+    jobs.append(installation.back_up(cluster))
+    assert {job.status for job in jobs} == {JobStatus.SUCCESS}, [job.failed_msg for job in jobs]
+    restored = installation.restored(cluster)
+    for family, data in witness.written().items():
+        assert restored["os1", family] == data, family
+    assert not [gap for job in jobs for gap in installation.gaps(job)]
+    names = os.listdir(node.logs)
+    assert len({found[1] for name in names if (found := re.search(r"oslogs-[\d-]+-(\d\d)-\d+\.json", name))}) >= 4
+    assert "oslogs_index_search_slowlog-9.json.gz" in names
+    assert witness.rotations() > 40
 
 
 def test_whole_corpus_comes_back_byte_for_byte(installation: Installation, tmp_path: Path) -> None:
