@@ -18,7 +18,8 @@ _GIB = 2**30
 _FIRST_BYTES = int(os.environ.get("BENCH_BYTES", str(2 * _GIB)))
 _HUGE_BYTES = int(os.environ.get("BENCH_HUGE_BYTES", str(10 * _GIB)))
 _ROUNDS = 3
-_FILES = 10_000
+_FILES = int(os.environ.get("BENCH_FILES", "10000"))
+_SMALL_FILES = int(os.environ.get("BENCH_SMALL_FILES", "3000"))
 _HALVES = ("a", "b")  # of the files, each the logs of one node
 
 
@@ -108,14 +109,36 @@ def nothing_new() -> list[Result]:
         one = seconds(installation.back_up, 1)
     against = f"scandir + stat: {theirs * 1000:.1f} ms"
     return [
-        judge("nothing new, 10,000 files", ours * 1000, "ms", "<= 3", against=against, ratio=ours / theirs),
-        judge("one line new, 10,000 files", one * 1000, "ms", against=against, ratio=one / theirs),
+        judge(f"nothing new, {_FILES:,} files", ours * 1000, "ms", "<= 3", against=against, ratio=ours / theirs),
+        judge(f"one line new, {_FILES:,} files", one * 1000, "ms", against=against, ratio=one / theirs),
     ]
 
 
-def _write_many(logs: Path) -> None:
+def small_files() -> list[Result]:
+    """A first backup where each file becomes an object of its own, against copies that are as durable."""
+    with scratch() as folder:
+        logs, copies = folder / "logs", folder / "copies"
+        _write_many(logs, _SMALL_FILES)
+        copies.mkdir()
+        theirs = seconds(lambda: [_copy_durably(file, copies) for file in logs.iterdir()], 1)
+        ours = seconds(Installation(folder / "installation", {"node": logs}).back_up, 1)
+    against = f"copy + fsync: {theirs:.2f} s"
+    return [judge(f"first backup, {_SMALL_FILES:,} small files", ours, "s", against=against, ratio=ours / theirs)]
+
+
+def _copy_durably(file: Path, folder: Path) -> None:
+    with (folder / file.name).open("wb") as copy:
+        copy.write(file.read_bytes())
+        copy.flush()
+        os.fsync(copy.fileno())
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def _write_many(logs: Path, files: int = 0) -> None:
     logs.mkdir()
-    for number in range(_FILES - 1):
+    for number in range((files or _FILES) - 1):
         day, index = 1 + number // 400, 1 + number % 400
         (logs / f"es-2026-10-{day:02d}-{index}.log").write_bytes(b"[2026-10-01T00:00:00,000][INFO ] %d\n" % number)
     (logs / "es.log").write_bytes(b"[2026-11-01T00:00:00,000][INFO ] active\n")
@@ -128,7 +151,7 @@ def memory() -> list[Result]:
     """Peak memory of a process that backs up, above what it takes with everything imported and opened."""
     return [
         _peak(f"one file of {_size(_HUGE_BYTES)}", _HUGE_BYTES, _write_huge),
-        _peak("10,000 files", 0, _write_many),
+        _peak(f"{_FILES:,} files", 0, _write_many),
     ]
 
 

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from logkeep import bootstrap
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.log_setting import LogSettingChange
@@ -22,6 +24,7 @@ from logkeep.engine.node_state import Target
 from logkeep.keyfiles import create_keys
 from logkeep.service import backups, clusters, identity, log_settings
 from logkeep.service.catalogue import JobCatalogue
+from logkeep.service.sources import open_source
 from logkeep.settings import load_settings
 from tests.processes import END_SECONDS, Said
 
@@ -49,7 +52,7 @@ class Installation:
         create_keys(folder)
         context = bootstrap.make_context(load_settings(folder, {}))
         # Without waiting for files to settle: the second run of a benchmark follows the first at once.
-        self.context = replace(context, enqueue=lambda *_: None, settle_ns=0, nodes_at_once=nodes_at_once)
+        self.context = replace(context, enqueue=_keep_waiting, settle_ns=0, nodes_at_once=nodes_at_once)
         project = identity.add_project(self.context, "bench")
         new = [clusters.NewNode(name, f"file://{path}") for name, path in nodes.items()]
         self.cluster = clusters.add_cluster(self.context, project.id, "bench", new)
@@ -68,9 +71,13 @@ class Installation:
         node = next(node for node in self.cluster.nodes if node.name == name)
         catalogue = JobCatalogue(self.context.database, self.cluster.id, job.job_id, attempt)
         target = Target(self.context.stores["logs"], "logs", "css/log/bench", job.job_id, attempt)
-        source = self.context.open_source(node.source)
+        source = open_source(self.context, self.cluster.project_id, node.source)
         backup = NodeBackup(name, source, target, catalogue, self.context.clock, ThreadPoolExecutor(1), 0)
         return Node(backup, lambda: backups.finish_job(self.context, job.job_id, attempt))
+
+
+def _keep_waiting(_connection: Connection, _job_id: str, _by_hand: bool) -> None:
+    """Who started the job carries it out."""
 
 
 @dataclass

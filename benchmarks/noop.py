@@ -25,6 +25,10 @@ def enqueue(database: str, number: int) -> None:
     client.destroy()
 
 
+def _do_nothing(index: str) -> str:
+    return index
+
+
 def main(database: str, jobs_at_once: str, poll_seconds: str) -> None:
     poll = float(poll_seconds)
     DBOS(
@@ -37,7 +41,7 @@ def main(database: str, jobs_at_once: str, poll_seconds: str) -> None:
             "notification_listener_polling_interval_sec": poll,
         }
     )
-    DBOS.workflow(name=_WORKFLOW)(lambda index: index)
+    DBOS.workflow(name=_WORKFLOW)(_do_nothing)
     DBOS.listen_queues([QUEUE])
     DBOS.launch()
     DBOS.register_queue(

@@ -3,7 +3,8 @@
 python -m benchmarks.run [NAME …]      only the benchmarks whose name begins so
 
 Variables make a run shorter: BENCH_BYTES, BENCH_HUGE_BYTES and BENCH_UPLOAD_BYTES, sizes of the logs for a first
-backup, for the measurement of memory and for an upload; BENCH_RECORDS, records of the longest list; BENCH_JOBS, jobs.
+backup, for the measurement of memory and for an upload; BENCH_FILES and BENCH_SMALL_FILES, their numbers;
+BENCH_RECORDS, records of the longest list; BENCH_JOBS, jobs.
 What is not measured, as a program or room on the disk is missing, has a row that says so.
 """
 
@@ -24,6 +25,7 @@ from benchmarks.result import Result
 BENCHMARKS = {
     "first-backup": archive.first_backup,
     "nothing-new": archive.nothing_new,
+    "small-files": archive.small_files,
     "memory": archive.memory,
     "records": service.list_records,
     "signature": service.signature,

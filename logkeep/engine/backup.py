@@ -74,6 +74,9 @@ class NodeBackup:
         Raises `SourceUnreachable` where the directory cannot be listed, a `StoreError` where the bucket fails,
         `JobSuperseded` where another attempt has begun. Files that cannot be read are in the outcome.
         """
+        return self._state.source.carry_out(self._run)
+
+    def _run(self) -> Outcome:
         listing = self._list()
         if self._is_quiet() and self._looks == self._state.catalogue.listing_digest(self._state.node):
             return self._state.outcome

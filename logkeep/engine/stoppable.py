@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Event
+from typing import TypeVar
 
 from logkeep.errors import JobSuperseded
 from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog
+
+_T = TypeVar("_T")
 
 
 class StoppableSource(LogSource):
@@ -22,6 +26,9 @@ class StoppableSource(LogSource):
     def open(self, name: str) -> OpenLog:
         _check(self._ended)
         return _StoppableLog(self._source.open(name), self._ended)
+
+    def carry_out(self, action: Callable[[], _T]) -> _T:
+        return self._source.carry_out(action)
 
 
 class _StoppableLog(OpenLog):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 from logkeep.errors import InvalidField, SourceUnreachable
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,14 @@ class LogSource(Protocol):
     def open(self, name: str) -> OpenLog:
         """Raises `SourceVanished` where the name is gone (or no longer a regular file), else `SourceUnreadable`."""
         ...
+
+    def carry_out(self, action: Callable[[], _T]) -> _T:
+        """What `action` returns or raises, which calls this source again and again: what it needs each time is held.
+
+        It may go on in another thread. Where the source hangs, this raises `SourceUnreachable`, and `action` is left
+        behind: none of it goes on but its `finally`.
+        """
+        return action()
 
 
 @dataclass(frozen=True, slots=True)

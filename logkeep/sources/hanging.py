@@ -2,7 +2,8 @@
 
 No call of the system has a time limit, and a thread that waits for a dead NFS server cannot be ended. So another thread
 makes the call, and who asked waits only as long as there are signs of progress. A source of which a call hangs is
-refused at once until that call comes back, so that no more threads are lost to it.
+refused at once until that call comes back, so that no more threads are lost to it. Who makes many calls, as a job does,
+moves into the other thread whole: to change threads for each call took longer than all else.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
@@ -32,6 +34,12 @@ class Hanging(SourceUnreachable):
         self.began = began  # the very call; not, where an earlier one hangs
 
 
+class _Left(BaseException):
+    """Unwinds what was left behind, past all that handles errors: nobody waits for it, and others are told by now."""
+
+    began = True
+
+
 class Watched(NamedTuple):
     """A directory, and the mount that it lies on: once that is mounted anew, nothing of it hangs any more."""
 
@@ -40,11 +48,13 @@ class Watched(NamedTuple):
     point: Path = Path("/")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Call:
+    watched: Watched
     action: Callable[[], Any]
-    late: Callable[[Any], object]
-    moved_at: float
+    late: Callable[[Any], object] = lambda _result: None
+    moved_at: float = inf  # while nothing is asked of the source
+    beside: list[_Call] = field(default_factory=list["_Call"])  # all of this source that have not come back
     ended: threading.Event = field(default_factory=threading.Event)
     left: bool = False  # behind, by who asked
     result: Any = None
@@ -60,7 +70,7 @@ class Patience:
         self._setting = setting
         self._lock = threading.Lock()
         self._calls: dict[Watched, list[_Call]] = {}  # that have not come back
-        self._idle: list[SimpleQueue[tuple[Watched, _Call]]] = []  # of each thread that has nothing to do
+        self._idle: list[SimpleQueue[_Call]] = []  # of each thread that has nothing to do
         self._own = threading.local()
 
     def note_progress(self) -> None:
@@ -81,44 +91,79 @@ class Patience:
 
         Raises `Hanging` where it, or an earlier call of the same source, hangs.
         """
-        call = _Call(action, late, time.monotonic())
-        worker = self._begin(watched, call)
-        worker.put((watched, call))
-        self._wait(watched, call)
+        whole: _Call | None = getattr(self._own, "call", None)
+        if whole and whole.watched == watched and whole.moved_at == inf:
+            return self._call_within(whole, action, late)
+        return self._carry_out(_Call(watched, action, late, time.monotonic()))
+
+    def carry_out(self, watched: Watched, action: Callable[[], _T]) -> _T:
+        """What `action` returns or raises, which makes calls of the source again and again, all in one other thread.
+
+        To change threads for each would take longer than most of them. What goes on between them may take its time.
+        Where one of them hangs, this raises `Hanging`, and the thread unwinds once that call comes back.
+        """
+        return self._carry_out(_Call(watched, action))
+
+    def _carry_out(self, call: _Call) -> Any:
+        self._begin(call).put(call)
+        self._wait(call)
         if call.error:
             raise call.error
         return call.result
 
-    def _begin(self, watched: Watched, call: _Call) -> SimpleQueue[tuple[Watched, _Call]]:
+    def _call_within(self, whole: _Call, action: Callable[[], _T], late: Callable[[_T | None], object]) -> _T:
+        """Make a call of the source in this thread, in which all of them are made."""
+        result: _T | None = None
+        with self._lock:
+            moved_at = time.monotonic()
+            if len(whole.beside) > 1 and not whole.left:
+                self._check(whole.watched, whole.beside, moved_at)
+            whole.moved_at = moved_at
+        try:
+            result = action()
+            return result
+        finally:
+            with self._lock:
+                whole.moved_at = inf
+            if whole.left:
+                with suppress(Exception):
+                    late(result)
+                raise _Left
+
+    def _begin(self, call: _Call) -> SimpleQueue[_Call]:
         """Note the call, and find a thread for it."""
         with self._lock:
-            calls = self._calls.get(watched, [])
-            late = sum(call.moved_at - one.moved_at > _LATE_SECONDS for one in calls)
-            if late >= _MOST_LATE or any(one.left for one in calls):
-                raise self._hanging(watched, began=False)
-            self._calls.setdefault(watched, []).append(call)
+            call.beside = self._calls.get(call.watched, [])
+            self._check(call.watched, call.beside, time.monotonic())
+            call.beside.append(call)
+            self._calls[call.watched] = call.beside
             if self._idle:
                 return self._idle.pop()
-        worker: SimpleQueue[tuple[Watched, _Call]] = SimpleQueue()
+        worker: SimpleQueue[_Call] = SimpleQueue()
         threading.Thread(target=self._work, args=(worker,), name="source", daemon=True).start()
         return worker
 
-    def _wait(self, watched: Watched, call: _Call) -> None:
-        while not call.ended.wait(max(0.0, call.moved_at + self._seconds - time.monotonic())):
+    def _check(self, watched: Watched, calls: list[_Call], now: float) -> None:
+        """Raise `Hanging` where an earlier call of the source hangs."""
+        late = sum(now - one.moved_at > _LATE_SECONDS for one in calls)
+        if late >= _MOST_LATE or any(one.left for one in calls):
+            raise self._hanging(watched, began=False)
+
+    def _wait(self, call: _Call) -> None:
+        while not call.ended.wait(max(0.0, min(call.moved_at - time.monotonic(), 0.0) + self._seconds)):
             with self._lock:
                 if not call.ended.is_set() and time.monotonic() - call.moved_at >= self._seconds:
                     call.left = True
-                    raise self._hanging(watched, began=True)
+                    raise self._hanging(call.watched, began=True)
 
-    def _work(self, own: SimpleQueue[tuple[Watched, _Call]]) -> None:
+    def _work(self, own: SimpleQueue[_Call]) -> None:
         while True:
-            watched, call = own.get()
-            self._own.call = call
+            self._own.call = call = own.get()
             try:
                 call.result = call.action()
             except BaseException as error:
                 call.error = error
-            self._end(watched, call)
+            self._end(call)
             if call.left:
                 with suppress(Exception):
                     call.late(call.result)
@@ -126,12 +171,11 @@ class Patience:
             with self._lock:
                 self._idle.append(own)
 
-    def _end(self, watched: Watched, call: _Call) -> None:
+    def _end(self, call: _Call) -> None:
         with self._lock:
-            calls = self._calls[watched]
-            calls.remove(call)
-            if not calls:
-                del self._calls[watched]
+            call.beside.remove(call)
+            if not call.beside:
+                del self._calls[call.watched]
             call.ended.set()
 
     def _hanging(self, watched: Watched, *, began: bool) -> Hanging:
@@ -158,6 +202,9 @@ class PatientSource(LogSource):
         log = self._patience.call(self._watched, lambda: self._source.open(name), lambda log: log and log.close())
         return _PatientLog(log, self._watched, self._patience)
 
+    def carry_out(self, action: Callable[[], _T]) -> _T:
+        return self._patience.carry_out(self._watched, lambda: self._source.carry_out(action))
+
 
 class _PatientLog(OpenLog):
     """Where a call hangs, its own thread closes the file once it comes back: until then the number stays taken."""
@@ -166,7 +213,7 @@ class _PatientLog(OpenLog):
         self._log = log
         self._watched = watched
         self._patience = patience
-        self._hangs: Hanging | None = None
+        self._hangs: Hanging | _Left | None = None
 
     def stat(self) -> LogFile:
         return self._call(self._log.stat)
@@ -189,7 +236,7 @@ class _PatientLog(OpenLog):
             raise self._hangs
         try:
             return self._patience.call(self._watched, action, lambda _result: self._log.close())
-        except Hanging as error:
+        except (Hanging, _Left) as error:
             if error.began:
                 self._hangs = error
             raise

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from benchmarks import run
+from benchmarks import archive, run
 from benchmarks.logs import enlarge
-from benchmarks.result import judge, not_measured
+from benchmarks.result import Result, judge, not_measured
 
 
 def test_bench_prints_a_table_and_writes_it_as_json(
@@ -51,3 +54,22 @@ def test_enlarged_logs_are_lines_of_real_ones_and_repeat_no_long_piece(tmp_path:
     assert len(data) == 20 * 1024 * 1024
     pieces = [data[at : at + 2000] for at in range(0, len(data) - 2000, 1_000_000)]
     assert all(data.count(piece) == 1 for piece in pieces)
+
+
+@contextmanager
+def scratch(parent: Path) -> Generator[Path]:
+    with tempfile.TemporaryDirectory(dir=parent) as temporary:
+        yield Path(temporary)
+
+
+@pytest.mark.parametrize("measure", [archive.first_backup, archive.nothing_new, archive.small_files, archive.memory])
+def test_each_measurement_of_backups_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measure: Callable[[], list[Result]]
+) -> None:
+    """Whatever it comes to with so little to do: it is not seen otherwise before somebody measures."""
+    small = {"_FIRST_BYTES": 2**20, "_HUGE_BYTES": 2**20, "_FILES": 50, "_SMALL_FILES": 50, "_ROUNDS": 1}
+    for name, value in small.items():
+        monkeypatch.setattr(archive, name, value)
+    monkeypatch.setattr(archive, "scratch", lambda: scratch(tmp_path))
+    monkeypatch.setattr(archive, "find_program", lambda _name: None)
+    assert all(one.value is not None or "not installed" in one.against for one in measure())

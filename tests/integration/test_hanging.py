@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from dataclasses import replace
@@ -17,7 +18,7 @@ from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, Tenant
 from logkeep.sources.hanging import Patience, PatientSource, Watched
 from logkeep.sources.local import LocalSource
 from tests.installation import Installation
-from tests.integration.test_cancel import with_source
+from tests.integration.test_cancel import until, with_source
 
 SECONDS = 0.4
 HANGS = r"hangs: it gave no sign of progress for 0\.4 s \(sources\.stalled_seconds\)"
@@ -32,9 +33,12 @@ class Dead(LogSource):
         self._left = after
         self.back = threading.Event()
         self.asked = 0
+        self.opened = 0
         self.closed = 0
+        self.threads = set[int]()
 
     def hang(self, call: str) -> None:
+        self.threads.add(threading.get_ident())
         if call == self._hangs_in:
             self._left -= 1
             if self._left < 0:
@@ -47,7 +51,9 @@ class Dead(LogSource):
 
     def open(self, name: str) -> OpenLog:
         self.hang("open")
-        return _DeadLog(self._source.open(name), self)
+        log = _DeadLog(self._source.open(name), self)
+        self.opened += 1
+        return log
 
 
 class _DeadLog(OpenLog):
@@ -56,6 +62,7 @@ class _DeadLog(OpenLog):
         self._source = source
 
     def stat(self) -> LogFile:
+        self._source.hang("stat")
         return self._log.stat()
 
     def read_at(self, offset: int, length: int) -> bytes:
@@ -63,6 +70,7 @@ class _DeadLog(OpenLog):
         return self._log.read_at(offset, length)
 
     def close(self) -> None:
+        self._source.hang("close")
         self._source.closed += 1
         self._log.close()
 
@@ -107,6 +115,83 @@ def test_a_job_whose_source_hangs_fails_in_time_and_the_next_fails_at_once_witho
     until_back(patience)
     assert stuck.back_up(cluster).status is JobStatus.SUCCESS
     assert installation.restored_sizes(cluster) == {("n1", f"{name}.log"): 6000 for name in "abc"}
+
+
+@pytest.mark.parametrize(
+    ("hangs_in", "after"),
+    [*((call, after) for call in ("open", "stat", "close") for after in range(4)), *(("read", n) for n in range(14))],
+)
+def test_what_was_left_behind_keeps_nothing_and_closes_what_it_opened_once_it_comes_back(
+    installation: Installation, cluster: Cluster, logs: Path, patience: Patience, hangs_in: str, after: int
+) -> None:
+    (logs / "es.log").write_bytes(b"line\n" * 10)
+    (logs / "es-2026-11-28-1.log").write_bytes(b"older\n" * 20)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    dead = Dead(logs, hangs_in, after)
+    job = with_source(installation, patient(dead, patience)).back_up(cluster)
+    assert "hangs" in (job.failed_msg or "")
+    kept = installation.restored_sizes(cluster)
+    dead.back.set()
+    until_back(patience)
+    until(lambda: dead.closed == dead.opened)
+    assert dead.closed == dead.opened
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert installation.restored_sizes(cluster) == kept
+    assert installation.back_up(cluster).status is JobStatus.SUCCESS
+    assert installation.restored_sizes(cluster) == {("n1", "es.log"): 170}
+
+
+def test_all_calls_of_a_job_are_made_in_one_thread(
+    installation: Installation, cluster: Cluster, logs: Path, patience: Patience
+) -> None:
+    for number in range(10):
+        (logs / f"{number}.log").write_bytes(b"line\n")
+    dead = Dead(logs, "nowhere")
+    with_source(installation, patient(dead, patience)).back_up(cluster)
+    assert (len(dead.threads), dead.opened > 10) == (1, True)
+    assert threading.get_ident() not in dead.threads
+
+
+def test_what_goes_on_between_two_calls_may_take_its_time(tmp_path: Path, patience: Patience) -> None:
+    source = patient(Dead(tmp_path, "nowhere"), patience)
+
+    def list_twice() -> int:
+        source.list()
+        time.sleep(SECONDS * 2.5)  # as a store may
+        return len(source.list())
+
+    assert source.carry_out(list_twice) == 0
+
+
+def test_a_call_after_a_long_pause_hangs_no_longer_than_others(tmp_path: Path, patience: Patience) -> None:
+    dead = Dead(tmp_path, "list")
+
+    def list_late() -> None:
+        time.sleep(SECONDS * 1.5)
+        patient(dead, patience).list()
+
+    began = time.monotonic()
+    with pytest.raises(SourceUnreachable, match=HANGS):
+        patient(dead, patience).carry_out(list_late)
+    assert SECONDS * 2.4 < time.monotonic() - began < SECONDS * 5
+    dead.back.set()
+    until_back(patience)
+
+
+def test_what_hangs_elsewhere_is_refused_within_a_job_too(tmp_path: Path, patience: Patience) -> None:
+    dead = Dead(tmp_path, "list")
+    alive = Dead(tmp_path, "nowhere")
+
+    def open_then_list() -> None:
+        with pytest.raises(SourceUnreachable, match=HANGS):
+            patient(dead, patience).carry_out(patient(dead, patience).list)
+        patient(alive, patience).list()
+
+    with pytest.raises(SourceUnreachable, match=HANGS):
+        patient(alive, patience).carry_out(open_then_list)
+    assert alive.threads == set()
+    dead.back.set()
+    until_back(patience)
 
 
 def test_two_nodes_that_hang_keep_no_other_node_waiting(

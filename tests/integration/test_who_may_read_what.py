@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -156,9 +157,12 @@ def test_a_link_that_was_put_there_later_leads_nowhere(installation: Installatio
     assert installation.objects() == []
 
 
+@pytest.mark.parametrize("held", [False, True])
 @pytest.mark.parametrize("part", ["logs", "logs/inner"])
-def test_whatever_is_swapped_in_while_it_lists_and_reads_nothing_outside_is_seen(tmp_path: Path, part: str) -> None:
-    """A directory turns into a link and back, as fast as it can."""
+def test_whatever_is_swapped_in_while_it_lists_and_reads_nothing_outside_is_seen(
+    tmp_path: Path, part: str, held: bool
+) -> None:
+    """A directory turns into a link and back, as fast as it can; folders may be held open meanwhile."""
     logs, outside = tmp_path / "logs", tmp_path / "outside"
     for place, content in ((logs, b"inside"), (outside, b"SECRET"), (outside / "inner", b"SECRET")):
         (place / "inner").mkdir(parents=True, exist_ok=True)
@@ -170,7 +174,9 @@ def test_whatever_is_swapped_in_while_it_lists_and_reads_nothing_outside_is_seen
     swapping = threading.Thread(target=swap, args=(tmp_path / part, outside, stop))
     swapping.start()
     try:
-        listed, contents = read_again_and_again(LocalSource(logs, confinement=Confinement()), 3.0)
+        source = LocalSource(logs, confinement=Confinement())
+        read = partial(read_again_and_again, source, 3.0)
+        listed, contents = source.carry_out(read) if held else read()
     finally:
         stop.set()
         swapping.join()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from logkeep.errors import SourceUnreadable, SourceVanished
+from logkeep.errors import SourceRefused, SourceUnreadable, SourceVanished
 from logkeep.sources.base import LogSource, OpenLog
+from logkeep.sources.confinement import Confinement
 from logkeep.sources.local import LocalSource
 from tests.suites.source_suite import EXCLUDED, SourceSuite, folder_for_all, not_root
 
@@ -59,3 +61,101 @@ def failing(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         patched.setattr(os, "fstat", fail)
         patched.setattr(os, "pread", fail)
         yield
+
+
+class Counted:
+    """Counts what `os.open` is asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.number = 0
+        self._open = os.open
+        monkeypatch.setattr(os, "open", self)
+
+    def __call__(self, *arguments: Any, **named: Any) -> int:
+        self.number += 1
+        return self._open(*arguments, **named)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> LocalSource:
+    return LocalSource(tmp_path / "logs", confinement=Confinement())
+
+
+def write(file: Path, content: bytes = b"line\n") -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+
+
+def read(source: LogSource, name: str) -> bytes:
+    with closing(source.open(name)) as log:
+        return log.read_at(0, 100)
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_the_way_to_a_folder_is_walked_once_for_many_files(
+    tmp_path: Path, source: LocalSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{folder}{number}.log" for folder in ("", "a/", "a/b/") for number in range(100)]
+    for name in names:
+        write(tmp_path / "logs" / name)
+    counted = Counted(monkeypatch)
+    assert source.carry_out(lambda: [read(source, name) for name in names]) == [b"line\n"] * 300
+    assert counted.number <= 300 + len(tmp_path.parts) + 6
+
+
+def test_a_folder_that_was_moved_away_and_replaced_is_noticed(tmp_path: Path, source: LocalSource) -> None:
+    for name in ("es.log", "a/es.log"):
+        write(tmp_path / "logs" / name)
+
+    def look() -> None:
+        assert read(source, "es.log") == read(source, "a/es.log") == b"line\n"
+        (tmp_path / "logs" / "a").rename(tmp_path / "logs" / "moved")
+        with pytest.raises(SourceVanished):
+            source.open("a/es.log")
+        write(tmp_path / "logs/a/es.log", b"another\n")
+        assert read(source, "a/es.log") == b"another\n"
+        (tmp_path / "logs").rename(tmp_path / "moved")
+        with pytest.raises(SourceVanished):
+            source.open("es.log")
+        write(tmp_path / "logs/a/es.log", b"third\n")
+        assert read(source, "a/es.log") == b"third\n"
+
+    source.carry_out(look)
+
+
+@pytest.mark.parametrize("part", ["logs", "logs/a"])
+def test_a_link_that_was_swapped_in_for_a_folder_that_is_open_leads_nowhere(
+    tmp_path: Path, source: LocalSource, part: str
+) -> None:
+    for name in ("logs/a/es.log", "other/es.log", "other/a/es.log"):
+        write(tmp_path / name, name.encode())
+
+    def look() -> None:
+        assert read(source, "a/es.log") == b"logs/a/es.log"
+        (tmp_path / part).rename(tmp_path / "moved")
+        (tmp_path / part).symlink_to(tmp_path / "other")
+        with pytest.raises((SourceRefused, SourceVanished)):
+            source.open("a/es.log")
+
+    source.carry_out(look)
+
+
+def test_few_folders_are_held_open_and_none_in_the_end(tmp_path: Path, source: LocalSource) -> None:
+    names = [f"{folder}/es.log" for folder in range(200)]
+    for name in names:
+        write(tmp_path / "logs" / name)
+    before, held = open_descriptors(), list[int]()
+
+    def look() -> None:
+        for name in [*names, *names]:
+            assert read(source, name) == b"line\n"
+            held.append(open_descriptors() - before)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        source.carry_out(look)
+    assert 1 < max(held) <= 32
+    assert open_descriptors() == before
