@@ -53,7 +53,7 @@ class SimulatedNode:
     ) -> None:
         """`keep` is how many rotated files of a log stay, but for those that are called by date, and the JVM's."""
         self.directory = directory
-        self._keep = keep
+        self._stay = keep
         self.now = datetime(2026, 11, 23, 10, tzinfo=UTC)  # moved on by each line; set it to have another day
         self.step = 0  # operations done so far
         self._random = random.Random(seed)
@@ -117,7 +117,7 @@ class SimulatedNode:
 
     def _index(self, log: _Family) -> Iterator[str]:
         """log4j2's default (fileIndex=max): x-1.json.gz is the oldest, and all shift down once there are `keep`."""
-        stem, extension, keep = *os.path.splitext(log.name), self._keep
+        stem, extension, keep = *os.path.splitext(log.name), self._stay
         present = [n for n in range(1, keep + 1) if f"{stem}-{n}{extension}.gz" in log.files]
         if len(present) == keep:
             yield self._remove(log, f"{stem}-{present.pop(0)}{extension}.gz")
@@ -144,7 +144,7 @@ class SimulatedNode:
 
     def _logrotate(self, log: _Family) -> Iterator[str]:
         """`create` and `delaycompress`: the writer goes on into x.log.1 until it is told to open x.log anew."""
-        name, keep = log.name, self._keep
+        name, keep = log.name, self._stay
         if f"{name}.1" in log.files:
             yield from self._compress(log, f"{name}.1")
         for n in range(keep, 0, -1):
@@ -159,7 +159,7 @@ class SimulatedNode:
 
     def _copytruncate(self, log: _Family) -> Iterator[str]:
         """What is written between the last read of the copy and the truncation is lost, as in logrotate."""
-        name, keep = log.name, self._keep
+        name, keep = log.name, self._stay
         for n in range(keep, 0, -1):
             if f"{name}.{n}" in log.files:
                 yield self._rename(log, f"{name}.{n}", f"{name}.{n + 1}")
@@ -176,7 +176,7 @@ class SimulatedNode:
 
     def _jvm_start(self, log: _Family) -> Iterator[str]:
         """gc.log becomes gc.log.NN, where NN tells no age; with all numbers in use the oldest file is replaced."""
-        names = [f"{log.name}.{n:02}" for n in range(min(999, max(32, self._keep)))]
+        names = [f"{log.name}.{n:02}" for n in range(min(999, max(32, self._stay)))]
         free = [name for name in names if name not in log.files]
         target = self._random.choice(free) if free else min(names, key=lambda name: log.files[name])
         log.open_as = None
