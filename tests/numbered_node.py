@@ -112,6 +112,7 @@ class Writing:
     seed: int
     lines: int
     rotations: int
+    distinct: bool = False  # no line stands in two families
 
     @property
     def each(self) -> int:
@@ -131,6 +132,7 @@ class Writing:
     def text(self, family: Family, first: int, end: int) -> bytes:
         """Lines [first, end) of a family."""
         words, step, form = _words(self.seed), self._step_ms, family.form
+        own = f" {family.name}" if self.distinct else ""
         begin = int(_START.timestamp() * 1000)
         written: list[str] = []
         known, second = -1, ""
@@ -139,7 +141,7 @@ class Writing:
             if ms // 1000 != known:
                 known = ms // 1000
                 second = datetime.fromtimestamp(known, UTC).strftime("%Y-%m-%dT%H:%M:%S,")
-            written.append(form(f"{second}{ms % 1000:03d}", number, words[(number * 2654435761 >> 9) % len(words)]))
+            written.append(form(f"{second}{ms % 1000:03d}", number, words[(number * 2654435761 >> 9) % len(words)] + own))
         return "".join(written).encode()
 
     def ends(self, family: Family) -> Iterator[int]:
@@ -366,9 +368,10 @@ def main() -> None:
     for name in ("seed", "lines", "rotations"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--rate", type=float, required=True, help="lines a second at most, of each family")
+    parser.add_argument("--distinct", action="store_true", help="let no line stand in two logs")
     parser.add_argument("--keep", type=int, default=4, help="rotated files of each log that stay")
     given = parser.parse_args()
-    writing = Writing(given.seed, given.lines, given.rotations)
+    writing = Writing(given.seed, given.lines, given.rotations, given.distinct)
     os.umask(0o022)  # an SFTP server may run as another user
     with closing(NumberedNode(given.directory, given.journal, given.seed, given.keep)) as node:
         _Writer(writing, node, given.rate, max(given.keep, KEPT_DATED)).run()
