@@ -21,11 +21,16 @@ _MADE_UP = frozenset(
 )
 
 
+_OF_NODE = "name the directory of the node's logs"
+_IN_SYSTEM = f"{_OF_NODE}, and where it really lies there, add it to sources.roots"
+
+
 class Forbidden(NamedTuple):
     """A place that no source may be, lie in or hold."""
 
     what: str
     place: Place
+    remedy: str = _OF_NODE
 
 
 class OwnPlaces:
@@ -35,7 +40,9 @@ class OwnPlaces:
         """`own` tells of each path of Logkeep's what it is."""
         self.mounts = Mounts()
         self.own = [Forbidden(what, find_place(path, self.mounts)) for path, what in own.items()]
-        self.system = [Forbidden("a directory of the system", find_place(path, self.mounts)) for path in _SYSTEM]
+        self.system = [
+            Forbidden("a directory of the system", find_place(path, self.mounts), _IN_SYSTEM) for path in _SYSTEM
+        ]
 
 
 class Confinement:
@@ -53,14 +60,14 @@ class Confinement:
     def check_directory(self, directory: Path, descriptor: int | None = None) -> None:
         """Hold the directory of a source against the rules, as it was opened; raises `SourceRefused`.
 
-        What cannot be opened is judged by its path.
+        What cannot be opened is judged by its path. What may never be read is told so first: no root would help.
         """
         place = Place(directory) if descriptor is None else locate(descriptor, directory, self._mounts)
+        self._check(place)
         if self._roots and not any(place.path.is_relative_to(root.path) for root in self._roots):
             raise SourceRefused(
                 f"the directory {place.path} lies outside sources.roots; where the project may read it, add it there"
             )
-        self._check(place)
 
     def check_folder(self, folder: Path, descriptor: int) -> None:
         """The same of a folder below that directory, since anything may be mounted there."""
@@ -69,7 +76,7 @@ class Confinement:
     def _check(self, place: Place) -> None:
         if place.kind in _MADE_UP:
             raise SourceRefused(f"the directory {place.path} is no place for logs: it is of the kind {place.kind}")
-        for what, forbidden in self._forbidden:
+        for what, forbidden, remedy in self._forbidden:
             if place.path == forbidden.path:
                 how = f"is {what}"
             elif place.is_within(forbidden):
@@ -78,7 +85,7 @@ class Confinement:
                 how = f"holds {forbidden.path}, {what}"
             else:
                 continue
-            raise SourceRefused(f"the directory {place.path} {how}; name the directory of the node's logs")
+            raise SourceRefused(f"the directory {place.path} {how}; {remedy}")
 
 
 class Roots:
@@ -89,10 +96,11 @@ class Roots:
         self._shared = tuple(map(Path, shared))
         self._projects = {name: tuple(map(Path, roots)) for name, roots in projects.items()}
 
-    def of(self, tenant: Tenant, directory: Path) -> tuple[Path, ...]:
+    def of(self, tenant: Tenant, directory: Path, places: OwnPlaces) -> tuple[Path, ...]:
         """None at all is no confinement. Raises `SourceRefused` where the project needs some and has none."""
         roots = self._shared + self._projects.get(tenant.project, ())
         if not roots and not (tenant.alone and not self._projects):
+            Confinement((), places).check_directory(directory)  # no root would help; opened it need not be for that
             raise SourceRefused(
                 f"the directory {directory} lies outside sources.roots, which are needed where there is more than one "
                 f"project, or one has some of its own; where project {tenant.project} may read it, write in "

@@ -77,7 +77,8 @@ class LocalSources:
         directory = source_directory(url)
 
         def open_checked() -> LocalSource:
-            confinement = Confinement(self._roots.of(tenant, directory), self._places())
+            places = self._places()
+            confinement = Confinement(self._roots.of(tenant, directory, places), places)
             source = LocalSource(directory, excluded, confinement, self._patience.note_progress)
             source.check()
             return source

@@ -240,6 +240,22 @@ def test_with_two_projects_a_directory_needs_a_root(installation: Installation, 
     assert (failed.failed_msg or "").startswith("LK-SOURCE-REFUSED: node n1: ")
 
 
+@pytest.mark.parametrize("roots", ["", '[sources]\nroots = ["/srv/logs"]\n'])
+def test_what_no_root_would_allow_is_refused_with_its_own_cause(tmp_path: Path, roots: str) -> None:
+    with settings(tmp_path, roots) as installation:
+        other = identity.add_project(installation.context, "team-b")
+        for place, cause in (
+            ("/", "the directory / holds /"),
+            (installation.bucket / "css", "the directory of this installation"),
+            (installation.folder, "the directory of this installation"),
+            ("/etc/ssh", "a directory of the system"),
+            *((("/proc/self", "of the kind proc"),) if roots else (("/proc/self", "a directory of the system"),)),
+        ):
+            told = refusal(installation, f"file://{place}", other)
+            assert cause in told
+            assert ("roots" in told) == ("of the system" in told), told  # a root may name what lies in /etc, as told
+
+
 def test_each_project_reads_below_its_own_roots_and_those_of_all(tmp_path: Path) -> None:
     for name in ("all", "a", "b"):
         (tmp_path / name / "logs").mkdir(parents=True)
