@@ -9,7 +9,7 @@ import secrets
 import socket
 import stat
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -73,13 +73,15 @@ def open_context(settings: Settings) -> Context:
     return _context(settings, open_database(settings), _no_queue)
 
 
-def open_new_context(settings: Settings, own_id: str = "") -> Context:
+def open_new_context(settings: Settings, own_id: str = "", vouched: Sequence[str] = ()) -> Context:
     """The same with a database that is made where there is none; it counts once `claim_database` was called.
 
-    `own_id` is that of an installation in the making. Raises `SettingError` where the database is another one's.
+    `own_id` is that of an installation in the making, `vouched` are keys in hex that are trusted besides. Raises
+    `SettingError` where the database is another one's.
     """
     open_seal(settings.directory)  # that it is an installation at all, before anything is made
-    context = _context(settings, _open_database(settings, own_id or _read_own_id(settings), make=True), _no_queue)
+    database = _open_database(settings, own_id or _read_own_id(settings), make=True)
+    context = _context(settings, database, _no_queue, vouched)
     identity.check_seal(context)
     return context
 
@@ -101,9 +103,14 @@ def make_context(settings: Settings) -> Context:
     return context
 
 
-def _context(settings: Settings, database: Engine, enqueue: Callable[[Connection, str, bool], None]) -> Context:
+def _context(
+    settings: Settings,
+    database: Engine,
+    enqueue: Callable[[Connection, str, bool], None],
+    vouched: Sequence[str] = (),
+) -> Context:
     seal, unseal = open_seal(settings.directory)
-    signing = open_signing(settings.directory)
+    signing = open_signing(settings.directory, vouched)
     stores = _prove_buckets(settings, database, open_buckets(settings))
     agencies = open_agencies(settings, stores)
     return Context(

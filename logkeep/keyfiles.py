@@ -60,14 +60,14 @@ def create_certificate(certificate: Path, key: Path, host: str) -> None:
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(key, os.O_CREAT | os.O_TRUNC, pem, 0o600)
-    _write(certificate, os.O_CREAT | os.O_TRUNC, made.public_bytes(serialization.Encoding.PEM), 0o644)
+    _replace(key, pem, 0o600)
+    _replace(certificate, made.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
 def create_token(path: Path) -> str:
     """The token of 256 random bits in a file, which is made where it is missing. Raises `SettingError`."""
     _create(path, f"{secrets.token_urlsafe(32)}\n".encode(), 0o600)
-    token = path.read_text().strip()
+    token = _read(path).decode("utf-8", "replace").strip()
     if len(token) < 32:
         raise SettingError(f"{path}: holds no token of 32 characters at least; remove it, and a new one is made")
     if path.stat().st_mode & 0o077:
@@ -81,15 +81,13 @@ def open_seal(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes]
 
     path = directory / SEAL_FILE
     try:
-        sealer = Fernet(path.read_bytes())
+        sealer = Fernet(_read(path))
     except FileNotFoundError as error:
         raise SettingError(
             f"{directory} is no Logkeep directory; make one with `logkeep --dir {directory} init`"
         ) from error
-    except OSError as error:
-        raise SettingError(Cause.KEY_DENIED.tell(path=path, said=error.strerror)) from error
     except ValueError as error:
-        raise SettingError(Cause.KEY_DAMAGED.tell(path=path)) from error
+        raise _damaged(path) from error
 
     def unseal(sealed: bytes) -> str:
         try:
@@ -102,12 +100,16 @@ def open_seal(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes]
     return lambda secret: sealer.encrypt(secret.encode()), unseal
 
 
-def open_signing(directory: Path) -> Signing:
-    """Open the signing key, which is made anew where it was removed. Raises `SettingError`."""
+def open_signing(directory: Path, vouched: Iterable[str] = ()) -> Signing:
+    """Open the signing key, which is made anew where it was removed; `vouched` are trusted besides, unwritten.
+
+    Raises `SettingError`.
+    """
     _create_signing_key(directory)
     key = _private_key(directory / SIGN_FILE)
     own = key.public_key()
-    trusted = {_hex(public): public for public in (own, *_public_keys(directory / TRUST_FILE))}
+    trusted = {_hex(public): public for public in (own, *_trusted_keys(directory / TRUST_FILE))}
+    trusted |= {key: _public_key(key) for key in vouched}
 
     def find_signer(data: bytes, signature: bytes) -> str:
         return next((name for name, public in trusted.items() if _fits(public, data, signature)), "")
@@ -115,17 +117,25 @@ def open_signing(directory: Path) -> Signing:
     return Signing(_hex(own), key.sign, find_signer)
 
 
-def trust_keys(directory: Path, pem: bytes, where: str = "the file of trusted keys") -> None:
-    """Add public keys to those that manifests may be signed with. Raises `SettingError` for what is none."""
-    keys = _read_public_keys(pem, where)
+def read_public_keys(pem: bytes, where: str) -> list[str]:
+    """Public keys of a file like `sign.pub`, in hex. Raises `SettingError` for what holds none, or something else."""
+    try:
+        keys = _read_public_keys(pem)
+    except ValueError as error:
+        raise SettingError(f"{where}: {error}") from error
     if not keys:
         raise SettingError(f"{where}: holds no public key in PEM form; give the sign.pub that you keep")
-    _trust(directory, keys)
+    return [_hex(key) for key in keys]
 
 
-def trust_fingerprint(directory: Path, key: str) -> None:
-    """Add the public key of 64 hex digits. Raises `SettingError` for anything else, also for a part of one."""
-    _trust(directory, [_public_key(key)])
+def check_fingerprint(key: str) -> str:
+    """A public key of 64 hex digits. Raises `SettingError` for anything else, also for a part of one."""
+    return _hex(_public_key(key))
+
+
+def trust_keys(directory: Path, keys: Iterable[str]) -> None:
+    """Add public keys in hex to those that manifests may be signed with. Raises `SettingError`."""
+    _trust(directory, [_public_key(key) for key in keys])
 
 
 def is_signed_by(key: str, data: bytes, signature: bytes) -> bool:
@@ -140,9 +150,11 @@ def _trust(directory: Path, keys: Iterable[Ed25519PublicKey]) -> None:
     if not (directory / SEAL_FILE).exists():
         raise SettingError(f"{directory} is no Logkeep directory; make one with `logkeep --dir {directory} init`")
     path = directory / TRUST_FILE
-    known = {_hex(public) for public in _public_keys(path)}
+    known = {_hex(public) for public in _trusted_keys(path)} if path.exists() else set[str]()
     new = {_hex(public): public for public in keys if _hex(public) not in known}
-    _write(path, os.O_APPEND | os.O_CREAT, b"".join(map(_pem, new.values())), 0o644)
+    if new:
+        before = path.read_bytes() if path.exists() else b""
+        _replace(path, b"".join([before, *map(_pem, new.values())]), 0o644)
 
 
 def _fits(public: Ed25519PublicKey, data: bytes, signature: bytes) -> bool:
@@ -163,30 +175,61 @@ def _create_signing_key(directory: Path) -> None:
 
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    if _create(directory / SIGN_FILE, pem, 0o600):
-        _trust(directory, [key.public_key()])
+    _trust(directory, [key.public_key()])  # first: where this is broken off, nobody ever signs with it
+    _create(directory / SIGN_FILE, pem, 0o600)
 
 
 def _private_key(path: Path) -> Ed25519PrivateKey:
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
 
     try:
-        key = load_pem_private_key(path.read_bytes(), None)
-    except OSError as error:
-        raise SettingError(Cause.KEY_DENIED.tell(path=path, said=error.strerror)) from error
-    except (ValueError, TypeError) as error:
-        raise SettingError(Cause.KEY_DAMAGED.tell(path=path)) from error
+        key = load_pem_private_key(_read(path), None)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _damaged(path) from error
+    except TypeError as error:
+        raise _damaged(path, "it has a passphrase") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise SettingError(Cause.KEY_DAMAGED.tell(path=path))
+        raise _damaged(path, "it is of another kind than Ed25519")
     return key
 
 
-def _public_keys(path: Path) -> list[Ed25519PublicKey]:
-    return _read_public_keys(path.read_bytes(), str(path)) if path.exists() else []
+def _trusted_keys(path: Path) -> list[Ed25519PublicKey]:
+    """Of an installation; raises `SettingError`, also for none: what they signed would no longer be believed."""
+    try:
+        keys = _read_public_keys(_read(path, Cause.TRUST_DAMAGED))
+    except FileNotFoundError as error:
+        raise _damaged(path, "it is missing", Cause.TRUST_DAMAGED) from error
+    except ValueError as error:
+        raise _damaged(path, str(error), Cause.TRUST_DAMAGED) from error
+    if not keys:
+        raise _damaged(path, "it holds no public key in PEM form", Cause.TRUST_DAMAGED)
+    return keys
 
 
-def _read_public_keys(pem: bytes, where: str) -> list[Ed25519PublicKey]:
+def _read(path: Path, damaged: Cause = Cause.KEY_DAMAGED) -> bytes:
+    """What a file of keys holds. Raises `SettingError`, and `FileNotFoundError` where it is missing."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except PermissionError as error:
+        raise SettingError(Cause.KEY_DENIED.tell(path=path, said=error.strerror)) from error
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error), damaged) from error
+    if not data.strip():
+        raise _damaged(path, "it is empty", damaged)
+    return data
+
+
+def _damaged(path: Path, said: str = "its content is damaged", cause: Cause = Cause.KEY_DAMAGED) -> SettingError:
+    return SettingError(cause.tell(path=path, said=said))
+
+
+def _read_public_keys(pem: bytes) -> list[Ed25519PublicKey]:
+    """Raises `ValueError` that says what is wrong."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
 
@@ -194,10 +237,10 @@ def _read_public_keys(pem: bytes, where: str) -> list[Ed25519PublicKey]:
     for block in pem.split(b"-----BEGIN ")[1:]:
         try:
             key = load_pem_public_key(b"-----BEGIN " + block)
-        except ValueError as error:
-            raise SettingError(f"{where}: holds what is no public key in PEM form") from error
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise ValueError("it holds what is no public key in PEM form") from error
         if not isinstance(key, Ed25519PublicKey):
-            raise SettingError(f"{where}: holds a key that is no Ed25519 key")
+            raise ValueError("it holds a key that is no Ed25519 key")
         keys.append(key)
     return keys
 
@@ -222,16 +265,37 @@ def _public_key(key: str) -> Ed25519PublicKey:
 
 
 def _create(path: Path, data: bytes, mode: int) -> bool:
-    """Write a new file durably; False where there is one."""
+    """Make a file, durably and whole or not at all; False where there is one."""
+    made = _write_beside(path, data, mode)
     try:
-        _write(path, os.O_CREAT | os.O_EXCL, data, mode)
+        os.link(made, path)
     except FileExistsError:
         return False
+    finally:
+        made.unlink()
+    _sync(path.parent)
     return True
 
 
-def _write(path: Path, how: int, data: bytes, mode: int) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | how, mode), "ab") as file:
+def _replace(path: Path, data: bytes, mode: int) -> None:
+    """The same of a file that there may be."""
+    _write_beside(path, data, mode).rename(path)
+    _sync(path.parent)
+
+
+def _write_beside(path: Path, data: bytes, mode: int) -> Path:
+    made = path.with_name(f"{path.name}.{os.getpid()}.new")
+    made.unlink(missing_ok=True)
+    with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    return made
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

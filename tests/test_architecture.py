@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "clock", "errors", "__version__",
     },
     "api": {"contract", "signing", "service", "domain", "http", "errors"},
-    "agent": {"sources", "http", "errors"},
+    "agent": {"sources", "http", "domain", "errors"},
     "http": set(),
     "work": {"service", "engine", "database", "domain", "clock", "errors"},
     "service": {"engine", "search", "database", "domain", "sources.base", "stores.base", "stores.layout", "clock", "errors"},

@@ -10,6 +10,7 @@ import msgspec
 import uvicorn
 
 from logkeep.agent.app import Agent
+from logkeep.domain.causes import Cause
 from logkeep.errors import SettingError
 from logkeep.http.connections import Limits
 from logkeep.http.server import make_server as make_bounded_server
@@ -71,6 +72,13 @@ class Certificate:
             raise self._unfit(error) from error
 
     def _unfit(self, error: Exception) -> SettingError:
+        for path in (self._certificate, self._key):
+            try:
+                path.read_bytes()
+            except PermissionError as denied:
+                return SettingError(Cause.KEY_DENIED.tell(path=path, said=denied.strerror))
+            except OSError as missing:
+                return SettingError(f"{path} cannot be read: {missing.strerror}; see --cert and --key")
         return SettingError(f"{self._certificate} and {self._key} are no certificate and its key in PEM: {error}")
 
 

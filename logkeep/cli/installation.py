@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,13 +125,16 @@ def open_installation(directory: Path) -> AbstractContextManager[Context]:
 
 
 @contextmanager
-def open_lost_installation(directory: Path) -> Generator[Context]:
-    """The same with a database that is made where it was lost; it counts from now on once it has a cluster again."""
-    from logkeep.bootstrap import claim_database, is_claimed, open_new_context
+def open_lost_installation(directory: Path, vouched: Sequence[str]) -> Generator[Context]:
+    """The same with a database that is made where it was lost; it counts from now on once it has a cluster again.
+
+    Nobody else has the installation meanwhile. `vouched` are keys in hex that are trusted besides those of sign.pub.
+    """
+    from logkeep.bootstrap import claim_database, is_claimed, only_process, open_new_context
     from logkeep.service import clusters
 
     settings = installed_settings(directory)
-    with _opened(lambda: open_new_context(settings)) as context:
+    with only_process(directory), _opened(lambda: open_new_context(settings, vouched=vouched)) as context:
         yield context
         if is_claimed(settings, context):
             return

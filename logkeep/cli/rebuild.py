@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,16 +11,17 @@ import typer
 
 from logkeep.cli.access import read_access
 from logkeep.cli.errors import Failed, WrongUse
-from logkeep.cli.installation import open_lost_installation
+from logkeep.cli.installation import installed_settings, open_lost_installation
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.output import count_text, note, print_json, print_line, print_table, size_text, time_text, waiting
 from logkeep.cli.verification import read_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from logkeep.service.context import Context
     from logkeep.service.rebuild import Outcome, Rebuilt
+    from logkeep.settings import Settings
 
 _MOST_LINES = 50  # of problems: who can write to a bucket may put any number of objects there
 _LAST_TIME = 253_402_300_799_999  # the year 9999, Unix ms
@@ -62,13 +64,19 @@ def rebuild(
     the database has are left alone. Only what is signed with a key of sign.pub counts; what else lies in the buckets is
     told. The service must not run.
     """
-    from logkeep.bootstrap import only_process
+    from logkeep.keyfiles import trust_keys
 
     asked = invocation(context)
-    noted = [read_hash(one) for one in head or ()]
-    _trust(asked.directory, trust, trust_key or ())
-    with open_lost_installation(asked.directory) as parts, only_process(asked.directory):
-        found = _rebuild(parts, buckets, unproven or (), noted, adopt or (), shown=not asked.as_json)
+    wanted = _Wanted(
+        list(dict.fromkeys(buckets)),
+        unproven or (),
+        [read_hash(one) for one in head or ()],
+        adopt or (),
+    )
+    vouched = _read_vouched(trust, trust_key or ())
+    _expect_buckets(installed_settings(asked.directory), buckets)
+    with open_lost_installation(asked.directory, vouched) as parts:
+        found = _rebuild(parts, wanted, lambda: trust_keys(asked.directory, vouched), shown=not asked.as_json)
         key = _put_key_back(parts, asked) if found.trusted else ""
         if asked.as_json:
             print_json(_document(found, key))
@@ -78,35 +86,47 @@ def rebuild(
         raise Failed("not all could be rebuilt as it was; the lines above say what and why")
 
 
-def _trust(directory: Path, file: Path | None, keys: Sequence[str]) -> None:
-    """What somebody vouches for by naming it."""
-    from logkeep.keyfiles import trust_fingerprint, trust_keys
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a rebuild is asked for."""
 
+    buckets: Sequence[str]
+    unproven: Sequence[str]
+    noted: Sequence[str]
+    adopt: Sequence[str]
+
+
+def _read_vouched(file: Path | None, keys: Sequence[str]) -> list[str]:
+    """The keys in hex that somebody vouches for by naming them."""
+    from logkeep.keyfiles import check_fingerprint, read_public_keys
+
+    vouched = [check_fingerprint(key) for key in keys]
     if file:
         try:
             pem = file.read_bytes()
         except OSError as error:
             raise WrongUse(f"--trust {file}: cannot be read: {error.strerror}") from error
-        trust_keys(directory, pem, str(file))
-    for key in keys:
-        trust_fingerprint(directory, key)
+        vouched += read_public_keys(pem, f"--trust {file}")
+    return vouched
 
 
-def _rebuild(
-    context: Context,
-    buckets: Sequence[str],
-    unproven: Sequence[str],
-    noted: Sequence[str],
-    adopt: Sequence[str],
-    *,
-    shown: bool,
-) -> Outcome:
+def _expect_buckets(settings: Settings, buckets: Sequence[str]) -> None:
+    if unknown := [bucket for bucket in buckets if bucket not in settings.buckets]:
+        raise WrongUse(f"there is no bucket {unknown[0]}; logkeep.toml has {', '.join(settings.buckets) or 'none'}")
+
+
+def _rebuild(context: Context, wanted: _Wanted, begin: Callable[[], None], *, shown: bool) -> Outcome:
     from logkeep.service.rebuild import rebuild as rebuild_catalogue
 
-    if unknown := [bucket for bucket in buckets if bucket not in context.stores]:
-        raise WrongUse(f"there is no bucket {unknown[0]}; logkeep.toml has {', '.join(context.stores) or 'none'}")
-    with waiting(f"reading the manifests in {', '.join(buckets)}", shown=shown):
-        return rebuild_catalogue(context, list(dict.fromkeys(buckets)), unproven=unproven, noted=noted, adopt=adopt)
+    with waiting(f"reading the manifests in {', '.join(wanted.buckets)}", shown=shown):
+        return rebuild_catalogue(
+            context,
+            wanted.buckets,
+            unproven=wanted.unproven,
+            noted=wanted.noted,
+            adopt=wanted.adopt,
+            begin=begin,
+        )
 
 
 def _put_key_back(context: Context, asked: Invocation) -> str:

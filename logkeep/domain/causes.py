@@ -20,8 +20,13 @@ class Cause(Enum):
     )
     KEY_DAMAGED = (
         "LK-KEY-DAMAGED",
-        "{path} is no key: its content is damaged",
+        "{path} is no key: {said}",
         "put the one back that `init` made, from your copy of it",
+    )
+    TRUST_DAMAGED = (
+        "LK-TRUST-DAMAGED",
+        "{path} does not hold the public keys that manifests may be signed with: {said}",
+        "put your copy of it back; what was signed with a key that it lacks would count for nothing",
     )
     DIRECTORY_DENIED = (
         "LK-DIRECTORY-DENIED",
@@ -41,7 +46,8 @@ class Cause(Enum):
     DATABASE_DAMAGED = (
         "LK-DATABASE-DAMAGED",
         "database: it is damaged: {said}",
-        "stop Logkeep, put its copy back, or move the file away and run `logkeep rebuild`; check the disk",
+        "stop Logkeep and move the file away, with those of its name that end in -wal and -shm: beside another file "
+        "they damage it; then put its copy back, or run `logkeep rebuild`; check the disk",
     )
     DATABASE_FULL = (
         "LK-DATABASE-FULL",

@@ -112,14 +112,15 @@ def rebuild(
     unproven: Collection[str] = (),
     noted: Collection[str] = (),
     adopt: Collection[str] = (),
+    begin: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Put every cluster that proven manifests in these buckets tell of into the database.
 
     A cluster that the database has is left alone. Each is put in whole or not at all. What no trusted signature covers
     is told and left out, but for the clusters whose ids are in `unproven`: manifests say which directories the next
     backup reads, so those come back closed. A cluster that was removed on purpose is left out, unless its id is in
-    `adopt`. Where one of the hashes `noted` is not found, nothing is put in. Raises a
-    `StoreError` where a bucket fails.
+    `adopt`. Where one of the hashes `noted` is not found, nothing is put in. `begin` is called when
+    all was read and before anything is written. Raises a `StoreError` where a bucket fails.
     """
     reader = Reader(context)
     proof = prove([document for bucket in buckets for document in reader.find_documents(bucket)], reader.read_entry)
@@ -132,6 +133,7 @@ def rebuild(
             f"the manifest {sha256}, which was noted, is not there or not proven" for sha256 in missing
         ]
         return outcome
+    begin()
     chains = [order_chain(entries, noted) for entries in _by_cluster(proof.proven).values()]
     for chain in sorted(chains, key=lambda chain: chain.links[-1].created_at, reverse=True):
         links = lay_out(chain, asked.pop(chain.links[-1].cluster_id, ()), noted)

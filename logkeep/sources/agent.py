@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 import msgspec
 
+from logkeep.domain.causes import Cause
 from logkeep.errors import SettingError, SourceUnreachable, SourceUnreadable, SourceVanished
 from logkeep.sources.base import (
     MOST_FILES,
@@ -284,9 +285,21 @@ def _checked(name: str, access: AgentAccess) -> AgentAccess:
     fingerprint = access.fingerprint.replace(":", "").lower()
     if fingerprint and not re.fullmatch(r"[0-9a-f]{64}", fingerprint):
         raise SettingError(f"{where}.fingerprint: has 64 hex digits; the agent tells it when it starts")
-    if access.ca and not access.ca.is_file():
-        raise SettingError(f"{where}.ca: {access.ca} is no file")
+    if access.ca:
+        _check_authority(f"{where}.ca", access.ca)
     return replace(access, fingerprint=fingerprint)
+
+
+def _check_authority(key: str, path: Path) -> None:
+    try:
+        path.read_bytes()
+        ssl.create_default_context(cafile=str(path))
+    except PermissionError as error:
+        raise SettingError(f"{key}: {Cause.KEY_DENIED.tell(path=path, said=error.strerror)}") from error
+    except ssl.SSLError as error:
+        raise SettingError(f"{key}: {path} holds no certificate in PEM form; name the file of the authority") from error
+    except OSError as error:
+        raise SettingError(f"{key}: {path} cannot be read: {error.strerror}") from error
 
 
 def _distrust(error: BaseException | None) -> ssl.SSLCertVerificationError | None:

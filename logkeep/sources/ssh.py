@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import asyncssh
 
+from logkeep.domain.causes import Cause
 from logkeep.errors import SettingError, SourceUnreachable
 from logkeep.sources.base import printable
 
@@ -398,6 +399,8 @@ def _read_key(path: Path) -> asyncssh.SSHKey:
         raise SettingError(
             f"sftp.keys: {path} has a passphrase; put it into an agent and leave sftp.keys empty"
         ) from error
+    except PermissionError as error:
+        raise SettingError(f"sftp.keys: {Cause.KEY_DENIED.tell(path=path, said=error.strerror)}") from error
     except OSError as error:
         raise SettingError(f"sftp.keys: {path} cannot be used as a private key: {_reason(error)}") from error
 

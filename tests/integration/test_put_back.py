@@ -38,6 +38,13 @@ def copy_database(installation: Installation, to: Path) -> Installation:
     return reopened(installation)
 
 
+def back_up_and_copy(installation: Installation, cluster: Cluster, logs: Path, to: Path) -> Installation:
+    """One job, and the database as it was after that."""
+    write(logs, 1)
+    installation.back_up(cluster)
+    return copy_database(installation, to)
+
+
 def put_back(installation: Installation, copy: Path) -> Installation:
     installation.context.database.dispose()
     for path in installation.folder.glob(f"{DATABASE}*"):
@@ -70,9 +77,7 @@ def expect_one_chain(installation: Installation, cluster: Cluster, jobs: int) ->
 def test_database_put_back_one_job_old_loses_nothing(
     installation: Installation, cluster: Cluster, logs: Path, tmp_path: Path
 ) -> None:
-    write(logs, 1)
-    installation.back_up(cluster)
-    installation = copy_database(installation, tmp_path / "copy")
+    installation = back_up_and_copy(installation, cluster, logs, tmp_path / "copy")
     write(logs, 2)
     rotate(logs)
     lost = installation.back_up(cluster)
@@ -96,9 +101,7 @@ def test_database_put_back_one_job_old_loses_nothing(
 def test_failed_jobs_and_many_jobs_between_are_taken_up(
     installation: Installation, cluster: Cluster, logs: Path, tmp_path: Path
 ) -> None:
-    write(logs, 1)
-    installation.back_up(cluster)
-    installation = copy_database(installation, tmp_path / "copy")
+    installation = back_up_and_copy(installation, cluster, logs, tmp_path / "copy")
     for number in range(2, 6):
         write(logs, number)
         write(logs, number, "gc.log")
@@ -132,9 +135,7 @@ def test_place_that_was_changed_between_is_found(
     (installation.folder / "logkeep.toml").write_text("[buckets.logs]\n[buckets.other]\n")
     installation.context.database.dispose()
     installation = reopened(installation)
-    write(logs, 1)
-    installation.back_up(cluster)
-    installation = copy_database(installation, tmp_path / "copy")
+    installation = back_up_and_copy(installation, cluster, logs, tmp_path / "copy")
     installation.clock.advance(1000)
     log_settings.update_setting(installation.context, cluster, LogSettingChange("a", bucket, "moved"))
     for number in (2, 3):
@@ -180,9 +181,7 @@ def test_each_cluster_takes_up_its_own(installation: Installation, logs: Path, t
 def test_kill_while_it_is_taken_up_leaves_all_or_nothing(
     installation: Installation, cluster: Cluster, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(logs, 1)
-    installation.back_up(cluster)
-    installation = copy_database(installation, tmp_path / "copy")
+    installation = back_up_and_copy(installation, cluster, logs, tmp_path / "copy")
     for number in (2, 3):
         write(logs, number)
         installation.back_up(cluster)
@@ -230,9 +229,7 @@ def test_copy_of_a_database_in_mid_job_ends_that_job_as_the_bucket_tells(
 def test_two_that_went_on_from_one_are_told_apart(
     installation: Installation, cluster: Cluster, logs: Path, tmp_path: Path
 ) -> None:
-    write(logs, 1)
-    installation.back_up(cluster)
-    installation = copy_database(installation, tmp_path / "copy")
+    installation = back_up_and_copy(installation, cluster, logs, tmp_path / "copy")
     write(logs, 2)
     installation.back_up(cluster)
     [first, other] = sorted((installation.bucket / "css/log/prod/_manifests").glob("*.json"))
@@ -279,9 +276,7 @@ def test_manifests_that_nobody_trusted_signed_never_count(
 def test_sweep_deletes_nothing_that_a_newer_manifest_names(
     installation: Installation, cluster: Cluster, logs: Path, tmp_path: Path
 ) -> None:
-    write(logs, 1)
-    installation.back_up(cluster)
-    installation = copy_database(installation, tmp_path / "copy")
+    installation = back_up_and_copy(installation, cluster, logs, tmp_path / "copy")
     write(logs, 2)
     installation.back_up(cluster)
     stored = installation.objects()

@@ -17,7 +17,7 @@ from logkeep.clock import FixedClock
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSettingChange
-from logkeep.keyfiles import SIGN_FILE, TRUST_FILE, create_keys, trust_fingerprint
+from logkeep.keyfiles import SIGN_FILE, TRUST_FILE, create_keys, trust_keys
 from logkeep.service import archive, backups, clusters, identity, log_settings, verification
 from logkeep.service.rebuild import State, rebuild
 from logkeep.settings import load_settings
@@ -169,7 +169,7 @@ def test_new_installation_trusts_no_key_because_it_is_there(installation: Instal
     assert (key.first, key.last) == (4_000_000_001_000, 4_000_000_003_000)
     assert clusters.list_clusters(installation.context, cluster.project_id) == ([], 0)
     assert old_key not in (installation.folder / TRUST_FILE).read_text()
-    trust_fingerprint(installation.folder, old_key)
+    trust_keys(installation.folder, [old_key])
     installation = forget(installation)
     [rebuilt] = rebuild(installation.context, ["logs"]).clusters
     assert (rebuilt.state, rebuilt.problems) == (State.REBUILT, [])

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from logkeep.bootstrap import only_process
 from logkeep.keyfiles import open_signing
 from logkeep.stores.layout import manifest_hash
 from tests.integration.cli.installed import Done, init, serving
@@ -14,13 +20,42 @@ from tests.tampering import manifests
 Command = Callable[..., Done]
 
 
-def test_everything_is_there_again_after_the_database_was_lost(command: Command, node: Path, tmp_path: Path) -> None:
-    directory = tmp_path / "installation"
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    init(tmp_path / "installation")
+    return tmp_path / "installation"
+
+
+@pytest.fixture
+def tenant(command: Command, directory: Path) -> Command:
+    return lambda *arguments: command("--dir", directory, *arguments)
+
+
+@dataclass(frozen=True)
+class Lost:
+    """An installation of which only the bucket is left, with another one around it."""
+
+    cluster: str  # id
+    pub: Path  # the public keys of before
+    key: str  # of the installation that was lost, in hex
+
+
+@pytest.fixture
+def lost(tenant: Command, directory: Path, node: Path) -> Lost:
+    with serving(directory):
+        cluster = tenant("cluster", "add", "prod", "--node", f"n1={node}", "--json").ended(0).json["id"]
+        tenant("logs", "open", "prod", "--at", "03:00 GMT+08:00").ended(0)
+        tenant("backup", "prod", "--wait").ended(0)
+    old = directory.rename(directory.with_name("old"))
     init(directory)
+    (directory / "buckets").rename(directory / "empty")
+    (old / "buckets").rename(directory / "buckets")
+    return Lost(cluster, old / "sign.pub", open_signing(old).key)
 
-    def tenant(*arguments: str | Path) -> Done:
-        return command("--dir", directory, *arguments)
 
+def test_everything_is_there_again_after_the_database_was_lost(
+    tenant: Command, directory: Path, node: Path, tmp_path: Path
+) -> None:
     with serving(directory):
         tenant("cluster", "add", "prod", "--node", f"n1={node}").ended(0)
         tenant("logs", "open", "prod", "--at", "03:00 GMT+08:00").ended(0)
@@ -45,40 +80,19 @@ def test_everything_is_there_again_after_the_database_was_lost(command: Command,
         tenant("backup", "prod", "--wait").ended(0)
 
 
-def test_bucket_that_is_not_configured_is_named(command: Command, tmp_path: Path) -> None:
-    init(tmp_path / "installation")
-    told = command("--dir", tmp_path / "installation", "rebuild", "--from", "other").ended(2).err
+def test_bucket_that_is_not_configured_is_named(tenant: Command) -> None:
+    told = tenant("rebuild", "--from", "other").ended(2).err
     assert "there is no bucket other; logkeep.toml has logs" in told
 
 
-def test_empty_bucket_is_told(command: Command, tmp_path: Path) -> None:
-    init(tmp_path / "installation")
-    assert "no manifests" in command("--dir", tmp_path / "installation", "rebuild", "--from", "logs").ended(0).out
-
-
-def lose_all_but_the_bucket(directory: Path) -> tuple[Path, str]:
-    """The public keys of before, and that of the installation in hex."""
-    old = directory.rename(directory.with_name("old"))
-    init(directory)
-    (directory / "buckets").rename(directory / "empty")
-    (old / "buckets").rename(directory / "buckets")
-    return old / "sign.pub", open_signing(old).key
+def test_empty_bucket_is_told(tenant: Command) -> None:
+    assert "no manifests" in tenant("rebuild", "--from", "logs").ended(0).out
 
 
 def test_new_installation_lists_the_keys_and_takes_the_one_that_it_is_told(
-    command: Command, node: Path, tmp_path: Path
+    tenant: Command, directory: Path, lost: Lost, tmp_path: Path
 ) -> None:
-    directory = tmp_path / "installation"
-    init(directory)
-
-    def tenant(*arguments: str | Path) -> Done:
-        return command("--dir", directory, *arguments)
-
-    with serving(directory):
-        tenant("cluster", "add", "prod", "--node", f"n1={node}").ended(0)
-        tenant("logs", "open", "prod").ended(0)
-        tenant("backup", "prod", "--wait").ended(0)
-    pub, key = lose_all_but_the_bucket(directory)
+    pub, key = lost.pub, lost.key
     untouched = (directory / "sign.pub").read_bytes()
     told = tenant("rebuild", "--from", "logs").ended(1)
     assert f"{key}       1" in told.out
@@ -97,7 +111,11 @@ def test_new_installation_lists_the_keys_and_takes_the_one_that_it_is_told(
     head = manifest_hash(manifests(directory / "buckets/logs")[-1].read_bytes())
     cut = tenant("rebuild", "--from", "logs", "--trust-key", key, "--head", "0" * 64).ended(1)
     assert "was noted" in cut.err
-    assert tenant("rebuild", "--from", "logs", "--head", head, "--json").ended(0).json["unknown_keys"] == []
+    assert (directory / "sign.pub").read_bytes() == untouched
+    assert (
+        tenant("rebuild", "--from", "logs", "--trust-key", key, "--head", head, "--json").ended(0).json["unknown_keys"]
+        == []
+    )
     assert (
         tenant("rebuild", "--from", "logs", "--trust", pub, "--json").ended(0).json["clusters"][0]["state"] == "known"
     )
@@ -107,21 +125,51 @@ def test_new_installation_lists_the_keys_and_takes_the_one_that_it_is_told(
         assert "64 hex digits" in tenant("verify", "prod", "--head", "00").ended(2).err
 
 
-def test_cluster_that_is_taken_on_trust_comes_back_closed_and_says_so(
-    command: Command, node: Path, tmp_path: Path
+def files(directory: Path) -> dict[str, bytes]:
+    kept = (path for path in directory.iterdir() if path.is_file() and path.name != "serve.lock")
+    return {path.name: path.read_bytes() for path in kept}
+
+
+def test_no_key_is_trusted_before_all_that_was_asked_for_is_checked(
+    tenant: Command, directory: Path, lost: Lost, tmp_path: Path
 ) -> None:
-    directory = tmp_path / "installation"
-    init(directory)
+    before = files(directory)
+    rebuild = ("rebuild", "--trust", lost.pub, "--trust-key", lost.key)
+    assert "there is no bucket other" in tenant(*rebuild, "--from", "other").ended(2).err
+    assert "64 hex digits" in tenant(*rebuild, "--from", "logs", "--head", "0").ended(2).err
+    assert "64 hex digits" in tenant(*rebuild, "--from", "logs", "--trust-key", "0").ended(2).err
+    (directory / "buckets" / "logs").rename(tmp_path / "away")
+    assert tenant(*rebuild, "--from", "logs").ended(1).err
+    (tmp_path / "away").rename(directory / "buckets" / "logs")
+    assert (directory / "sign.pub").read_bytes() == before["sign.pub"]
+    with only_process(directory):
+        assert "is served by another process" in tenant(*rebuild, "--from", "logs").ended(2).err
+    assert (directory / "sign.pub").read_bytes() == before["sign.pub"]
+    other = tmp_path / "other"
+    init(other)
+    kept = shutil.copy(directory / "logkeep.db", tmp_path)
+    shutil.copy(other / "logkeep.db", directory)
+    assert "is that of another installation" in tenant(*rebuild, "--from", "logs").ended(2).err
+    assert (directory / "sign.pub").read_bytes() == before["sign.pub"]
+    shutil.copy(kept, directory)
+    tenant(*rebuild, "--from", "logs").ended(0)
+    assert (directory / "sign.pub").read_bytes() == before["sign.pub"] + lost.pub.read_bytes()
 
-    def tenant(*arguments: str | Path) -> Done:
-        return command("--dir", directory, *arguments)
 
-    with serving(directory):
-        cluster = tenant("cluster", "add", "prod", "--node", f"n1={node}", "--json").ended(0).json["id"]
-        tenant("logs", "open", "prod", "--at", "03:00 GMT+08:00").ended(0)
-        tenant("backup", "prod", "--wait").ended(0)
-    lose_all_but_the_bucket(directory)
-    told = tenant("rebuild", "--from", "logs", "--unproven", cluster).ended(1)
+def test_rebuild_beside_another_one_does_not_touch_the_database(tenant: Command, directory: Path) -> None:
+    with closing(sqlite3.connect(directory / "logkeep.db")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0009'")
+        connection.commit()
+    before = files(directory)
+    with only_process(directory):
+        assert "is served by another process" in tenant("rebuild", "--from", "logs").ended(2).err
+    assert files(directory) == before
+
+
+def test_cluster_that_is_taken_on_trust_comes_back_closed_and_says_so(
+    tenant: Command, directory: Path, lost: Lost
+) -> None:
+    told = tenant("rebuild", "--from", "logs", "--unproven", lost.cluster).ended(1)
     assert "log backup is closed" in told.err
     with serving(directory):
         tenant("backup", "prod").ended(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import resource
@@ -13,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -26,12 +28,16 @@ from logkeep.database import connection
 from logkeep.database.connection import connect, reading, try_connection, writing
 from logkeep.domain.causes import Cause
 from logkeep.errors import CatalogueError, SettingError
-from logkeep.keyfiles import create_certificate
+from logkeep.keyfiles import create_certificate, create_token
 from tests.integration.cli.installed import Served, called, environment, init, logkeep
 from tests.processes import started
 from tests.suites.source_suite import folder_for_all, not_root
 
 NOBODY = 65534
+for _late in ("agent.server", "sources.sftp", "sources.agent"):  # another user may not be able to read the libraries
+    import_module(f"logkeep.{_late}")
+for _codec in ("ascii", "latin-1", "idna"):
+    codecs.lookup(_codec)
 
 
 def says(cause: Cause, text: str) -> bool:
@@ -60,6 +66,7 @@ def owned_by_nobody() -> Iterator[Path]:
     [
         ("seal.key", Cause.KEY_DENIED),
         ("sign.key", Cause.KEY_DENIED),
+        ("sign.pub", Cause.KEY_DENIED),
         ("logkeep.toml", Cause.SETTINGS_DENIED),
     ],
 )
@@ -72,11 +79,72 @@ def test_a_file_that_may_not_be_read(name: str, cause: Cause) -> None:
     assert name in done.err
 
 
-@pytest.mark.parametrize("name", ["seal.key", "sign.key"])
-def test_a_key_that_is_damaged(directory: Path, name: str) -> None:
-    (directory / name).write_bytes(b"something else")
+OF_RSA = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VuAyEA4Kl5hHJ8Ee1YdR1EqF1gkjTkbH7lqRbTLL3z7ZmXc3c=\n-----END PUBLIC KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("something else", ""), ("", "it is empty"), (OF_RSA, ""), (None, "Is a directory")],
+)
+@pytest.mark.parametrize("name", ["seal.key", "sign.key", "sign.pub"])
+def test_a_key_that_is_damaged(directory: Path, name: str, content: str | None, said: str) -> None:
+    (directory / name).unlink()
+    if content is None:
+        (directory / name).mkdir()
+    else:
+        (directory / name).write_text(content)
     done = called(directory, "project", "list").ended(2)
-    assert says(Cause.KEY_DAMAGED, done.err), done.err
+    assert says(Cause.TRUST_DAMAGED if name == "sign.pub" else Cause.KEY_DAMAGED, done.err), done.err
+    assert said in done.err
+    assert str(directory / name) in done.err
+
+
+def test_keys_that_are_trusted_do_not_go_without_a_word(directory: Path) -> None:
+    kept = (directory / "sign.pub").read_bytes()
+    (directory / "sign.pub").unlink()
+    done = called(directory, "project", "list").ended(2)
+    assert says(Cause.TRUST_DAMAGED, done.err), done.err
+    assert "it is missing" in done.err
+    (directory / "sign.pub").write_bytes(kept)
+    called(directory, "project", "list").ended(0)
+
+
+@pytest.mark.parametrize("name", ["agent.token", "agent.crt", "agent.key"])
+def test_a_file_of_an_agent_that_may_not_be_read(name: str) -> None:
+    with folder_for_all() as folder:
+        own = folder / "agent"
+        for path in (own, folder / "read"):
+            path.mkdir()
+        create_certificate(own / "agent.crt", own / "agent.key", "localhost")
+        create_token(own / "agent.token")
+        if not os.geteuid():
+            for path in (own, *own.iterdir()):
+                os.chown(path, NOBODY, NOBODY)
+        (own / name).chmod(0)
+        with not_root():
+            done = called(own, "agent", "--logs", folder / "read", "--listen", "127.0.0.1:0").ended(2)
+    assert says(Cause.KEY_DENIED, done.err), done.err
+    assert str(own / name) in done.err
+
+
+@pytest.mark.parametrize("setting", ["sftp", "agents"])
+def test_a_key_that_a_setting_names_and_that_may_not_be_read(setting: str) -> None:
+    with owned_by_nobody() as directory:
+        (directory / "named").touch(0)
+        with (directory / "logkeep.toml").open("a") as file:
+            file.write(
+                '[sftp]\nhosts = ["a"]\nkeys = ["named"]\n'
+                if setting == "sftp"
+                else '[agents.n1]\nurl = "https://n1"\ntoken = "t"\nca = "named"\n'
+            )
+        with not_root():
+            done = called(directory, "project", "list").ended(2)
+        assert says(Cause.KEY_DENIED, done.err), done.err
+        assert setting in done.err
+        (directory / "named").chmod(0o644)
+        with not_root():
+            done = called(directory, "project", "list").ended(2)
+        assert "holds no certificate" in done.err or "cannot be used as a private key" in done.err
 
 
 def test_a_directory_that_may_not_be_written() -> None:
