@@ -41,12 +41,15 @@ from logkeep.sources.base import LogSource, Tenant
 from logkeep.sources.confinement import Roots
 from logkeep.sources.discovery import describe_cluster
 from logkeep.sources.hanging import Patience
+from logkeep.sources.hosts import AllowedHost, parse_jump
 from logkeep.sources.local import LocalSources, settle_url, source_directory, watch
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.location import parse_location
 from logkeep.stores.opendal import open_store
 from logkeep.stores.proven import ProvenStore
 
+_log = structlog.get_logger("logkeep.settings")
+_MOST_NAMED = 20
 _MIB = 1024 * 1024
 _SETTLING = Patience(20.0, "")  # while somebody waits at a terminal
 _PROOF_SECONDS = 60  # for which a bucket that proved to be the right one may be written to
@@ -276,6 +279,7 @@ def open_service(settings: Settings, *, works: bool = True) -> Service:
 
     context = _context(settings, open_database(settings), enqueue)
     identity.check_seal(context)
+    _tell_unknown_projects(context, settings)
     context, stop_metrics = _serve_metrics(context, settings)
     worker = _this_process(settings.backup.jobs_at_once if works else 0)
 
@@ -291,6 +295,18 @@ def open_service(settings: Settings, *, works: bool = True) -> Service:
         return queue[0].problems() if queue else ["the queue does not run"]
 
     return Service(worker.id, context, ready, start, stop)
+
+
+def _tell_unknown_projects(context: Context, settings: Settings) -> None:
+    """A name with a fault in it gives nobody anything; one of a project that is added later must not stop a service."""
+    known = [project.name for project in identity.list_projects(context)]
+    for name in settings.sources.projects:
+        if name not in known:
+            _log.warning(
+                f"sources.projects.{name}: there is no project of this name; correct it in logkeep.toml, or add the "
+                "project with `logkeep project add`",
+                projects=known[:_MOST_NAMED],
+            )
 
 
 def _serve_metrics(context: Context, settings: Settings) -> tuple[Context, Callable[[], None]]:
@@ -538,16 +554,20 @@ _Opener = Callable[[str, Tenant, Callable[[str], bool]], LogSource]  # the last 
 
 def _sftp_sources(settings: Settings) -> _Opener:
     chosen, directory = settings.sftp, settings.directory
+    jump = parse_jump(chosen.jump)
     more = {name: project.hosts for name, project in settings.sources.projects.items() if project.hosts}
+    for name, hosts in more.items():
+        for host in hosts:
+            AllowedHost.parse(host, f"sources.projects.{name}.hosts")
     if not chosen.hosts and not more:
         return _refuse("no host is allowed yet; name it in sftp.hosts")
     from logkeep.sources.sftp import SftpSources  # noqa: PLC0415  its library takes a moment to import
-    from logkeep.sources.ssh import Access, Connections, parse_jump  # noqa: PLC0415
+    from logkeep.sources.ssh import Access, Connections  # noqa: PLC0415
 
     access = Access(
         directory / chosen.known_hosts,
         tuple(directory / key for key in chosen.keys),
-        parse_jump(chosen.jump),
+        jump,
         chosen.connections,
         chosen.timeout_seconds,
     )

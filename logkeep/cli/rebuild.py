@@ -13,15 +13,25 @@ from logkeep.cli.access import read_access
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.installation import installed_settings, open_lost_installation
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
-from logkeep.cli.output import count_text, note, print_json, print_line, print_table, size_text, time_text, waiting
+from logkeep.cli.output import (
+    count_text,
+    note,
+    print_json,
+    print_line,
+    print_table,
+    size_text,
+    time_text,
+    waiting,
+    zone_text,
+)
 from logkeep.cli.verification import read_hash
+from logkeep.domain.cluster import is_cluster_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from logkeep.service.context import Context
     from logkeep.service.rebuild import Outcome, Rebuilt
-    from logkeep.settings import Settings
 
 _MOST_LINES = 50  # of problems: who can write to a bucket may put any number of objects there
 _LAST_TIME = 253_402_300_799_999  # the year 9999, Unix ms
@@ -69,12 +79,12 @@ def rebuild(
     asked = invocation(context)
     wanted = _Wanted(
         list(dict.fromkeys(buckets)),
-        unproven or (),
+        _ids(unproven),
         [read_hash(one) for one in head or ()],
-        adopt or (),
+        _ids(adopt),
     )
     vouched = _read_vouched(trust, trust_key or ())
-    _expect_buckets(installed_settings(asked.directory), buckets)
+    _expect_buckets(installed_settings(asked.directory).buckets, buckets)
     with open_lost_installation(asked.directory, vouched) as parts:
         found = _rebuild(parts, wanted, lambda: trust_keys(asked.directory, vouched), shown=not asked.as_json)
         key = _put_key_back(parts, asked) if found.trusted else ""
@@ -96,6 +106,10 @@ class _Wanted:
     adopt: Sequence[str]
 
 
+def _ids(asked: Sequence[str] | None) -> list[str]:
+    return [one.lower() if is_cluster_id(one) else one for one in asked or ()]
+
+
 def _read_vouched(file: Path | None, keys: Sequence[str]) -> list[str]:
     """The keys in hex that somebody vouches for by naming them."""
     from logkeep.keyfiles import check_fingerprint, read_public_keys
@@ -110,9 +124,9 @@ def _read_vouched(file: Path | None, keys: Sequence[str]) -> list[str]:
     return vouched
 
 
-def _expect_buckets(settings: Settings, buckets: Sequence[str]) -> None:
-    if unknown := [bucket for bucket in buckets if bucket not in settings.buckets]:
-        raise WrongUse(f"there is no bucket {unknown[0]}; logkeep.toml has {', '.join(settings.buckets) or 'none'}")
+def _expect_buckets(known: Collection[str], buckets: Sequence[str]) -> None:
+    if unknown := [bucket for bucket in buckets if bucket not in known]:
+        raise WrongUse(f"there is no bucket {unknown[0]}; logkeep.toml has {', '.join(known) or 'none'}")
 
 
 def _rebuild(context: Context, wanted: _Wanted, begin: Callable[[], None], *, shown: bool) -> Outcome:
@@ -206,21 +220,16 @@ def _print_problems(problems: Iterable[str]) -> None:
 def _print_keys(outcome: Outcome, buckets: Sequence[str]) -> None:
     """The keys that nobody trusts here. None is ever trusted because it is there."""
     print_line("\nmanifests that are not proven here name these keys:")
-    print_table(
-        ("KEY", "SIGNED", "CLAIMED, SIGNATURE WRONG", "CLUSTERS", "FROM", "UNTIL"),
-        [
-            (
-                one.key or "none",
-                str(one.signed),
-                str(one.claimed),
-                str(len(one.clusters)),
-                _when(one.first),
-                _when(one.last),
-            )
-            for one in outcome.keys[:_MOST_LINES]
-        ],
-        right=(1, 2, 3),
-    )
+    for one in outcome.keys[:_MOST_LINES]:
+        print_line(f"\n{one.key or 'none'}")
+        claimed = f", {one.claimed:,} more only name it" if one.claimed else ""
+        told = (
+            f"signed {count_text(one.signed, 'manifest')}{claimed}" if one.key else count_text(one.claimed, "manifest")
+        )
+        print_line(f"  {told}, of {count_text(len(one.clusters), 'cluster')}")
+        print_line(f"  from {_when(one.first)} until {_when(one.last)} ({zone_text()}), as they say")
+    if len(outcome.keys) > _MOST_LINES:
+        print_line(f"\nand {len(outcome.keys) - _MOST_LINES:,} more; --json tells all")
     signed = [one for one in outcome.keys if one.signed]
     if signed and not outcome.trusted:
         options = " ".join(f"--from {bucket}" for bucket in buckets)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +16,12 @@ from logkeep.cli.output import byte_progress, count_text, print_json, print_line
 
 if TYPE_CHECKING:
     from logkeep.cli.client import Cluster, ServiceClient
+
+
+_MOST_FINDINGS = 10_000  # that are held, and named in JSON
+_COLUMNS = 80
+_MOST_KINDS, _SHOWN = 20, 5  # kinds, and of each
+_OF_ONE = re.compile(r"'[^']*'|[0-9a-f]{16,}|\d+")  # what differs between findings of one kind
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -72,7 +80,7 @@ def verify(
     if report["error"]:
         raise NotCarriedOut(f"the verification could not be carried out: {report['error']}")
     if report["findings"]:
-        raise Failed(f"{count_text(len(report['findings']), 'finding')} in the archive of {found.name}")
+        raise Failed(f"{count_text(report['findings_total'], 'finding')} in the archive of {found.name}")
 
 
 def _read_percent(text: str) -> float:
@@ -95,6 +103,7 @@ def _verify(client: ServiceClient, cluster: Cluster, asked: dict[str, Any], *, s
         "bytes": 0,
         "objects_read": 0,
         "findings": [],
+        "findings_total": 0,
         "orphans": {"objects": 0, "bytes": 0},
         "unproven": {"manifests": 0, "head": ""},
         "error": None,
@@ -103,7 +112,9 @@ def _verify(client: ServiceClient, cluster: Cluster, asked: dict[str, Any], *, s
         for line in lines:
             kind = line.pop("type")
             if kind == "finding":
-                report["findings"].append(line)
+                report["findings_total"] += 1
+                if len(report["findings"]) < _MOST_FINDINGS:
+                    report["findings"].append(line)
             elif kind == "progress":
                 report |= {name: line[name] for name in ("objects", "bytes", "objects_read")}
                 bar(line["bytes"], f"{line['objects']}/{line['objects_total']}", line["bytes_total"])
@@ -119,8 +130,7 @@ def _verify(client: ServiceClient, cluster: Cluster, asked: dict[str, Any], *, s
 
 
 def _print_report(cluster: Cluster, report: dict[str, Any]) -> None:
-    for finding in report["findings"]:
-        _print_finding(finding)
+    _print_findings(report["findings"], report["findings_total"])
     if report["ok"]:
         print_line(
             f"nothing is wrong with {cluster.name}: {count_text(report['objects'], 'object')}, "
@@ -145,14 +155,32 @@ def _how_much_was_read(report: dict[str, Any]) -> str:
     return "sizes were looked at; --read-data reads every byte"
 
 
+def _print_findings(findings: list[dict[str, Any]], total: int) -> None:
+    """The first few of each kind: who can write to a bucket may put any number of objects there."""
+    counts: Counter[str] = Counter()
+    for finding in findings:
+        kind = _OF_ONE.sub("…", finding["problem"])
+        counts[kind] += 1
+        if counts[kind] <= _SHOWN and len(counts) <= _MOST_KINDS:
+            _print_finding(finding)
+    for kind, count in counts.most_common(_MOST_KINDS):
+        if count > _SHOWN:
+            print_line(f"{count - _SHOWN:,} more: {shorten(kind, 60, placeholder=' …')}")
+    if any(count > _SHOWN for count in counts.values()) or len(counts) > _MOST_KINDS:
+        print_line(f"--json names {'all' if total <= _MOST_FINDINGS else f'the first {_MOST_FINDINGS:,}'} of {total:,}")
+
+
 def _print_finding(finding: dict[str, Any]) -> None:
     """Two lines for each: names of objects are longer than a terminal is wide."""
     print_line(f"{finding['problem']}: {finding['object']}")
     parts = [_log_text(finding)] if finding["node"] else []
     if finding["job_id"]:
         parts.append(f"stored by job {finding['job_id']}")
-    if parts:
-        print_line(f"  {', '.join(parts)}")
+    if not parts:
+        return
+    line = f"  {', '.join(parts)}"
+    for text in [line] if len(line) <= _COLUMNS else [f"  {part}" for part in parts]:
+        print_line(text)
 
 
 def _log_text(finding: dict[str, Any]) -> str:

@@ -15,11 +15,11 @@ from logkeep.database import archive, clusters, jobs, keys, log_settings
 from logkeep.database.connection import writing
 from logkeep.database.warnings import save_warnings
 from logkeep.domain.backup_job import JobStatus
-from logkeep.domain.cluster import Cluster, Project
+from logkeep.domain.cluster import Cluster, Project, is_cluster_id
 from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.manifest import Manifest, Segment, Told
 from logkeep.domain.policy import next_start
-from logkeep.engine.chain import find_flaw
+from logkeep.engine.chain import SIGNATURE_BYTES, find_flaw
 from logkeep.engine.proof import (
     Chain,
     Document,
@@ -38,7 +38,7 @@ from logkeep.errors import BucketMissing, CatalogueError, LogkeepError, StoreCor
 from logkeep.service.context import Context
 from logkeep.service.places import find_conflict, note_place
 from logkeep.service.removal import read_removal
-from logkeep.stores.base import find_store
+from logkeep.stores.base import find_store, hash_object
 from logkeep.stores.layout import (
     ObjectKind,
     Removal,
@@ -54,6 +54,7 @@ _Read = TypeVar("_Read")
 
 _UNREADABLE = 3  # manifests in a row that a bucket fails at: then it is the bucket
 _MOST_TOLD = 10
+_LARGE_CLAIM = 16 * 1024 * 1024  # bytes of a manifest that nothing proves, which is looked into only to tell of it
 
 
 class State(StrEnum):
@@ -122,7 +123,7 @@ def rebuild(
     `adopt`. Where one of the hashes `noted` is not found, nothing is put in. `begin` is called when
     all was read and before anything is written. Raises a `StoreError` where a bucket fails.
     """
-    reader = Reader(context)
+    reader = Reader(context, thorough=bool(unproven))
     proof = prove([document for bucket in buckets for document in reader.find_documents(bucket)], reader.read_entry)
     claims = [claim for document in proof.beyond if (claim := reader.read_claim(document))]
     outcome = Outcome(problems=reader.problems, keys=_group_keys(claims))
@@ -150,7 +151,9 @@ def rebuild(
         else:
             outcome.clusters.append(_rebuild_cluster(context, links, problems))
     outcome.clusters += [_rebuild_unproven(context, order_chain(entries, noted), noted) for entries in asked.values()]
-    _tell_beyond(outcome, claims, unproven)
+    _tell_beyond(outcome, claims)
+    named = _Named(outcome, claims, reader.removals.values())
+    outcome.problems += [*named.tell("--unproven", unproven), *named.tell("--adopt", adopt)]
     return outcome
 
 
@@ -174,8 +177,11 @@ class _Claim:
 class Reader:
     """Reads manifests object by object: one that cannot be read is told, and the others go on."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, thorough: bool = False) -> None:
+        """`thorough`: what nothing proves is looked into whatever its size."""
         self._context = context
+        self._thorough = thorough
+        self._large: dict[Document, int] = {}  # bytes of those that nothing proves by themselves
         self._signed: dict[str, Entry] = {}  # by hash
         self._failures = 0  # of a bucket, in a row
         self.problems: list[str] = []
@@ -225,6 +231,8 @@ class Reader:
         """A manifest that is not proven, to tell of it; None where it cannot be read."""
 
         def read() -> _Claim:
+            if document in self._large and not self._thorough:
+                raise StoreCorrupt(f"{document.flaw}; left out: it has {self._large[document]} bytes")
             data = fetch_manifest(self._context, document)
             try:
                 claim = decode_claim(data)
@@ -244,12 +252,18 @@ class Reader:
         self.removals[removal.manifest] = removal
 
     def _find_document(self, bucket: str, name: str, sizes: Mapping[str, int]) -> Document:
-        store, signature = self._context.stores[bucket], sizes.get(signature_object(name), 0)
-        data = store.get(name, size=sizes[name])
-        flaw = find_flaw(store, name, data, self._context.find_signer, signature)
-        document = Document(bucket, name, manifest_hash(data), flaw)
-        if not flaw and document.sha256 not in self._signed:
-            self._decode_signed(document, data)
+        store, signature, size = self._context.stores[bucket], sizes.get(signature_object(name), 0), sizes[name]
+        if signature == SIGNATURE_BYTES:
+            data = store.get(name, size=size)
+            flaw = find_flaw(store, name, data, self._context.find_signer, signature)
+            document = Document(bucket, name, manifest_hash(data), flaw)
+            if not flaw and document.sha256 not in self._signed:
+                self._decode_signed(document, data)
+        else:  # only its hash may prove it, so it is not held in memory for now
+            flaw = find_flaw(store, name, b"", self._context.find_signer, signature)
+            document = Document(bucket, name, hash_object(store, name, size), flaw)
+        if document.flaw and size > _LARGE_CLAIM:
+            self._large[document] = size
         return document
 
     def _decode_signed(self, document: Document, data: bytes) -> None:
@@ -343,7 +357,31 @@ def tell_places(chain: Chain, copies: Sequence[Document], buckets: Sequence[str]
             yield f"{entry.document.object}: lies in {entry.document.bucket}, and was written to {entry.bucket}"
 
 
-def _tell_beyond(outcome: Outcome, claims: Sequence[_Claim], unproven: Collection[str]) -> None:
+class _Named:
+    """The clusters that were found by name, to tell of those that were asked for and are not there."""
+
+    def __init__(self, outcome: Outcome, claims: Iterable[_Claim], removals: Iterable[Removal]) -> None:
+        self._ids: defaultdict[str, set[str]] = defaultdict(set)
+        for one in outcome.clusters:
+            self._ids[one.name].add(one.cluster_id)
+        for claim in claims:
+            self._ids[claim.name].add(claim.entry.cluster_id)
+        for removal in removals:
+            self._ids[removal.cluster_name].add(removal.cluster_id)
+        self._there = {id_ for ids in self._ids.values() for id_ in ids}
+
+    def tell(self, option: str, asked: Iterable[str]) -> Iterator[str]:
+        for one in sorted(set(asked) - self._there):
+            if is_cluster_id(one):
+                yield f"{option} {one}: no manifest of this cluster was found; nothing of it was put in"
+            elif ids := sorted(self._ids.get(one, ())):
+                known = ", ".join(ids[:_MOST_TOLD])
+                yield f"{option} {one}: is a name, which anybody may use; give the id of the one that you mean: {known}"
+            else:
+                yield f"{option} {one}: give the id of a cluster; none of this name was found either"
+
+
+def _tell_beyond(outcome: Outcome, claims: Sequence[_Claim]) -> None:
     """What was left out, by object where its cluster is there, and by cluster where nothing of it is proven."""
     there = {one.cluster_id for one in outcome.clusters}
     put_in = {sha256 for one in outcome.clusters for sha256 in one.taken}
@@ -359,8 +397,6 @@ def _tell_beyond(outcome: Outcome, claims: Sequence[_Claim], unproven: Collectio
         document = mine[0].entry.document
         text = f"none of its {len(mine)} manifests is proven: {document.object}: {document.flaw}"
         outcome.clusters.append(Rebuilt(cluster_id, name=mine[0].name, problems=[f"{text}; nothing of it was put in"]))
-    for cluster_id in sorted(set(unproven) - there - set(refused)):
-        outcome.problems.append(f"--unproven {cluster_id}: no unproven manifest of this cluster was found")
 
 
 def _group_keys(claims: Iterable[_Claim]) -> list[FoundKey]:

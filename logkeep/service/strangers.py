@@ -12,14 +12,21 @@ from logkeep.database import archive, jobs, log_settings
 from logkeep.database.connection import reading
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
-from logkeep.engine.chain import find_flaw
+from logkeep.engine.chain import SIGNATURE_BYTES, find_flaw
 from logkeep.engine.strangers import Place, Stranger, Trace, Verdict, judge, meet, object_place, setting_place
 from logkeep.errors import ObjectError, StoreCorrupt, StoreMissing
 from logkeep.service.context import Context
 from logkeep.service.removal import read_removal
 from logkeep.service.stores import cluster_stores
 from logkeep.stores.base import StoredObject
-from logkeep.stores.layout import ObjectKind, decode_manifest, is_removal, parse_object, signed_manifest
+from logkeep.stores.layout import (
+    ObjectKind,
+    decode_manifest,
+    is_removal,
+    parse_object,
+    signature_object,
+    signed_manifest,
+)
 
 _BATCH = 500  # objects that are looked up at a time
 
@@ -141,7 +148,9 @@ class Sieve:
         """Whether a manifest names a segment that the catalogue does not have, is not signed, or cannot be read."""
         store, name = self._stores[manifest.place.bucket], manifest.object.name
         try:
-            data = store.get(name)
+            if store.size(signature_object(name)) != SIGNATURE_BYTES:
+                return True  # whatever it is, it need not be read for that
+            data = store.get(name, size=manifest.object.size)
             if find_flaw(store, name, data, self._context.find_signer):
                 return True
             names = [segment.object for segment in decode_manifest(data).segments]

@@ -8,8 +8,6 @@ import stat
 import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
@@ -17,8 +15,9 @@ import asyncssh
 
 from logkeep.errors import SettingError, SourceError, SourceUnreachable, SourceUnreadable, SourceVanished
 from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, PassedKind, is_plausible, printable
+from logkeep.sources.hosts import Address, AllowedHost, is_below
 from logkeep.sources.names import MAX_DEPTH, TOO_DEEP, is_log_name, name_bytes, name_text
-from logkeep.sources.ssh import Address, Connection, Connections
+from logkeep.sources.ssh import Connection, Connections
 
 _GONE = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, asyncssh.SFTPNotADirectory, asyncssh.SFTPLinkLoop)
 _PIECE = 1024 * 1024  # bytes that are asked for at a time, at most
@@ -29,33 +28,6 @@ _FIRST_PIECE = (
 _HOW = "write it as sftp://user@host/absolute/directory"
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class AllowedHost:
-    """One of `sftp.hosts`: `[user@]host[:/directory]`, with `*` and `?` in user and host."""
-
-    user: str
-    host: str
-    directory: bytes  # b'' is any
-
-    @classmethod
-    def parse(cls, text: str) -> AllowedHost:
-        """Raises `SettingError`."""
-        name, separator, directory = text.partition(":/")
-        user, at, host = name.rpartition("@")
-        host = host.removeprefix("[").removesuffix("]").lower()
-        if not host or "/" in host or (at and not user):
-            raise SettingError(f"sftp.hosts: {text!r} is not written as host, user@host or host:/directory")
-        path = posixpath.normpath(f"/{directory}") if separator else ""
-        return cls(user or "*", host, os.fsencode(path.replace("//", "/")))
-
-    def allows(self, address: Address, directory: bytes) -> bool:
-        return (
-            fnmatchcase(address.host, self.host)
-            and fnmatchcase(address.user, self.user)
-            and (not self.directory or _is_below(directory, self.directory))
-        )
 
 
 def parse_url(url: str) -> tuple[Address, bytes]:
@@ -87,6 +59,7 @@ class SftpSources:
     """Opens sources on the hosts that `sftp.hosts` names."""
 
     def __init__(self, hosts: tuple[str, ...], connections: Connections) -> None:
+        """Raises `SettingError`."""
         self._allowed = tuple(AllowedHost.parse(host) for host in hosts)
         self._connections = connections
 
@@ -245,7 +218,7 @@ class SftpSource(LogSource):
             return
         real = await connection.sftp.realpath(self._directory)
         roots = [await connection.sftp.realpath(root) for root in self._roots]
-        if not any(_is_below(real, root) for root in roots):  # pyright: ignore[reportArgumentType]  bytes, as asked
+        if not any(is_below(real, root) for root in roots):  # pyright: ignore[reportArgumentType]  bytes, as asked
             raise SourceUnreachable(
                 f"the log directory {os.fsdecode(self._directory)} of {self._address} leads outside sftp.hosts "
                 f"to {os.fsdecode(real)}; add that one there"
@@ -352,7 +325,3 @@ def _is(attributes: asyncssh.SFTPAttrs, kind: Callable[[int], bool]) -> bool:
 def _log_file(name: str, attributes: asyncssh.SFTPAttrs) -> LogFile:
     mtime_ns = int(attributes.mtime or 0) * 1_000_000_000 + (attributes.mtime_ns or 0)
     return LogFile(name, attributes.size or 0, mtime_ns, 0, "")
-
-
-def _is_below(path: bytes, root: bytes) -> bool:
-    return path == root or path.startswith(root.rstrip(b"/") + b"/")

@@ -18,6 +18,7 @@ import asyncssh
 from logkeep.domain.causes import Cause
 from logkeep.errors import SettingError, SourceUnreachable
 from logkeep.sources.base import printable
+from logkeep.sources.hosts import Address
 
 _IDLE_SECONDS = 60.0  # a connection that nobody uses is closed after this time; a job asks more often
 _KEEPALIVES = 3  # unanswered ones, a third of the timeout apart, after which a node is taken for dead
@@ -27,17 +28,6 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly13
 _PRINTED_SECONDS = 5.0
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    user: str
-    host: str
-    port: int = 22
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.user}@{host}" + (f":{self.port}" if self.port != 22 else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,20 +364,6 @@ class _Witness(asyncssh.SSHClient):
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
         self.refused, self.address = key.get_fingerprint(), addr
         return False
-
-
-def parse_jump(text: str) -> Address | None:
-    """`user@host` or `user@host:port`; None where there is none. Raises `SettingError`."""
-    if not text:
-        return None
-    user, _, place = text.rpartition("@")
-    host, colon, port = place.rpartition(":") if not place.endswith("]") else (place, "", "")
-    if not colon:
-        host, port = place, "22"
-    host = host.removeprefix("[").removesuffix("]")
-    if not user or not host or not port.isdecimal():
-        raise SettingError("sftp.jump: is written as user@host or user@host:port")
-    return Address(user, host, int(port))
 
 
 def _read_key(path: Path) -> asyncssh.SSHKey:

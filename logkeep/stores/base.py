@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from logkeep.errors import BucketMissing
+from logkeep.errors import BucketMissing, StoreCorrupt
 
 MARKER = "logkeep-bucket"  # object at the top of a bucket that is in use; see `stores.proven`
 
 # Bytes of what is read as a whole. A manifest tells of 4 MiB of plain logs in 200 to 400 bytes, so this is what 2 TB
 # take that were kept by one job; `service.manifests` leaves what is more to the next one.
 LARGEST_MANIFEST = 256 * 1024 * 1024
+_PIECE = 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,20 @@ class ObjectStore(Protocol):
     def delete(self, name: str) -> None:
         """Remove the object; deleting what does not exist is no error."""
         ...
+
+
+def hash_object(store: ObjectStore, name: str, size: int) -> str:
+    """SHA-256 in hex of an object of `size` bytes as listed, held in pieces only.
+
+    Raises a `StoreError`, for more than a manifest may have before it is read.
+    """
+    if size > LARGEST_MANIFEST:
+        raise StoreCorrupt(f"it has {size} bytes; Logkeep writes at most {LARGEST_MANIFEST} there")
+    digest = hashlib.sha256()
+    with closing(store.open(name)) as stream:
+        while piece := stream.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def expect_bucket(store: ObjectStore) -> None:

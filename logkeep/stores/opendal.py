@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PART = 8 * 1024 * 1024  # bytes of one part of an upload; 10,000 of them are the most that S3 takes
 _PARTS_AT_ONCE = 2  # on loopback 277 MiB/s against 180 for one and 259 for four; each costs its size in memory
+_PIECE = 16 * 1024 * 1024  # bytes that one request reads of an object that is read as a whole
 _READ_AHEAD = 1024 * 1024  # bytes, the least that one request reads
 
 _OPENDAL_ERRORS = (
@@ -125,7 +126,7 @@ class OpendalStore:
         if size > most:
             raise StoreCorrupt(f"{self.describe(name)} has {size} bytes; Logkeep writes at most {most} there")
         try:
-            return self.read_range(name, 0, size) if size else b""
+            return self._read_whole(name, size)
         except StoreMissing:
             self._expect_bucket()
             raise object_missing(name, self._where) from None
@@ -159,6 +160,15 @@ class OpendalStore:
         """Bytes of an object that has at least so many."""
         with self._failing(f"read {name!r}"):
             return self._operator.read(name, offset=start, size=size)
+
+    def _read_whole(self, name: str, size: int) -> bytes:
+        """In pieces, as the library holds what it reads twice."""
+        if size <= _PIECE:
+            return self.read_range(name, 0, size) if size else b""
+        whole = io.BytesIO()
+        for start in range(0, size, _PIECE):
+            whole.write(self.read_range(name, start, min(_PIECE, size - start)))
+        return whole.getvalue()  # which is not another copy
 
     def describe(self, name: str) -> str:
         """The object as a message calls it."""

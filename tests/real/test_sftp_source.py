@@ -19,8 +19,9 @@ import pytest
 from logkeep.errors import SettingError, SourceUnreachable
 from logkeep.sources import ssh
 from logkeep.sources.base import LogSource
+from logkeep.sources.hosts import Address
 from logkeep.sources.sftp import SftpSources
-from logkeep.sources.ssh import Access, Address, Connections
+from logkeep.sources.ssh import Access, Connections
 from tests.real.servers import SshServer, wait_until
 from tests.suites.source_suite import EXCLUDED, MIB, SourceSuite
 

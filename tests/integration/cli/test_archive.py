@@ -130,6 +130,7 @@ def test_a_whole_archive_is_proved(tenant: Command, kept: str, served: Served) -
         "bytes": sum(path.stat().st_size for path in objects),
         "objects_read": len(objects),
         "findings": [],
+        "findings_total": 0,
         "orphans": {"objects": 0, "bytes": 0},
         "unproven": {"manifests": 0, "head": ""},
         "error": None,
@@ -153,6 +154,26 @@ def test_a_foreign_object_is_named(tenant: Command, kept: str, served: Served) -
     done = tenant("verify", kept).ended(1)
     assert done.out.startswith(f"foreign: nothing in the catalogue tells of it: css/log/{kept}/n1/")
     assert "notes.txt" in done.out
+
+
+def test_of_many_findings_of_a_kind_the_first_few_are_shown_and_how_many_there_are(
+    tenant: Command, kept: str, served: Served
+) -> None:
+    first = objects_of(served, kept)[0]
+    first.unlink()
+    for number in range(1200):
+        first.with_name(f"junk-{number:032x}").touch()
+        first.with_name(f"{number:08d}-{0:015d}-{'0' * 32}.1-1.zst").write_bytes(b"left")
+    done = tenant("verify", kept).ended(1)
+    lines = done.out.splitlines()
+    assert len(lines) < 20
+    assert any(line.startswith("missing: ") for line in lines)
+    assert "1,195 more: foreign: nothing in the catalogue tells of it" in lines
+    assert "--json names all of 1,201" in lines
+    assert "1,201 findings" in done.err
+    assert max(len(line) for line in lines if first.parent.name not in line and "sweep" not in line) <= 80
+    report = tenant("verify", kept, "--json").ended(1).json
+    assert (len(report["findings"]), report["findings_total"]) == (1201, 1201)
 
 
 def test_a_missing_object_is_found(tenant: Command, kept: str, served: Served) -> None:

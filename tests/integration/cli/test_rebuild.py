@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ import pytest
 from logkeep.bootstrap import only_process
 from logkeep.keyfiles import open_signing
 from logkeep.stores.layout import manifest_hash
-from tests.integration.cli.installed import Done, init, serving
+from tests.integration.cli.installed import Done, environment, init, serving
 from tests.tampering import manifests
 
 Command = Callable[..., Done]
@@ -95,7 +97,7 @@ def test_new_installation_lists_the_keys_and_takes_the_one_that_it_is_told(
     pub, key = lost.pub, lost.key
     untouched = (directory / "sign.pub").read_bytes()
     told = tenant("rebuild", "--from", "logs").ended(1)
-    assert f"{key}       1" in told.out
+    assert key in told.out.splitlines()
     assert "refused" in told.out
     assert f"--trust-key {key}" in told.err
     assert (directory / "sign.pub").read_bytes() == untouched
@@ -178,3 +180,63 @@ def test_cluster_that_is_taken_on_trust_comes_back_closed_and_says_so(
         tenant("logs", "open", "prod").ended(0)
         tenant("backup", "prod", "--wait").ended(0)
         assert tenant("verify", "prod", "--json").ended(0).json["unproven"]["manifests"] == 1
+
+
+def test_name_of_a_cluster_is_answered_with_the_ids_that_have_it(tenant: Command, lost: Lost) -> None:
+    told = tenant("rebuild", "--from", "logs", "--unproven", "prod").ended(1).err
+    assert (
+        f"--unproven prod: is a name, which anybody may use; give the id of the one that you mean: {lost.cluster}"
+        in told
+    )
+    told = tenant("rebuild", "--from", "logs", "--unproven", "prdo", "--adopt", "prod").ended(1).err
+    assert "--unproven prdo: give the id of a cluster; none of this name was found either" in told
+    assert (
+        f"--adopt prod: is a name, which anybody may use; give the id of the one that you mean: {lost.cluster}" in told
+    )
+    nobody = "00000000-0000-4000-8000-000000000000"
+    told = tenant("rebuild", "--from", "logs", "--adopt", nobody).ended(1).err
+    assert f"--adopt {nobody}: no manifest of this cluster was found" in told
+    tenant("rebuild", "--from", "logs", "--unproven", lost.cluster.upper(), "--json").ended(1).json["clusters"][0]
+
+
+def test_keys_are_listed_in_80_columns_and_can_be_copied(tenant: Command, lost: Lost) -> None:
+    lines = tenant("rebuild", "--from", "logs").ended(1).out.splitlines()
+    assert lost.key in lines
+    assert "  signed 1 manifest, of 1 cluster" in lines
+    assert max(map(len, lines)) <= 80
+
+
+_MEASURED = """
+import resource, sys
+from logkeep.cli.app import run
+code = run(sys.argv[1:])
+print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.parametrize(("signature", "most"), [(0, 220), (64, 450)])
+def test_what_is_no_manifest_takes_little_memory_whatever_its_size(
+    tenant: Command, directory: Path, lost: Lost, signature: int, most: int
+) -> None:
+    junk = manifests(directory / "buckets/logs")[-1].with_name(f"20300101T000000000Z-{'a' * 32}.1.json")
+    with junk.open("wb") as file:
+        file.truncate(250 * 1024 * 1024)
+    Path(f"{junk}.sig").write_bytes(b"x" * signature)
+    command = [
+        sys.executable,
+        "-c",
+        _MEASURED,
+        "--dir",
+        directory,
+        "rebuild",
+        "--from",
+        "logs",
+        "--trust-key",
+        lost.key,
+    ]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120, check=True)
+    assert f"{junk.name}: " in done.stderr
+    assert "262144000 bytes" in done.stderr
+    code, taken = done.stdout.splitlines()[-1].split()
+    assert code == "1"
+    assert int(taken) < most

@@ -20,6 +20,7 @@ from tests.integration.cli.installed import (
     CONFIGURATION,
     Done,
     Served,
+    called,
     environment,
     init,
     logkeep,
@@ -56,6 +57,28 @@ def test_a_key_that_does_not_fit_the_database_ends_the_start(tmp_path: Path) -> 
     init(tmp_path)
     (tmp_path / "seal.key").write_bytes(b"something else")
     assert "seal.key" in logkeep("--dir", tmp_path, "serve", "--port", "0").ended(2).err
+
+
+def test_settings_of_a_project_that_there_is_not_are_told_at_the_start(tmp_path: Path) -> None:
+    init(tmp_path / "one", f'{CONFIGURATION}\n[sources.projects.cn-nort-4]\nroots = ["/srv"]\n')
+    with serving(tmp_path / "one") as served:
+        until(lambda: any("cn-nort-4" in line for line in served.log))
+        [told] = [line for line in served.log if "cn-nort-4" in line]
+        assert "sources.projects.cn-nort-4: there is no project of this name" in told
+        assert '"projects": ["cn-north-4"]' in told
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('[sftp]\njump = "@:x"', "sftp.jump: '@:x'"),
+        ('[sources.projects.a]\nhosts = ["node:22"]', "sources.projects.a.hosts: 'node:22'"),
+    ],
+)
+def test_hosts_that_are_written_wrongly_are_refused_by_their_key(tmp_path: Path, text: str, key: str) -> None:
+    init(tmp_path / "one")
+    (tmp_path / "one" / "logkeep.toml").write_text(f"{CONFIGURATION}\n{text}\n")
+    assert key in called(tmp_path / "one", "project", "list").ended(2).err
 
 
 def test_probes_are_answered_before_the_service_is_put_together(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 from logkeep.errors import InvalidField, SettingError
 from logkeep.settings import load_settings
 from logkeep.sources.base import FoundNode
-from logkeep.sources.sftp import AllowedHost, SftpSources, parse_url
-from logkeep.sources.ssh import Access, Address, Connections, parse_jump
+from logkeep.sources.hosts import Address, AllowedHost, parse_jump
+from logkeep.sources.sftp import SftpSources, parse_url
+from logkeep.sources.ssh import Access, Connections
 
 
 def sources(*hosts: str) -> SftpSources:
@@ -77,7 +78,9 @@ def test_only_hosts_of_the_settings_are_allowed(hosts: tuple[str, ...], allowed:
         sources(*hosts).open(url)
 
 
-@pytest.mark.parametrize("text", ["", "@node", "node/var", "/var/log", ":/var/log"])
+@pytest.mark.parametrize(
+    "text", ["", "@node", "node/var", "/var/log", ":/var/log", "node:22", "node:22:/var/log", "no de", "a@b\n", "[::1"]
+)
 def test_a_wrong_entry_of_the_hosts_is_refused(text: str) -> None:
     with pytest.raises(SettingError, match=r"sftp\.hosts: "):
         AllowedHost.parse(text)
@@ -88,8 +91,11 @@ def test_a_jump_host_is_parsed() -> None:
     assert parse_jump("me@bastion") == Address("me", "bastion", 22)
     assert parse_jump("me@[fe80::1]:2222") == Address("me", "fe80::1", 2222)
     assert parse_jump("me@[fe80::1]") == Address("me", "fe80::1", 22)
-    for text in ("bastion", "@bastion", "me@", "me@bastion:port"):
-        with pytest.raises(SettingError, match=r"sftp\.jump: is written as user@host"):
+    for text in (
+        *("bastion", "@bastion", "me@", "me@bastion:port", "@:x", "me@bastion:0", "me@bastion:65536", "me@bastion:"),
+        *("me@a:b:22", "me@fe80::1", "me@[bastion]", "me@ba stion", "me@@bastion", "me@bastion\n"),
+    ):
+        with pytest.raises(SettingError, match=r"sftp\.jump: .* is not written as user@host"):
             parse_jump(text)
 
 
