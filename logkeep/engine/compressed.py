@@ -120,6 +120,11 @@ class Ending:
     flaw: Flaw = Flaw.NONE
     detail: str = ""  # what is wrong, as a part of a sentence
 
+    @property
+    def may_change(self) -> bool:
+        """Whether it may still be being written; what stands behind a whole member changes nothing of that."""
+        return self.flaw not in {Flaw.NONE, Flaw.GARBAGE}
+
 
 class PlainBytes:
     """One pass over the plain bytes of a compressed file, whose members follow each other; zeros between are padding.

@@ -124,8 +124,8 @@ class Content:
     def pieces(self, start: int, *, as_it_ends: bool = True) -> Iterator[bytes]:
         """Plain bytes from `start` to the end, which is fixed now for a plain file.
 
-        Raises `SourceVanished` where a plain file was cut short on the way; at the end of a compressed one that does
-        not end as it should, `Incomplete` where it is not to be taken `as_it_ends`.
+        Raises `SourceVanished` where a plain file was cut short on the way; at the end of a compressed one that may
+        still be being written, `Incomplete` where it is not to be taken `as_it_ends`.
         """
         if not self.compressed:
             yield from self._plain_pieces(start)
@@ -135,7 +135,7 @@ class Content:
             position += len(piece)
             if position > start:
                 yield piece[-(position - start) :] if position - start < len(piece) else piece
-        if not as_it_ends and self.ending and self.ending.flaw:
+        if not as_it_ends and self.ending and self.ending.may_change:
             raise Incomplete(self.file.name)
 
     def _inflate(self, most: int) -> Iterator[bytes]:

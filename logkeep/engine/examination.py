@@ -189,9 +189,9 @@ class Examination:
 
     def _judge(self, content: Content, name: LogName) -> None:
         """Raise `Incomplete` for a file that may still be being written; refuse one that cannot be read."""
-        if not self._state.flawed.stands(content.file):
-            raise Incomplete(content.file.name)
         ending = content.end()
+        if ending.may_change and not self._state.flawed.stands(content.file):
+            raise Incomplete(content.file.name)
         if ending.flaw is Flaw.REFUSED and not ending.length:
             self._state.warn_of(content.file.name, name.family, ending)
             self._state.flawed.refuse(content.file, name.family)

@@ -133,7 +133,7 @@ class FileKeeper:
     def _believed(self, content: Content) -> Ending:
         """How the file ends; raises `Incomplete` where that is not final."""
         ending = content.end()
-        if ending.flaw and not self._state.flawed.stands(content.file):
+        if ending.may_change and not self._state.flawed.stands(content.file):
             raise Incomplete(content.file.name)
         return ending
 

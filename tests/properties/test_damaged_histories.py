@@ -130,7 +130,7 @@ class Log:
         plain, flaw = self.content(stored)
         event(f"{flaw.name} {self.old}")
         told = {warning.code for warning in outcome.warnings}
-        if flaw and not self.old:
+        if flaw not in {Flaw.NONE, Flaw.GARBAGE} and not self.old:
             assert told == {"LK-LOG-WAITING"} or not stored
             return
         again = self.kept.back_up()

@@ -277,6 +277,18 @@ def test_garbage_behind_a_whole_member_is_told_once_and_all_is_kept(kept: Kept, 
 
 
 @codecs
+@pytest.mark.parametrize("number", [61, 20_000])
+def test_whole_member_with_garbage_behind_waits_for_nothing(kept: Kept, suffix: str, number: int) -> None:
+    kept.write(f"{OLD}.{suffix}", PACK[suffix](lines(1, number)) + b"garbage")
+    assert codes(kept.back_up()) == [(f"{OLD}.{suffix}", "LK-LOG-GARBAGE")]
+    assert kept.of("es.log") == lines(1, number)
+    assert codes(kept.back_up()) == []
+    kept.write(f"{OLD}.{suffix}", PACK[suffix](lines(1, number)) + PACK[suffix](lines(number, number + 9)))
+    assert codes(kept.back_up()) == []
+    assert kept.of("es.log") == lines(1, number + 9)
+
+
+@codecs
 def test_members_that_are_appended_go_on_where_the_last_one_ended(kept: Kept, suffix: str) -> None:
     data = b""
     for day in range(4):
