@@ -75,7 +75,13 @@ class Line:
         listed = {one for name in names if (one := parse_counted(name))}
         for counted in sorted(listed):
             self._numbers[counted.series, counted.date].append(counted.number)
-        for counted in listed | {one for checkpoint in self.kept if (one := parse_counted(checkpoint.name))}:
+        self._hours: dict[str, dict[int, bool]] = defaultdict(dict)  # number -> whether a file began in that hour
+        for checkpoint in self.kept:
+            if counted := parse_counted(checkpoint.name):
+                listed.add(counted)
+                if checkpoint.first_time:
+                    self._hours[counted.series][counted.number] = counted.number == int(checkpoint.first_time[11:13])
+        for counted in listed:
             self._written[counted.series].add(counted.written)
 
     def place(self, position: float) -> int:
@@ -93,7 +99,12 @@ class Line:
 
     def is_counter(self, name: CountedName) -> bool:
         """Whether a number that is missing in the series was given to a file; an hour may pass without one."""
-        return counts_rotations(self._written[name.series])
+        return counts_rotations(self._written[name.series]) and not self._are_hours(name.series)
+
+    def _are_hours(self, series: str) -> bool:
+        """Whether each file began in the hour that its number names, as `%d{yyyy-MM-dd-H}` writes it."""
+        found = self._hours[series]
+        return len(found) > 1 and all(found.values())
 
 
 def came_between(line: Line, younger: Checkpoint) -> str | None:

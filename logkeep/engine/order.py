@@ -8,6 +8,7 @@ itself shows.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -45,20 +46,24 @@ def place_new(
     age = _Age.of(family.known)
     floor = max((c.position for c in family.known if c.generation in family.earlier), default=None)
     turned = _direction(members, sights, owners)
-    positions: dict[int, float] = {}
     unproven: list[int] = []
     following: list[int] = []
+    copied_in: dict[float, list[int]] = defaultdict(list)  # by the position of the generation before which they belong
     for index in members:
         if floor is None or (index in fixed and fixed[index] > floor):
             following.append(index)
         elif index not in fixed:
             old = age.may_be_old(sights[index], turned)
-            place = _place_of_old(sights[index], age.held) if old else None
-            if place is None or place in positions.values():
+            younger = _younger_than_old(sights[index], age.held) if old else None
+            if younger is None:
                 following.append(index)
                 unproven += [index] if old and sights[index].readable else []
             else:
-                positions[index] = place
+                copied_in[younger].append(index)
+    positions: dict[int, float] = {}
+    for above, indexes in copied_in.items():
+        ordered = sorted(indexes, key=lambda index: _by_time(sights[index], sights[index].first_time, turned))
+        positions |= _spread(ordered, taken, above)
     ordered = _in_order(following, sights, owners, turned)
     return Placed(positions | _places(ordered, sights, fixed, taken), unproven)
 
@@ -87,15 +92,23 @@ class _Age:
         return not alike or _turn(sight.name.order, turned) < max(alike)
 
 
-def _place_of_old(sight: Sight, held: Sequence[Checkpoint]) -> float | None:
-    """Where an old file belongs that was copied in, by its times; None where they do not tell."""
+def _younger_than_old(sight: Sight, held: Sequence[Checkpoint]) -> float | None:
+    """The position of what an old file that was copied in stands before, by its times; None where they do not tell."""
     first, last = instant(sight.first_time), instant(sight.last_time or sight.first_time)
     if last <= min(instant(c.first_time) for c in held):
-        return held[0].position - 1
+        return held[0].position
     for elder, younger in pairwise(held):
         if instant(elder.last_time or elder.first_time) <= first and last <= instant(younger.first_time):
-            return (elder.position + younger.position) / 2
+            return younger.position
     return None
+
+
+def _spread(ordered: Sequence[int], taken: Sequence[float], above: float) -> dict[int, float]:
+    """Positions just below `above`, oldest first, and above all that is taken there."""
+    before = bisect_left(taken, above)
+    below = taken[before - 1] if before else above - 1.0
+    step = (above - below) / (len(ordered) + 1)
+    return {index: below + step * place for place, index in enumerate(ordered, 1)}
 
 
 def _parse(c: Checkpoint) -> LogName:
@@ -158,11 +171,8 @@ def _places(
     waiting: list[int] = []
     for index in ordered:
         if index in fixed:
-            above = places[index] = fixed[index]
-            before = bisect_left(kept, above)
-            below = kept[before - 1] if before else above - 1.0
-            step = (above - below) / (len(waiting) + 1)
-            places |= {new: below + step * place for place, new in enumerate(waiting, 1)}
+            places[index] = fixed[index]
+            places |= _spread(waiting, kept, fixed[index])
             waiting = []
         elif sights[index].file.size:
             waiting.append(index)

@@ -228,13 +228,13 @@ def test_names_that_go_on_by_one_prove_that_nothing_is_missing(kept: Kept) -> No
 
 
 def test_names_that_jump_tell_how_many_files_came_and_went(kept: Kept) -> None:
-    write(kept, {dated(3): line(3), SERVER: b""})
+    write(kept, {dated(4): line(3), SERVER: b""})
     kept.back_up()
-    delete(kept, dated(3))
-    write(kept, {dated(6): line(6), SERVER: line(7)})
+    delete(kept, dated(4))
+    write(kept, {dated(7): line(6), SERVER: line(7)})
     [gap] = gaps_of_next(kept)
     reason = (
-        "the names jump from os-2026-11-24-3.json to os-2026-11-24-6.json: 2 files came and went between two backups"
+        "the names jump from os-2026-11-24-4.json to os-2026-11-24-7.json: 2 files came and went between two backups"
     )
     assert gap == Gap("n1", SERVER, time(3), time(6), 0, reason)
 
@@ -314,13 +314,13 @@ def test_end_of_a_gap_is_found_by_instants_where_clocks_are_put_back(kept: Kept)
 
 
 def test_active_log_that_went_accounts_for_one_name_and_all_is_one_gap(kept: Kept) -> None:
-    write(kept, {dated(3): line(3), SERVER: line(4)})
+    write(kept, {dated(4): line(3), SERVER: line(4)})
     kept.back_up()
-    delete(kept, dated(3), SERVER)
-    write(kept, {dated(6): line(6), SERVER: line(7)})
+    delete(kept, dated(4), SERVER)
+    write(kept, {dated(7): line(6), SERVER: line(7)})
     [gap] = gaps_of_next(kept)
     assert (gap.after, gap.until) == (time(4), time(6))
-    assert gap.reason.endswith("to os-2026-11-24-6.json: 1 file came and went between two backups")
+    assert gap.reason.endswith("to os-2026-11-24-7.json: 1 file came and went between two backups")
 
 
 def test_active_log_that_alone_went_is_told_as_what_it_is(kept: Kept) -> None:

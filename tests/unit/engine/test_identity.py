@@ -543,6 +543,66 @@ def test_old_file_that_is_copied_in_takes_its_place_by_its_times(node: Node) -> 
     assert node.logs() == {"prod.log": events(1, 9) + events(21, 29) + events(31, 39)}
 
 
+@pytest.mark.parametrize("pack", [False, True])
+def test_old_files_that_are_copied_in_together_take_their_places_by_their_times(node: Node, pack: bool) -> None:
+    def put(number: int, *span: int) -> None:
+        data = events(*span)
+        name = f"prod-2026-11-23-{number}.log"
+        node.put(f"{name}.gz" if pack else name, gzip.compress(data) if pack else data)
+
+    put(4, 31, 39)
+    put(7, 61, 69)
+    node.put("prod.log", events(71, 79))
+    assert not node.gaps()
+    for number in (3, 1, 2, 6, 5):
+        put(number, 10 * number - 9, 10 * number - 1)
+    outcome = node.back_up()
+    assert [warning.code for warning in outcome.warnings] == []
+    spans = [(1, 9), (11, 19), (21, 29), (31, 39), (41, 49), (51, 59), (61, 69), (71, 79)]
+    assert node.logs() == {"prod.log": b"".join(events(*span) for span in spans)}
+
+
+def test_old_file_whose_times_lie_across_what_is_kept_is_put_behind_it_and_told(node: Node) -> None:
+    node.put("prod-2026-11-23-3.log", events(21, 29))
+    node.put("prod.log", events(31, 39))
+    assert not node.gaps()
+    node.put("prod-2026-11-23-1.log", events(15, 25))
+    outcome = node.back_up()
+    assert [(one.code, one.family, one.file) for one in outcome.warnings] == [
+        ("LK-ORDER-UNPROVEN", "prod.log", "prod-2026-11-23-1.log")
+    ]
+    assert node.logs() == {"prod.log": events(21, 29) + events(31, 39) + events(15, 25)}
+    assert node.back_up().warnings == []
+
+
+def test_hours_without_a_zero_are_joined_in_the_order_of_writing(node: Node) -> None:
+    def hour(number: int) -> bytes:
+        return b"".join(b"[2026-11-23T%02d:00:%02d,000][INFO ] event\n" % (number, second) for second in range(9))
+
+    for number in (10, 7, 9, 8):
+        node.put(f"prod-2026-11-23-{number}.log", hour(number))
+    node.put("prod.log", hour(11))
+    assert not node.gaps()
+    node.move("prod.log", "prod-2026-11-23-11.log")
+    node.put("prod.log", hour(12))
+    node.put("prod-2026-11-23-6.log", hour(6))
+    assert not node.gaps()
+    assert node.logs() == {"prod.log": b"".join(hour(number) for number in range(6, 13))}
+
+
+def test_hour_without_a_file_is_no_gap_where_hours_are_written_without_a_zero(node: Node) -> None:
+    def hour(number: int) -> bytes:
+        return b"[2026-11-23T%02d:00:00,000][INFO ] event\n" % number * 9
+
+    node.put("prod-2026-11-23-5.log", hour(5))
+    node.put("prod.log", hour(7))
+    assert not node.gaps()
+    node.move("prod.log", "prod-2026-11-23-7.log")
+    node.put("prod-2026-11-23-9.log", hour(9))
+    node.put("prod.log", hour(10))
+    assert not node.gaps()
+
+
 def test_file_that_goes_whole_and_is_kept_to_its_end_is_no_gap(node: Node) -> None:
     node.put("prod.log", events(1, 50))
     assert not node.gaps()
