@@ -141,7 +141,9 @@ class Writing:
             if ms // 1000 != known:
                 known = ms // 1000
                 second = datetime.fromtimestamp(known, UTC).strftime("%Y-%m-%dT%H:%M:%S,")
-            written.append(form(f"{second}{ms % 1000:03d}", number, words[(number * 2654435761 >> 9) % len(words)] + own))
+            written.append(
+                form(f"{second}{ms % 1000:03d}", number, words[(number * 2654435761 >> 9) % len(words)] + own)
+            )
         return "".join(written).encode()
 
     def ends(self, family: Family) -> Iterator[int]:

@@ -117,14 +117,14 @@ class Log:
 class Rotated:
     """A node whose logs are written here and rotated by logrotate, on a clock of its own."""
 
-    def __init__(self, name: str, manner: Manner, folder: Path, logs: Path) -> None:
-        self.name, self.manner, self.folder, self.directory = name, manner, folder, logs
+    def __init__(self, name: str, manner: Manner, folder: Path, directory: Path, logs: Sequence[str] = LOGS) -> None:
+        self.name, self.manner, self.folder, self.directory = name, manner, folder, directory
         folder.mkdir()
-        self.logs = [Log(logs / log, name) for log in LOGS]
+        self.logs = {log: Log(directory / log, name) for log in logs}
         self.now = datetime.now(UTC) - timedelta(seconds=8 * manner.apart)
-        self.seen: dict[str, set[int]] = {log: set() for log in LOGS}  # lines that were on disk at a backup
+        self.seen: dict[str, set[int]] = {log: set() for log in logs}  # lines that were on disk at a backup
         (folder / "logrotate.conf").write_text(
-            f"{' '.join(str(log.path) for log in self.logs)} {{\n  rotate {manner.keep}\n  missingok\n"
+            f"{' '.join(str(log.path) for log in self.logs.values())} {{\n  rotate {manner.keep}\n  missingok\n"
             + "".join(f"  {line}\n" for line in manner.says.splitlines())
             + "}\n"
         )
@@ -132,7 +132,7 @@ class Rotated:
 
     def write(self, count: int, *, reopen: bool = True) -> None:
         self.now += timedelta(seconds=2)
-        for log in self.logs:
+        for log in self.logs.values():
             log.write(count, self.now, reopen=reopen)
 
     def rotate(self) -> None:
@@ -154,10 +154,11 @@ class Rotated:
 
     def look(self) -> dict[str, set[int]]:
         """Log -> the numbers of the lines that are on disk now."""
-        found: dict[str, set[int]] = {log: set() for log in LOGS}
-        for path in filter(Path.is_file, self.directory.rglob("*")):
-            log = LOGS[path.name.startswith("es_")]
-            found[log] |= numbers(_plain(path))
+        found: dict[str, set[int]] = {log: set() for log in self.logs}
+        for log in self.logs:
+            stem = f"{log.rpartition('/')[2].rpartition('.')[0]}[.-]*"
+            for path in filter(Path.is_file, (self.directory / log).parent.rglob(stem)):
+                found[log] |= numbers(_plain(path))
         return found
 
 
@@ -178,21 +179,35 @@ def numbers(text: bytes) -> set[int]:
 class RotatedSite(Site):
     """Nodes whose logs logrotate rotates, and what the jobs told."""
 
-    def __init__(self, folder: Path, manners: Mapping[str, Manner], pause: float = 0) -> None:
+    def __init__(
+        self, folder: Path, manners: Mapping[str, Manner], logs: Sequence[str] = LOGS, pause: float = 0
+    ) -> None:
         (folder / "bucket").mkdir()
         self.nodes = tuple(manners)
+        self.behind = folder / "nodes"  # where they write
+        self.shown = self.behind  # where they are read
+        self.behind.mkdir(exist_ok=True)
         super().__init__(folder, f"file://{folder}/bucket")
-        self.rotated = [Rotated(name, one, folder / f"of {name}", self.logs(name)) for name, one in manners.items()]
+        self.rotated = [
+            Rotated(name, manner, folder / f"of {name}", self.logs(name), logs) for name, manner in manners.items()
+        ]
+        self.between: Callable[[], object] = lambda: None  # what happens before each backup
         self.pause = pause  # seconds before each backup
         self.gaps: list[dict[str, Any]] = []
         self.warnings: list[dict[str, Any]] = []
+
+    def logs(self, node: str) -> Path:
+        return self.behind / node
+
+    def source(self, node: str) -> str:
+        return f"file://{self.shown / node}"
 
     def fill(self, node: str) -> None:
         """Nothing: each node writes its own logs."""
 
     def close(self) -> None:
         for node in self.rotated:
-            for log in node.logs:
+            for log in node.logs.values():
                 log.close()
 
     def go_on(self) -> None:
@@ -206,6 +221,7 @@ class RotatedSite(Site):
 
     def look_and_back_up(self, meanwhile: Callable[[], None] | None = None) -> None:
         time.sleep(self.pause)
+        self.between()
         before = [node.look() for node in self.rotated]
         began, job_id = time.monotonic(), self.start()
         if meanwhile:
@@ -214,7 +230,7 @@ class RotatedSite(Site):
         assert ended.status == "SUCCESS", ended.message
         for node, held in zip(self.rotated, before, strict=True):
             after = node.look()
-            for log in LOGS:
+            for log in node.logs:
                 node.seen[log] |= held[log] & after[log]
         job = self.ask("job", "show", job_id).ended(0).json
         self.gaps += job["gaps"]
@@ -234,8 +250,15 @@ class RotatedSite(Site):
         self.look_and_back_up(self.go_on)
         self.look_and_back_up()
 
+    def joined(self) -> dict[tuple[str, str], bytes]:
+        """Node and log -> all that is kept of it."""
+        to = self.folder / "restored"
+        self.ask("restore", "prod", "--to", str(to), "--join").ended(0)
+        parts = {path: path.relative_to(to).parts for path in to.rglob("*") if path.is_file()}
+        return {(node, "/".join(log)): path.read_bytes() for path, (node, *log) in parts.items()}
+
     def faults(self) -> list[str]:
-        restored = self.restored()
+        restored = self.joined()
         found = [fault for node in self.rotated for fault in _faults(node, self.gaps, restored)]
         return found + [f"a warning without a cause: {one}" for one in self.warnings]
 
@@ -261,20 +284,20 @@ def test_what_logrotate_deletes_between_two_backups_is_told_as_a_gap_and_nothing
 
 
 def _faults(node: Rotated, told: Sequence[dict[str, Any]], restored: Mapping[tuple[str, str], bytes]) -> Iterator[str]:
-    others = {log for name, log in restored if name == node.name} - set(LOGS)
+    others = {log for name, log in restored if name == node.name} - node.logs.keys()
     if others:
         yield f"{node.name}: {others} are logs of their own"
-    for log in node.logs:
-        where = f"{node.name}/{log.path.name}"
-        kept = restored.get((node.name, log.path.name), b"").splitlines(keepends=True)
+    for family, log in node.logs.items():
+        where = f"{node.name}/{family}"
+        kept = restored.get((node.name, family), b"").splitlines(keepends=True)
         known = {log.line(number): number for number in range(len(log.times))}
         order = [known.get(line, -1) for line in kept]
         if order != sorted(set(order)) or -1 in order:
             yield f"{where}: not once and in order: {_spans(order)}"
         missing = sorted(set(range(len(log.times))) - set(order))
-        if lost := node.seen[log.path.name] & set(missing):
+        if lost := node.seen[family] & set(missing):
             yield f"{where}: on disk at a backup and not kept: {_spans(sorted(lost))}"
-        gaps = [one for one in told if (one["node"], one["family"]) == (node.name, log.path.name)]
+        gaps = [one for one in told if (one["node"], one["family"]) == (node.name, family)]
         for number in missing:
             if not any(_tells(gap, log.times[number]) for gap in gaps):
                 yield f"{where}: no gap tells of line {number}, {log.times[number]}"
@@ -282,7 +305,7 @@ def _faults(node: Rotated, told: Sequence[dict[str, Any]], restored: Mapping[tup
             if not any(_tells(gap, log.times[number]) for number in missing):
                 yield f"{where}: a gap is told where nothing is missing: {gap}"
         if node.manner.keep > 1 and missing:
-            yield f"{where}: the test lost lines itself: {_spans(missing)}"
+            yield f"{where}: lines that nothing deleted are missing: {_spans(missing)}"
 
 
 def _tells(gap: Mapping[str, str], at: str) -> bool:
