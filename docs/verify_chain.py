@@ -43,7 +43,8 @@ def prove(places: dict[str, list[Path]], signed: set[Path]) -> dict[str, dict]:
 def order(mine: dict[str, dict]) -> tuple[list[str], list[tuple[str, str]]]:
     """The hashes of a cluster's chain from the last to the first, and what is wrong with it.
 
-    It goes down from the longest one. Of several attempts of one job the one that was gone on from counts, or the last.
+    It goes down from the longest one. Of several attempts of one job the one that was gone on from counts, or the last;
+    that of a job counts for nothing whose end the next one tells: it ended otherwise just when that was stored.
     """
 
     def rank(digest: str) -> tuple[int, int, int]:
@@ -61,7 +62,8 @@ def order(mine: dict[str, dict]) -> tuple[list[str], list[tuple[str, str]]]:
         while digest in mine:
             chain.append(digest)
             digest = mine[digest]["previous"]
-            jobs.add((digest, mine[chain[-1]]["job"]["job_id"]))
+            ended = [mine[chain[-1]], *mine[chain[-1]]["earlier"]]
+            jobs.update((digest, told["job"]["job_id"]) for told in ended)
         wrong += [(chain[-1], "the manifest before it is missing")] if digest else []
     return chain, wrong
 

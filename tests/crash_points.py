@@ -97,3 +97,12 @@ def run_until(folder: Path, fatal: int | None, report: Path) -> None:
     with reopen_installation(folder, FixedClock(NOW)) as installation, watch_commits(points):
         go_on(watched(installation, points))
     report.write_text("\n".join(points.passed), encoding="utf-8")
+
+
+def remove_until(folder: Path, fatal: int | None, report: Path) -> None:
+    """The same of removing the cluster."""
+    points = Points(fatal)
+    with reopen_installation(folder, FixedClock(NOW)) as installation, watch_commits(points):
+        cluster = clusters.list_clusters(installation.context, installation.project.id)[0][0]
+        clusters.remove_cluster(watched(installation, points).context, cluster)
+    report.write_text("\n".join(points.passed), encoding="utf-8")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from logkeep.engine.proof import Entry
+from logkeep.engine.proof import Entry, find_settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,25 @@ class Beyond:
 def follow(head: str, found: Sequence[Entry]) -> Beyond:
     """Order what was found behind the manifest with this hash, '' where there is none yet.
 
-    Of several attempts of one job the one that was gone on from counts, at the end the last one.
+    Of several that follow one the one that was gone on from counts, at the end that of the newest job and attempt.
     """
     following: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in found:
         following[entry.previous].append(entry)
     line: list[Entry] = []
     while attempts := following.get(line[-1].sha256 if line else head, ()):
-        line.append(max(attempts, key=lambda one: (one.sha256 in following, one.attempt, one.sha256)))
-    places = {(entry.previous, entry.job_id) for entry in line}
-    return Beyond(tuple(line), tuple(one for one in found if (one.previous, one.job_id) not in places))
+        line.append(max(attempts, key=lambda one: (one.sha256 in following, one.created_at, one.attempt)))
+    return Beyond(tuple(line), leave_out_settled(line, found))
+
+
+def leave_out_settled(line: Iterable[Entry], found: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Those that are no other attempts or left-overs of jobs whose ends a line tells; what was gone on from is none."""
+    settled = find_settled(line)
+    there = {entry.sha256 for entry in line}
+    found = list(found)
+    gone_on = {one.previous for one in found} - there
+    return tuple(
+        one
+        for one in found
+        if one.sha256 not in there and (one.sha256 in gone_on or (one.previous, one.job_id) not in settled)
+    )

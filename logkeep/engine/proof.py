@@ -39,6 +39,7 @@ class Entry:
     number: int
     previous: str
     unproven: str
+    told: tuple[str, ...] = ()  # earlier jobs that ended without a manifest that counts
 
     @property
     def sha256(self) -> str:
@@ -58,7 +59,17 @@ def make_entry(document: Document, manifest: Manifest | Claim) -> Entry:
         manifest.number,
         manifest.previous,
         manifest.unproven,
+        () if isinstance(manifest, Claim) else tuple(one.job.job_id for one in manifest.earlier),
     )
+
+
+def find_settled(entries: Iterable[Entry]) -> set[tuple[str, str]]:
+    """Of each job whose end these tell, what a manifest of it would follow: such another one was left over.
+
+    It is that of another attempt, or of a job that ended otherwise just when it was stored, as when it was cancelled
+    after a crash. The next job tells how it ended, and names what it had kept.
+    """
+    return {(entry.previous, job_id) for entry in entries for job_id in (entry.job_id, *entry.told)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +139,9 @@ def order_chain(entries: Sequence[Entry], noted: Collection[str] = ()) -> Chain:
             pieces.append(walk_back(below, known))
     links = [entry for piece in pieces for entry in piece]
     breaks = [first for *_, first in pieces if first.previous or (first is not links[-1] and not first.unproven)]
-    jobs = {(entry.previous, entry.job_id) for entry in links}
+    settled = find_settled(links)
     there = {entry.sha256 for entry in links}
-    forks = [end for end in ends if end.sha256 not in there and (end.previous, end.job_id) not in jobs]
+    forks = [end for end in ends if end.sha256 not in there and (end.previous, end.job_id) not in settled]
     return Chain(tuple(reversed(links)), tuple(reversed(breaks)), tuple(forks))
 
 

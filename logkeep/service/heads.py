@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy import Connection
@@ -23,7 +23,7 @@ from logkeep.domain.manifest import Manifest, Segment, Told
 from logkeep.domain.policy import next_start
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.engine.chain import SIGNATURE_BYTES, find_flaw
-from logkeep.engine.heads import Beyond, follow
+from logkeep.engine.heads import Beyond, follow, leave_out_settled
 from logkeep.engine.proof import Document, Entry, make_entry
 from logkeep.engine.rebuild import Generations
 from logkeep.engine.strangers import Place, object_place, setting_place
@@ -85,8 +85,23 @@ def find_newer(context: Context, cluster: Cluster, bucket: str = "") -> Newer:
                 found[one[0].sha256] = one
     entries = [entry for entry, _ in found.values()]
     beyond = follow(head.sha256 if head else "", entries)
+    if beyond.strays:
+        beside = _read_beside(context, cluster, {one.number for one in beyond.strays})
+        beyond = replace(beyond, strays=leave_out_settled(beside, beyond.strays))
     manifests = {sha256: manifest for sha256, (_, manifest) in found.items()}
     return Newer(head, _without_own(context, cluster, beyond, manifests), manifests)
+
+
+def _read_beside(context: Context, cluster: Cluster, numbers: set[int]) -> Iterator[Entry]:
+    """The catalogue's own manifests of these numbers, to see whose ends they tell."""
+    with reading(context.database) as connection:
+        rows = archive.fetch_manifests(connection, cluster.id)
+    stores = cluster_stores(context, cluster.id)
+    for row in rows:
+        if row.proven and row.number in numbers and (store := stores.get(row.bucket)):
+            one = _read(store, context, row.bucket, row.object)
+            if one and one[0].sha256 == row.sha256:
+                yield one[0]
 
 
 def _without_own(context: Context, cluster: Cluster, beyond: Beyond, manifests: dict[str, Manifest]) -> Beyond:

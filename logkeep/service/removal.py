@@ -50,7 +50,10 @@ def read_removal(store: ObjectStore, name: str, find_signer: FindSigner) -> Remo
     data = store.get(name, LONGEST_REMOVAL)
     if flaw := find_flaw(store, name, data, find_signer):
         raise StoreCorrupt(f"{flaw}; this entry of a removal counts for nothing")
-    return decode_removal(data)
+    removal = decode_removal(data)
+    if removal.object != name:
+        raise StoreCorrupt(f"it was written as {removal.object}; this entry of a removal counts for nothing here")
+    return removal
 
 
 def write_removal(context: Context, cluster: Cluster) -> str:
@@ -61,8 +64,8 @@ def write_removal(context: Context, cluster: Cluster) -> str:
     if last is None or place is None:
         return ""
     now = context.clock.now_ms()
-    data = encode_removal(Removal(1, cluster.id, cluster.name, now, last.sha256, context.signing_key))
     name = removal_object(place.folder, now, cluster.id)
+    data = encode_removal(Removal(1, cluster.id, cluster.name, name, now, last.sha256, context.signing_key))
     try:
         store = find_store(cluster_stores(context, cluster.id), last.bucket)
         store.put(signature_object(name), [context.sign(data)])

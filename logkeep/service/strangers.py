@@ -110,10 +110,18 @@ class Sieve:
         return verdict
 
     def _is_removal(self, stranger: Stranger) -> bool:
-        """The proven entry of a removal after which the cluster was taken up again, or its signature."""
+        """The proven entry of a removal that did not come to its end, or was taken back, or its signature.
+
+        The signature is stored first; of a removal that was killed then, it is all that there is.
+        """
         store, name = self._stores[stranger.place.bucket], stranger.object.name.removesuffix(".sig")
+        if not is_removal(name):
+            return False
         try:
-            return is_removal(name) and bool(read_removal(store, name, self._context.find_signer))
+            return bool(read_removal(store, name, self._context.find_signer))
+        except StoreMissing:
+            alone = name != stranger.object.name and stranger.object.size == SIGNATURE_BYTES
+            return alone and name.endswith(f"-{self._cluster_id}.json")
         except ObjectError:
             return False
 

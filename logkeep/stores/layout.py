@@ -114,6 +114,7 @@ class Removal(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     version: int
     cluster_id: str
     cluster_name: str
+    object: str  # the name of this entry
     removed_at: int  # Unix ms
     manifest: str  # SHA-256 of its last manifest, in hex
     key: str  # public key of what the entry is signed with, in hex

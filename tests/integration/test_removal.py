@@ -58,8 +58,10 @@ def test_a_removal_that_no_trusted_key_signed_hides_nothing(
 ) -> None:
     kept(installation, cluster, logs)
     [manifest] = installation.bucket.rglob("_manifests/*.json")
-    removal = Removal(1, cluster.id, "prod", 5, manifest_hash(manifest.read_bytes()), installation.context.signing_key)
-    forged = installation.bucket / removal_object("css/log/prod", 5, cluster.id)
+    name = removal_object("css/log/prod", 5, cluster.id)
+    last = manifest_hash(manifest.read_bytes())
+    removal = Removal(1, cluster.id, "prod", name, 5, last, installation.context.signing_key)
+    forged = installation.bucket / name
     forged.parent.mkdir()
     forged.write_bytes(encode_removal(removal))
     for signature in (None, bytes(64)):
