@@ -125,19 +125,36 @@ class MemoryStore:
 
 
 class BusySource(LogSource):
-    """A source whose every call may be preceded by steps of the node."""
+    """A source whose every call may be preceded by steps of the node; a listing, where `torn`, by some in its middle."""
 
-    def __init__(self, source: LogSource, meanwhile: Callable[[], None]) -> None:
+    def __init__(self, source: LogSource, meanwhile: Callable[[], None], *, torn: bool = False) -> None:
         self._source = source
         self._meanwhile = meanwhile
+        self._torn = torn
         self._listed: dict[str, str] = {}
+        self._calls = 0
         self.slipped: set[str] = set()  # names that were gone, or another file, when they were opened
 
     def list(self) -> Listing:
         self._meanwhile()
         found = self._source.list()
+        if self._torn:
+            self._meanwhile()
+            found = self._tear(found, self._source.list())
         self._listed = {file.name: file.inode for file in found}
         return found
+
+    def _tear(self, before: Listing, after: Listing) -> Listing:
+        """Half of the names as they were, half as they are: a folder tells of what is renamed meanwhile once, twice or
+        not at all.
+        """
+        self._calls += 1
+        names = sorted({file.name for file in (*before, *after)})
+        early = set(names[: len(names) // 2] if self._calls % 2 else names[len(names) // 2 :])
+        self.slipped |= {file.name for file in {*before} ^ {*after}}
+        return after.with_files(
+            [*(file for file in before if file.name in early), *(file for file in after if file.name not in early)]
+        )
 
     def open(self, name: str) -> OpenLog:
         self._meanwhile()
@@ -204,11 +221,13 @@ class Node:
     lines: int = 0
     truth: dict[str, list[bytearray]] = field(default_factory=dict)  # family -> its generations, oldest first
     banners: set[str] = field(default_factory=set)
+    twins: set[str] = field(default_factory=set)  # families that write the very same lines, each at its own pace
     steps: list[Iterator[None]] = field(default_factory=list)
     emptied: set[tuple[str, int]] = field(default_factory=set)  # generations that were truncated, not rotated
     anew: set[str] = field(default_factory=set)  # families whose names count from 1 again, as no rotated file was left
     rewritten: set[str] = field(default_factory=set)  # families whose active file began anew in place
     _highest: dict[str, int] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=dict)  # lines of each twin
 
     def step(self) -> bool:
         """One step of the oldest rotation under way; False where there is none."""
@@ -233,13 +252,21 @@ class Node:
         data = b"" if generations[-1] or family not in self.banners else BANNER
         # A generation of nothing but the banner is the same as any other such one: nobody could tell them apart.
         for _ in range(max(count, 1) if data else count):
-            self.lines += 1
-            data += b"line %d of %s\n" % (self.lines, family.encode())
+            data += self._line(family)
         if data and not newline:
             data = data[:-1]
         with (self.directory / family).open("ab") as file:
             file.write(data)
         generations[-1] += data
+
+    def _line(self, family: str) -> bytes:
+        """The next line; of twins what each has written decides it, of others the lines of all."""
+        self.lines += 1
+        number, words = self.lines, f"line {self.lines} of {family}"
+        if family in self.twins:
+            number = self._counts[family] = self._counts.get(family, 0) + 1
+            words = f"line {number} of more than one {'=' * 80}"
+        return f"[2026-11-24T{number // 60 % 24:02}:{number % 60:02}:00,000] {words}\n".encode()
 
     def rotate(self, family: str, manner: str) -> None:
         """Begin a rotation; its steps follow by `step`. One rotation at a time, as with log4j2."""
@@ -388,14 +415,12 @@ class Node:
 
     def readable(self) -> dict[str, list[int]]:
         """Family -> for each generation how many of its bytes can be read from some file now."""
-        contents = [content for path in self.directory.iterdir() if (content := _content(path))]
-        return {
-            family: [
-                max((len(c) for c in contents if len(c) > self._common(family) and bytes(g[: len(c)]) == c), default=0)
-                for g in generations
-            ]
-            for family, generations in self.truth.items()
-        }
+        return {family: self._readable(family, generations) for family, generations in self.truth.items()}
+
+    def _readable(self, family: str, generations: Sequence[bytearray]) -> list[int]:
+        paths = [*self._rotated(family), *([self._path(family)] if self._path(family).exists() else [])]
+        contents = [content for path in paths if len(content := _content(path)) > self._common(family)]
+        return [max((len(c) for c in contents if bytes(g[: len(c)]) == c), default=0) for g in generations]
 
     def has(self, family: str) -> bool:
         """Whether any file of the log is there."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 
 from logkeep.domain.manifest import Checkpoint, Unread, UnreadKind
 from logkeep.engine.comparison import ends_with
 from logkeep.engine.content import HEAD, Content, fingerprint
+from logkeep.engine.identity import Logs
 from logkeep.engine.node_state import NodeState
 from logkeep.engine.sight import Look, Sight
 from logkeep.errors import SourceFileError, SourceVanished
@@ -52,6 +53,7 @@ class Copies:
         several = {one.file.name: one for found in alike.values() if len(found) > 1 for one in found}
         ranks = {name: _rank(sight, self._state.known) for name, sight in several.items()}
         kept = {c.family for c in self._state.known.values() if c.kept} if several else set[str]()
+        logs = Logs(kept, {sight.file.name for sight in sights})
         left: list[Sight] = []
         for sight in sights:
             if sight.copy:
@@ -66,7 +68,7 @@ class Copies:
             if sight.look is Look.UNCHANGED or ranks[sight.file.name][0] == 0 or len(others) < 2:
                 left.append(sight)
                 continue
-            found = self._find_original(sight, list(others.values()), ranks, kept)
+            found = self._find_original(sight, list(others.values()), ranks, logs)
             if isinstance(found, Sight):
                 here = (c for c in self._state.known.values() if c.present and c.name == found.name.plain)
                 self.remember(sight, next(here, None))
@@ -75,16 +77,14 @@ class Copies:
         return left
 
     def _find_original(
-        self, sight: Sight, others: Iterable[Sight], ranks: Mapping[str, tuple[object, ...]], kept: Collection[str]
+        self, sight: Sight, others: Iterable[Sight], ranks: Mapping[str, tuple[object, ...]], logs: Logs
     ) -> Sight | bool | None:
-        """The file of which this one is a copy; None where it went just now, False where there is none.
-
-        `kept` names the logs of which something is kept.
-        """
+        """The file of which this one is a copy; None where it went just now, False where there is none."""
         for other in sorted(others, key=lambda one: ranks[one.file.name]):
             if other.file.name == sight.file.name or not _may_hold(other, sight, ranks):
                 continue
-            if _are_two_logs(sight, other, kept):
+            linked = bool(sight.file.inode) and sight.file.inode == other.file.inode
+            if logs.are_two(sight.name.family, other.name.family) and not linked:
                 continue
             copy = self.is_copy(sight.file, sight.name, other.file, other.name)
             if copy is None:
@@ -144,13 +144,6 @@ def _rank(sight: Sight, known: Mapping[int, Checkpoint]) -> tuple[object, ...]:
     name = sight.name
     here = any(c.present and c.name == name.plain for c in (known[n] for n in sight.continues if n in known))
     return not here, name.compressed, not name.active, name.plain.count("/"), name.plain
-
-
-def _are_two_logs(sight: Sight, other: Sight, kept: Collection[str]) -> bool:
-    """Whether both belong to logs of which something is kept: two logs may hold the same lines."""
-    if sight.name.family == other.name.family or (sight.file.inode and sight.file.inode == other.file.inode):
-        return False
-    return sight.name.family in kept and other.name.family in kept
 
 
 def _may_hold(other: Sight, sight: Sight, ranks: Mapping[str, tuple[object, ...]]) -> bool:

@@ -44,7 +44,7 @@ class Examination:
         names = Names([file.name for file in listing], checkpoints)
         named = [(file, names.parse(file.name)) for file in listing]
         hints = hints_of(checkpoints)
-        self._state.heads = Heads(checkpoints)
+        self._state.heads = Heads(checkpoints, {file.name for file in listing})
         self._owed = by_head(self._state.unread)
         aside = self._copies.among(listing)
         sights = self._look_at([(file, name) for file, name in named if file.name not in aside], hints, checkpoints)
@@ -92,7 +92,9 @@ class Examination:
             copy = self._copies.is_copy(file, name, original) if beside and original else False
             if copy is not True:
                 yield file, name, copy is None
-            elif not name.compressed:
+            elif name.compressed:
+                self._state.unread = without(self._state.unread, file)  # an earlier listing missed the plain one
+            else:
                 sight = self._look_into(file, name, ())
                 if sight and sight.look is Look.READABLE and original:
                     here = (c for c in self._state.known.values() if c.present and c.name == original.name)

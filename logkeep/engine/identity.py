@@ -37,14 +37,35 @@ class Fits:
     foreign: list[Checkpoint]  # of other logs, where what is kept proves that it is theirs
 
 
+class Logs:
+    """The logs of which something is kept."""
+
+    def __init__(self, kept: Collection[str], listed: Collection[str] = ()) -> None:
+        """`listed` are the names of all files of the listing."""
+        self._kept = kept
+        self._listed = listed
+
+    def are_two(self, one: str, other: str) -> bool:
+        """Whether each has a writer of its own, so that the same lines in both prove nothing.
+
+        What lies under the log's name in another folder, where no such log is written, may be its rotated files.
+        """
+        if one == other or one not in self._kept or other not in self._kept:
+            return False
+        same_name = one.rpartition("/")[2] == other.rpartition("/")[2]
+        return not same_name or (one in self._listed and other in self._listed)
+
+
 class Heads:
     """Generations by the first bytes that are kept of them."""
 
-    def __init__(self, checkpoints: Iterable[Checkpoint]) -> None:
+    def __init__(self, checkpoints: Iterable[Checkpoint], listed: Collection[str] = ()) -> None:
+        """`listed` are the names of all files of the listing."""
         self._long: dict[str, dict[Fingerprint, list[Checkpoint]]] = defaultdict(lambda: defaultdict(list))
         self._short: dict[str, dict[Fingerprint, list[Checkpoint]]] = defaultdict(lambda: defaultdict(list))
         self._inodes: dict[str, list[Checkpoint]] = defaultdict(list)
         self._families: dict[str, list[Checkpoint]] = defaultdict(list)
+        self._logs = Logs(self._families, listed)
         self._to_sort: Iterable[Checkpoint] = checkpoints
 
     def _sort(self) -> None:
@@ -72,7 +93,7 @@ class Heads:
         own = [c for c in alike if _is_own(c, name)]
         for key in {name.family, name.plain}:
             own += [c for c in known.find(self._short.get(key, {})) if _is_own(c, name) and c not in own]
-        foreign = [c for c in alike if not _is_own(c, name) and self._proves(c)]
+        foreign = [c for c in alike if not _is_own(c, name) and self._proves(c, file, name)]
         # A file system may give the inode of what was deleted to any new file; the name must tell as well.
         moved = [c for c in self._inodes.get(file.inode, ()) if c not in own and c not in foreign]
         foreign += [c for c in moved if holds_stem(name.plain, c.family) and known.begins_with(c.head)]
@@ -83,9 +104,10 @@ class Heads:
         self._sort()
         return self._families.get(family, [])
 
-    def _proves(self, c: Checkpoint) -> bool:
+    def _proves(self, c: Checkpoint, file: LogFile, name: LogName) -> bool:
         """Whether its kept bytes hold a time of their own: not one that other generations begin with."""
-        if c.unproven:
+        moved = bool(file.inode) and file.inode == c.inode
+        if c.unproven or (self._logs.are_two(name.family, c.family) and not moved):
             return False
         alike = [one for found in self._long[c.lead].values() for one in found]
         if any(one.family != c.family for one in alike):
