@@ -107,6 +107,7 @@ class Unread:
     tail: Fingerprint = EMPTY  # of those just before `size`; of a plain file only
     since_ms: int = 0  # FLAWED: when it was first seen as it is, by the clock of the service
     stored: int = 0  # COPY: size of the file; EMPTY: 1 where its time tells it from others
+    first_time: str = ""  # PLANNED: of its first record
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,19 @@ itself shows.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, chain, pairwise
+from typing import Any
 
 from logkeep.domain.instant import instant
-from logkeep.domain.manifest import Checkpoint
+from logkeep.domain.manifest import Checkpoint, Unread
 from logkeep.engine.sight import Sight
 from logkeep.logformat.names import LogName, Order, parse_name
+
+_FIRST: Order = (-1, "", 0)  # before all that names tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Family:
 
     known: Sequence[Checkpoint]  # of which something is kept
     earlier: Collection[int]  # generations that an earlier listing had; none where that was not complete
-    reserved: Sequence[float]  # positions of files that are still to be read
+    reserved: Sequence[Unread]  # files that are still to be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ def place_new(
     family: Family,
 ) -> Placed:
     """Positions for the members that have none yet; `fixed` are those of the others."""
-    taken = sorted([*(c.position for c in family.known), *family.reserved])
+    taken = sorted([*(c.position for c in family.known), *(one.position for one in family.reserved)])
     age = _Age.of(family.known)
     floor = max((c.position for c in family.known if c.generation in family.earlier), default=None)
     turned = _direction(members, sights, owners)
@@ -62,10 +65,20 @@ def place_new(
                 copied_in[younger].append(index)
     positions: dict[int, float] = {}
     for above, indexes in copied_in.items():
-        ordered = sorted(indexes, key=lambda index: _by_time(sights[index], sights[index].first_time, turned))
-        positions |= _spread(ordered, taken, above)
-    ordered = _in_order(following, sights, owners, turned)
-    return Placed(positions | _places(ordered, sights, fixed, taken), unproven)
+        found = [_Place.of(sights[index], index, None, None, turned) for index in indexes]
+        positions |= _spread([one.index for one in sorted(found, key=_age)], taken, above)
+    seen = {owner.generation for owner in owners.values()}
+    held = {index: fixed[index] for index in members if index in fixed}
+    planned = [one for one in family.reserved if one.position not in held.values()]
+    unseen = [*(c for c in family.known if c.generation not in seen), *planned]
+    stays = [_Place.of(sights[i], i, owners.get(i), fixed[i], turned) for i in following if i in fixed]
+    stays += [
+        _Place(one.position, time=instant(one.first_time))
+        for one in unseen
+        if one.first_time and (floor is None or one.position > floor)
+    ]
+    new = [_Place.of(sights[i], i, None, None, turned) for i in following if i not in fixed and sights[i].file.size]
+    return Placed(held | positions | _positions(_in_order(stays, new), taken), unproven)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,45 +149,70 @@ def _direction(members: Sequence[int], sights: Sequence[Sight], owners: Mapping[
     return -1 if same < 0 else 1
 
 
-def _in_order(
-    members: Iterable[int], sights: Sequence[Sight], owners: Mapping[int, Checkpoint], turned: int
-) -> list[int]:
-    """Oldest first."""
-    members = list(members)
-    times = {index: time for index in members if (time := _first_time(sights[index], owners.get(index)))}
-    if all(index in times or not sights[index].file.size for index in members):
-        return sorted(members, key=lambda index: _by_time(sights[index], times.get(index), turned))
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What stands in the line of a log, or is to be placed in it."""
 
-    def age(index: int) -> tuple[object, ...]:
-        sight = sights[index]
-        if not sight.name.order_by_time:
-            return _turn(sight.name.order, turned)
-        owner = owners.get(index)
-        return (0, owner.position, "", 0) if owner else (1, 0.0, sight.first_time, sight.file.mtime_ns)
+    position: float | None  # None for what is new
+    index: int = -1  # of the sight, where this listing shows it
+    time: float | None = None  # instant of its first record
+    order: Order | None = None  # by its name as it is now, in the direction of the log
+    active: bool = False
+    mtime_ns: int = 0
 
-    return sorted(members, key=age)
-
-
-def _by_time(sight: Sight, time: str | None, turned: int) -> tuple[object, ...]:
-    return sight.name.active, instant(time) if time else 0.0, _turn(sight.name.order, turned), sight.file.mtime_ns
+    @staticmethod
+    def of(sight: Sight, index: int, owner: Checkpoint | None, position: float | None, turned: int) -> _Place:
+        first = sight.first_time or (owner.first_time if owner else "")
+        time = instant(first) if first else None
+        return _Place(position, index, time, _turn(sight.name.order, turned), sight.name.active, sight.file.mtime_ns)
 
 
-def _first_time(sight: Sight, owner: Checkpoint | None) -> str:
-    return sight.first_time or (owner.first_time if owner else "")
+def _in_order(stays: Iterable[_Place], new: Sequence[_Place]) -> list[_Place]:
+    """Oldest first: what has its place, and the new ones among them.
+
+    By their times, also against what this listing does not show, as files vanish while others are looked into; those
+    of which no time is known by their names, which tell of one listing only. Nothing is younger than the active file.
+    """
+    line = sorted(stays, key=lambda one: one.position or 0.0)
+    oldest = sorted(new, key=_age)
+    line = _merge(line, [one for one in oldest if one.time is not None], _time_key)
+    return _merge(line, [one for one in oldest if one.time is None], lambda one: one.order)
 
 
-def _places(
-    ordered: Iterable[int], sights: Sequence[Sight], fixed: Mapping[int, float], kept: Sequence[float]
-) -> dict[int, float]:
-    """Positions, oldest first: of new ones before the next younger one that has its place, else behind all."""
+def _age(one: _Place) -> tuple[object, ...]:
+    return one.time or 0.0, one.order, one.mtime_ns
+
+
+def _time_key(one: _Place) -> tuple[float, Order] | None:
+    return (one.time, one.order or _FIRST) if one.time is not None else None
+
+
+def _merge(line: list[_Place], new: Sequence[_Place], key: Callable[[_Place], Any]) -> list[_Place]:
+    """Put each of the new ones, which ascend, right behind the last in the line with a lower or the same key."""
+    if not new:
+        return line
+    keyed = sorted((found, place) for place, one in enumerate(line) if (found := key(one)) is not None)
+    keys = [found for found, _ in keyed]
+    behind = list(accumulate((place + 1 for _, place in keyed), max))
+    first = min((place for _, place in keyed), default=len(line))
+    active = next((place for place, one in enumerate(line) if one.active), len(line))
+    slots: dict[int, list[_Place]] = defaultdict(list)
+    for one in new:
+        older = bisect_right(keys, key(one))
+        slot = behind[older - 1] if older else first
+        slots[len(line) if one.active else min(slot, active)].append(one)
+    return [*chain.from_iterable((*slots[place], one) for place, one in enumerate(line)), *slots[len(line)]]
+
+
+def _positions(line: Iterable[_Place], taken: Sequence[float]) -> dict[int, float]:
+    """By the index of the sight: of new ones before the next younger one that has its place, else behind all."""
     places: dict[int, float] = {}
     waiting: list[int] = []
-    for index in ordered:
-        if index in fixed:
-            places[index] = fixed[index]
-            places |= _spread(waiting, kept, fixed[index])
-            waiting = []
-        elif sights[index].file.size:
-            waiting.append(index)
-    last = kept[-1] if kept else 0.0
+    for one in line:
+        if one.position is None:
+            waiting.append(one.index)
+            continue
+        places |= _spread(waiting, taken, one.position)
+        waiting = []
+    last = taken[-1] if taken else 0.0
     return places | {new: last + place for place, new in enumerate(waiting, 1)}

@@ -332,10 +332,10 @@ def _number_new(
     earlier: Collection[int],
 ) -> tuple[dict[int, Checkpoint], frozenset[str]]:
     """Checkpoints for files that continue nothing, numbered and placed; and names of those whose place is a guess."""
-    reserved: dict[str, list[float]] = defaultdict(list)
+    reserved: dict[str, list[Unread]] = defaultdict(list)
     for one in unread:
         if one.kind is not UnreadKind.EMPTY:
-            reserved[one.family].append(one.position)
+            reserved[one.family].append(one)
     families: dict[str, list[Checkpoint]] = defaultdict(list)
     for checkpoint in checkpoints:
         families[checkpoint.family].append(checkpoint)

@@ -35,6 +35,7 @@ def planned_read(sight: Sight, checkpoint: Checkpoint) -> Unread:
         sight.file.mtime_ns,
         sight.head,
         sight.tail,
+        first_time=sight.first_time,
     )
 
 

@@ -52,9 +52,7 @@ actions = st.one_of(
     st.tuples(st.just("truncate"), families),
     st.tuples(st.just("drop"), families),
     st.tuples(st.just("storm"), families, st.integers(1, 6), st.integers(1, 5)),
-    st.tuples(
-        st.just("backup"), st.lists(pauses, max_size=12), st.lists(st.integers(0, 6), max_size=3), st.booleans()
-    ),
+    st.tuples(st.just("backup"), st.lists(pauses, max_size=12), st.lists(st.integers(0, 6), max_size=3), st.booleans()),
 )
 histories = st.lists(actions, min_size=3, max_size=25)
 
@@ -77,7 +75,14 @@ class History:
     def run(self, history: list[tuple]) -> None:
         # What is new and holds what a log held that is gone may be that log's, for all that anybody can know.
         known = [("write", family, 3, True) for family in sorted(self.node.twins)]
-        for action in [*known, *([("backup", [], [], False)] if known else []), *history, ("backup", [], [], False), ("finish",), ("backup", [], [], False)]:
+        for action in [
+            *known,
+            *([("backup", [], [], False)] if known else []),
+            *history,
+            ("backup", [], [], False),
+            ("finish",),
+            ("backup", [], [], False),
+        ]:
             self.act(action)
         check_archive(self.kept(), self.required)
 
@@ -188,7 +193,9 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @given(histories, st.sets(families, max_size=2), st.sets(families, max_size=3))
 @example([("write", "app.log", 0, False), ("storm", "app.log", 2, 1), ("backup", [1, 0, 30], [0], False)], set(), set())
-@example([("write", "copied.log", 2, False), ("storm", "copied.log", 2, 2), ("backup", [2, 9], [], False)], set(), set())
+@example(
+    [("write", "copied.log", 2, False), ("storm", "copied.log", 2, 2), ("backup", [2, 9], [], False)], set(), set()
+)
 @example(
     [
         ("storm", "copied.log", 5, 4),
@@ -199,7 +206,9 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     set(),
     set(),
 )
-def test_nothing_readable_is_lost_and_nothing_is_kept_twice(history: list[tuple], banners: set[str], twins: set[str]) -> None:
+def test_nothing_readable_is_lost_and_nothing_is_kept_twice(
+    history: list[tuple], banners: set[str], twins: set[str]
+) -> None:
     run_history(history, banners, twins)
 
 
