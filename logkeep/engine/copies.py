@@ -112,6 +112,19 @@ class Copies:
         except SourceFileError:
             return False
 
+    @staticmethod
+    def copy_of(kept: Checkpoint, file: LogFile) -> Unread:
+        return Unread(
+            UnreadKind.COPY,
+            kept.family,
+            kept.position,
+            kept.generation,
+            file.name,
+            file.inode,
+            file.size,
+            file.mtime_ns,
+        )
+
     def remember(self, sight: Sight, kept: Checkpoint | None) -> None:
         """Once all that it holds is kept: so it is known when the original begins anew."""
         self.notes = [one for one in self.notes if one.name != sight.file.name]

@@ -120,7 +120,7 @@ class Examination:
                 continues, foreign = continued(content, name, head, self._state.heads)
                 holds = self._held(content, name, head)
                 continues, foreign, changed = self._changed.leave_out(content, name, head, continues, foreign)
-                copy = None if continues or foreign else self._copies.find_known(content, name, head)
+                copy = None if continues or foreign else self._find_copied(content, name, head)
                 tail = fingerprint(last)
                 if end:
                     content.check_unchanged(end, fingerprint(head))
@@ -154,6 +154,16 @@ class Examination:
             copy,
             changed,
         )
+
+    def _find_copied(self, content: Content, name: LogName, head: bytes) -> Unread | None:
+        """Of what the file is a copy: noted as one, or with less in it than is kept of a log that began anew since."""
+        if known := self._copies.find_known(content, name, head):
+            return known
+        if name.active or not first_time(head):
+            return None
+        alike = self._state.heads.fitting(content.file, name, head).own
+        kept = self._find_longer(content, [c for c in alike if not (c.present and c.name == name.plain)])
+        return self._copies.copy_of(kept, content.file) if kept else None
 
     def _held(self, content: Content, name: LogName, head: bytes) -> frozenset[Unread]:
         """What an earlier listing showed and the content begins with."""
@@ -215,13 +225,20 @@ class Examination:
         return True
 
     def _is_kept(self, content: Content, name: LogName) -> bool:
-        """Whether a generation has more than comes out of the file, and the same: what is kept of it is read back."""
-        length, head, file = content.end().length, content.head(), content.file
-        last = content.before(length, min(HEAD, length))
-        longer = [*self._state.heads.of(name.family), *self._state.heads.fitting(file, name, head).foreign]
+        """Whether a generation has more than comes out of the file, and the same."""
+        head = content.head()
+        longer = [*self._state.heads.of(name.family), *self._state.heads.fitting(content.file, name, head).foreign]
         alike = [c for c in longer if c.head.length > len(head) or fingerprint(head[: c.head.length]) == c.head]
+        return self._find_longer(content, alike) is not None
+
+    def _find_longer(self, content: Content, alike: Sequence[Checkpoint]) -> Checkpoint | None:
+        """The generation that has more than the file, and the same: what is kept is read back."""
+        if not alike:
+            return None
+        length = content.end().length if content.compressed else content.size
+        last = content.before(length, min(HEAD, length)) or b""
         newest = sorted((c for c in alike if c.kept > length and not c.unproven), key=lambda c: -c.position)
-        return any(self._read_back(c.generation, length, last or b"") for c in newest[:_MOST_COMPARED])
+        return next((c for c in newest[:_MOST_COMPARED] if self._read_back(c.generation, length, last)), None)
 
     def _read_back(self, generation: int, end: int, last: bytes) -> bool:
         """Whether these are the bytes just before `end` that are kept."""

@@ -214,6 +214,31 @@ def test_copy_of_a_growing_log_is_not_kept_again_when_the_original_begins_anew(n
     assert not node.gaps()
 
 
+@pytest.mark.parametrize("name", ["prod.log.1", "prod-1.log", "prod-2026-11-23-1.log"])
+@pytest.mark.parametrize("pack", [False, True])
+def test_copy_of_less_than_is_kept_of_a_log_that_began_anew_is_not_kept_again(
+    node: Node, name: str, pack: bool
+) -> None:
+    node.put("prod.log", events(1, 200))
+    assert not node.gaps()
+    copied = events(1, 180)
+    node.put(f"{name}.gz" if pack else name, gzip.compress(copied) if pack else copied)
+    os.truncate(node.path("prod.log"), 0)
+    node.add("prod.log", events(201, 210))
+    node.gaps()
+    assert node.logs() == {"prod.log": events(1, 210)}
+    assert not node.gaps()
+
+
+def test_log_that_was_cut_and_goes_on_is_kept_again(node: Node) -> None:
+    node.put("prod.log", events(1, 200))
+    assert not node.gaps()
+    os.truncate(node.path("prod.log"), len(events(1, 100)))
+    node.add("prod.log", events(300, 310))
+    node.gaps()
+    assert node.logs()["prod.log"].endswith(events(300, 310))
+
+
 def test_snapshots_by_hard_links_keep_nothing_twice(node: Node) -> None:
     node.put("logs/prod.log", events(1, 50))
     assert not node.gaps()
@@ -255,6 +280,24 @@ def test_rotated_log_is_no_copy_of_another_log_that_holds_the_same_lines(
         "proxy.log": events(1, 60 + longer) + events(200, 202),
     }
     assert not node.gaps()
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_new_log_of_a_written_one_holds_the_lines_of_another_that_is_gone(node: Node, long: bool) -> None:
+    """Both have a writer: the same lines do not make one of them the other."""
+    lines = 100 if long else 20
+    for name in ("one.log", "two.log"):
+        node.put(name, events(1, 50))
+    assert not node.gaps()
+    node.put("one.log", events(101, 100 + lines))
+    node.gaps()
+    node.path("one.log").unlink()
+    node.put("two.log", events(101, 100 + lines))
+    node.gaps()
+    assert node.logs() == {
+        "one.log": events(1, 50) + events(101, 100 + lines),
+        "two.log": events(1, 50) + events(101, 100 + lines),
+    }
 
 
 # Logs that look like one
