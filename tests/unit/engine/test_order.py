@@ -57,6 +57,11 @@ def test_nothing_that_a_complete_listing_did_not_have_is_older_than_what_it_had(
     assert places([sight("prod.log", -60)], [kept(1, 1.0, 0)], [])["prod.log"] > 1.0
 
 
+def test_old_file_that_was_planned_and_vanished_keeps_its_place_when_it_is_seen_again() -> None:
+    family = Family([kept(1, 1.0, 0)], {1}, [planned(0.5, 10)])
+    assert place_new([0], [sight("prod.log.2", 10)], {}, {0: 0.5}, family).positions == {0: 0.5}
+
+
 def test_ten_thousand_new_files_are_placed_in_one_pass() -> None:
     sights = [sight(f"prod.log.{number}", 10_000 - number) for number in range(10_000)]
     found = places(sights, [kept(1, 1.0, 0)], [])
