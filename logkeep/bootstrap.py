@@ -277,7 +277,11 @@ def open_service(settings: Settings, *, works: bool = True) -> Service:
     def enqueue(connection: Connection, job_id: str, by_hand: bool) -> None:
         queue[0].enqueue(connection, job_id, by_hand)
 
+    def others_wait() -> bool:
+        return queue[0].others_wait()
+
     context = _context(settings, open_database(settings), enqueue)
+    context = replace(context, turn_seconds=settings.backup.turn_seconds, others_wait=others_wait)
     identity.check_seal(context)
     _tell_unknown_projects(context, settings)
     context, stop_metrics = _serve_metrics(context, settings)
@@ -329,6 +333,7 @@ class _Queue:
     """The queue, once it runs."""
 
     enqueue: Callable[[Connection, str, bool], None]
+    others_wait: Callable[[], bool]
     problems: Callable[[], list[str]]  # what keeps it from working
     stop: Callable[[], None]
 
@@ -350,6 +355,7 @@ def _start_queue(context: Context, settings: Settings, worker: Worker) -> _Queue
             context,
             worker.id,
             settings.database_url,
+            queue.enqueue_behind,
             jobs_at_once=worker.jobs_at_once,
             jobs_in_all=settings.backup.jobs_in_all,
             visible_ms=round(settings.records.running_visible_seconds * 1000),
@@ -382,7 +388,7 @@ def _start_queue(context: Context, settings: Settings, worker: Worker) -> _Queue
     def problems() -> list[str]:
         return [problem for problem in (heartbeat.problem, ticker.problem) if problem]
 
-    return _Queue(queue.enqueue, problems, stop)
+    return _Queue(queue.enqueue, queue.others_wait, problems, stop)
 
 
 @contextmanager

@@ -284,6 +284,10 @@ class JobHandedOver(JobError):
     code = "LK-JOB-SUPERSEDED"
 
 
+class TurnOver(JobHandedOver):
+    """Others wait, and the job has had its turn; it goes on from what was kept so far when it has the next one."""
+
+
 class JobInternal(JobError):
     """The job stopped on an unexpected error."""
 

@@ -62,6 +62,7 @@ class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jobs_at_once: int = 2  # of each worker
     jobs_in_all: int = 0  # of all workers together; 0 is no limit
     nodes_at_once: int = 2  # of one job
+    turn_seconds: float = 600.0  # that a job has a slot for where others wait
     poll_seconds: float = 1.0
     bandwidth_mib: float = 0.0  # MiB a second of plain logs, all jobs of a worker together; 0 is no limit
     cluster_bandwidth_mib: float = 0.0  # the same of one job
@@ -164,6 +165,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "backup.jobs_at_once": (1, 64),
     "backup.jobs_in_all": (0, 10_000),
     "backup.nodes_at_once": (1, 64),
+    "backup.turn_seconds": (1, 86_400),
     "sources.max_file_bytes": (1024**2, 2**62),
     "sources.stalled_seconds": (1, 86_400),
     "backup.poll_seconds": (0.01, 60),

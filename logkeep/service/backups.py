@@ -53,6 +53,7 @@ from logkeep.service.meter import EndedJob
 from logkeep.service.node_threads import run_some_at_once
 from logkeep.service.sources import open_source
 from logkeep.service.stores import job_store
+from logkeep.service.turns import Turn
 from logkeep.stores.layout import cluster_folder
 
 _LONGEST_MESSAGE = 2000
@@ -212,8 +213,8 @@ def carry_out(context: Context, job_id: str, visible_ms: int = 0) -> None:
     """All of a job, from where earlier attempts came to; safe to call again after a crash, and while another does so.
 
     Its end is in its record. `visible_ms` is how long that is shown as RUNNING at least. Raises `JobSuperseded` where
-    another attempt has begun, `JobHandedOver` where this process is ending, and `CatalogueError` where the database
-    fails: that the job failed could not be kept either.
+    another attempt has begun, `JobHandedOver` where this process is ending, `TurnOver` where the job has to be put
+    behind others, and `CatalogueError` where the database fails: that the job failed could not be kept either.
     """
     attempt = begin_job(context, job_id)
     if attempt is None:
@@ -253,10 +254,11 @@ def back_up_nodes(context: Context, job_id: str, attempt: int) -> None:
     """Keep what is new on each node, some at a time; those that another attempt was done with are left out.
 
     What could not be read goes into the job's findings. Raises a `StoreError` where the bucket fails, `JobSuperseded`
-    where another attempt has begun, `JobHandedOver` where this process is ending.
+    where another attempt has begun, `JobHandedOver` where this process is ending, `TurnOver` where others wait.
     """
     job, cluster = _job_and_cluster(context, job_id)
-    catalogue = JobCatalogue(context.database, cluster.id, job_id, attempt, context.stopping)
+    turn = Turn(context.turn_seconds, context.others_wait)
+    catalogue = JobCatalogue(context.database, cluster.id, job_id, attempt, context.stopping, turn)
     follow_members(context, cluster, catalogue, job_id, attempt)
     job, cluster = _job_and_cluster(context, job_id)
     with reading(context.database) as connection:

@@ -15,7 +15,8 @@ from logkeep.database.connection import reading, writing
 from logkeep.database.warnings import save_warnings
 from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
 from logkeep.domain.warning import JobWarning, WarningCode
-from logkeep.errors import JobHandedOver, JobSuperseded
+from logkeep.errors import JobHandedOver, JobSuperseded, TurnOver
+from logkeep.service.turns import ENDLESS, Turn
 
 _NEVER = Event()
 _MOST_WARNINGS = 1000  # that one attempt names of one node
@@ -25,13 +26,22 @@ _Key = tuple[str, str, str, str]
 class JobCatalogue:
     """Implements `engine.catalogue.Catalogue` over the database."""
 
-    def __init__(self, database: Engine, cluster_id: str, job_id: str, attempt: int, stopping: Event = _NEVER) -> None:
-        """Once `stopping` is set, the next commit is the last: it raises `JobHandedOver`."""
+    def __init__(
+        self,
+        database: Engine,
+        cluster_id: str,
+        job_id: str,
+        attempt: int,
+        stopping: Event = _NEVER,
+        turn: Turn = ENDLESS,
+    ) -> None:
+        """Once `stopping` is set or the turn is over, the next commit raises `JobHandedOver`, or `TurnOver`."""
         self._database = database
         self._cluster_id = cluster_id
         self._job_id = job_id
         self._attempt = attempt
         self._stopping = stopping
+        self._turn = turn
         # Of each node, which one thread works on: what was said of it, how often besides, and what is not kept yet.
         self._said: defaultdict[str, set[_Key]] = defaultdict(set)
         self._unnamed: defaultdict[str, int] = defaultdict(int)
@@ -98,6 +108,8 @@ class JobCatalogue:
             raise JobSuperseded() from error
         if self._stopping.is_set():
             raise JobHandedOver()
+        if self._turn.is_over():
+            raise TurnOver()
 
     def unread(self, node: str) -> list[Unread]:
         with reading(self._database) as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from threading import Event
 
 from sqlalchemy import Connection, Engine
@@ -39,6 +40,8 @@ class Context:
     cluster_bandwidth: int = 0  # bytes a second of one job; 0 is no limit
     nodes_at_once: int = 1  # of one job
     max_file_bytes: int = 2**62  # plain bytes that are kept of one file
+    turn_seconds: float = inf  # that a job has a slot for before it lets others go first
+    others_wait: Callable[[], bool] = lambda: False  # whether jobs wait for a slot
     stopping: Event = field(default_factory=Event)  # set once this process takes no more work
     reads_at_once: bool = False  # a short read takes less time than handing it to a thread, as with SQLite
     settle_ns: int = 2_000_000_000  # a file that changed more recently is looked into again next time

@@ -2,7 +2,7 @@
 
 At most one job of a cluster is RUNNING, so the queue needs no order within a cluster, and none takes two turns before
 another has one. What a user started by hand goes before what a policy started within the hour before, and the oldest
-goes first.
+goes first. A job that has had a slot for long gives it up to others and waits anew, from then on as if it were young.
 """
 
 from __future__ import annotations
@@ -76,9 +76,26 @@ class Queue:
         known = {workflow.workflow_id.partition("-")[0] for workflow in active}
         for job_id in running:
             if job_id not in known:
-                earlier = self._client.list_workflows(workflow_id_prefix=job_id, load_input=False, load_output=False)
-                priority = _priority(time.time(), by_hand=False)
-                self._client.enqueue(_options(job_id, priority, f"{job_id}-{len(earlier)}"), job_id)
+                self._enqueue_anew(job_id)
+
+    @naming_failures()
+    def enqueue_behind(self, job_id: str) -> None:
+        """Let a job that has had its turn wait for the next one, behind all that wait now."""
+        self._enqueue_anew(job_id)
+
+    def _enqueue_anew(self, job_id: str) -> None:
+        """Under an id that no workflow of the job has: those that ended a day ago are forgotten, the youngest last."""
+        earlier = self._client.list_workflows(workflow_id_prefix=job_id, load_input=False, load_output=False)
+        number = max((int(one.workflow_id.partition("-")[2] or 0) for one in earlier), default=0) + 1
+        self._client.enqueue(_options(job_id, _priority(time.time(), by_hand=False), f"{job_id}-{number}"), job_id)
+
+    @naming_failures()
+    def others_wait(self) -> bool:
+        """Whether any job waits for a slot."""
+        waiting = self._client.list_workflows(
+            status="ENQUEUED", queue_name=QUEUE, limit=1, load_input=False, load_output=False
+        )
+        return bool(waiting)
 
     @naming_failures()
     def take_over(self, worker_id: str, carried_out: Collection[str], alive: Collection[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from itertools import chain, repeat
 from typing import Any
 
@@ -15,7 +16,7 @@ import structlog
 from dbos import DBOS
 
 from logkeep.domain.worker import QUEUE_VERSION
-from logkeep.errors import CatalogueError, JobHandedOver, JobSuperseded
+from logkeep.errors import CatalogueError, JobHandedOver, JobSuperseded, TurnOver
 from logkeep.service import backups
 from logkeep.service.context import Context
 from logkeep.work.queue import APP, QUEUE, WORKFLOW, Json
@@ -34,6 +35,7 @@ class Runner:
         context: Context,
         worker_id: str,
         database_url: str,
+        enqueue_behind: Callable[[str], None],
         *,
         jobs_at_once: int,
         jobs_in_all: int,
@@ -42,9 +44,10 @@ class Runner:
     ) -> None:
         """`visible_ms`: how long a record is seen RUNNING; `poll_seconds`: how often the queue is looked at.
 
-        `jobs_in_all` is for all workers together, 0 for no limit.
+        `enqueue_behind` lets a job wait for its next turn. `jobs_in_all` is for all workers together, 0 for no limit.
         """
         self._context = context
+        self._enqueue_behind = enqueue_behind
         self._visible_ms = visible_ms
         self.carried_out: set[str] = set()  # ids of the workflows that a thread works on
         self._parked: set[str] = set()  # those of them that wait for their workflow to be handed over
@@ -104,6 +107,10 @@ class Runner:
                 return "ended"
             except JobSuperseded:
                 return "superseded"
+            except TurnOver:
+                if self._put_behind(job_id):
+                    return "turn over"
+                continue
             except JobHandedOver:
                 break
             except CatalogueError as error:
@@ -111,6 +118,15 @@ class Runner:
             self._context.stopping.wait(next(pauses))
         self._park()
         return "handed over"
+
+    def _put_behind(self, job_id: str) -> bool:
+        """Whether it waits for its next turn; where the database fails that, it goes on with another one."""
+        try:
+            self._enqueue_behind(job_id)
+        except CatalogueError as error:
+            _log.warning("the database fails a job, which keeps its slot", job_id=job_id, error=str(error))
+            return False
+        return True
 
     def _park(self) -> None:
         """Record no end of the workflow: it is another worker's as soon as it is handed over."""
