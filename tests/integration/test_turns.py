@@ -114,7 +114,7 @@ def test_small_jobs_have_their_turns_while_two_giants_run_and_all_is_kept_once(
     assert queue.begun[:5] == jobs, "each small job began after at most one turn of each job before it"
     # A turn of no seconds ends after one commit, so each small one needs a second turn to end.
     assert [queue.begun.count(job) for job in jobs[2:]] == [2, 2, 2]
-    assert set(queue.begun[5:10]) == set(jobs)
+    assert slots > 1 or queue.begun[5:10] == jobs
     assert all(queue.begun.count(job) > 5 // slots for job in jobs[:2])
     for cluster, data in [*((giant, whole) for giant in giants), *((one, lines(3)) for one in small)]:
         [job] = installation.jobs(cluster)
