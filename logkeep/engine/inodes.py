@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from logkeep.sources.base import LogFile
 
@@ -19,10 +19,12 @@ class Inodes:
         self._shared: set[str] = set()  # inodes of files that were found to be several
         self._differed: dict[tuple[str, str], set[int]] = defaultdict(set)  # name and listed inode -> listings
         self._missed: Counter[str] = Counter()
+        self._opened: list[tuple[LogFile, str, int]] = []  # listed, inode of the open file, number of the listing
 
     def believe(self, listing: Sequence[LogFile]) -> list[LogFile]:
         """The listing, without the inodes that are none: of open files it told others, or several files have one."""
         inodes = {file.inode for file in listing}
+        self._judge(inodes)
         if len(inodes) == len(listing) and not self._wrong and self._shared.isdisjoint(inodes):
             return list(listing)
         looks: dict[str, set[tuple[int, int, int]]] = defaultdict(set)
@@ -39,11 +41,19 @@ class Inodes:
         """Whether an open file may be the one that was listed; `number` is that of the listing."""
         if not listed.inode or listed.inode == opened.inode:
             return True
-        seen = self._differed[listed.name, listed.inode]
-        self._missed[listed.name] += number not in seen
-        seen.add(number)
-        self._wrong = self._wrong or len(seen) >= _DOUBTS or self._missed[listed.name] >= _MISSES
+        self._opened.append((listed, opened.inode, number))
         return False
+
+    def _judge(self, inodes: Collection[str]) -> None:
+        """Where the next listing has the inode of the open file, the name was given to another file in between."""
+        for listed, inode, number in self._opened:
+            if inode in inodes:
+                continue
+            seen = self._differed[listed.name, listed.inode]
+            self._missed[listed.name] += number not in seen
+            seen.add(number)
+            self._wrong = self._wrong or len(seen) >= _DOUBTS or self._missed[listed.name] >= _MISSES
+        self._opened.clear()
 
     def share(self, inode: str) -> None:
         """Two files have it, that differ."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from logkeep.domain.manifest import EMPTY, Checkpoint, Unread, UnreadKind
 from logkeep.engine.sight import Look, Sight
-from logkeep.logformat.names import compressed_names, is_compressed
+from logkeep.logformat.names import compressed_names, is_compressed, parse_name
 from logkeep.sources.base import LogFile
 
 
@@ -156,7 +156,19 @@ def _is_same(one: Unread, files: Mapping[str, Sight]) -> bool:
     grown = (file.size >= one.size and file.mtime_ns >= one.mtime_ns) or is_compressed(one.name)
     # An inode may be that of another file by now; but the active file is renamed after it has grown.
     alike = file.name == one.name or file.mtime_ns == one.mtime_ns or one.name == one.family
-    return grown and alike
+    return grown and (alike or _is_shifted(one, sight))
+
+
+def _is_shifted(one: Unread, sight: Sight) -> bool:
+    """Whether a file that was still being compressed has been renamed since, as where 1 is the newest.
+
+    Another file to which its inode was given has the youngest name.
+    """
+    if not (one.inode and is_compressed(one.name) and sight.name.compressed):
+        return False
+    before, now = parse_name(one.name, {one.family}), sight.name
+    same = (before.family, before.order[:2]) == (now.family, now.order[:2]) and sight.file.mtime_ns >= one.mtime_ns
+    return same and now.order[2] < before.order[2] < 0
 
 
 def _is_packed(one: Unread, files: Mapping[str, Sight]) -> bool:

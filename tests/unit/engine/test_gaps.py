@@ -451,3 +451,37 @@ def test_object_that_cannot_be_deleted_is_left_to_the_sweep(kept: Kept, monkeypa
     monkeypatch.setattr(kept.store, "delete", refuse)
     kept.back_up()
     assert kept.of("b.log") == line(2)
+
+
+def test_compressed_file_that_was_shifted_before_it_was_whole_is_no_loss(kept: Kept) -> None:
+    write(kept, {"app.log.1": line(1) * 50, "app.log": line(2) * 50})
+    assert not gaps_of_next(kept)
+    whole = gzip.compress(line(1) * 50)
+    kept.write("app.log.1.gz", whole[:30])
+    os.utime(kept.directory / "app.log.1.gz", (1, 1))
+
+    def end_and_shift() -> None:
+        kept.write("app.log.1.gz", whole)
+        delete(kept, "app.log.1")
+        for old, new in (("app.log.1.gz", "app.log.2.gz"), ("app.log", "app.log.1")):
+            (kept.directory / old).rename(kept.directory / new)
+        kept.write("app.log", line(3))
+
+    assert not gaps_of_next(kept, at_call(1, end_and_shift))
+    assert kept.of("app.log") == line(1) * 50 + line(2) * 50 + line(3)
+
+
+def test_inode_of_a_compressed_file_that_went_before_its_turn_is_no_reason_to_take_a_younger_one_for_it(
+    kept: Kept,
+) -> None:
+    write(kept, {"app.log": line(9) * 50})
+    assert not gaps_of_next(kept)
+    write(kept, {"app.log.4.gz": line(1) * 50})  # copied in
+    os.utime(kept.directory / "app.log.4.gz", (1, 1))
+
+    def delete_and_use_its_inode() -> None:
+        (kept.directory / "app.log.4.gz").rename(kept.directory / "app.log.1.gz")
+        (kept.directory / "app.log.1.gz").write_bytes(gzip.compress(line(9) * 50))
+        (kept.directory / "app.log").write_bytes(line(10))
+
+    assert gaps_of_next(kept, at_call(1, delete_and_use_its_inode))
