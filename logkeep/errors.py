@@ -49,12 +49,24 @@ The docstring of a class is its default message.
 
 from __future__ import annotations
 
+import re
+
+_UNWRITABLE = re.compile("[\\x00\\ud800-\\udfff]")
+
+
+def writable(text: str) -> str:
+    """The text with NUL, which PostgreSQL does not hold, and lone surrogates, which are no UTF-8, as escapes."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return _UNWRITABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
 
 class LogkeepError(Exception):
     """Something went wrong in Logkeep."""
 
     def __init__(self, message: str | None = None) -> None:
-        self.message = message or (type(self).__doc__ or "").strip()
+        """What no database holds, as a message may quote it from another side, is written as an escape."""
+        self.message = writable(message or (type(self).__doc__ or "").strip())
         super().__init__(self.message)
 
 

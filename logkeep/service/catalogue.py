@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Event
 
 from sqlalchemy import Connection, Engine
@@ -15,7 +16,7 @@ from logkeep.database.connection import reading, writing
 from logkeep.database.warnings import save_warnings
 from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
 from logkeep.domain.warning import JobWarning, WarningCode
-from logkeep.errors import JobHandedOver, JobSuperseded, TurnOver
+from logkeep.errors import JobHandedOver, JobSuperseded, TurnOver, writable
 from logkeep.service.turns import ENDLESS, Turn
 
 _NEVER = Event()
@@ -60,6 +61,7 @@ class JobCatalogue:
     def warn(self, warning: JobWarning) -> None:
         """Kept with the next transaction that is of its node; those beyond the bound are only counted."""
         node = warning.node
+        warning = replace(warning, message=writable(warning.message))
         if warning.key not in self._said[node] and len(self._said[node]) >= _MOST_WARNINGS:
             self._unnamed[node] += 1
             warning = _more(node, self._unnamed[node])
@@ -139,7 +141,7 @@ class JobCatalogue:
 
     def end_node(self, node: str, finished_at: int, failures: Sequence[str]) -> None:
         with self._writing(node) as connection:
-            archive.insert_findings(connection, self._job_id, node, failures)
+            archive.insert_findings(connection, self._job_id, node, list(map(writable, failures)))
             job_nodes.end_node(connection, self._job_id, node, finished_at)
 
     def record_margins(self, node: str, kept_at: int, margins: Mapping[str, int | None] | None) -> None:

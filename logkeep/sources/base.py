@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
-from logkeep.errors import InvalidField, SourceUnreachable
+from logkeep.errors import InvalidField, SourceUnreachable, writable
 
 _T = TypeVar("_T")
 
@@ -81,7 +81,7 @@ class Listing(list[LogFile]):
         self._count()
         count = self.counts[kind] = self.counts.get(kind, 0) + 1
         if count <= _NAMED or kind in {PassedKind.CLOSED, PassedKind.DEEP}:
-            self.passed.append(Passed(name, kind, why))
+            self.passed.append(Passed(name, kind, writable(why)))
 
     def with_files(self, files: Iterable[LogFile]) -> Listing:
         """Other files, the same passed over."""

@@ -302,7 +302,7 @@ def test_open_files_are_bounded_and_closed_when_nobody_reads_them(tmp_path: Path
         (AgentAccess("n1:8476", TOKEN), "agents.n1.url"),
         (AgentAccess("https://n1:8476", ""), "agents.n1.token"),
         (AgentAccess("https://n1:8476", TOKEN, "abc"), "agents.n1.fingerprint: has 64 hex digits"),
-        (AgentAccess("https://n1:8476", TOKEN, "", Path("/none")), "agents.n1.ca: /none is no file"),
+        (AgentAccess("https://n1:8476", TOKEN, "", Path("/none")), "agents.n1.ca: /none cannot be read: No such file"),
     ],
 )
 def test_wrong_settings_are_refused_by_their_key(access: AgentAccess, problem: str) -> None:

@@ -17,11 +17,21 @@ from logkeep.database import archive as database_archive
 from logkeep.database import job_nodes
 from logkeep.database.connection import reading
 from logkeep.domain.backup_job import JobStatus, JobType, StatusFilter
+from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSettingChange
-from logkeep.errors import BackupClosed, BackupRunning, ClusterNotFound, InvalidField, JobSuperseded, StoreCorrupt
+from logkeep.errors import (
+    BackupClosed,
+    BackupRunning,
+    ClusterNotFound,
+    InvalidField,
+    JobSuperseded,
+    SourceUnreachable,
+    SourceUnreadable,
+    StoreCorrupt,
+)
 from logkeep.service import archive, backups, clusters, log_settings
 from logkeep.service.verification import Progress
-from logkeep.sources.base import LogSource, Tenant
+from logkeep.sources.base import Listing, LogSource, OpenLog, PassedKind, Tenant
 from tests import corpus
 from tests.installation import SETTING, Installation
 
@@ -76,6 +86,46 @@ def test_manifests_tell_all_that_is_kept_and_form_a_chain(installation: Installa
     assert segment["frames"][0]["levels"] == ["WARN"]
     assert segment["frames"][0]["first_time"] == "2026-11-24T00:00:01,000"
     assert [s["name"] for s in json.loads(first.read_bytes())["sightings"]] == ["es_audit.json"]
+
+
+class _Saying(LogSource):
+    """A source of which another side says what no database holds, at the step that is named."""
+
+    said = "it says \0 and \ud800\n"
+
+    def __init__(self, source: LogSource, step: str) -> None:
+        self._source = source
+        self._step = step
+
+    def list(self) -> Listing:
+        if self._step == "list":
+            raise SourceUnreachable(self.said)
+        listing = self._source.list()
+        if self._step == "folder":
+            listing.pass_over("inner/", PassedKind.CLOSED, self.said)
+        if self._step == "link":
+            listing.pass_over("link.log", PassedKind.LINK, self.said)
+        return listing
+
+    def open(self, name: str) -> OpenLog:
+        if self._step == "open":
+            raise SourceUnreadable(self.said)
+        return self._source.open(name)
+
+
+@pytest.mark.parametrize("step", ["list", "folder", "link", "open"])
+def test_message_with_what_no_database_holds_is_kept_readable(
+    installation: Installation, cluster: Cluster, logs: Path, step: str
+) -> None:
+    (logs / "es.log").write_bytes(b"[2026-11-24T00:00:00,000] a line\n")
+    opened = installation.context.open_source
+    context = replace(installation.context, open_source=lambda url, tenant: _Saying(opened(url, tenant), step))
+    job = replace(installation, context=context).back_up(cluster)
+    if step != "link":
+        assert job.status is JobStatus.FAIL
+        assert r"it says \x00 and \xd800" in (job.failed_msg or "")
+    assert installation.back_up(cluster).status is JobStatus.SUCCESS
+    assert installation.findings(cluster, chain=True) == []
 
 
 def test_unreadable_node_fails_the_job_and_keeps_the_others(installation: Installation, tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from logkeep import bootstrap
 from logkeep.domain.backup_job import JobStatus
@@ -19,14 +21,11 @@ from logkeep.service import backups, clusters, heads, log_settings, sweep
 from logkeep.settings import load_settings
 from tests.installation import Installation
 
-pytestmark = pytest.mark.skipif(
-    "LOGKEEP_TEST_POSTGRESQL" in os.environ, reason="copies the file of the database; restoring one is alike"
-)
 DATABASE, ROTATED = "logkeep.db", "es-2026-11-24-1.log"
 
 
 def reopened(installation: Installation) -> Installation:
-    context = bootstrap.open_context(load_settings(installation.folder, {}))
+    context = bootstrap.open_context(load_settings(installation.folder, installation.environment))
     context = replace(context, enqueue=lambda *_: None, clock=installation.clock)
     return replace(installation, context=context)
 
@@ -34,8 +33,19 @@ def reopened(installation: Installation) -> Installation:
 def copy_database(installation: Installation, to: Path) -> Installation:
     """As one that is stopped for it is copied."""
     installation.context.database.dispose()
-    shutil.copy(installation.folder / DATABASE, to)
+    if url := installation.environment.get("LOGKEEP_DATABASE"):
+        _copy_on_server(url, url.rpartition("/")[2], f"copy_{uuid4().hex[:12]}", to)
+    else:
+        shutil.copy(installation.folder / DATABASE, to)
     return reopened(installation)
+
+
+def _copy_on_server(url: str, old: str, new: str, note: Path | None = None) -> None:
+    with psycopg.connect(f"{url.rpartition('/')[0]}/postgres", autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(new)))
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(new), sql.Identifier(old)))
+    if note:
+        note.write_text(new)
 
 
 def back_up_and_copy(installation: Installation, cluster: Cluster, logs: Path, to: Path) -> Installation:
@@ -47,6 +57,9 @@ def back_up_and_copy(installation: Installation, cluster: Cluster, logs: Path, t
 
 def put_back(installation: Installation, copy: Path) -> Installation:
     installation.context.database.dispose()
+    if url := installation.environment.get("LOGKEEP_DATABASE"):
+        _copy_on_server(url, copy.read_text(), url.rpartition("/")[2])
+        return reopened(installation)
     for path in installation.folder.glob(f"{DATABASE}*"):
         path.unlink()
     shutil.copy(copy, installation.folder / DATABASE)
