@@ -55,6 +55,7 @@ DEVIATIONS: dict[tuple[str, str], str] = {
     ("cli/agent.py", "keyfiles"): "an agent has a certificate and a token of its own",
     ("cli/agent.py", "logformat.names"): "an agent leaves out what is no log, before it leaves the node",
     ("cli/agent.py", "sources.local"): "and reads the directory as the service would",
+    ("cli/agent.py", "sources.hanging"): "and waits for it no longer",
     ("cli/agent.py", "sources.confinement"): "but nothing of its own",
     ("cli/rebuild.py", "keyfiles"): "the keys of an installation that was lost are trusted by its command",
     ("cli/restore.py", "sources.names"): "names come as text forms and are written as the bytes they stand for",

@@ -15,7 +15,7 @@ import asyncio
 import hmac
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
@@ -25,7 +25,10 @@ from logkeep.agent.handles import IDLE_SECONDS, Handles
 from logkeep.agent.pace import Pace
 from logkeep.errors import SourceError, SourceUnreachable, SourceVanished
 from logkeep.http.protocol import CONNECTION
+from logkeep.http.threads import Threads
 from logkeep.sources.base import LogSource
+
+_T = TypeVar("_T")
 
 MOST_BYTES = 1024 * 1024  # of one answer
 # What who has the token may ask of the node: beyond that it waits, so that whoever it is, the node goes on.
@@ -51,6 +54,7 @@ class Agent:
         self._handles = Handles()
         self._pace = Pace(_REQUESTS_A_SECOND, _BYTES_A_SECOND)
         self._room: asyncio.Semaphore | None = None
+        self._threads: Threads | None = None  # not those of asyncio, for which the end of a process waits
         self._looking = False  # a look for open files that nobody reads is planned
 
     def take_token(self, token: str) -> bool:
@@ -77,7 +81,7 @@ class Agent:
             return _error(404, "path", "the agent has no such path")
         self._room = self._room or asyncio.Semaphore(_AT_ONCE)
         async with self._room:
-            answer = await asyncio.to_thread(_carry_out, question)
+            answer = await self._in_thread(_carry_out, question)
         await self._pace.wait(len(answer.body))
         return answer
 
@@ -110,9 +114,15 @@ class Agent:
 
     def _look(self) -> None:
         self._looking = False
-        self._handles.close_idle()
-        if len(self._handles):
+        self._in_thread(self._handles.close_idle).add_done_callback(self._look_on)
+
+    def _look_on(self, closing: asyncio.Future[None]) -> None:
+        if not closing.cancelled() and len(self._handles):
             self._look_later()
+
+    def _in_thread(self, function: Callable[..., _T], *arguments: Any) -> asyncio.Future[_T]:
+        self._threads = self._threads or Threads(_AT_ONCE + 1, "disk")
+        return self._threads.run(function, *arguments)
 
     def _open(self, name: str) -> Answer:
         log = self._source.open(name)
@@ -141,12 +151,12 @@ class Agent:
 def _carry_out(question: Callable[[], Answer]) -> Answer:
     try:
         return question()
+    except SourceVanished as error:
+        return _error(404, "vanished", error.message)
+    except SourceUnreachable as error:
+        return _error(503, "unreachable", error.message)
     except SourceError as error:
-        kinds: dict[type[SourceError], tuple[int, str]] = {
-            SourceVanished: (404, "vanished"),
-            SourceUnreachable: (503, "unreachable"),
-        }
-        return _error(*kinds.get(type(error), (403, "unreadable")), error.message)
+        return _error(403, "unreadable", error.message)
     except KeyError:
         return _error(410, "vanished", "the file is not open any more")
     except ValueError:

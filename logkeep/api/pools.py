@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from logkeep.api.threads import Threads
 from logkeep.contract.operations import WaitsFor
 from logkeep.errors import Overloaded
+from logkeep.http.threads import Threads
 
 T = TypeVar("T")
 

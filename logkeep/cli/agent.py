@@ -17,9 +17,10 @@ import typer
 from logkeep.cli.errors import WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_json
-from logkeep.errors import SettingError, SourceRefused
+from logkeep.errors import SettingError, SourceRefused, SourceUnreachable
 
 _RELOAD_SECONDS = 5.0
+_STALLED_SECONDS = 20.0  # without progress, as on a dead mount; the service waits 30 for an answer
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -49,12 +50,10 @@ def agent(
     host, port = _parse_listen(listen)
     if (cert is None) != (key is None):
         raise WrongUse("--cert and --key belong together; give both or none")
-    if not logs.is_dir():
-        raise WrongUse(f"{logs} is no directory; name the log directory of this node with --logs")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
-    _serve(asked.directory, asked.as_json, logs.resolve(), (host, port), cert, key, token_file)
+    _serve(asked.directory, asked.as_json, logs, (host, port), cert, key, token_file)
     note("logkeep agent has ended")
 
 
@@ -72,8 +71,17 @@ def _serve(
     from logkeep.keyfiles import create_certificate, create_token
     from logkeep.logformat.names import NOT_LOGS, compile_exclusions
     from logkeep.sources.confinement import Confinement, OwnPlaces
-    from logkeep.sources.local import LocalSource
+    from logkeep.sources.hanging import Patience, PatientSource
+    from logkeep.sources.local import LocalSource, watch
 
+    patience = Patience(_STALLED_SECONDS, "")
+    try:
+        found = patience.call(watch(logs.absolute()), lambda: logs.resolve() if logs.is_dir() else None)
+    except SourceUnreachable as error:
+        raise WrongUse(error.message) from error
+    if found is None:
+        raise WrongUse(f"{logs} is no directory; name the log directory of this node with --logs")
+    logs, watched = found, watch(found)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     certificate, private = cert or directory / "agent.crt", key or directory / "agent.key"
     if cert is None:
@@ -81,12 +89,13 @@ def _serve(
     token_file = token_file or directory / "agent.token"
     token = create_token(token_file)
     own = dict.fromkeys((directory, certificate, private, token_file), "which is the agent's own")
-    source = LocalSource(logs, compile_exclusions(NOT_LOGS), Confinement([logs], OwnPlaces(own)))
+    confinement = Confinement([logs], OwnPlaces(own))
+    source = LocalSource(logs, compile_exclusions(NOT_LOGS), confinement, patience.note_progress)
     try:
-        source.check()
-    except SourceRefused as error:
+        patience.call(watched, source.check)
+    except (SourceRefused, SourceUnreachable) as error:
         raise WrongUse(error.message) from error
-    application = Agent(source, token)
+    application = Agent(PatientSource(source, watched, patience), token)
     shown = Certificate(certificate, private)
     server = make_server(application, shown)
     fingerprint = _fingerprint(certificate)

@@ -35,8 +35,10 @@ from logkeep.http.connections import Limits
 from logkeep.keyfiles import create_certificate
 from logkeep.sources.agent import AgentAccess, AgentSources
 from logkeep.sources.base import LogSource
+from logkeep.sources.hanging import Patience, PatientSource, Watched
 from logkeep.sources.local import LocalSource
-from tests.integration.cli.installed import COMMAND, environment, logkeep
+from tests.integration.cli.installed import COMMAND, environment, logkeep, until
+from tests.integration.test_hanging import Dead
 from tests.processes import running
 from tests.suites.source_suite import EXCLUDED, SourceSuite, folder_for_all, not_root
 
@@ -44,11 +46,14 @@ TOKEN = "t" * 43
 
 
 @contextmanager
-def serving_agent(folder: Path, logs: Path, limits: Limits = LIMITS) -> Iterator[AgentAccess]:
+def serving_agent(
+    folder: Path, logs: Path, limits: Limits = LIMITS, source: LogSource | None = None
+) -> Iterator[AgentAccess]:
     """An agent within this process."""
     certificate, key = folder / "agent.crt", folder / "agent.key"
     create_certificate(certificate, key, "n1")
-    server = make_server(Agent(LocalSource(logs, EXCLUDED), TOKEN), Certificate(certificate, key), limits)
+    source = source or LocalSource(logs, EXCLUDED)
+    server = make_server(Agent(source, TOKEN), Certificate(certificate, key), limits)
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
@@ -379,6 +384,42 @@ def test_connections_of_strangers_end_and_handshakes_that_stall(tmp_path: Path) 
             source.list()
             time.sleep(1)
             assert isinstance(source.list(), list)
+
+
+@pytest.mark.parametrize("hangs_in", ["list", "open", "read", "stat"])
+def test_a_directory_of_a_node_that_hangs_is_told_in_time_and_read_again_when_it_answers(
+    tmp_path: Path, hangs_in: str
+) -> None:
+    logs = logs_of(tmp_path)
+    (logs / "es.log").write_bytes(b"line\n")
+    dead = Dead(logs, hangs_in)
+    source = PatientSource(dead, Watched(logs), Patience(0.4, ""))
+    with serving_agent(tmp_path, logs, source=source) as access, asking(access) as asked:
+
+        def read() -> bytes:
+            asked.list()
+            with closing(asked.open("es.log")) as log:
+                log.stat()
+                return log.read_at(0, 10)
+
+        began = time.monotonic()
+        with pytest.raises(SourceUnreachable, match=r"hangs: it gave no sign of progress for 0\.4 s; see that"):
+            read()
+        for _ in range(20):  # none of which takes another thread, nor waits
+            with pytest.raises(SourceUnreachable, match="hangs"):
+                read()
+        assert time.monotonic() - began < 5
+        assert dead.asked == 1
+        dead.back.set()
+        until(lambda: succeeds(read))
+        assert read() == b"line\n"
+
+
+def succeeds(action: Callable[[], object]) -> bool:
+    with suppress(SourceUnreachable):
+        action()
+        return True
+    return False
 
 
 def test_what_is_no_http_is_refused_in_the_words_of_the_agent(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from logkeep.api.threads import Threads
+from logkeep.http.threads import Threads
 
 
 def run(size: int, calls: int, seconds: float = 0.0) -> list[str]:
