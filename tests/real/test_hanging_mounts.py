@@ -7,12 +7,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from logkeep.errors import SourceUnreachable
+from logkeep.sources.base import LogSource
 from tests.integration.cli.installed import serving, until
+from tests.integration.test_agent_source import access_of, asking, running_agent
 from tests.real.servers import need_command
 from tests.real.site import Site
 
@@ -74,6 +77,39 @@ def ended(site: Site, name: str, job_id: str, seconds: float) -> str:
 
 def start(site: Site, name: str) -> str:
     return site.ask("backup", name).ended(0).json["jobId"]
+
+
+def test_an_agent_tells_that_its_mount_hangs_and_ends_all_the_same(tmp_path: Path) -> None:
+    told_by_agent = "hangs: it gave no sign of progress for 20 s; see that"
+    with (
+        mounted(tmp_path / "a") as mount,
+        running_agent(tmp_path / "agent", mount.point) as (process, told),
+        asking(access_of(told)) as source,
+    ):
+        with closing(source.open("es.log")) as log:
+            mount.hang()
+            began = time.monotonic()
+            with pytest.raises(SourceUnreachable, match=told_by_agent):
+                log.read_at(0, 1000)
+            assert time.monotonic() - began < 28
+            for _ in range(30):  # it is known to hang
+                with pytest.raises(SourceUnreachable, match="hangs"):
+                    source.list()
+            assert time.monotonic() - began < 30
+            assert len(list(Path(f"/proc/{process.pid}/task").iterdir())) < 20
+            mount.go_on()
+            until(lambda: can_list(source))
+        mount.hang()
+        with pytest.raises(SourceUnreachable, match=told_by_agent):
+            source.list()
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def can_list(source: LogSource) -> bool:
+    with suppress(SourceUnreachable):
+        return bool(source.list())
+    return False
 
 
 def test_two_mounts_that_hang_stop_neither_another_cluster_nor_the_end_of_the_service(tmp_path: Path) -> None:
