@@ -68,7 +68,7 @@ class Checkpoint:
     @property
     def unproven(self) -> bool:
         """Whether its bytes may be other than those that were written: they prove nothing."""
-        return self.flaw in {Flaw.DAMAGED, Flaw.FOREIGN}
+        return self.flaw is Flaw.DAMAGED or self.flaw is Flaw.FOREIGN  # asked of each: faster than a set
 
     @property
     def settled(self) -> bool:

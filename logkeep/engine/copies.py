@@ -30,7 +30,7 @@ class Copies:
         known = {(one.name, one.inode, one.stored, one.mtime_ns): one for one in self.notes}
         found = (
             (file.name, known.get((file.name, file.inode, file.size, file.mtime_ns)))
-            for file in listing
+            for file in (listing if known else ())
             if self._state.is_settled(file)
         )
         return {name: one for name, one in found if one and self._is_kept_to(one)}

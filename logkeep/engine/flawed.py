@@ -57,7 +57,7 @@ class FlawedFiles:
 
     def kind(self, file: LogFile) -> UnreadKind | None:
         """What was made of the file as it is, None where it is not known."""
-        look = self._looks.get(file_key(file))
+        look = self._looks.get(file_key(file)) if self._looks else None
         return look.note.kind if look and _is_as(file, look.note) else None
 
     def wait_for(self, file: LogFile, family: str) -> None:
@@ -75,7 +75,7 @@ class FlawedFiles:
 
     def notes(self, listing: Iterable[LogFile]) -> list[Unread]:
         """What a later job should know."""
-        there = {file_key(file) for file in listing}
+        there = {file_key(file) for file in listing} if self._looks else set[str]()
         return [look.note for key, look in self._looks.items() if key in there]
 
     def _note(self, kind: UnreadKind, file: LogFile, family: str) -> None:

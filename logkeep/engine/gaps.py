@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from logkeep.domain.instant import instant
 from logkeep.domain.manifest import Checkpoint, Gap, Unread, UnreadKind
@@ -61,37 +62,23 @@ def lost_file(unread: Unread, files: Files, gone: Iterable[Checkpoint]) -> Loss:
     return Loss(unread.position, 0 if elsewhere else max(0, unread.size - copied), reason)
 
 
-class Line:
-    """The generations of a family in the order of writing."""
+class Numbers:
+    """What the counted names of a family tell."""
 
-    def __init__(self, kept: Iterable[Checkpoint], present: Collection[int], names: Iterable[str]) -> None:
-        """`present` are the numbers of those that a file has now, `names` those of all files that are accounted for."""
-        self.kept = sorted(kept, key=lambda checkpoint: checkpoint.position)
-        self.begun = any(checkpoint.kept for checkpoint in self.kept)  # by a backup before
-        self.present = present
-        self._positions = [checkpoint.position for checkpoint in self.kept]
+    def __init__(self, kept: Iterable[Checkpoint], names: Iterable[str]) -> None:
         self._numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._written: dict[str, set[str]] = defaultdict(set)
         listed = {one for name in names if (one := parse_counted(name))}
         for counted in sorted(listed):
             self._numbers[counted.series, counted.date].append(counted.number)
         self._hours: dict[str, dict[int, bool]] = defaultdict(dict)  # number -> whether a file began in that hour
-        for checkpoint in self.kept:
+        for checkpoint in kept:
             if counted := parse_counted(checkpoint.name):
                 listed.add(counted)
                 if checkpoint.first_time:
                     self._hours[counted.series][counted.number] = counted.number == int(checkpoint.first_time[11:13])
         for counted in listed:
             self._written[counted.series].add(counted.written)
-
-    def place(self, position: float) -> int:
-        """How many generations stand there or before."""
-        return bisect_right(self._positions, position)
-
-    def elders(self, of: Checkpoint) -> Iterator[Checkpoint]:
-        """Youngest first."""
-        place = bisect_left(self._positions, of.position)
-        return (self.kept[index] for index in range(place - 1, -1, -1))
 
     def unaccounted(self, numbers: range, newer: CountedName) -> int:
         known = self._numbers[newer.series, newer.date]
@@ -105,6 +92,32 @@ class Line:
         """Whether each file began in the hour that its number names, as `%d{yyyy-MM-dd-H}` writes it."""
         found = self._hours[series]
         return len(found) > 1 and all(found.values())
+
+
+class Line:
+    """The generations of a family in the order of writing."""
+
+    def __init__(self, kept: Iterable[Checkpoint], present: Collection[int], names: Iterable[str]) -> None:
+        """`present` are the numbers of those that a file has now, `names` those of all files that are accounted for."""
+        self.kept = sorted(kept, key=lambda checkpoint: checkpoint.position)
+        self.begun = any(checkpoint.kept for checkpoint in self.kept)  # by a backup before
+        self.present = present
+        self._positions = [checkpoint.position for checkpoint in self.kept]
+        self._names = names
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """Made only where something is asked of them: mostly nothing is."""
+        return Numbers(self.kept, self._names)
+
+    def place(self, position: float) -> int:
+        """How many generations stand there or before."""
+        return bisect_right(self._positions, position)
+
+    def elders(self, of: Checkpoint) -> Iterator[Checkpoint]:
+        """Youngest first."""
+        place = bisect_left(self._positions, of.position)
+        return (self.kept[index] for index in range(place - 1, -1, -1))
 
 
 def came_between(line: Line, younger: Checkpoint) -> str | None:
@@ -121,10 +134,10 @@ def came_between(line: Line, younger: Checkpoint) -> str | None:
         older, name, others = found
         numbers = numbers_between(older, newer)
         if numbers is not None:
-            missing = line.unaccounted(numbers, newer) - others
+            missing = line.numbers.unaccounted(numbers, newer) - others
             if missing <= 0:
                 return None
-            if line.is_counter(newer):
+            if line.numbers.is_counter(newer):
                 return _jump(name, younger.name, missing)
     return None if elder.generation in line.present else UNSEEN
 

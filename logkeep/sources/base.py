@@ -92,8 +92,13 @@ class Listing(list[LogFile]):
 
 def is_plausible(file: LogFile) -> bool:
     """Whether a file can be so, and a database hold it."""
-    times = all(-_LARGEST <= time <= _LARGEST for time in (file.mtime_ns, file.ctime_ns))
-    return 0 <= file.size <= _LARGEST and times and len(file.inode) <= 64 and file.inode.isprintable()
+    return (
+        0 <= file.size <= _LARGEST
+        and -_LARGEST <= file.mtime_ns <= _LARGEST
+        and -_LARGEST <= file.ctime_ns <= _LARGEST
+        and len(file.inode) <= 64
+        and file.inode.isprintable()
+    )
 
 
 def printable(text: str, most: int = 300) -> str:

@@ -114,7 +114,7 @@ class LocalSource(LogSource):
         self._confinement = confinement
         self._note_progress = note_progress
         self._checked = set[tuple[Path, int, int]]()  # directories, with device and inode
-        self._held: dict[Path, _Folder] | None = None  # those of which files are opened one after the other
+        self._held: dict[tuple[str, ...], _Folder] | None = None  # those of which files are opened one after the other
 
     def check(self) -> None:
         """Raises `SourceRefused`. A directory that cannot be opened now is judged by its path."""
@@ -180,7 +180,7 @@ class LocalSource(LogSource):
         if not is_log_name(parts, self._excluded):
             raise SourceVanished(f"{name} is no log of this directory")
         try:
-            opened = _open_file(self._folder(self._directory.joinpath(*map(os.fsdecode, folders))), base)
+            opened = _open_file(self._folder(*map(os.fsdecode, folders)), base)
         except OSError as error:
             raise _failed(name, error) from error
         try:
@@ -201,22 +201,23 @@ class LocalSource(LogSource):
         finally:
             self._held = None
 
-    def _folder(self, path: Path) -> _Folder:
+    def _folder(self, *parts: str) -> _Folder:
         """The directory, or a folder below it, as it is reached now. Raises `SourceRefused`, `OSError`."""
-        held = self._held.get(path) if self._held else None
-        if held and held.lies_at(path):
+        held = self._held.get(parts) if self._held else None
+        if held and held.is_there():
             return held
-        if path == self._directory:
-            folder = _Folder(_open_directory(path, _PASS_FOLDER))
+        path = self._directory.joinpath(*parts)
+        if parts:
+            outer = self._folder(*parts[:-1])
+            folder = _Folder(path, os.open(parts[-1], _PASS_FOLDER, dir_fd=outer.descriptor))
         else:
-            outer = self._folder(path.parent)
-            folder = _Folder(os.open(path.name, _PASS_FOLDER, dir_fd=outer.descriptor))
+            folder = _Folder(path, _open_directory(path, _PASS_FOLDER))
         self._check_folder(path, folder.descriptor)
         if self._held is not None:
-            self._held.pop(path, None)
+            self._held.pop(parts, None)
             if len(self._held) >= _MOST_HELD:
                 self._held.pop(next(iter(self._held)))
-            self._held[path] = folder
+            self._held[parts] = folder
         return folder
 
     @contextmanager
@@ -257,17 +258,18 @@ class LocalSource(LogSource):
 class _Folder:
     """A directory that is open for whoever uses it, and closed after the last of them."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int) -> None:
         self.descriptor = descriptor
+        self._path = str(path)
         self._seen = os.fstat(descriptor)
 
     def __del__(self) -> None:
         os.close(self.descriptor)
 
-    def lies_at(self, path: Path) -> bool:
-        """Whether the path still leads to it: its number is no other's while it is open."""
+    def is_there(self) -> bool:
+        """Whether its path still leads to it: its number is no other's while it is open."""
         try:
-            return os.path.samestat(self._seen, path.lstat())
+            return os.path.samestat(self._seen, os.lstat(self._path))
         except OSError:
             return False
 

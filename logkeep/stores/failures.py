@@ -87,6 +87,14 @@ def object_missing(name: str, where: str) -> StoreMissing:
     return StoreMissing(f"there is no {name!r} in {where}. `logkeep verify` says what else is missing.")
 
 
+def too_large(name: str, where: str, size: int, most: int) -> StoreCorrupt:
+    return StoreCorrupt(f"{name!r} in {where} has {size} bytes; Logkeep writes at most {most} there")
+
+
+def cut_short(name: str, where: str, found: int, size: int) -> StoreCorrupt:
+    return StoreCorrupt(f"{name!r} in {where} has {found} bytes instead of {size}. {_ADVICE[StoreCorrupt]}")
+
+
 def _kind(error: Exception, text: str) -> type[StoreError]:
     found = _KIND.match(text)
     name = found[0] if found else ""

@@ -15,7 +15,7 @@ import opendal
 
 from logkeep.errors import SettingError, StoreCorrupt, StoreMissing
 from logkeep.stores.base import LARGEST_MANIFEST, ObjectStore, StoredObject
-from logkeep.stores.failures import bucket_missing, explain, failure, object_missing
+from logkeep.stores.failures import bucket_missing, explain, failure, object_missing, too_large
 from logkeep.stores.folder import FolderStore, create_folder
 from logkeep.stores.listing import walk
 from logkeep.stores.location import Location, parse_location
@@ -124,7 +124,7 @@ class OpendalStore:
         if size is None:
             raise object_missing(name, self._where)
         if size > most:
-            raise StoreCorrupt(f"{self.describe(name)} has {size} bytes; Logkeep writes at most {most} there")
+            raise too_large(name, self._where, size, most)
         try:
             return self._read_whole(name, size)
         except StoreMissing:
