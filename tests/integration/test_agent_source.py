@@ -31,8 +31,10 @@ from logkeep.agent.handles import IDLE_SECONDS, MOST, Handles
 from logkeep.agent.pace import Pace
 from logkeep.agent.server import LIMITS, Certificate, listen, make_server
 from logkeep.errors import SettingError, SourceUnreachable, SourceVanished
+from logkeep.http import protocol
 from logkeep.http.connections import Limits
 from logkeep.keyfiles import create_certificate
+from logkeep.sources import agent
 from logkeep.sources.agent import AgentAccess, AgentSources
 from logkeep.sources.base import LogSource
 from logkeep.sources.hanging import Patience, PatientSource, Watched
@@ -432,6 +434,62 @@ def test_what_is_no_http_is_refused_in_the_words_of_the_agent(tmp_path: Path) ->
                 answer = connection.recv(4096)
                 assert answer.split(b" ")[1] == status
                 assert b'{"error":"path"' in answer
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize(
+    "head", [b"GET /agent/v1/files HTTP/1.1\r\n", b"", b"POST /x HTTP/1.1\r\nContent-Length: 9\r\n"]
+)
+def test_a_head_that_drips_has_a_time_for_the_whole_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: bytes, *, known: bool
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 1.0)
+    context = ssl._create_unverified_context()
+    with serving_agent(tmp_path, tmp_path, Limits(connections=8, stranger_seconds=1.0)) as access:
+        address = ("127.0.0.1", int(access.url.rpartition(":")[2]))
+        with socket.create_connection(address, 10) as plain, context.wrap_socket(plain) as connection:
+            if known:
+                connection.sendall(f"GET /agent/v1/files HTTP/1.1\r\nauthorization: Bearer {TOKEN}\r\n\r\n".encode())
+                assert b" 200 " in connection.recv(65536)
+            began = time.monotonic()
+            connection.sendall(head)
+            with pytest.raises(OSError):
+                while time.monotonic() - began < 10:
+                    connection.sendall(b"x" if not head else b"x: y\r\n")
+                    time.sleep(0.1)
+            assert time.monotonic() - began < 5
+
+
+def test_an_agent_that_drips_its_head_is_unreachable_in_the_time_of_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent, "_ANSWER_SECONDS", 1.0)
+    create_certificate(tmp_path / "crt", tmp_path / "key", "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
+    ended = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                accepted, _ = listener.accept()
+                with suppress(OSError), context.wrap_socket(accepted, server_side=True) as one:
+                    one.sendall(b"HTTP/1.1 200 OK\r\n")
+                    while not ended.wait(0.1):
+                        one.sendall(b"x: y\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=[listener], daemon=True)
+        thread.start()
+        url = f"https://localhost:{listener.getsockname()[1]}"
+        began = time.monotonic()
+        asked = asking(AgentAccess(url, TOKEN, fingerprint_of(tmp_path / "crt")))
+        with asked as source, pytest.raises(SourceUnreachable, match="does not answer"):
+            source.list()
+        assert time.monotonic() - began < 8
+        ended.set()
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(10)
 
 
 def test_requests_and_bytes_a_second_are_bounded_after_the_token_too() -> None:
