@@ -51,14 +51,17 @@ def _hops(scope: Scope) -> Iterator[str]:
 
 
 def _parse(text: str) -> Address | None:
-    """An address, also one with a port or in brackets; one of IPv4 in IPv6 is told as it is."""
+    """An address, also one with a port or in brackets; one of IPv4 in IPv6 is told as it is.
+
+    What follows a '%' names an interface of another machine, in any words: it is no part of it.
+    """
     if text.startswith("["):
         text, closed, _ = text[1:].partition("]")
         text = text if closed else ""
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        address = ip_address(text)
+        address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
