@@ -7,6 +7,7 @@ A place that the database does not know any more is found by the pointer beside 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from logkeep.engine.heads import Beyond, follow, leave_out_settled
 from logkeep.engine.proof import Document, Entry, make_entry
 from logkeep.engine.rebuild import Generations
 from logkeep.engine.strangers import Place, object_place, setting_place
-from logkeep.errors import CatalogueBehind, ChainForked, JobSuperseded, StoreCorrupt, StoreError
+from logkeep.errors import CatalogueBehind, ChainForked, JobSuperseded, StoreCorrupt, StoreError, StoreUnreachable
 from logkeep.service.context import Context
 from logkeep.service.places import note_place
 from logkeep.service.stores import cluster_stores
@@ -78,11 +79,25 @@ def find_newer(context: Context, cluster: Cluster, bucket: str = "") -> Newer:
     with reading(context.database) as connection:
         head = archive.fetch_last_manifest(connection, cluster.id, proven=True)
     found: dict[str, tuple[Entry, Manifest]] = {}
+    unread = Counter[str]()
     for place, names in _listed(context, cluster, head, bucket):
         for name in names:
-            one = _read(cluster_stores(context, cluster.id)[place.bucket], context, place.bucket, name)
+            try:
+                one = _read(cluster_stores(context, cluster.id)[place.bucket], context, place.bucket, name)
+            except StoreUnreachable as error:  # it may be one that counts, and behind it nothing may be signed
+                if place.bucket == bucket:
+                    raise
+                _log.warning("place not looked at", bucket=place.bucket, folder=place.folder, error=error.message)
+                break
+            except StoreError as error:
+                if not unread:
+                    _log.warning("manifest not looked at", bucket=place.bucket, object=name, error=error.message)
+                unread[place.bucket] += 1
+                continue
             if one and one[0].cluster_id == cluster.id and one[0].object == name:
                 found[one[0].sha256] = one
+    if unread.total() > 1:  # there may be any number
+        _log.warning("manifests not looked at", numbers=dict(unread))
     entries = [entry for entry, _ in found.values()]
     beyond = follow(head.sha256 if head else "", entries)
     if beyond.strays:
@@ -99,9 +114,10 @@ def _read_beside(context: Context, cluster: Cluster, numbers: set[int]) -> Itera
     stores = cluster_stores(context, cluster.id)
     for row in rows:
         if row.proven and row.number in numbers and (store := stores.get(row.bucket)):
-            one = _read(store, context, row.bucket, row.object)
-            if one and one[0].sha256 == row.sha256:
-                yield one[0]
+            with suppress(StoreError):
+                one = _read(store, context, row.bucket, row.object)
+                if one and one[0].sha256 == row.sha256:
+                    yield one[0]
 
 
 def _without_own(context: Context, cluster: Cluster, beyond: Beyond, manifests: dict[str, Manifest]) -> Beyond:
@@ -202,15 +218,11 @@ def _unknown(context: Context, names: Sequence[str]) -> list[str]:
 
 
 def _read(store: ObjectStore, context: Context, bucket: str, name: str) -> tuple[Entry, Manifest] | None:
-    """None where no trusted key signed it, or where it is gone or damaged: then it counts for nothing."""
-    try:
-        data = store.get(name)
-        if find_flaw(store, name, data, context.find_signer):
-            return None
-        manifest = decode_manifest(data)
-    except StoreError as error:
-        _log.warning("manifest not looked at", bucket=bucket, object=name, error=error.message)
+    """None where no trusted key signed it. Raises a `StoreError` where it is gone or damaged: it counts for nothing."""
+    data = store.get(name)
+    if find_flaw(store, name, data, context.find_signer):
         return None
+    manifest = decode_manifest(data)
     return make_entry(Document(bucket, name, manifest_hash(data), ""), manifest), manifest
 
 

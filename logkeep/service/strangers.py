@@ -118,7 +118,7 @@ class Sieve:
         if not is_removal(name):
             return False
         try:
-            return bool(read_removal(store, name, self._context.find_signer))
+            return read_removal(store, name, self._context.find_signer).cluster_id == self._cluster_id
         except StoreMissing:
             alone = name != stranger.object.name and stranger.object.size == SIGNATURE_BYTES
             return alone and name.endswith(f"-{self._cluster_id}.json")

@@ -314,8 +314,8 @@ def _read_row(store: ObjectStore, row: SegmentRow) -> list[Damage]:
 
 
 def _foreign(stranger: Stranger) -> Finding:
-    job_id = stranger.name.job_id if stranger.name else ""
-    return Finding("", "", stranger.object.name, "foreign: nothing in the catalogue tells of it", job_id)
+    """Without a job: that its name has the form of one that a job gave proves nothing."""
+    return Finding("", "", stranger.object.name, "foreign: nothing in the catalogue tells of it", "")
 
 
 class _Listing:

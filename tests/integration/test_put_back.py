@@ -16,9 +16,11 @@ from logkeep import bootstrap
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSettingChange
+from logkeep.errors import StoreUnreachable
 from logkeep.keyfiles import create_keys, open_signing
 from logkeep.service import backups, clusters, heads, log_settings, sweep
 from logkeep.settings import load_settings
+from logkeep.stores.opendal import OpendalStore
 from tests.installation import Installation
 
 DATABASE, ROTATED = "logkeep.db", "es-2026-11-24-1.log"
@@ -297,3 +299,46 @@ def test_sweep_deletes_nothing_that_a_newer_manifest_names(
     with pytest.raises(heads.CatalogueBehind, match="the next backup of the cluster takes them up"):
         list(sweep.sweep(installation.context, cluster, grace_ms=0, remove=True))
     assert installation.objects() == stored
+
+
+def test_store_that_fails_at_a_newer_manifest_fails_the_job_and_nothing_is_signed(
+    installation: Installation, cluster: Cluster, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation = back_up_and_copy(installation, cluster, logs, tmp_path / "copy")
+    write(logs, 2)
+    installation.back_up(cluster)
+    [_, newer] = sorted(installation.bucket.rglob("_manifests/*.json"))
+    installation = put_back(installation, tmp_path / "copy")
+    get = OpendalStore.get
+
+    def fail_at_it(store: OpendalStore, name: str, *asked: int) -> bytes:
+        if name.endswith(newer.name):
+            raise StoreUnreachable("the server answers 503")
+        return get(store, name, *asked)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OpendalStore, "get", fail_at_it)
+        job = installation.back_up(cluster)
+    assert job.status is JobStatus.FAIL
+    assert (job.failed_msg or "").startswith("LK-STORE-UNREACHABLE: the server answers 503")
+    assert len(list(installation.bucket.rglob("_manifests/*.json"))) == 2
+    assert installation.back_up(cluster).status is JobStatus.SUCCESS
+    assert installation.findings(cluster, chain=True) == []
+
+
+def test_any_number_of_objects_that_cannot_be_read_is_logged_in_two_lines(
+    installation: Installation, cluster: Cluster, logs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(logs, 1)
+    installation.back_up(cluster)
+    [first] = installation.bucket.rglob("_manifests/*.json")
+    for number in range(50):
+        junk = first.with_name(f"{first.name[:20]}{number:032x}.1.json")
+        with junk.open("wb") as file:
+            file.truncate(300 * 1024 * 1024)
+        Path(f"{junk}.sig").write_bytes(b"x" * 64)
+    capsys.readouterr()
+    assert installation.back_up(cluster).status is JobStatus.SUCCESS
+    logged = [line for line in capsys.readouterr().out.splitlines() if "not looked at" in line]
+    assert len(logged) == 2
+    assert "{'logs': 50}" in logged[1]
