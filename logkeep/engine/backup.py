@@ -216,7 +216,7 @@ class NodeBackup:
                 if kept.kept or kept.settled:
                     looks[kept.generation] = kept
             except Incomplete:
-                blocked = blocked_read(read.owed, read.sight.file, max(self._state.known, default=0))
+                blocked = blocked_read(read.owed, read.sight, max(self._state.known, default=0))
                 self._state.unread = [blocked if one == read.owed else one for one in self._state.unread]
                 self._state.wait_for(read.sight.file, read.sight.name)
             except SourceVanished:

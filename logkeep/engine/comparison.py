@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logkeep.domain.manifest import EMPTY, Checkpoint, Flaw, Frame, Unread
+from logkeep.domain.manifest import EMPTY, LEAD, Checkpoint, Fingerprint, Flaw, Frame, Unread, UnreadKind
 from logkeep.engine.content import HEAD, Content, fingerprint
 from logkeep.engine.identity import Heads, drop_superseded
 from logkeep.engine.plan import Read
@@ -57,10 +57,17 @@ def is_planned(content: Content, read: Read) -> bool:
 
 def holds(content: Content, one: Unread) -> bool:
     """Whether the file has the last bytes that an earlier look saw of what was not kept then."""
+    if one.kind is UnreadKind.BLOCKED and one.tail == EMPTY:
+        return True  # it begins as that did when it was still being compressed, see `known_by`
     if one.tail == EMPTY:  # a compressed file is not compressed again, and its time is that of its last byte
         return content.file.inode == one.inode if one.inode else content.file.mtime_ns == one.mtime_ns
-    found = content.before(one.size, one.tail.length)
+    found = content.before(one.stored or one.size, one.tail.length)
     return found is not None and fingerprint(found) == one.tail
+
+
+def known_by(head: bytes, time: str) -> Fingerprint:
+    """What a file that waits is known by, whatever becomes of its name, inode and size; EMPTY for a mere banner."""
+    return fingerprint(head) if len(head) >= LEAD and time else EMPTY
 
 
 def ends_with(content: Content, copy: Unread) -> bool:

@@ -8,9 +8,9 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from logkeep.domain.instant import instant
-from logkeep.domain.manifest import Checkpoint, Fingerprint, Flaw, Unread, UnreadKind
+from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Flaw, Unread, UnreadKind
 from logkeep.engine.changed import ChangedBytes
-from logkeep.engine.comparison import continued, holds, last_bytes
+from logkeep.engine.comparison import continued, holds, known_by, last_bytes
 from logkeep.engine.compressed import Ending
 from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint
 from logkeep.engine.copies import Copies
@@ -102,6 +102,7 @@ class Examination:
 
     def _look_into(self, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight | None:
         """None for a file of which nothing is to be kept."""
+        head, came, until = b"", 0, EMPTY  # of one that waits: plain bytes that came out of it, and the last of them
         try:
             with closing(self._state.open(file, name)) as content:
                 shrunk = content.file.size < file.size and not (name.compressed and file.inode)
@@ -125,6 +126,8 @@ class Examination:
                 if end:
                     content.check_unchanged(end, fingerprint(head))
                 if content.ending and content.ending.flaw:
+                    if content.compressed and (came := content.ending.length):
+                        until = fingerprint(last_bytes(content, came))
                     self._judge(content, name)
                     if self._is_refused(file):
                         return _blocked(file, name, checkpoints)
@@ -134,7 +137,8 @@ class Examination:
             return Sight(file, name, look=Look.VANISHED)
         except Incomplete:
             self._state.wait_for(file, name)
-            return _blocked(file, name, checkpoints)
+            known = known_by(head, first_time(head))
+            return replace(_blocked(file, name, checkpoints), size=came, head=known, tail=until)
         except SourceFileError as error:
             self._state.fail(file, error)
             return _blocked(file, name, checkpoints)

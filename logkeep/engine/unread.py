@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from logkeep.domain.manifest import EMPTY, Checkpoint, Unread, UnreadKind
 from logkeep.engine.sight import Look, Sight
 from logkeep.logformat.names import compressed_names, is_compressed, parse_name
-from logkeep.sources.base import LogFile
 
 
 def empty_file(sight: Sight) -> Unread:
@@ -39,9 +38,10 @@ def planned_read(sight: Sight, checkpoint: Checkpoint) -> Unread:
     )
 
 
-def blocked_read(one: Unread, file: LogFile, newest: int) -> Unread:
-    """What was to be read and is still being written: what came out of it so far may be wrong."""
-    return replace(one, kind=UnreadKind.BLOCKED, generation=newest, size=file.size, head=EMPTY)
+def blocked_read(one: Unread, sight: Sight, newest: int) -> Unread:
+    """What was to be read and is still being written; by its first bytes it is known where these are no mere banner."""
+    head = one.head if sight.lead and sight.first_time else EMPTY
+    return replace(one, kind=UnreadKind.BLOCKED, generation=newest, size=sight.file.size, head=head)
 
 
 def unknown_file(sight: Sight, checkpoint: Checkpoint, newest: int) -> Unread | None:
@@ -60,7 +60,8 @@ def unknown_file(sight: Sight, checkpoint: Checkpoint, newest: int) -> Unread | 
     if kept and not missing:
         return None
     position = checkpoint.position
-    return Unread(kind, sight.name.family, position, newest, file.name, file.inode, missing, file.mtime_ns)
+    found = Unread(kind, sight.name.family, position, newest, file.name, file.inode, missing, file.mtime_ns)
+    return replace(found, head=sight.head, tail=sight.tail, stored=sight.size) if sight.head.length else found
 
 
 def _accounted(checkpoint: Checkpoint) -> int:

@@ -265,6 +265,58 @@ def test_large_damaged_file_is_known_for_damaged_with_its_first_segment(kept: Ke
     assert {segment.flaw for segment in kept.catalogue.segments} == {Flaw.DAMAGED}
 
 
+# Waiting, and renamed meanwhile
+
+NOTED = "prod-2026-11-23-1.log"
+
+
+@pytest.mark.parametrize("to", ["prod-2026-11-23-2.log.gz", "archive/prod-2026-11-23-1.log.gz"])
+@pytest.mark.parametrize("how", ["moved", "written anew"])
+@pytest.mark.parametrize("number", [60, 5000])
+@pytest.mark.parametrize("begun", [True, False])
+def test_file_that_waited_and_is_whole_under_another_name_is_no_gap(
+    kept: Kept, to: str, how: str, number: int, begun: bool
+) -> None:
+    whole, path = gzip.compress(timed(0, number)), kept.directory / to
+    kept.write("prod.log", timed(0, 50) if begun else timed(number, number + 9))
+    kept.back_up()
+    if begun:
+        (kept.directory / "prod.log").rename(kept.directory / NOTED)
+        (kept.directory / NOTED).unlink()
+    kept.write("prod.log", timed(number, number + 9))
+    kept.write(f"{NOTED}.gz", whole[:-20])
+    assert codes(kept.back_up()) == [(f"{NOTED}.gz", "LK-LOG-WAITING")]
+    path.parent.mkdir(exist_ok=True)
+    if how == "moved":
+        (kept.directory / f"{NOTED}.gz").rename(path)
+    else:
+        (kept.directory / f"{NOTED}.gz").unlink()
+    path.write_bytes(whole if how == "moved" else gzip.compress(timed(0, number), 1))
+    assert codes(kept.back_up()) == []
+    assert not kept.catalogue.gaps
+    assert sorted((kept.of("prod.log") + kept.of("archive/prod.log")).splitlines()) == sorted(
+        timed(0, number + 9).splitlines()
+    )
+
+
+def test_file_that_waited_and_went_is_a_gap_though_a_shorter_copy_of_it_is_there(kept: Kept) -> None:
+    kept.write("prod.log", timed(60, 70))
+    kept.back_up()
+    kept.write(f"{NOTED}.gz", gzip.compress(timed(0, 60))[:-20])
+    assert codes(kept.back_up()) == [(f"{NOTED}.gz", "LK-LOG-WAITING")]
+    (kept.directory / f"{NOTED}.gz").unlink()
+    kept.write("prod-2026-11-22-1.log", timed(0, 50))
+    kept.back_up()
+    assert [gap.reason for gap in kept.catalogue.gaps] == ["deleted by the node after it could not be read"]
+
+
+def timed(first: int, last: int) -> bytes:
+    """Lines of which each has a time of its own."""
+    return b"".join(
+        b"[2026-11-23T10:%02d:%02d,000][INFO ] event %d\n" % (n // 60 % 60, n % 60, n) for n in range(first, last)
+    )
+
+
 # Garbage behind, members appended
 
 
