@@ -266,6 +266,8 @@ def _public_key(key: str) -> Ed25519PublicKey:
 
 def _create(path: Path, data: bytes, mode: int) -> bool:
     """Make a file, durably and whole or not at all; False where there is one."""
+    if path.exists():
+        return False
     made = _write_beside(path, data, mode)
     try:
         os.link(made, path)
