@@ -529,6 +529,25 @@ def test_job_that_uses_up_its_rounds_says_what_it_left(node: Node) -> None:
     assert "start the backup again" in failure
 
 
+def test_log_that_was_taken_for_a_rotation_is_kept_whole_and_once_when_it_is_rotated_itself(node: Node) -> None:
+    node.put("prod-2.log", events(1, 50))
+    node.put("prod.log", events(51, 60))
+    assert not node.gaps()
+    node.add("prod-2.log", events(161, 170))
+    node.add("prod.log", events(61, 70))
+    assert not node.gaps()
+    for number in (1, 2):
+        node.move("prod-2.log", f"prod-2-2026-11-23-{number}.log")
+        node.put("prod-2.log", events(200 * number, 200 * number + 99))
+        node.add("prod.log", events(60 + 10 * number + 1, 70 + 10 * number))
+        assert not node.gaps()
+    node.path("prod-2-2026-11-23-1.log").unlink()
+    assert not node.gaps()
+    spans = [(1, 90), (161, 170), (200, 299), (400, 499)]
+    written = b"".join(events(*span) for span in spans)
+    assert sorted(b"".join(node.logs().values()).splitlines()) == sorted(written.splitlines())
+
+
 # The order of --join
 
 
