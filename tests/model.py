@@ -15,6 +15,7 @@ from pathlib import Path
 from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
 from logkeep.domain.warning import JobWarning
 from logkeep.engine.gaps import is_closed
+from logkeep.engine.identity import lead_of
 from logkeep.errors import JobSuperseded, SourceVanished
 from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog
 from logkeep.stores.frames import decompress_frame
@@ -28,6 +29,7 @@ class MemoryCatalogue:
 
     def __init__(self) -> None:
         self.kept: dict[int, Checkpoint] = {}
+        self.retired: set[int] = set()
         self.digest = ""
         self.job = ""  # id of the job under way, as it stands in the names of objects
         self.segments: list[Segment] = []
@@ -38,7 +40,17 @@ class MemoryCatalogue:
         self.before_record: Callable[[], None] = lambda: None
 
     def checkpoints(self, node: str) -> list[Checkpoint]:
-        return list(self.kept.values())
+        return [c for c in self.kept.values() if c.generation not in self.retired]
+
+    def retired_alike(self, node: str, family: str, head: bytes) -> list[Checkpoint]:
+        lead = lead_of(head)
+        hidden = (self.kept[number] for number in self.retired)
+        return [c for c in hidden if (c.lead == lead if c.lead else c.family == family)]
+
+    def recall(self, node: str, family: str) -> list[Checkpoint]:
+        found = [self.kept[number] for number in self.retired if self.kept[number].family == family]
+        self.retired -= {c.generation for c in found}
+        return found
 
     def kept_segments(self, node: str, generation: int, start: int) -> list[Segment]:
         mine = sorted((s for s in self.segments if s.generation == generation), key=lambda s: s.start)
@@ -60,6 +72,7 @@ class MemoryCatalogue:
         self.segments.append(segment)
         self.remaining = remaining
         self.kept[after.generation] = after
+        self.retired.discard(after.generation)
 
     def unread(self, node: str) -> list[Unread]:
         return self.waiting
@@ -74,10 +87,12 @@ class MemoryCatalogue:
         found: Sequence[Gap | Sighting] = (),
         digest: str | None = None,
         unread: Sequence[Unread] | None = None,
+        retired: Collection[int] = (),
     ) -> None:
         self.before_record()
         for checkpoint in seen:
             self.kept[checkpoint.generation] = checkpoint
+        self.retired = (self.retired - {c.generation for c in seen}) | set(retired)
         self.gaps += [one for one in found if isinstance(one, Gap)]
         self.sightings += [one for one in found if isinstance(one, Sighting)]
         if digest is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,20 +19,33 @@ from logkeep.domain.warning import JobWarning
 
 LEAST_HEAD = 256  # bytes that tell one file from another
 _KEY = ["cluster_id", "node", "generation"]
+_BATCH = 500  # values in one statement
 _encode = msgspec.msgpack.encode
 
 
 def fetch_checkpoints(connection: Connection, cluster_id: str, node: str) -> list[Checkpoint]:
-    statement = select(generations).where(generations.c.cluster_id == cluster_id, generations.c.node == node)
-    return [_checkpoint(row) for row in connection.execute(statement.order_by(generations.c.generation))]
+    """All but the retired ones."""
+    rows = connection.execute(_generations(cluster_id, node).where(~generations.c.retired))
+    # Sorted here: asked for an order, SQLite would take the key for it, and look at all.
+    return sorted(map(to_checkpoint, rows), key=lambda c: c.generation)
+
+
+def fetch_checkpoints_of(
+    connection: Connection, cluster_id: str, node: str, numbers: Collection[int]
+) -> Iterator[Checkpoint]:
+    """Those of some generations of a node."""
+    wanted = sorted(numbers)
+    for at in range(0, len(wanted), _BATCH):
+        statement = _generations(cluster_id, node).where(generations.c.generation.in_(wanted[at : at + _BATCH]))
+        yield from map(to_checkpoint, connection.execute(statement))
 
 
 def fetch_generation(connection: Connection, cluster_id: str, node: str, generation: int) -> Checkpoint | None:
-    statement = select(generations).where(
-        generations.c.cluster_id == cluster_id, generations.c.node == node, generations.c.generation == generation
-    )
-    row = connection.execute(statement).first()
-    return _checkpoint(row) if row else None
+    return next(fetch_checkpoints_of(connection, cluster_id, node, [generation]), None)
+
+
+def _generations(cluster_id: str, node: str) -> Select[*tuple[Any, ...]]:
+    return select(generations).where(generations.c.cluster_id == cluster_id, generations.c.node == node)
 
 
 def fetch_generations(
@@ -54,7 +67,7 @@ def fetch_generations(
         statement = statement.where(tuple_(generations.c.node, generations.c.generation).in_(stored))
     order = (generations.c.node, generations.c.family, generations.c.position, generations.c.generation)
     for row in _pages(engine, statement, order, 1000):
-        yield row.node, _checkpoint(row)
+        yield row.node, to_checkpoint(row)
 
 
 def _pages(
@@ -73,10 +86,11 @@ def _pages(
 
 
 def save_checkpoints(connection: Connection, cluster_id: str, node: str, checkpoints: Sequence[Checkpoint]) -> None:
-    """Insert or replace."""
+    """Insert or replace. None of them is retired from then on."""
     if not checkpoints:
         return
-    rows = [{"cluster_id": cluster_id, "node": node, **_generation(checkpoint)} for checkpoint in checkpoints]
+    key = {"cluster_id": cluster_id, "node": node, "retired": False}
+    rows = [key | _generation(checkpoint) for checkpoint in checkpoints]
     connection.execute(_save_generation(connection.dialect), rows)
 
 
@@ -109,23 +123,24 @@ def fetch_last_segments(connection: Connection, cluster_id: str, node: str, job_
     return {int(row[0]): int(row[1]) for row in connection.execute(statement)}
 
 
-def fetch_shared(connection: Connection, cluster_id: str) -> list[tuple[str, str, str, str]]:
-    """Two nodes most of whose files look like the same ones, and under which name each has one of them.
+def fetch_shared(connection: Connection, cluster_id: str, names: Sequence[str]) -> list[tuple[str, str, str, str]]:
+    """Of these nodes two most of whose files look like the same ones, and under which name each has one of them.
 
     Files are the same ones where their first lines are, with a time of their own.
     """
     a, b = generations.alias(), generations.alias()
     telling = [(one.c.head_length >= LEAST_HEAD) & (one.c.first_time != "") & one.c.present for one in (a, b)]
-    mine = a.c.cluster_id == cluster_id
-    counts = select(a.c.node, func.count()).where(mine, telling[0]).group_by(a.c.node)
+    # What is present is not retired, and the index finds that without looking at what is.
+    mine = [(one.c.cluster_id == cluster_id) & one.c.node.in_(names) & ~one.c.retired for one in (a, b)]
+    counts = select(a.c.node, func.count()).where(mine[0], telling[0]).group_by(a.c.node)
     files = {row[0]: int(row[1]) for row in connection.execute(counts)}
     if len(files) < 2:
         return []
-    same = (b.c.cluster_id == a.c.cluster_id) & (b.c.head_sha256 == a.c.head_sha256) & (b.c.node > a.c.node)
+    same = (b.c.head_sha256 == a.c.head_sha256) & (b.c.node > a.c.node)
     pairs = select(a.c.node, b.c.node, func.min(a.c.name), func.min(b.c.name), func.count()).select_from(
         a.join(b, same)
     )
-    rows = connection.execute(pairs.where(mine, *telling).group_by(a.c.node, b.c.node))
+    rows = connection.execute(pairs.where(*mine, *telling).group_by(a.c.node, b.c.node))
     return [(row[0], row[1], row[2], row[3]) for row in rows if 2 * row[4] >= min(files[row[0]], files[row[1]])]
 
 
@@ -486,7 +501,7 @@ def _kind(found: Gap | Sighting | Forecast | str) -> str:
     return "failure" if isinstance(found, str) else type(found).__name__.lower()
 
 
-def _checkpoint(row: Row[*tuple[Any, ...]]) -> Checkpoint:
+def to_checkpoint(row: Row[*tuple[Any, ...]]) -> Checkpoint:
     return Checkpoint(
         row.generation,
         row.family,

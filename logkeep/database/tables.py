@@ -240,6 +240,20 @@ generations = Table(
     Column("checked", BigInteger, nullable=False, server_default="0"),  # up to here compared with the file, by turns
     Column("start", BigInteger, nullable=False, server_default="0"),  # its first byte
     Column("flaw", String(16), nullable=False, server_default=""),  # of the compressed file that it was read from
+    # No file has it, and no rule asks for it but by its content; see `engine.retirement`. All but a few are.
+    Column("retired", Boolean, nullable=False, server_default=false()),
+    # What a job loads, and then the retired ones by the first bytes of a file that was looked into.
+    Index(
+        "ix_generations_retired",
+        "cluster_id",
+        "node",
+        "retired",
+        "lead",
+        "family",
+        "head_length",
+        "head_sha256",
+        "generation",
+    ),
 )
 
 segments = Table(

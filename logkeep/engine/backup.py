@@ -24,6 +24,7 @@ from logkeep.engine.keeping import FileKeeper
 from logkeep.engine.node_state import NodeState, Outcome, Target
 from logkeep.engine.plan import Plan, make_plan
 from logkeep.engine.remaining import Remaining
+from logkeep.engine.retirement import find_retired
 from logkeep.engine.segment import SIZES, Sizes
 from logkeep.engine.sight import Look, Sight
 from logkeep.engine.unread import Rounds, blocked_read
@@ -66,6 +67,7 @@ class NodeBackup:
         self._earlier: set[int] = set()  # generations of logs that an earlier job knew wholly
         self._went: dict[Unread, int] = {}  # what went before it was looked into -> number of the listing that had it
         self._looks = ""  # digest of the listing
+        self._recalled: set[str] = set()  # logs of which no generation is retired
         self._passed: dict[PassedKind, int] = {}  # how much of each kind the last listing passed over
 
     def run(self) -> Outcome:
@@ -140,14 +142,16 @@ class NodeBackup:
         there = {file.name for file in listing}
         self._copies.notes = [one for one in self._copies.notes if one.name in there]
         told = [self._sighting(checkpoint) for checkpoint in plan.gone]
+        self._state.known |= {checkpoint.generation: checkpoint for checkpoint in (*plan.joined, *plan.gone)}
+        owed = [*plan.unread, *map(self._with_age, plan.empty), *self._copies.notes]
         self._state.catalogue.record_node(
             self._state.node,
             [*plan.gone, *plan.joined],
             [*plan.gaps, *told],
             digest if done else "",
-            [*plan.unread, *map(self._with_age, plan.empty), *self._copies.notes, *self._state.flawed.notes(listing)],
+            [*owed, *self._state.flawed.notes(listing)],
+            find_retired(self._state.known.values(), owed),
         )
-        self._state.known |= {checkpoint.generation: checkpoint for checkpoint in plan.gone}
 
     def _is_quiet(self) -> bool:
         """Nothing is to be said: what still holds is said by the next job too, so that one has to look again."""
@@ -195,12 +199,8 @@ class NodeBackup:
     def _round(self, listing: Sequence[LogFile]) -> Plan:
         """One listing: examine it, keep what is new, remember how it looked."""
         self._state.outcome.waiting.clear()
-        checkpoints = list(self._state.known.values())
-        sights = self._examination.examine(listing, checkpoints)
-        rounds = Rounds(self._went, self._keeper.kept_in)
-        plan = make_plan(
-            self._state.node, checkpoints, sights, self._keeper.read, self._state.unread, rounds, self._earlier
-        )
+        sights = self._examination.examine(listing, list(self._state.known.values()))
+        plan = self._plan(sights)
         plan = replace(plan, reads=tuple(read for read in plan.reads if read.sight.file not in self._keeper.nothing))
         for one in plan.unread:
             self._went.setdefault(one, self._state.number)
@@ -229,6 +229,22 @@ class NodeBackup:
         self._slipped = any(sight.look is Look.VANISHED for sight in sights)
         self._all_unchanged = all(sight.look is Look.UNCHANGED or not sight.file.size for sight in sights)
         return self._clear(plan, sights)
+
+    def _plan(self, sights: Sequence[Sight]) -> Plan:
+        """With all that is known of the logs for which the last generations do not suffice."""
+        rounds = Rounds(self._went, self._keeper.kept_in)
+        while True:
+            checkpoints = list(self._state.known.values())
+            plan = make_plan(
+                self._state.node, checkpoints, sights, self._keeper.read, self._state.unread, rounds, self._earlier
+            )
+            missing = plan.wants - self._recalled
+            if not missing:
+                return plan
+            for family in sorted(missing):
+                found = self._state.catalogue.recall(self._state.node, family)
+                self._state.known = {c.generation: c for c in found} | self._state.known
+            self._recalled |= missing
 
     def _note(self, plan: Plan, listing: Sequence[LogFile]) -> None:
         """Before it is read: should it be gone when this job goes on, nobody else would know that it was there."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
@@ -15,7 +15,19 @@ class Catalogue(Protocol):
     Every write raises `JobSuperseded` once another attempt of the job has begun, and changes nothing then.
     """
 
-    def checkpoints(self, node: str) -> list[Checkpoint]: ...
+    def checkpoints(self, node: str) -> list[Checkpoint]:
+        """All but those that are retired; see `engine.retirement`."""
+        ...
+
+    def retired_alike(self, node: str, family: str, head: bytes) -> list[Checkpoint]:
+        """The retired generations that `Heads` must know to say what a file goes on with: `head` are its first bytes,
+        `family` is the log that its name proposes. Of very many that begin alike, the newest.
+        """
+        ...
+
+    def recall(self, node: str, family: str) -> list[Checkpoint]:
+        """The retired generations of a log, none of which is retired from now on."""
+        ...
 
     def kept_segments(self, node: str, generation: int, start: int) -> Iterable[Segment]:
         """Those of a generation from the one on that holds the byte `start`, in order."""
@@ -56,8 +68,10 @@ class Catalogue(Protocol):
         found: Sequence[Gap | Sighting] = (),
         digest: str | None = None,
         unread: Sequence[Unread] | None = None,
+        retired: Collection[int] = (),
     ) -> None:
         """Keep what a listing told: names, presence and hints of generations, what is worth telling, the digest, and
-        the files that are still to be read. All of it or nothing; None leaves what is there.
+        the files that are still to be read. All of it or nothing; None leaves what is there. What is `seen` is no
+        longer retired, the generations in `retired` are from now on.
         """
         ...

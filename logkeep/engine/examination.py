@@ -16,7 +16,7 @@ from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint
 from logkeep.engine.copies import Copies
 from logkeep.engine.flawed import without
 from logkeep.engine.hints import Hint, hint_of, hints_of
-from logkeep.engine.identity import Heads, Names, by_head, lead_of, owed_to
+from logkeep.engine.identity import Names, by_head, lead_of, owed_to
 from logkeep.engine.node_state import NodeState
 from logkeep.engine.restore import read_range
 from logkeep.engine.sight import Look, Sight, file_key
@@ -44,7 +44,7 @@ class Examination:
         names = Names([file.name for file in listing], checkpoints)
         named = [(file, names.parse(file.name)) for file in listing]
         hints = hints_of(checkpoints)
-        self._state.heads = Heads(checkpoints, {file.name for file in listing})
+        self._state.look_by(checkpoints, {file.name for file in listing})
         self._owed = by_head(self._state.unread)
         aside = self._copies.among(listing)
         sights = self._look_at([(file, name) for file, name in named if file.name not in aside], hints, checkpoints)
@@ -118,6 +118,7 @@ class Examination:
                     last = last_bytes(content, end) if end else b""
                 if not end and not content.compressed:
                     file = file._replace(size=0)  # nothing but room for what is to come
+                self._state.find_retired(name, head)
                 continues, foreign = continued(content, name, head, self._state.heads)
                 holds = self._held(content, name, head)
                 continues, foreign, changed = self._changed.leave_out(content, name, head, continues, foreign)
@@ -232,7 +233,13 @@ class Examination:
         """Whether a generation has more than comes out of the file, and the same."""
         head = content.head()
         longer = [*self._state.heads.of(name.family), *self._state.heads.fitting(content.file, name, head).foreign]
-        alike = [c for c in longer if c.head.length > len(head) or fingerprint(head[: c.head.length]) == c.head]
+        lead = lead_of(head)
+        alike = [
+            c
+            for c in longer
+            if (c.lead == lead if lead else c.present)
+            and (c.head.length > len(head) or fingerprint(head[: c.head.length]) == c.head)
+        ]
         return self._find_longer(content, alike) is not None
 
     def _find_longer(self, content: Content, alike: Sequence[Checkpoint]) -> Checkpoint | None:

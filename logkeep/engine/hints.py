@@ -14,11 +14,15 @@ Hint = tuple[str, str, int, int, int]  # plain name, inode, size, mtime, ctime
 
 
 def hints_of(checkpoints: Sequence[Checkpoint]) -> dict[Hint, Checkpoint]:
-    """How files look that are kept to their end; without inodes, not those of a log that are equally old."""
-    equally_old = Counter((c.family, c.mtime_ns) for c in checkpoints if not c.inode)
+    """How files look that are kept to their end; without inodes, not those of a log that are equally old.
+
+    What is gone and comes back is known by its content alone.
+    """
+    present = [c for c in checkpoints if c.present]
+    equally_old = Counter((c.family, c.mtime_ns) for c in present if not c.inode)
     return {
         (c.name, c.inode, c.size, c.mtime_ns, c.ctime_ns): c
-        for c in checkpoints
+        for c in present
         if c.settled and (c.inode or equally_old[c.family, c.mtime_ns] == 1)
     }
 

@@ -81,6 +81,7 @@ class FileKeeper:
 
     def _goes_on_elsewhere(self, content: Content, sight: Sight) -> bool:
         """Whether a new generation has grown into one that is known."""
+        self._state.find_retired(sight.name, content.head())
         continues, foreign = continued(content, sight.name, content.head(), self._state.heads)
         return bool((continues | foreign) - sight.continues - sight.foreign)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from logkeep.clock import Clock
-from logkeep.domain.manifest import Checkpoint, Unread
+from logkeep.domain.manifest import Checkpoint, Fingerprint, Unread
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.engine.catalogue import Catalogue
 from logkeep.engine.compressed import Ending
 from logkeep.engine.content import Content, open_content
 from logkeep.engine.flawed import STILL_MS, FlawedFiles, code_of, tell
-from logkeep.engine.identity import Heads
+from logkeep.engine.identity import Heads, fingerprint
 from logkeep.engine.inodes import Inodes
 from logkeep.engine.remaining import Remaining
 from logkeep.engine.sight import file_key
@@ -75,8 +76,14 @@ class NodeState:
         self.clock = clock
         self.settle_ns = settle_ns
         self.max_file_bytes = max_file_bytes
-        self.known: dict[int, Checkpoint] = {}  # as in the catalogue, which nobody else may change meanwhile
-        self.heads = Heads(())  # of what is known, as of this listing
+        # As in the catalogue, which nobody else may change meanwhile; of what is retired only what was asked for.
+        self.known: dict[int, Checkpoint] = {}
+        self.heads = Heads(())  # of what was known at this listing
+        self._looked: list[Checkpoint] = []  # what they are of
+        self._listed: Collection[str] = ()
+        self._compared: set[tuple[str, Fingerprint]] = (
+            set()
+        )  # logs and heads that retired generations were looked for by
         self.unread: list[Unread] = []  # listed and not kept to the end, by this job and those before
         self.flawed = flawed
         self.waited: dict[str, str] = {}  # name -> log
@@ -93,6 +100,22 @@ class NodeState:
 
     def open_named(self, name: str, *, compressed: bool) -> Content:
         return open_content(self.source, name, compressed=compressed, most=self.max_file_bytes)
+
+    def look_by(self, checkpoints: Iterable[Checkpoint], listed: Collection[str]) -> None:
+        """The files of a listing, under these names, are held against what is known now, until the next one."""
+        self._looked, self._listed = list(checkpoints), listed
+        self.heads = Heads(self._looked, listed)
+
+    def find_retired(self, name: LogName, head: bytes) -> None:
+        """Know those retired generations, too, that a file may go on with or that speak against it."""
+        key = name.family, fingerprint(head)
+        if key in self._compared:
+            return
+        self._compared.add(key)
+        alike = self.catalogue.retired_alike(self.node, name.family, head)
+        if found := {c.generation: c for c in alike if c.generation not in self.known}:
+            self.known |= found
+            self.look_by([*self._looked, *found.values()], self._listed)
 
     def is_settled(self, file: LogFile) -> bool:
         """Whether whatever is written to the file from now on changes its times."""

@@ -35,6 +35,7 @@ class Family:
 class Placed:
     positions: dict[int, float]  # by the index of the sight
     unproven: list[int]  # files whose place is a guess
+    old: bool = False  # some belong among what is kept, so that all of it has to be known
 
 
 def place_new(
@@ -51,12 +52,15 @@ def place_new(
     turned = _direction(members, sights, owners)
     unproven: list[int] = []
     following: list[int] = []
+    some_old = False
     copied_in: dict[float, list[int]] = defaultdict(list)  # by the position of the generation before which they belong
     for index in members:
         if floor is None or (index in fixed and fixed[index] > floor):
             following.append(index)
+            some_old = some_old or (index not in fixed and age.is_older(sights[index]))
         elif index not in fixed:
             old = age.may_be_old(sights[index], turned)
+            some_old = some_old or old
             younger = _younger_than_old(sights[index], age.held) if old else None
             if younger is None:
                 following.append(index)
@@ -78,7 +82,7 @@ def place_new(
         if one.first_time and (floor is None or one.position > floor)
     ]
     new = [_Place.of(sights[i], i, None, None, turned) for i in following if i not in fixed and sights[i].file.size]
-    return Placed(held | positions | _positions(_in_order(stays, new), taken), unproven)
+    return Placed(held | positions | _positions(_in_order(stays, new), taken), unproven, some_old)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,10 @@ class _Age:
         held = sorted((c for c in known if c.first_time), key=lambda c: c.position)
         newest = max((instant(c.last_time) for c in held if c.last_time), default=None)
         return _Age(held, newest, [name.order for c in known if c.present and not (name := _parse(c)).active])
+
+    def is_older(self, sight: Sight) -> bool:
+        """Whether something that is kept began later."""
+        return bool(sight.first_time) and any(instant(sight.first_time) < instant(c.first_time) for c in self.held)
 
     def may_be_old(self, sight: Sight, turned: int) -> bool:
         """Whether neither its name nor its times say that it is the youngest."""

@@ -44,6 +44,7 @@ class Plan:
     gaps: tuple[Gap, ...]  # what may have gone
     empty: tuple[Unread, ...]  # active files in which nothing was written yet
     unproven: frozenset[str] = frozenset()  # names of new files of which nothing proves where in their log they belong
+    wants: frozenset[str] = frozenset()  # logs of which retired generations have to be known, too, for all this to hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,6 @@ class _Listing:
     known: Mapping[int, Checkpoint]  # the same as it was known
     fresh: dict[int, Checkpoint]  # new generations
     gone: Sequence[Checkpoint]  # what no file has
-    unproven: frozenset[str]
     missing: Sequence[Unread]  # of what earlier listings left, what no file has
 
 
@@ -82,10 +82,10 @@ def make_plan(
     found = still_there(unread, sights, owners, rounds)
     numbers = {checkpoint.generation for checkpoint in checkpoints if checkpoint.kept}
     missing = [_planned_no_more(one, numbers) for one in unread if one not in found]
-    fresh, unproven = _number_new(checkpoints, sights, owners, unread, earlier)
+    fresh, unproven, old = _number_new(checkpoints, sights, owners, unread, earlier)
     newest = max((checkpoint.generation for checkpoint in checkpoints), default=0)
     lost = [c for c in gone if c.generation not in replaced]
-    listing = _Listing(sights, owners, known, fresh, lost, unproven, missing)
+    listing = _Listing(sights, owners, known, fresh, lost, missing)
     current = {c.generation: c for c in (*checkpoints, *owners.values())}
     lines = _lines(listing, current.values())
     reads = _reads(listing, lines, read)
@@ -93,12 +93,22 @@ def make_plan(
         reads=tuple(reads),
         seen=tuple(_seen(listing)),
         unread=(*missing, *(one.owed for one in reads), *_unknown(listing, newest)),
-        gone=tuple(replace(checkpoint, present=False) for checkpoint in gone),
-        joined=tuple(replace(c, joined=True) for c in current.values() if c.kept and not c.joined),
+        gone=tuple(replace(checkpoint, present=False, joined=True) for checkpoint in gone),
+        joined=tuple(replace(c, joined=True) for c in current.values() if c.kept and not c.joined and c not in gone),
         gaps=tuple(_gaps(node, listing, lines)),
         empty=tuple(empty_file(sight) for sight in sights if sight.name.active and not sight.file.size),
         unproven=unproven,
+        wants=old | _found_again(sights, known, checkpoints),
     )
+
+
+def _found_again(
+    sights: Sequence[Sight], known: Mapping[int, Checkpoint], checkpoints: Iterable[Checkpoint]
+) -> frozenset[str]:
+    """The logs of what was gone and some file has: what stands beside it in its log is asked for again."""
+    changed = {sight.changed.generation for sight in sights if sight.changed}
+    there = [*known.values(), *(c for c in checkpoints if c.generation in changed)]
+    return frozenset(c.family for c in there if not c.present)
 
 
 def _in_their_logs(
@@ -114,11 +124,17 @@ def _in_their_logs(
         if owner.family != name.family and not name.active and holds_stem(name.plain, owner.family):
             moved[name.family].add(owner.family)
     logs = {sight.file.name for sight in sights} | {checkpoint.family for checkpoint in checkpoints} if moved else set()
+    numbers = {sight.changed.generation for sight in sights if sight.changed}
+    changed = {
+        checkpoint.generation: checkpoint.family for checkpoint in checkpoints if checkpoint.generation in numbers
+    }
     found: list[Sight] = []
     for index, sight in enumerate(sights):
         name, family = sight.name, sight.name.family
         if index in known:
             family = known[index].family
+        elif sight.changed:
+            family = changed[sight.changed.generation]
         elif not name.active and len(moved.get(family, ())) == 1 and family not in logs:
             family = next(iter(moved[family]))
         name = name if family == name.family else name._replace(family=family, active=name.plain == family)
@@ -330,8 +346,10 @@ def _number_new(
     owners: Mapping[int, Checkpoint],
     unread: Sequence[Unread],
     earlier: Collection[int],
-) -> tuple[dict[int, Checkpoint], frozenset[str]]:
-    """Checkpoints for files that continue nothing, numbered and placed; and names of those whose place is a guess."""
+) -> tuple[dict[int, Checkpoint], frozenset[str], frozenset[str]]:
+    """Checkpoints for files that continue nothing, numbered and placed; names of those whose place is a guess; and the
+    logs in which some are old.
+    """
     reserved: dict[str, list[Unread]] = defaultdict(list)
     for one in unread:
         if one.kind is not UnreadKind.EMPTY:
@@ -348,6 +366,7 @@ def _number_new(
     following = max((checkpoint.generation for checkpoint in checkpoints), default=0) + 1
     fresh: dict[int, Checkpoint] = {}
     unproven: set[str] = set()
+    old: set[str] = set()
     for family in sorted(members):
         if all(index in owners for index in members[family]):
             continue
@@ -355,6 +374,7 @@ def _number_new(
         kept = Family([c for c in known if c.kept], earlier, reserved[family])
         placed = place_new(members[family], sights, owners, fixed, kept)
         unproven |= {sights[index].file.name for index in placed.unproven}
+        old |= {family} if placed.old else set()
         places = {index: position for index, position in placed.positions.items() if index not in owners}
         if not places and not known:  # a log that is still empty: remember that it exists
             places = {members[family][0]: 1.0}
@@ -367,7 +387,7 @@ def _number_new(
                 continue
             fresh[index] = Checkpoint(following, family, position, name, start, EMPTY, EMPTY, joined=False, start=start)
             following += 1
-    return fresh, frozenset(unproven)
+    return fresh, frozenset(unproven), frozenset(old)
 
 
 def _behind_changed(

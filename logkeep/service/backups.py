@@ -280,7 +280,7 @@ def back_up_nodes(context: Context, job_id: str, attempt: int) -> None:
 def _shared(context: Context, cluster: Cluster) -> list[JobWarning]:
     """What is to be said of nodes that seem to have one directory, by whatever names and mounts."""
     with reading(context.database) as connection:
-        shared = archive.fetch_shared(connection, cluster.id)
+        shared = archive.fetch_shared(connection, cluster.id, [node.name for node in cluster.nodes])
     message = (
         "its file {!r} is also file {!r} of node {}: where both have one directory, all of it is kept twice; give each "
         "its own with `logkeep cluster update`, or remove one"

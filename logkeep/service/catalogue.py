@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event
@@ -13,14 +13,17 @@ from sqlalchemy.exc import IntegrityError
 
 from logkeep.database import archive, forecasts, job_nodes, jobs
 from logkeep.database.connection import reading, writing
+from logkeep.database.retired import Log, RetiredGenerations
 from logkeep.database.warnings import save_warnings
-from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
+from logkeep.domain.manifest import LEAD, Checkpoint, Gap, Segment, Sighting, Unread
 from logkeep.domain.warning import JobWarning, WarningCode
+from logkeep.engine.identity import fingerprint, lead_of
 from logkeep.errors import JobHandedOver, JobSuperseded, TurnOver, writable
 from logkeep.service.turns import ENDLESS, Turn
 
 _NEVER = Event()
 _MOST_WARNINGS = 1000  # that one attempt names of one node
+_MOST_ALIKE = 100  # retired generations with one and the same head that a file is compared with
 _Key = tuple[str, str, str, str]
 
 
@@ -43,7 +46,8 @@ class JobCatalogue:
         self._attempt = attempt
         self._stopping = stopping
         self._turn = turn
-        # Of each node, which one thread works on: what was said of it, how often besides, and what is not kept yet.
+        self._any_retired: dict[str, bool] = {}  # by node, which one thread works on
+        # Of each node: what was said of it, how often besides, and what is not kept yet.
         self._said: defaultdict[str, set[_Key]] = defaultdict(set)
         self._unnamed: defaultdict[str, int] = defaultdict(int)
         self._pending: defaultdict[str, dict[_Key, JobWarning]] = defaultdict(dict)
@@ -80,6 +84,19 @@ class JobCatalogue:
     def checkpoints(self, node: str) -> list[Checkpoint]:
         with reading(self._database) as connection:
             return archive.fetch_checkpoints(connection, self._cluster_id, node)
+
+    def retired_alike(self, node: str, family: str, head: bytes) -> list[Checkpoint]:
+        if not self._any_retired.get(node, True):  # none is before a node has deleted something
+            return []
+        with reading(self._database) as connection:
+            retired = RetiredGenerations(connection, self._cluster_id, node)
+            if node not in self._any_retired:
+                self._any_retired[node] = retired.any()
+            return _alike(retired, family, head)
+
+    def recall(self, node: str, family: str) -> list[Checkpoint]:
+        with self._writing(node) as connection:
+            return RetiredGenerations(connection, self._cluster_id, node).recall(family)
 
     def kept_segments(self, node: str, generation: int, start: int) -> Iterable[Segment]:
         return archive.fetch_segments_from(self._database, self._cluster_id, node, generation, start)
@@ -124,9 +141,11 @@ class JobCatalogue:
         found: Sequence[Gap | Sighting] = (),
         digest: str | None = None,
         unread: Sequence[Unread] | None = None,
+        retired: Collection[int] = (),
     ) -> None:
         with self._writing(node) as connection:
             archive.save_checkpoints(connection, self._cluster_id, node, seen)
+            RetiredGenerations(connection, self._cluster_id, node).add(retired)
             archive.insert_findings(connection, self._job_id, node, found)
             if digest is not None:
                 archive.save_listing_digest(connection, self._cluster_id, node, digest)
@@ -151,6 +170,26 @@ class JobCatalogue:
                 forecasts.renew_margins(connection, self._cluster_id, node, kept_at)
             else:
                 forecasts.save_margins(connection, self._cluster_id, node, kept_at, margins)
+
+
+def _alike(retired: RetiredGenerations, family: str, head: bytes) -> list[Checkpoint]:
+    """Those that `Heads` must know of a file whose name proposes this log, and that begins so."""
+    found = [*_with_head(retired, Log(family, ""), head[: LEAD - 1])]
+    lead = lead_of(head)
+    logs = set(retired.fetch_families(lead, 2)) if lead else set[str]()
+    for one in logs:  # that others begin alike may be why one proves nothing
+        found += retired.fetch_longer(Log(one, lead), 0, 2)
+    # Where several logs begin so, none but its own tells of the file.
+    for one in ({family} | logs if len(logs) == 1 else {family}) if logs else ():
+        found += _with_head(retired, Log(one, lead), head)
+        found += retired.fetch_longer(Log(one, lead), len(head), _MOST_ALIKE)
+    return list({c.generation: c for c in found}.values())
+
+
+def _with_head(retired: RetiredGenerations, log: Log, head: bytes) -> Iterator[Checkpoint]:
+    """Those whose head these bytes begin with."""
+    for length in retired.fetch_lengths(log, len(head)):
+        yield from retired.fetch_with_head(log, fingerprint(head[:length]), _MOST_ALIKE)
 
 
 def _more(node: str, number: int) -> JobWarning:

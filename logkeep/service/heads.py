@@ -7,7 +7,7 @@ A place that the database does not know any more is found by the pointer beside 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -286,14 +286,17 @@ class _Taking:
         self._connection = connection
         self._cluster = cluster
         self._generations = Generations()
-        self._begun: set[str] = set()  # nodes
+        self._begun: defaultdict[str, set[int]] = defaultdict(set)  # generations of each node
 
     def add(self, entry: Entry, manifest: Manifest) -> None:
         for told in (*manifest.earlier, Told(manifest.job, manifest.gaps, manifest.notes, manifest.warnings)):
             self._add_job(told, manifest.job.job_id, entry.attempt if told.job is manifest.job else 1)
         bucket = entry.document.bucket
+        named: dict[str, set[int]] = defaultdict(set)
         for one in (*manifest.segments, *manifest.sightings):
-            self._begin(one.node)
+            named[one.node].add(one.generation)
+        for node, numbers in named.items():
+            self._begin(node, numbers)
         for segment in manifest.segments:
             self._add_segment(segment, manifest.job.job_id)
         row = archive.ManifestRow(
@@ -318,11 +321,11 @@ class _Taking:
                 due_at = next_start(setting.period, self._cluster.id, last.job.created_at, 0)
                 log_settings.plan_policy(self._connection, self._cluster.id, setting.updated_at, due_at)
 
-    def _begin(self, node: str) -> None:
-        if node not in self._begun:
-            self._begun.add(node)
-            known = archive.fetch_checkpoints(self._connection, self._cluster.id, node)
-            self._generations.begin(node, known)
+    def _begin(self, node: str, numbers: set[int]) -> None:
+        """With what the catalogue has of these generations."""
+        new = numbers - self._begun[node]
+        self._begun[node] |= new
+        self._generations.begin(node, archive.fetch_checkpoints_of(self._connection, self._cluster.id, node, new))
 
     def _add_job(self, told: Told, manifest_job_id: str, attempt: int) -> None:
         job, connection = told.job, self._connection

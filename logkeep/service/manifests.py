@@ -142,7 +142,6 @@ def _as_they_are(connection: Connection, cluster: Cluster, sightings: Sequence[S
     found: dict[tuple[str, int], Sighting] = {}
     for node in sorted({sighting.node for sighting in sightings}):
         sighted = {sighting.generation for sighting in sightings if sighting.node == node}
-        for c in archive.fetch_checkpoints(connection, cluster.id, node):
-            if c.generation in sighted:
-                found[node, c.generation] = Sighting(node, c.family, c.generation, c.position, c.name, c.present)
+        for c in archive.fetch_checkpoints_of(connection, cluster.id, node, sighted):
+            found[node, c.generation] = Sighting(node, c.family, c.generation, c.position, c.name, c.present)
     return list(found.values())

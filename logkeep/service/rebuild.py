@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from logkeep.database import archive, clusters, jobs, keys, log_settings
 from logkeep.database.connection import writing
+from logkeep.database.retired import RetiredGenerations
 from logkeep.database.warnings import save_warnings
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster, Project, is_cluster_id
@@ -33,6 +34,7 @@ from logkeep.engine.proof import (
     prove,
 )
 from logkeep.engine.rebuild import Generations
+from logkeep.engine.retirement import find_retired
 from logkeep.engine.strangers import object_place, setting_place
 from logkeep.errors import BucketMissing, CatalogueError, LogkeepError, StoreCorrupt, StoreUnreachable
 from logkeep.service.context import Context
@@ -560,6 +562,7 @@ class Records:
     def finish(self) -> None:
         for node, checkpoints in self._generations.checkpoints().items():
             archive.save_checkpoints(self._connection, self._cluster_id, node, checkpoints)
+            RetiredGenerations(self._connection, self._cluster_id, node).add(find_retired(checkpoints))
         if self._setting:  # a daily moment that passed since the last job is made up for
             log_settings.save_setting(self._connection, self._setting)
             if self._setting.period:

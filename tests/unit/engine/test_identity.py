@@ -671,3 +671,16 @@ def test_file_that_goes_whole_and_is_kept_to_its_end_is_no_gap(node: Node) -> No
     node.path("prod.log").unlink()
     node.put("prod.log", events(1001, 1002))
     assert [gap.reason for gap in node.gaps()] in ([TRUNCATED], [DELETED])
+
+
+def test_changed_bytes_of_a_log_under_a_name_that_tells_nothing_are_kept_in_its_log(node: Node) -> None:
+    node.put("prod.log", events(1, 400))
+    assert not node.gaps()
+    node.move("prod.log", "what.ever")
+    assert not node.gaps()
+    node.overwrite("what.ever", 5000, b"changed")
+    for number in range(401, 405):  # one older frame is compared at each turn
+        node.add("what.ever", events(number, number))
+        assert not node.back_up().failures
+    assert set(node.logs()) == {"prod.log"}
+    assert node.logs()["prod.log"].endswith(node.path("what.ever").read_bytes()[5000:])

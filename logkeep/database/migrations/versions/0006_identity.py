@@ -16,3 +16,9 @@ def upgrade() -> None:
     op.add_column("generations", sa.Column("lead", sa.String(length=64), nullable=False, server_default=""))
     op.add_column("generations", sa.Column("checked", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("generations", sa.Column("start", sa.BigInteger(), nullable=False, server_default="0"))
+    op.add_column("generations", sa.Column("retired", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.create_index(
+        "ix_generations_retired",
+        "generations",
+        ["cluster_id", "node", "retired", "lead", "family", "head_length", "head_sha256", "generation"],
+    )

@@ -1,0 +1,85 @@
+"""Statements on generations that are retired: no file has them, and they are asked for by their content alone.
+
+There may be hundreds of thousands of one node, so all that a usual job asks is answered from the index, step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, select, update
+
+from logkeep.database.archive import to_checkpoint
+from logkeep.database.tables import generations
+from logkeep.domain.manifest import Checkpoint, Fingerprint
+
+_BATCH = 500  # values in one statement
+_c = generations.c
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Retired generations of one log that have one lead, '' for those that are too short for one."""
+
+    family: str
+    lead: str
+
+
+class RetiredGenerations:
+    """Those of one node."""
+
+    def __init__(self, connection: Connection, cluster_id: str, node: str) -> None:
+        self._connection = connection
+        self._of_node = (_c.cluster_id == cluster_id, _c.node == node)
+
+    def add(self, numbers: Collection[int]) -> None:
+        """They are retired from now on, until they are saved again."""
+        wanted = sorted(numbers)
+        for at in range(0, len(wanted), _BATCH):
+            some = _c.generation.in_(wanted[at : at + _BATCH])
+            statement = update(generations).where(*self._of_node, some, ~_c.retired)
+            self._connection.execute(statement.values(retired=True))
+
+    def recall(self, family: str) -> list[Checkpoint]:
+        """Those of a log, none of which is retired from now on."""
+        statement = update(generations).where(*self._of_node, _c.retired, _c.family == family)
+        rows = self._connection.execute(statement.values(retired=False).returning(*generations.c))
+        return [to_checkpoint(row) for row in rows]
+
+    def any(self) -> bool:
+        statement = select(_c.generation).where(*self._of_node, _c.retired).limit(1)
+        return self._connection.execute(statement).first() is not None
+
+    def fetch_families(self, lead: str, most: int) -> list[str]:
+        """The logs of those that have a lead, so many at most."""
+        return self._steps(_c.family, (*self._of_node, _c.retired, _c.lead == lead), most)
+
+    def fetch_lengths(self, log: Log, most: int) -> list[int]:
+        """Lengths of their heads, up to `most` bytes."""
+        return self._steps(_c.head_length, (*self._of_log(log), _c.head_length <= most), most)
+
+    def fetch_with_head(self, log: Log, head: Fingerprint, most: int) -> Iterator[Checkpoint]:
+        """The newest, so many at most."""
+        alike = (*self._of_log(log), _c.head_length == head.length, _c.head_sha256 == head.sha256)
+        statement = select(generations).where(*alike).order_by(_c.generation.desc()).limit(most)
+        yield from map(to_checkpoint, self._connection.execute(statement))
+
+    def fetch_longer(self, log: Log, length: int, most: int) -> Iterator[Checkpoint]:
+        """Any whose heads have more bytes than that, so many at most."""
+        statement = select(generations).where(*self._of_log(log), _c.head_length > length).limit(most)
+        yield from map(to_checkpoint, self._connection.execute(statement))
+
+    def _of_log(self, log: Log) -> Sequence[ColumnElement[bool]]:
+        return (*self._of_node, _c.retired, _c.lead == log.lead, _c.family == log.family)
+
+    def _steps(self, column: Any, of_them: Sequence[ColumnElement[bool]], most: int) -> list[Any]:
+        """The values of the next column of the index, each found by one step: DISTINCT would read all rows."""
+        smallest = select(func.min(column)).where(*of_them)
+        found: list[Any] = []
+        value = self._connection.execute(smallest).scalar()
+        while value is not None and len(found) < most:
+            found.append(value)
+            value = self._connection.execute(smallest.where(column > value)).scalar()
+        return found
