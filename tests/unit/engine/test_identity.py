@@ -684,3 +684,21 @@ def test_changed_bytes_of_a_log_under_a_name_that_tells_nothing_are_kept_in_its_
         assert not node.back_up().failures
     assert set(node.logs()) == {"prod.log"}
     assert node.logs()["prod.log"].endswith(node.path("what.ever").read_bytes()[5000:])
+
+
+def test_what_was_read_and_deleted_within_one_job_is_told_once(node: Node) -> None:
+    node.put("prod.log", events(1, 50))
+    node.put("other.log", events(1, 3))
+    assert not node.gaps()
+    node.path("prod.log").unlink()
+    node.put("prod.log", events(100, 150))
+    before = len(node.catalogue.segments)
+
+    def meanwhile() -> None:
+        if len(node.catalogue.segments) > before:
+            node.path("prod.log").unlink(missing_ok=True)
+
+    assert not node.back_up(meanwhile).failures
+    assert [gap.family for gap in node.catalogue.gaps] == ["prod.log", "prod.log"]
+    node.add("other.log", events(4, 5))
+    assert not node.gaps()
