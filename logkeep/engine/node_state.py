@@ -81,9 +81,7 @@ class NodeState:
         self.heads = Heads(())  # of what was known at this listing
         self._looked: list[Checkpoint] = []  # what they are of
         self._listed: Collection[str] = ()
-        self._compared: set[tuple[str, Fingerprint]] = (
-            set()
-        )  # logs and heads that retired generations were looked for by
+        self._sought: set[tuple[str, Fingerprint]] = set()  # by which logs and heads retired ones were looked for
         self.unread: list[Unread] = []  # listed and not kept to the end, by this job and those before
         self.flawed = flawed
         self.waited: dict[str, str] = {}  # name -> log
@@ -109,9 +107,9 @@ class NodeState:
     def find_retired(self, name: LogName, head: bytes) -> None:
         """Know those retired generations, too, that a file may go on with or that speak against it."""
         key = name.family, fingerprint(head)
-        if key in self._compared:
+        if key in self._sought:
             return
-        self._compared.add(key)
+        self._sought.add(key)
         alike = self.catalogue.retired_alike(self.node, name.family, head)
         if found := {c.generation: c for c in alike if c.generation not in self.known}:
             self.known |= found

@@ -90,6 +90,7 @@ class _Age:
     """What is known of a log says how old a file may be."""
 
     held: Sequence[Checkpoint]  # those with times, in the order of writing
+    youngest: float | None  # instant of the last one's first record
     newest: float | None  # instant of the last record
     orders: Sequence[Order]  # of the names of rotated files
 
@@ -97,11 +98,12 @@ class _Age:
     def of(known: Sequence[Checkpoint]) -> _Age:
         held = sorted((c for c in known if c.first_time), key=lambda c: c.position)
         newest = max((instant(c.last_time) for c in held if c.last_time), default=None)
-        return _Age(held, newest, [name.order for c in known if c.present and not (name := _parse(c)).active])
+        youngest = max((instant(c.first_time) for c in held), default=None)
+        return _Age(held, youngest, newest, [name.order for c in known if c.present and not (name := _parse(c)).active])
 
     def is_older(self, sight: Sight) -> bool:
         """Whether something that is kept began later."""
-        return bool(sight.first_time) and any(instant(sight.first_time) < instant(c.first_time) for c in self.held)
+        return bool(sight.first_time) and self.youngest is not None and instant(sight.first_time) < self.youngest
 
     def may_be_old(self, sight: Sight, turned: int) -> bool:
         """Whether neither its name nor its times say that it is the youngest."""

@@ -87,6 +87,7 @@ def make_plan(
     lost = [c for c in gone if c.generation not in replaced]
     listing = _Listing(sights, owners, known, fresh, lost, missing)
     current = {c.generation: c for c in (*checkpoints, *owners.values())}
+    went = {c.generation for c in gone}
     lines = _lines(listing, current.values())
     reads = _reads(listing, lines, read)
     return Plan(
@@ -94,7 +95,9 @@ def make_plan(
         seen=tuple(_seen(listing)),
         unread=(*missing, *(one.owed for one in reads), *_unknown(listing, newest)),
         gone=tuple(replace(checkpoint, present=False, joined=True) for checkpoint in gone),
-        joined=tuple(replace(c, joined=True) for c in current.values() if c.kept and not c.joined and c not in gone),
+        joined=tuple(
+            replace(c, joined=True) for number, c in current.items() if c.kept and not c.joined and number not in went
+        ),
         gaps=tuple(_gaps(node, listing, lines)),
         empty=tuple(empty_file(sight) for sight in sights if sight.name.active and not sight.file.size),
         unproven=unproven,
