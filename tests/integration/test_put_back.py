@@ -20,7 +20,7 @@ from logkeep.errors import StoreUnreachable
 from logkeep.keyfiles import create_keys, open_signing
 from logkeep.service import backups, clusters, heads, log_settings, sweep
 from logkeep.settings import load_settings
-from logkeep.stores.opendal import OpendalStore
+from logkeep.stores.proven import ProvenStore
 from tests.installation import Installation
 
 DATABASE, ROTATED = "logkeep.db", "es-2026-11-24-1.log"
@@ -309,15 +309,15 @@ def test_store_that_fails_at_a_newer_manifest_fails_the_job_and_nothing_is_signe
     installation.back_up(cluster)
     [_, newer] = sorted(installation.bucket.rglob("_manifests/*.json"))
     installation = put_back(installation, tmp_path / "copy")
-    get = OpendalStore.get
+    get = ProvenStore.get
 
-    def fail_at_it(store: OpendalStore, name: str, *asked: int) -> bytes:
+    def fail_at_it(store: ProvenStore, name: str, *asked: int) -> bytes:
         if name.endswith(newer.name):
             raise StoreUnreachable("the server answers 503")
         return get(store, name, *asked)
 
     with monkeypatch.context() as patched:
-        patched.setattr(OpendalStore, "get", fail_at_it)
+        patched.setattr(ProvenStore, "get", fail_at_it)
         job = installation.back_up(cluster)
     assert job.status is JobStatus.FAIL
     assert (job.failed_msg or "").startswith("LK-STORE-UNREACHABLE: the server answers 503")
