@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -502,16 +503,19 @@ def _kind(found: Gap | Sighting | Forecast | str) -> str:
 
 
 def to_checkpoint(row: Row[*tuple[Any, ...]]) -> Checkpoint:
+    """Equal values are one object: a node may have 100,000 generations, and each row has its own."""
+    head = Fingerprint(row.head_length, row.head_sha256)
+    tail = Fingerprint(row.tail_length, row.tail_sha256)
     return Checkpoint(
         row.generation,
-        row.family,
+        intern(row.family),
         row.position,
         row.name,
         row.kept,
-        Fingerprint(row.head_length, row.head_sha256),
-        Fingerprint(row.tail_length, row.tail_sha256),
+        head,
+        head if tail == head else tail,
         row.first_time,
-        row.last_time,
+        row.first_time if row.last_time == row.first_time else row.last_time,
         row.present,
         row.size,
         row.mtime_ns,

@@ -66,6 +66,7 @@ class NodeBackup:
         self._noted: list[Unread] = []  # what is unread, as in the catalogue
         self._earlier: set[int] = set()  # generations of logs that an earlier job knew wholly
         self._went: dict[Unread, int] = {}  # what went before it was looked into -> number of the listing that had it
+        self._listed: list[LogFile] = []
         self._looks = ""  # digest of the listing
         self._recalled: set[str] = set()  # logs of which no generation is retired
         self._passed: dict[PassedKind, int] = {}  # how much of each kind the last listing passed over
@@ -192,7 +193,7 @@ class NodeBackup:
         for one in listing.passed:
             if one.kind is PassedKind.DEEP:
                 self._state.warn(WarningCode.LOG_DEEP, f"folder {one.name!r} {one.why}", file=one.name)
-        found = sorted(listing)
+        found = self._listed = _as_before(sorted(listing), self._listed)
         self._looks = _digest(found)
         return found
 
@@ -319,6 +320,18 @@ def _told(look: Checkpoint | None) -> tuple[str, bool, Flaw] | None:
 
 def _names(listing: Iterable[LogFile]) -> set[tuple[str, str]]:
     return {(file.name, file.inode) for file in listing}
+
+
+def _as_before(found: list[LogFile], before: Sequence[LogFile]) -> list[LogFile]:
+    """Files that look as in the listing before are those of it, so that 100,000 are not held twice; both are sorted."""
+    known = iter(before)
+    one = next(known, None)
+    for index, file in enumerate(found):
+        while one and one < file:
+            one = next(known, None)
+        if one and one == file:
+            found[index] = one
+    return found
 
 
 def _digest(listing: Sequence[LogFile]) -> str:

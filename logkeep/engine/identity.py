@@ -61,7 +61,10 @@ class Heads:
 
     def __init__(self, checkpoints: Iterable[Checkpoint], listed: Collection[str] = ()) -> None:
         """`listed` are the names of all files of the listing."""
-        self._long: dict[str, dict[Fingerprint, list[Checkpoint]]] = defaultdict(lambda: defaultdict(list))
+        self._long: dict[str, list[Checkpoint]] = defaultdict(list)
+        self._alike: dict[
+            str, dict[Fingerprint, list[Checkpoint]]
+        ] = {}  # by lead, where files with it were looked into
         self._short: dict[str, dict[Fingerprint, list[Checkpoint]]] = defaultdict(lambda: defaultdict(list))
         self._inodes: dict[str, list[Checkpoint]] = defaultdict(list)
         self._families: dict[str, list[Checkpoint]] = defaultdict(list)
@@ -76,7 +79,7 @@ class Heads:
                 continue
             self._families[c.family].append(c)
             if c.lead:
-                self._long[c.lead][c.head].append(c)
+                self._long[c.lead].append(c)
             else:
                 for key in {c.family, c.name}:
                     self._short[key][c.head].append(c)
@@ -89,7 +92,7 @@ class Heads:
         if not self._families:
             return Fits([], [])
         known = _Hashes(head)
-        alike = known.find(self._long.get(lead_of(head), {}))
+        alike = known.find(self._with_lead(lead_of(head)))
         own = [c for c in alike if _is_own(c, name)]
         for key in {name.family, name.plain}:
             own += [c for c in known.find(self._short.get(key, {})) if _is_own(c, name) and c not in own]
@@ -98,6 +101,16 @@ class Heads:
         moved = [c for c in self._inodes.get(file.inode, ()) if c not in own and c not in foreign]
         foreign += [c for c in moved if holds_stem(name.plain, c.family) and known.begins_with(c.head)]
         return Fits(own, foreign)
+
+    def _with_lead(self, lead: str) -> Mapping[Fingerprint, list[Checkpoint]]:
+        """By head; gathered only where it is asked, since of most generations no file is looked into."""
+        if lead not in self._long:
+            return {}
+        if lead not in self._alike:
+            found = self._alike[lead] = defaultdict[Fingerprint, list[Checkpoint]](list)
+            for c in self._long[lead]:
+                found[c.head].append(c)
+        return self._alike[lead]
 
     def of(self, family: str) -> list[Checkpoint]:
         """All of a log."""
@@ -109,7 +122,7 @@ class Heads:
         moved = bool(file.inode) and file.inode == c.inode
         if c.unproven or (self._logs.are_two(name.family, c.family) and not moved):
             return False
-        alike = [one for found in self._long[c.lead].values() for one in found]
+        alike = self._long[c.lead]
         if any(one.family != c.family for one in alike):
             return False  # two logs hold the same lines: they prove neither
         return bool(c.first_time) and (len(alike) == 1 or c.last_time != c.first_time)
