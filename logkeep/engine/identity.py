@@ -61,11 +61,9 @@ class Heads:
 
     def __init__(self, checkpoints: Iterable[Checkpoint], listed: Collection[str] = ()) -> None:
         """`listed` are the names of all files of the listing."""
-        self._long: dict[str, list[Checkpoint]] = defaultdict(list)
-        self._alike: dict[
-            str, dict[Fingerprint, list[Checkpoint]]
-        ] = {}  # by lead, where files with it were looked into
-        self._short: dict[str, dict[Fingerprint, list[Checkpoint]]] = defaultdict(lambda: defaultdict(list))
+        self._long: dict[str, list[Checkpoint]] = defaultdict(list)  # by lead
+        self._short: dict[str, list[Checkpoint]] = defaultdict(list)  # by family, and by name
+        self._sorted: dict[tuple[str, bool], dict[Fingerprint, list[Checkpoint]]] = {}
         self._inodes: dict[str, list[Checkpoint]] = defaultdict(list)
         self._families: dict[str, list[Checkpoint]] = defaultdict(list)
         self._logs = Logs(self._families, listed)
@@ -82,7 +80,7 @@ class Heads:
                 self._long[c.lead].append(c)
             else:
                 for key in {c.family, c.name}:
-                    self._short[key][c.head].append(c)
+                    self._short[key].append(c)
             if c.inode and c.present:
                 self._inodes[c.inode].append(c)
 
@@ -92,25 +90,24 @@ class Heads:
         if not self._families:
             return Fits([], [])
         known = _Hashes(head)
-        alike = known.find(self._with_lead(lead_of(head)))
+        alike = known.find(self._by_head(lead_of(head)))
         own = [c for c in alike if _is_own(c, name)]
         for key in {name.family, name.plain}:
-            own += [c for c in known.find(self._short.get(key, {})) if _is_own(c, name) and c not in own]
+            own += [c for c in known.find(self._by_head(key, short=True)) if _is_own(c, name) and c not in own]
         foreign = [c for c in alike if not _is_own(c, name) and self._proves(c, file, name)]
         # A file system may give the inode of what was deleted to any new file; the name must tell as well.
         moved = [c for c in self._inodes.get(file.inode, ()) if c not in own and c not in foreign]
         foreign += [c for c in moved if holds_stem(name.plain, c.family) and known.begins_with(c.head)]
         return Fits(own, foreign)
 
-    def _with_lead(self, lead: str) -> Mapping[Fingerprint, list[Checkpoint]]:
-        """By head; gathered only where it is asked, since of most generations no file is looked into."""
-        if lead not in self._long:
-            return {}
-        if lead not in self._alike:
-            found = self._alike[lead] = defaultdict[Fingerprint, list[Checkpoint]](list)
-            for c in self._long[lead]:
-                found[c.head].append(c)
-        return self._alike[lead]
+    def _by_head(self, key: str, *, short: bool = False) -> Mapping[Fingerprint, list[Checkpoint]]:
+        """Sorted only where it is asked, since with most generations no file is compared."""
+        found = (self._short if short else self._long).get(key, ())
+        if found and (key, short) not in self._sorted:
+            by_head = self._sorted[key, short] = defaultdict[Fingerprint, list[Checkpoint]](list)
+            for c in found:
+                by_head[c.head].append(c)
+        return self._sorted.get((key, short), {})
 
     def of(self, family: str) -> list[Checkpoint]:
         """All of a log."""
