@@ -9,6 +9,7 @@ The folder itself may be reached over one.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import stat
@@ -109,7 +110,10 @@ class FolderStore:
             size = seen.st_size if size is None else size
             if size > most:
                 raise too_large(name, self._folder.as_uri(), size, most)
-            found = b"".join(iter(lambda: file.read(min(size - file.tell(), _PIECE)), b""))
+            whole = io.BytesIO()  # which gives what it holds without another copy
+            while piece := file.read(min(size - whole.tell(), _PIECE)):
+                whole.write(piece)
+            found = whole.getvalue()
         if len(found) < size:
             raise cut_short(name, self._folder.as_uri(), len(found), size)
         return found
