@@ -27,6 +27,7 @@ KEPT_DATED = 12  # rotated server logs that the node keeps, in place of 2 GB
 RECORD = 50  # lines after which a record with a stack trace comes; generations end between two records
 TRACE = range(1, 6)  # its lines behind the first
 BURST = 27  # rotations in a row, as in a crash storm
+BURST_KEPT = 3  # where nothing may be in doubt
 _SPLITTING = ("dated", "index", "jvm_start")  # whose writer flushes its buffer in the middle of a line
 _DAYS = 3  # that the times of the lines go over
 _START = datetime(2026, 11, 22, 18, tzinfo=UTC)
@@ -150,10 +151,11 @@ class Writing:
         """The line numbers at which a family is rotated: by size, now and then a burst, and at midnight where dated."""
         chance = random.Random(f"{self.seed} {family.name}")
         usual = self.each * len(FAMILIES) / self.rotations * 0.9
+        in_a_row = BURST_KEPT if self.distinct else BURST
         burst_at = chance.randrange(max(1, self.rotations // len(FAMILIES) // 2))
         at = rolled = 0
         while True:
-            burst = burst_at <= rolled < burst_at + BURST
+            burst = burst_at <= rolled < burst_at + in_a_row
             size = usual / 8 if burst else usual * chance.uniform(0.7, 1.3)
             rolled += 1
             midnight = self._midnight(at) if family.manner == "dated" else self.each
