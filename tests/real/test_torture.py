@@ -76,7 +76,7 @@ PLACES = (over_sftp, by_an_agent, *((by_inodes_of_names, mounted_anew_each_time)
 def _in_doubt(fault: str) -> bool:
     """A gap of no byte for a file that was listed and renamed at once: without inodes nothing tells where it went.
 
-    Known to happen over SFTP in 1 of some 5 runs (docs/promises.md, P8).
+    Known to happen over SFTP now and then (docs/promises.md, P8).
     """
     return "at_least=0, reason='deleted by the node before its turn to be read'" in fault
 
