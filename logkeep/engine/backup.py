@@ -27,7 +27,7 @@ from logkeep.engine.remaining import Remaining
 from logkeep.engine.retirement import find_retired
 from logkeep.engine.segment import SIZES, Sizes
 from logkeep.engine.sight import Look, Sight
-from logkeep.engine.unread import Rounds, blocked_read
+from logkeep.engine.unread import EARLIER_JOB, Rounds, blocked_read
 from logkeep.errors import SourceFileError, SourceUnreadable, SourceUnsettled, SourceVanished
 from logkeep.sources.base import LogFile, LogSource, PassedKind
 
@@ -91,6 +91,7 @@ class NodeBackup:
         self._copies.notes = [one for one in noted if one.kind is UnreadKind.COPY]
         self._noted = [one for one in noted if one.kind is not UnreadKind.COPY]
         self._state.unread = [_as_left(one) for one in self._noted]
+        self._went = dict.fromkeys(self._state.unread, EARLIER_JOB)
         self._earlier = _known_wholly(self._state.known.values(), self._noted)
         waits = 0
         for self._state.number in range(_MAX_ROUNDS):
@@ -259,6 +260,8 @@ class NodeBackup:
         """Without what cannot be said of logs of which a file could not be read."""
         aside = self._state.outcome.failures.keys() | self._state.outcome.waiting
         unclear = {sight.name.family for sight in sights if sight.file.name in aside} | self._families_unseen()
+        if self._waits_for_stranger(sights):
+            unclear |= {c.family for c in plan.gone} | {gap.family for gap in plan.gaps}
         return Plan(
             reads=tuple(read for read in plan.reads if read.sight.file.name not in aside),
             seen=plan.seen,
@@ -272,6 +275,15 @@ class NodeBackup:
             gaps=tuple(gap for gap in plan.gaps if gap.family not in unclear),
             empty=plan.empty,
         )
+
+    def _waits_for_stranger(self, sights: Sequence[Sight]) -> bool:
+        """Whether a file that came lately and is being compressed may hold what is gone, as its log is not known.
+
+        A later job tells what is still missing then, however long the file goes on.
+        """
+        waiting = [sight for sight in sights if sight.file.name in self._state.outcome.waiting]
+        kept = {c.family for c in self._state.known.values() if c.kept} if waiting else set[str]()
+        return any(sight.name.family not in kept and self._state.flawed.is_young(sight.file) for sight in waiting)
 
     def _families_unseen(self) -> set[str]:
         """The logs of which a file lay in a folder that cannot be listed now."""

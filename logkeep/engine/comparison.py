@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from logkeep.domain.manifest import EMPTY, LEAD, Checkpoint, Fingerprint, Flaw, Frame, Unread, UnreadKind
 from logkeep.engine.content import HEAD, Content, fingerprint
-from logkeep.engine.identity import Heads, drop_superseded
+from logkeep.engine.identity import Heads, drop_superseded, is_named
 from logkeep.engine.plan import Read
 from logkeep.errors import SourceVanished
 from logkeep.logformat.names import LogName
@@ -14,26 +14,32 @@ from logkeep.stores.frames import frame_check
 def continued(content: Content, name: LogName, head: bytes, heads: Heads) -> tuple[frozenset[int], frozenset[int]]:
     """The generations whose kept bytes the content begins with: of its own log, and of others."""
     fits = heads.fitting(content.file, name, head)
-    ascending = sorted([*fits.own, *fits.foreign], key=lambda c: c.kept)
-    whole = drop_superseded([c for c in ascending if has_tail(content, c) and is_proof(content, c)])
-    foreign = {c.generation for c in fits.foreign}
-    found = {c.generation for c in whole}
-    return frozenset(found - foreign), frozenset(found & foreign)
+    ascending = sorted(
+        {c.generation: c for c in (*fits.own, *fits.foreign, *fits.alike)}.values(), key=lambda c: c.kept
+    )
+    tails = {c.generation: has_tail(content, c) for c in ascending}
+    candidates = [*fits.own, *fits.foreign]
+    whole = drop_superseded([c for c in candidates if tails[c.generation] and is_proof(content, c)])
+    # Of a log of which more is kept than the file holds, nothing tells that it is not its.
+    logs = {c.family for c in fits.alike if tails[c.generation] is not False}
+    foreign = [c for c in whole if c not in fits.own and (c not in fits.alike or is_named(name, c.family, logs))]
+    own = frozenset(c.generation for c in whole if c in fits.own)
+    return own, frozenset(c.generation for c in foreign)
 
 
 def matches(content: Content, checkpoint: Checkpoint) -> bool:
     """Whether the file goes on with a generation: its head and what stands before the checkpoint are as kept."""
     known = checkpoint.head
     alike = fingerprint(content.head()[: known.length]) == known and has_tail(content, checkpoint)
-    return alike and is_proof(content, checkpoint)
+    return bool(alike) and is_proof(content, checkpoint)
 
 
-def has_tail(content: Content, checkpoint: Checkpoint) -> bool:
-    """Whether the bytes before the checkpoint are those that were kept."""
+def has_tail(content: Content, checkpoint: Checkpoint) -> bool | None:
+    """Whether the bytes before the checkpoint are those that were kept; None where the content is shorter."""
     if not checkpoint.kept:
         return True
     found = content.before(checkpoint.kept, checkpoint.tail.length)
-    return found is not None and fingerprint(found) == checkpoint.tail
+    return None if found is None else fingerprint(found) == checkpoint.tail
 
 
 def is_proof(content: Content, checkpoint: Checkpoint) -> bool:

@@ -70,8 +70,7 @@ class Copies:
                 continue
             found = self._find_original(sight, list(others.values()), ranks, logs)
             if isinstance(found, Sight):
-                here = (c for c in self._state.known.values() if c.present and c.name == found.name.plain)
-                self.remember(sight, next(here, None))
+                self.remember_copy(sight, found)
             else:
                 left.append(Sight(sight.file, sight.name, look=Look.VANISHED) if found is None else sight)
         return left
@@ -125,6 +124,11 @@ class Copies:
             file.mtime_ns,
         )
 
+    def remember_copy(self, sight: Sight, original: Sight) -> None:
+        """Of a file that goes on with what is kept; under its name alone, another one may have begun."""
+        held = (self._state.known.get(number) for number in original.continues)
+        self.remember(sight, next((c for c in held if c and c.present and c.name == original.name.plain), None))
+
     def remember(self, sight: Sight, kept: Checkpoint | None) -> None:
         """Once all that it holds is kept: so it is known when the original begins anew."""
         self.notes = [one for one in self.notes if one.name != sight.file.name]
@@ -170,7 +174,8 @@ def _may_hold(other: Sight, sight: Sight, ranks: Mapping[str, tuple[object, ...]
     linked = bool(sight.file.inode) and sight.file.inode == other.file.inode
     if not known and not linked:
         return False
-    if sight.continues and not linked and sight.continues.isdisjoint(other.continues or other.foreign):
+    own = sight.continues | sight.foreign
+    if own and not linked and own.isdisjoint(other.continues | other.foreign):
         return False  # two logs may hold the same lines: what is kept of each goes on in its own file
     full = other.head.length == sight.head.length == HEAD
     if full and other.head != sight.head:

@@ -37,6 +37,7 @@ class Examination:
         self._copies = copies
         self._changed = changed
         self._owed: dict[Fingerprint, list[Unread]] = {}  # by head
+        self._beside: list[tuple[Sight, str]] = []  # copies of an active file, and its name
         self.emptied = False  # a compressed file of no bytes may get some
 
     def examine(self, listing: Sequence[LogFile], checkpoints: Sequence[Checkpoint]) -> list[Sight]:
@@ -46,13 +47,21 @@ class Examination:
         hints = hints_of(checkpoints)
         self._state.look_by(checkpoints, {file.name for file in listing})
         self._owed = by_head(self._state.unread)
+        self._beside = []
         aside = self._copies.among(listing)
         sights = self._look_at([(file, name) for file, name in named if file.name not in aside], hints, checkpoints)
         held = {number for sight in sights for number in sight.continues | sight.foreign}
         alone = [(file, name) for file, name in named if file.name in aside and aside[file.name].generation not in held]
         again = self._look_at(alone, hints, checkpoints)
         sights += [sight for sight in again if sight.continues | sight.foreign or sight.look is Look.VANISHED]
-        return _split(self._trust_inodes(self._copies.leave_out(sights)), self._state.known)
+        originals = {sight.file.name: sight for sight in sights}
+        for copy, name in self._beside:
+            if name in originals:
+                self._copies.remember_copy(copy, originals[name])
+        sights = self._copies.leave_out(sights)
+        shown = {sight.file.name for sight in sights}
+        self._state.unread = without(self._state.unread, [file for file in listing if file.name not in shown])
+        return _split(self._trust_inodes(sights), self._state.known)
 
     def _look_at(
         self,
@@ -92,13 +101,10 @@ class Examination:
             copy = self._copies.is_copy(file, name, original) if beside and original else False
             if copy is not True:
                 yield file, name, copy is None
-            elif name.compressed:
-                self._state.unread = without(self._state.unread, file)  # an earlier listing missed the plain one
-            else:
+            elif not name.compressed:
                 sight = self._look_into(file, name, ())
                 if sight and sight.look is Look.READABLE and original:
-                    here = (c for c in self._state.known.values() if c.present and c.name == original.name)
-                    self._copies.remember(sight, next(here, None))
+                    self._beside.append((sight, original.name))
 
     def _look_into(self, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight | None:
         """None for a file of which nothing is to be kept."""
@@ -108,9 +114,9 @@ class Examination:
                 shrunk = content.file.size < file.size and not (name.compressed and file.inode)
                 if shrunk or not self._state.inodes.is_same(file, content.file, self._state.number):
                     raise SourceVanished(f"{file.name!r} is another file now")
+                content.file = content.file._replace(inode=file.inode)  # that of the open file may be a lie
                 if not file.inode:
-                    # It may be another one than was listed, so all that is said is of it.
-                    file = content.file._replace(inode="")
+                    file = content.file  # it may be another one than was listed, so all that is said is of it
                 head, end = content.head(), 0 if content.compressed else content.size
                 last = last_bytes(content, end) if end else b""
                 if last.endswith(b"\0"):
@@ -226,7 +232,6 @@ class Examination:
             return False
         self._state.warn_of(file.name, name.family, ending)
         self._state.flawed.pass_over(file, name.family)
-        self._state.unread = without(self._state.unread, file)
         return True
 
     def _is_kept(self, content: Content, name: LogName) -> bool:

@@ -14,6 +14,7 @@ from logkeep.engine.sight import file_key
 from logkeep.sources.base import LogFile
 
 STILL_MS = 60_000  # so long unchanged, nobody is compressing it any more
+_YOUNG_MS = 600_000  # in which most files are compressed, and for which a gap may wait
 _KINDS = {UnreadKind.FLAWED, UnreadKind.PASSED, UnreadKind.REFUSED}
 
 _CODES = {
@@ -60,6 +61,11 @@ class FlawedFiles:
         look = self._looks.get(file_key(file)) if self._looks else None
         return look.note.kind if look and _is_as(file, look.note) else None
 
+    def is_young(self, file: LogFile) -> bool:
+        """Whether it came a short time ago, though it may have changed since."""
+        look = self._looks.get(file_key(file))
+        return look is None or self._clock.now_ms() - look.note.stored < _YOUNG_MS
+
     def wait_for(self, file: LogFile, family: str) -> None:
         """Remember how it looks, to see whether it changes."""
         if self.kind(file) is not UnreadKind.FLAWED:
@@ -79,8 +85,11 @@ class FlawedFiles:
         return [look.note for key, look in self._looks.items() if key in there]
 
     def _note(self, kind: UnreadKind, file: LogFile, family: str) -> None:
-        now = self._clock.now_ms()
-        note = Unread(kind, family, 0.0, 0, file.name, file.inode, file.size, file.mtime_ns, since_ms=now)
+        now, known = self._clock.now_ms(), self._looks.get(file_key(file))
+        note = Unread(
+            kind, family, 0.0, 0, file.name, file.inode, file.size, file.mtime_ns,
+            since_ms=now, stored=known.note.stored if known else now,
+        )  # fmt: skip
         self._looks[file_key(file)] = _Look(note, time.monotonic())
 
 
@@ -90,10 +99,24 @@ def split_notes(noted: Iterable[Unread]) -> tuple[list[Unread], list[Unread]]:
     return [one for one in all_of_them if one.kind not in _KINDS], [one for one in all_of_them if one.kind in _KINDS]
 
 
-def without(unread: Sequence[Unread], file: LogFile) -> list[Unread]:
-    """Owe nothing more of a file that could not be read before."""
-    key = file_key(file)
-    return [one for one in unread if one.kind is not UnreadKind.BLOCKED or (one.inode or one.name) != key]
+def without(unread: Sequence[Unread], left_out: Iterable[LogFile]) -> list[Unread]:
+    """Owe nothing more of files that hold nothing but what is kept, and that an earlier listing could not tell.
+
+    One that could not be read may have been written to since; one that was gone when it was looked into was renamed.
+    """
+    if not unread:
+        return []
+    files: dict[str, LogFile] = {}
+    for file in left_out:
+        files |= {file.name: file, file_key(file): file}
+
+    def is_there(one: Unread) -> bool:
+        file = files.get(one.inode) or files.get(one.name)  # inodes may be believed no more
+        if file is None or (one.inode and file.inode not in {one.inode, ""}):
+            return False
+        return one.kind is UnreadKind.BLOCKED or (one.kind is UnreadKind.LISTED and file.mtime_ns == one.mtime_ns)
+
+    return [one for one in unread if not is_there(one)]
 
 
 def code_of(flaw: Flaw) -> WarningCode:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeVar
@@ -35,6 +35,7 @@ class Fits:
 
     own: list[Checkpoint]  # of the log that its name proposes, or under its very name
     foreign: list[Checkpoint]  # of other logs, where what is kept proves that it is theirs
+    alike: list[Checkpoint]  # all that begin with the same 256 bytes or more, and with as much as is known of each
 
 
 class Logs:
@@ -52,8 +53,7 @@ class Logs:
         """
         if one == other or one not in self._kept or other not in self._kept:
             return False
-        same_name = one.rpartition("/")[2] == other.rpartition("/")[2]
-        return not same_name or (one in self._listed and other in self._listed)
+        return _base(one) != _base(other) or (one in self._listed and other in self._listed)
 
 
 class Heads:
@@ -88,17 +88,17 @@ class Heads:
         """Those whose head the content has; what is before their checkpoints is to be compared still."""
         self._sort()
         if not self._families:
-            return Fits([], [])
+            return Fits([], [], [])
         known = _Hashes(head)
         alike = known.find(self._by_head(lead_of(head)))
         own = [c for c in alike if _is_own(c, name)]
         for key in {name.family, name.plain}:
             own += [c for c in known.find(self._by_head(key, short=True)) if _is_own(c, name) and c not in own]
-        foreign = [c for c in alike if not _is_own(c, name) and self._proves(c, file, name)]
+        foreign = [c for c in alike if not _is_own(c, name) and self._proves(c, file, name, alike)]
         # A file system may give the inode of what was deleted to any new file; the name must tell as well.
         moved = [c for c in self._inodes.get(file.inode, ()) if c not in own and c not in foreign]
         foreign += [c for c in moved if holds_stem(name.plain, c.family) and known.begins_with(c.head)]
-        return Fits(own, foreign)
+        return Fits(own, foreign, alike)
 
     def _by_head(self, key: str, *, short: bool = False) -> Mapping[Fingerprint, list[Checkpoint]]:
         """Sorted only where it is asked, since with most generations no file is compared."""
@@ -114,15 +114,17 @@ class Heads:
         self._sort()
         return self._families.get(family, [])
 
-    def _proves(self, c: Checkpoint, file: LogFile, name: LogName) -> bool:
+    def _proves(self, c: Checkpoint, file: LogFile, name: LogName, alike: Sequence[Checkpoint]) -> bool:
         """Whether its kept bytes hold a time of their own: not one that other generations begin with."""
         moved = bool(file.inode) and file.inode == c.inode
         if c.unproven or (self._logs.are_two(name.family, c.family) and not moved):
             return False
-        alike = self._long[c.lead]
-        if any(one.family != c.family for one in alike):
-            return False  # two logs hold the same lines: they prove neither
         return bool(c.first_time) and (len(alike) == 1 or c.last_time != c.first_time)
+
+
+def is_named(name: LogName, log: str, logs: Collection[str]) -> bool:
+    """Whether a file is of this one of the logs whose lines it may hold: of several, a name elsewhere tells which."""
+    return len(logs) == 1 or {one for one in logs if _base(one) == _base(name.family)} == {log}
 
 
 class _Hashes:
@@ -150,11 +152,15 @@ def _is_own(c: Checkpoint, name: LogName) -> bool:
     return c.family == name.family or (c.present and c.name == name.plain)
 
 
+def _base(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
 def holds_stem(name: str, family: str) -> bool:
     """Whether a name is made from that of a log: it holds the log's stem as a word."""
-    base = family.rpartition("/")[2]
+    base = _base(family)
     stem = base.rpartition(".")[0] or base
-    return re.search(rf"(?<![A-Za-z0-9]){re.escape(stem)}(?![A-Za-z0-9])", name.rpartition("/")[2]) is not None
+    return re.search(rf"(?<![A-Za-z0-9]){re.escape(stem)}(?![A-Za-z0-9])", _base(name)) is not None
 
 
 def drop_superseded(found: Collection[Checkpoint]) -> list[Checkpoint]:

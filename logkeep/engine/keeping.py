@@ -47,6 +47,7 @@ class FileKeeper:
         checkpoint, file = read.checkpoint, read.sight.file
         with closing(self._state.open(file, read.sight.name)) as content:
             same = self._state.inodes.is_same(file, content.file, self._state.number)
+            content.file = content.file._replace(inode=file.inode)  # that of the open file may be a lie
             if not same or not matches(content, checkpoint) or not is_planned(content, read):
                 raise SourceVanished(f"{file.name!r} is another file now")
             if not checkpoint.kept and self._goes_on_elsewhere(content, read.sight):
@@ -77,7 +78,7 @@ class FileKeeper:
                 self._warn_hole(file, checkpoint)
             settled = not below.cut and not dense.hole and (stands or self._state.is_settled(content.file))
             self.kept_in.setdefault(checkpoint.generation, self._state.number)
-            return with_hints(checkpoint, content.file._replace(inode=file.inode), settled)
+            return with_hints(checkpoint, content.file, settled)
 
     def _goes_on_elsewhere(self, content: Content, sight: Sight) -> bool:
         """Whether a new generation has grown into one that is known."""
@@ -127,7 +128,8 @@ class FileKeeper:
                 raise
         with closing(open_content(self._state.source, content.file.name, compressed=False)) as again:
             end, last = before.kept + written.raw, written.last_bytes
-            if again.file.inode != content.file.inode or not last_bytes(again, end).endswith(last):
+            same = self._state.inodes.is_same(content.file, again.file, self._state.number)
+            if not same or not last_bytes(again, end).endswith(last):
                 raise SourceVanished(f"{content.file.name!r} is another file now")
             return _checked(again, before, written)
 

@@ -360,7 +360,11 @@ def _number_new(
     families: dict[str, list[Checkpoint]] = defaultdict(list)
     for checkpoint in checkpoints:
         families[checkpoint.family].append(checkpoint)
-    fixed = {index: owner.position for index, owner in owners.items()} | _as_planned(sights, owners)
+    fixed = (
+        {index: owner.position for index, owner in owners.items()}
+        | _as_planned(sights, owners)
+        | _as_blocked(sights, owners, unread)
+    )
     fixed |= _behind_changed(sights, owners, families)
     members: dict[str, list[int]] = defaultdict(list)
     for index, sight in enumerate(sights):
@@ -415,3 +419,16 @@ def _as_planned(sights: Sequence[Sight], owners: Mapping[int, Checkpoint]) -> di
             if one.family == sight.name.family:
                 places.setdefault(one, index)
     return {index: one.position for one, index in places.items()}
+
+
+def _as_blocked(
+    sights: Sequence[Sight], owners: Mapping[int, Checkpoint], unread: Iterable[Unread]
+) -> dict[int, float]:
+    """Where files that still cannot be read were placed before, so that each look does not move them on."""
+    noted = {(one.family, one.inode or one.name): one.position for one in unread if one.kind is UnreadKind.BLOCKED}
+    keys = {
+        index: (sight.name.family, sight.file.inode or sight.file.name)
+        for index, sight in enumerate(sights)
+        if noted and sight.look is Look.BLOCKED and index not in owners
+    }
+    return {index: noted[key] for index, key in keys.items() if key in noted}

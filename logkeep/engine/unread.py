@@ -81,6 +81,9 @@ def grown_file(sight: Sight, checkpoint: Checkpoint) -> Unread | None:
     return Unread(UnreadKind.GROWN, family, position, number, file.name, file.inode, file.size, file.mtime_ns)
 
 
+EARLIER_JOB = -1  # in place of the number of a listing
+
+
 @dataclass(frozen=True, slots=True)
 class Rounds:
     """When in this job what was seen: numbers of its listings."""
@@ -184,11 +187,11 @@ def _is_in(one: Unread, others: Iterable[tuple[Sight, Checkpoint]], rounds: Roun
     if one.kind is UnreadKind.PLANNED or is_compressed(one.name):
         return False
     younger = [pair for pair in others if pair[1].generation > one.generation and pair[1].kept >= one.size]
-    if one.kind is UnreadKind.BLOCKED:
+    then = rounds.listed.get(one)
+    if one.kind is UnreadKind.BLOCKED or (one.kind is UnreadKind.LISTED and then == EARLIER_JOB):
         return any(sight.name.compressed for sight, _ in younger)
     # By generation: the inode of a file may be that of another one by now.
-    then = rounds.listed.get(one)
-    if then is None:
+    if then is None or then == EARLIER_JOB:
         return False
     then -= one.kind is UnreadKind.GROWN  # whose copy may have lain beside it
     return any(rounds.kept.get(owner.generation, -1) > then for _, owner in younger)

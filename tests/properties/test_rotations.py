@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from logkeep.sources.base import LogSource
 from logkeep.sources.local import LocalSource
 from tests.model import TICK_NS, WithoutInodes
 from tests.unit.engine.test_backup import SETTLED
+from tests.unit.engine.test_flawed import PACK
 from tests.unit.engine.test_identity import JVM_HEADER, Node, Renumbered, events
 
 NAMES: dict[str, Callable[[int], str]] = {
@@ -33,6 +35,13 @@ NAMES: dict[str, Callable[[int], str]] = {
     "counter down": lambda n: f"prod.log.{n}",
     "newest first": lambda n: f"prod-{n}.log",
 }
+MANNERS = ["rename", "copytruncate", "copy", "hard link"]
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    **PACK,
+    "gz cut": lambda data: PACK["gz"](data)[:-8],
+    "gz garbage": lambda data: PACK["gz"](data) + b"\0garbage",
+}
+FORMS = ["plain", *PACKERS]
 TELLS_NOTHING = {"other name", "same name elsewhere"}  # of what was never seen as the active file
 SHIFTED = {"counter down", "newest first"}  # 1 is the newest
 HEADS = {"distinct": b"", "banner": JVM_HEADER, "long banner": JVM_HEADER * 20}
@@ -41,53 +50,74 @@ HEADS = {"distinct": b"", "banner": JVM_HEADER, "long banner": JVM_HEADER * 20}
 class Rotations:
     """One log that is written to and rotated; `truth` are its generations, oldest first."""
 
-    def __init__(self, node: Node, manner: str, name: str, head: str) -> None:
-        self.node, self.manner, self.name, self.head = node, manner, NAMES[name], HEADS[head]
+    def __init__(self, node: Node, manner: str, name: str, head: str, form: str = "plain", log: str = "prod") -> None:
+        self.node, self.manner, self.head, self.form = node, manner, HEADS[head], form
+        self.log = f"{log}.log"
+        # Two logs with the same lines under names that tell nothing are in doubt.
+        self.word = b"event" if log == "prod" or name != "other name" else b"other"
         self.shifted = name in SHIFTED
         self.truth: list[bytes] = []
         self.files: list[str] = []  # of the rotated generations, oldest first
         self.lines = 0
+        self._name = lambda n: NAMES[name](n).replace("prod", log).replace("what", "what" if log == "prod" else log)
         self._begin()
 
     def _begin(self) -> None:
         self.truth.append(self.head)
-        self.node.put("prod.log", self.head)
+        self.node.put(self.log, self.head)
         self.write(12)
 
     def write(self, count: int) -> None:
-        data = events(self.lines + 1, self.lines + count)
+        data = events(self.lines + 1, self.lines + count).replace(b"event", self.word)
         self.lines += count
-        self.node.add("prod.log", data)
+        self.node.add(self.log, data)
         self.truth[-1] += data
 
     def steps(self) -> Iterator[None]:
         """A rotation, one operation on the file system after the other."""
         if self.shifted:
-            for number in range(len(self.files), 0, -1):
-                self.node.move(self.name(number), self.name(number + 1))
+            for place, old in enumerate(self.files):
+                new = self._name(len(self.files) - place + 1)
+                self.files[place] = new + old.removeprefix(self._name(len(self.files) - place))
+                self.node.move(old, self.files[place])
                 yield
-        target = self.name(1 if self.shifted else len(self.files) + 1)
+        target = self._name(1 if self.shifted else len(self.files) + 1)
         if self.manner == "rename":
-            self.node.move("prod.log", target)
+            self.node.move(self.log, target)
             yield
         elif self.manner == "hard link":
-            self.node.link("prod.log", target)
+            self.node.link(self.log, target)
             yield
-            self.node.path("prod.log").unlink()
+            self.node.path(self.log).unlink()
             yield
         else:
-            self.node.copy("prod.log", target)
+            self.node.copy(self.log, target)
             yield
-            os.truncate(self.node.path("prod.log"), 0)
-            yield
+            if self.manner == "copytruncate":
+                os.truncate(self.node.path(self.log), 0)
+                yield
         self.files.append(target)
-        self._begin()
+        if self.manner != "copy":
+            self._begin()
+        yield from self._pack()
+
+    def _pack(self) -> Iterator[None]:
+        if self.form == "plain":
+            return
+        plain = self.files[-1]
+        packed = PACKERS[self.form](self.node.path(plain).read_bytes())
+        self.files[-1] = f"{plain}.{self.form.split()[0]}"
+        self.node.put(self.files[-1], packed[: len(packed) // 2])
+        yield
+        self.node.add(self.files[-1], packed[len(packed) // 2 :])
+        yield
+        self.node.path(plain).unlink()
+        yield
 
     def check(self) -> None:
-        kept = self.node.logs()
-        assert set(kept) == {"prod.log"}, set(kept)
-        assert Counter(kept["prod.log"].splitlines()) == Counter(b"".join(self.truth).splitlines())
-        assert kept["prod.log"] == b"".join(self.truth), "not in the order of writing"
+        kept = self.node.logs()[self.log]
+        assert Counter(kept.splitlines()) == Counter(b"".join(self.truth).splitlines())
+        assert kept == b"".join(self.truth), "not in the order of writing"
 
 
 @contextmanager
@@ -116,13 +146,18 @@ rotations = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
-    st.sampled_from(["rename", "copytruncate", "hard link"]),
+    st.sampled_from(MANNERS),
     st.sampled_from(sorted(NAMES)),
     st.sampled_from(sorted(HEADS)),
+    st.sampled_from(FORMS),
+    st.booleans(),
     rotations,
 )
-def test_rotated_log_is_kept_once_and_in_order(manner: str, name: str, head: str, moves: list[tuple[str, int]]) -> None:
-    rotate(manner, name, head, moves, LocalSource)
+def test_rotated_log_is_kept_once_and_in_order(
+    manner: str, name: str, head: str, form: str, beside: bool, moves: list[tuple[str, int]]
+) -> None:
+    """`beside`: another log, called nearly alike, goes on at the same times and is rotated at the same moments."""
+    rotate(manner, name, head, form, moves, LocalSource, beside=beside)
 
 
 SOURCES: dict[str, Callable[[Path], LogSource]] = {
@@ -139,27 +174,42 @@ SOURCES: dict[str, Callable[[Path], LogSource]] = {
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(st.sampled_from(["rename", "copytruncate", "hard link"]), st.sampled_from(sorted(NAMES)), rotations)
+@given(
+    st.sampled_from(["rename", "copytruncate", "hard link"]),
+    st.sampled_from(sorted(NAMES)),
+    st.sampled_from(FORMS),
+    rotations,
+)
 def test_so_it_is_where_inodes_are_missing_or_lie(
-    source: str, manner: str, name: str, moves: list[tuple[str, int]]
+    source: str, manner: str, name: str, form: str, moves: list[tuple[str, int]]
 ) -> None:
-    rotate(manner, name, "distinct", moves, SOURCES[source])
+    rotate(manner, name, "distinct", form, moves, SOURCES[source])
 
 
 def rotate(
-    manner: str, name: str, head: str, moves: list[tuple[str, int]], source: Callable[[Path], LogSource]
+    manner: str,
+    name: str,
+    head: str,
+    form: str,
+    moves: list[tuple[str, int]],
+    source: Callable[[Path], LogSource],
+    *,
+    beside: bool = False,
 ) -> None:
+    if manner == "copy" and head == "long banner":
+        return  # nothing proves that it is a copy: it is kept as well
     with a_node() as node:
         read_from = source(node.directory)
         # Two contents of one size within a tick of the clock look the same where there are no inodes.
         settle_ns = 2 * TICK_NS if source is not LocalSource else SETTLED
-        log = Rotations(node, manner, name, head)
+        logs = [Rotations(node, manner, name, head, form, log) for log in ("prod", "prod-eu")[: 1 + beside]]
         assert not node.back_up(source=read_from, settle_ns=settle_ns).failures
         for moment, delay in moves:
-            log.write(5)
+            for log in logs:
+                log.write(5)
             if name in TELLS_NOTHING:
                 assert not node.back_up(source=read_from, settle_ns=settle_ns).failures
-            steps = log.steps()
+            steps = chain.from_iterable(log.steps() for log in logs)
             if moment == "before":
                 assert not node.back_up(source=read_from, settle_ns=settle_ns).failures
             calls = iter(range(10_000))
@@ -174,7 +224,12 @@ def rotate(
                 pass
             if moment != "before":
                 assert not node.back_up(source=read_from, settle_ns=settle_ns).failures
-            log.write(3)
+            for log in logs:
+                log.write(3)
         assert not node.back_up(source=read_from, settle_ns=settle_ns).failures
-        log.check()
+        node.seconds_ahead += 61  # a file that is cut may be being written until it stood still for a minute
+        assert not node.back_up(source=read_from, settle_ns=settle_ns).failures
+        assert set(node.logs()) == {log.log for log in logs}
+        for log in logs:
+            log.check()
         assert not node.catalogue.gaps

@@ -230,6 +230,20 @@ def test_copy_of_less_than_is_kept_of_a_log_that_began_anew_is_not_kept_again(
     assert not node.gaps()
 
 
+@pytest.mark.parametrize("manner", ["link", "copy"])
+@pytest.mark.parametrize("name", ["prod.log.1", "prod-2026-11-23-1.log", "backup/prod.log"])
+def test_log_that_began_anew_shorter_than_before_is_kept_beside_its_link_or_copy(
+    node: Node, manner: str, name: str
+) -> None:
+    node.put("prod.log", events(1, 50))
+    assert not node.gaps()
+    node.put("prod.log", events(60, 62))
+    getattr(node, manner)("prod.log", name)
+    node.gaps()
+    node.gaps()
+    assert set(b"".join(node.logs().values()).splitlines()) == set((events(1, 50) + events(60, 62)).splitlines())
+
+
 def test_log_that_was_cut_and_goes_on_is_kept_again(node: Node) -> None:
     node.put("prod.log", events(1, 200))
     assert not node.gaps()
