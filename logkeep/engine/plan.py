@@ -416,7 +416,8 @@ def _as_planned(sights: Sequence[Sight], owners: Mapping[int, Checkpoint]) -> di
     places: dict[Unread, int] = {}
     for index, sight in enumerate(sights):
         for one in sight.holds if index not in owners else ():
-            if one.family == sight.name.family:
+            guessed = one.kind is UnreadKind.BLOCKED and sight.first_time  # by its name, and now its times are known
+            if one.family == sight.name.family and not guessed:
                 places.setdefault(one, index)
     return {index: one.position for one, index in places.items()}
 
