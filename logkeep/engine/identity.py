@@ -62,7 +62,7 @@ class Heads:
     def __init__(self, checkpoints: Iterable[Checkpoint], listed: Collection[str] = ()) -> None:
         """`listed` are the names of all files of the listing."""
         self._long: dict[str, list[Checkpoint]] = defaultdict(list)  # by lead
-        self._short: dict[str, list[Checkpoint]] = defaultdict(list)  # by family, and by name
+        self._short: dict[str, list[Checkpoint]] = defaultdict(list)  # by family, by name, and by what any folder has
         self._sorted: dict[tuple[str, bool], dict[Fingerprint, list[Checkpoint]]] = {}
         self._inodes: dict[str, list[Checkpoint]] = defaultdict(list)
         self._families: dict[str, list[Checkpoint]] = defaultdict(list)
@@ -79,7 +79,7 @@ class Heads:
             if c.lead:
                 self._long[c.lead].append(c)
             else:
-                for key in {c.family, c.name}:
+                for key in {c.family, c.name, f"*/{_base(c.family)}"}:
                     self._short[key].append(c)
             if c.inode and c.present:
                 self._inodes[c.inode].append(c)
@@ -98,6 +98,10 @@ class Heads:
         # A file system may give the inode of what was deleted to any new file; the name must tell as well.
         moved = [c for c in self._inodes.get(file.inode, ()) if c not in own and c not in foreign]
         foreign += [c for c in moved if holds_stem(name.plain, c.family) and known.begins_with(c.head)]
+        # Of a quiet log there is little: what went just now, and is there under the log's name in another folder.
+        little = known.find(self._by_head(f"*/{_base(name.family)}", short=True))
+        little = [c for c in little if c.present and c not in own and c not in foreign]
+        foreign += [c for c in little if self._proves(c, file, name, little)]
         return Fits(own, foreign, alike)
 
     def _by_head(self, key: str, *, short: bool = False) -> Mapping[Fingerprint, list[Checkpoint]]:

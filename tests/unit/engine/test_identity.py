@@ -87,6 +87,29 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
     return Node(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["old/prod.log-20261123.gz", "old/prod.log.1.gz", "old/prod-2026-11-23-1.log.gz"])
+def test_quiet_log_that_is_compressed_into_another_folder_is_known_by_little(node: Node, name: str) -> None:
+    """logrotate with `olddir` and `compress`, a line a day."""
+    node.put("prod.log", events(1, 1))
+    assert not node.gaps()
+    for day in range(1, 4):
+        node.put(name.replace("20261123", f"2026112{day}"), gzip.compress(events(day, day)))
+        node.put("prod.log", events(day + 1, day + 1))
+        assert not node.gaps()
+    assert node.logs() == {"prod.log": events(1, 4)}
+
+
+def test_little_that_two_logs_hold_is_in_doubt_in_another_folder(node: Node) -> None:
+    for folder in ("a", "b"):
+        node.put(f"{folder}/prod.log", events(1, 1))
+    assert not node.gaps()
+    for folder in ("a", "b"):
+        node.put(f"{folder}/prod.log", events(2, 2))
+    node.put("old/prod.log.1", events(1, 1))
+    node.gaps()
+    assert node.logs()["old/prod.log"] == events(1, 1)
+
+
 ROTATED = (
     "archive/prod-2026-11-23-1.log",
     "prod-2026-11-23-10-1.log",
