@@ -138,15 +138,16 @@ def test_plan_is_the_same_over_histories_of_writing_rotating_and_crashing(
 
 @SETTINGS
 @given(
-    st.sampled_from(["rename", "copytruncate", "hard link"]),
+    st.sampled_from(rotations.MANNERS),
     st.sampled_from(sorted(rotations.NAMES)),
     st.sampled_from(sorted(rotations.HEADS)),
+    st.sampled_from(rotations.FORMS),
     rotations.rotations,
 )
 def test_plan_is_the_same_over_every_manner_of_rotation(
-    oracle: Oracle, manner: str, name: str, head: str, moves: list[tuple[str, int]]
+    oracle: Oracle, manner: str, name: str, head: str, form: str, moves: list[tuple[str, int]]
 ) -> None:
-    rotations.rotate(manner, name, head, moves, LocalSource)
+    rotations.rotate(manner, name, head, form, moves, LocalSource)
 
 
 LOGS = {
