@@ -12,7 +12,7 @@ from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Flaw, Unread
 from logkeep.engine.changed import ChangedBytes
 from logkeep.engine.comparison import continued, holds, known_by, last_bytes
 from logkeep.engine.compressed import Ending
-from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint
+from logkeep.engine.content import HEAD, Content, fingerprint
 from logkeep.engine.copies import Copies
 from logkeep.engine.flawed import without
 from logkeep.engine.hints import Hint, hint_of, hints_of
@@ -108,47 +108,44 @@ class Examination:
 
     def _look_into(self, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight | None:
         """None for a file of which nothing is to be kept."""
-        head, came, until = b"", 0, EMPTY  # of one that waits: plain bytes that came out of it, and the last of them
         try:
             with closing(self._state.open(file, name)) as content:
-                shrunk = content.file.size < file.size and not (name.compressed and file.inode)
-                if shrunk or not self._state.inodes.is_same(file, content.file, self._state.number):
-                    raise SourceVanished(f"{file.name!r} is another file now")
-                content.file = content.file._replace(inode=file.inode)  # that of the open file may be a lie
-                if not file.inode:
-                    file = content.file  # it may be another one than was listed, so all that is said is of it
-                head, end = content.head(), 0 if content.compressed else content.size
-                last = last_bytes(content, end) if end else b""
-                if last.endswith(b"\0"):
-                    end = self._state.find_end(content)
-                    last = last_bytes(content, end) if end else b""
-                if not end and not content.compressed:
-                    file = file._replace(size=0)  # nothing but room for what is to come
-                self._state.find_retired(name, head)
-                continues, foreign = continued(content, name, head, self._state.heads)
-                holds = self._held(content, name, head)
-                continues, foreign, changed = self._changed.leave_out(content, name, head, continues, foreign)
-                copy = None if continues or foreign else self._find_copied(content, name, head)
-                tail = fingerprint(last)
-                if end:
-                    content.check_unchanged(end, fingerprint(head))
-                if content.ending and content.ending.flaw:
-                    if content.compressed and (came := content.ending.length):
-                        until = fingerprint(last_bytes(content, came))
-                    self._judge(content, name)
-                    if self._is_refused(file):
-                        return _blocked(file, name, checkpoints)
-                    if not continues and not foreign and self._is_of_no_use(content, name):
-                        return None
+                return self._see(content, self._opened(content, file, name), name, checkpoints)
         except SourceVanished:
             return Sight(file, name, look=Look.VANISHED)
-        except Incomplete:
-            self._state.wait_for(file, name)
-            known = known_by(head, first_time(head))
-            return replace(_blocked(file, name, checkpoints), size=came, head=known, tail=until)
         except SourceFileError as error:
             self._state.fail(file, error)
             return _blocked(file, name, checkpoints)
+
+    def _opened(self, content: Content, file: LogFile, name: LogName) -> LogFile:
+        """The file as it is to be spoken of; raises `SourceVanished` where it is not the one that was listed."""
+        shrunk = content.file.size < file.size and not (name.compressed and file.inode)
+        if shrunk or not self._state.inodes.is_same(file, content.file, self._state.number):
+            raise SourceVanished(f"{file.name!r} is another file now")
+        content.file = content.file._replace(inode=file.inode)  # that of the open file may be a lie
+        return file if file.inode else content.file  # without one, it may be another one than was listed
+
+    def _see(self, content: Content, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight | None:
+        """Compare what is in an open file with all that is known; None where nothing of it is to be kept."""
+        head = content.head()
+        end, last = self._find_end(content)
+        if not end and not content.compressed:
+            file = file._replace(size=0)  # nothing but room for what is to come
+        self._state.find_retired(name, head)
+        continues, foreign = continued(content, name, head, self._state.heads)
+        holds = self._held(content, name, head)
+        continues, foreign, changed = self._changed.leave_out(content, name, head, continues, foreign)
+        copy = None if continues or foreign else self._find_copied(content, name, head)
+        if end:
+            content.check_unchanged(end, fingerprint(head))
+        if content.ending and content.ending.flaw:
+            if content.ending.may_change and not self._state.flawed.stands(content.file):
+                return self._wait_for(content, file, name, checkpoints)
+            self._judge(content, name)
+            if self._is_refused(file):
+                return _blocked(file, name, checkpoints)
+            if not continues and not foreign and self._is_of_no_use(content, name):
+                return None
         return Sight(
             file,
             name,
@@ -159,12 +156,30 @@ class Examination:
             lead_of(head),
             end,
             fingerprint(head),
-            tail,
+            fingerprint(last),
             holds,
             foreign,
             copy,
             changed,
         )
+
+    def _find_end(self, content: Content) -> tuple[int, bytes]:
+        """Of a plain file, without the NULs at its end, and the last bytes before it; of a compressed one nothing."""
+        end = 0 if content.compressed else content.size
+        last = last_bytes(content, end) if end else b""
+        if last.endswith(b"\0"):
+            end = self._state.find_end(content)
+            last = last_bytes(content, end) if end else b""
+        return end, last
+
+    def _wait_for(self, content: Content, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight:
+        """Leave a file that may still be being written; it is known again by what came out of it so far."""
+        self._state.wait_for(file, name)
+        head, came = content.head(), content.end().length if content.compressed else 0
+        until = fingerprint(last_bytes(content, came)) if came else EMPTY
+        return replace(
+            _blocked(file, name, checkpoints), size=came, head=known_by(head, first_time(head)), tail=until
+        )  # fmt: skip
 
     def _find_copied(self, content: Content, name: LogName, head: bytes) -> Unread | None:
         """Of what the file is a copy: noted as one, or with less in it than is kept of a log that began anew since."""
@@ -211,10 +226,8 @@ class Examination:
             self.emptied = True
 
     def _judge(self, content: Content, name: LogName) -> None:
-        """Raise `Incomplete` for a file that may still be being written; refuse one that cannot be read."""
+        """Refuse a file that cannot be read."""
         ending = content.end()
-        if ending.may_change and not self._state.flawed.stands(content.file):
-            raise Incomplete(content.file.name)
         if ending.flaw is Flaw.REFUSED and not ending.length:
             self._state.warn_of(content.file.name, name.family, ending)
             self._state.flawed.refuse(content.file, name.family)
