@@ -58,7 +58,7 @@ def writable(text: str) -> str:
     """The text with NUL, which PostgreSQL does not hold, and lone surrogates, which are no UTF-8, as escapes."""
     if text.isascii() and "\0" not in text:
         return text
-    return _UNWRITABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    return _UNWRITABLE.sub(lambda found: "\\x00" if found[0] == "\0" else f"\\u{ord(found[0]):04x}", text)
 
 
 class LogkeepError(Exception):

@@ -9,7 +9,7 @@ from tests.contract.fuzz import fuzz, fuzzed_service
 
 def test_no_case_meets_an_answer_outside_the_document(tmp_path: Path) -> None:
     with fuzzed_service(tmp_path) as (service, document):
-        outcome = fuzz(service, document, examples=8, seed=7, coverage=False)
+        outcome = fuzz(service, document, examples=10, seed=7, coverage=False)
     assert not outcome.failures, "\n\n".join(f"{name}\n{text}" for name, text in outcome.failures.items())
     assert outcome.cases >= 200
     assert outcome.phases["stateful"] > 20

@@ -123,7 +123,7 @@ def test_message_with_what_no_database_holds_is_kept_readable(
     job = replace(installation, context=context).back_up(cluster)
     if step != "link":
         assert job.status is JobStatus.FAIL
-        assert r"it says \x00 and \xd800" in (job.failed_msg or "")
+        assert r"it says \x00 and \ud800" in (job.failed_msg or "")
     assert installation.back_up(cluster).status is JobStatus.SUCCESS
     assert installation.findings(cluster, chain=True) == []
 

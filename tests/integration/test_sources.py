@@ -27,7 +27,7 @@ from tests.integration.cli.installed import CONFIGURATION, init
         ("", "agent:n1", "no agent is known yet; logkeep.toml needs a table [agents.NAME]"),
         ('[agents.n2]\nurl = "https://n2"\ntoken = "t"', "agent:n1", "there is no [agents.n1]; add it to logkeep.toml"),
         ("", "https://n1/logs", "is written as file:///directory, sftp://user@host/directory or agent:NAME"),
-        ('[sources]\nroots = ["/var/log"]', "file:///etc", "lies outside sources.roots"),
+        ('[sources]\nroots = ["/var/log"]', "file:///srv/logs", "lies outside sources.roots"),
     ],
 )
 def test_a_source_that_is_not_allowed_is_refused_by_the_setting(
@@ -48,7 +48,7 @@ def test_a_source_that_is_not_allowed_is_refused_by_the_setting(
     [
         ('[sftp]\nhosts = ["n1/x"]', "sftp.hosts: 'n1/x' is not written as"),
         ('[sftp]\nhosts = ["n1"]\nkeys = ["/none/key"]', "sftp.keys: /none/key cannot be used as a private key"),
-        ('[sftp]\nhosts = ["n1"]\njump = "bastion"', "sftp.jump: is written as user@host"),
+        ('[sftp]\nhosts = ["n1"]\njump = "bastion"', "sftp.jump: 'bastion' is not written as user@host"),
         ('[agents.n1]\nurl = "http://n1"', "agents.n1.url: is written as https://host:8476"),
     ],
 )
