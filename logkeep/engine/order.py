@@ -30,6 +30,10 @@ class Family:
     earlier: Collection[int]  # generations that an earlier listing had; none where that was not complete
     reserved: Sequence[Unread]  # files that are still to be read
 
+    def floor(self) -> float | None:
+        """The last position that an earlier complete listing had; what it did not have is younger."""
+        return max((c.position for c in self.known if c.generation in self.earlier), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -48,7 +52,7 @@ def place_new(
     """Positions for the members that have none yet; `fixed` are those of the others."""
     taken = sorted([*(c.position for c in family.known), *(one.position for one in family.reserved)])
     age = _Age.of(family.known)
-    floor = max((c.position for c in family.known if c.generation in family.earlier), default=None)
+    floor = family.floor()
     turned = _direction(members, sights, owners)
     unproven: list[int] = []
     following: list[int] = []
@@ -71,18 +75,27 @@ def place_new(
     for above, indexes in copied_in.items():
         found = [_Place.of(sights[index], index, None, None, turned) for index in indexes]
         positions |= _spread([one.index for one in sorted(found, key=_age)], taken, above)
-    seen = {owner.generation for owner in owners.values()}
     held = {index: fixed[index] for index in members if index in fixed}
+    new = [_Place.of(sights[i], i, None, None, turned) for i in following if i not in fixed and sights[i].file.size]
+    line = _in_order(_stays(sights, owners, held, family, turned), new)
+    return Placed(held | positions | _positions(line, taken), unproven, some_old)
+
+
+def _stays(
+    sights: Sequence[Sight],
+    owners: Mapping[int, Checkpoint],
+    held: Mapping[int, float],
+    family: Family,
+    turned: int,
+) -> list[_Place]:
+    """What has its place above all that an earlier listing had: of this listing, and what this one does not show."""
+    floor = family.floor()
+    seen = {owner.generation for owner in owners.values()}
     planned = [one for one in family.reserved if one.position not in held.values()]
     unseen = [*(c for c in family.known if c.generation not in seen), *planned]
-    stays = [_Place.of(sights[i], i, owners.get(i), fixed[i], turned) for i in following if i in fixed]
-    stays += [
-        _Place(one.position, time=instant(one.first_time))
-        for one in unseen
-        if one.first_time and (floor is None or one.position > floor)
-    ]
-    new = [_Place.of(sights[i], i, None, None, turned) for i in following if i not in fixed and sights[i].file.size]
-    return Placed(held | positions | _positions(_in_order(stays, new), taken), unproven, some_old)
+    shown = [_Place.of(sights[i], i, owners.get(i), place, turned) for i, place in held.items()]
+    hidden = [_Place(one.position, time=instant(one.first_time)) for one in unseen if one.first_time]
+    return [one for one in [*shown, *hidden] if floor is None or (one.position or 0.0) > floor]
 
 
 @dataclass(frozen=True, slots=True)
