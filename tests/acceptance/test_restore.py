@@ -57,7 +57,9 @@ def call(served: Served, *arguments: str) -> None:
 
 
 def start(served: Served, to: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [*COMMAND, "--dir", str(served.directory), "restore", "prod", "--to", str(to), *arguments]
+    # What a shell without job control starts in the background ignores Ctrl-C, and so does all that is started there.
+    command = ["env", "--default-signal=INT", *COMMAND, "--dir", str(served.directory), "restore", "prod"]
+    command += ["--to", str(to), *arguments]
     return subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

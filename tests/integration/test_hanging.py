@@ -135,7 +135,7 @@ def test_what_was_left_behind_keeps_nothing_and_closes_what_it_opened_once_it_co
     until_back(patience)
     until(lambda: dead.closed == dead.opened)
     assert dead.closed == dead.opened
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
     assert installation.restored_sizes(cluster) == kept
     assert installation.back_up(cluster).status is JobStatus.SUCCESS
     assert installation.restored_sizes(cluster) == {("n1", "es.log"): 170}
