@@ -105,7 +105,7 @@ class Unread:
     mtime_ns: int
     head: Fingerprint = EMPTY  # of the first bytes, where they are known
     tail: Fingerprint = EMPTY  # of those just before `size`; of a plain file only
-    since_ms: int = 0  # FLAWED: when it was first seen as it is, by the clock of the service
+    since_ms: int = 0  # FLAWED, COPY: when it was first seen as it is, by the clock of the service
     # COPY: size of the file; EMPTY: 1 where its time tells it from others; BLOCKED: plain bytes that came out of it;
     # FLAWED: ms when it came
     stored: int = 0

@@ -9,6 +9,7 @@ from contextlib import closing
 from logkeep.domain.manifest import Checkpoint, Unread, UnreadKind
 from logkeep.engine.comparison import ends_with
 from logkeep.engine.content import HEAD, Content, fingerprint
+from logkeep.engine.flawed import STILL_MS
 from logkeep.engine.identity import Logs
 from logkeep.engine.node_state import NodeState
 from logkeep.engine.sight import Look, Sight
@@ -34,6 +35,15 @@ class Copies:
             if self._state.is_settled(file)
         )
         return {name: one for name, one in found if one and self._is_kept_to(one)}
+
+    def outlived(self, copy: Unread) -> bool:
+        """Whether the original went on after the copy was made: what it held when it went is not in the copy.
+
+        Of a copy and truncation that a job fell between, the truncation follows at once. A link has all of its file.
+        """
+        original = self._state.known.get(copy.generation)
+        linked = original is not None and bool(copy.inode) and copy.inode == original.inode
+        return not linked and bool(copy.since_ms) and self._state.clock.now_ms() - copy.since_ms > STILL_MS
 
     def find_known(self, content: Content, name: LogName, head: bytes) -> Unread | None:
         """A copy that was renamed or compressed since it was found to hold nothing but what is kept of another file."""
@@ -131,13 +141,15 @@ class Copies:
 
     def remember(self, sight: Sight, kept: Checkpoint | None) -> None:
         """Once all that it holds is kept: so it is known when the original begins anew."""
-        self.notes = [one for one in self.notes if one.name != sight.file.name]
+        file = sight.file
+        before = next((one for one in self.notes if (one.name, one.inode, one.stored) == (*file[:2], file.size)), None)
+        self.notes = [one for one in self.notes if one.name != file.name]
         if kept and (kept.settled if sight.name.compressed else kept.kept >= sight.size):
-            file = sight.file
+            since_ms = before.since_ms if before else self._state.clock.now_ms()
             self.notes.append(
                 Unread(
                     UnreadKind.COPY, kept.family, kept.position, kept.generation, file.name, file.inode, sight.size,
-                    file.mtime_ns, sight.head, sight.tail, file.size,
+                    file.mtime_ns, sight.head, sight.tail, since_ms, file.size,
                 )
             )  # fmt: skip
 

@@ -52,6 +52,7 @@ class Examination:
         sights = self._look_at([(file, name) for file, name in named if file.name not in aside], hints, checkpoints)
         held = {number for sight in sights for number in sight.continues | sight.foreign}
         alone = [(file, name) for file, name in named if file.name in aside and aside[file.name].generation not in held]
+        alone = [(file, name) for file, name in alone if not self._copies.outlived(aside[file.name])]
         again = self._look_at(alone, hints, checkpoints)
         sights += [sight for sight in again if sight.continues | sight.foreign or sight.look is Look.VANISHED]
         originals = {sight.file.name: sight for sight in sights}

@@ -62,7 +62,7 @@ class Heads:
     def __init__(self, checkpoints: Iterable[Checkpoint], listed: Collection[str] = ()) -> None:
         """`listed` are the names of all files of the listing."""
         self._long: dict[str, list[Checkpoint]] = defaultdict(list)  # by lead
-        self._short: dict[str, list[Checkpoint]] = defaultdict(list)  # by family, by name, and by what any folder has
+        self._short: dict[str, list[Checkpoint]] = defaultdict(list)  # by family, by name, and all that are present
         self._sorted: dict[tuple[str, bool], dict[Fingerprint, list[Checkpoint]]] = {}
         self._inodes: dict[str, list[Checkpoint]] = defaultdict(list)
         self._families: dict[str, list[Checkpoint]] = defaultdict(list)
@@ -79,7 +79,7 @@ class Heads:
             if c.lead:
                 self._long[c.lead].append(c)
             else:
-                for key in {c.family, c.name, f"*/{_base(c.family)}"}:
+                for key in {c.family, c.name} | ({"*"} if c.present else set[str]()):
                     self._short[key].append(c)
             if c.inode and c.present:
                 self._inodes[c.inode].append(c)
@@ -98,10 +98,10 @@ class Heads:
         # A file system may give the inode of what was deleted to any new file; the name must tell as well.
         moved = [c for c in self._inodes.get(file.inode, ()) if c not in own and c not in foreign]
         foreign += [c for c in moved if holds_stem(name.plain, c.family) and known.begins_with(c.head)]
-        # Of a quiet log there is little: what went just now, and is there under the log's name in another folder.
-        little = known.find(self._by_head(f"*/{_base(name.family)}", short=True))
-        little = [c for c in little if c.present and c not in own and c not in foreign]
-        foreign += [c for c in little if self._proves(c, file, name, little)]
+        if name.compressed and not foreign and not own:  # which has another inode
+            little = [c for c in known.find(self._by_head("*", short=True)) if holds_stem(name.plain, c.family)]
+            nearest = _nearest(little, name)
+            foreign = [c for c in nearest if self._proves(c, file, name, nearest)]
         return Fits(own, foreign, alike)
 
     def _by_head(self, key: str, *, short: bool = False) -> Mapping[Fingerprint, list[Checkpoint]]:
@@ -124,6 +124,14 @@ class Heads:
         if c.unproven or (self._logs.are_two(name.family, c.family) and not moved):
             return False
         return bool(c.first_time) and (len(alike) == 1 or c.last_time != c.first_time)
+
+
+def _nearest(little: Sequence[Checkpoint], name: LogName) -> list[Checkpoint]:
+    """Of a quiet log there is little: of several that begin so, those that lie nearest above the file."""
+    folders = {c.generation: c.family.rpartition("/")[0] for c in little}
+    above = [c for c in little if not folders[c.generation] or name.plain.startswith(f"{folders[c.generation]}/")]
+    most = max((len(folders[c.generation]) for c in above), default=0)
+    return [c for c in above if len(folders[c.generation]) == most]
 
 
 def is_named(name: LogName, log: str, logs: Collection[str]) -> bool:

@@ -87,7 +87,18 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
     return Node(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["old/prod.log-20261123.gz", "old/prod.log.1.gz", "old/prod-2026-11-23-1.log.gz"])
+QUIET = (
+    "old/prod.log-20261123.gz",
+    "old/prod.log.1.gz",
+    "old/prod-2026-11-23-1.log.gz",
+    "old/prod-20261123.log.gz",
+    "old/20261123-prod.log.gz",
+    "2026/11/prod.20261123.0.log.gz",
+    "prod-23.11.2026.20261123.log.gz",
+)
+
+
+@pytest.mark.parametrize("name", QUIET)
 def test_quiet_log_that_is_compressed_into_another_folder_is_known_by_little(node: Node, name: str) -> None:
     """logrotate with `olddir` and `compress`, a line a day."""
     node.put("prod.log", events(1, 1))
@@ -99,13 +110,51 @@ def test_quiet_log_that_is_compressed_into_another_folder_is_known_by_little(nod
     assert node.logs() == {"prod.log": events(1, 4)}
 
 
+@pytest.mark.parametrize("pack", [False, True])
+def test_quiet_logs_that_hold_the_same_lines_in_two_folders_are_told_apart(node: Node, pack: bool) -> None:
+    for folder in ("a", "b"):
+        node.put(f"{folder}/m.log", events(1, 1))
+    assert not node.gaps()
+    for day in range(2, 5):
+        for folder in ("a", "b"):
+            name = f"{folder}/old/m.log-2026112{day}"
+            node.move(f"{folder}/m.log", name)
+            if pack:
+                node.put(f"{name}.gz", gzip.compress(node.path(name).read_bytes()))
+                node.path(name).unlink()
+            node.put(f"{folder}/m.log", events(day, day))
+            assert not node.gaps()
+    assert node.logs() == {"a/m.log": events(1, 4), "b/m.log": events(1, 4)}
+
+
+@pytest.mark.parametrize("manner", ["moved away", "truncated"])
+@pytest.mark.parametrize("name", ["snap/prod.log", "prod.log.bak", "zz.out"])
+def test_copy_of_a_log_that_went_on_hides_nothing_that_was_lost(node: Node, manner: str, name: str) -> None:
+    node.put("prod.log", events(1, 20))
+    node.gaps()
+    node.copy("prod.log", name)
+    assert not node.gaps()
+    node.seconds_ahead += 3600
+    node.add("prod.log", events(21, 25))
+    if manner == "truncated":
+        os.truncate(node.path("prod.log"), 0)
+        node.add("prod.log", events(26, 28))
+    else:
+        node.move("prod.log", "../away.log")
+        node.put("prod.log", events(26, 28))
+    (gap,) = node.gaps()
+    assert gap.family == "prod.log"
+    assert node.logs() == {"prod.log": events(1, 20) + events(26, 28)}
+    assert not node.gaps()
+
+
 def test_little_that_two_logs_hold_is_in_doubt_in_another_folder(node: Node) -> None:
     for folder in ("a", "b"):
         node.put(f"{folder}/prod.log", events(1, 1))
     assert not node.gaps()
     for folder in ("a", "b"):
         node.put(f"{folder}/prod.log", events(2, 2))
-    node.put("old/prod.log.1", events(1, 1))
+    node.put("old/prod.log.1.gz", gzip.compress(events(1, 1)))
     node.gaps()
     assert node.logs()["old/prod.log"] == events(1, 1)
 
