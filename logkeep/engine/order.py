@@ -51,7 +51,8 @@ def place_new(
 ) -> Placed:
     """Positions for the members that have none yet; `fixed` are those of the others."""
     taken = sorted([*(c.position for c in family.known), *(one.position for one in family.reserved)])
-    age = _Age.of(family.known)
+    shown = [sights[index].name for index in members if index in owners]
+    age = _Age.of(family.known, [name.order for name in shown if not name.active])
     floor = family.floor()
     turned = _direction(members, sights, owners)
     unproven: list[int] = []
@@ -108,11 +109,14 @@ class _Age:
     orders: Sequence[Order]  # of the names of rotated files
 
     @staticmethod
-    def of(known: Sequence[Checkpoint]) -> _Age:
+    def of(known: Sequence[Checkpoint], shown: Sequence[Order]) -> _Age:
+        """`shown` are those of names in this listing: those of an earlier one may have shifted since."""
         held = sorted((c for c in known if c.first_time), key=lambda c: c.position)
         newest = max((instant(c.last_time) for c in held if c.last_time), default=None)
         youngest = max((instant(c.first_time) for c in held), default=None)
-        return _Age(held, youngest, newest, [name.order for c in known if c.present and not (name := _parse(c)).active])
+        return _Age(
+            held, youngest, newest, shown or [name.order for c in known if c.present and not (name := _parse(c)).active]
+        )
 
     def is_older(self, sight: Sight) -> bool:
         """Whether something that is kept began later."""
@@ -203,7 +207,7 @@ def _in_order(stays: Iterable[_Place], new: Sequence[_Place]) -> list[_Place]:
 
 
 def _age(one: _Place) -> tuple[object, ...]:
-    return one.time or 0.0, one.order, one.mtime_ns
+    return one.active, one.time or 0.0, one.order, one.mtime_ns
 
 
 def _time_key(one: _Place) -> tuple[float, Order] | None:

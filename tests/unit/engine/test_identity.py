@@ -127,6 +127,29 @@ def test_quiet_logs_that_hold_the_same_lines_in_two_folders_are_told_apart(node:
     assert node.logs() == {"a/m.log": events(1, 4), "b/m.log": events(1, 4)}
 
 
+def test_active_file_is_last_and_what_is_new_is_younger_though_the_clock_was_set_back(node: Node) -> None:
+    node.put("prod.log.1", events(100, 110))
+    node.put("prod.log", events(1, 3))
+    assert not node.gaps()
+    assert node.logs() == {"prod.log": events(100, 110) + events(1, 3)}
+    node.move("prod.log.1", "prod.log.3")
+    node.move("prod.log", "prod.log.2")
+    node.put("prod.log.1", events(10, 12))
+    node.put("prod.log", events(20, 22))
+    assert not node.gaps()
+    assert node.logs() == {"prod.log": events(100, 110) + events(1, 3) + events(10, 12) + events(20, 22)}
+
+
+def test_file_that_came_and_was_rotated_after_the_clock_was_set_back_is_younger(node: Node) -> None:
+    node.put("prod.log", events(100, 110))
+    assert not node.gaps()
+    node.move("prod.log", "prod.log.2")
+    node.put("prod.log.1", events(1, 3))
+    node.put("prod.log", events(4, 6))
+    assert not node.gaps()
+    assert node.logs() == {"prod.log": events(100, 110) + events(1, 6)}
+
+
 @pytest.mark.parametrize("manner", ["moved away", "truncated"])
 @pytest.mark.parametrize("name", ["snap/prod.log", "prod.log.bak", "zz.out"])
 def test_copy_of_a_log_that_went_on_hides_nothing_that_was_lost(node: Node, manner: str, name: str) -> None:
