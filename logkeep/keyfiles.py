@@ -75,6 +75,19 @@ def create_token(path: Path) -> str:
     return token
 
 
+def no_installation(directory: Path) -> SettingError:
+    """The error of a directory without a sealing key: none of Logkeep, or one that has lost it."""
+    if lacks_seal(directory):
+        return _damaged(directory / SEAL_FILE, "it is missing, and other keys of an installation are there")
+    return SettingError(f"{directory} is no Logkeep directory; make one with `logkeep --dir {directory} init`")
+
+
+def lacks_seal(directory: Path) -> bool:
+    """Whether the sealing key alone is missing, as after `init` was broken off, or since it was lost."""
+    others = any((directory / name).exists() for name in (SIGN_FILE, TRUST_FILE))
+    return others and not (directory / SEAL_FILE).exists()
+
+
 def open_seal(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes], str]]:
     """Functions that encrypt a secret for the database and decrypt it. Raises `SettingError`."""
     from cryptography.fernet import Fernet, InvalidToken  # noqa: PLC0415
@@ -83,9 +96,7 @@ def open_seal(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes]
     try:
         sealer = Fernet(_read(path))
     except FileNotFoundError as error:
-        raise SettingError(
-            f"{directory} is no Logkeep directory; make one with `logkeep --dir {directory} init`"
-        ) from error
+        raise no_installation(directory) from error
     except ValueError as error:
         raise _damaged(path) from error
 
@@ -148,7 +159,7 @@ def is_signed_by(key: str, data: bytes, signature: bytes) -> bool:
 
 def _trust(directory: Path, keys: Iterable[Ed25519PublicKey]) -> None:
     if not (directory / SEAL_FILE).exists():
-        raise SettingError(f"{directory} is no Logkeep directory; make one with `logkeep --dir {directory} init`")
+        raise no_installation(directory)
     path = directory / TRUST_FILE
     known = {_hex(public) for public in _trusted_keys(path)} if path.exists() else set[str]()
     new = {_hex(public): public for public in keys if _hex(public) not in known}

@@ -16,7 +16,7 @@ from logkeep.cli.output import print_fields, print_json, print_line
 from logkeep.domain.causes import explain_database
 from logkeep.errors import CatalogueError, SettingError
 from logkeep.installation_id import begin_id, begun_id, finish_id, is_unfinished
-from logkeep.keyfiles import SEAL_FILE, create_keys
+from logkeep.keyfiles import SEAL_FILE, create_keys, lacks_seal, no_installation
 
 if TYPE_CHECKING:
     from logkeep.service.context import Context
@@ -111,6 +111,8 @@ def installed_settings(directory: Path) -> Settings:
     """The settings of an installation that there is. Raises `SettingError`."""
     from logkeep.settings import load_settings
 
+    if lacks_seal(directory) and not is_unfinished(directory):
+        raise no_installation(directory)
     if not is_installation(directory):
         raise WrongUse(f"{directory} is no Logkeep directory; name it with --dir, or make one with `logkeep init`")
     return load_settings(directory)
@@ -171,6 +173,8 @@ def endpoint_url(host: str, port: int) -> str:
 def _make_directory(directory: Path) -> None:
     if directory.exists() and not directory.is_dir():
         raise WrongUse(f"{directory} is no directory; name another with --dir")
+    if lacks_seal(directory) and not is_unfinished(directory):
+        raise no_installation(directory)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not is_unfinished(directory) and {entry.name for entry in directory.iterdir()} - {
         CONFIG_FILE,

@@ -99,6 +99,17 @@ def test_a_key_that_is_damaged(directory: Path, name: str, content: str | None, 
     assert str(directory / name) in done.err
 
 
+@pytest.mark.parametrize("command", [("project", "list"), ("init",), ("serve", "--port", "0")])
+def test_a_sealing_key_that_is_missing_is_asked_for_and_no_other_is_made(
+    directory: Path, command: tuple[str, ...]
+) -> None:
+    (directory / "seal.key").unlink()
+    done = called(directory, *command).ended(2)
+    assert says(Cause.KEY_DAMAGED, done.err), done.err
+    assert "it is missing" in done.err
+    assert not (directory / "seal.key").exists()
+
+
 def test_keys_that_are_trusted_do_not_go_without_a_word(directory: Path) -> None:
     kept = (directory / "sign.pub").read_bytes()
     (directory / "sign.pub").unlink()
