@@ -65,8 +65,11 @@ def holds(content: Content, one: Unread) -> bool:
     """Whether the file has the last bytes that an earlier look saw of what was not kept then."""
     if one.kind is UnreadKind.BLOCKED and one.tail == EMPTY:
         return True  # it begins as that did when it was still being compressed, see `known_by`
+    if one.tail == EMPTY and 0 < one.head.length < HEAD:
+        return True  # all that it held
     if one.tail == EMPTY:  # a compressed file is not compressed again, and its time is that of its last byte
-        return content.file.inode == one.inode if one.inode else content.file.mtime_ns == one.mtime_ns
+        known = one.inode and content.file.inode  # which may have been believed then, and not now
+        return content.file.inode == one.inode if known else content.file.mtime_ns == one.mtime_ns
     found = content.before(one.stored or one.size, one.tail.length)
     return found is not None and fingerprint(found) == one.tail
 

@@ -124,7 +124,8 @@ class Examination:
         if shrunk or not self._state.inodes.is_same(file, content.file, self._state.number):
             raise SourceVanished(f"{file.name!r} is another file now")
         content.file = content.file._replace(inode=file.inode)  # that of the open file may be a lie
-        return file if file.inode else content.file  # without one, it may be another one than was listed
+        # Without an inode, or with one that was used again, a rename may have put another one under the name.
+        return file if file.inode and not name.compressed else content.file
 
     def _see(self, content: Content, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight | None:
         """Compare what is in an open file with all that is known; None where nothing of it is to be kept."""
