@@ -136,7 +136,8 @@ def rebuild(
             f"the manifest {sha256}, which was noted, is not there or not proven" for sha256 in missing
         ]
         return outcome
-    begin()
+    if proof.proven or asked:  # a key that nothing is signed with is not to be trusted from now on
+        begin()
     chains = [order_chain(entries, noted) for entries in _by_cluster(proof.proven).values()]
     for chain in sorted(chains, key=lambda chain: chain.links[-1].created_at, reverse=True):
         links = lay_out(chain, asked.pop(chain.links[-1].cluster_id, ()), noted)

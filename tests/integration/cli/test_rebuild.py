@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from logkeep.bootstrap import only_process
 from logkeep.keyfiles import open_signing
@@ -110,6 +111,9 @@ def test_new_installation_lists_the_keys_and_takes_the_one_that_it_is_told(
     empty.write_text("")
     assert "no public key" in tenant("rebuild", "--from", "logs", "--trust", empty).ended(2).err
     assert (directory / "sign.pub").read_bytes() == untouched
+    stranger = Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex()
+    tenant("rebuild", "--from", "logs", "--trust-key", stranger).ended(1)
+    assert (directory / "sign.pub").read_bytes() == untouched, "nothing is signed with it"
     head = manifest_hash(manifests(directory / "buckets/logs")[-1].read_bytes())
     cut = tenant("rebuild", "--from", "logs", "--trust-key", key, "--head", "0" * 64).ended(1)
     assert "was noted" in cut.err
