@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from logkeep.errors import SettingError
 
 _JUMP = re.compile(
-    r"(?P<user>[^\s@]+)@(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%\w+)?)\]|(?P<host>[\w.-]+))(?::(?P<port>\d{1,5}))?"
+    r"(?P<user>[^\s@/:]+)@(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%\w+)?)\]|(?P<host>[\w.-]+))(?::(?P<port>\d{1,5}))?"
 )
 _HOST = re.compile(r"\[[^\s\[\]/]+\]|[^\s\[\]/:]+|[^\s\[\]/]*:[^\s\[\]/]*:[^\s\[\]/]*")  # an IPv6 address has two ':'
 

@@ -49,6 +49,7 @@ def test_a_source_that_is_not_allowed_is_refused_by_the_setting(
         ('[sftp]\nhosts = ["n1/x"]', "sftp.hosts: 'n1/x' is not written as"),
         ('[sftp]\nhosts = ["n1"]\nkeys = ["/none/key"]', "sftp.keys: /none/key cannot be used as a private key"),
         ('[sftp]\nhosts = ["n1"]\njump = "bastion"', "sftp.jump: 'bastion' is not written as user@host"),
+        ('[sftp]\nhosts = ["n1"]\njump = "ssh://jump@n0"', "sftp.jump: 'ssh://jump@n0' is not written as user@host"),
         ('[agents.n1]\nurl = "http://n1"', "agents.n1.url: is written as https://host:8476"),
     ],
 )
