@@ -223,11 +223,11 @@ def _writing(writing: Writing, kills: int, logs: Path, journal: Path) -> Iterato
     given += [] if kills else ["--keep", "1000"]  # nothing goes but what is truncated
     command_line = [sys.executable, "-m", "tests.numbered_node", *given]
     with subprocess.Popen(command_line, env=environment(), stdin=subprocess.PIPE) as node:
-        _allow(node, writing.total() // 1000)
+        allow(node, writing.total() // 1000)
         yield node
 
 
-def _allow(node: subprocess.Popen[bytes], lines: int) -> None:
+def allow(node: subprocess.Popen[bytes], lines: int) -> None:
     """Let the node have written so many lines."""
     assert node.stdin
     node.stdin.write(b"%d\n" % lines)
@@ -239,7 +239,7 @@ def _kill_meanwhile(
 ) -> None:
     """What the node may write grows with each kill, so that both end together."""
     for number in range(1, kills + 1):
-        _allow(node, min(writing.total(), number * -(-writing.total() // kills)))
+        allow(node, min(writing.total(), number * -(-writing.total() // kills)))
         service.kill(cluster)
         assert node.poll() in (None, 0), "the node has ended"
         if number % 50 == 0:
@@ -249,7 +249,7 @@ def _kill_meanwhile(
 def _back_up_meanwhile(
     writing: Writing, service: Killed, cluster: Cluster, node: subprocess.Popen[bytes], place: Place
 ) -> None:
-    _allow(node, writing.total())
+    allow(node, writing.total())
     while node.poll() is None:
         place.between()
         service.settle(cluster)

@@ -205,10 +205,9 @@ def _print_outcome(outcome: Outcome, buckets: Sequence[str], key: str) -> None:
         _print_keys(outcome, buckets)
     if key:
         print_line(f"\nthe key of client.toml, {key}, works again; other keys and users are to be made anew")
-    removed = [one.cluster_id for one in outcome.clusters if one.state == "removed"]
-    if removed:
+    if outcome.removed:
         print_line("\nwhat was removed on purpose is left out; it comes back with")
-    for id_ in removed[:_MOST_LINES]:
+    for id_ in outcome.removed[:_MOST_LINES]:
         print_line(f"    --adopt {id_}")
     if rebuilt := [one for one in outcome.clusters if one.records]:
         print_line(f"\n{count_text(len(rebuilt), 'cluster')} rebuilt; start the service and verify each")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from logkeep.domain.manifest import EMPTY, LEAD, Checkpoint, Fingerprint, Flaw, Frame, Unread, UnreadKind
-from logkeep.engine.content import HEAD, Content, fingerprint
-from logkeep.engine.identity import Heads, drop_superseded, is_named
+from logkeep.engine.content import HEAD, Content
+from logkeep.engine.identity import Heads, drop_superseded, fingerprint, is_named
 from logkeep.engine.plan import Read
 from logkeep.errors import SourceVanished
 from logkeep.logformat.names import LogName
@@ -63,11 +63,12 @@ def is_planned(content: Content, read: Read) -> bool:
 
 def holds(content: Content, one: Unread) -> bool:
     """Whether the file has the last bytes that an earlier look saw of what was not kept then."""
-    if one.kind is UnreadKind.BLOCKED and one.tail == EMPTY:
-        return True  # it begins as that did when it was still being compressed, see `known_by`
-    if one.tail == EMPTY and 0 < one.head.length < HEAD:
-        return True  # all that it held
-    if one.tail == EMPTY:  # a compressed file is not compressed again, and its time is that of its last byte
+    if one.tail == EMPTY:
+        if one.kind is UnreadKind.BLOCKED:
+            return True  # it begins as that did when it was still being compressed, see `known_by`
+        if 0 < one.head.length < HEAD:
+            return True  # all that it held
+        # A compressed file is not compressed again, and its time is that of its last byte.
         known = one.inode and content.file.inode  # which may have been believed then, and not now
         return content.file.inode == one.inode if known else content.file.mtime_ns == one.mtime_ns
     found = content.before(one.stored or one.size, one.tail.length)

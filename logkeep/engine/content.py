@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
-from logkeep.domain.manifest import EMPTY, Fingerprint, Flaw
+from logkeep.domain.manifest import Fingerprint, Flaw
 from logkeep.engine.compressed import MAGIC, Ending, PlainBytes, find_codec
+from logkeep.engine.identity import fingerprint
 from logkeep.engine.padding import find_end
 from logkeep.errors import SourceFileError, SourceVanished
 from logkeep.sources.base import LogFile, LogSource, OpenLog
@@ -193,10 +193,6 @@ def open_content(source: LogSource, name: str, *, compressed: bool, most: int = 
     except BaseException:
         log.close()
         raise
-
-
-def fingerprint(data: bytes) -> Fingerprint:
-    return Fingerprint(len(data), hashlib.sha256(data).hexdigest()) if data else EMPTY
 
 
 def _read_exactly(log: OpenLog, offset: int, length: int) -> bytes:

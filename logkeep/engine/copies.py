@@ -8,9 +8,9 @@ from contextlib import closing
 
 from logkeep.domain.manifest import Checkpoint, Unread, UnreadKind
 from logkeep.engine.comparison import ends_with
-from logkeep.engine.content import HEAD, Content, fingerprint
+from logkeep.engine.content import HEAD, Content
 from logkeep.engine.flawed import STILL_MS
-from logkeep.engine.identity import Logs
+from logkeep.engine.identity import Logs, fingerprint
 from logkeep.engine.node_state import NodeState
 from logkeep.engine.sight import Look, Sight
 from logkeep.errors import SourceFileError, SourceVanished
@@ -45,12 +45,14 @@ class Copies:
         linked = original is not None and bool(copy.inode) and copy.inode == original.inode
         return not linked and bool(copy.since_ms) and self._state.clock.now_ms() - copy.since_ms > STILL_MS
 
-    def find_known(self, content: Content, name: LogName, head: bytes) -> Unread | None:
-        """A copy that was renamed or compressed since it was found to hold nothing but what is kept of another file."""
+    def find_known(self, content: Content, name: LogName, head: bytes) -> int:
+        """The generation of which it is a copy, renamed or compressed since it was found to be one; 0 for none."""
         known = [one for one in self.notes if one.head == fingerprint(head[: one.head.length])] if head else []
+        if not known:
+            return 0
         timed = bool(first_time(head))
         fits = (one for one in known if (one.family == name.family or timed) and self._is_kept_to(one))
-        return next((one for one in fits if ends_with(content, one)), None)
+        return next((one.generation for one in fits if ends_with(content, one)), 0)
 
     def leave_out(self, sights: Sequence[Sight]) -> list[Sight]:
         """Of several names of one content the one that is known stays, or else the plainest."""
@@ -67,7 +69,7 @@ class Copies:
         left: list[Sight] = []
         for sight in sights:
             if sight.copy:
-                self.remember(sight, self._state.known[sight.copy.generation])
+                self.remember(sight, self._state.known[sight.copy])
                 continue
             if sight.file.name not in several:
                 left.append(sight)
@@ -92,8 +94,7 @@ class Copies:
         for other in sorted(others, key=lambda one: ranks[one.file.name]):
             if other.file.name == sight.file.name or not _may_hold(other, sight, ranks):
                 continue
-            linked = bool(sight.file.inode) and sight.file.inode == other.file.inode
-            if logs.are_two(sight.name.family, other.name.family) and not linked:
+            if logs.are_two(sight.name.family, other.name.family) and not _are_linked(sight, other):
                 continue
             copy = self.is_copy(sight.file, sight.name, other.file, other.name)
             if copy is None:
@@ -120,19 +121,6 @@ class Copies:
             return None
         except SourceFileError:
             return False
-
-    @staticmethod
-    def copy_of(kept: Checkpoint, file: LogFile) -> Unread:
-        return Unread(
-            UnreadKind.COPY,
-            kept.family,
-            kept.position,
-            kept.generation,
-            file.name,
-            file.inode,
-            file.size,
-            file.mtime_ns,
-        )
 
     def remember_copy(self, sight: Sight, original: Sight) -> None:
         """Of a file that goes on with what is kept; under its name alone, another one may have begun."""
@@ -175,6 +163,10 @@ def _rank(sight: Sight, known: Mapping[int, Checkpoint]) -> tuple[object, ...]:
     return not here, name.compressed, not name.active, name.plain.count("/"), name.plain
 
 
+def _are_linked(one: Sight, other: Sight) -> bool:
+    return bool(one.file.inode) and one.file.inode == other.file.inode
+
+
 def _may_hold(other: Sight, sight: Sight, ranks: Mapping[str, tuple[object, ...]]) -> bool:
     """Whether the other one may hold all of this one, and is to stay."""
     if other.look not in {Look.UNCHANGED, Look.READABLE} or not other.file.size:
@@ -183,7 +175,7 @@ def _may_hold(other: Sight, sight: Sight, ranks: Mapping[str, tuple[object, ...]
     if plain and other.file.size < sight.file.size:
         return False
     known = bool(other.continues | other.foreign)
-    linked = bool(sight.file.inode) and sight.file.inode == other.file.inode
+    linked = _are_linked(sight, other)
     if not known and not linked:
         return False
     own = sight.continues | sight.foreign

@@ -12,11 +12,11 @@ from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Flaw, Unread
 from logkeep.engine.changed import ChangedBytes
 from logkeep.engine.comparison import continued, holds, known_by, last_bytes
 from logkeep.engine.compressed import Ending
-from logkeep.engine.content import HEAD, Content, fingerprint
+from logkeep.engine.content import HEAD, Content
 from logkeep.engine.copies import Copies
 from logkeep.engine.flawed import without
 from logkeep.engine.hints import Hint, hint_of, hints_of
-from logkeep.engine.identity import Names, by_head, lead_of, owed_to
+from logkeep.engine.identity import Names, by_head, fingerprint, lead_of, owed_to
 from logkeep.engine.node_state import NodeState
 from logkeep.engine.restore import read_range
 from logkeep.engine.sight import Look, Sight, file_key
@@ -51,14 +51,17 @@ class Examination:
         aside = self._copies.among(listing)
         sights = self._look_at([(file, name) for file, name in named if file.name not in aside], hints, checkpoints)
         held = {number for sight in sights for number in sight.continues | sight.foreign}
-        alone = [(file, name) for file, name in named if file.name in aside and aside[file.name].generation not in held]
-        alone = [(file, name) for file, name in alone if not self._copies.outlived(aside[file.name])]
+        alone = [
+            (file, name)
+            for file, name in named
+            if (copy := aside.get(file.name)) and copy.generation not in held and not self._copies.outlived(copy)
+        ]
         again = self._look_at(alone, hints, checkpoints)
         sights += [sight for sight in again if sight.continues | sight.foreign or sight.look is Look.VANISHED]
         originals = {sight.file.name: sight for sight in sights}
-        for copy, name in self._beside:
+        for sight, name in self._beside:
             if name in originals:
-                self._copies.remember_copy(copy, originals[name])
+                self._copies.remember_copy(sight, originals[name])
         sights = self._copies.leave_out(sights)
         shown = {sight.file.name for sight in sights}
         self._state.unread = without(self._state.unread, [file for file in listing if file.name not in shown])
@@ -130,16 +133,17 @@ class Examination:
     def _see(self, content: Content, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight | None:
         """Compare what is in an open file with all that is known; None where nothing of it is to be kept."""
         head = content.head()
+        known = fingerprint(head)
         end, last = self._find_end(content)
         if not end and not content.compressed:
             file = file._replace(size=0)  # nothing but room for what is to come
-        self._state.find_retired(name, head)
+        self._state.find_retired(name, head, known)
         continues, foreign = continued(content, name, head, self._state.heads)
         holds = self._held(content, name, head)
         continues, foreign, changed = self._changed.leave_out(content, name, head, continues, foreign)
-        copy = None if continues or foreign else self._find_copied(content, name, head)
+        copy = 0 if continues or foreign else self._find_copied(content, name, head)
         if end:
-            content.check_unchanged(end, fingerprint(head))
+            content.check_unchanged(end, known)
         if content.ending and content.ending.flaw:
             if content.ending.may_change and not self._state.flawed.stands(content.file):
                 return self._wait_for(content, file, name, checkpoints)
@@ -157,7 +161,7 @@ class Examination:
             last_time(last),
             lead_of(head),
             end,
-            fingerprint(head),
+            known,
             fingerprint(last),
             holds,
             foreign,
@@ -183,15 +187,18 @@ class Examination:
             _blocked(file, name, checkpoints), size=came, head=known_by(head, first_time(head)), tail=until
         )  # fmt: skip
 
-    def _find_copied(self, content: Content, name: LogName, head: bytes) -> Unread | None:
-        """Of what the file is a copy: noted as one, or with less in it than is kept of a log that began anew since."""
+    def _find_copied(self, content: Content, name: LogName, head: bytes) -> int:
+        """The generation of which the file is a copy, 0 for none.
+
+        It was noted as one, or it has less in it than is kept of a log that began anew since.
+        """
         if known := self._copies.find_known(content, name, head):
             return known
         if name.active or not first_time(head):
-            return None
+            return 0
         alike = self._state.heads.fitting(content.file, name, head).own
         kept = self._find_longer(content, [c for c in alike if not (c.present and c.name == name.plain)])
-        return self._copies.copy_of(kept, content.file) if kept else None
+        return kept.generation if kept else 0
 
     def _held(self, content: Content, name: LogName, head: bytes) -> frozenset[Unread]:
         """What an earlier listing showed and the content begins with."""

@@ -13,9 +13,9 @@ from logkeep.engine.below import Below
 from logkeep.engine.changed import ChangedBytes
 from logkeep.engine.comparison import continued, is_planned, last_bytes, matches
 from logkeep.engine.compressed import Ending
-from logkeep.engine.content import HEAD, Content, Incomplete, fingerprint, open_content
+from logkeep.engine.content import HEAD, Content, Incomplete, open_content
 from logkeep.engine.hints import with_hints
-from logkeep.engine.identity import lead_of
+from logkeep.engine.identity import fingerprint, lead_of
 from logkeep.engine.node_state import NodeState
 from logkeep.engine.padding import Dense
 from logkeep.engine.plan import Read
@@ -82,8 +82,9 @@ class FileKeeper:
 
     def _goes_on_elsewhere(self, content: Content, sight: Sight) -> bool:
         """Whether a new generation has grown into one that is known."""
-        self._state.find_retired(sight.name, content.head())
-        continues, foreign = continued(content, sight.name, content.head(), self._state.heads)
+        head = content.head()
+        self._state.find_retired(sight.name, head, fingerprint(head))
+        continues, foreign = continued(content, sight.name, head, self._state.heads)
         return bool((continues | foreign) - sight.continues - sight.foreign)
 
     def _check_rivals(self, read: Read) -> None:

@@ -12,7 +12,7 @@ from logkeep.engine.catalogue import Catalogue
 from logkeep.engine.compressed import Ending
 from logkeep.engine.content import Content, open_content
 from logkeep.engine.flawed import STILL_MS, FlawedFiles, code_of, tell
-from logkeep.engine.identity import Heads, fingerprint
+from logkeep.engine.identity import Heads
 from logkeep.engine.inodes import Inodes
 from logkeep.engine.remaining import Remaining
 from logkeep.engine.sight import file_key
@@ -104,9 +104,9 @@ class NodeState:
         self._looked, self._listed = list(checkpoints), listed
         self.heads = Heads(self._looked, listed)
 
-    def find_retired(self, name: LogName, head: bytes) -> None:
+    def find_retired(self, name: LogName, head: bytes, known: Fingerprint) -> None:
         """Know those retired generations, too, that a file may go on with or that speak against it."""
-        key = name.family, fingerprint(head)
+        key = name.family, known
         if key in self._sought:
             return
         self._sought.add(key)

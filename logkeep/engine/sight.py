@@ -48,7 +48,7 @@ class Sight:
     tail: Fingerprint = EMPTY  # of those before `size`; of a plain file only
     holds: frozenset[Unread] = frozenset()  # what an earlier listing showed and it begins with
     foreign: frozenset[int] = frozenset()  # generations of other logs than its name proposes, that it begins with
-    copy: Unread | None = None  # it holds nothing but this, which is known to be a copy of what is kept
+    copy: int = 0  # generation of which it holds nothing but what is kept, 0 where that is not known
     changed: Changed | None = None  # what is kept of it is no longer what it holds
 
     @property

@@ -107,6 +107,11 @@ class Outcome:
         """Whether anything that was found is proven."""
         return any(one.state is not State.REFUSED for one in self.clusters)
 
+    @property
+    def removed(self) -> list[str]:
+        """Ids of clusters that were removed on purpose, and so are left out."""
+        return [one.cluster_id for one in self.clusters if one.state is State.REMOVED]
+
 
 def rebuild(
     context: Context,
@@ -123,7 +128,8 @@ def rebuild(
     is told and left out, but for the clusters whose ids are in `unproven`: manifests say which directories the next
     backup reads, so those come back closed. A cluster that was removed on purpose is left out, unless its id is in
     `adopt`. Where one of the hashes `noted` is not found, nothing is put in. `begin` is called when
-    all was read and before anything is written. Raises a `StoreError` where a bucket fails.
+    all was read, and before anything is written, where there may be something to put in. Raises a `StoreError` where a
+    bucket fails.
     """
     reader = Reader(context, thorough=bool(unproven))
     proof = prove([document for bucket in buckets for document in reader.find_documents(bucket)], reader.read_entry)

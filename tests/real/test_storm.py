@@ -21,7 +21,7 @@ from logkeep.engine.node_state import Outcome, Target
 from logkeep.engine.segment import Sizes
 from logkeep.sources.local import LocalSource
 from tests.integration.cli.installed import environment
-from tests.long_run import Figures, Journal, check_missing, compare
+from tests.long_run import Figures, Journal, allow, check_missing, compare
 from tests.model import MemoryCatalogue, MemoryStore
 from tests.numbered_node import CLUSTER, FAMILIES, NODE, Writing
 
@@ -91,12 +91,6 @@ def _start_node(logs: Path, journal: Path, writing: Writing) -> subprocess.Popen
     return subprocess.Popen(command, env=environment(), stdin=subprocess.PIPE)
 
 
-def _allow(node: subprocess.Popen[bytes], lines: int) -> None:
-    assert node.stdin
-    node.stdin.write(b"%d\n" % lines)
-    node.stdin.flush()
-
-
 @pytest.mark.real
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [1, 2])
@@ -105,12 +99,12 @@ def test_what_a_storm_of_rotations_leaves_is_kept_once_and_in_order(tmp_path: Pa
     logs.mkdir()
     writing, engine, figures = Writing(seed, _LINES, _ROTATIONS), _Engine(logs, seed), Figures(seed)
     with _start_node(logs, tmp_path / "journal", writing) as node:
-        _allow(node, writing.total() // 100)
+        allow(node, writing.total() // 100)
         while not all((logs / family.name).is_file() and (logs / family.name).stat().st_size for family in FAMILIES):
             assert node.poll() is None
             time.sleep(0.01)
         engine.back_up(kill=False)  # what went before a first backup looked can be told by nobody
-        _allow(node, writing.total())
+        allow(node, writing.total())
         while node.poll() is None:
             engine.back_up()
         assert node.wait() == 0
