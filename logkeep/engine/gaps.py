@@ -48,18 +48,46 @@ def lost_rest(checkpoint: Checkpoint, unread: Iterable[Unread], files: Files) ->
     return Loss(checkpoint.position, max(0, max(sizes, default=0) - checkpoint.kept), reason)
 
 
-def lost_file(unread: Unread, files: Files, gone: Iterable[Checkpoint]) -> Loss:
-    """A file that was listed and is gone, and of which nothing is kept; `gone` are the generations that went too."""
+def lost_end(unread: Unread, checkpoint: Checkpoint, kept: Iterable[Checkpoint]) -> Loss:
+    """The end of a generation that some file still has; `kept` are those of its log.
+
+    Of one that was not looked into again, an inode and a size say only that it had grown: it may have been emptied and
+    written to since, and what was written be kept from a copy.
+    """
+    most = checkpoint.kept
+    if unread.kind is UnreadKind.GROWN:
+        others = (
+            c for c in kept if c.position > checkpoint.position and (c.inode, c.name) != (unread.inode, unread.name)
+        )
+        most = max([most, *(c.kept for c in others)])
+    return Loss(checkpoint.position, max(0, unread.size - most), TRUNCATED)
+
+
+def lost_file(unread: Unread, files: Files, gone: Iterable[Checkpoint], kept: Iterable[Checkpoint]) -> Loss:
+    """A file that was listed and is gone before it was read; `gone` are the generations that went too.
+
+    `kept` are those of its log: one may have been read from a copy that was made when the file was shorter.
+    """
     if unread.kind is UnreadKind.BLOCKED:
         return Loss(unread.position, unread.size, UNREADABLE)
     reason = TRUNCATED if (unread.inode, unread.name) in files else UNREACHED
     if unread.kind is UnreadKind.PLANNED:
+        copies = [c for c in kept if _begins_alike(unread, c)]
+        if longest := max(copies, key=lambda c: c.kept, default=None):
+            return Loss(longest.position, max(0, unread.size - longest.kept), reason)
         return Loss(unread.position, unread.size, reason)
     # Before it was looked into. As copytruncate does, it may have been copied first, or be itself a copy: one that was
     # renamed, or of what is kept. Without an inode it may be any file.
     elsewhere = not unread.inode or any(inode == unread.inode for inode, _ in files)
     copied = max((checkpoint.kept for checkpoint in gone if checkpoint.family == unread.family), default=0)
     return Loss(unread.position, 0 if elsewhere else max(0, unread.size - copied), reason)
+
+
+def _begins_alike(unread: Unread, c: Checkpoint) -> bool:
+    """Whether a generation may be of the file; of two lengths of a head the first time tells."""
+    if unread.head.length == c.head.length:
+        return unread.head == c.head
+    return bool(unread.first_time) and unread.first_time == c.first_time
 
 
 class Numbers:

@@ -13,7 +13,17 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from logkeep.domain.manifest import EMPTY, Checkpoint, Gap, Unread, UnreadKind
-from logkeep.engine.gaps import TRUNCATED, UNSEEN, Line, Loss, came_between, is_closed, lost_file, lost_rest, tell_gap
+from logkeep.engine.gaps import (
+    UNSEEN,
+    Line,
+    Loss,
+    came_between,
+    is_closed,
+    lost_end,
+    lost_file,
+    lost_rest,
+    tell_gap,
+)
 from logkeep.engine.identity import holds_stem, superseded
 from logkeep.engine.order import Family, place_new
 from logkeep.engine.sight import Look, Sight
@@ -253,15 +263,16 @@ def _losses(listing: _Listing, lines: Mapping[str, Line]) -> Mapping[str, Sequen
             found[checkpoint.family].append(lost_rest(checkpoint, listing.missing, files))
     known = {checkpoint.generation for line in lines.values() for checkpoint in line.kept}
     found_again = {checkpoint.generation: checkpoint for checkpoint in listing.owners.values() if checkpoint.kept}
-    cut: dict[int, int] = {}
+    cut: dict[int, Loss] = {}  # what was listed of it went, as between a copy and its truncation
     for one in listing.missing:
+        kept = lines[one.family].kept
         if one.kind in {UnreadKind.PLANNED, UnreadKind.GROWN} and one.generation in found_again:
-            cut[one.generation] = max(one.size, cut.get(one.generation, 0))
+            loss = lost_end(one, found_again[one.generation], kept)
+            cut[one.generation] = max(loss, cut.get(one.generation, loss), key=lambda loss: loss.at_least)
         elif one.kind is not UnreadKind.EMPTY and (one.kind is not UnreadKind.PLANNED or one.generation not in known):
-            found[one.family].append(lost_file(one, files, listing.gone))
-    for number, size in cut.items():  # what was listed of it went, as between a copy and its truncation
-        checkpoint = found_again[number]
-        found[checkpoint.family].append(Loss(checkpoint.position, size - checkpoint.kept, TRUNCATED))
+            found[one.family].append(lost_file(one, files, listing.gone, kept))
+    for number, loss in cut.items():
+        found[found_again[number].family].append(loss)
     for family, line in lines.items():
         for elder, younger in pairwise(line.kept):
             if not younger.joined and (reason := came_between(line, younger)):

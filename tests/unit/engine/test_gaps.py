@@ -138,6 +138,29 @@ def test_killed_job_tells_what_went_between_its_two_attempts_once(kept: Kept) ->
     assert not gaps_of_next(kept)
 
 
+@pytest.mark.parametrize("moment", range(1, 40))
+@pytest.mark.parametrize("longer", [0, 60])
+@pytest.mark.parametrize("elder", [{"app.log.2": line(1)}, {}])
+def test_what_a_copy_still_holds_of_a_log_that_was_cut_is_not_told_as_missing(
+    kept: Kept, moment: int, longer: int, elder: dict[str, bytes]
+) -> None:
+    """A copy that was made before the last lines: at any moment the log is cut, and its copy is what is kept of it."""
+    copied = b"".join(line(2, number) for number in range(longer + 1))
+    write(kept, {"app.log": line(1)})
+    kept.back_up()
+    write(kept, {"app.log": copied + line(3), "app.log.1": copied, **elder})
+
+    def cut() -> None:
+        write(kept, {"app.log": b""})
+        kept.write("app.log", line(4))
+
+    gaps = gaps_of_next(kept, at_call(moment, cut)) + gaps_of_next(kept)
+    whole = line(1) + copied + line(3)
+    missing = b"" if kept.of("app.log").startswith(whole) else line(3)
+    assert kept.of("app.log").startswith(whole.removesuffix(missing))
+    assert sum(gap.at_least for gap in gaps) in {0, len(missing)}
+
+
 # Files that cannot be read
 
 
