@@ -11,7 +11,7 @@ from logkeep.domain.warning import WarningCode
 from logkeep.engine.bandwidth import Bandwidth
 from logkeep.engine.below import Below
 from logkeep.engine.changed import ChangedBytes
-from logkeep.engine.comparison import continued, is_planned, last_bytes, matches
+from logkeep.engine.comparison import continued, has_tail, is_planned, last_bytes, matches
 from logkeep.engine.compressed import Ending
 from logkeep.engine.content import HEAD, Content, Incomplete, open_content
 from logkeep.engine.hints import with_hints
@@ -48,6 +48,7 @@ class FileKeeper:
         with closing(self._state.open(file, read.sight.name)) as content:
             same = self._state.inodes.is_same(file, content.file, self._state.number)
             content.file = content.file._replace(inode=file.inode)  # that of the open file may be a lie
+            head = content.head()
             if not same or not matches(content, checkpoint) or not is_planned(content, read):
                 raise SourceVanished(f"{file.name!r} is another file now")
             if not checkpoint.kept and self._goes_on_elsewhere(content, read.sight):
@@ -64,7 +65,7 @@ class FileKeeper:
             below = Below(dense, self._state.max_file_bytes - checkpoint.kept)
             frames = LineFrames(self._bandwidth.limit(below), self._sizes)
             while not frames.ended():
-                checkpoint = self._keep_segment(content, frames, checkpoint)
+                checkpoint = self._keep_segment(content, head, frames, checkpoint)
             if frames.broken:
                 raise frames.broken
             checkpoint = self._flaw_told(content, checkpoint)
@@ -95,14 +96,14 @@ class FileKeeper:
                 if not same or not matches(content, checkpoint):
                     raise SourceVanished(f"{name!r} is another file now")
 
-    def _keep_segment(self, content: Content, frames: LineFrames, before: Checkpoint) -> Checkpoint:
+    def _keep_segment(self, content: Content, head: bytes, frames: LineFrames, before: Checkpoint) -> Checkpoint:
         target, node = self._state.target, self._state.node
         object_name = segment_object(
             target.folder, node, before.family, before.generation, before.kept, target.job_id, self._upload()
         )
         written = SegmentWriter(frames, before.kept, self._executor, HEAD).write(target.store, object_name)
         try:
-            after = self._checked_anyhow(content, frames, before, written)
+            after = self._checked_anyhow(content, head, frames, before, written)
             # Nothing is committed of a compressed file before it is known whether it can be believed.
             if frames.ended() or (content.compressed and self._believed(content).flaw is Flaw.DAMAGED):
                 after = self._flaw_told(content, after)
@@ -115,7 +116,9 @@ class FileKeeper:
         self._state.known[after.generation] = after
         return after
 
-    def _checked_anyhow(self, content: Content, frames: LineFrames, before: Checkpoint, written: Written) -> Checkpoint:
+    def _checked_anyhow(
+        self, content: Content, head: bytes, frames: LineFrames, before: Checkpoint, written: Written
+    ) -> Checkpoint:
         """The checkpoint after a segment, also of the whole lines before the source failed, so that a bad link gets on.
 
         Nothing of a compressed file can be believed before its end was seen.
@@ -123,7 +126,7 @@ class FileKeeper:
         try:
             if frames.broken:
                 raise frames.broken
-            return _checked(content, before, written)
+            return _checked(content, head, before, written)
         except (SourceUnreachable, SourceUnreadable):
             if content.compressed:
                 raise
@@ -132,7 +135,7 @@ class FileKeeper:
             same = self._state.inodes.is_same(content.file, again.file, self._state.number)
             if not same or not last_bytes(again, end).endswith(last):
                 raise SourceVanished(f"{content.file.name!r} is another file now")
-            return _checked(again, before, written)
+            return _checked(again, head, before, written)
 
     def _believed(self, content: Content) -> Ending:
         """How the file ends; raises `Incomplete` where that is not final."""
@@ -192,20 +195,28 @@ class FileKeeper:
         )
 
 
-def _checked(content: Content, before: Checkpoint, written: Written) -> Checkpoint:
-    """The checkpoint after a segment; raises `SourceVanished` where the file is no longer what was stored of it."""
+def _checked(content: Content, head: bytes, before: Checkpoint, written: Written) -> Checkpoint:
+    """Return the checkpoint after a segment; raise `SourceVanished` where the file is not what was stored of it.
+
+    `head` is what the file began with when it was compared, before it was read. A file that is emptied and written
+    to again may be as long as before in no time: what was stored is held against that, not what the file begins with.
+    """
     end = before.kept + written.raw
+    if before.kept < HEAD and head[:end] != (head[: before.kept] + written.first_bytes)[:HEAD]:
+        raise SourceVanished(f"{content.file.name!r} was written anew while it was read")
     after = replace(
         before,
         kept=end,
-        lead=before.lead or lead_of(content.head()[:end]),
-        head=before.head if before.head.length == HEAD else fingerprint(content.head()[:end]),
+        lead=before.lead or lead_of(head[:end]),
+        head=before.head if before.head.length == HEAD else fingerprint(head[:end]),
         tail=_tail(content, end, written.last_bytes),
         first_time=before.first_time or written.first_time,
         last_time=written.last_time or before.last_time,
         size=-1,
     )
     content.check_unchanged(end, after.head)
+    if not content.compressed and not has_tail(content, before):
+        raise SourceVanished(f"{content.file.name!r} was written anew while it was read")
     return after
 
 

@@ -89,7 +89,8 @@ class Written:
     stored: int
     sha256: str  # of the object
     frames: tuple[Frame, ...]
-    last_bytes: bytes  # the last plain bytes, at most `tail`
+    first_bytes: bytes  # plain, at most as many as were to be remembered
+    last_bytes: bytes  # likewise
 
     @property
     def first_time(self) -> str:
@@ -103,23 +104,23 @@ class Written:
 class SegmentWriter:
     """Writes one object. Compression runs in `executor` while the next frame is read, hashed and annotated."""
 
-    def __init__(self, frames: LineFrames, start: int, executor: Executor, tail: int) -> None:
-        """`start` is the place in the generation; `tail` how many of the last plain bytes to remember."""
+    def __init__(self, frames: LineFrames, start: int, executor: Executor, ends: int) -> None:
+        """`start` is the place in the generation; `ends` how many of the first and last plain bytes to remember."""
         self._source = frames
         self._start = start
         self._executor = executor
-        self._tail = tail
+        self._ends = ends
         self._hash = hashlib.sha256()
         self._raw = self._stored = 0
         self._frames: list[Frame] = []
-        self._last = b""
+        self._first = self._last = b""
 
     def write(self, store: ObjectStore, name: str) -> Written:
         """Store the segment under `name`; call it only while the frames have not ended."""
         confirmed = store.put(name, self._compressed())
         if confirmed != self._stored:
             raise StoreCorrupt(f"{name} has {confirmed} bytes in the bucket, {self._stored} were sent")
-        return Written(self._raw, self._stored, self._hash.hexdigest(), tuple(self._frames), self._last)
+        return Written(self._raw, self._stored, self._hash.hexdigest(), tuple(self._frames), self._first, self._last)
 
     def _compressed(self) -> Iterator[bytes]:
         waiting: tuple[Future[bytes], Frame] | None = None
@@ -136,7 +137,8 @@ class SegmentWriter:
         first, last, levels = annotate(raw)
         frame = Frame(0, 0, self._start + self._raw, len(raw), first, last, levels, raw.count(b"\n"))
         self._raw += len(raw)
-        self._last = (self._last + raw[-self._tail :])[-self._tail :]
+        self._first += raw[: self._ends - len(self._first)]
+        self._last = (self._last + raw[-self._ends :])[-self._ends :]
         return frame
 
     def _finish(self, compressing: Future[bytes], frame: Frame) -> bytes:

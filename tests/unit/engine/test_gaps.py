@@ -161,6 +161,28 @@ def test_what_a_copy_still_holds_of_a_log_that_was_cut_is_not_told_as_missing(
     assert sum(gap.at_least for gap in gaps) in {0, len(missing)}
 
 
+@pytest.mark.parametrize("moment", range(1, 60))
+@pytest.mark.parametrize("known", [0, 1, 60])
+def test_log_that_is_copied_cut_and_longer_again_at_any_moment_is_kept_once(
+    kept: Kept, moment: int, known: int
+) -> None:
+    before = b"".join(line(1, number) for number in range(known))
+    whole = before + b"".join(line(2, number) for number in range(20))
+    anew = b"".join(line(3, number) for number in range(90))
+    if known:
+        write(kept, {"app.log": before})
+        kept.back_up()
+    write(kept, {"app.log": whole})
+
+    def rotate() -> None:
+        write(kept, {"app.log.1": whole, "app.log": anew})
+
+    gaps = gaps_of_next(kept, at_call(moment, rotate)) + gaps_of_next(kept)
+    rotated = (kept.directory / "app.log.1").exists()
+    assert kept.of("app.log") == (whole + anew if rotated else whole)
+    assert not gaps
+
+
 # Files that cannot be read
 
 
