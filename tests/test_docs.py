@@ -30,6 +30,7 @@ DOCS = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *(ROOT / "changes").glob("*.md"),
 ]
+CITING = {".py", ".md", ".yaml", ".yml", ".json", ".go", ".java"}  # suffixes of files that may cite a page
 COMMON = {"--dir", "--json", "--endpoint", "--ak", "--sk", "--security-token", "--project-id", "--debug"}
 
 
@@ -195,6 +196,51 @@ def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", document.read_text("utf-8")):
         if "://" not in target:
             assert (document.parent / target).exists(), target
+
+
+def headings(document: Path) -> list[str]:
+    return re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", document.read_text("utf-8"), flags=re.M | re.S), re.M)
+
+
+def anchor(heading: str) -> str:
+    """Return the id that GitHub gives a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_to_a_section_lead_to_a_heading(document: Path) -> None:
+    for target, section in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", document.read_text("utf-8")):
+        page = (document.parent / target).resolve() if target else document
+        assert section in [anchor(heading) for heading in headings(page)], f"{target}#{section}"
+
+
+def citing_files() -> Iterator[Path]:
+    folders = ("logkeep", "tests", "conformance", "benchmarks", "deploy", "docs", "changes")
+    yield from (path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in CITING)
+    yield from (ROOT / name for name in ("README.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml"))
+
+
+def citations(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each page that a text names, with the sections it names: docs/contract.md, "Period" and "StartLogs"."""
+    joined = re.sub(r"\s*\n\s*(# )?", " ", text.replace('\\"', '"'))
+    for page, sections in re.findall(r'(?<![\w/.-])(?<!/ ")([\w./-]+\.md)\b((?:(?:,| and) "[^"]+")*)', joined):
+        yield page, re.findall('"([^"]+)"', sections)
+
+
+def find_wrong_citations(path: Path) -> Iterator[str]:
+    for page, sections in citations(path.read_text("utf-8")):
+        places = [ROOT / page, path.parent / page] if path.suffix == ".md" else [ROOT / page]
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            yield f"{path}: there is no {page}"
+        elif unknown := set(sections) - set(headings(found)):
+            yield f"{path}: {page} has no section {unknown}"
+        elif not sections and path.suffix != ".md" and found.stem == "contract":
+            yield f"{path}: name the section of {page}"
+
+
+def test_pages_and_sections_that_are_cited_exist() -> None:
+    assert [wrong for path in citing_files() for wrong in find_wrong_citations(path)] == []
 
 
 def test_the_tests_that_prove_a_promise_exist() -> None:

@@ -10,7 +10,7 @@ from starlette.types import Receive
 
 from logkeep.errors import BodyTooLarge, Overloaded, RequestError
 
-MAX_BODY = 12 * 1024 * 1024  # bytes, as the gateway's (contract.md 2.4)
+MAX_BODY = 12 * 1024 * 1024  # bytes, as the gateway's (docs/contract.md, "Gateway codes")
 SMALL = 16 * 1024  # bytes, of who is not known yet; larger ones wait for their turn
 _SECONDS = 10.0  # for a body to come, and one more for each so many bytes
 _BYTES_A_SECOND = 256 * 1024

@@ -1,4 +1,4 @@
-"""The identity calls that SDKs and Terraform make (contract.md 4.6)."""
+"""The identity calls that SDKs and Terraform make (docs/contract.md, "Identity")."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def make_server(app: Any, finish_seconds: int, limits: Limits, backlog: int = 20
 
 
 def _refuse(too_large: bool) -> tuple[int, bytes, bytes]:
-    """APIGW.0201 (contract.md 2.4)."""
+    """APIGW.0201 (docs/contract.md, "Gateway codes")."""
     status, text = HEAD_TOO_LARGE if too_large else (400, "API request error.")
     request_id = os.urandom(16).hex()
     _, body = render_fault(RequestError(text), request_id)

@@ -1,4 +1,4 @@
-"""The quirks of known clients, by their User-Agent (contract.md 0 #1, clients.md 1)."""
+"""The quirks of known clients, by their User-Agent (docs/contract.md, "Types in answers")."""
 
 from __future__ import annotations
 

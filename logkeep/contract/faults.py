@@ -1,4 +1,4 @@
-"""One table from domain errors to HTTP status and code, and the body of every error (contract.md 2)."""
+"""One table from domain errors to HTTP status and code, and the body of every error (docs/contract.md, "Errors")."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ FAULTS: dict[type[BaseException], Fault] = {
 
 
 class FaultBody(msgspec.Struct):
-    """Both pairs in one body: Terraform reads the first, the SDKs the second (contract.md 0 #11)."""
+    """Both pairs of code and message (docs/contract.md, "Errors as clients read them")."""
 
     errCode: str
     externalMessage: str

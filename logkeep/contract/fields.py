@@ -1,7 +1,7 @@
 """Reading queries and JSON bodies: any input ends as a value or as an error that names the field.
 
 Request keys come in several spellings (`log_base_path`, `logBasePath`, `log_Bucket`); they are matched after
-dropping '_' and lower-casing (contract.md 0 #6).
+dropping '_' and lower-casing (docs/contract.md, "Names in requests").
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tokens and accounts of the identity API, to and from domain values (contract.md 4.6)."""
+"""Tokens and accounts of the identity API, to and from domain values (docs/contract.md, "Identity")."""
 
 from __future__ import annotations
 

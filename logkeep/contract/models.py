@@ -1,4 +1,7 @@
-"""Requests and responses of the CSS API V1, to and from domain values (contract.md 1, 3, 4.6)."""
+"""Requests and responses of the CSS API V1, to and from domain values.
+
+docs/contract.md, "Operations" and "Clusters" and "Identity" have a section for each operation.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ from logkeep.domain.log_line import LogKind, LogLine, LogQuery
 from logkeep.domain.log_setting import LogSetting, LogSettingChange, parse_period
 from logkeep.errors import InvalidAgency, InvalidField, InvalidPeriod
 
-NOTHING = b"{}"  # body of a mutating call: `null` breaks Node, plain text Java and Go (clients.md 7)
+NOTHING = b"{}"  # body of a mutating call; no other suits all clients (docs/contract.md, "Types in answers")
 _PAGE = names_of(PAGE)
 _RECORDS_QUERY = _PAGE | {STATUS.name}
 _CLUSTERS_QUERY = _PAGE | {ENGINE.name}
@@ -70,13 +73,13 @@ class Page(NamedTuple):
 
 
 def read_records_query(raw: bytes) -> tuple[Page, StatusFilter]:
-    """Query of ListLogsJob (contract.md 1.3)."""
+    """Read the query of ListLogsJob."""
     query = read_query(raw, _RECORDS_QUERY)
     return read_page(query), StatusFilter(STATUS.read(query))
 
 
 def read_clusters_query(raw: bytes) -> tuple[Page, str]:
-    """Query of ListClustersDetails: the page and the engine, '' for all (contract.md 3.1)."""
+    """Read the query of ListClustersDetails: the page, and the engine or '' for all."""
     query = read_query(raw, _CLUSTERS_QUERY)
     return read_page(query), ENGINE.read(query)
 
@@ -91,7 +94,7 @@ class ProjectsQuery(NamedTuple):
 
 
 def read_projects_query(raw: bytes) -> ProjectsQuery:
-    """Query of KeystoneListProjects (contract.md 4.6)."""
+    """Read the query of KeystoneListProjects."""
     query = read_query(raw, _PROJECTS_QUERY)
     accounts, enabled = {ACCOUNT_ID.read(query), PARENT_ID.read(query)}, ENABLED.read(query)
     elsewhere = not accounts <= {"", ACCOUNT} or enabled is False
@@ -99,18 +102,18 @@ def read_projects_query(raw: bytes) -> ProjectsQuery:
 
 
 def read_page(query: dict[str, str]) -> Page:
-    """`offset`, and where it is absent its older name `start`; no upper limit (contract.md 0 #4, #5)."""
+    """Read `offset`, or `start`, its older name; neither has an upper limit (docs/contract.md, "Paging")."""
     offset, start = OFFSET.read(query), START.read(query)
     return Page(offset if OFFSET.name in query else start, LIMIT.read(query))
 
 
 def asks_real_time(raw_query: bytes) -> bool:
-    """Whether `action` means collection into a cluster and not backup into a bucket (contract.md 1)."""
+    """Tell if `action` asks for real-time collection into a cluster, instead of backup into a bucket."""
     return ACTION.read(read_query(raw_query, _ACTION_QUERY)) == REAL_TIME
 
 
 def refuse_real_time(raw_query: bytes) -> None:
-    """Collection into a cluster can be read as off, but not be switched."""
+    """Raise `InvalidField` where `action` asks for real-time collection, which is not offered."""
     if asks_real_time(raw_query):
         raise InvalidField(
             ACTION.name, f"{shown(REAL_TIME)} came; real-time collection is not offered here, {BASE!r} is"
@@ -118,7 +121,7 @@ def refuse_real_time(raw_query: bytes) -> None:
 
 
 def read_opening(raw_query: bytes, body: bytes) -> LogSettingChange:
-    """Query and body of StartLogs (contract.md 1.1): the policy is on exactly where a period is given."""
+    """Read query and body of StartLogs. The daily backup is on only if a period is given."""
     change = read_setting_change(raw_query, body)
     if change.auto_enable and not change.period:
         raise InvalidPeriod("period: is missing; with auto_enable true write it as 'HH:MM GMT+HH:MM'")
@@ -126,7 +129,7 @@ def read_opening(raw_query: bytes, body: bytes) -> LogSettingChange:
 
 
 def read_setting_change(raw_query: bytes, body: bytes) -> LogSettingChange:
-    """Query and body of UpdateLogSetting (contract.md 1.5); an empty string is as good as none."""
+    """Read query and body of UpdateLogSetting; an empty string counts as missing."""
     refuse_real_time(raw_query)
     fields = read_object(body)
     auto_enable = boolean_field(fields, "auto_enable")
@@ -143,7 +146,7 @@ def read_setting_change(raw_query: bytes, body: bytes) -> LogSettingChange:
 
 
 def read_policy(body: bytes) -> str:
-    """Body of StartLogAutoBackupPolicy (contract.md 1.6): the period."""
+    """Read the period from the body of StartLogAutoBackupPolicy."""
     period = _read_period(read_object(body))
     if not period:
         raise InvalidPeriod("period: is missing; write it as 'HH:MM GMT+HH:MM', for example '00:00 GMT+08:00'")
@@ -169,7 +172,7 @@ def _read_period(fields: Fields) -> str | None:
 
 
 def read_search(body: bytes) -> tuple[str, LogQuery]:
-    """Body of ShowLogBackup (contract.md 1.9): the node's name, and what is asked for."""
+    """Read the node's name and the query from the body of ShowLogBackup."""
     fields = read_object(body)
     node = required_text(fields, "instance_name", "the name of a node, as ShowClusterDetail gives it")
     kind = required_text(fields, "log_type", "instance, deprecation, indexingSlow or searchSlow")
@@ -195,7 +198,7 @@ def read_search(body: bytes) -> tuple[str, LogQuery]:
 
 
 def _matching(fields: Fields, name: str, pattern: str, allowed: str) -> str:
-    """A text of this form, '' where it is missing."""
+    """Return the text of a field, '' where it is missing. Raises `InvalidField` if the pattern does not match."""
     text = text_field(fields, name)
     if text and not re.fullmatch(pattern, text):
         raise InvalidField(name, f"{shown(text)} came; {allowed} is allowed")
@@ -216,10 +219,10 @@ _JobId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 class ClusterLogRecord(msgspec.Struct, rename="camel", gc=False):  # a page has up to 1000, none refers to another
     id: str
     cluster_id: str
-    create_at: int | _Digits  # Unix ms; a string of digits for Go and Java (contract.md 0 #1)
+    create_at: int | _Digits  # Unix ms; the type depends on the client (docs/contract.md, "Types in answers")
     log_path: str
     status: JobStatus
-    finished_at: int | None  # Unix ms; null while running; never a string (contract.md 0 #2)
+    finished_at: int | None  # Unix ms; null while running; never a string
     job_types: JobType
     failed_msg: str | None
     job_id: _JobId
@@ -248,7 +251,7 @@ class LogEntry(msgspec.Struct, rename="camel"):
 
 
 class LogSearchResponse(msgspec.Struct, rename="camel"):
-    """Of Logstash `instance_log` instead of `log_list` (contract.md 1.9)."""
+    """Has `log_list`, or for Logstash `instance_log` (docs/contract.md, "ShowLogBackup")."""
 
     type: str
     completed: bool  # false where more matched than is given
@@ -270,7 +273,7 @@ class LogConfiguration(msgspec.Struct, rename="camel"):
 
 class GetLogSettingResponse(msgspec.Struct, rename="camel"):
     log_configuration: LogConfiguration | None
-    real_time_log_collect_record: None = None  # must be null where collection is off (contract.md 6)
+    real_time_log_collect_record: None = None  # null means off (docs/contract.md, "Real-time collection")
 
 
 class Datastore(msgspec.Struct):
@@ -287,7 +290,7 @@ class Instance(msgspec.Struct):
 
 
 class ClusterDetail(msgspec.Struct):
-    """The members that satisfy every SDK (contract.md 3.2); we know no others."""
+    """The members that every SDK needs (docs/contract.md, "ShowClusterDetail"); Logkeep knows no others."""
 
     id: str
     name: str
@@ -339,21 +342,21 @@ class Readiness(msgspec.Struct, omit_defaults=True):
     problems: list[str] = []
 
 
-_AVAILABLE = "200"  # status of a cluster and of an instance (contract.md 3.2)
+_AVAILABLE = "200"  # status of a cluster and of an instance
 
 
 def render_records(jobs: Iterable[BackupJob], total: int, *, digit_strings: bool) -> bytes:
-    """200 of ListLogsJob (contract.md 1.3)."""
+    """Render the answer of ListLogsJob; `digit_strings` makes `createAt` a string."""
     return _encode(ListLogsJobResponse([make_record(job, digit_strings=digit_strings) for job in jobs], total))
 
 
 def render_setting(setting: LogSetting | None) -> bytes:
-    """200 of ShowGetLogSetting (contract.md 1.4); null before the first open and where collection is asked for."""
+    """Render the answer of ShowGetLogSetting; None before the first opening and for real-time collection."""
     return _encode(GetLogSettingResponse(_configuration(setting) if setting else None))
 
 
 def render_search(lines: Sequence[LogLine], kind: LogKind, *, completed: bool, logstash: bool) -> bytes:
-    """200 of ShowLogBackup (contract.md 1.9): newest first, but the one text of Logstash in the order of writing."""
+    """Render the answer of ShowLogBackup: newest line first, but oldest first in the single text of Logstash."""
     if logstash:
         text = "\n".join(line.content for line in reversed(lines))
         return _encode(LogSearchResponse("", completed, instance_log=text))
@@ -362,19 +365,19 @@ def render_search(lines: Sequence[LogLine], kind: LogKind, *, completed: bool, l
 
 
 def render_clusters(clusters: Sequence[Cluster], total: int) -> bytes:
-    """200 of ListClustersDetails (contract.md 3.1)."""
+    """Render the answer of ListClustersDetails."""
     return _encode(ClusterListResponse([_cluster(cluster) for cluster in clusters], total))
 
 
 def render_cluster(cluster: Cluster) -> bytes:
-    """200 of ShowClusterDetail (contract.md 3.2)."""
+    """Render the answer of ShowClusterDetail."""
     return _encode(_cluster(cluster))
 
 
 def render_projects(projects: Sequence[Project], url: str, *, found_by: str | None = None) -> bytes:
-    """200 of KeystoneListProjects (contract.md 4.6); `url` is that of the request, without its query.
+    """Render the answer of KeystoneListProjects; `url` is that of the request, without its query.
 
-    A project has the name that it was found by, which may be that of its region: clients look for that very name.
+    A project is shown under the name it was found by, which may be that of its region: clients compare the two.
     """
     entries = [
         KeystoneProject(project.id, found_by or project.name, SelfLink(f"{url}/{project.id}")) for project in projects
@@ -428,5 +431,5 @@ def _instance(node: Node) -> Instance:
 
 
 def _time_text(unix_ms: int) -> str:
-    """UTC without a zone, as `2023-10-09T02:07:13`."""
+    """Write a time in UTC without a zone: `2023-10-09T02:07:13`."""
     return datetime.fromtimestamp(unix_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")

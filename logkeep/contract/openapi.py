@@ -18,7 +18,7 @@ _REFERENCE = "#/components/schemas/{name}"
 _Texts = dict[str, list[str]]  # when each code of a status comes
 _REQUEST_ID = {"$ref": "#/components/headers/X-Request-Id"}
 
-# What any signed call may be answered, besides what its own row says (contract.md 2.4).
+# What any signed call may be answered, besides what its own row says (docs/contract.md, "Gateway codes").
 _EVERYWHERE: tuple[type[BaseException], ...] = (
     errors.RequestError,
     errors.NotAuthenticated,

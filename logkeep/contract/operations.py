@@ -1,4 +1,7 @@
-"""The operations as data: path, method, what a request may hold, what is answered (contract.md 1, 3, 4.6)."""
+"""The operations as data: path, method, parameters, body, answer and errors of each.
+
+docs/contract.md, "Operations" and "Clusters" and "Identity" say where they are published.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ class Operation:
     id: str  # operationId, as the SDKs and the audit log name it
     method: str
     path: str
-    status: int = 200  # of success; never 202, which clients take for success and errors alike (contract.md 0 #9)
+    status: int = 200  # of success
     summary: str = ""
     query: tuple[Parameter, ...] = ()
     body: Body | None = None

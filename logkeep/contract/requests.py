@@ -1,4 +1,4 @@
-"""What requests may hold, as data: parameters of paths and queries, members of bodies (contract.md 1, 3).
+"""Requests as data: parameters of paths and queries, members of bodies (docs/contract.md, "Operations" and "Clusters").
 
 models.py reads queries by these parameters; the published document shows the same ranges and choices.
 """
@@ -176,7 +176,7 @@ class Body:
     required: bool = True
 
 
-# `HH:MM GMT±HH:MM`, from GMT-12:00 to GMT+14:00 (contract.md 5.3)
+# `HH:MM GMT±HH:MM`, from GMT-12:00 to GMT+14:00 (docs/contract.md, "Period")
 PERIOD = (
     r"([01]?[0-9]|2[0-3]):[0-5][0-9] "
     r"GMT(\+(0[0-9]|1[0-3]):?[0-5][0-9]|\+14:?00|-(0[0-9]|1[01]):?[0-5][0-9]|-12:?00)"

@@ -1,4 +1,4 @@
-"""One record of a log, and what a search asks for (contract.md 1.9)."""
+"""One record of a log, and what a search asks for (docs/contract.md, "ShowLogBackup")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log setting of a cluster, its rules, and when its daily backup is due (contract.md 1.1, 5.3)."""
+"""The log setting of a cluster, its rules, and when its daily backup is due (docs/contract.md, "StartLogs")."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def check_agency(agency: str) -> None:
 
 
 def check_base_path(path: str) -> None:
-    """Hold the backup path against the rules of contract.md 1.1; raises `InvalidField`."""
+    """Check the rules of docs/contract.md, "Backup path"; raises `InvalidField`."""
     field = "log_base_path"
     if not path:
         raise InvalidField(field, "is missing; give the path in the bucket, for example 'css/log'")

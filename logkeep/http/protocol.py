@@ -2,7 +2,7 @@
 
 uvicorn's own protocol collects headers of any length, reads 256 kB ahead before anybody is identified, closes an idle
 connection while a request is on its way, and answers a malformed request with plain text, which the Java SDK cannot
-read (clients.md 7).
+read (docs/contract.md, "Types in answers").
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Searching the newest records of a log that a node is writing to, as it lies there (contract.md 1.9, 5.1)."""
+"""Search of the newest records of a log that a node is writing (docs/contract.md, "ShowLogBackup")."""
 
 from __future__ import annotations
 

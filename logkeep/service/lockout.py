@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from ipaddress import ip_network
 
-LIMIT = 5  # failures in a row (contract.md 2.4)
+LIMIT = 5  # failures in a row (docs/contract.md, "Gateway codes")
 LOCKED_MS = 300_000  # 5 minutes
 _MAX_KNOWN = 10_000  # names with addresses; about 3 MB
 

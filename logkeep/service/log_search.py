@@ -1,4 +1,4 @@
-"""Searching the logs that nodes are writing to (contract.md 1.9)."""
+"""Searching the logs that nodes are writing to (docs/contract.md, "ShowLogBackup")."""
 
 from __future__ import annotations
 

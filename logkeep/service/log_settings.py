@@ -1,4 +1,4 @@
-"""Opening, changing and closing log backup, and its daily policy (contract.md 1.1, 1.2, 1.4-1.7)."""
+"""Opening, changing and closing log backup, and its daily policy (docs/contract.md, "Operations")."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def hash_token(secret: bytes) -> str:
 
 
 def find_token(context: Context, token_sha256: str) -> tuple[Token, User]:
-    """A valid token and its user. Raises `NotAuthenticated` (contract.md 2.4)."""
+    """A valid token and its user. Raises `NotAuthenticated` (docs/contract.md, "Gateway codes")."""
     with reading(context.database) as connection:
         found = users.fetch_token(connection, token_sha256)
     if found is None:

@@ -1,4 +1,4 @@
-"""SDK-HMAC-SHA256 and its derived form V11-HMAC-SHA256: how clients sign a request (contract.md 4.2, 4.4).
+"""SDK-HMAC-SHA256 and its derived form V11-HMAC-SHA256: how clients sign a request (docs/contract.md, "Signing").
 
 Everything is done on the bytes that went over the wire; nothing is read from a clock or a socket.
 """
@@ -16,7 +16,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
 ALGORITHM = "SDK-HMAC-SHA256"
 DERIVED_ALGORITHM = "V11-HMAC-SHA256"
-MAX_SKEW_MS = 900_000  # 15 minutes (contract.md 4.2)
+MAX_SKEW_MS = 900_000  # 15 minutes (docs/contract.md, "SDK-HMAC-SHA256")
 
 _EMPTY_SHA256 = sha256(b"").hexdigest().encode()
 _UNSIGNED_PAYLOAD = b"UNSIGNED-PAYLOAD"
@@ -75,14 +75,14 @@ def _unreadable(header: bytes) -> str:
 
 
 def canonical_path(raw_path: bytes) -> bytes:
-    """Each segment decoded and encoded anew, always with '/' at the end (contract.md 4.2, step 2)."""
+    """Decode and re-encode each segment, and end in '/' (docs/contract.md, "SDK-HMAC-SHA256", step 2)."""
     if not _PLAIN_PATH.fullmatch(raw_path):
         raw_path = b"/".join(_encode(unquote_to_bytes(segment)) for segment in raw_path.split(b"/"))
     return raw_path if raw_path.endswith(b"/") else raw_path + b"/"
 
 
 def canonical_query(raw_query: bytes) -> bytes:
-    """Parameters decoded, sorted by key and then value, and encoded anew (contract.md 4.2, step 3).
+    """Decode, sort and re-encode the parameters (docs/contract.md, "SDK-HMAC-SHA256", step 3).
 
     A raw '+' is read as a blank, as Go's and Java's form decoding do; clients sign the blank as %20.
     """
@@ -101,7 +101,10 @@ def canonical_request(
     signed_headers: bytes,
     payload_hash: bytes,
 ) -> bytes:
-    """The text whose hash is signed (contract.md 4.2, step 1); header names are lower-case in `headers`."""
+    """Build the text whose hash is signed (docs/contract.md, "SDK-HMAC-SHA256", step 1).
+
+    `headers` has lower-case names. Raises `SignatureError` where a signed header is missing.
+    """
     head = canonical_headers(headers, signed_headers)
     return b"\n".join(
         (method.encode(), canonical_path(raw_path), canonical_query(raw_query), head, signed_headers, payload_hash)
@@ -109,7 +112,7 @@ def canonical_request(
 
 
 def canonical_headers(headers: Mapping[bytes, bytes], signed_headers: bytes) -> bytes:
-    """A line for each signed header, and an empty one (contract.md 4.2, step 4)."""
+    """Write a line for each signed header, and an empty one (docs/contract.md, "SDK-HMAC-SHA256", step 4)."""
     lines: list[bytes] = []
     for name in signed_headers.split(b";"):
         value = headers.get(name)
@@ -129,17 +132,16 @@ def other_forms(
     signed_headers: bytes,
     payload_hash: bytes,
 ) -> Iterator[bytes]:
-    """The canonical requests of clients that deviate from the common form, at most 17, and mostly one.
+    """Yield the canonical requests of clients that deviate from the common form: at most 17, mostly one.
 
-    None lets two requests be taken for each other that mean different things, though they may share a form:
+    Two requests may share such a form, but never two that mean different things:
 
-    - Slashes at the begin of a path count as one here, so that `//v1.0` and `/v1.0` are the same resource.
-    - Where `%2F` is decoded before a path is split, or an escape is escaped once more, different paths have one form.
-      Such forms are tried only for paths with an escape that no name or id here has: they name nothing, and a right
-      signature gets the answer that there is no such thing.
-    - Names of parameters are read here without regard to case, and one that comes twice with two values is refused.
-    - Values of a header on lines of their own, in any order, are the same values. Neither path, query nor body is told
-      by them.
+    - Slashes at the start of a path count as one, so `//v1.0` and `/v1.0` are the same resource.
+    - If `%2F` is decoded before a path is split, or an escape is escaped again, different paths have the same form.
+      Such forms are tried only for paths with an escape that no name or id of this service contains. They name
+      nothing, so a valid signature only gets the answer that there is no such resource.
+    - Names of parameters are read in any case, and a name that comes twice with different values is refused.
+    - The values of a header are the same on one line or on several, in any order. None tells path, query or body.
     """
     path, query, head = canonical_path(raw_path), canonical_query(raw_query), canonical_headers(headers, signed_headers)
     rests = [(query, head)]
@@ -156,7 +158,10 @@ def other_forms(
 
 
 def _other_slash(path: bytes) -> bytes:
-    """With an endpoint that ends in '/', Node signs `//v1.0` and sends `/v1.0`; Go and Python the other way round."""
+    """Add or drop a leading '/'.
+
+    With an endpoint that ends in '/', Node signs `//v1.0` and sends `/v1.0`; Go and Python do the opposite.
+    """
     return path[1:] if path.startswith(b"//") else b"/" + path
 
 
@@ -172,14 +177,14 @@ def _nameless_paths(raw_path: bytes) -> Iterator[bytes]:
 
 
 def _lower_names(raw_query: bytes) -> bytes:
-    """Go writes names of parameters in small letters before it sorts them, and sends them as they are."""
+    """Return the query as Go signs it: names lower-cased before they are sorted, though sent as they are."""
     pairs = [_decode_parameter(parameter) for parameter in raw_query.split(b"&") if parameter]
     pairs = sorted((key.lower(), value) for key, value in pairs)
     return b"&".join(_encode(key) + b"=" + _encode(value) for key, value in pairs)
 
 
 def _split_headers(headers: Mapping[bytes, bytes], signed_headers: bytes) -> bytes:
-    """Go and .NET write a line for each value of a header that has several, sorted."""
+    """Return the headers as Go and .NET sign them: a line for each value of a header, sorted."""
     lines: list[bytes] = []
     for name in signed_headers.split(b";"):
         values = sorted(value.strip() for value in headers[name].split(b","))
@@ -232,7 +237,7 @@ def sign(
     region: str = "",
     service: str = "css",
 ) -> dict[str, str]:
-    """The headers to send with the request: `headers`, Host, X-Sdk-Date and Authorization.
+    """Return the headers to send with the request: `headers`, Host, X-Sdk-Date and Authorization.
 
     All given headers are signed. With a `region` the derived form V11-HMAC-SHA256 is used.
     """
@@ -259,7 +264,7 @@ def _is_signed(authorization: Authorization, secret: str, date: bytes, canonical
 
 
 def _signature(access_key: str, secret: str, date: bytes, scope: bytes, canonical: bytes) -> bytes:
-    """String to sign and its HMAC, both algorithms (contract.md 4.2, steps 6 and 7; 4.4)."""
+    """Compute the signature; with a `scope` by V11-HMAC-SHA256, without by SDK-HMAC-SHA256."""
     digest = sha256(canonical).hexdigest().encode()
     if not scope:
         return hmac.digest(secret.encode(), b"SDK-HMAC-SHA256\n" + date + b"\n" + digest, "sha256").hex().encode()
@@ -268,7 +273,7 @@ def _signature(access_key: str, secret: str, date: bytes, scope: bytes, canonica
 
 
 def _derived_key(access_key: str, secret: str, scope: bytes) -> bytes:
-    """HKDF-SHA256 to 32 bytes, one round; the key is its hex text, not its bytes (contract.md 4.4)."""
+    """Derive the key by one round of HKDF-SHA256, as hex text (docs/contract.md, "V11-HMAC-SHA256")."""
     extracted = hmac.digest(access_key.encode(), secret.encode(), "sha256")
     return hmac.digest(extracted, scope + b"\x01", "sha256").hex().encode()
 
@@ -289,7 +294,7 @@ def _check_date(date: bytes, scope: bytes, now_ms: int, max_skew_ms: int) -> Non
 
 @lru_cache(maxsize=64)  # many requests of one second share their date
 def _read_date(date: bytes) -> float:
-    """Unix time in ms; raises `ValueError`."""
+    """Return Unix time in ms; raises `ValueError`."""
     found = _SDK_DATE.fullmatch(date)
     if not found:
         raise ValueError
@@ -298,7 +303,10 @@ def _read_date(date: bytes) -> float:
 
 
 def _payload_hash(headers: Mapping[bytes, bytes], body: bytes) -> bytes:
-    """The hash of the body, or what X-Sdk-Content-Sha256 puts in its place (contract.md 4.2, step 5)."""
+    """Return the hash that the client signed (docs/contract.md, "SDK-HMAC-SHA256", step 5).
+
+    Raises `SignatureError` where X-Sdk-Content-Sha256 does not match the body.
+    """
     computed = sha256(body).hexdigest().encode() if body else _EMPTY_SHA256
     given = headers.get(_CONTENT_SHA256)
     if given is None:
@@ -327,7 +335,7 @@ def _shown(text: bytes) -> str:
 
 
 def _shown_canonical(canonical: bytes) -> str:
-    """The canonical request on one line as the gateway shows it (contract.md 2.4), secrets of headers left out."""
+    """Write the canonical request on one line (docs/contract.md, "Gateway codes"), with secret headers masked."""
     lines = [
         name + b":***" if colon and _SECRET_HEADER.search(name.lower()) else line
         for line in canonical.split(b"\n")

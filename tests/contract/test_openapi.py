@@ -28,10 +28,10 @@ NOT_OFFERED = {
 }
 SWITCHES_BACKUP_ONLY = {"StartLogs", "StopLogs", "UpdateLogSetting"}  # of the two actions
 REAL_TIME_MEMBERS = {"index_prefix", "keep_days", "target_cluster_id"}
-# What the gateway answers to any call (contract.md 2.4); the contract's document leaves it out.
+# What the gateway answers to any call (docs/contract.md, "Gateway codes"); the contract's document leaves it out.
 OF_THE_GATEWAY = {"400", "403", "404", "413", "431", "500", "503"}
 # Members of answers that are not offered, by what their path begins with, and why.
-_CLOUD_ONLY = "only the cloud knows them; every client does without (contract.md 3.2)"
+_CLOUD_ONLY = "only the cloud knows them; every client does without"  # docs/contract.md, "ShowClusterDetail"
 NOT_OFFERED_MEMBERS = {
     "ListClustersDetails": ("clusters[].", _CLOUD_ONLY),
     "ShowClusterDetail": ("", _CLOUD_ONLY),

@@ -1,4 +1,4 @@
-"""ShowLogBackup: searching the log that a node is writing to, as clients ask for it (contract.md 1.9)."""
+"""Searching the log that a node is writing to, as clients ask for it (docs/contract.md, "ShowLogBackup")."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What the Terraform provider sends, call by call (contract.md 6), and what it reads of each answer.
-
+"""What the Terraform provider sends and what it reads of each answer (docs/contract.md, "Terraform, call by call").
 Each resource stands here as the steps of its Go code: the same requests, the same reading, the same reasons to fail.
 """
 
