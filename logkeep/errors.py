@@ -1,4 +1,4 @@
-"""The errors that Logkeep raises, each telling what the person who reads it can do.
+"""The errors of Logkeep. Each message says what happened and what to do.
 
     LogkeepError
     ├── SettingError            a setting is wrong (command line: exit 2)
@@ -15,36 +15,49 @@
     ├── NotAuthenticated        no or wrong signature, unknown key, clock off
     │   ├── WrongSignature          another secret, or another way to sign
     │   └── WrongPassword           or no such user, or no role in the project
-    ├── NotAuthorized           a right of this key is missing
+    ├── NotAuthorized           the role of this key or user does not allow it
     ├── ClusterNotFound         unknown, or of another project
     ├── BackupClosed            log backup of the cluster is not open
     ├── BackupRunning           a job of the cluster is running
     ├── BucketNotWritable       bucket known, but cannot be written now
-    ├── Overloaded              too many calls wait for the same, or no answer came in time; another try helps
-    ├── NotAtOnce               would hold up the event loop; a thread does it instead, nobody sees this
-    └── JobError                what makes a job FAIL; has a stable code
-        ├── SourceError             a node's log directory or file
-        │   ├── SourceRefused           LK-SOURCE-REFUSED
-        │   ├── SourceUnreachable       LK-SOURCE-UNREACHABLE
-        │   ├── SourceUnreadable        LK-SOURCE-UNREADABLE
-        │   ├── SourceUnsettled         LK-SOURCE-UNSETTLED
-        │   └── SourceVanished          gone between listing and reading; the plan is made anew
-        ├── StoreError              a bucket
-        │   ├── StoreUnreachable        LK-STORE-UNREACHABLE
-        │   ├── StoreDenied             LK-STORE-DENIED
-        │   ├── StoreFull               LK-STORE-FULL
-        │   ├── BucketMissing           LK-STORE-MISSING
-        │   └── ObjectError             an object; the bucket itself is there
-        │       ├── StoreMissing            LK-STORE-MISSING
-        │       └── StoreCorrupt            LK-STORE-CORRUPT
-        ├── CatalogueError          LK-CATALOGUE
-        ├── CatalogueBehind         LK-CATALOGUE-BEHIND
-        ├── ChainForked             LK-CHAIN-FORKED
-        ├── JobSuperseded           LK-JOB-SUPERSEDED
-        ├── JobCancelled            LK-JOB-CANCELLED
-        └── JobInternal             LK-INTERNAL
+    ├── Overloaded              too many calls wait for the same, or no answer came in time; retry
+    ├── NotAtOnce               would block the event loop; a thread does it instead, no caller sees this
+    ├── JobError                makes a job FAIL; has a stable code
+    │   ├── SourceError             a node's log directory or file
+    │   │   ├── SourceRefused           LK-SOURCE-REFUSED
+    │   │   ├── SourceUnreachable       LK-SOURCE-UNREACHABLE
+    │   │   │   └── Hanging                 sources/hanging.py: a call does not return
+    │   │   ├── SourceUnsettled         LK-SOURCE-UNSETTLED
+    │   │   └── SourceFileError         one file; the others of the node may be readable
+    │   │       ├── SourceUnreadable        LK-SOURCE-UNREADABLE
+    │   │       ├── SourceVanished          gone between listing and reading; the plan is made again
+    │   │       └── Incomplete              engine/content.py: a compressed file that is still being written
+    │   ├── StoreError              a bucket
+    │   │   ├── StoreUnreachable        LK-STORE-UNREACHABLE
+    │   │   ├── StoreDenied             LK-STORE-DENIED
+    │   │   ├── StoreFull               LK-STORE-FULL
+    │   │   ├── BucketMissing           LK-STORE-MISSING
+    │   │   └── ObjectError             an object; the bucket itself is there
+    │   │       ├── StoreMissing            LK-STORE-MISSING
+    │   │       └── StoreCorrupt            LK-STORE-CORRUPT
+    │   ├── CatalogueError          LK-CATALOGUE
+    │   ├── CatalogueBehind         LK-CATALOGUE-BEHIND
+    │   ├── ChainForked             LK-CHAIN-FORKED
+    │   ├── JobSuperseded           LK-JOB-SUPERSEDED
+    │   ├── JobCancelled            LK-JOB-CANCELLED
+    │   ├── JobHandedOver           the worker ends; the job stays RUNNING, and another worker resumes it
+    │   │   └── TurnOver                its time slice is over while others wait; it resumes later
+    │   └── JobInternal             LK-INTERNAL
+    ├── WrongUse                cli/errors.py: an argument must be changed (exit 2)
+    ├── Failed                  cli/errors.py: the command failed (exit 1)
+    │   ├── NotCarriedOut           cli/errors.py: a verification could not be run (exit 3)
+    │   ├── NotAnswering            cli/client.py: the service does not answer
+    │   ├── Broken                  cli/client.py: the answer broke off
+    │   └── Incomplete              cli/download.py: fewer bytes came than are kept
+    └── ServiceFault            cli/errors.py: the service refused a request, or failed at it
 
-The docstring of a class is its default message.
+The docstring of a class is its default message. A class of another file stands here with the name of that file.
+`signing` imports nothing of ours: its `SignatureError` becomes `NotAuthenticated` in api/auth.py.
 """
 
 from __future__ import annotations
@@ -55,7 +68,7 @@ _UNWRITABLE = re.compile("[\\x00\\ud800-\\udfff]")
 
 
 def writable(text: str) -> str:
-    """The text with NUL, which PostgreSQL does not hold, and lone surrogates, which are no UTF-8, as escapes."""
+    """Escape NUL, which PostgreSQL cannot store, and lone surrogates, which UTF-8 cannot encode."""
     if text.isascii() and "\0" not in text:
         return text
     return _UNWRITABLE.sub(lambda found: "\\x00" if found[0] == "\0" else f"\\u{ord(found[0]):04x}", text)
@@ -65,7 +78,7 @@ class LogkeepError(Exception):
     """Something went wrong in Logkeep."""
 
     def __init__(self, message: str | None = None) -> None:
-        """What no database holds, as a message may quote it from another side, is written as an escape."""
+        """Escape characters that no database stores: a message may quote what another side sent."""
         self.message = writable(message or (type(self).__doc__ or "").strip())
         super().__init__(self.message)
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import pkgutil
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+import logkeep
+from logkeep import errors
+from logkeep.errors import JobError, LogkeepError
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "logkeep"
@@ -168,6 +175,36 @@ def test_files_do_not_import_each_other_in_circles() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+
+
+def find_error_classes(parent: type[LogkeepError] = LogkeepError) -> Iterator[tuple[str, str, str, str]]:
+    """Yield name, parent, file and stable code of each public error of the package, below one of them."""
+    for kind in parent.__subclasses__():
+        if kind.__module__.startswith("logkeep.") and not kind.__name__.startswith("_"):
+            file = kind.__module__.partition(".")[2].replace(".", "/") + ".py"
+            yield kind.__name__, parent.__name__, file, getattr(kind, "code", "") if issubclass(kind, JobError) else ""
+        yield from find_error_classes(kind)
+
+
+def read_drawn_errors() -> Iterator[tuple[str, str, str, str]]:
+    """Yield the same from the tree that the docstring of errors.py draws: `── Name   file.py: LK-CODE`."""
+    above = ["LogkeepError"]
+    for lines, name, about in re.findall(r"^ {4}([│ ]*)[├└]── (\w+) *(.*)$", str(errors.__doc__), re.MULTILINE):
+        depth = len(lines) // 4 + 1
+        file = re.match(r"[\w/]+\.py(?=:)", about)
+        code = re.search(r"LK-[A-Z-]+", about)
+        yield name, above[depth - 1], file[0] if file else "errors.py", code[0] if code else ""
+        above[depth:] = [name]
+
+
+def test_the_tree_of_errors_holds_every_error() -> None:
+    for module in pkgutil.walk_packages(logkeep.__path__, "logkeep."):
+        if not module.name.startswith(("logkeep.__main__", "logkeep.database.migrations")):
+            importlib.import_module(module.name)
+    drawn = {tuple(error): code for *error, code in read_drawn_errors()}
+    there = {tuple(error): code for *error, code in find_error_classes()}
+    assert set(drawn) == set(there), "draw it in logkeep/errors.py"
+    assert {error: code for error, code in drawn.items() if code not in {"", there[error]}} == {}
 
 
 def _waits_without_a_bound(path: Path) -> Iterator[int]:
