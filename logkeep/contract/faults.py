@@ -71,29 +71,29 @@ class KeystoneFault(msgspec.Struct):
 
 
 class KeystoneFaultBody(FaultBody):
-    """The same with the member that identity clients look for."""
+    """The same body with `error`, which identity clients read."""
 
     error: KeystoneFault
 
 
 def find_fault(error: BaseException) -> Fault:
-    """The row of the nearest class along the MRO."""
+    """Return the row of the nearest class along the MRO of an error."""
     return find_fault_of(type(error))
 
 
 def find_fault_of(error: type[BaseException]) -> Fault:
-    """The same by the class of an error."""
+    """Return the row of the nearest class along the MRO."""
     return next(FAULTS[kind] for kind in error.__mro__ if kind in FAULTS)
 
 
 def fault_message(error: BaseException, fault: Fault) -> str:
-    """What the caller is told; always text that can be written as UTF-8."""
+    """Return the message for the caller, always encodable as UTF-8."""
     message = fault.prefix + (fault.message or str(error))
     return message[:_MAX_MESSAGE].encode("utf-8", "backslashreplace").decode()
 
 
 def render_fault(error: BaseException, request_id: str) -> tuple[int, bytes]:
-    """HTTP status and body for an error."""
+    """Return HTTP status and body for an error."""
     fault = find_fault(error)
     message = fault_message(error, fault)
     texts = (fault.code, f"{fault.code} : {message}", fault.code, message, request_id)

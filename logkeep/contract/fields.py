@@ -27,7 +27,7 @@ class _RepeatedKey(ValueError):
 
 
 def shown(value: object) -> str:
-    """What came, as JSON and cut short, for a message."""
+    """Quote a received value for a message, as JSON and truncated."""
     if isinstance(value, (dict, list)):
         return "an object" if isinstance(value, dict) else "an array"
     text = json.dumps(value[:_MAX_SHOWN] if isinstance(value, str) else value, ensure_ascii=False)
@@ -40,9 +40,10 @@ def normalise(key: str) -> str:
 
 
 def read_query(raw: bytes, names: AbstractSet[str]) -> dict[str, str]:
-    """The parameters of these names in any case; others are ignored, a name given twice must have one value.
+    """Return the parameters of these names, matched in any case; ignore others.
 
-    Signatures rely on both: the Go SDK signs names in small letters, see `sdk_hmac.other_forms`.
+    Raises `InvalidField` for a name that has two different values. Signatures rely on both rules: the Go SDK signs
+    lower-cased names, see `sdk_hmac.other_forms`.
     """
     found: dict[str, str] = {}
     if not raw:
@@ -60,13 +61,13 @@ def read_query(raw: bytes, names: AbstractSet[str]) -> dict[str, str]:
 
 
 def _same_name(name: str, names: AbstractSet[str]) -> str:
-    """The name that differs from this one by case only, '' for none."""
+    """Return the known name that equals this one but for case, or ''."""
     lower = name.lower()
     return next((known for known in names if known.lower() == lower), "")
 
 
 def query_integer(query: dict[str, str], name: str, default: int, *, low: int = 1, high: int = MAX_INTEGER) -> int:
-    """A whole number from `low` to `high`."""
+    """Return a whole number from `low` to `high`."""
     text = query.get(name)
     if text is None:
         return default
@@ -88,19 +89,19 @@ def listed(choices: tuple[str, ...]) -> str:
 
 
 def read_object(body: bytes) -> Fields:
-    """The JSON object of a body, its keys normalised. Raises `EmptyBody`, `InvalidField`."""
+    """Parse a body as a JSON object and normalise its keys. Raises `EmptyBody`, `InvalidField`."""
     return _normalised(_decode_json(body))
 
 
 def read_members(value: object, name: str, *, secret: bool = False) -> Fields:
-    """A JSON object inside a body, its keys normalised. What came is not repeated where it may hold a secret."""
+    """Parse a JSON object inside a body and normalise its keys. Errors quote no value that is `secret`."""
     if not isinstance(value, dict):
         raise InvalidField(name, f"{_came(value, secret)}; an object is allowed")
     return _normalised(cast(dict[str, object], value))
 
 
 def text_field(fields: Fields, name: str, *, secret: bool = False, max_length: int = 4096) -> str:
-    """A string; '' where it is missing, null or empty. What came is not repeated where it may hold a secret."""
+    """Return a string, '' where it is missing, null or empty. Errors quote no value that is `secret`."""
     value = fields.get(normalise(name))
     if value is None:
         return ""
@@ -121,7 +122,7 @@ def required_text(fields: Fields, name: str, hint: str, *, secret: bool = False)
 
 
 def boolean_field(fields: Fields, name: str) -> bool | None:
-    """None where it is missing or null."""
+    """Return None where the field is missing or null."""
     value = fields.get(normalise(name))
     if value is not None and not isinstance(value, bool):
         raise InvalidField(name, f"{shown(value)} came; true or false is allowed")
@@ -129,7 +130,7 @@ def boolean_field(fields: Fields, name: str) -> bool | None:
 
 
 def number_field(fields: Fields, name: str, *, above: float, most: float) -> float | None:
-    """None where it is missing or null."""
+    """Return None where the field is missing or null."""
     value = fields.get(normalise(name))
     if value is None:
         return None
@@ -202,7 +203,7 @@ def _refuse_constant(name: str) -> object:
 
 
 def _check_depth(value: object) -> None:
-    """Level by level, so that no input can exhaust the stack here."""
+    """Raise `InvalidField` for a body nested too deep; go level by level, so that no input exhausts the stack here."""
     level = [value]
     for _ in range(MAX_DEPTH):
         containers = [item for item in level if isinstance(item, (dict, list))]

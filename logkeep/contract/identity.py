@@ -61,7 +61,7 @@ TOKEN_BODY = Body("CreateTokenReq", ((Member("auth", _AUTH, required=True),),))
 
 
 def read_sign_in(body: bytes) -> SignIn:
-    """Body of KeystoneCreateToken. Raises `EmptyBody`, `InvalidField`, none of which repeats a secret."""
+    """Read the body of KeystoneCreateToken. Raises `EmptyBody`, `InvalidField`; neither quotes a secret."""
     auth = _members(fields.read_object(body).get("auth"), "auth")
     identity = _members(auth.get("identity"), "auth.identity")
     project, account = _read_scope(auth.get("scope"))
@@ -83,7 +83,7 @@ def read_sign_in(body: bytes) -> SignIn:
 
 
 def _read_scope(value: object) -> tuple[str, bool]:
-    """Name or id of the project, '' for the user's own; and whether it is the account instead."""
+    """Return name or id of the project ('' for the user's own), and whether the account is asked for instead."""
     scope = _optional_members(value, "auth.scope")
     project, account = scope.get("project"), scope.get("domain")
     if account is not None:
@@ -99,7 +99,7 @@ def _read_scope(value: object) -> tuple[str, bool]:
 
 
 def _name_or_id(members: Fields, hint: str) -> str:
-    """Never repeated: people write a password where a name is asked for."""
+    """Return the name or the id. Errors do not quote it: people write a password where a name is asked for."""
     name = fields.text_field(members, "name", secret=True)
     return fields.text_field(members, "id", secret=True) or name or fields.required_text(members, "name", hint)
 
@@ -170,7 +170,7 @@ class AccountList(msgspec.Struct):
 
 
 def render_token(signed_in: SignedIn, method: str, url: str) -> bytes:
-    """201 of KeystoneCreateToken; `url` is that of this service. The token itself goes into a header."""
+    """Render the answer of KeystoneCreateToken; `url` is that of this service. The token itself goes into a header."""
     account, project, user = Named(ACCOUNT, ACCOUNT), signed_in.project, signed_in.user
     view = TokenView(
         expires_at=_moment(signed_in.token.expires_at),
@@ -191,7 +191,7 @@ def render_token(signed_in: SignedIn, method: str, url: str) -> bytes:
 
 
 def render_accounts(url: str) -> bytes:
-    """200 of KeystoneListAuthDomains; `url` is that of the request, without its query."""
+    """Render the answer of KeystoneListAuthDomains; `url` is that of the request, without its query."""
     return _encode(AccountList([Account(SelfLink(f"{url}/{ACCOUNT}"))], Links(url)))
 
 

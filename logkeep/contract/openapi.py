@@ -57,7 +57,7 @@ _SECURITY_SCHEMES = {
 
 
 def build_document(operations: Iterable[Operation]) -> dict[str, Any]:
-    """The document over these operations, as OpenAPI 3.1."""
+    """Build the OpenAPI 3.1 document of these operations."""
     operations = list(operations)
     answers = [operation.answer for operation in operations]
     schemas, components = msgspec.json.schema_components([*answers, FaultBody, Readiness], ref_template=_REFERENCE)
@@ -125,7 +125,7 @@ def _success(operation: Operation, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _names(answer: dict[str, Any]) -> str:
-    """`Line or OtherLine` of a reference, or of a choice of them."""
+    """Return the type's name in a reference, or `Line or OtherLine` for a choice."""
     choices: Any = answer.get("anyOf", [answer])
     return " or ".join(str(choice["$ref"]).rpartition("/")[2] for choice in choices)
 
@@ -140,7 +140,7 @@ def _response(description: str, schema: dict[str, Any], content_type: str = JSON
 
 
 def _failures(operation: Operation) -> dict[str, Any]:
-    """One response per status, naming its codes and when each comes."""
+    """Return one response for each status, with its codes and when each occurs."""
     if not operation.signed and not operation.raises:
         return _unready() if operation is READY else {}
     everywhere = _by_status(_EVERYWHERE)
@@ -194,14 +194,14 @@ def _body_schema(body: Body) -> Schema:
 
 
 def _spelled(members: tuple[Member, ...]) -> list[Schema]:
-    """The same members in snake_case and in camelCase."""
+    """Return the schema of a body in snake_case, and in camelCase where that differs."""
     snake = _object(members, camel=False)
     camel = _object(members, camel=True)
     return [snake] if snake == camel else [snake, camel]
 
 
 def _object(members: tuple[Member, ...], *, camel: bool) -> Schema:
-    """What is required has one spelling; the other one is read too, so it is held to the same."""
+    """Require one spelling of each member, but describe both: the service reads either."""
 
     def spell(name: str) -> str:
         return _camel(name) if camel else name

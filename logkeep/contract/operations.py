@@ -58,7 +58,7 @@ class Operation:
 
     @property
     def mutating(self) -> bool:
-        """Whether each call of it goes into the audit."""
+        """Tell if each call of it is recorded in the audit."""
         return self.method != "GET" and self.right is not Right.READ
 
 
