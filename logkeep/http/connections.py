@@ -30,7 +30,7 @@ class Limits:
 
     @property
     def each_owner(self) -> int:
-        """How many connections one caller may have while others need room."""
+        """Return how many connections one caller may have while others need room."""
         return self.connections // 2
 
 
@@ -42,11 +42,11 @@ class Connection(Protocol):
 
     @property
     def working(self) -> bool:
-        """Whether a request of it is being carried out."""
+        """Tell if one of its requests is being carried out."""
         ...
 
     def hang_up(self) -> None:
-        """Close it at once, whatever is under way."""
+        """Close it immediately, whatever is in progress."""
         ...
 
 
@@ -66,32 +66,32 @@ class Connections:
         return len(self._strangers) + len(self._known)
 
     def add(self, connection: Connection) -> None:
-        """A stranger has connected; where there is no room, another one goes for it."""
+        """Count a stranger's new connection; if there is no room, close another one."""
         self._strangers[connection] = None
         if len(self._strangers) > self.limits.strangers or len(self) > self.limits.connections:
             self._make_room(connection)
 
     def seen(self, connection: Connection) -> None:
-        """It has sent something."""
+        """Note that it has sent something."""
         group = self._known if connection.owner else self._strangers
         if connection in group:  # else it has been hung up
             del group[connection]
             group[connection] = None
 
     def hold(self, connection: Connection, size: int) -> None:
-        """So many bytes more are held for a stranger; where they are too many, the most silent ones go."""
+        """Count bytes held for a stranger; if there are too many, close the connections that were silent longest."""
         connection.held += size
         self.held += size
         if self.held > self.limits.strangers_bytes:
             self._let_go_of_bytes(connection)
 
     def release(self, connection: Connection) -> None:
-        """Nothing is held for it any more, or it is known whose that is."""
+        """Count its bytes no more: they are freed, or their owner is known."""
         self.held -= connection.held
         connection.held = 0
 
     def know(self, connection: Connection, owner: str) -> None:
-        """A request has shown whose connection it is."""
+        """Note the owner of a connection, which one of its requests has proven."""
         if connection.owner == owner or connection not in (self._known if connection.owner else self._strangers):
             return
         self.remove(connection)

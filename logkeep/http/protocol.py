@@ -67,7 +67,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     # What the application says, and what `Connections` asks
 
     def know(self, owner: str) -> None:
-        """The request that is being carried out comes from this caller."""
+        """Note the caller whose request is being carried out."""
         if self.held:
             self._connections.release(self)
         if owner != self.owner:
@@ -225,7 +225,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._in_head, self._first, self._head, self._begun = True, 0, 0, True
 
     def _keep(self, seconds: float) -> None:
-        """How long the connection may be idle."""
+        """Set how long the connection may be idle: `seconds`, lengthened by up to a fifth at random."""
         spread = 1 + _SPREAD * random.random()  # noqa: S311
         self.timeout_keep_alive = seconds * spread  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -244,5 +244,5 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
 
 def _unread(own: socket.socket) -> int:
-    """How many bytes have come that nobody has read."""
+    """Return how many received bytes nobody has read yet."""
     return struct.unpack("i", fcntl.ioctl(own, termios.FIONREAD, bytes(4)))[0]

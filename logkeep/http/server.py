@@ -66,7 +66,7 @@ def raise_open_files() -> int:
 
 
 def most_connections(files: int) -> int:
-    """How many connections a process may have that may open so many files."""
+    """Return how many connections a process may have that may open `files` files."""
     return max(files - _OTHER_FILES, files // 2)
 
 
