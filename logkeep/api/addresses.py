@@ -21,9 +21,9 @@ class ClientAddresses:
         self._trusted = [ip_network(proxy, strict=False) for proxy in proxies]
 
     def find(self, scope: Scope) -> str:
-        """The right-most hop that is no trusted proxy; what stands left of it anybody may have written.
+        """Return the address of the right-most hop that is no trusted proxy; what is left of it may be forged.
 
-        Where a hop is no address, that of the proxy which passed it on; '' where the peer has none.
+        Where a hop is no address, return that of the proxy that passed it on; '' where the peer has none.
         """
         client = scope["client"]
         peer = client[0] if client else ""
@@ -44,16 +44,16 @@ class ClientAddresses:
 
 
 def _hops(scope: Scope) -> Iterator[str]:
-    """From right to left; the header may come more than once, which means the same as one after the other."""
+    """Yield hops from right to left. Several headers count as one, joined in their order."""
     values = [value for name, value in scope["headers"] if name == _HEADER]
     hops = b",".join(values).rsplit(b",", _MOST_HOPS)[-_MOST_HOPS:] if values else []
     return (hop.decode("latin-1").strip() for hop in reversed(hops))
 
 
 def _parse(text: str) -> Address | None:
-    """An address, also one with a port or in brackets; one of IPv4 in IPv6 is told as it is.
+    """Parse an address, also one with a port or in brackets; return an IPv4 address mapped into IPv6 as IPv4.
 
-    What follows a '%' names an interface of another machine, in any words: it is no part of it.
+    What follows a '%' is dropped: it names an interface of another machine.
     """
     if text.startswith("["):
         text, closed, _ = text[1:].partition("]")

@@ -249,7 +249,7 @@ def _read_names(field: str, value: object) -> list[str]:
 
 
 def read_cluster_list_query(raw: bytes) -> tuple[Page, str]:
-    """The page and the exact name, '' for all."""
+    """Read the page, and the exact name or '' for all."""
     query = fields.read_query(raw, names_of((*PAGE, CLUSTER_NAME)))
     return read_page(query), CLUSTER_NAME.read(query)
 
@@ -295,7 +295,7 @@ def _read_span(query: dict[str, str]) -> Span:
 
 
 def read_audit_query(raw: bytes) -> tuple[Page, int]:
-    """The page, and from which time on in Unix ms."""
+    """Read the page, and the time in Unix ms from which entries are wanted."""
     query = fields.read_query(raw, names_of((*PAGE, SINCE)))
     return read_page(query), SINCE.read(query)
 

@@ -166,9 +166,9 @@ class Application:
             return await self._refuse(error, request, self._pools)
 
     async def _admit(self, request: Request, receive: Receive, pools: Pools) -> Call | None:
-        """The call, its body read and its sender known; of a stranger little is read. None where the client has gone.
+        """Read the body and identify the sender; None if the client has disconnected. Of a stranger little is read.
 
-        Raises what is wrong with it, `Overloaded` among that.
+        Raises what is wrong with the request, or `Overloaded`.
         """
         operation, scope, trail = request.route.operation, request.scope, request.trail
         headers = _single_headers(scope["headers"])
@@ -199,7 +199,7 @@ class Application:
     def _identify_at_once(
         self, credentials: Credentials | None, request: Request, headers: dict[bytes, bytes], body: bytes
     ) -> Caller | None:
-        """None where that takes long: a key that was not used just now, or a large body to be hashed."""
+        """Identify the sender without waiting; None for a key not used just now, or a large body to hash."""
         if credentials is None:
             return _NOBODY
         if len(body) > SMALL:
@@ -247,7 +247,7 @@ class Application:
         )
 
     def _handle_at_once(self, request: Request, call: Call) -> Answer | Begun | None:
-        """What takes less time than handing it to a thread and back; None for all else."""
+        """Handle on the event loop what takes less time than a thread's hand-over; return None for all else."""
         if not call.at_once:
             return None
         began = time.monotonic()
@@ -262,7 +262,7 @@ class Application:
                 self._at_once_from = ended + _SLOW_SECONDS
 
     async def _handle_in_pool(self, request: Request, call: Call, pools: Pools) -> Answer | Begun:
-        """In a thread of those for what the operation waits for, as one of its tenant's. Raises `Overloaded`."""
+        """Handle in a thread of the operation's pool, counted for the caller's project. Raises `Overloaded`."""
         operation = request.route.operation
         if call.at_once:
             call = call._replace(at_once=False)
@@ -316,7 +316,7 @@ class Application:
         return answer
 
     async def _refuse(self, error: Exception, request: Request, pools: Pools) -> Answer:
-        """The answer to a call that was not carried out, which the audit tells as well where it can be written."""
+        """Answer a call that was not carried out, and record it in the audit if that can be written in time."""
         operation = request.route.operation
         answer = self._fault(error, request.id, operation.id)
         if (operation.mutating or _is_told(error)) and not self._auditor.is_full_for(request.trail):
@@ -333,7 +333,7 @@ class Application:
         return answer
 
     def _is_slowed(self, error: Exception, request: Request) -> bool:
-        """Whether the refusal takes its time: of many wrong signatures, and of a stranger who asks for too much."""
+        """Tell if the refusal is delayed: after many wrong signatures, and for a stranger who asks for too much."""
         if isinstance(error, WrongSignature):
             return error.in_a_row > _FREE_TRIES and self._slowed < _MOST_SLOWED
         return isinstance(error, Overloaded) and not request.trail.proven and self._slowed < _MOST_SLOWED_STRANGERS
@@ -353,9 +353,10 @@ class Application:
         return Answer(200, b'{"status":"ready"}')
 
     async def _send_stream(self, receive: Receive, send: Send, request_id: str, begun: Begun) -> None:
-        """Chunk after chunk, the next one made when the client has taken the last; the server gives up on who does not.
+        """Send chunk after chunk; make the next one only when the client has taken the last.
 
-        It breaks the connection off where it ends without the end of the body.
+        The server gives up on a client that takes none. A stream that breaks ends the connection without the end of the
+        body.
         """
         stream, pool, owner = begun.stream, begun.pool, begun.owner
         chunk: bytes | None = begun.first
@@ -389,7 +390,7 @@ class Application:
         return Answer(status, body, headers, fault.code)
 
     def _tell_refused(self, operation: str) -> None:
-        """One line for many: a flood of calls must not fill the log."""
+        """Log one line for many refused calls: a flood must not fill the log."""
         self._refused, now = self._refused + 1, time.monotonic()
         if now - self._refused_told >= _TOLD_SECONDS:
             _logger.warning("calls were refused as too many, or too slow", calls=self._refused, last=operation)
@@ -405,17 +406,23 @@ def create_app(
     ready: Callable[[], list[str]] = list,
     max_clock_skew_ms: int = MAX_SKEW_MS,
 ) -> ASGIApp:
-    """The HTTP service over these parts; `ready` names what keeps it from serving (`/readyz`)."""
+    """Create the ASGI application; `ready` returns the problems that `/readyz` shows."""
     return Application(context, ready, max_clock_skew_ms)
 
 
 def _is_told(error: Exception) -> bool:
-    """Of calls that only read, the audit tells wrong signatures: the first in a row, the second, the fourth, …"""
+    """Select the wrong signatures that the audit records for calls that only read.
+
+    These are the first in a row, the second, the fourth, …
+    """
     return isinstance(error, WrongSignature) and error.in_a_row.bit_count() == 1
 
 
 def _single_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Headers by name; one that came twice is joined as HTTP says, so its signature covers both or fails."""
+    """Return headers by name, and join those that came twice.
+
+    HTTP defines the joined form, so a signature covers both values or fails.
+    """
     pairs = list(pairs)
     headers = dict(pairs)
     if len(headers) != len(pairs):

@@ -27,7 +27,7 @@ class Auditor:
         self._lock = threading.Lock()
 
     def record(self, trail: Trail, operation: str, status: int, code: str, request_id: str) -> None:
-        """What cannot be written goes into the log: the call has been carried out, and is answered so."""
+        """Write the entry, or log it where that fails: the call has been carried out, and its answer stays."""
         now = self._context.clock.now_ms()
         if not trail.proven and not self._may_write(trail.address, now):
             return
@@ -40,7 +40,7 @@ class Auditor:
             _logger.exception("the audit cannot be written", entry=entry)
 
     def is_full_for(self, trail: Trail) -> bool:
-        """Whether nothing more is written in this minute of who has not proven who they are: then none need try."""
+        """Tell if this minute takes no more entries of a sender who is not proven, so that no call need try."""
         if trail.proven or self._context.clock.now_ms() // _MINUTE_MS != self._minute:
             return False
         with self._lock:

@@ -57,9 +57,9 @@ class Authenticator:
         self._tokens = _Recent[tuple[Token, Caller]]()
 
     def recognize(self, credentials: Credentials, trail: Trail, *, at_once: bool = False) -> None:
-        """Whether there is such a key or token at all, before a body is read. Raises `NotAuthenticated`.
+        """Check that such a key or token exists, before a body is read. Raises `NotAuthenticated`.
 
-        Where it must be `at_once`, raises `NotAtOnce` for what has not been looked up in the last second.
+        With `at_once` raises `NotAtOnce` for what was not looked up within the last second.
         """
         if isinstance(credentials, bytes):
             self._identify_by_token(credentials, trail, at_once)
@@ -165,7 +165,7 @@ def read_credentials(headers: Mapping[bytes, bytes]) -> Credentials:
 
 
 def check_rights(caller: Caller, operation: Operation, parameters: Mapping[str, str]) -> None:
-    """Raises `NotAuthorized`, and `ClusterNotFound` for another project: a caller sees only its own."""
+    """Raise `NotAuthorized`, or `ClusterNotFound` for another project: a caller sees only its own."""
     project_id = parameters.get("project_id")
     if project_id is not None and project_id != caller.project_id:
         raise ClusterNotFound()

@@ -74,9 +74,9 @@ class Reader:
         self._taken = 0
 
     async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes | None:
-        """The body, whether its length is announced or not. None where the client has gone.
+        """Read the body, with or without an announced length; None if the client has disconnected.
 
-        Raises `BodyTooLarge`, `Overloaded`, and `RequestError` where it does not come in its time.
+        Raises `BodyTooLarge`, `Overloaded`, or `RequestError` if it does not arrive in time.
         """
         length = headers.get(b"content-length")
         if length is None and b"transfer-encoding" not in headers:

@@ -20,7 +20,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 
 
 def read_cluster_id(parameters: Mapping[str, str]) -> str:
-    """The UUID in the path, '' where there is none."""
+    """Return the UUID in the path, '' where there is none."""
     cluster_id = parameters.get("cluster_id", "").lower()
     return cluster_id if _UUID.fullmatch(cluster_id) else ""
 
@@ -54,7 +54,7 @@ class Call(NamedTuple):
         return self.headers.get(b"user-agent", b"").decode("latin-1")
 
     def cluster(self) -> Cluster:
-        """The cluster that the path names, if it is one of the caller's project."""
+        """Return the cluster that the path names. Raises `ClusterNotFound` unless it is one of the caller's project."""
         return clusters.get_cluster(self.context, self.caller.project_id, self.cluster_id())
 
     def cluster_id(self) -> str:
@@ -64,7 +64,7 @@ class Call(NamedTuple):
         return cluster_id
 
     def url(self, path: str) -> str:
-        """That of a path of this service, as the client reaches it."""
+        """Return the URL of a path of this service, as the client reaches it."""
         return f"{self.scheme}://{self.headers.get(b'host', b'').decode('latin-1')}{path}"
 
 
@@ -88,7 +88,7 @@ class Stream:
 
 
 def json_lines(items: Iterable[object], at_once: int) -> Iterator[bytes]:
-    """One JSON object a line, so many lines a chunk."""
+    """Yield one JSON object a line, `at_once` lines a chunk."""
     encoder = msgspec.json.Encoder()
     items = iter(items)
     while batch := list(islice(items, at_once)):

@@ -38,9 +38,9 @@ class Routes:
             self._add(operation, handler)
 
     def find(self, method: str, raw_path: bytes) -> tuple[Route, dict[str, str]]:
-        """The route and its path parameters; raises `NoSuchApi`.
+        """Return the route and its path parameters; raises `NoSuchApi`.
 
-        Leading slashes count as one: Java and Node sign `//v1.0/…` for an endpoint with a slash at its end.
+        Leading slashes count as one: Java and Node sign `//v1.0/…` for an endpoint that ends in a slash.
         """
         level, values = self._root, list[bytes]()
         segments = raw_path.lstrip(b"/").split(b"/")
