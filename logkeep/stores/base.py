@@ -35,7 +35,7 @@ class ObjectStore(Protocol):
     """
 
     def check(self) -> None:
-        """Write, read back and delete a small object; raises what is wrong."""
+        """Write, read back and delete a small object; raises a `StoreError` if that fails."""
         ...
 
     def put(self, name: str, chunks: Iterable[bytes]) -> int:
@@ -47,25 +47,25 @@ class ObjectStore(Protocol):
         ...
 
     def get(self, name: str, most: int = LARGEST_MANIFEST, size: int | None = None) -> bytes:
-        """The whole object; for manifests, not for segments.
+        """Read the whole object; for manifests, not for segments.
 
-        `size` is what a listing told, which saves asking for it. Raises `StoreMissing`, and `StoreCorrupt` before it is
-        read where it has more than `most` bytes.
+        `size` is its size as listed, which saves a request. Raises `StoreMissing`, and `StoreCorrupt`, without reading,
+        for more than `most` bytes.
         """
         ...
 
     def open(self, name: str) -> BinaryIO:
-        """The object as a stream that can be read in pieces and seeked. Raises `StoreMissing`."""
+        """Open the object as a seekable stream. Raises `StoreMissing`."""
         ...
 
     def size(self, name: str) -> int | None:
-        """Size in bytes, or None where there is no such object."""
+        """Return the size in bytes, or None if there is no such object."""
         ...
 
     def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
-        """Objects whose name begins with `prefix` (which ends with '/' or is empty), sorted by name.
+        """List objects whose name starts with `prefix` (which ends with '/' or is empty), sorted by name.
 
-        Only those behind `after`, which costs a store that can do so no more than what is left.
+        Only those behind `after` are listed; a store that can start there reads no others.
         """
         ...
 
@@ -75,9 +75,9 @@ class ObjectStore(Protocol):
 
 
 def hash_object(store: ObjectStore, name: str, size: int) -> str:
-    """SHA-256 in hex of an object of `size` bytes as listed, held in pieces only.
+    """Return the SHA-256 in hex of an object of `size` bytes as listed, read in pieces.
 
-    Raises a `StoreError`, for more than a manifest may have before it is read.
+    Raises a `StoreError`, without reading if the object is larger than any manifest.
     """
     if size > LARGEST_MANIFEST:
         raise StoreCorrupt(f"it has {size} bytes; Logkeep writes at most {LARGEST_MANIFEST} there")
@@ -89,12 +89,12 @@ def hash_object(store: ObjectStore, name: str, size: int) -> str:
 
 
 def expect_bucket(store: ObjectStore) -> None:
-    """Raise a `StoreError` where it is the bucket itself that cannot be used, and not one object in it."""
+    """Raise a `StoreError` if the bucket itself cannot be used."""
     store.size(MARKER)
 
 
 def find_store(stores: Mapping[str, ObjectStore], bucket: str) -> ObjectStore:
-    """The store of a bucket that the catalogue names. Raises `BucketMissing` where it is not configured."""
+    """Return the store of a bucket that the database names. Raises `BucketMissing` if it is not configured."""
     store = stores.get(bucket)
     if store is None:
         raise BucketMissing(f"bucket {bucket} is no longer configured; add [buckets.{bucket}] to logkeep.toml")

@@ -62,7 +62,10 @@ _LONGEST_DETAIL = 300  # characters; a proxy may answer with a page
 
 
 def failure(error: Exception, deed: str, where: str, secrets: Iterable[str] = ()) -> StoreError:
-    """`deed` is what could not be done, as in "read 'a/b.zst'"; `where` is the bucket, as it may be printed."""
+    """Translate an error of opendal or the operating system.
+
+    `deed` is what failed, as in "read 'a/b.zst'"; `where` is the bucket as it may be printed.
+    """
     text = str(error)
     if any(word in text for word in _NO_BUCKET):
         return bucket_missing(where)
@@ -71,7 +74,7 @@ def failure(error: Exception, deed: str, where: str, secrets: Iterable[str] = ()
 
 
 def explain(error: Exception, secrets: Iterable[str] = ()) -> str:
-    """The cause alone, in one line and without secrets."""
+    """Return the cause alone, on one line and without secrets."""
     text = _detail(error, str(error))
     for secret in secrets:
         text = text.replace(secret, "***")
@@ -79,7 +82,7 @@ def explain(error: Exception, secrets: Iterable[str] = ()) -> str:
 
 
 def bucket_missing(where: str) -> BucketMissing:
-    """The bucket itself is not there, as against an object in it."""
+    """Report that the bucket itself is missing, not an object in it."""
     return BucketMissing(f"there is no bucket {where}. Create it, mount the disk it lies on, or correct its name.")
 
 

@@ -34,9 +34,9 @@ _ABANDONED = 2 * 24 * 3600  # seconds; what a killed process left, and no upload
 
 
 def create_folder(folder: Path) -> None:
-    """Make the folder of a bucket, durably; one that exists is left as it is.
+    """Create the folder of a bucket durably; leave an existing one as it is.
 
-    Others may not look in: nodes too show their logs to their own group only.
+    Other users have no access: nodes too show their logs to their own group only.
     """
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -77,7 +77,7 @@ class FolderStore:
         return size
 
     def get(self, name: str, most: int = LARGEST_MANIFEST, size: int | None = None) -> bytes:
-        """Not by opendal, which takes longer than a `put`: before each a few bytes are read that prove the bucket."""
+        """Read without opendal, whose read takes longer than a `put`: a small read before puts proves the bucket."""
         check_name(name)
         self._expect_folder()
         try:
@@ -119,7 +119,7 @@ class FolderStore:
         return found
 
     def _reader(self) -> ObjectStore:
-        """The store for everything but writing."""
+        """Return the store for everything but writing."""
         self._expect_folder()
         return self._connect(None)
 
@@ -131,7 +131,7 @@ class FolderStore:
             raise self._failure(error, "look") from error
 
     def _expect_no_link(self, name: str) -> None:
-        """What is written behind a link would not be listed."""
+        """Raise `StoreDenied` if a folder on the way is a link: objects behind it would not be listed."""
         *parents, _ = accumulate(name.split("/"), "{}/{}".format)
         for part in parents:
             try:
@@ -147,9 +147,9 @@ class FolderStore:
                 )
 
     def _entries(self, folder: str, after: str) -> list[StoredObject]:
-        """Not by opendal, which takes twelve times as long and holds the interpreter's lock meanwhile.
+        """List without opendal, which takes twelve times as long and holds the interpreter's lock meanwhile.
 
-        What is not behind `after` is passed over before it is looked at: of a cluster's manifests that is almost all.
+        What is not behind `after` is skipped before it is looked at: of a cluster's manifests that is almost all.
         """
         try:
             with os.scandir(self._folder / folder) as found:
@@ -161,7 +161,10 @@ class FolderStore:
             raise self._failure(error, "list objects") from error
 
     def _unfinished(self) -> Path:
-        """A folder for the unfinished file of one put; made part by part, so that the bucket itself is not."""
+        """Create a folder for the unfinished file of one put.
+
+        It is created one level at a time, so that a missing bucket is not created.
+        """
         mine = self._folder / UNFINISHED / uuid4().hex
         try:
             mine.parent.mkdir(exist_ok=True)
@@ -171,7 +174,7 @@ class FolderStore:
         return mine
 
     def _make_durable(self, name: str) -> None:
-        """Fsync the entry of the object, and once those of the folders on the way, whoever made them."""
+        """Fsync the entry of the object, and once the entries of the folders above it, whoever created them."""
         folder = name.rpartition("/")[0]
         try:
             _fsync(self._folder / folder)
@@ -199,7 +202,7 @@ class FolderStore:
 
 
 def _entry(folder: str, item: os.DirEntry[str]) -> StoredObject | None:
-    """None for what is neither a file nor a folder, as a link, or is no longer there."""
+    """Return None for what is neither a file nor a folder, such as a link, or no longer exists."""
     if item.is_dir(follow_symlinks=False):
         return StoredObject(f"{folder}{item.name}/", 0)
     with suppress(FileNotFoundError):

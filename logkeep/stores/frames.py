@@ -28,21 +28,21 @@ _CHECK: dict[int, int] = {
 
 
 def compress_frame(raw: bytes) -> bytes:
-    """`raw`, of at most 64 MiB, as one frame that carries its size and a checksum."""
+    """Compress `raw`, at most 64 MiB, into one frame that carries its size and a checksum."""
     if len(raw) > LARGEST_FRAME:
         raise ValueError(f"a frame holds at most {LARGEST_FRAME} bytes, not {len(raw)}")
     return zstd.compress(raw, options=_COMPRESS)
 
 
 def frame_check(raw: bytes) -> str:
-    """The 4 bytes that a frame of these plain bytes ends in, whatever its level: zstd's content checksum, in hex."""
+    """Return zstd's content checksum of these plain bytes in hex: the last 4 bytes of a frame, whatever its level."""
     return zstd.compress(raw, options=_CHECK)[-4:].hex()
 
 
 def decompress_frame(stored: bytes, most: int = LARGEST_FRAME) -> bytes:
-    """The plain bytes of exactly one frame, of at most `most`. Raises `StoreCorrupt` for anything else.
+    """Decompress exactly one frame of at most `most` plain bytes. Raises `StoreCorrupt` for anything else.
 
-    Memory is bounded by the size that the frame says before anything is inflated, and so is its window.
+    Memory and window are bounded by the size that the frame declares, which is checked before decompression.
     """
     try:
         size = cast("int | None", zstd.get_frame_info(stored).decompressed_size)
@@ -59,14 +59,14 @@ def decompress_frame(stored: bytes, most: int = LARGEST_FRAME) -> bytes:
 
 
 def _window_log(size: int) -> int:
-    """Of the smallest window that holds all of the frame: what compresses so many bytes takes no larger one."""
+    """Return the log of the smallest window that holds the whole frame; no compressor needs a larger one."""
     return max(_WINDOW_LOG.bounds()[0], (size - 1).bit_length())
 
 
 def read_frames(stream: BinaryIO, frames: Sequence[Frame], start: int, end: int) -> Iterator[bytes]:
-    """The plain bytes [start, end) of a segment, a piece per frame; reads no frame outside of them.
+    """Yield the plain bytes [start, end) of a segment, one piece per frame; read no frame outside of them.
 
-    `frames` is the segment's whole table in order; `start` and `end` count in the generation, as the table does.
+    `frames` is the whole frame table in order; `start` and `end` are offsets in the generation, as in the table.
     """
     at = start
     first = max(0, bisect_right(frames, start, key=lambda frame: frame.start) - 1)
@@ -83,7 +83,7 @@ def read_frames(stream: BinaryIO, frames: Sequence[Frame], start: int, end: int)
 
 
 def read_frame(stored: bytes, frame: Frame) -> bytes:
-    """The plain bytes of a frame of the table. Raises `StoreCorrupt` where they are not those that it tells of."""
+    """Decompress a frame of the table. Raises `StoreCorrupt` if its size differs from the table's."""
     if len(stored) < frame.stored:
         raise StoreCorrupt(f"the object ends {frame.stored - len(stored)} bytes before the end of this frame")
     raw = decompress_frame(stored, min(frame.raw, LARGEST_FRAME))
@@ -93,7 +93,7 @@ def read_frame(stored: bytes, frame: Frame) -> bytes:
 
 
 def next_frame(stream: BinaryIO, frame: Frame) -> bytes:
-    """The stored bytes of a frame where the stream stands; fewer where it ends. Raises `StoreCorrupt`."""
+    """Read the stored bytes of a frame at the stream's position; fewer if the stream ends. Raises `StoreCorrupt`."""
     if not 0 <= frame.stored <= LARGEST_STORED_FRAME:
         raise StoreCorrupt(f"the frame table of {_name(stream)} has a frame of {frame.stored} bytes")
     return stream.read(frame.stored)
@@ -109,5 +109,5 @@ def _read_frame(stream: BinaryIO, frame: Frame) -> bytes:
 
 
 def _name(stream: BinaryIO) -> object:
-    """What a message calls the object; streams of a store have its name, those in memory have none."""
+    """Return the name of the object for a message; streams of a store have one, those in memory have none."""
     return getattr(stream, "name", "the object")

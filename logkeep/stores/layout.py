@@ -32,7 +32,7 @@ _LONGEST = 100  # with a base path of 512 bytes, an object name stays below the 
 
 
 def quote_part(name: str) -> str:
-    """A name as one part of an object name: bytes other than `A-Za-z0-9._-` become `=XX`."""
+    """Quote a name as one part of an object name: bytes other than `A-Za-z0-9._-` become `=XX`."""
     if _PLAIN.fullmatch(name) and len(name) <= _LONGEST:
         return name
     quoted = _ODD.sub(lambda odd: b"=%02X" % odd[0][0], name.encode()).decode()
@@ -44,13 +44,13 @@ def quote_part(name: str) -> str:
 
 
 def cluster_folder(base_path: str, cluster_name: str) -> str:
-    """Where everything of one cluster lies."""
+    """Return the folder that holds everything of one cluster."""
     parts = [part for part in base_path.split("/") if part]
     return "/".join([*parts, quote_part(cluster_name)])
 
 
 def segment_object(folder: str, node: str, family: str, generation: int, start: int, job_id: str, upload: str) -> str:
-    """Sorted by name, the objects of a family are in the order of writing; no two uploads share a name."""
+    """Name a segment. Sorted by name, a family's objects are in the order of writing; no two uploads share a name."""
     where = "/".join([folder, quote_part(node), quote_part(family)])
     return f"{where}/{generation:08d}-{start:015d}-{job_id}.{upload}.zst"
 
@@ -65,12 +65,12 @@ def signature_object(manifest_name: str) -> str:
 
 
 def pointer_object(manifest_name: str) -> str:
-    """What tells where the next manifest lies, where that is another folder or bucket."""
+    """Name the object that tells where the next manifest lies, if that is in another folder or bucket."""
     return f"{manifest_name}.next"
 
 
 def manifests_from(folder: str, created_at: int) -> str:
-    """What all names of manifests in a folder sort behind whose jobs were created at this time or later."""
+    """Return a text that sorts before the manifests of all jobs created at this time or later."""
     return f"{folder}/_manifests/{datetime.fromtimestamp(max(0, created_at) / 1000, UTC):%Y%m%dT%H%M%S}"
 
 
@@ -95,7 +95,7 @@ class ObjectName:
 
 
 def parse_object(name: str) -> ObjectName | None:
-    """The inverse of the three above; None for a name that Logkeep does not give."""
+    """Parse the name of a segment, manifest, signature or pointer; return None for any other."""
     if found := _SEGMENT.fullmatch(name):
         return ObjectName(ObjectKind.SEGMENT, found[1], found[2], int(found[3]))
     if found := _MANIFEST.fullmatch(name):
@@ -104,7 +104,7 @@ def parse_object(name: str) -> ObjectName | None:
 
 
 def signed_manifest(name: str) -> str:
-    """The manifest that a signature or a pointer belongs to; the inverse of `signature_object`, `pointer_object`."""
+    """Return the name of the manifest that a signature or a pointer belongs to."""
     return name.removesuffix(".sig").removesuffix(".next")
 
 
@@ -132,7 +132,7 @@ def removal_object(folder: str, removed_at: int, cluster_id: str) -> str:
 
 
 def is_removal(name: str) -> bool:
-    """Whether an object is such an entry, not its signature."""
+    """Tell if an object is the entry of a removal, not its signature."""
     found = _REMOVAL.fullmatch(name)
     return found is not None and not found[3]
 
@@ -142,7 +142,7 @@ def encode_removal(removal: Removal) -> bytes:
 
 
 def decode_removal(data: bytes) -> Removal:
-    """Raises `StoreCorrupt`."""
+    """Decode an entry of a removal. Raises `StoreCorrupt`."""
     try:
         removal = msgspec.json.decode(data, type=Removal)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
@@ -157,10 +157,10 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def decode_manifest(data: bytes, name: str = "") -> Manifest:
-    """Decode and check a manifest, the object `name` where that is known.
+    """Decode and check a manifest; `name` is its object's, where that is known.
 
-    All that is wrong raises `StoreCorrupt`, never anything else: a version not known here, a value out of the range of
-    the database, what names an object of another folder. docs/backup-format.md tells the limits.
+    Raises `StoreCorrupt`, and nothing else, for anything wrong: an unknown version, a value that the database cannot
+    hold, the name of an object in another folder. docs/backup-format.md lists the limits.
     """
     manifest = _decode(data)
     check_manifest(manifest)
@@ -195,9 +195,9 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 def decode_claim(data: bytes) -> Claim:
-    """Read what is needed to tell of an unproven manifest; what a stranger may have made large is passed over.
+    """Read what is needed to report an unproven manifest; skip members that a stranger may have made large.
 
-    The values are his, and may be anything of their type. Raises `StoreCorrupt`.
+    The values may be anything of their type. Raises `StoreCorrupt`.
     """
     try:
         claim = msgspec.json.decode(data, type=Claim)
@@ -225,7 +225,7 @@ def _check_version(version: int) -> None:
 
 
 def _version_of(data: bytes) -> int:
-    """Of a manifest that is not read otherwise; this one where it tells none."""
+    """Return the version of a manifest that cannot be decoded; `VERSION` where it tells none."""
     try:
         return msgspec.json.decode(data, type=_Version).version
     except (msgspec.MsgspecError, RecursionError, ValueError):
@@ -244,7 +244,10 @@ def _check_manifest_name(manifest: Manifest, name: str) -> None:
 
 
 def _check_segment_name(manifest: Manifest, segment: Segment) -> None:
-    """An object of the cluster and of nothing else, in whatever base path: its setting may have changed meanwhile."""
+    """Raise `StoreCorrupt` unless the object is this segment's.
+
+    Its base path may be any: the setting may have changed meanwhile.
+    """
     found = parse_object(segment.object)
     if found is None or found.kind is not ObjectKind.SEGMENT or not is_listed(segment.object):
         raise StoreCorrupt(f"segments.object: {segment.object[:200]!r} is no name of a segment")
@@ -266,7 +269,7 @@ def encode_pointer(bucket: str, name: str) -> bytes:
 
 
 def decode_pointer(data: bytes, cluster_name: str) -> Pointer | None:
-    """None for what leads to no manifest of this cluster."""
+    """Decode a pointer; return None for one that leads to no manifest of this cluster."""
     try:
         pointer = msgspec.json.decode(data, type=Pointer)
     except (msgspec.MsgspecError, RecursionError, ValueError):

@@ -9,11 +9,11 @@ from logkeep.stores.names import is_listed
 
 
 def walk(folder: str, entries: Callable[[str], Iterable[StoredObject]], after: str = "") -> Iterator[StoredObject]:
-    """All objects under `folder` whose names are behind `after`, sorted by name.
+    """Yield all objects under `folder` whose names are behind `after`, sorted by name.
 
-    `entries` gives what lies in one folder under full names, those of folders ending with '/'. Only some kinds
-    of store sort a listing, so each folder is sorted here; in memory are those on the way down, never all. What
-    strangers put, and what has no name that Logkeep would give, is left out.
+    `entries` lists one folder by full names; those of folders end with '/'. Only some kinds of store sort a listing, so
+    each folder is sorted here. Memory holds the folders on the way down, never the whole listing. Names that Logkeep
+    would not give are skipped.
     """
     for found in sorted(entries(folder), key=_name):
         if not is_listed(found.name):

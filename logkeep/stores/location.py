@@ -41,7 +41,7 @@ class Location:
 
     @property
     def place(self) -> str:
-        """The same for two URLs of one place, and the begin of that of one within it."""
+        """Return a text that is equal for two URLs of one place, and a prefix of that of a place within it."""
         if self.scheme == "fs":
             return f"fs:{os.path.realpath(self.options['root'])}"
         bucket = next((self.options[name] for name in _BUCKET_OPTIONS if name in self.options), "")
@@ -50,12 +50,12 @@ class Location:
 
     @property
     def folder(self) -> Path | None:
-        """The folder of a `file:` URL."""
+        """Return the folder of a `file:` URL."""
         return Path(self.options["root"]) if self.scheme == "fs" else None
 
 
 def parse_location(url: str, credentials: Mapping[str, str] | None, base: Path) -> Location:
-    """Raises `SettingError` naming what is wrong."""
+    """Parse the URL of a bucket. Raises `SettingError` that names what is wrong."""
     try:
         parts = urlsplit(url)
         query = (
@@ -108,7 +108,7 @@ def _remote(scheme: str, bucket: str, prefix: str, query: dict[str, str], creden
 
 
 def _known_options(scheme: str) -> frozenset[str]:
-    """Names of the options of one kind of store. Opendal itself ignores what it does not know."""
+    """Return the names of the options of one kind of store. Opendal itself ignores unknown ones."""
     for member in vars(opendal.services.Scheme):
         kind = getattr(opendal.services.Scheme, member)
         if isinstance(kind, opendal.services.Scheme) and kind.value == scheme and scheme != "fs":
@@ -150,7 +150,7 @@ def _is_url(text: str) -> bool:
 
 
 def _place(scheme: str, bucket: str, prefix: str, known: frozenset[str]) -> dict[str, str]:
-    """The options that say which bucket, and where in it."""
+    """Return the options that name the bucket, and the prefix in it."""
     option = next((name for name in _BUCKET_OPTIONS if name in known), None)
     if bucket and option is None:
         raise SettingError(f"{scheme}: it has no buckets; write {scheme}:///folder?endpoint=…, not {bucket!r}")
@@ -165,7 +165,7 @@ def _place(scheme: str, bucket: str, prefix: str, known: frozenset[str]) -> dict
 
 
 def _s3_defaults(options: dict[str, str]) -> dict[str, str]:
-    """What most S3 servers want, under what the URL says."""
+    """Add what most S3 servers need, unless the URL sets it."""
     if "endpoint" in options:
         chosen = {"region": "us-east-1"}
     else:

@@ -14,14 +14,14 @@ TRIAL = ".logkeep-check-"
 
 
 def check_name(name: str) -> None:
-    """Raises `ValueError` for a name that some store could not hold as it is."""
+    """Raise `ValueError` for a name that some store could not hold as it is."""
     problem = _problem(name)
     if problem:
         raise ValueError(f"not an object name, {problem}: {name!r}")
 
 
 def check_prefix(prefix: str) -> None:
-    """Raises `ValueError` unless `prefix` is empty, or ends with '/' and a name can begin with it."""
+    """Raise `ValueError` unless `prefix` is empty, or ends with '/' and a name can begin with it."""
     if prefix and not prefix.endswith("/"):
         raise ValueError(f"a prefix ends with '/': {prefix!r}")
     if prefix and not is_listed(prefix):
@@ -29,7 +29,7 @@ def check_prefix(prefix: str) -> None:
 
 
 def is_listed(path: str) -> bool:
-    """Whether `path`, found in a bucket, is an object that Logkeep could have put there, or a folder of such."""
+    """Tell if a path found in a bucket is an object that Logkeep could have stored, or a folder of such."""
     return not path.startswith(TRIAL) and not _problem(f"{path}x" if path.endswith("/") else path)
 
 

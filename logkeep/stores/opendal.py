@@ -68,11 +68,11 @@ LOCAL = Patience(timeout=300.0, tries=1)
 def open_store(
     url: str, credentials: Mapping[str, str] | None = None, *, base: Path, patience: Patience = REMOTE
 ) -> ObjectStore:
-    """The bucket of a URL; a `file:` URL is relative to `base`. Raises `SettingError`; asks no server yet.
+    """Open the bucket of a URL; a `file:` URL is relative to `base`. Raises `SettingError`; contacts no server yet.
 
     `file:folder`, `file:///folder`, `memory:` (a new one at each call), `s3://bucket/prefix?region=…&endpoint=…`, and
-    any other kind of opendal with its options as query parameters. `credentials` are options too, those that are
-    secret; `?credentials=environment` lets the store look for them as its own tools do. `?timeout=` takes seconds.
+    any other kind of opendal with its options as query parameters. `credentials` are the options that are secret;
+    `?credentials=environment` lets the store look for them as its own tools do. `?timeout=` takes seconds.
     """
     location = parse_location(url, credentials, base)
     if location.folder:
@@ -83,7 +83,7 @@ def open_store(
 
 
 def create_bucket(url: str, *, base: Path) -> None:
-    """Make the folder of a `file:` URL; one that exists is left as it is. Other kinds are made with their own tools."""
+    """Create the folder of a `file:` URL; leave an existing one as it is. Raises `SettingError` for other kinds."""
     folder = parse_location(url, None, base).folder
     if folder is None:
         raise SettingError("only the bucket of a file: URL can be created here; use the tools of the store")
@@ -118,7 +118,7 @@ class OpendalStore:
         return sent
 
     def get(self, name: str, most: int = LARGEST_MANIFEST, size: int | None = None) -> bytes:
-        """Of what is longer by now than `size`, only the beginning comes: its hash or its signature shows that."""
+        """Read as many bytes as `size` says, even if the object has grown: its hash or signature reveals that."""
         check_name(name)
         size = self.size(name) if size is None else size
         if size is None:
@@ -157,12 +157,12 @@ class OpendalStore:
             self._operator.delete(name)
 
     def read_range(self, name: str, start: int, size: int) -> bytes:
-        """Bytes of an object that has at least so many."""
+        """Read `size` bytes from `start` on, of an object that has that many."""
         with self._failing(f"read {name!r}"):
             return self._operator.read(name, offset=start, size=size)
 
     def _read_whole(self, name: str, size: int) -> bytes:
-        """In pieces, as the library holds what it reads twice."""
+        """Read in pieces, as the library holds what it reads twice."""
         if size <= _PIECE:
             return self.read_range(name, 0, size) if size else b""
         whole = io.BytesIO()
@@ -171,13 +171,13 @@ class OpendalStore:
         return whole.getvalue()  # which is not another copy
 
     def describe(self, name: str) -> str:
-        """The object as a message calls it."""
+        """Return the object's name for a message."""
         return f"{name!r} in {self._where}"
 
     def _write_parts(self, name: str, chunks: Iterable[bytes]) -> int:
-        """What raises here leaves the upload open, never to be finished: opendal's file can be closed, not given up.
+        """Upload in parts. An error leaves the upload unfinished: a file of opendal can be closed, but not aborted.
 
-        So the `with` form of a file is not used: it would close, and thereby store, what an error cut short.
+        So the `with` form of a file is not used: it would close, and thereby store, a truncated object.
         """
         deed = f"write {name!r}"
         sent = 0
@@ -192,14 +192,14 @@ class OpendalStore:
         return sent
 
     def _write_whole(self, name: str, chunks: Iterable[bytes]) -> int:
-        """For the few kinds of store that take an object only in one request; it is held in memory for that."""
+        """Upload in one request, held in memory, for the few kinds of store that take no parts."""
         whole = b"".join(chunks)
         with self._failing(f"write {name!r}"):
             self._operator.write(name, whole)
         return len(whole)
 
     def _entries(self, folder: str, after: str = "") -> list[StoredObject]:
-        """What lies in one folder; some kinds of store list the folder itself as well."""
+        """List one folder without the folder itself, which some kinds of store list too."""
         try:
             found = self._list(folder, after=after)
         except StoreMissing:
@@ -208,14 +208,14 @@ class OpendalStore:
         return [entry for entry in found if len(entry.name) > len(folder) and entry.name.startswith(folder)]
 
     def _expect_bucket(self) -> None:
-        """Raises `BucketMissing` if it is the bucket that is not found: a lookup alone does not tell."""
+        """Raise `BucketMissing` if the bucket itself is not found: a lookup of an object does not tell."""
         try:
             self._list("", limit=1)
         except StoreMissing as error:
             raise bucket_missing(self._where) from error
 
     def _list(self, folder: str, limit: int | None = None, after: str = "") -> list[StoredObject]:
-        """By the asynchronous way: the blocking one holds the interpreter's lock while it waits for the server."""
+        """List asynchronously: the blocking call holds the interpreter's lock while it waits for the server."""
 
         async def collect() -> list[StoredObject]:
             found: list[StoredObject] = []
@@ -232,7 +232,7 @@ class OpendalStore:
 
     @contextmanager
     def _failing(self, deed: str) -> Generator[None, None, None]:
-        """Turns what opendal raises into a `StoreError`; its own text goes no further, for it may hold a signed URL."""
+        """Translate opendal's errors into a `StoreError`; drop the original, whose text may contain a signed URL."""
         try:
             yield
         except _OPENDAL_ERRORS as error:
@@ -301,7 +301,7 @@ def _folder_store(folder: Path, location: Location) -> FolderStore:
 
 
 def _connect(location: Location, options: Mapping[str, str], patience: Patience) -> opendal.Operator:
-    """Of the layers the outer one tries again what the inner one has timed."""
+    """Connect with time-outs and retries. The outer layer retries what the inner one has timed out."""
     try:
         operator = opendal.Operator(location.scheme, **options)
     except (opendal.exceptions.ConfigInvalid, opendal.exceptions.Unsupported) as error:

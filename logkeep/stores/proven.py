@@ -23,11 +23,11 @@ class Memory(Protocol):
     """What the installation remembers of one bucket."""
 
     def recall(self) -> str:
-        """The id, '' before the first use."""
+        """Return the id, '' before the first use."""
         ...
 
     def remember(self, bucket_id: str) -> str:
-        """Keep the id where there is none yet; the one that is kept."""
+        """Keep the id unless there is one; return the one that is kept."""
         ...
 
 
@@ -35,9 +35,9 @@ class ProvenStore:
     """An `ObjectStore` over another one: whatever is missing is missing only if the bucket is the right one."""
 
     def __init__(self, store: ObjectStore, name: str, where: str, memory: Memory, seconds: float) -> None:
-        """`name` is the setting's, `where` its URL, which holds no secret.
+        """Wrap the store of the bucket `name`; `where` is its URL, without secrets.
 
-        A proof is good for so many `seconds` of writing.
+        A proof is valid for `seconds` of writing.
         """
         self._store = store
         self._name = name
@@ -98,7 +98,7 @@ class ProvenStore:
             self._prove(used=used)
 
     def _prove(self, *, used: bool = False) -> None:
-        """Raise `BucketMissing` where it is another one; where it is `used` for the first time, mark it."""
+        """Raise `BucketMissing` if this is another bucket; mark it if it is `used` for the first time."""
         found = self._read_marker()
         if not found or found != self._known:
             self._known = self._memory.recall() or (self._begin(found) if used else "")
@@ -108,7 +108,7 @@ class ProvenStore:
             self._proven_at = time.monotonic()
 
     def accept(self) -> str:
-        """Mark what lies there as the bucket that is meant, unless it is marked; the id that it has."""
+        """Mark what is there as the right bucket, unless it is marked; return its id."""
         try:
             found = self._read_marker()
         except StoreCorrupt:
@@ -118,7 +118,7 @@ class ProvenStore:
         return found
 
     def _begin(self, found: str) -> str:
-        """The marker comes first: if it is not remembered after a crash, it is found the next time."""
+        """Write the marker, then remember it: if a crash comes between, the next start finds the marker."""
         bucket_id = found or uuid4().hex
         if not found:
             self._write_marker(bucket_id)
@@ -128,9 +128,9 @@ class ProvenStore:
         return known
 
     def _read_marker(self) -> str:
-        """The id, '' where there is no marker. Raises `StoreCorrupt` where other bytes come than were written.
+        """Return the id, '' where there is no marker. Raises `StoreCorrupt` for other bytes than were written.
 
-        It is read without a look before, whose refusal would not say why.
+        The marker is read without a lookup before it, whose refusal would not say why.
         """
         try:
             marker = self._store.get(MARKER, _LENGTH, _LENGTH)

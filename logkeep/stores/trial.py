@@ -10,7 +10,7 @@ from logkeep.stores.names import TRIAL
 
 
 def try_out(store: ObjectStore, where: str) -> None:
-    """Write a small object, read it back and delete it; raises what is wrong."""
+    """Write a small object, read it back and delete it. Raises a `StoreError` if that fails."""
     name = f"{TRIAL}{uuid4().hex}"
     written = name.encode()
     store.put(name, [written])
