@@ -109,6 +109,11 @@ def find_job(call: Call) -> bytes:
     return _show_job(call)
 
 
+def start_backup(call: Call) -> bytes:
+    job = backups.start_backup(call.context, call.cluster())
+    return job_models.render_job(job_details.get_detail(call.context, call.caller.project_id, job.job_id))
+
+
 def cancel_job(call: Call) -> bytes:
     backups.cancel_job(call.context, call.caller.project_id, admin_models.read_job_id(call.parameters))
     return _show_job(call)
@@ -293,6 +298,19 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             waits_for=WaitsFor.BUCKETS,
         ),
         remove_cluster,
+    ),
+    (
+        Operation(
+            "StartBackup",
+            "POST",
+            _CLUSTER + "/backups",
+            summary="Back up what is new in the logs; answers with the record of the job that was started",
+            answer=job_models.JobView,
+            raises=(BackupClosed, BackupRunning),
+            links=(Link("FindJob", {"job_id": "$response.body#/jobId"}),),
+            waits_for=WaitsFor.WRITES,
+        ),
+        start_backup,
     ),
     (
         Operation(

@@ -122,14 +122,10 @@ def forecast_text(forecast: Forecast) -> str:
 
 
 def start_backup(client: ServiceClient, cluster: Cluster) -> str:
-    """The id of the job that was started."""
-    from logkeep.cli.client import Records, decode
+    """Start a backup; return the id of its job."""
+    from logkeep.cli.client import Job, decode
 
-    client.send("POST", client.css(cluster, "logs/collect"))
-    for record in decode(client.records(cluster), Records).cluster_log_record:
-        if record.job_types == "Manual":
-            return record.job_id
-    raise Failed("the backup was started, but its record is not in the list; see `logkeep records`")
+    return decode(client.send("POST", f"/api/v1/clusters/{cluster.id}/backups"), Job).job_id
 
 
 def wait_for_job(client: ServiceClient, job_id: str, look: Callable[[Job], None] = lambda _: None) -> bytes:

@@ -127,6 +127,16 @@ def test_cluster_is_not_removed_while_a_backup_runs(service: Service, opened: Cl
     assert_error(service.call("DELETE", f"{CLUSTERS}/{opened.id}", key=service.admin), 409, "CSS.3004")
 
 
+def test_backup_that_is_started_is_answered_with_its_job(service: Service, opened: Cluster) -> None:
+    started = service.call("POST", f"{CLUSTERS}/{opened.id}/backups")
+    assert (started.status, started.json["status"], started.json["jobTypes"]) == (200, "RUNNING", "Manual")
+    assert service.call("GET", f"{JOBS}/{started.json['jobId']}").json == started.json
+    again, collect = f"{CLUSTERS}/{opened.id}/backups", service.path(opened, "/logs/collect")
+    refused, alike = service.call("POST", again), service.call("POST", collect)
+    assert (refused.status, refused.code, refused.message) == (alike.status, alike.code, alike.message)
+    assert refused.status == 409
+
+
 def test_a_backup_that_is_cancelled_is_fail_at_once_and_its_cluster_can_be_removed(
     service: Service, opened: Cluster
 ) -> None:

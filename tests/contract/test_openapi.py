@@ -275,6 +275,7 @@ CALLS = [
     *(
         "StopLogAutoBackupPolicy",
         "CreateLogBackup",
+        "StartBackup",
         "ShowLogBackup",
         "ListLogsJob",
         "ShowJob",
@@ -327,9 +328,12 @@ def test_every_operation_answers_as_documented(service: Service, document: dict[
     service.call("POST", service.path(extra, "/logs/open"), SETTING)
     (Path(extra.nodes[0].source.removeprefix("file://")) / "c.log").write_text("one\n")
     service.back_up(extra)
+    idle = service.add_cluster()
+    service.call("POST", service.path(idle, "/logs/open"), SETTING)
+    others = {"RemoveCluster": extra.id, "AdoptCluster": extra.id, "StartBackup": idle.id}
     assert set(CALLS) == set(by_id(document))
     for id_ in CALLS:
-        cluster_id = extra.id if id_ in {"RemoveCluster", "AdoptCluster"} else cluster.id
+        cluster_id = others.get(id_, cluster.id)
         method, path = target(
             service, document, id_, cluster_id=cluster_id, job_id=job.job_id, node="node-0", generation=1
         )
