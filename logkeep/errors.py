@@ -25,6 +25,7 @@
     ├── JobError                makes a job FAIL; has a stable code
     │   ├── SourceError             a node's log directory or file
     │   │   ├── SourceRefused           LK-SOURCE-REFUSED
+    │   │   │   └── RootsMissing            the same; names the directory that would help
     │   │   ├── SourceUnreachable       LK-SOURCE-UNREACHABLE
     │   │   │   └── Hanging                 sources/hanging.py: a call does not return
     │   │   ├── SourceUnsettled         LK-SOURCE-UNSETTLED
@@ -197,6 +198,15 @@ class SourceRefused(SourceError):
     """The log directory may not be read, whatever lies there."""
 
     code = "LK-SOURCE-REFUSED"
+
+
+class RootsMissing(SourceRefused):
+    """The project has no directories of this machine that it may read, and needs some."""
+
+    def __init__(self, project: str, directory: str, message: str) -> None:
+        super().__init__(message)
+        self.project = project  # its name
+        self.directory = directory  # that would have to be one of them, or lie below one
 
 
 class SourceUnreachable(SourceError):

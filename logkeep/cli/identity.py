@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +13,7 @@ from logkeep.cli.errors import WrongUse
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import (
+    count_text,
     moment_text,
     note,
     print_fields,
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
     from logkeep.domain.access import AccessKey
     from logkeep.domain.cluster import Project
     from logkeep.service.context import Context
+    from logkeep.service.sources import Refused
 
 
+MOST_NAMED = 10  # clusters
 ROLES = "admin: everything; operator: everything on logs; reader: lists and reads. Operator if nothing is said."
 
 
@@ -58,14 +63,35 @@ def add_project(
     asked = invocation(context)
     with open_installation(asked.directory) as parts:
         project = identity.add_project(parts, name, region=region)
-        cluster, refused = sources.find_refused(parts)
-    if cluster:
-        note(f"logkeep: backups of cluster {cluster} fail from now on; {refused}, and start the service again")
+        refused, unknown = sources.find_refused(parts)
+    _tell_refused(refused, unknown)
     if asked.as_json:
         print_json(_project_document(project))
         return
     print_line(f"project {project.name} added: {project.id}")
     print_line(f"make a key for it:  {asked.command} key add --project {project.name}")
+
+
+def _tell_refused(refused: Sequence[Refused], unknown: int) -> None:
+    """Every cluster with the first of its nodes, and what to write into logkeep.toml for all of them."""
+    first = {one.cluster: one for one in reversed(refused)}
+    if first:
+        note(f"logkeep: backups of {count_text(len(first), 'cluster')} fail from now on:")
+    for one in list(reversed(first.values()))[:MOST_NAMED]:
+        why = f"{one.root} is no directory that project {one.project} may read" if one.root else one.why
+        note(f"  {one.cluster}: node {one.node}: {why}")
+    if len(first) > MOST_NAMED:
+        note(f"  and {len(first) - MOST_NAMED} more")
+    roots: dict[str, list[str]] = {}
+    for one in refused:
+        if one.root and one.root not in roots.setdefault(one.project, []):
+            roots[one.project].append(one.root)
+    if roots:
+        note("Where they may, write into logkeep.toml and start the service again:\n")
+    for project, directories in roots.items():
+        note(f"[sources.projects.{json.dumps(project)}]\nroots = {json.dumps(directories, ensure_ascii=False)}\n")
+    if unknown:
+        note(f"logkeep: {count_text(unknown, 'more node')} not looked at; `cluster check` tells of each cluster")
 
 
 def list_projects(context: typer.Context) -> None:

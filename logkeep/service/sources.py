@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from logkeep.database import clusters, keys
 from logkeep.database.connection import reading
-from logkeep.errors import InvalidField, SettingError, SourceRefused, SourceUnreachable
+from logkeep.errors import InvalidField, RootsMissing, SettingError, SourceRefused, SourceUnreachable
 from logkeep.service.context import Context
 from logkeep.sources.base import LogSource, Tenant
 
@@ -37,16 +39,29 @@ def open_source(context: Context, project_id: str, url: str) -> LogSource:
         raise SourceRefused(error.message) from error
 
 
-def find_refused(context: Context, most: int = 1000) -> tuple[str, str]:
-    """A cluster with a node that may not be read, or no longer, and why; '' for none among so many nodes."""
+class Refused(NamedTuple):
+    """A node that may not be read."""
+
+    cluster: str
+    node: str
+    why: str
+    project: str = ""  # where nothing but `root` among the roots of this project is missing; else ''
+    root: str = ""
+
+
+def find_refused(context: Context, most: int = 1000) -> tuple[list[Refused], int]:
+    """The nodes that may not be read, or no longer, among so many; and how many others were not looked at."""
     with reading(context.database) as connection:
         found = clusters.fetch_clusters(connection)
     nodes = [(cluster, node) for cluster in found for node in cluster.nodes]
+    refused: list[Refused] = []
     for cluster, node in nodes[:most]:
         try:
             open_source(context, cluster.project_id, node.source)
+        except RootsMissing as error:
+            refused.append(Refused(cluster.name, node.name, error.message, error.project, error.directory))
         except SourceRefused as error:
-            return cluster.name, f"node {node.name}: {error.message}"
+            refused.append(Refused(cluster.name, node.name, error.message))
         except SourceUnreachable:  # which its backups tell
             continue
-    return "", ""
+    return refused, len(nodes[most:])

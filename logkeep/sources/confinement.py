@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from logkeep.errors import SourceRefused
+from logkeep.errors import RootsMissing, SourceRefused
 from logkeep.sources.base import Tenant
 from logkeep.sources.places import Mounts, Place, find_place, locate
 
@@ -101,10 +101,12 @@ class Roots:
         roots = self._shared + self._projects.get(tenant.project, ())
         if not roots and not (tenant.alone and not self._projects):
             Confinement((), places).check_directory(directory)  # no root would help; opened it need not be for that
-            raise SourceRefused(
+            raise RootsMissing(
+                tenant.project,
+                str(directory),
                 f"the directory {directory} lies outside sources.roots, which are needed where there is more than one "
                 f"project, or one has some of its own; where project {tenant.project} may read it, write in "
-                f"logkeep.toml [sources.projects.{_key(tenant.project)}] and below it roots = [{_text(directory)}]"
+                f"logkeep.toml [sources.projects.{_key(tenant.project)}] and below it roots = [{_text(directory)}]",
             )
         return roots
 

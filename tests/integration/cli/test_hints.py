@@ -1,0 +1,40 @@
+"""What an operator is told beforehand, and with what it is mended."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from logkeep.cli.identity import MOST_NAMED
+from tests.integration.cli.installed import Done, init, serving
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    init(tmp_path / "installation")
+    return tmp_path / "installation"
+
+
+def test_a_second_project_names_every_cluster_that_it_keeps_from_being_read(
+    command: Command, directory: Path, tmp_path: Path
+) -> None:
+    names = [f"c-{number:02}" for number in range(MOST_NAMED + 2)]
+    with serving(directory):
+        for name in names:
+            (tmp_path / name).mkdir()
+            command("--dir", directory, "cluster", "add", name, "--node", f"n1={tmp_path / name}").ended(0)
+    said = command("--dir", directory, "project", "add", "second").ended(0).err
+    assert [name for name in names if f"{name}: node n1" in said] == names[:MOST_NAMED]
+    assert "and 2 more" in said
+    [block] = [text for text in said.split("\n\n") if text.startswith("[sources")]
+    assert tomllib.loads(block) == {
+        "sources": {"projects": {"cn-north-4": {"roots": [str(tmp_path / name) for name in names]}}}
+    }
+    with (directory / "logkeep.toml").open("a") as settings:
+        settings.write(block)
+    assert "fail from now on" not in command("--dir", directory, "project", "add", "third").ended(0).err
