@@ -26,7 +26,7 @@ from logkeep.database.connection import connect, reading, settle, try_connection
 from logkeep.database.keys import fetch_any_secret
 from logkeep.database.migrate import HEAD, migrate
 from logkeep.database.owner import describe, find_owner, is_missing, looks_made, save_owner
-from logkeep.domain.causes import Cause
+from logkeep.domain.causes import Cause, rebuild_command
 from logkeep.domain.policy import PolicyRules
 from logkeep.domain.worker import QUEUE_VERSION, Worker
 from logkeep.engine.bandwidth import Bandwidth
@@ -193,7 +193,7 @@ def _check_owner(settings: Settings, database: Engine, own_id: str | None, *, ma
             f"{directory / ID_FILE}: is missing; copy it, as the keys, from the machine where `logkeep init` ran, or "
             "where it is lost, let `logkeep init` write it again"
         )
-    lost = f"or make it anew from the buckets with `logkeep rebuild --from {next(iter(settings.buckets), 'BUCKET')}`"
+    lost = f"or make it anew from the buckets with `{rebuild_command(settings.buckets)}`"
     if owner:
         raise SettingError(
             f"database: {where} is that of another installation, {owner}, and {directory} is {own_id}; correct "
@@ -248,7 +248,7 @@ def _proven_owner(settings: Settings, database: Engine) -> str:
     raise SettingError(
         f"{settings.directory} has keys, but neither {ID_FILE} nor a database that is proven to be its own; put them "
         "back, correct `database` in logkeep.toml, or make both anew from the buckets with "
-        f"`logkeep rebuild --from {next(iter(settings.buckets), 'BUCKET')}`"
+        f"`{rebuild_command(settings.buckets)}`"
     )
 
 
@@ -308,7 +308,7 @@ def _tell_unknown_projects(context: Context, settings: Settings) -> None:
         if name not in known:
             _log.warning(
                 f"sources.projects.{name}: there is no project of this name; correct it in logkeep.toml, or add the "
-                "project with `logkeep project add`",
+                f"project with `logkeep project add {name}`",
                 projects=known[:_MOST_NAMED],
             )
 

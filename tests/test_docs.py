@@ -22,6 +22,7 @@ from logkeep.domain.causes import Cause
 from logkeep.domain.warning import WarningCode
 from logkeep.settings import _NOT_SETTINGS, _SECTIONS, Agency, Bucket, NodeAgent, Settings
 from tests.integration.cli.installed import CONFIGURATION, serving
+from tests.messages import commands_of_messages, parse_command
 
 ROOT = Path(__file__).parent.parent
 DOCS = [
@@ -32,6 +33,10 @@ DOCS = [
 ]
 CITING = {".py", ".md", ".yaml", ".yml", ".json", ".go", ".java"}  # suffixes of files that may cite a page
 COMMON = {"--dir", "--json", "--endpoint", "--ak", "--sk", "--security-token", "--project-id", "--debug"}
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
 def text_of(name: str) -> str:
@@ -155,7 +160,7 @@ def shown_commands(text: str, fence: str = r"\w*") -> Iterator[list[str]]:
                 yield shlex.split(line, comments=True)[1:]
 
 
-@pytest.mark.parametrize("document", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("document", DOCS, ids=relative)
 def test_the_commands_shown_exist(document: Path) -> None:
     text = document.read_text("utf-8")
     inline = [shlex.split(line)[1:] for line in re.findall(r"`(logkeep [a-z][^`…]*)`", text)]
@@ -166,6 +171,29 @@ def test_the_commands_shown_exist(document: Path) -> None:
         assert path or group or words == ["COMMAND"], f"logkeep {' '.join(words)}"
         options = {word.partition("=")[0] for word in words if word.startswith("--") and word != "--help"}
         assert options <= COMMANDS.get(path or (), set()), f"logkeep {' '.join(words)}"
+
+
+@pytest.mark.parametrize(("where", "shown"), sorted(set(commands_of_messages(ROOT / "logkeep"))))
+def test_a_command_in_a_message_works_when_it_is_pasted(where: str, shown: str) -> None:
+    parse_command(shlex.split(shown))
+
+
+def test_commands_of_the_documented_remedies_are_complete() -> None:
+    for line in re.findall(r"`(logkeep [a-z][^`…]*)`", text_of("docs/errors.md")):
+        parse_command(shlex.split(line))
+
+
+@pytest.mark.parametrize("document", [path for path in DOCS if path.parent.name != "changes"], ids=relative)
+def test_the_commands_shown_are_complete(document: Path) -> None:
+    """Those in blocks, and those in a line that say more than the name of a command. Notes of releases name options."""
+    text = document.read_text("utf-8")
+    prose = re.sub(r"^#.*", "", text, flags=re.MULTILINE)  # a heading is no command to be pasted
+    inline = [shlex.split(line) for line in re.findall(r"`(logkeep [a-z][^`…]*)`", prose)]
+    for words in [*(["logkeep", *words] for words in shown_commands(text)), *inline]:
+        if tuple(words[1:]) not in COMMANDS and not any(
+            tuple(words[1:]) == path[: len(words) - 1] for path in COMMANDS
+        ):
+            parse_command(words)
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/running.md"])
@@ -191,7 +219,7 @@ def test_the_commands_shown_work_in_their_order(
                 )  # fmt: skip
 
 
-@pytest.mark.parametrize("document", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("document", DOCS, ids=relative)
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", document.read_text("utf-8")):
         if "://" not in target:

@@ -125,7 +125,8 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if "--debug" in arguments:
             traceback.print_exc()
-        return _end(*_explain(error))
+        sentence, code = _explain(error)
+        return _end(_pasteable(sentence, arguments), code)
     return code if isinstance(code, int) else 0
 
 
@@ -133,6 +134,17 @@ def _end(sentence: str, code: int) -> int:
     if sentence:
         note(sentence)
     return code
+
+
+def _pasteable(sentence: str, arguments: Sequence[str]) -> str:
+    """With commands that act on the installation that this one was told of."""
+    given = common_first(arguments)
+    at = next((at for at, word in enumerate(given) if word.partition("=")[0] == "--dir"), None)
+    if at is None:  # the variable, or the directory of this shell, holds for them too
+        return sentence
+    _, equals, directory = given[at].partition("=")
+    directory = directory if equals else "".join(given[at + 1 : at + 2])
+    return sentence.replace("`logkeep ", f"`{Invocation(Path(directory)).command} ")
 
 
 def _explain(error: Exception) -> tuple[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -117,7 +118,7 @@ def _restore_to(
     if outcome.failed:
         raise Failed(
             f"{count_text(len(outcome.failed), 'file')} could not be restored; the same command with --resume tries "
-            f"again, `{asked.command} verify {download.cluster.name} --read-data` tells what is damaged"
+            f"again, `{asked.command} verify {quote(download.cluster.name)} --read-data` tells what is damaged"
         )
 
 
@@ -152,7 +153,9 @@ def _list_kept(client: ServiceClient, cluster: Cluster, selection: dict[str, str
     if kept:
         return kept
     if not selection:
-        raise Failed(f"nothing of {cluster.name} is kept yet; `logkeep records {cluster.name}` lists its backups")
+        raise Failed(
+            f"nothing of {cluster.name} is kept yet; `logkeep records {quote(cluster.name)}` lists its backups"
+        )
     raise _nothing_of(client, cluster, selection)
 
 

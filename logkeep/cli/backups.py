@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,14 +58,14 @@ def backup(
             with waiting(f"backing up {found.name}", shown=not asked.as_json) as progress:
                 document = wait_for_job(client, job_id, lambda job: _show_progress(progress, job))
         except KeyboardInterrupt:
-            note(f"the backup of {found.name} goes on, job {job_id}; see {asked.command} records {found.name}")
+            note(f"the backup of {found.name} goes on, job {job_id}; see {asked.command} records {quote(found.name)}")
             raise
     record = decode(document, Job)
     if asked.as_json:
         print_document(as_listed(document))
     elif record.status == "RUNNING":
         print_line(f"backup of {found.name} started, job {job_id}")
-        print_line(f"see what becomes of it:  {asked.command} records {found.name}")
+        print_line(f"see what becomes of it:  {asked.command} records {quote(found.name)}")
     elif record.status == "SUCCESS":
         print_line(f"backup of {found.name} succeeded in {took_text(record)}: {record.log_path}, job {job_id}")
     for gap in record.gaps:

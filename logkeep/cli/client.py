@@ -218,6 +218,7 @@ class ServiceClient:
     def __init__(self, access: Access) -> None:
         self.access = access
         self._base = access.endpoint.rstrip("/")
+        self._cluster = "CLUSTER"  # that was asked for last, for commands in messages
         # OpenSSL's own certificates, not a bundle: an operator adds an authority in one place, or by SSL_CERT_FILE.
         verify = ssl.create_default_context() if self._base.startswith("https") else False
         timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
@@ -290,7 +291,7 @@ class ServiceClient:
             self._refuse_stranger(response)
         if response.status_code == 401:
             message = f"the service refuses the key {self.access.ak}: {_reason(message)}"
-        raise ServiceFault(response.status_code, code, message)
+        raise ServiceFault(response.status_code, code, message, self._cluster)
 
     def _refuse_stranger(self, response: httpx.Response) -> NoReturn:
         kind = response.headers.get("Content-Type", "no type").partition(";")[0]
@@ -311,6 +312,7 @@ class ServiceClient:
         return decode(self.find_cluster_document(name_or_id), Cluster)
 
     def find_cluster_document(self, name_or_id: str) -> bytes:
+        self._cluster = name_or_id
         if is_cluster_id(name_or_id):
             return self._cluster_of_id(name_or_id)
         found = decode(self.get(_CLUSTERS, name=name_or_id), dict[str, Any])["clusters"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -108,11 +109,11 @@ def add_cluster(
     for warning in cluster.warnings:
         note(f"warning: {warning}")
     if cluster.records is None:
-        print_line(f"keep its logs:  {asked.command} logs open {cluster.name}")
+        print_line(f"keep its logs:  {asked.command} logs open {shlex.quote(cluster.name)}")
     else:
         taken = f"{count_text(cluster.records, 'record')} and {count_text(cluster.objects, 'object')}"
         print_line(f"{taken} were taken up, {size_text(cluster.bytes)} of logs; see how it goes on:")
-        print_line(f"  {asked.command} logs settings {cluster.name}")
+        print_line(f"  {asked.command} logs settings {shlex.quote(cluster.name)}")
 
 
 def update_cluster(

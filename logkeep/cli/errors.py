@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from shlex import quote
+
 from logkeep.errors import LogkeepError
 
 
@@ -17,17 +20,24 @@ class NotCarriedOut(Failed):
     """What was to be found out could not be found out."""
 
 
+def for_cluster(message: str, cluster: str) -> str:
+    """The message with its commands about this cluster."""
+    return re.sub(r"(`logkeep [^`]*)\bCLUSTER\b", lambda found: found[1] + quote(cluster), message)
+
+
 class ServiceFault(LogkeepError):
     """The service refused a request, or failed at it."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, cluster: str = "CLUSTER") -> None:
         super().__init__(message)
+        self.cluster = cluster  # that the command is about, for commands in the message
         self.status = status
         self.code = code  # CSS.0015, APIGW.0301, …; '' where the answer has none
 
     def __str__(self) -> str:
         remedy = _REMEDIES.get(self.code)
         message = f"{self.message.rstrip('.')}; {remedy}" if remedy else self.message
+        message = for_cluster(message, self.cluster)
         return f"{message} ({self.code})" if self.code else message
 
 
@@ -37,5 +47,6 @@ _REMEDIES = {
     "CSS.3004": "`logkeep records CLUSTER` shows it",
     "CSS.0048": "buckets are named in logkeep.toml, read when the service starts",
     "CSS.0005": "the service's log on standard error tells more",
-    "APIGW.0302": "use an administrator's key, or an operator's for logs (`logkeep key add --role ROLE`)",
+    "APIGW.0302": "use an administrator's key, or an operator's for logs (`logkeep key add --project PROJECT "
+    "--role operator`)",
 }

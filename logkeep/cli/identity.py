@@ -182,13 +182,17 @@ def revoke_key(
     asked = invocation(context)
     with open_installation(asked.directory) as parts:
         identity.revoke_key(parts, ak)
+        [key] = [one for one in identity.list_keys(parts) if one.ak == ak]
     if asked.as_json:
         print_json({"ak": ak, "revoked": True})
     else:
         print_line(f"key {ak} is revoked")
     saved = read_access(asked.directory)
     if saved and saved.ak == ak:
-        note(f"it was the key in {asked.directory / CLIENT_FILE}; put another one there (`{asked.command} key add`)")
+        note(
+            f"it was the key in {asked.directory / CLIENT_FILE}; put another one there "
+            f"(`{asked.command} key add --project {key.project_id} --role {key.role}`)"
+        )
 
 
 def find_project(parts: Context, name_or_id: str) -> Project:

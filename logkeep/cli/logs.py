@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -68,7 +69,9 @@ def logs_settings(
     if bucket or base_path or agency:
         setting, _ = client.setting(found)
         if setting is None:
-            raise Failed(f"log backup of {found.name} was never opened; open it with `logkeep logs open {found.name}`")
+            raise Failed(
+                f"log backup of {found.name} was never opened; open it with `logkeep logs open {quote(found.name)}`"
+            )
         body = {
             "agency": agency or setting.agency,
             "log_bucket": bucket or setting.obs_bucket,
@@ -121,7 +124,9 @@ def _show(asked: Invocation, client: ServiceClient, cluster: Cluster) -> None:
     if asked.as_json:
         print_json(json.loads(document) | {"policy": json.loads(policy)})
     elif setting is None:
-        print_line(f"log backup of {cluster.name} was never opened; open it:  {asked.command} logs open {cluster.name}")
+        print_line(
+            f"log backup of {cluster.name} was never opened; open it:  {asked.command} logs open {quote(cluster.name)}"
+        )
     else:
         daily = f"daily at {setting.period}" if setting.auto_enable else "by hand only"
         planned = decode(policy, Policy)

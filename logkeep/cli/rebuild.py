@@ -25,6 +25,7 @@ from logkeep.cli.output import (
     zone_text,
 )
 from logkeep.cli.verification import read_hash
+from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import is_cluster_id
 
 if TYPE_CHECKING:
@@ -236,11 +237,11 @@ def _print_keys(outcome: Outcome, buckets: Sequence[str]) -> None:
         print_line(f"\nand {len(outcome.keys) - _MOST_LINES:,} more; --json tells all")
     signed = [one for one in outcome.keys if one.signed]
     if signed and not outcome.trusted:
-        options = " ".join(f"--from {bucket}" for bucket in buckets)
+        again = rebuild_command(buckets)
         note(
             "logkeep: nothing was changed: no key is trusted because it is there. Compare with the sign.pub that you "
-            f"keep, then run `logkeep rebuild {options} --trust sign.pub`, or name a key by all its digits: "
-            f"`logkeep rebuild {options} --trust-key {signed[0].key if len(signed) == 1 else 'KEY'}`"
+            f"keep, then run `{again} --trust sign.pub`, or name a key by all its digits: "
+            f"`{again} --trust-key {signed[0].key if len(signed) == 1 else 'KEY'}`"
         )
 
 

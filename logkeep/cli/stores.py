@@ -79,7 +79,9 @@ def accept_store(
     if asked.as_json:
         print_json({"bucket": name, "accepted": True})
     else:
-        print_line(f"{name} is taken for the bucket that was used before; `logkeep verify` tells what it lacks")
+        print_line(
+            f"{name} is taken for the bucket that was used before; `{asked.command} verify CLUSTER` tells what it lacks"
+        )
 
 
 def list_stores(context: typer.Context) -> None:

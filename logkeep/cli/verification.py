@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from shlex import quote
 from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,7 +77,7 @@ def verify(
     if asked.as_json:
         print_json(report)
     else:
-        _print_report(found, report)
+        _print_report(asked.command, found, report)
     if report["error"]:
         raise NotCarriedOut(f"the verification could not be carried out: {report['error']}")
     if report["findings"]:
@@ -129,7 +130,7 @@ def _verify(client: ServiceClient, cluster: Cluster, asked: dict[str, Any], *, s
     return report
 
 
-def _print_report(cluster: Cluster, report: dict[str, Any]) -> None:
+def _print_report(command: str, cluster: Cluster, report: dict[str, Any]) -> None:
     _print_findings(report["findings"], report["findings_total"])
     if report["ok"]:
         print_line(
@@ -143,8 +144,9 @@ def _print_report(cluster: Cluster, report: dict[str, Any]) -> None:
     if orphans["objects"]:
         print_line(
             f"{count_text(orphans['objects'], 'object')}, {size_text(orphans['bytes'])}, left by uploads that were "
-            "never confirmed; `logkeep sweep` removes them"
+            "never confirmed:"
         )
+        print_line(f"  `{command} sweep {quote(cluster.name)} --dry-run` lists them, --yes instead removes them")
 
 
 def _how_much_was_read(report: dict[str, Any]) -> str:
@@ -172,7 +174,7 @@ def _print_findings(findings: list[dict[str, Any]], total: int) -> None:
 
 def _print_finding(finding: dict[str, Any]) -> None:
     """Two lines for each: names of objects are longer than a terminal is wide."""
-    print_line(f"{finding['problem']}: {finding['object']}")
+    print_line(": ".join(filter(None, (finding["problem"], finding["object"]))))
     parts = [_log_text(finding)] if finding["node"] else []
     if finding["job_id"]:
         parts.append(f"stored by job {finding['job_id']}")

@@ -7,7 +7,13 @@ what is not in a row is told as it is, without one.
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from enum import Enum
+
+
+def rebuild_command(buckets: Iterable[str]) -> str:
+    """How to make the database anew from these buckets, all of an installation; to be pasted as it stands."""
+    return " ".join(["logkeep rebuild", *(f"--from {bucket}" for bucket in tuple(buckets) or ("BUCKET",))])
 
 
 class Cause(Enum):
@@ -47,7 +53,8 @@ class Cause(Enum):
         "LK-DATABASE-DAMAGED",
         "database: it is damaged: {said}",
         "stop Logkeep and move the file away, with those of its name that end in -wal and -shm: beside another file "
-        "they damage it; then put its copy back, or run `logkeep rebuild`; check the disk",
+        "they damage it; then put its copy back, or make it anew from the buckets with "
+        "`logkeep rebuild --from BUCKET`; check the disk",
     )
     DATABASE_FULL = (
         "LK-DATABASE-FULL",

@@ -116,7 +116,18 @@ class Chain:
 
     links: tuple[Entry, ...]
     breaks: tuple[Entry, ...] = ()  # those whose predecessor is missing
-    forks: tuple[Entry, ...] = ()  # the ends of others, which follow a manifest that another job's follows in the chain
+    # Others, which follow a manifest that another job's follows in the chain: each down from its end to that one.
+    branches: tuple[tuple[Entry, ...], ...] = ()
+
+    @property
+    def forks(self) -> tuple[Entry, ...]:
+        """The ends of the branches."""
+        return tuple(branch[0] for branch in self.branches)
+
+    def beside(self, branch: Sequence[Entry]) -> tuple[Entry, ...]:
+        """What the chain has where that one has its own, the newest first."""
+        number = next((one.number for one in self.links if one.sha256 == branch[-1].previous), 0)
+        return tuple(one for one in reversed(self.links) if one.number > number)
 
 
 def order_chain(entries: Sequence[Entry], noted: Collection[str] = ()) -> Chain:
@@ -142,7 +153,8 @@ def order_chain(entries: Sequence[Entry], noted: Collection[str] = ()) -> Chain:
     settled = find_settled(links)
     there = {entry.sha256 for entry in links}
     forks = [end for end in ends if end.sha256 not in there and (end.previous, end.job_id) not in settled]
-    return Chain(tuple(reversed(links)), tuple(reversed(breaks)), tuple(forks))
+    branches = [tuple(one for one in walk_back(end, known) if one.sha256 not in there) for end in forks]
+    return Chain(tuple(reversed(links)), tuple(reversed(breaks)), tuple(branches))
 
 
 def _following(entries: Sequence[Entry], hashes: Collection[str]) -> set[str]:

@@ -143,7 +143,9 @@ def _unbroken(segments: Iterable[Segment], start: int, end: int) -> Iterator[Seg
         yield segment
         position = segment.end
     if position < end:
-        raise StoreCorrupt(f"bytes {position} to {end} of a log are not in the catalogue; `logkeep verify` tells more")
+        raise StoreCorrupt(
+            f"bytes {position} to {end} of a log are not in the catalogue; `logkeep verify CLUSTER` tells more"
+        )
 
 
 def _open(stores: Stores, segment: Segment) -> BinaryIO:

@@ -12,11 +12,12 @@ from sqlalchemy import Connection
 
 from logkeep.database import clusters
 from logkeep.database.connection import reading
+from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import Cluster, Discovery, Node
 from logkeep.domain.manifest import Manifest
 from logkeep.domain.members import match_nodes
 from logkeep.engine.proof import Chain, Document, Entry, Link, Proof, lay_out, order_chain, prove
-from logkeep.errors import ClusterNotFound, InvalidField, NameTaken, StoreError
+from logkeep.errors import ChainForked, ClusterNotFound, InvalidField, NameTaken, StoreError
 from logkeep.service.clusters import (
     NewNode,
     check_cluster_name,
@@ -27,6 +28,7 @@ from logkeep.service.clusters import (
     make_node,
 )
 from logkeep.service.context import Context
+from logkeep.service.heads import stops_backups, tell_objects
 from logkeep.service.rebuild import (
     Reader,
     Rebuilt,
@@ -64,7 +66,7 @@ def adopt_cluster(context: Context, project_id: str, adoption: Adoption) -> Rebu
 
     Only a chain counts that ends in a manifest with a trusted signature, and is of this project. What was left out of
     it stands in the `problems`. Raises `ClusterNotFound` where there is none, `NameTaken`, `InvalidField`, and a
-    `StoreError` where a bucket fails.
+    `StoreError` where a bucket fails; `ChainForked` where a backup would not go on from it.
     """
     check_cluster_name(adoption.name)
     _expect_unknown(context, project_id, adoption)
@@ -74,6 +76,7 @@ def adopt_cluster(context: Context, project_id: str, adoption: Adoption) -> Rebu
     proof = prove(documents, reader.read_entry)
     chain = order_chain([entry for entry in proof.proven if entry.cluster_id == adoption.cluster_id])
     _expect_end(chain, proof, reader, adoption, buckets)
+    _expect_one_end(chain)
     links = lay_out(chain, (), ())
     told = read_manifest(context, chain.links[-1])
     with reading(context.database) as connection:
@@ -132,13 +135,26 @@ def _expect_end(chain: Chain, proof: Proof, reader: Reader, adoption: Adoption, 
         raise ClusterNotFound(
             f"none of the {len(mine)} manifests of cluster {adoption.cluster_id} is proven: {document.object} in "
             f"{document.bucket}: {document.flaw}. Where another installation wrote them, whose sign.pub you keep, stop "
-            f"the service and run `logkeep rebuild --from {document.bucket} --trust sign.pub`"
+            f"the service and run `{rebuild_command([document.bucket])} --trust sign.pub`"
         )
     if end := find_unreadable_end(chain, proof.proven, reader.unreadable):
         raise ClusterNotFound(
             f"{end.object} in {end.bucket} is signed and nothing follows it, but it cannot be read. Use the Logkeep "
             "that wrote it, or move it away and lose what it tells"
         )
+
+
+def _expect_one_end(chain: Chain) -> None:
+    """Raises `ChainForked` where each backup would."""
+    last = chain.links[-1]
+    for branch in chain.branches:
+        if stops_backups(chain, branch):
+            raise ChainForked(
+                f"the manifests of cluster {last.cluster_id} form two chains, which end with {last.document.object} "
+                f"({last.sha256}) and {branch[0].document.object} ({branch[0].sha256}), so no backup could go on; "
+                "nothing was taken up. Move out of _manifests, each with its .sig, those that shall not count: either "
+                f"{tell_objects(branch)}, or {tell_objects(chain.beside(branch))}"
+            )
 
 
 def _nothing(adoption: Adoption, buckets: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from shlex import quote
 from threading import Event
 from typing import Any
 from uuid import uuid4
@@ -281,12 +282,16 @@ def _shared(context: Context, cluster: Cluster) -> list[JobWarning]:
     """What is to be said of nodes that seem to have one directory, by whatever names and mounts."""
     with reading(context.database) as connection:
         shared = archive.fetch_shared(connection, cluster.id, [node.name for node in cluster.nodes])
-    message = (
-        "its file {!r} is also file {!r} of node {}: where both have one directory, all of it is kept twice; give each "
-        "its own with `logkeep cluster update`, or remove one"
-    )
     return [
-        JobWarning(node, "", name, WarningCode.NODE_SHARED, message.format(name, others, other))
+        JobWarning(
+            node,
+            "",
+            name,
+            WarningCode.NODE_SHARED,
+            f"its file {name!r} is also file {others!r} of node {other}: where both have one directory, all of it is "
+            "kept twice; give each its own, or remove one: "
+            f"`logkeep cluster update {quote(cluster.name)} --remove-node {quote(node)}`",
+        )
         for node, other, name, others in shared
     ]
 

@@ -19,13 +19,14 @@ from logkeep.database import archive, clusters, jobs, log_settings, places
 from logkeep.database.connection import reading, writing
 from logkeep.database.warnings import save_warnings
 from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Manifest, Segment, Told
 from logkeep.domain.policy import next_start
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.engine.chain import SIGNATURE_BYTES, find_flaw
 from logkeep.engine.heads import Beyond, follow, leave_out_settled
-from logkeep.engine.proof import Document, Entry, make_entry
+from logkeep.engine.proof import Chain, Document, Entry, make_entry
 from logkeep.engine.rebuild import Generations
 from logkeep.engine.strangers import Place, object_place, setting_place
 from logkeep.errors import CatalogueBehind, ChainForked, JobSuperseded, StoreCorrupt, StoreError, StoreUnreachable
@@ -47,6 +48,7 @@ _OVERLAP_MS = 24 * 3_600_000  # a manifest is stored at the end of its job, and 
 _MOST_PLACES = 100
 _POINTER_BYTES = 4096
 _BATCH = 500
+_MOST_TOLD = 10
 _log = structlog.get_logger("logkeep.heads")
 
 
@@ -57,18 +59,32 @@ class Newer:
     head: archive.ManifestRow | None  # the catalogue's last proven one
     beyond: Beyond
     manifests: dict[str, Manifest]  # by hash
+    buckets: tuple[str, ...] = ()  # of the installation
 
     def refuse_strays(self) -> None:
         """Raises `ChainForked` where the two cannot be joined."""
         if self.beyond.strays:
             own = f"{self.head.object} ({self.head.sha256})" if self.head else "no manifest at all"
-            other = max(self.beyond.strays, key=lambda one: (one.number, one.created_at))
+            strays = sorted(self.beyond.strays, key=lambda one: (one.number, one.created_at), reverse=True)
             raise ChainForked(
-                f"the database ends with {own}, and the bucket with {other.object} ({other.sha256}), which does not "
-                "follow it: two services wrote there, or a manifest between them is missing. Stop the other one, and "
-                "move the manifests that shall not count out of _manifests, each with its .sig; where those are the "
-                "database's own, make it anew with `logkeep rebuild`"
+                f"the database ends with {own}, and the bucket with {strays[0].object} ({strays[0].sha256}), which "
+                "does not follow it: two services wrote there, or a manifest between them is missing. Put that back, "
+                "or stop the other one. Where the database is to count, move out of _manifests, each with its .sig: "
+                f"{tell_objects(strays)}. Where those are to count, move out the database's that they do not follow, "
+                f"stop Logkeep, move its database away and run `{rebuild_command(self.buckets)}`"
             )
+
+
+def stops_backups(chain: Chain, branch: Sequence[Entry]) -> bool:
+    """Whether a job that goes on from this chain finds the branch. What left it long before its end is in no way."""
+    end = branch[0]
+    return not end.document.flaw and end.created_at >= chain.links[-1].created_at - _OVERLAP_MS
+
+
+def tell_objects(entries: Sequence[Entry]) -> str:
+    """Where manifests lie, for who is to move them."""
+    told = ", ".join(one.document.object for one in entries[:_MOST_TOLD])
+    return told if len(entries) <= _MOST_TOLD else f"{told} and {len(entries) - _MOST_TOLD} more"
 
 
 def find_newer(context: Context, cluster: Cluster, bucket: str = "") -> Newer:
@@ -104,7 +120,7 @@ def find_newer(context: Context, cluster: Cluster, bucket: str = "") -> Newer:
         beside = _read_beside(context, cluster, {one.number for one in beyond.strays})
         beyond = replace(beyond, strays=leave_out_settled(beside, beyond.strays))
     manifests = {sha256: manifest for sha256, (_, manifest) in found.items()}
-    return Newer(head, _without_own(context, cluster, beyond, manifests), manifests)
+    return Newer(head, _without_own(context, cluster, beyond, manifests), manifests, tuple(context.stores))
 
 
 def _read_beside(context: Context, cluster: Cluster, numbers: set[int]) -> Iterator[Entry]:
@@ -248,7 +264,7 @@ def take_up(context: Context, job_id: str, attempt: int) -> None:
     with writing(context.database) as connection:
         if not jobs.is_current_attempt(connection, job_id, attempt):
             raise JobSuperseded()
-        taking = _Taking(connection, cluster)
+        taking = _Taking(connection, cluster, newer.buckets)
         for entry in line:
             taking.add(entry, newer.manifests[entry.sha256])
         taking.finish(newer.manifests[line[-1].sha256])
@@ -282,9 +298,10 @@ def expect_none_newer(context: Context, cluster: Cluster) -> None:
 class _Taking:
     """Writes what newer manifests tell over what the catalogue has."""
 
-    def __init__(self, connection: Connection, cluster: Cluster) -> None:
+    def __init__(self, connection: Connection, cluster: Cluster, buckets: Sequence[str]) -> None:
         self._connection = connection
         self._cluster = cluster
+        self._buckets = buckets
         self._generations = Generations()
         self._begun: defaultdict[str, set[int]] = defaultdict(set)  # generations of each node
 
@@ -352,7 +369,8 @@ class _Taking:
         if there or (kept is not None and kept != segment.start):
             raise ChainForked(
                 f"the database has kept other bytes of {segment.name} of node {segment.node} than the bucket's "
-                f"manifests tell in {segment.object}; make the database anew with `logkeep rebuild`"
+                f"manifests tell in {segment.object}; stop Logkeep, move its database away and make it anew with "
+                f"`{rebuild_command(self._buckets)}`"
             )
         name = parse_object(segment.object)
         archive.insert_segment(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from shlex import quote
 from uuid import uuid4
 
 from sqlalchemy import Connection
@@ -135,7 +136,7 @@ def _check_archive(context: Context, cluster: Cluster, change: LogSettingChange)
             "log_base_path",
             f"{folder} of bucket {change.bucket} holds the archive of another cluster, {other}; choose another path, "
             f"or, where that one is meant, remove this cluster and register it as what it was with `logkeep cluster "
-            f"add {cluster.name} --adopt {other}`",
+            f"add {quote(cluster.name)} --adopt {other}`",
         )
 
 

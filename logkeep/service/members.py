@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from shlex import quote
 from uuid import uuid4
 
 import structlog
@@ -47,7 +48,7 @@ def follow_members(context: Context, cluster: Cluster, catalogue: JobCatalogue, 
     except Exception:
         _log.exception("a cluster was not asked for its nodes", cluster=cluster.name, job_id=job_id)
         return catalogue.record_warnings([_unasked(cluster.discovery.url, "unexpected error; see the service's log")])
-    catalogue.record_warnings([*refused, *map(_new, members.new), *map(_gone, members.gone)])
+    catalogue.record_warnings([*refused, *map(_new, members.new), *(_gone(cluster, node) for node in members.gone)])
     if members.nodes != cluster.nodes:
         with writing(context.database) as connection:
             if not jobs.is_current_attempt(connection, job_id, attempt):
@@ -86,13 +87,14 @@ def _ask(context: Context, cluster: Cluster) -> tuple[Members, list[JobWarning]]
 
 def _members(context: Context, cluster: Cluster, found: Sequence[FoundNode]) -> tuple[Members, list[JobWarning]]:
     """Raises `InvalidField` where not one of the nodes is known: it is another cluster, or behind another address."""
+    url = cluster.discovery.url if cluster.discovery else ""
     known = [node for node in cluster.nodes if node.instance]
     instances, names = {node.instance for node in known}, {node.name for node in known}
     if known and not any(one.instance in instances or one.name in names for one in found):
         raise InvalidField(
             "url",
             f"none of the {len(found)} nodes that it names is known; where it is still this cluster, say so with "
-            "`logkeep cluster update --url`",
+            f"`logkeep cluster update {quote(cluster.name)} --url {quote(url)}`",
         )
     nodes, refused = read_nodes(context, cluster, found)
     return match_nodes(cluster.nodes, nodes, context.clock.now_ms()), refused
@@ -132,10 +134,10 @@ def _new(node: Node) -> JobWarning:
     return JobWarning(node.name, "", "", WarningCode.NODE_NEW, message)
 
 
-def _gone(node: Node) -> JobWarning:
+def _gone(cluster: Cluster, node: Node) -> JobWarning:
     message = (
         "is not in the cluster any more; what is kept of it stays, and its directory is read as long as it can be. "
-        "Where it does not come back: `logkeep cluster update --remove-node`"
+        f"Where it does not come back: `logkeep cluster update {quote(cluster.name)} --remove-node {quote(node.name)}`"
     )
     return JobWarning(node.name, "", "", WarningCode.NODE_GONE, message)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
+from shlex import quote
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -16,6 +17,7 @@ from logkeep.database.connection import writing
 from logkeep.database.retired import RetiredGenerations
 from logkeep.database.warnings import save_warnings
 from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import Cluster, Project, is_cluster_id
 from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.manifest import Manifest, Segment, Told
@@ -38,6 +40,7 @@ from logkeep.engine.retirement import find_retired
 from logkeep.engine.strangers import object_place, setting_place
 from logkeep.errors import BucketMissing, CatalogueError, LogkeepError, StoreCorrupt, StoreUnreachable
 from logkeep.service.context import Context
+from logkeep.service.heads import stops_backups, tell_objects
 from logkeep.service.places import find_conflict, note_place
 from logkeep.service.removal import read_removal
 from logkeep.stores.base import find_store, hash_object
@@ -332,8 +335,14 @@ def _one_line(error: Exception) -> str:
 def tell_chain(chain: Chain, links: Sequence[Link]) -> Iterator[str]:
     for entry in chain.breaks:
         yield f"{entry.document.object}: the manifest before it is missing"
-    for entry in chain.forks:
-        yield f"{entry.document.object}: is the end of another chain, which leaves this one on the way; left out"
+    for branch in chain.branches:
+        text = f"{branch[0].document.object}: is the end of another chain, which leaves this one on the way; left out"
+        if stops_backups(chain, branch):
+            text += (
+                ". Each backup would be LK-CHAIN-FORKED: before the next one move out of _manifests, each with its "
+                f".sig, {tell_objects(branch)}"
+            )
+        yield text
     for link in links:
         if link.proven:
             for problem in check_entry(link.entry):
@@ -351,8 +360,8 @@ def _tell_unproven(links: Sequence[Link]) -> Iterator[str]:
         if link.proven and link.entry.unproven and link.entry.unproven not in there:
             yield (
                 f"{link.entry.document.object}: what came before it is unproven and was left out, down from the "
-                f"manifest {link.entry.unproven}; `logkeep rebuild --unproven {link.entry.cluster_id}` puts it "
-                "in, if it is there and the database does not have the cluster yet"
+                f"manifest {link.entry.unproven}; `{rebuild_command([link.entry.document.bucket])} --unproven "
+                f"{link.entry.cluster_id}` puts it in, if it is there and the database does not have the cluster yet"
             )
 
 
@@ -477,7 +486,9 @@ def put_in(
     rebuilt.unproven = sum(not link.proven for link in links)
     rebuilt.records, rebuilt.objects, rebuilt.size = records.jobs, records.objects, records.size
     if closed:
-        rebuilt.problems.append("log backup is closed: look at its nodes, and open it with `logkeep logs open`")
+        rebuilt.problems.append(
+            f"log backup is closed: look at its nodes, and open it with `logkeep logs open {quote(rebuilt.name)}`"
+        )
 
 
 def read_manifest(context: Context, entry: Entry) -> Manifest:

@@ -20,7 +20,7 @@ def agency_stores(context: Context, agency: str) -> Mapping[str, ObjectStore]:
     if stores is None:
         raise StoreDenied(
             f"agency {agency} is no longer configured; add [agencies.{agency}] to logkeep.toml, or name another one "
-            "with `logkeep logs settings`"
+            "with `logkeep logs settings CLUSTER --agency NAME`"
         )
     return stores
 

@@ -162,7 +162,8 @@ def _counted(result: Verification, told: Told) -> Verification:
         case Progress():
             return replace(result, objects=told.objects, bytes=told.bytes, objects_read=told.objects_read)
         case Finding():
-            problem = result.problem or f"{told.object}: {told.problem}"[:_LONGEST_PROBLEM]
+            said = f"{told.object}: {told.problem}" if told.object else told.problem
+            problem = result.problem or said[:_LONGEST_PROBLEM]
             return replace(result, findings=result.findings + 1, problem=problem)
         case Orphans() | Unproven():
             return result

@@ -55,7 +55,7 @@ _ADVICE: dict[type[StoreError], str] = {
     StoreDenied: "Check the keys or the owner, and that listing, reading, writing and deleting are allowed there.",
     StoreFull: f"Free space or raise the quota; {_GOES_ON}",
     StoreMissing: "Check the name of the bucket and its endpoint.",
-    StoreCorrupt: "`logkeep verify` says what else is damaged.",
+    StoreCorrupt: "`logkeep verify CLUSTER` says what else is damaged.",
     StoreUnreachable: f"Check that it runs and can be reached from here; {_GOES_ON}",
 }
 _LONGEST_DETAIL = 300  # characters; a proxy may answer with a page
@@ -87,7 +87,7 @@ def bucket_missing(where: str) -> BucketMissing:
 
 
 def object_missing(name: str, where: str) -> StoreMissing:
-    return StoreMissing(f"there is no {name!r} in {where}. `logkeep verify` says what else is missing.")
+    return StoreMissing(f"there is no {name!r} in {where}. `logkeep verify CLUSTER` says what else is missing.")
 
 
 def too_large(name: str, where: str, size: int, most: int) -> StoreCorrupt:

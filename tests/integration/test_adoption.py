@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import pytest
 
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
-from logkeep.errors import ClusterNotFound, InvalidField, NameTaken
+from logkeep.errors import ChainForked, ClusterNotFound, InvalidField, NameTaken
 from logkeep.service import clusters, identity, log_settings
 from logkeep.service.adoption import Adoption, adopt_cluster
 from logkeep.service.clusters import NewNode
-from logkeep.service.rebuild import Rebuilt
+from logkeep.service.rebuild import Rebuilt, rebuild
 from tests.installation import SETTING, Installation
+from tests.integration.test_put_back import back_up_and_copy, put_back, write
 from tests.integration.test_rebuild import everything, forget
 
 NOWHERE = "00000000-0000-4000-8000-000000000000"
@@ -25,6 +27,27 @@ def adopt(installation: Installation, cluster: Cluster, name: str = "prod", **as
     project_id = installation.project.id
     done = adopt_cluster(installation.context, project_id, replace(Adoption(cluster.id, name), **asked))
     return clusters.get_cluster(installation.context, project_id, cluster.id), done
+
+
+def fork_chain(
+    installation: Installation, cluster: Cluster, logs: Path, folder: Path
+) -> tuple[Installation, list[Path], list[Path]]:
+    """Two backups that follow the same one; the manifests that only the database knows, and those of the other."""
+    installation = back_up_and_copy(installation, cluster, logs, folder / "copy")
+    manifests = installation.bucket / "css/log/prod/_manifests"
+    common = set(manifests.glob("*.json"))
+    write(logs, 2)
+    installation.back_up(cluster)
+    [other] = set(manifests.glob("*.json")) - common
+    hidden = [path.rename(folder / path.name) for path in (other, Path(f"{other}.sig"))]
+    installation = put_back(installation, folder / "copy")
+    installation.clock.advance(1000)
+    write(logs, 3)
+    installation.back_up(cluster)
+    mine = sorted(set(manifests.glob("*.json")) - common)
+    for path in hidden:
+        path.rename(manifests / path.name)
+    return installation, mine, [other]
 
 
 @pytest.fixture
@@ -106,6 +129,38 @@ def test_a_manifest_that_somebody_put_behind_the_last_one_is_left_out_and_told(
     assert len(done.problems) == 1
     assert "its signature is missing, and no proven manifest follows it; left out" in done.problems[0]
     assert installation.restored(again) == {("n1", "es.log"): b"line 1\nline 2\n"}
+
+
+def test_two_chains_are_told_before_they_stop_every_backup(
+    installation: Installation, cluster: Cluster, logs: Path, tmp_path: Path
+) -> None:
+    installation, [mine], [other] = fork_chain(installation, cluster, logs, tmp_path)
+    clusters.remove_cluster(installation.context, cluster)
+    with pytest.raises(ChainForked, match="nothing was taken up") as caught:
+        adopt(installation, cluster)
+    told = re.search(r"either \S+/(\S+), or \S+/(\S+)$", str(caught.value))
+    assert told
+    assert set(told.groups()) == {mine.name, other.name}
+    for path in (other, Path(f"{other}.sig")):
+        path.unlink()  # as it says
+    again, done = adopt(installation, cluster)
+    assert (done.records, done.problems) == (2, [])
+    assert installation.back_up(again).status is JobStatus.SUCCESS
+
+
+def test_a_rebuild_says_what_is_to_be_moved_away_before_the_next_backup(
+    installation: Installation, cluster: Cluster, logs: Path, tmp_path: Path
+) -> None:
+    installation, *_ = fork_chain(installation, cluster, logs, tmp_path)
+    lost = forget(installation)
+    [done] = rebuild(lost.context, ["logs"]).clusters
+    [problem] = done.problems
+    [end] = {text.rpartition("/")[2] for text in re.findall(r"\S+\.json", problem)}
+    assert "LK-CHAIN-FORKED" in problem
+    assert lost.back_up(cluster).status is JobStatus.FAIL
+    for path in installation.bucket.rglob(f"_manifests/{end}*"):
+        path.unlink()
+    assert lost.back_up(cluster).status is JobStatus.SUCCESS
 
 
 def test_a_cluster_that_is_registered_is_not_taken_up_again(

@@ -85,7 +85,7 @@ def test_reader_is_told_which_key_to_use(tenant: Command, opened: str) -> None:
     reader = ("--ak", key["ak"], "--sk", key["sk"])
     tenant(*reader, "records", opened).ended(0)
     tenant(*reader, "verify", opened).ended(0)
-    assert "key add --role" in tenant(*reader, "logs", "close", opened).ended(2).err
+    assert "--role operator`" in tenant(*reader, "logs", "close", opened).ended(2).err
     assert "give one" in tenant("key", "add", *PROJECT, "--admin", "--role", "reader").ended(2).err
 
 

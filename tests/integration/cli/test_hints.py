@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from logkeep.cli.identity import MOST_NAMED
+from logkeep.cli.verification import _print_findings
 from tests.integration.cli.installed import Done, init, serving
 
 Command = Callable[..., Done]
@@ -38,3 +41,19 @@ def test_a_second_project_names_every_cluster_that_it_keeps_from_being_read(
     with (directory / "logkeep.toml").open("a") as settings:
         settings.write(block)
     assert "fail from now on" not in command("--dir", directory, "project", "add", "third").ended(0).err
+
+
+def test_what_a_message_tells_to_run_can_be_pasted(tenant: Command, command: Command, node: Path) -> None:
+    name = "a cluster"
+    tenant("cluster", "add", name, "--node", f"n1={node}").ended(0)
+    refused = tenant("backup", name).ended(1)
+    for said in (refused.err, tenant("restore", name, "--to", "out").ended(1).err):
+        [pasted] = re.findall(r"`(logkeep .*?)`", said)
+        command(*shlex.split(pasted)[1:]).ended(0)
+    tenant("cluster", "remove", name, "--yes").ended(0)
+
+
+def test_a_finding_of_no_object_ends_with_its_own_words(capsys: pytest.CaptureFixture[str]) -> None:
+    where = {"node": "", "family": "", "job_id": "", "object": ""}
+    _print_findings([{**where, "problem": "the database is behind"}], 1)
+    assert capsys.readouterr().out == "the database is behind\n"

@@ -86,7 +86,7 @@ def test_lost_database_is_refused_and_nothing_is_made(
     for arguments in COMMANDS:
         done = command("--dir", installed, *arguments).ended(2)
         assert told in done.err, arguments
-        assert "`logkeep rebuild --from logs`" in done.err
+        assert f"`logkeep --dir {installed} rebuild --from logs`" in done.err
         assert "`database` in logkeep.toml" in done.err
         assert done.err.count("\n") == 1
         assert files(installed) == before, arguments

@@ -41,6 +41,7 @@ for _codec in ("ascii", "latin-1", "idna"):
 
 
 def says(cause: Cause, text: str) -> bool:
+    text = re.sub(r"`logkeep --dir \S+ ", "`logkeep ", text)  # as it is to be pasted
     return f"({cause.code})" in text and cause.value[2] in text
 
 
