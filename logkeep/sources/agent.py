@@ -85,7 +85,7 @@ class AgentSources:
         self._calls = {name: _Calls(name, _checked(name, access)) for name, access in agents.items()}
 
     def open(self, url: str, excluded: Callable[[str], bool] = lambda _name: False) -> AgentSource:
-        """Raises `SettingError` where no agent has this name; nothing is connected yet."""
+        """Open the source of a URL; connects to nothing yet. Raises `SettingError` if no agent has this name."""
         name = unquote(url.removeprefix("agent:"))
         if name not in self._calls:
             raise SettingError(f"source agent:{name}: there is no [agents.{name}]; add it to logkeep.toml")
@@ -170,7 +170,7 @@ class _Calls:
         self._connecting = threading.Lock()
 
     def ask(self, method: str, path: str, decode: Callable[[bytes], _T], most: int = 64 * 1024) -> _T:
-        """The answer, decoded; raises a `SourceError`."""
+        """Send a request and decode the answer; raises a `SourceError`."""
         try:
             status, body = self._send(method, path, most)
         except (httpx.HTTPError, OSError) as error:
@@ -225,12 +225,12 @@ class _Calls:
             return self._client
 
     def _forget(self) -> None:
-        """Connect anew next time. What others read meanwhile goes on: the client ends with the last of them."""
+        """Connect again next time. Reads in progress go on: the client closes with the last of them."""
         with self._connecting:
             self._client = None
 
     def _why(self, error: Exception) -> str:
-        """What is wrong, as the certificate that is shown now tells it where that is not trusted."""
+        """Explain the error; for a certificate that is not trusted, by the one that the agent presents now."""
         refused = _distrust(error)
         if refused is None:
             return _reason(error)
@@ -244,13 +244,13 @@ class _Calls:
         return _tell_distrust(refused, self._name, known.not_valid_before_utc, known.not_valid_after_utc)
 
     def _shown(self) -> str:
-        """The certificate that the agent shows, in PEM, believed or not. Raises `OSError`."""
+        """Return the certificate that the agent presents, in PEM, trusted or not. Raises `OSError`."""
         parts = urlsplit(self._access.url)
         address = (parts.hostname or "", parts.port or 443)
         return ssl.get_server_certificate(address, timeout=_TIMEOUT.connect or 30)
 
     def _compared(self) -> str:
-        """The same; raises `SourceUnreachable` where it has another fingerprint."""
+        """Return that certificate; raises `SourceUnreachable` if it has another fingerprint than the setting."""
         pem = self._shown()
         found = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
         if found != self._access.fingerprint:
@@ -263,7 +263,7 @@ class _Calls:
         return pem
 
     def _trusted(self) -> ssl.SSLContext:
-        """Where a fingerprint is given, the one certificate that has it is all that is trusted."""
+        """Create the TLS context. If a fingerprint is set, only the certificate that has it is trusted."""
         access = self._access
         if not access.fingerprint:
             return ssl.create_default_context(cafile=str(access.ca) if access.ca else None)
@@ -303,7 +303,7 @@ def _check_authority(key: str, path: Path) -> None:
 
 
 def _distrust(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """Where the certificate was not trusted, why: the library wraps it."""
+    """Return why the certificate was not trusted, which the library wraps; None for another error."""
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
     return error

@@ -64,7 +64,7 @@ class Listing(list[LogFile]):
         self.counts: dict[PassedKind, int] = {}
 
     def append(self, file: LogFile) -> None:
-        """Raises `SourceUnreachable` for what no directory holds: a source may say anything."""
+        """Add a file. Raises `SourceUnreachable` for values that no file has, as a source may send anything."""
         self._count()
         if not is_plausible(file):
             raise SourceUnreachable(f"{file.name[:100]!r} is listed with a size, time or inode that no file has")
@@ -84,14 +84,14 @@ class Listing(list[LogFile]):
             self.passed.append(Passed(name, kind, writable(why)))
 
     def with_files(self, files: Iterable[LogFile]) -> Listing:
-        """Other files, the same passed over."""
+        """Return a listing of other files, with the same entries passed over."""
         listing = Listing(files)
         listing.passed, listing.counts = self.passed, self.counts
         return listing
 
 
 def is_plausible(file: LogFile) -> bool:
-    """Whether a file can be so, and a database hold it."""
+    """Tell if a file can have these values, and a database store them."""
     return (
         0 <= file.size <= _LARGEST
         and -_LARGEST <= file.mtime_ns <= _LARGEST
@@ -102,7 +102,7 @@ def is_plausible(file: LogFile) -> bool:
 
 
 def printable(text: str, most: int = 300) -> str:
-    """What another side said, as a message may hold it."""
+    """Return what another side sent in a form that a message may quote."""
     return "".join(filter(str.isprintable, text[:most]))
 
 
@@ -110,11 +110,11 @@ class OpenLog(Protocol):
     """A log file that was opened; keeps reading the same file when its name changes."""
 
     def stat(self) -> LogFile:
-        """The file as it is now, under the name it was opened by."""
+        """Return the file's present size, times and inode, with the name it was opened by."""
         ...
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """At most `length` bytes from `offset`; empty at the end. Raises `SourceUnreadable`."""
+        """Read at most `length` bytes from `offset`; none at the end. Raises `SourceUnreadable`."""
         ...
 
     def close(self) -> None: ...
@@ -124,22 +124,22 @@ class LogSource(Protocol):
     """The log directory of one node. Reading never changes anything on the node."""
 
     def list(self) -> Listing:
-        """Every regular file that is a log, in no particular order; links are not followed.
+        """List every regular file that is a log, in any order; links are not followed.
 
-        A folder that cannot be listed is passed over and told. Raises `SourceUnreachable` where the directory itself
-        cannot be listed.
+        A folder that cannot be listed is passed over, with the reason. Raises `SourceUnreachable` if the directory
+        itself cannot be listed.
         """
         ...
 
     def open(self, name: str) -> OpenLog:
-        """Raises `SourceVanished` where the name is gone (or no longer a regular file), else `SourceUnreadable`."""
+        """Open a log. Raises `SourceVanished` if no regular file has the name any more, else `SourceUnreadable`."""
         ...
 
     def carry_out(self, action: Callable[[], _T]) -> _T:
-        """What `action` returns or raises, which calls this source again and again: what it needs each time is held.
+        """Call `action`, which uses this source many times, and hold meanwhile what each use needs.
 
-        It may go on in another thread. Where the source hangs, this raises `SourceUnreachable`, and `action` is left
-        behind: none of it goes on but its `finally`.
+        It may run in another thread. If the source hangs, this raises `SourceUnreachable` and abandons `action`, of
+        which only the `finally` blocks still run.
         """
         return action()
 

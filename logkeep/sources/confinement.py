@@ -37,7 +37,7 @@ class OwnPlaces:
     """What is Logkeep's own, and what the system keeps, as it lies now."""
 
     def __init__(self, own: Mapping[Path, str]) -> None:
-        """`own` tells of each path of Logkeep's what it is."""
+        """Find the places of Logkeep's own paths; `own` describes each of them."""
         self.mounts = Mounts()
         self.own = [Forbidden(what, find_place(path, self.mounts)) for path, what in own.items()]
         self.system = [
@@ -49,7 +49,7 @@ class Confinement:
     """What one project may read of this machine, as its directories lie now."""
 
     def __init__(self, roots: Sequence[Path] = (), places: OwnPlaces | None = None) -> None:
-        """Where there are no roots, they confine nothing."""
+        """Confine sources to `roots`; without roots only Logkeep's own places and the system's are refused."""
         places = places or OwnPlaces({})
         self._mounts = places.mounts
         self._roots = [find_place(root, self._mounts) for root in roots]
@@ -58,9 +58,10 @@ class Confinement:
         ]
 
     def check_directory(self, directory: Path, descriptor: int | None = None) -> None:
-        """Hold the directory of a source against the rules, as it was opened; raises `SourceRefused`.
+        """Raise `SourceRefused` unless the directory of a source may be read, as it was opened.
 
-        What cannot be opened is judged by its path. What may never be read is told so first: no root would help.
+        A directory that cannot be opened is judged by its path. What may never be read is reported first, as no root
+        would help.
         """
         place = Place(directory) if descriptor is None else locate(descriptor, directory, self._mounts)
         self._check(place)
@@ -70,7 +71,7 @@ class Confinement:
             )
 
     def check_folder(self, folder: Path, descriptor: int) -> None:
-        """The same of a folder below that directory, since anything may be mounted there."""
+        """Raise `SourceRefused` unless a folder below that directory may be read: anything may be mounted there."""
         self._check(locate(descriptor, folder, self._mounts))
 
     def _check(self, place: Place) -> None:
@@ -92,12 +93,15 @@ class Roots:
     """The directories below which the logs of each project may lie."""
 
     def __init__(self, shared: Sequence[str], projects: Mapping[str, Sequence[str]]) -> None:
-        """`shared` are for all projects, and `projects` has by name what one may read besides."""
+        """Set the roots of all projects (`shared`), and by name those that one project has besides."""
         self._shared = tuple(map(Path, shared))
         self._projects = {name: tuple(map(Path, roots)) for name, roots in projects.items()}
 
     def of(self, tenant: Tenant, directory: Path, places: OwnPlaces) -> tuple[Path, ...]:
-        """None at all is no confinement. Raises `SourceRefused` where the project needs some and has none."""
+        """Return the roots of a project; none means no confinement.
+
+        Raises `SourceRefused` if the project needs roots and has none.
+        """
         roots = self._shared + self._projects.get(tenant.project, ())
         if not roots and not (tenant.alone and not self._projects):
             Confinement((), places).check_directory(directory)  # no root would help; opened it need not be for that

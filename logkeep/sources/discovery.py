@@ -73,7 +73,7 @@ def describe_cluster(url: str, user: str = "", password: str = "") -> FoundClust
 
 
 def _parse(url: str) -> tuple[str, str]:
-    """Host and endpoint."""
+    """Return host and endpoint of a URL. Raises `InvalidField`."""
     try:
         parts = urlsplit(url)
         if not parts.hostname or parts.port == 0 or parts.scheme not in {"http", "https"}:

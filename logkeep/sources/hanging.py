@@ -65,7 +65,7 @@ class Patience:
     """Makes calls for which nobody waits longer than they show progress. Safe to use from any thread."""
 
     def __init__(self, seconds: float, setting: str = " (sources.stalled_seconds)") -> None:
-        """`setting` is where the seconds come from, as a message names it."""
+        """Wait at most `seconds` without progress; `setting` names their source in a message."""
         self._seconds = seconds
         self._setting = setting
         self._lock = threading.Lock()
@@ -74,22 +74,22 @@ class Patience:
         self._own = threading.local()
 
     def note_progress(self) -> None:
-        """Tell from within a call that it goes on."""
+        """Report progress, from within a call."""
         call: _Call | None = getattr(self._own, "call", None)
         if call:
             call.moved_at = time.monotonic()
 
     def count_hanging(self) -> int:
-        """Threads that were left behind and have not come back."""
+        """Count the abandoned threads that have not come back."""
         with self._lock:
             return sum(call.left for calls in self._calls.values() for call in calls)
 
     def call(
         self, watched: Watched, action: Callable[[], _T], late: Callable[[_T | None], object] = lambda _result: None
     ) -> _T:
-        """What `action` returns or raises; `late` gets what it returns too late, None where it raises then.
+        """Return what `action` returns. If that comes too late, `late` gets it instead, or None if `action` raised.
 
-        Raises `Hanging` where it, or an earlier call of the same source, hangs.
+        Raises what `action` raises, or `Hanging` if it or an earlier call of the same source hangs.
         """
         whole: _Call | None = getattr(self._own, "call", None)
         if whole and whole.watched == watched and whole.moved_at == inf:
@@ -97,10 +97,10 @@ class Patience:
         return self._carry_out(_Call(watched, action, late, time.monotonic()))
 
     def carry_out(self, watched: Watched, action: Callable[[], _T]) -> _T:
-        """What `action` returns or raises, which makes calls of the source again and again, all in one other thread.
+        """Run `action`, which calls the source many times, in one other thread.
 
-        To change threads for each would take longer than most of them. What goes on between them may take its time.
-        Where one of them hangs, this raises `Hanging`, and the thread unwinds once that call comes back.
+        Switching threads for each call would take longer than most calls. Between calls `action` may take any time. If
+        a call hangs, this raises `Hanging`, and the thread unwinds when that call comes back.
         """
         return self._carry_out(_Call(watched, action))
 
@@ -112,7 +112,7 @@ class Patience:
         return call.result
 
     def _call_within(self, whole: _Call, action: Callable[[], _T], late: Callable[[_T | None], object]) -> _T:
-        """Make a call of the source in this thread, in which all of them are made."""
+        """Call the source in this thread, which already belongs to `carry_out`."""
         result: _T | None = None
         with self._lock:
             moved_at = time.monotonic()
@@ -131,7 +131,7 @@ class Patience:
                 raise _Left
 
     def _begin(self, call: _Call) -> SimpleQueue[_Call]:
-        """Note the call, and find a thread for it."""
+        """Register the call and return the queue of an idle or new thread."""
         with self._lock:
             call.beside = self._calls.get(call.watched, [])
             self._check(call.watched, call.beside, time.monotonic())
@@ -144,7 +144,7 @@ class Patience:
         return worker
 
     def _check(self, watched: Watched, calls: list[_Call], now: float) -> None:
-        """Raise `Hanging` where an earlier call of the source hangs."""
+        """Raise `Hanging` if an earlier call of the source hangs."""
         late = sum(now - one.moved_at > _LATE_SECONDS for one in calls)
         if late >= _MOST_LATE or any(one.left for one in calls):
             raise self._hanging(watched, began=False)
@@ -222,7 +222,7 @@ class _PatientLog(OpenLog):
         return self._call(lambda: self._log.read_at(offset, length))
 
     def close(self) -> None:
-        """Never raises that it hangs: the next call of the source does."""
+        """Close the file. Never raises `Hanging`; the next call of the source does."""
         if self._hangs:
             return
         try:

@@ -37,7 +37,7 @@ class AllowedHost:
 
     @classmethod
     def parse(cls, text: str, key: str = "sftp.hosts") -> AllowedHost:
-        """Raises `SettingError` by the key of the setting."""
+        """Parse an entry of `sftp.hosts`. Raises `SettingError` that names the setting `key`."""
         name, separator, directory = text.partition(":/")
         user, at, host = name.rpartition("@")
         if not _HOST.fullmatch(host) or (at and not user) or not text.isprintable():
@@ -57,7 +57,7 @@ class AllowedHost:
 
 
 def parse_jump(text: str) -> Address | None:
-    """`user@host` or `user@host:port`; None where there is none. Raises `SettingError`."""
+    """Parse `user@host` or `user@host:port`; None for ''. Raises `SettingError`."""
     if not text:
         return None
     found = _JUMP.fullmatch(text)

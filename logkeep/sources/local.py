@@ -39,7 +39,7 @@ _FILE_GONE = {*_GONE, errno.ESTALE}  # of a folder that says more: it may be a m
 
 
 def source_directory(url: str) -> Path:
-    """The directory that a `file:` URL names; raises `SettingError`."""
+    """Return the directory that a `file:` URL names; raises `SettingError`."""
     parts = urlsplit(url)
     if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or parts.query or parts.fragment:
         raise SettingError("a source is written as file:///directory, sftp://user@host/directory or agent:NAME")
@@ -50,14 +50,14 @@ def source_directory(url: str) -> Path:
 
 
 def settle_url(url: str) -> str:
-    """A `file:` URL with its links resolved, which later ones are then held against; raises `SettingError`."""
+    """Return a `file:` URL with its links resolved, to which later checks compare. Raises `SettingError`."""
     directory = source_directory(url)
     real = os.path.realpath(directory)
     return url if real == str(directory) else f"file://{quote(os.fsencode(real))}"
 
 
 def watch(directory: Path) -> Watched:
-    """The directory with the mount that its path leads to; asks nothing of that."""
+    """Return the directory with the mount that its path leads to, without a call to that mount."""
     number, mount = find_mount(directory)
     return Watched(directory, number, mount.point) if mount else Watched(directory)
 
@@ -66,14 +66,14 @@ class LocalSources:
     """Opens the directories of this machine that a project may read."""
 
     def __init__(self, roots: Roots, own: Mapping[Path, str], patience: Patience) -> None:
-        """`own` tells of each path of Logkeep's what it is."""
+        """Open only what `roots` allow; `own` describes each path of Logkeep's own."""
         self._roots = roots
         self._own = own
         self._patience = patience
         self._recent = (-inf, OwnPlaces({}))
 
     def open(self, url: str, tenant: Tenant, excluded: Callable[[str], bool]) -> LogSource:
-        """Raises `SettingError`, `SourceRefused`, and `SourceUnreachable` where it hangs."""
+        """Open a directory. Raises `SettingError`, `SourceRefused`, or `SourceUnreachable` if it hangs."""
         directory = source_directory(url)
 
         def open_checked() -> LocalSource:
@@ -87,7 +87,7 @@ class LocalSources:
         return PatientSource(self._patience.call(watched, open_checked), watched, self._patience)
 
     def _places(self) -> OwnPlaces:
-        """Looked up anew each second: it takes a millisecond, and a cluster of a thousand nodes asks as often."""
+        """Look up Logkeep's own places, at most once a second: that takes 1 ms, and a cluster may have 1000 nodes."""
         found, places = self._recent
         if time.monotonic() - found > _RECENT_SECONDS:
             places = OwnPlaces(self._own)
@@ -108,7 +108,10 @@ class LocalSource(LogSource):
         confinement: Confinement | None = None,
         note_progress: Callable[[], None] = lambda: None,
     ) -> None:
-        """`excluded` says of a base name that it is no log; `note_progress` is called for each entry of a listing."""
+        """Read a directory; `excluded` tells by a base name if a file is no log.
+
+        A listing calls `note_progress` for each entry.
+        """
         self._directory = directory
         self._excluded = excluded
         self._confinement = confinement
@@ -117,7 +120,7 @@ class LocalSource(LogSource):
         self._held: dict[tuple[str, ...], _Folder] | None = None  # those of which files are opened one after the other
 
     def check(self) -> None:
-        """Raises `SourceRefused`. A directory that cannot be opened now is judged by its path."""
+        """Raise `SourceRefused` unless the directory may be read; judge one that cannot be opened by its path."""
         try:
             with self._opened():
                 pass
@@ -194,7 +197,7 @@ class LocalSource(LogSource):
         return _OpenLocalLog(name, opened)
 
     def carry_out(self, action: Callable[[], _T]) -> _T:
-        """Hold the folders meanwhile: two thirds of the time that opening a file takes goes into the way to it."""
+        """Hold folders open meanwhile: the way to a file takes two thirds of the time of opening it."""
         self._held = {}
         try:
             return action()
@@ -202,7 +205,7 @@ class LocalSource(LogSource):
             self._held = None
 
     def _folder(self, *parts: str) -> _Folder:
-        """The directory, or a folder below it, as it is reached now. Raises `SourceRefused`, `OSError`."""
+        """Open the directory, or a folder below it, as it is reached now. Raises `SourceRefused`, `OSError`."""
         held = self._held.get(parts) if self._held else None
         if held and held.is_there():
             return held
@@ -222,7 +225,7 @@ class LocalSource(LogSource):
 
     @contextmanager
     def _opened(self) -> Generator[int]:
-        """The directory, to be listed. Raises `SourceRefused`, `OSError`."""
+        """Open the directory for listing. Raises `SourceRefused`, `OSError`."""
         folder = _open_directory(self._directory, _OPEN_FOLDER)
         try:
             self._check_folder(self._directory, folder)
@@ -232,7 +235,7 @@ class LocalSource(LogSource):
 
     @contextmanager
     def _opened_below(self, folder: int, path: Path) -> Generator[int]:
-        """The folder `path` of the one that is open, to be listed. Raises `SourceRefused`, `OSError`."""
+        """Open the folder `path` for listing, from its open parent. Raises `SourceRefused`, `OSError`."""
         inner = os.open(path.name, _OPEN_FOLDER, dir_fd=folder)
         try:
             self._check_folder(path, inner)
@@ -241,7 +244,7 @@ class LocalSource(LogSource):
             os.close(inner)
 
     def _check_folder(self, path: Path, folder: int) -> None:
-        """Hold a directory that is open against the rules; raises `SourceRefused`."""
+        """Raise `SourceRefused` unless an open directory may be read."""
         if not self._confinement:
             return
         seen = os.fstat(folder)
@@ -267,7 +270,7 @@ class _Folder:
         os.close(self.descriptor)
 
     def is_there(self) -> bool:
-        """Whether its path still leads to it: its number is no other's while it is open."""
+        """Tell if its path still leads to it. While it is open, no other directory gets its inode."""
         try:
             return os.path.samestat(self._seen, os.lstat(self._path))
         except OSError:
@@ -302,7 +305,7 @@ def _open_file(folder: _Folder, base: bytes) -> int:
 
 
 def _open_directory(directory: Path, flags: int) -> int:
-    """Open it with these flags; raises `SourceRefused` where a part of the path is a link, `OSError`."""
+    """Open a directory with these flags. Raises `SourceRefused` if a part of the path is a link, or `OSError`."""
     parts = directory.parts[1:]
     if ".." in parts:
         raise SourceRefused(f"the directory {directory} has '..' in its path; name it without")
@@ -340,7 +343,7 @@ def _log_file(name: str, seen: os.stat_result) -> LogFile:
 
 
 def _failed(name: str, error: OSError) -> SourceFileError:
-    """On a network or FUSE mount an open file may be gone as well, once its name is."""
+    """Translate an error of a file. On a network or FUSE mount, an open file can vanish together with its name."""
     if error.errno in _FILE_GONE:
         return SourceVanished(f"{name} is gone")
     return SourceUnreadable(f"{name!r} cannot be read: {_reason(error)}; {_remedy(error, 'read it')}")

@@ -17,19 +17,19 @@ _ESCAPE = re.compile(rb"%([0-9A-F]{2})")
 
 
 def name_text(name: str) -> str:
-    """The text form of a name as the operating system gives it (`os.fsdecode`)."""
+    """Return the text form of a name as the operating system gives it (`os.fsdecode`)."""
     if name.isascii() and name.isprintable() and "%" not in name:
         return name
     return _ODD.sub(lambda odd: "".join(f"%{byte:02X}" for byte in os.fsencode(odd[0])), name)
 
 
 def name_bytes(text: str) -> bytes:
-    """The bytes of the name that `text` stands for."""
+    """Return the bytes of the name that `text` stands for."""
     return _ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), text.encode())
 
 
 def is_log_name(parts: Sequence[bytes], excluded: Callable[[str], bool]) -> bool:
-    """Whether a listing could show the name that has these parts: it leads nowhere else, and is not left out."""
+    """Tell if a listing could contain a name of these parts: none leads elsewhere, and none is excluded."""
     *folders, base = map(os.fsdecode, parts)
     return (
         len(parts) <= MAX_DEPTH + 1

@@ -30,7 +30,7 @@ class Place(NamedTuple):
     kind: str = ""  # of that file system
 
     def is_within(self, other: Place) -> bool:
-        """Whether it is the other one or lies below it, be it that another mount shows it elsewhere."""
+        """Tell if it is the other place or below it, even where another mount shows it elsewhere."""
         if self.path.is_relative_to(other.path):
             return True
         return bool(self.device) and self.device == other.device and self.inside.is_relative_to(other.inside)
@@ -49,7 +49,7 @@ class Mounts:
 
 
 def locate(descriptor: int, path: Path, mounts: Mounts) -> Place:
-    """The place of what was opened by `path`; under the name that it has now, where the system tells."""
+    """Return the place of an open file or folder, under its present name if the system tells that."""
     try:
         found = _ID.search((_SELF / "fdinfo" / str(descriptor)).read_text("ascii"))
         now = (_SELF / "fd" / str(descriptor)).readlink()
@@ -62,7 +62,7 @@ def locate(descriptor: int, path: Path, mounts: Mounts) -> Place:
 
 
 def find_place(path: Path, mounts: Mounts) -> Place:
-    """The place of a path with its links followed, whether anything is there or not."""
+    """Return the place of a path with its links resolved, whether it exists or not."""
     real = Path(os.path.realpath(path))
     try:
         descriptor = os.open(real, getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -75,9 +75,9 @@ def find_place(path: Path, mounts: Mounts) -> Place:
 
 
 def find_mount(path: Path) -> tuple[int, Mount | None]:
-    """The id and mount that a path without links lies on; (0, None) where the system does not tell.
+    """Return id and mount of a path without links; (0, None) if the system does not tell.
 
-    Nothing is asked of the mount itself, which may hang.
+    The mount itself, which may hang, is not called.
     """
     over = [(number, mount) for number, mount in _read_mounts().items() if path.is_relative_to(mount.point)]
     # Of those at one point the last one lies over the others.
@@ -93,7 +93,7 @@ def _read_mounts() -> dict[int, Mount]:
 
 
 def _read_mount(line: str) -> tuple[int, Mount]:
-    """`36 35 98:0 /part /point rw,noatime master:1 - ext4 /dev/root rw`, see proc(5)."""
+    """Parse `36 35 98:0 /part /point rw,noatime master:1 - ext4 /dev/root rw`, see proc(5)."""
     seen, _, source = line.partition(" - ")
     number, _, device, root, point, *_ = seen.split(" ")
     return int(number), Mount(device, _path(root), _path(point), source.partition(" ")[0])

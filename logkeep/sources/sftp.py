@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 
 
 def parse_url(url: str) -> tuple[Address, bytes]:
-    """Address and directory of a source. Raises `SettingError`."""
+    """Return address and directory of a source. Raises `SettingError`."""
     try:
         parts = urlsplit(url)
         port = parts.port or 22
@@ -59,12 +59,12 @@ class SftpSources:
     """Opens sources on the hosts that `sftp.hosts` names."""
 
     def __init__(self, hosts: tuple[str, ...], connections: Connections) -> None:
-        """Raises `SettingError`."""
+        """Allow these hosts. Raises `SettingError`."""
         self._allowed = tuple(AllowedHost.parse(host) for host in hosts)
         self._connections = connections
 
     def open(self, url: str, excluded: Callable[[str], bool] = lambda _name: False) -> SftpSource:
-        """Raises `SettingError` where the settings do not allow it; nothing is connected yet."""
+        """Open the source of a URL; connects to nothing yet. Raises `SettingError` if the settings do not allow it."""
         address, directory = parse_url(url)
         allowed = [host for host in self._allowed if host.allows(address, directory)]
         if not allowed:
@@ -91,7 +91,7 @@ class SftpSource(LogSource):
         excluded: Callable[[str], bool],
         roots: tuple[bytes, ...] = (),
     ) -> None:
-        """`roots` confine the directory, links resolved; none is no confinement."""
+        """Read a directory, confined to `roots` with links resolved; no roots means no confinement."""
         self._connections = connections
         self._address = address
         self._directory = directory
@@ -143,7 +143,7 @@ class SftpSource(LogSource):
         )
 
     async def _list_folder(self, connection: Connection, folder: _Folder, listing: Listing) -> list[_Folder]:
-        """Add what lies in it; returns the folders below."""
+        """Add the files of a folder to the listing; return the folders below."""
         below: list[_Folder] = []
         empty = True
         async for entry in connection.sftp.scandir(folder.path):
@@ -179,9 +179,10 @@ class SftpSource(LogSource):
     async def _all_told(
         self, connection: Connection, name: str, path: bytes, attributes: asyncssh.SFTPAttrs
     ) -> asyncssh.SFTPAttrs | None:
-        """What the server tells of a file, asked once more where its listing leaves something out; None where it went.
+        """Return the attributes of a file; None if it has vanished.
 
-        Version 3 of the protocol lets a server leave out whatever it likes. Raises `SourceUnreachable` where it does.
+        Version 3 of the protocol lets a listing omit any of them, so the server is asked again for those. Raises
+        `SourceUnreachable` if it omits them again.
         """
         if not _left_out(attributes):
             return attributes
@@ -193,7 +194,10 @@ class SftpSource(LogSource):
         return attributes
 
     async def _open(self, connection: Connection, name: str, parts: list[bytes]) -> _OpenSftpLog:
-        """SFTP has no way to refuse links, so it is looked before (a pipe would block the server) and after."""
+        """Open a file, and check before and after that it is a regular one.
+
+        SFTP has no way to refuse links, and to open a pipe would block the server.
+        """
         path = b"/".join([self._directory, *parts])
         await self._check_kinds(connection, name, parts)
         file = await connection.sftp.open(path, "rb")
@@ -260,7 +264,7 @@ class _OpenSftpLog(OpenLog):
         return data
 
     def _learn(self, seconds: float) -> None:
-        """Ask for less where an answer comes slowly, so that each comes in time however slow the link is."""
+        """Ask for less at a time over a slow link, so that each answer comes within the time-out."""
         if seconds > self._connections.timeout_seconds / 8:
             self._piece = max(_SMALLEST_PIECE, self._piece // 2)
         elif seconds < self._connections.timeout_seconds / 32:
@@ -281,7 +285,7 @@ class _OpenSftpLog(OpenLog):
 
 @contextmanager
 def _translated(name: str) -> Generator[None]:
-    """Errors of one file, in our words."""
+    """Translate errors of one file into a `SourceFileError`."""
     try:
         yield
     except asyncssh.SFTPError as error:

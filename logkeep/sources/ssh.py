@@ -79,7 +79,7 @@ class Connections:
     """All connections of this process. Safe to use from any thread."""
 
     def __init__(self, access: Access) -> None:
-        """Raises `SettingError` where a key cannot be used."""
+        """Load the keys. Raises `SettingError` if one cannot be used."""
         self._access = access
         self._keys = [_read_key(path) for path in access.keys]
         self._slots: dict[Address, _Slot] = {}
@@ -89,7 +89,7 @@ class Connections:
 
     @property
     def timeout_seconds(self) -> float:
-        """For one answer."""
+        """Return the time-out of one answer."""
         return self._access.timeout_seconds
 
     def run(
@@ -98,9 +98,9 @@ class Connections:
         action: Callable[[Connection], Awaitable[_T]],
         connection: Connection | None = None,
     ) -> _T:
-        """What `action` returns; it is given a connection, or the one that is held already.
+        """Return what `action` returns; it gets a shared connection, or the one that the caller holds.
 
-        Raises `SourceUnreachable` where the node cannot be reached, or does not answer in time.
+        Raises `SourceUnreachable` if the node cannot be reached or does not answer in time.
         """
         seconds = self._access.timeout_seconds
         call = self._on_held(address, action, connection) if connection else self._on_shared(address, action)
@@ -113,7 +113,7 @@ class Connections:
             raise SourceUnreachable(f"{address} was not asked in time; start the service again") from error
 
     def give_back(self, connection: Connection, farewell: Callable[[], Awaitable[object]]) -> None:
-        """Let a held connection go, after telling the node so; nobody waits for that."""
+        """Release a held connection in the background, after a `farewell` to the node."""
 
         async def give_back() -> None:
             with suppress(asyncssh.Error, OSError, TimeoutError):
@@ -124,7 +124,7 @@ class Connections:
         asyncio.run_coroutine_threadsafe(give_back(), self._running())
 
     def close(self) -> None:
-        """Close all connections and end the thread; it starts again when it is needed."""
+        """Close all connections and end the thread, which restarts when it is needed."""
         with self._starting:
             thread, self._thread = self._thread, None
         if thread:
@@ -140,7 +140,7 @@ class Connections:
     # On the loop -------------------------------------------------------------------------------------------------
 
     async def _on_shared(self, address: Address, action: Callable[[Connection], Awaitable[_T]]) -> _T:
-        """One that was made before may have broken since, as when sshd was started anew: then a new one is asked."""
+        """Run on a shared connection. If that broke while idle, as when sshd restarted, connect again."""
         slot = self._slots.get(address)
         before = slot.connection() if slot else None
         connection = await self._take(address)
@@ -202,7 +202,7 @@ class Connections:
         return connection
 
     async def _make_room(self, address: Address) -> None:
-        """Wait until one more connection is allowed; an idle one makes place."""
+        """Wait until one more connection is allowed, or close an idle one."""
         async with self._room:
             try:
                 async with asyncio.timeout(self._access.timeout_seconds):
@@ -304,7 +304,7 @@ class Connections:
             ) from error
 
     def _why(self, address: Address, witness: _Witness, known: asyncssh.SSHKnownHosts, error: Exception) -> str:
-        """One sentence for a login that failed."""
+        """Explain a failed login in one sentence."""
         file = shlex.quote(str(self._access.known_hosts))
         host, port = address.host, address.port
         if witness.refused:
@@ -391,7 +391,7 @@ def _read_known_hosts(path: Path, address: Address) -> asyncssh.SSHKnownHosts:
 
 
 async def _printed(ssh: asyncssh.SSHClientConnection) -> str:
-    """The text that comes where SFTP should begin; '' for none, or where it is not text."""
+    """Return the text that a login shell prints where SFTP should begin; '' for none."""
     try:
         async with asyncio.timeout(_PRINTED_SECONDS), ssh.create_process(subsystem="sftp", encoding=None) as process:
             came = await process.stdout.read(200)  # nothing was asked: SFTP would be silent
