@@ -25,7 +25,7 @@ _encode = msgspec.msgpack.encode
 
 
 def fetch_checkpoints(connection: Connection, cluster_id: str, node: str) -> list[Checkpoint]:
-    """All but the retired ones."""
+    """Fetch the checkpoints of a node that are not retired, by generation."""
     rows = connection.execute(_generations(cluster_id, node).where(~generations.c.retired))
     # Sorted here: asked for an order, SQLite would take the key for it, and look at all.
     return sorted(map(to_checkpoint, rows), key=lambda c: c.generation)
@@ -34,7 +34,7 @@ def fetch_checkpoints(connection: Connection, cluster_id: str, node: str) -> lis
 def fetch_checkpoints_of(
     connection: Connection, cluster_id: str, node: str, numbers: Collection[int]
 ) -> Iterator[Checkpoint]:
-    """Those of some generations of a node."""
+    """Fetch the checkpoints of some generations of a node."""
     wanted = sorted(numbers)
     for at in range(0, len(wanted), _BATCH):
         statement = _generations(cluster_id, node).where(generations.c.generation.in_(wanted[at : at + _BATCH]))
@@ -52,10 +52,10 @@ def _generations(cluster_id: str, node: str) -> Select[*tuple[Any, ...]]:
 def fetch_generations(
     engine: Engine, cluster_id: str, *, node: str = "", family: str = "", job_id: str = ""
 ) -> Iterator[tuple[str, Checkpoint]]:
-    """Node and checkpoint of every generation, by node and family in the order of writing.
+    """Fetch node and checkpoint of every generation, by node and family in the order of writing.
 
-    Page by page, so that no connection is held while the caller works on them. With `job_id` only those that this job
-    stored something of.
+    They come page by page, so that no connection is held while the caller works on them. With `job_id` only the
+    generations come that this job stored something of.
     """
     statement = select(generations).where(generations.c.cluster_id == cluster_id)
     if node:
@@ -74,7 +74,7 @@ def fetch_generations(
 def _pages(
     engine: Engine, statement: Select[*tuple[Any, ...]], order: Sequence[Column[Any]], size: int
 ) -> Iterator[Row[*tuple[Any, ...]]]:
-    """All rows in an order of columns that are among them and together unique."""
+    """Fetch all rows, sorted by columns that are selected and together unique."""
     page = statement.order_by(*order).limit(size)
     after = page
     while True:
@@ -87,7 +87,7 @@ def _pages(
 
 
 def save_checkpoints(connection: Connection, cluster_id: str, node: str, checkpoints: Sequence[Checkpoint]) -> None:
-    """Insert or replace. None of them is retired from then on."""
+    """Insert or replace checkpoints, and clear their retired mark."""
     if not checkpoints:
         return
     key = {"cluster_id": cluster_id, "node": node, "retired": False}
@@ -97,14 +97,14 @@ def save_checkpoints(connection: Connection, cluster_id: str, node: str, checkpo
 
 @cache
 def _save_generation(dialect: Dialect) -> Any:
-    """Made once: building it takes longer than running it."""
+    """Build the statement once: building it takes longer than running it."""
     insert = upsert(dialect)(generations)
     changes = {column.name: insert.excluded[column.name] for column in generations.c if column.name not in _KEY}
     return insert.on_conflict_do_update(index_elements=_KEY, set_=changes)
 
 
 def fetch_kept(connection: Connection, cluster_id: str, node: str, generation: int) -> int:
-    """How many bytes of a generation are kept, 0 where it is unknown."""
+    """Return how many bytes of a generation are archived, 0 if it is unknown."""
     statement = select(generations.c.kept).where(
         generations.c.cluster_id == cluster_id, generations.c.node == node, generations.c.generation == generation
     )
@@ -112,7 +112,7 @@ def fetch_kept(connection: Connection, cluster_id: str, node: str, generation: i
 
 
 def fetch_last_segments(connection: Connection, cluster_id: str, node: str, job_id: str) -> dict[int, int]:
-    """Generations of which the job, the newest of the cluster, stored something: size of the last segment of each."""
+    """Return the generations that the cluster's newest job stored, with the size of the last segment of each."""
     s, g = segments.c, generations.c
     same = (s.cluster_id == g.cluster_id) & (s.node == g.node) & (s.generation == g.generation)
     statement = (
@@ -125,9 +125,9 @@ def fetch_last_segments(connection: Connection, cluster_id: str, node: str, job_
 
 
 def fetch_shared(connection: Connection, cluster_id: str, names: Sequence[str]) -> list[tuple[str, str, str, str]]:
-    """Of these nodes two most of whose files look like the same ones, and under which name each has one of them.
+    """Return pairs of nodes most of whose files look the same, with the name of one such file on each.
 
-    Files are the same ones where their first lines are, with a time of their own.
+    Two files look the same if their first lines are equal and carry a time of their own.
     """
     a, b = generations.alias(), generations.alias()
     telling = [(one.c.head_length >= LEAST_HEAD) & (one.c.first_time != "") & one.c.present for one in (a, b)]
@@ -146,7 +146,7 @@ def fetch_shared(connection: Connection, cluster_id: str, names: Sequence[str]) 
 
 
 def fetch_nodes(connection: Connection, cluster_id: str) -> set[str]:
-    """Names of all nodes of which something is known, be they removed."""
+    """Return the names of all nodes that anything is known of, removed ones included."""
     statement = select(generations.c.node).where(generations.c.cluster_id == cluster_id).distinct()
     return set(connection.execute(statement).scalars())
 
@@ -175,9 +175,9 @@ def save_unread(connection: Connection, cluster_id: str, node: str, unread: Sequ
 def insert_segment(
     connection: Connection, cluster_id: str, job_id: str, segment: Segment, manifest_job_id: str | None = None
 ) -> None:
-    """`job_id` stored it; the manifest of `manifest_job_id` names it, None where none does yet.
+    """Insert a segment that `job_id` stored; the manifest of `manifest_job_id` names it, None if none does yet.
 
-    It waits for verification behind all that was read back before the job began.
+    Verification reads it after all that was read back before the job began.
     """
     created_at = select(jobs.c.created_at).where(jobs.c.job_id == job_id)
     connection.execute(
@@ -200,7 +200,7 @@ def insert_segment(
 
 
 def fetch_segment_object(connection: Connection, cluster_id: str, segment: Segment) -> str | None:
-    """The object that the catalogue has where this segment is, None where it has none."""
+    """Return the name of the object that the database has for this segment, or None."""
     c = segments.c
     statement = select(c.object).where(
         c.cluster_id == cluster_id,
@@ -212,14 +212,14 @@ def fetch_segment_object(connection: Connection, cluster_id: str, segment: Segme
 
 
 def fetch_segments(engine: Engine, cluster_id: str) -> Iterator[tuple[Segment, str]]:
-    """Segments and the id of the job that stored each, by node, generation and place; page by page."""
+    """Fetch segments and the id of the job that stored each, by node, generation and start; page by page."""
     return _segments(engine, select(segments).where(segments.c.cluster_id == cluster_id))
 
 
 def fetch_segments_from(
     engine: Engine, cluster_id: str, node: str, generation: int, start: int = 0
 ) -> Iterator[Segment]:
-    """Those of one generation, from the one on that holds the byte `start`; page by page."""
+    """Fetch the segments of a generation, from the one that contains byte `start` on; page by page."""
     of_it = (segments.c.cluster_id == cluster_id, segments.c.node == node, segments.c.generation == generation)
     first = select(func.max(segments.c.start)).where(*of_it, segments.c.start <= start).scalar_subquery()
     for segment, _ in _segments(engine, select(segments).where(*of_it, segments.c.start >= first)):
@@ -229,7 +229,7 @@ def fetch_segments_from(
 def fetch_segments_of(
     engine: Engine, cluster_id: str, node: str, numbers: Sequence[int], job_id: str = ""
 ) -> Iterator[Segment]:
-    """Those of some generations of a node, by generation and place; with `job_id` only what this job stored."""
+    """Fetch the segments of some generations of a node, in order; with `job_id` only what this job stored."""
     statement = select(segments).where(
         segments.c.cluster_id == cluster_id, segments.c.node == node, segments.c.generation.in_(numbers)
     )
@@ -261,7 +261,7 @@ class SegmentRow:
 
     @property
     def turn(self) -> tuple[int, str, int, int]:
-        """Its place in the order in which segments are read back."""
+        """Return its sort key in the order in which segments are read back."""
         return self.read_at, self.node, self.generation, self.start
 
     def segment(self) -> Segment:
@@ -269,7 +269,7 @@ class SegmentRow:
 
 
 def fetch_segments_by_object(engine: Engine, cluster_id: str) -> Iterator[SegmentRow]:
-    """All segments sorted by the names of their objects; page by page."""
+    """Fetch all segments sorted by the names of their objects; page by page."""
     c = segments.c
     statement = select(
         c.node, c.generation, c.start, c.job_id, c.bucket, c.object, c.stored, c.read_at, c.body
@@ -279,7 +279,7 @@ def fetch_segments_by_object(engine: Engine, cluster_id: str) -> Iterator[Segmen
 
 
 def fetch_lines_before(connection: Connection, cluster_id: str, segment: Segment) -> int | None:
-    """How many lines of the generation end before the segment; None where not all that came before it is kept."""
+    """Count the lines of a generation that end before the segment; None if not all of them are archived."""
     c = segments.c
     statement = select(func.coalesce(func.sum(c.raw), 0), func.coalesce(func.sum(c.lines), 0)).where(
         c.cluster_id == cluster_id,
@@ -292,7 +292,7 @@ def fetch_lines_before(connection: Connection, cluster_id: str, segment: Segment
 
 
 def fetch_turn(connection: Connection, cluster_id: str, place: int) -> tuple[int, str, int, int] | None:
-    """`SegmentRow.turn` of the segment at this place, from 0, among those that were read back longest ago."""
+    """Return `SegmentRow.turn` of the segment at index `place` (from 0), least recently read first."""
     c = segments.c
     statement = select(c.read_at, c.node, c.generation, c.start).where(c.cluster_id == cluster_id, c.read_at >= 0)
     statement = statement.order_by(c.read_at, c.node, c.generation, c.start).limit(1).offset(place)
@@ -301,13 +301,13 @@ def fetch_turn(connection: Connection, cluster_id: str, place: int) -> tuple[int
 
 
 def fetch_last_read(connection: Connection, cluster_id: str) -> int:
-    """The largest `read_at`, 0 where there is none."""
+    """Return the largest `read_at`, 0 if there is none."""
     statement = select(func.max(segments.c.read_at)).where(segments.c.cluster_id == cluster_id)
     return max(0, connection.execute(statement).scalar() or 0)
 
 
 def save_read(connection: Connection, cluster_id: str, read: Sequence[tuple[SegmentRow, int]]) -> None:
-    """When each was read back, Unix ms; -1 for one that was found damaged, and is to be read each time."""
+    """Save when each segment was read back, in Unix ms; -1 for a damaged one, which is read each time."""
     c = segments.c
     statement = update(segments).where(
         c.cluster_id == cluster_id,
@@ -324,7 +324,7 @@ def save_read(connection: Connection, cluster_id: str, read: Sequence[tuple[Segm
 
 
 def fetch_named_segments(connection: Connection, cluster_id: str, objects: Sequence[str]) -> set[str]:
-    """Which of these objects are segments of the cluster, in whatever bucket."""
+    """Return those of these objects that are segments of the cluster, in any bucket."""
     statement = select(segments.c.object).where(
         segments.c.cluster_id == cluster_id, segments.c.object.in_(list(objects))
     )
@@ -332,27 +332,27 @@ def fetch_named_segments(connection: Connection, cluster_id: str, objects: Seque
 
 
 def fetch_manifest_of_jobs(connection: Connection, job_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Cluster and object of the manifest of each of these jobs that has one."""
+    """Return cluster and object of the manifest of each of these jobs that has one."""
     statement = select(manifests.c.job_id, manifests.c.cluster_id, manifests.c.object)
     rows = connection.execute(statement.where(manifests.c.job_id.in_(list(job_ids))))
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def fetch_segment_owner(connection: Connection, job_id: str) -> str | None:
-    """The cluster that has a segment of this job."""
+    """Return the cluster that has a segment of this job, or None."""
     statement = select(segments.c.cluster_id).where(segments.c.job_id == job_id)
     return connection.execute(statement.limit(1)).scalar()
 
 
 def fetch_manifest_objects(connection: Connection, cluster_id: str) -> Iterator[tuple[str, str]]:
-    """Bucket and name of every manifest."""
+    """Fetch bucket and name of every manifest."""
     statement = select(manifests.c.bucket, manifests.c.object).where(manifests.c.cluster_id == cluster_id)
     for row in connection.execute(statement):
         yield row[0], row[1]
 
 
 def fetch_next_object(connection: Connection, cluster_id: str, after: str) -> tuple[str, str] | None:
-    """Bucket and name of the first segment's object whose name is `after` or follows it."""
+    """Return bucket and name of the first segment object whose name is `after` or sorts behind it."""
     statement = select(segments.c.bucket, segments.c.object).where(
         segments.c.cluster_id == cluster_id, segments.c.object >= after
     )
@@ -361,7 +361,7 @@ def fetch_next_object(connection: Connection, cluster_id: str, after: str) -> tu
 
 
 def fetch_segment_totals(connection: Connection, cluster_id: str) -> tuple[int, int]:
-    """Number of segments and their stored bytes."""
+    """Return the number of segments and their stored bytes."""
     statement = select(func.count(), func.coalesce(func.sum(segments.c.stored), 0)).where(
         segments.c.cluster_id == cluster_id
     )
@@ -370,14 +370,14 @@ def fetch_segment_totals(connection: Connection, cluster_id: str) -> tuple[int, 
 
 
 def sum_segments(connection: Connection, job_id: str) -> tuple[int, int]:
-    """Plain and stored bytes that a job kept."""
+    """Return the plain and the stored bytes of a job's segments."""
     sums = (func.coalesce(func.sum(segments.c.raw), 0), func.coalesce(func.sum(segments.c.stored), 0))
     raw, stored = connection.execute(select(*sums).where(segments.c.job_id == job_id)).one()
     return int(raw), int(stored)
 
 
 def fetch_unlisted_segments(connection: Connection, cluster_id: str) -> list[Segment]:
-    """Segments that no manifest names yet."""
+    """Return the segments that no manifest names yet."""
     statement = select(segments.c.body).where(segments.c.cluster_id == cluster_id, segments.c.manifest_job_id.is_(None))
     order = (segments.c.node, segments.c.generation, segments.c.start)
     bodies = connection.execute(statement.order_by(*order)).scalars()
@@ -385,7 +385,7 @@ def fetch_unlisted_segments(connection: Connection, cluster_id: str) -> list[Seg
 
 
 def fetch_listed_segments(connection: Connection, cluster_id: str, manifest_job_id: str) -> list[Segment]:
-    """Segments that the manifest of this job names."""
+    """Return the segments that the manifest of this job names."""
     statement = select(segments.c.body).where(
         segments.c.cluster_id == cluster_id, segments.c.manifest_job_id == manifest_job_id
     )
@@ -393,7 +393,7 @@ def fetch_listed_segments(connection: Connection, cluster_id: str, manifest_job_
 
 
 def mark_segment_listed(connection: Connection, cluster_id: str, segment: Segment, job_id: str) -> None:
-    """The manifest of this job names this segment, which the catalogue has."""
+    """Record that the manifest of this job names a segment that is in the database."""
     c = segments.c
     statement = update(segments).where(
         c.cluster_id == cluster_id,
@@ -405,7 +405,10 @@ def mark_segment_listed(connection: Connection, cluster_id: str, segment: Segmen
 
 
 def mark_listed(connection: Connection, cluster_id: str, job_id: str, named: Sequence[Segment]) -> None:
-    """The manifest of this job names these: of all that had none, the first ones by node, generation and place."""
+    """Record that the manifest of this job names these segments.
+
+    They must be the first ones, by node, generation and start, of all that no manifest names yet.
+    """
     if not named:
         return
     c, last = segments.c, named[-1]
@@ -420,7 +423,7 @@ def mark_listed(connection: Connection, cluster_id: str, job_id: str, named: Seq
 def insert_findings(
     connection: Connection, job_id: str, node: str, found: Sequence[Gap | Sighting | Forecast | str]
 ) -> None:
-    """Gaps, sightings, forecasts, and failures as text."""
+    """Insert gaps, sightings, forecasts, and failures as text."""
     rows = [{"job_id": job_id, "node": node, "kind": _kind(one), "body": _encode(one)} for one in found]
     if rows:
         cluster_id = select(jobs.c.cluster_id).where(jobs.c.job_id == job_id).scalar_subquery()
@@ -428,7 +431,7 @@ def insert_findings(
 
 
 def delete_failures(connection: Connection, job_id: str, node: str) -> None:
-    """Forget what an earlier attempt could not read."""
+    """Delete the read failures of an earlier attempt."""
     connection.execute(
         findings.delete().where(findings.c.job_id == job_id, findings.c.node == node, findings.c.kind == "failure")
     )
@@ -480,7 +483,7 @@ def insert_manifest(connection: Connection, cluster_id: str, row: ManifestRow) -
 
 
 def fetch_last_manifest(connection: Connection, cluster_id: str, *, proven: bool = False) -> ManifestRow | None:
-    """The last one, or with `proven` the last of those that a trusted signature covers."""
+    """Return the last manifest; with `proven` the last one that a trusted signature covers."""
     statement = select(manifests).where(manifests.c.cluster_id == cluster_id).order_by(manifests.c.number.desc())
     if proven:
         statement = statement.where(manifests.c.proven)
@@ -489,7 +492,7 @@ def fetch_last_manifest(connection: Connection, cluster_id: str, *, proven: bool
 
 
 def fetch_manifests(connection: Connection, cluster_id: str) -> list[ManifestRow]:
-    """The chain from its beginning."""
+    """Return the chain of manifests from its start."""
     statement = select(manifests).where(manifests.c.cluster_id == cluster_id).order_by(manifests.c.number)
     return [_manifest(row) for row in connection.execute(statement)]
 
@@ -503,7 +506,7 @@ def _kind(found: Gap | Sighting | Forecast | str) -> str:
 
 
 def to_checkpoint(row: Row[*tuple[Any, ...]]) -> Checkpoint:
-    """Equal values are one object: a node may have 100,000 generations, and each row has its own."""
+    """Make a checkpoint of a row. Equal values share one object, as a node may have 100,000 generations."""
     head = Fingerprint(row.head_length, row.head_sha256)
     tail = Fingerprint(row.tail_length, row.tail_sha256)
     return Checkpoint(

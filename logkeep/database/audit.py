@@ -27,7 +27,7 @@ def insert_entry(connection: Connection, entry: AuditEntry) -> None:
 def fetch_entries(
     connection: Connection, *, project_id: str = "", since_ms: int = 0, offset: int = 1, limit: int
 ) -> tuple[list[AuditEntry], int]:
-    """Newest first, and how many there are; `offset` counts from 1."""
+    """Return a page of entries, newest first, and the number of all; `offset` counts from 1."""
     wanted: list[ColumnElement[bool]] = [audit.c.at >= since_ms]
     if project_id:
         wanted.append(audit.c.project_id == project_id)
@@ -51,6 +51,6 @@ def fetch_entries(
 
 
 def delete_entries(connection: Connection, before_ms: int, limit: int) -> int:
-    """At most `limit` of those written before; how many."""
+    """Delete at most `limit` entries written before a time; return how many."""
     old = select(audit.c.id).where(audit.c.at < before_ms).limit(limit)
     return connection.execute(delete(audit).where(audit.c.id.in_(old))).rowcount

@@ -18,19 +18,19 @@ class BucketMemory:
     name: str
 
     def recall(self) -> str:
-        """The id, '' for a bucket that was never used."""
+        """Return the id, '' for a bucket that was never used."""
         with reading(self.engine) as connection:
             return _fetch_id(connection, self.name)
 
     def remember(self, bucket_id: str) -> str:
-        """Keep the id unless there is one; the one that is kept."""
+        """Keep the id unless there is one; return the one that is kept."""
         with writing(self.engine) as connection:
             insert = upsert(connection.dialect)(buckets).values(name=self.name, id=bucket_id)
             connection.execute(insert.on_conflict_do_nothing())
             return _fetch_id(connection, self.name)
 
     def change(self, bucket_id: str) -> None:
-        """Keep another id from now on."""
+        """Replace the id."""
         with writing(self.engine) as connection:
             insert = upsert(connection.dialect)(buckets).values(name=self.name, id=bucket_id)
             connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"id": bucket_id}))

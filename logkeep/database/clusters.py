@@ -15,7 +15,7 @@ from logkeep.domain.cluster import Cluster, Discovery, Node
 
 
 def insert_cluster(connection: Connection, cluster: Cluster) -> None:
-    """Raises `IntegrityError` where the project has a cluster of this name."""
+    """Insert a cluster. Raises `IntegrityError` if the project has one of this name."""
     connection.execute(
         clusters.insert().values(
             id=cluster.id,
@@ -35,13 +35,13 @@ def insert_cluster(connection: Connection, cluster: Cluster) -> None:
 def save_discovery(
     connection: Connection, cluster_id: str, discovery: Discovery | None, sealed_password: bytes | None
 ) -> None:
-    """How the cluster is asked for its nodes from now on."""
+    """Save how the cluster is asked for its nodes."""
     values = {**_asked(discovery), "sealed_password": sealed_password}
     connection.execute(update(clusters).where(clusters.c.id == cluster_id).values(**values))
 
 
 def fetch_sealed_password(connection: Connection, cluster_id: str) -> bytes | None:
-    """Of the user that the cluster's own API is asked as."""
+    """Return the sealed password of the user for the cluster's own API."""
     return connection.execute(select(clusters.c.sealed_password).where(clusters.c.id == cluster_id)).scalar()
 
 
@@ -50,7 +50,7 @@ def touch_cluster(connection: Connection, cluster_id: str, updated_at: int) -> N
 
 
 def save_nodes(connection: Connection, cluster_id: str, members: Sequence[Node]) -> None:
-    """All nodes of the cluster; what an earlier listing of one that stays told is kept with it."""
+    """Replace the nodes of the cluster; a node that stays keeps its listing digest and its unread files."""
     left_out = (nodes.c.cluster_id == cluster_id, nodes.c.name.not_in([node.name for node in members]))
     connection.execute(nodes.delete().where(*left_out))
     rows = [{"cluster_id": cluster_id, **asdict(node)} for node in members]
@@ -66,7 +66,7 @@ def fetch_cluster(connection: Connection, cluster_id: str) -> Cluster | None:
 
 
 def fetch_clusters(connection: Connection, name: str = "") -> list[Cluster]:
-    """Those of every project; with a name only those that have it."""
+    """Return the clusters of all projects; with `name` only those of that name."""
     statement = select(clusters).order_by(clusters.c.created_at, clusters.c.id)
     if name:
         statement = statement.where(clusters.c.name == name)
@@ -76,7 +76,7 @@ def fetch_clusters(connection: Connection, name: str = "") -> list[Cluster]:
 def fetch_cluster_page(
     connection: Connection, project_id: str, *, offset: int, limit: int, kind: str = "", name: str = ""
 ) -> tuple[list[Cluster], int]:
-    """Newest first; `offset` counts from 0."""
+    """Return a page of clusters, newest first, and the number of all; `offset` counts from 0."""
     wanted: list[ColumnElement[bool]] = [clusters.c.project_id == project_id]
     if kind:
         wanted.append(clusters.c.kind == kind)
@@ -89,12 +89,12 @@ def fetch_cluster_page(
 
 
 def count_clusters(connection: Connection) -> int:
-    """Of all projects."""
+    """Count the clusters of all projects."""
     return connection.execute(select(func.count()).select_from(clusters)).scalar_one()
 
 
 def delete_cluster(connection: Connection, cluster_id: str) -> None:
-    """Its settings, jobs and catalogue go with it."""
+    """Delete a cluster with its settings, jobs and archive rows."""
     connection.execute(findings.delete().where(findings.c.cluster_id == cluster_id))
     connection.execute(clusters.delete().where(clusters.c.id == cluster_id))
 

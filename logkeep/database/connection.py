@@ -59,7 +59,7 @@ _MIGRATION_LOCK = 0x4C4F474B  # a number of our own among the locks of the serve
 
 
 def connect(url: str) -> Engine:
-    """The engine for a database URL; raises `SettingError` for one that is none."""
+    """Create the engine for a database URL; raises `SettingError` for what is no URL of a database."""
     url = _with_driver(url)
     try:
         # An error of the database must not carry hashes of passwords into a log.
@@ -83,9 +83,9 @@ def _expect_sqlite(version: tuple[int, ...]) -> None:
 
 
 def _add_subsec(connection: Any, _record: object) -> None:
-    """Add what SQLite has since 3.42: `unixepoch('subsec')`, by which the queue keeps time from Python 3.12 on.
+    """Add `unixepoch('subsec')`, which SQLite has since 3.42 and the queue uses from Python 3.12 on.
 
-    An older one takes the word for a time that it cannot read, and gives NULL.
+    An older SQLite takes the word for a time that it cannot read, and returns NULL.
     """
     if isinstance(connection, sqlite3.Connection):
         connection.create_function("unixepoch", 1, _unixepoch)
@@ -102,7 +102,7 @@ if sqlite3.sqlite_version_info < (3, 42):
 
 
 def try_connection(engine: Engine) -> None:
-    """Raises `SettingError` where the database cannot be used as it is set."""
+    """Raise `SettingError` if the database cannot be used as it is configured."""
     try:
         with reading(engine) as connection:
             connection.execute(select(1))
@@ -111,7 +111,7 @@ def try_connection(engine: Engine) -> None:
 
 
 def _with_driver(url: str) -> str:
-    """`postgresql://` means psycopg 3 here, as it does to the queue; SQLAlchemy would take its predecessor."""
+    """Make `postgresql://` mean psycopg 3, as the queue does; SQLAlchemy would use its predecessor."""
     scheme, separator, rest = url.partition("://")
     return f"{_POSTGRESQL}://{rest}" if separator and scheme in {"postgres", "postgresql"} else url
 
@@ -144,7 +144,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def reading(engine: Engine) -> Generator[Connection]:
-    """A connection for reading, each statement by itself. Raises `CatalogueError` where the database fails."""
+    """Open a connection for reading, each statement on its own. Raises `CatalogueError` if the database fails."""
     with naming_failures(), _autocommitting(engine).connect() as connection:
         yield connection
 
@@ -159,10 +159,10 @@ Ask = Callable[[Select[*tuple[Any, ...]], Mapping[str, Any]], list[tuple[Any, ..
 
 @contextmanager
 def asking(engine: Engine) -> Generator[Ask]:
-    """A function that gives all rows of a statement and its parameters, by the driver itself.
+    """Open a connection that runs statements by the driver itself, and returns all rows.
 
-    For what is asked thousands of times a second: SQLAlchemy's own way takes several times as long. Raises
-    `CatalogueError` where the database fails.
+    SQLAlchemy's own way takes several times as long, too long for what is asked thousands of times a second. Raises
+    `CatalogueError` if the database fails.
     """
     driver: Any = engine.dialect.loaded_dbapi
     connection = None
@@ -186,10 +186,10 @@ def asking(engine: Engine) -> Generator[Ask]:
 
 @contextmanager
 def asking_at_once(engine: Engine) -> Generator[Ask]:
-    """The same for one thread that may wait for nobody: raises `NotAtOnce` where the answer does not lie ready.
+    """Do the same for the event loop, which must not wait: raises `NotAtOnce` if the answer would take a wait.
 
-    With SQLite only, on a connection of its own: another process or thread that holds the pool cannot hold it up, and
-    taking one out of the pool and back takes as long as a page of records.
+    Only for SQLite, on a connection of its own. No other user of the pool can delay it, and taking a connection out of
+    the pool and back takes as long as reading a page of records.
     """
     try:
         connection = _connection_at_once(engine)
@@ -221,7 +221,7 @@ def _closer(connection: sqlite3.Connection) -> Callable[[Engine], None]:
 
 @cache
 def _driver_sql(statement: Select[*tuple[Any, ...]], dialect: Dialect) -> tuple[str, Sequence[str] | None]:
-    """SQL as the driver takes it, and the order of its parameters; None where they go by name."""
+    """Return the SQL for the driver and the order of its parameters; None if they are passed by name."""
     compiled = statement.compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)
     return str(compiled), compiled.positiontup
@@ -229,9 +229,9 @@ def _driver_sql(statement: Select[*tuple[Any, ...]], dialect: Dialect) -> tuple[
 
 @contextmanager
 def writing(engine: Engine) -> Generator[Connection]:
-    """A transaction that writes; durable when it is left without an error.
+    """Open a transaction for writing; it is durable when left without an error.
 
-    Raises `CatalogueError` where the database fails, and SQLAlchemy's `IntegrityError` for a row that is there.
+    Raises `CatalogueError` if the database fails, and SQLAlchemy's `IntegrityError` for a row that exists.
     """
     with naming_failures(), engine.connect().execution_options(writes=True) as connection, connection.begin():
         yield connection
@@ -239,7 +239,7 @@ def writing(engine: Engine) -> Generator[Connection]:
 
 @contextmanager
 def naming_failures() -> Generator[None]:
-    """Turns what SQLAlchemy raises where the database fails into a `CatalogueError`."""
+    """Translate what SQLAlchemy raises for a failing database into a `CatalogueError`."""
     try:
         yield
     except (IntegrityError, ProgrammingError, DataError, NotSupportedError):
@@ -262,9 +262,9 @@ def _explain(error: BaseException) -> str:
 
 
 def settle(engine: Engine) -> None:
-    """Move what SQLite keeps in its log beside the file into the file, so that a copy of the file alone is whole.
+    """Checkpoint SQLite's write-ahead log into the file, so that a copy of the file alone is complete.
 
-    Where somebody else is in the midst of something for longer than a moment, the log stays.
+    If another connection keeps the database busy for longer than two seconds, the log stays.
     """
     if engine.dialect.name == "sqlite":
         with naming_failures(), engine.connect() as connection:
@@ -273,18 +273,18 @@ def settle(engine: Engine) -> None:
 
 
 def hold_alone(connection: Connection) -> None:
-    """Wait until no other process is in a transaction that called this; SQLite has one writer anyway."""
+    """Wait until no other transaction holds this lock; SQLite has a single writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
 
 
 def clock_ms(dialect: Dialect) -> ColumnElement[int]:
-    """The database's own time in Unix ms, the same for every machine that asks."""
+    """Return the database's own time in Unix ms, the same for every machine."""
     if dialect.name == "sqlite":
         return literal_column("CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)", BigInteger)
     return literal_column("CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)", BigInteger)
 
 
 def upsert(dialect: Dialect) -> Any:
-    """The dialect's `insert`, which knows `on_conflict_do_update`."""
+    """Return the dialect's `insert`, which has `on_conflict_do_update`."""
     return import_module(f"sqlalchemy.dialects.{dialect.name}").insert  # one of them is slow to import and not needed

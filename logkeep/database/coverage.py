@@ -22,7 +22,7 @@ _ZONE_AT = len("2026-11-24T06:40:21,123") + 1  # in SQL the first character is 1
 
 
 def fetch_held(connection: Connection, cluster_id: str, nodes: Sequence[str], family: str = "") -> Iterator[Held]:
-    """What is held of these nodes, and what is missing, by node and family; a node without anything is told too."""
+    """Yield what is archived and what is missing of these nodes, by node and family; include nodes without anything."""
     rows: dict[_Log, list[Row[*tuple[Any, ...]]]] = defaultdict(list)
     for row in connection.execute(_sums(cluster_id, nodes, family)):
         rows[row.node, row.family].append(row)
@@ -36,7 +36,7 @@ def fetch_held(connection: Connection, cluster_id: str, nodes: Sequence[str], fa
 
 
 def fetch_last_success(connection: Connection, cluster_id: str) -> tuple[str, int] | None:
-    """Id and end (Unix ms) of the newest job that ended SUCCESS."""
+    """Return id and end (Unix ms) of the newest job that ended SUCCESS."""
     statement = select(jobs.c.job_id, jobs.c.finished_at).where(
         jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.SUCCESS
     )
@@ -45,7 +45,7 @@ def fetch_last_success(connection: Connection, cluster_id: str) -> tuple[str, in
 
 
 def _sums(cluster_id: str, nodes: Sequence[str], family: str) -> Select[*tuple[Any, ...]]:
-    """Rows of each log, one for each zone in which its times are written: within one they sort as they stand."""
+    """Select sums of each log, one row for each time zone of its times: within a zone times sort as text."""
     held = _stored(cluster_id, nodes)
     g, s = generations.c, held.c
     zones = func.substr(g.first_time, _ZONE_AT), func.substr(g.last_time, _ZONE_AT)
@@ -69,7 +69,7 @@ def _sums(cluster_id: str, nodes: Sequence[str], family: str) -> Select[*tuple[A
 
 
 def _stored(cluster_id: str, nodes: Sequence[str]) -> Subquery:
-    """All columns of it are in the index."""
+    """Select sums of each generation; the index covers all columns."""
     c = segments.c
     return (
         select(
@@ -129,6 +129,6 @@ def _held(
 
 
 def _begin(told: ToldGap) -> tuple[float, ...]:
-    """By instants; one without times comes first."""
+    """Return the sort key of a gap by instants; a gap without times comes first."""
     times = told.gap.after or told.gap.until, told.gap.until
     return tuple(instant(time) if time else -math.inf for time in times)

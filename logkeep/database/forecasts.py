@@ -17,7 +17,7 @@ _MOST = 1000  # warnings of one job
 def save_margins(
     connection: Connection, cluster_id: str, node: str, kept_at: int, margins: Mapping[str, int | None]
 ) -> None:
-    """What was written to these families before `kept_at` is kept; a margin (ms) of None is not known."""
+    """Record that what was written to these families before `kept_at` is archived; delete a margin (ms) of None."""
     of_node = (forecasts.c.cluster_id == cluster_id, forecasts.c.node == node)
     rows = [
         {"cluster_id": cluster_id, "node": node, "family": family, "kept_at": kept_at, "margin": margin}
@@ -34,13 +34,13 @@ def save_margins(
 
 
 def renew_margins(connection: Connection, cluster_id: str, node: str, kept_at: int) -> None:
-    """Nothing had changed on the node, so all of it is kept."""
+    """Record that everything on the node is archived, as nothing had changed there."""
     statement = update(forecasts).where(forecasts.c.cluster_id == cluster_id, forecasts.c.node == node)
     connection.execute(statement.values(kept_at=kept_at))
 
 
 def fetch_soonest(connection: Connection, cluster_id: str, before: int, next_run: int | None) -> list[Forecast]:
-    """Logs that may lose lines before a moment (Unix ms), the soonest first."""
+    """Return the logs that may lose lines before a time (Unix ms), the soonest first."""
     statement = select(forecasts.c.node, forecasts.c.family, _SAFE_UNTIL.label("safe_until")).where(
         forecasts.c.cluster_id == cluster_id, before > _SAFE_UNTIL
     )
@@ -49,9 +49,10 @@ def fetch_soonest(connection: Connection, cluster_id: str, before: int, next_run
 
 
 def fetch_safe_until(connection: Connection, cluster_id: str, now: int, since: int) -> int | None:
-    """The soonest such moment of all logs; one that has passed counts only where the log was kept at `since` or later.
+    """Return the soonest time at which a log may lose lines.
 
-    Where it was not, a run before the moment has failed already, and another one brings nothing back.
+    A time that has passed counts only if the log was archived at `since` or later. Otherwise a run before it has failed
+    already, and another one would recover nothing.
     """
     statement = select(func.min(_SAFE_UNTIL)).where(
         forecasts.c.cluster_id == cluster_id, or_(now < _SAFE_UNTIL, forecasts.c.kept_at >= since)

@@ -16,14 +16,14 @@ from logkeep.domain.manifest import Gap, Segment
 
 
 def begin_node(connection: Connection, job_id: str, node: str, started_at: int) -> None:
-    """A node that another attempt began goes on: its first start and what it did are kept."""
+    """Record that the job begins a node; if another attempt began it, keep its first start and what it did."""
     insert = upsert(connection.dialect)(job_nodes).values(job_id=job_id, node=node, started_at=started_at)
     again = {"finished_at": None}
     connection.execute(insert.on_conflict_do_update(index_elements=["job_id", "node"], set_=again))
 
 
 def plan_node(connection: Connection, job_id: str, node: str, remaining: int, done: int = 0) -> None:
-    """So many bytes more are done, and so many remain."""
+    """Add to the bytes `done` of a node, and set those that remain."""
     statement = update(job_nodes).where(job_nodes.c.job_id == job_id, job_nodes.c.node == node)
     now_done = job_nodes.c.done + done
     connection.execute(statement.values(done=now_done, planned=now_done + remaining))
@@ -35,20 +35,20 @@ def end_node(connection: Connection, job_id: str, node: str, finished_at: int) -
 
 
 def fetch_ended(connection: Connection, job_id: str) -> set[str]:
-    """The nodes that the job is done with, names."""
+    """Return the names of the nodes that the job has finished."""
     ended = job_nodes.c.finished_at.is_not(None)
     return set(connection.execute(select(job_nodes.c.node).where(job_nodes.c.job_id == job_id, ended)).scalars())
 
 
 def fetch_nodes(connection: Connection, job_id: str) -> list[JobNode]:
-    """Every node that the job has begun or stored something of, by name."""
+    """Return every node that the job has begun or stored something of, by name."""
     sums = {row.node: row for row in connection.execute(_sums(job_id))}
     times = {row.node: row for row in connection.execute(select(job_nodes).where(job_nodes.c.job_id == job_id))}
     return [_node(name, times.get(name), sums.get(name)) for name in sorted(sums.keys() | times.keys())]
 
 
 def fetch_files(connection: Connection, job_id: str, *, offset: int, limit: int) -> Iterator[JobFile]:
-    """What the job stored, by node, generation and place; `offset` counts from 0."""
+    """Yield what the job stored, by node, generation and start; `offset` counts from 0."""
     order = (segments.c.node, segments.c.generation, segments.c.start)
     statement = select(segments.c.body).where(segments.c.job_id == job_id).order_by(*order)
     for body in connection.execute(statement.limit(limit).offset(offset)).scalars():
@@ -73,7 +73,7 @@ def _found(connection: Connection, job_id: str, kind: str, limit: int) -> Iterab
 
 
 def _sums(job_id: str) -> Select[*tuple[Any, ...]]:
-    """All columns of it are in the index."""
+    """Select sums of each node; the index covers all columns."""
     return (
         select(
             segments.c.node,

@@ -37,7 +37,7 @@ _STATUSES = {str(status): status for status in JobStatus}
 
 
 def _count_statement(status: StatusFilter) -> Select[*tuple[Any, ...]]:
-    """One row with the number of records that pass; none where the project has no such cluster."""
+    """Select the number of records that match, as one row; no row if the project has no such cluster."""
     cluster_id = bindparam("cluster", type_=String)
     passing = [literal_column(f"'{one}'") for one in _PASSES[status]]
     number = select(func.coalesce(func.sum(job_counts.c.jobs), literal_column("0"))).where(
@@ -71,7 +71,7 @@ def insert_job(
     attempt: int = 0,
     manifest_job_id: str | None = None,
 ) -> None:
-    """A new job, or one of the past that took so many attempts and that the manifest of a job tells of."""
+    """Insert a new job, or a past one with its number of attempts and the job whose manifest names it."""
     more = {"agency": agency, "attempt": attempt, "manifest_job_id": manifest_job_id}
     connection.execute(jobs.insert().values(**msgspec.structs.asdict(job), **more))
     _count(connection, job.cluster_id, job.status, 1, job.finished_at)
@@ -83,26 +83,26 @@ def fetch_job(connection: Connection, job_id: str) -> BackupJob | None:
 
 
 def fetch_agency(connection: Connection, job_id: str) -> str:
-    """The agency with whose credentials a job writes; '' for the service's own."""
+    """Return the agency with whose credentials a job writes; '' for the service's own."""
     return connection.execute(select(jobs.c.agency).where(jobs.c.job_id == job_id)).scalar() or ""
 
 
 def fetch_project_job(connection: Connection, project_id: str, job_id: str) -> tuple[BackupJob, int] | None:
-    """The job and how many attempts it took so far, where it is one of the project."""
+    """Return the job and its number of attempts, or None unless it is one of the project."""
     statement = select(*_COLUMNS, jobs.c.attempt).join(clusters, clusters.c.id == jobs.c.cluster_id)
     row = connection.execute(statement.where(jobs.c.job_id == job_id, clusters.c.project_id == project_id)).first()
     return (_job(row[:-1]), row.attempt) if row else None
 
 
 def fetch_traces(connection: Connection, job_ids: Sequence[str]) -> dict[str, tuple[str, JobStatus, int]]:
-    """Cluster, status and number of attempts of those jobs that there are."""
+    """Return cluster, status and number of attempts of those jobs that exist."""
     statement = select(jobs.c.job_id, jobs.c.cluster_id, jobs.c.status, jobs.c.attempt)
     rows = connection.execute(statement.where(jobs.c.job_id.in_(list(job_ids))))
     return {row[0]: (row[1], _STATUSES[row[2]], row[3]) for row in rows}
 
 
 def fetch_targets(connection: Connection, cluster_id: str) -> list[tuple[str, str]]:
-    """Every bucket and base path that a job of the cluster was to store in."""
+    """Return every bucket and base path that a job of the cluster was to write to."""
     statement = select(jobs.c.bucket, jobs.c.base_path).where(jobs.c.cluster_id == cluster_id).distinct()
     return [(row[0], row[1]) for row in connection.execute(statement)]
 
@@ -114,13 +114,13 @@ def fetch_running_job(connection: Connection, cluster_id: str) -> BackupJob | No
 
 
 def fetch_last_created(connection: Connection, cluster_id: str) -> int:
-    """When the newest record of a cluster was created, 0 where it has none."""
+    """Return when the newest record of a cluster was created, 0 if it has none."""
     statement = select(func.max(jobs.c.created_at)).where(jobs.c.cluster_id == cluster_id)
     return connection.execute(statement).scalar() or 0
 
 
 def fetch_last_successes(connection: Connection, cluster_ids: Sequence[str]) -> dict[str, int]:
-    """When the newest job that ended SUCCESS ended, by cluster; those without one are left out."""
+    """Return when the newest successful job of each cluster ended; clusters without one are left out."""
     c = job_counts.c
     statement = select(c.cluster_id, c.last_at).where(c.cluster_id.in_(list(cluster_ids)), c.last_at.is_not(None))
     return {row[0]: row[1] for row in connection.execute(statement.where(c.status == str(JobStatus.SUCCESS)))}
@@ -133,7 +133,7 @@ def fetch_newest_job(connection: Connection, cluster_id: str) -> BackupJob | Non
 
 
 def fetch_running(connection: Connection) -> list[tuple[str, str]]:
-    """Job id and cluster id of every job that is RUNNING."""
+    """Return job id and cluster id of every job that is RUNNING."""
     statement = select(jobs.c.job_id, jobs.c.cluster_id).where(RUNNING)
     return [(row.job_id, row.cluster_id) for row in connection.execute(statement)]
 
@@ -148,10 +148,10 @@ def fetch_job_page(
     status: StatusFilter,
     at_once: bool = False,
 ) -> tuple[list[BackupJob], int] | None:
-    """Newest first, ties by id, and the number of all; `offset` counts from 0. None where there is no such cluster.
+    """Return a page of records, newest first and ties by id, and the number of all. None if there is no such cluster.
 
-    The call that clients make most; a page of the older half is counted from the end. Where it must be `at_once`, a
-    page that lies deep raises `NotAtOnce`.
+    `offset` counts from 0. Clients make this call most, so a page of the older half is counted from the end. With
+    `at_once`, a page that lies deep raises `NotAtOnce`.
     """
     with (asking_at_once if at_once else asking)(engine) as ask:
         counted = ask(_COUNTS[status], {"project": project_id, "cluster": cluster_id})
@@ -173,7 +173,7 @@ def fetch_job_page(
 
 
 def begin_attempt(connection: Connection, job_id: str) -> int | None:
-    """Take the job over: from now on only this attempt may commit. None where the job has ended."""
+    """Take the job over: from now on only this attempt may commit. Return its number, None if the job has ended."""
     statement = update(jobs).where(jobs.c.job_id == job_id, jobs.c.status == JobStatus.RUNNING)
     if not connection.execute(statement.values(attempt=jobs.c.attempt + 1)).rowcount:
         return None
@@ -181,13 +181,13 @@ def begin_attempt(connection: Connection, job_id: str) -> int | None:
 
 
 def fetch_attempt(connection: Connection, job_id: str) -> int | None:
-    """The number of the attempt that may commit now; None where the job has ended or is gone."""
+    """Return the number of the attempt that may commit now; None if the job has ended or is gone."""
     statement = select(jobs.c.attempt).where(jobs.c.job_id == job_id, jobs.c.status == JobStatus.RUNNING)
     return connection.execute(statement).scalar()
 
 
 def is_current_attempt(connection: Connection, job_id: str, attempt: int) -> bool:
-    """Whether this attempt may commit. Locks the job's row until the transaction ends."""
+    """Tell if this attempt may commit, and lock the job's row until the transaction ends."""
     statement = select(jobs.c.job_id).where(
         jobs.c.job_id == job_id, jobs.c.attempt == attempt, jobs.c.status == JobStatus.RUNNING
     )
@@ -197,7 +197,7 @@ def is_current_attempt(connection: Connection, job_id: str, attempt: int) -> boo
 def finish_job(
     connection: Connection, job_id: str, status: JobStatus, finished_at: int, failed_msg: str | None
 ) -> bool:
-    """RUNNING -> `status`; False where the job has ended already."""
+    """Change RUNNING to `status`; return False if the job has ended already."""
     statement = update(jobs).where(jobs.c.job_id == job_id, jobs.c.status == JobStatus.RUNNING)
     values = {"status": status, "finished_at": finished_at, "failed_msg": failed_msg}
     if not connection.execute(statement.values(**values)).rowcount:
@@ -209,7 +209,7 @@ def finish_job(
 
 
 def fetch_untold_jobs(connection: Connection, cluster_id: str) -> list[BackupJob]:
-    """Jobs that have ended and that no manifest tells of yet, oldest first."""
+    """Return the jobs that have ended and that no manifest names yet, oldest first."""
     statement = select(*_COLUMNS).where(
         jobs.c.cluster_id == cluster_id, jobs.c.manifest_job_id.is_(None), jobs.c.status != JobStatus.RUNNING
     )
@@ -217,12 +217,12 @@ def fetch_untold_jobs(connection: Connection, cluster_id: str) -> list[BackupJob
 
 
 def mark_job_told(connection: Connection, job_id: str, manifest_job_id: str) -> None:
-    """The manifest of that job tells of this one."""
+    """Record that the manifest of `manifest_job_id` names this job."""
     connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(manifest_job_id=manifest_job_id))
 
 
 def mark_told(connection: Connection, cluster_id: str, manifest_job_id: str) -> None:
-    """The manifest of this job tells of all that have ended and were not told of."""
+    """Record that the manifest of this job names all ended jobs that no manifest named before."""
     statement = update(jobs).where(
         jobs.c.cluster_id == cluster_id, jobs.c.manifest_job_id.is_(None), jobs.c.status != JobStatus.RUNNING
     )
@@ -230,7 +230,7 @@ def mark_told(connection: Connection, cluster_id: str, manifest_job_id: str) -> 
 
 
 def delete_failed_jobs(connection: Connection, cluster_id: str) -> None:
-    """Clear the failure records of a cluster, as closing log backup does; gaps that they told stay known."""
+    """Delete the failure records of a cluster, as closing log backup does; keep the gaps they reported."""
     failed = select(jobs.c.job_id).where(jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.FAIL)
     connection.execute(findings.delete().where(findings.c.job_id.in_(failed), findings.c.kind != "gap"))
     connection.execute(jobs.delete().where(jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.FAIL))

@@ -21,7 +21,7 @@ def insert_project(connection: Connection, project: Project) -> None:
 def fetch_projects(
     connection: Connection, *, project_id: str | None = None, name: str | None = None, found_by: str | None = None
 ) -> list[Project]:
-    """Where `found_by` is given: those of this name or of this region."""
+    """Return the projects with these values; `found_by` matches the name or the region."""
     statement = select(projects).order_by(projects.c.created_at, projects.c.id)
     if project_id is not None:
         statement = statement.where(projects.c.id == project_id)
@@ -37,7 +37,7 @@ def has_other_projects(connection: Connection, project_id: str) -> bool:
 
 
 def fetch_any_secret(connection: Connection) -> bytes | None:
-    """A sealed secret, None where there is no key yet."""
+    """Return a sealed secret, None if there is no key yet."""
     return connection.execute(select(access_keys.c.sealed_sk).limit(1)).scalar()
 
 
@@ -56,7 +56,7 @@ def insert_key(connection: Connection, key: AccessKey, sealed_sk: bytes) -> None
 
 
 def fetch_key(connection: Connection, ak: str) -> tuple[AccessKey, bytes] | None:
-    """The key, not revoked, and its sealed secret."""
+    """Return a key that is not revoked, and its sealed secret."""
     statement = select(access_keys).where(access_keys.c.ak == ak, access_keys.c.revoked_at.is_(None))
     row = connection.execute(statement).first()
     return (_key(row), row.sealed_sk) if row else None

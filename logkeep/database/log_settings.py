@@ -20,14 +20,14 @@ def fetch_setting(connection: Connection, cluster_id: str) -> LogSetting | None:
 
 
 def lock_setting(connection: Connection, cluster_id: str) -> LogSetting | None:
-    """The setting as it is now; nobody else changes it or starts a backup by it until the transaction ends."""
+    """Return the setting, and lock it against changes and backups by others until the transaction ends."""
     statement = select(log_settings).where(log_settings.c.cluster_id == cluster_id)
     row = connection.execute(statement.with_for_update()).first()
     return _setting(row) if row else None
 
 
 def save_setting(connection: Connection, setting: LogSetting) -> None:
-    """Insert or replace; what was planned for a policy that it does not have any more is forgotten."""
+    """Insert or replace a setting; drop the plans of a policy that it no longer has."""
     values: dict[str, Any] = {
         "enabled": setting.enabled,
         "agency": setting.agency,
@@ -47,39 +47,39 @@ def save_setting(connection: Connection, setting: LogSetting) -> None:
 
 
 def plan_policy(connection: Connection, cluster_id: str, since: int, due_at: int) -> None:
-    """A new period: its first run starts at `due_at`."""
+    """Set a new period, whose first run starts at `due_at`."""
     statement = update(log_settings).where(log_settings.c.cluster_id == cluster_id)
     connection.execute(statement.values(policy_since=since, due_at=due_at, missed_at=None))
 
 
 def fetch_due(connection: Connection, now: int, most: int) -> list[tuple[LogSetting, int]]:
-    """Settings whose daily run is due, and since when; those that wait for a job of their cluster are left out."""
+    """Return the settings whose daily run is due, and since when; omit clusters that have a running job."""
     c = log_settings.c
     statement = select(log_settings).where(c.due_at <= now, _idle()).order_by(c.due_at)
     return [(_setting(row), row.due_at) for row in connection.execute(statement.limit(most))]
 
 
 def fetch_planned_after(connection: Connection, moment: int, most: int) -> list[tuple[LogSetting, int]]:
-    """Settings whose next daily run is planned for later than `moment`, and for when."""
+    """Return the settings whose next daily run is planned for later than `moment`, and for when."""
     c = log_settings.c
     statement = select(log_settings).where(c.due_at > moment).order_by(c.due_at.desc())
     return [(_setting(row), row.due_at) for row in connection.execute(statement.limit(most))]
 
 
 def move_due(connection: Connection, cluster_id: str, due_at: int, next_due: int, missed_at: int | None) -> bool:
-    """Take the run of `due_at` for this process and plan the next one; False where another process did."""
+    """Claim the run of `due_at` for this process and plan the next one; False if another process claimed it."""
     statement = update(log_settings).where(log_settings.c.cluster_id == cluster_id, log_settings.c.due_at == due_at)
     return connection.execute(statement.values(due_at=next_due, missed_at=missed_at)).rowcount > 0
 
 
 def fetch_runs(connection: Connection, cluster_ids: Sequence[str]) -> dict[str, PolicyRuns]:
-    """What is known of the runs of each policy, by cluster; those without a policy are left out."""
+    """Return what is known of the runs of each policy, by cluster; omit clusters without a policy."""
     rows = connection.execute(RUNS.where(log_settings.c.cluster_id.in_(list(cluster_ids))))
     return {row[0]: policy_runs(row) for row in rows}
 
 
 def policy_runs(row: Sequence[Any]) -> PolicyRuns:
-    """Of a row of `RUNS`."""
+    """Make the record of a row of `RUNS`."""
     _, since, due_at, missed_at, ran, last_success = row
     return PolicyRuns(since, due_at, missed_at, bool(ran), last_success)
 
@@ -102,25 +102,25 @@ def _idle() -> ColumnElement[bool]:
 
 
 def save_extra_due(connection: Connection, cluster_id: str, due: int | None) -> None:
-    """The moment (Unix ms) of a run besides the daily one; None for none."""
+    """Set the time (Unix ms) of a run besides the daily one; None for none."""
     connection.execute(update(log_settings).where(log_settings.c.cluster_id == cluster_id).values(extra_due=due))
 
 
 def fetch_next_runs(connection: Connection, cluster_id: str) -> list[int]:
-    """When the next daily run and the next one besides it start, as far as they are planned."""
+    """Return when the next daily run and the next extra run start, if planned."""
     statement = select(log_settings.c.due_at, log_settings.c.extra_due).where(log_settings.c.cluster_id == cluster_id)
     return [moment for row in connection.execute(statement) for moment in row if moment is not None]
 
 
 def fetch_extra_runs(connection: Connection, now: int, most: int) -> list[tuple[LogSetting, int]]:
-    """Settings whose run besides the daily one is due, and its moment (Unix ms)."""
+    """Return the settings whose extra run is due, and its time (Unix ms)."""
     c = log_settings.c
     statement = select(log_settings).where(c.extra_due <= now, _idle()).order_by(c.extra_due)
     return [(_setting(row), row.extra_due) for row in connection.execute(statement.limit(most))]
 
 
 def claim_extra(connection: Connection, cluster_id: str, due: int) -> bool:
-    """Take the moment `due` for this process; False where another one did."""
+    """Claim the extra run of `due` for this process; False if another one claimed it."""
     statement = update(log_settings).where(log_settings.c.cluster_id == cluster_id, log_settings.c.extra_due == due)
     return connection.execute(statement.values(extra_due=None)).rowcount > 0
 

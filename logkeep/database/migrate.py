@@ -14,9 +14,9 @@ HEAD = "0010"  # newest file in migrations/versions
 
 
 def migrate(engine: Engine) -> tuple[str | None, str]:
-    """Create or upgrade the tables: the revision before, None where there were none, and the one now.
+    """Create or upgrade the tables; return the revision before (None if there were none) and the one now.
 
-    Raises `SettingError` where the database is of a newer Logkeep, or where a process that needs the old tables runs.
+    Raises `SettingError` if the database is of a newer Logkeep, or if a process that needs the old tables is running.
     """
     with reading(engine) as connection:
         found = _revision(connection)

@@ -25,7 +25,7 @@ class Verified:
 
 
 def fetch_all_runs(engine: Engine) -> list[PolicyRuns]:
-    """Of every cluster with a daily policy."""
+    """Return what is known of the runs of every daily policy."""
     with asking(engine) as ask:
         return [policy_runs(row) for row in ask(RUNS, {})]
 
@@ -37,12 +37,12 @@ def count_records(connection: Connection) -> dict[JobStatus, int]:
 
 
 def count_queued(connection: Connection) -> int:
-    """Jobs that are RUNNING for a client and that no worker has begun."""
+    """Count the jobs that are RUNNING for a client but that no worker has begun."""
     return connection.execute(select(func.count()).where(RUNNING, jobs.c.attempt == 0)).scalar_one()
 
 
 def fetch_successes(connection: Connection, most: int) -> list[tuple[str, str, int]]:
-    """Names of project and cluster, and the end of its newest success, of so many clusters."""
+    """Return names of project and cluster, and the end of its newest success, of at most `most` clusters."""
     succeeded = job_counts.c.status == str(JobStatus.SUCCESS)
     statement = select(projects.c.name, clusters.c.name, job_counts.c.last_at).join_from(clusters, projects)
     statement = statement.join(job_counts, job_counts.c.cluster_id == clusters.c.id)

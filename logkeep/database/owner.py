@@ -13,12 +13,12 @@ from logkeep.database.tables import installation
 
 
 def looks_made(engine: Engine) -> bool:
-    """False for a SQLite file that is not there or has no tables of Logkeep, as found out without touching it."""
+    """Return False for a SQLite file that is missing or has no tables of Logkeep; the file is not changed."""
     return engine.dialect.name != "sqlite" or _has_tables(engine.url.database or "")
 
 
 def find_owner(engine: Engine) -> str | None:
-    """The id of its installation; '' where Logkeep made tables that belong to none, None where there are none."""
+    """Return the id of the database's installation: '' if its tables belong to none, None if it has no tables."""
     with reading(engine) as connection:
         there = inspect(connection)
         if not there.has_table("alembic_version"):
@@ -29,7 +29,7 @@ def find_owner(engine: Engine) -> str | None:
 
 
 def save_owner(engine: Engine, id_: str) -> None:
-    """From now on it is the database of this installation."""
+    """Make it the database of this installation."""
     with writing(engine) as connection:
         connection.execute(installation.delete())
         connection.execute(installation.insert().values(id=id_))
@@ -40,15 +40,12 @@ def is_missing(engine: Engine) -> bool:
 
 
 def describe(engine: Engine) -> str:
-    """The database as it may be shown."""
+    """Return the database's name for a message, without its password."""
     return engine.url.database or "" if engine.dialect.name == "sqlite" else engine.url.render_as_string()
 
 
 def _has_tables(path: str) -> bool:
-    """Whether a SQLite file is there and has tables of Logkeep.
-
-    True for one that cannot be read: opening it tells why.
-    """
+    """Tell if a SQLite file exists and has tables of Logkeep; True for one that cannot be read: opening it says why."""
     file = Path(path)
     if not path or path == ":memory:" or not file.exists():
         return False

@@ -9,7 +9,7 @@ from logkeep.database.tables import clusters, places
 
 
 def insert_place(connection: Connection, cluster_id: str, bucket: str, folder: str, folded: str) -> None:
-    """What is there stays. `folded` is the folder as a store sees it that does not know upper and lower case."""
+    """Insert a place unless it exists. `folded` is the folder as a store sees it that ignores case."""
     insert = upsert(connection.dialect)(places)
     connection.execute(
         insert.values(cluster_id=cluster_id, bucket=bucket, folder=folder, folded=folded).on_conflict_do_nothing()
@@ -17,13 +17,13 @@ def insert_place(connection: Connection, cluster_id: str, bucket: str, folder: s
 
 
 def fetch_places(connection: Connection, cluster_id: str) -> list[tuple[str, str]]:
-    """Bucket and folder of each place of a cluster."""
+    """Return bucket and folder of each place of a cluster."""
     statement = select(places.c.bucket, places.c.folder).where(places.c.cluster_id == cluster_id)
     return [(row.bucket, row.folder) for row in connection.execute(statement)]
 
 
 def fetch_neighbours(connection: Connection, cluster_id: str, bucket: str, folded: str) -> list[tuple[str, str, str]]:
-    """Project id, name and folder of other clusters in this bucket, in, at or above this folder; '' is the bucket."""
+    """Return project id, name and folder of other clusters in, at or above a folder of a bucket ('' for all of it)."""
     statement = (
         select(clusters.c.project_id, clusters.c.name, places.c.folder)
         .join_from(places, clusters, places.c.cluster_id == clusters.c.id)

@@ -35,7 +35,7 @@ class RetiredGenerations:
         self._of_node = (_c.cluster_id == cluster_id, _c.node == node)
 
     def add(self, numbers: Collection[int]) -> None:
-        """They are retired from now on, until they are saved again."""
+        """Retire these generations, until they are saved again."""
         wanted = sorted(numbers)
         for at in range(0, len(wanted), _BATCH):
             some = _c.generation.in_(wanted[at : at + _BATCH])
@@ -43,7 +43,7 @@ class RetiredGenerations:
             self._connection.execute(statement.values(retired=True))
 
     def recall(self, family: str) -> list[Checkpoint]:
-        """Those of a log, none of which is retired from now on."""
+        """Return the generations of a log and clear their retired mark."""
         statement = update(generations).where(*self._of_node, _c.retired, _c.family == family)
         rows = self._connection.execute(statement.values(retired=False).returning(*generations.c))
         return [to_checkpoint(row) for row in rows]
@@ -53,21 +53,21 @@ class RetiredGenerations:
         return self._connection.execute(statement).first() is not None
 
     def fetch_families(self, lead: str, most: int) -> list[str]:
-        """The logs of those that have a lead, so many at most."""
+        """Return at most `most` logs that have a generation with this lead."""
         return self._steps(_c.family, (*self._of_node, _c.retired, _c.lead == lead), most)
 
     def fetch_lengths(self, log: Log, most: int) -> list[int]:
-        """Lengths of their heads, up to `most` bytes."""
+        """Return the distinct lengths of their heads that are at most `most` bytes."""
         return self._steps(_c.head_length, (*self._of_log(log), _c.head_length <= most), most)
 
     def fetch_with_head(self, log: Log, head: Fingerprint, most: int) -> Iterator[Checkpoint]:
-        """The newest, so many at most."""
+        """Yield at most `most` generations with this head, newest first."""
         alike = (*self._of_log(log), _c.head_length == head.length, _c.head_sha256 == head.sha256)
         statement = select(generations).where(*alike).order_by(_c.generation.desc()).limit(most)
         yield from map(to_checkpoint, self._connection.execute(statement))
 
     def fetch_longer(self, log: Log, length: int, most: int) -> Iterator[Checkpoint]:
-        """Any whose heads have more bytes than that, so many at most."""
+        """Yield at most `most` generations whose heads are longer than `length` bytes."""
         statement = select(generations).where(*self._of_log(log), _c.head_length > length).limit(most)
         yield from map(to_checkpoint, self._connection.execute(statement))
 
@@ -75,7 +75,7 @@ class RetiredGenerations:
         return (*self._of_node, _c.retired, _c.lead == log.lead, _c.family == log.family)
 
     def _steps(self, column: Any, of_them: Sequence[ColumnElement[bool]], most: int) -> list[Any]:
-        """The values of the next column of the index, each found by one step: DISTINCT would read all rows."""
+        """Return the distinct values of the next indexed column by a loose index scan: DISTINCT would read all rows."""
         smallest = select(func.min(column)).where(*of_them)
         found: list[Any] = []
         value = self._connection.execute(smallest).scalar()

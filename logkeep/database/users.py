@@ -11,7 +11,7 @@ from logkeep.domain.access import Role, Token, User
 
 
 def insert_user(connection: Connection, user: User, password_hash: str) -> None:
-    """Raises `IntegrityError` where the name is or was taken."""
+    """Insert a user. Raises `IntegrityError` if the name is or was taken."""
     connection.execute(
         users.insert().values(
             id=user.id,
@@ -25,7 +25,7 @@ def insert_user(connection: Connection, user: User, password_hash: str) -> None:
 
 
 def fetch_user(connection: Connection, name_or_id: str) -> tuple[User, str] | None:
-    """The user, not revoked, and the hash of the password; a name wins over an id."""
+    """Return a user who is not revoked, and the hash of the password; a name takes precedence over an id."""
     statement = select(users).where(or_(users.c.name == name_or_id, users.c.id == name_or_id))
     rows = connection.execute(statement.where(users.c.revoked_at.is_(None))).all()
     rows = sorted(rows, key=lambda row: row.name != name_or_id)
@@ -37,7 +37,7 @@ def fetch_users(connection: Connection) -> list[User]:
 
 
 def revoke_user(connection: Connection, name: str, now_ms: int) -> bool:
-    """The tokens of the user go at once."""
+    """Revoke a user and delete the user's tokens; False if there is no such user."""
     statement = update(users).where(users.c.name == name, users.c.revoked_at.is_(None))
     if not connection.execute(statement.values(revoked_at=now_ms)).rowcount:
         return False
@@ -59,7 +59,7 @@ def insert_token(connection: Connection, token: Token) -> None:
 
 
 def fetch_token(connection: Connection, sha256: str) -> tuple[Token, User] | None:
-    """The token, expired or not, and its user, not revoked."""
+    """Return a token, expired or not, and its user, who is not revoked."""
     columns = (*users.c, *(column.label(f"token_{column.name}") for column in tokens.c))
     statement = select(*columns).join_from(tokens, users, tokens.c.user_id == users.c.id)
     row = connection.execute(statement.where(tokens.c.sha256 == sha256, users.c.revoked_at.is_(None))).first()
@@ -70,7 +70,7 @@ def fetch_token(connection: Connection, sha256: str) -> tuple[Token, User] | Non
 
 
 def delete_expired_tokens(connection: Connection, before_ms: int, limit: int) -> int:
-    """At most `limit` of those that expired before; how many."""
+    """Delete at most `limit` tokens that expired before a time; return how many."""
     expired = select(tokens.c.sha256).where(tokens.c.expires_at < before_ms).limit(limit)
     return connection.execute(delete(tokens).where(tokens.c.sha256.in_(expired))).rowcount
 

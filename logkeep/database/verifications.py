@@ -43,10 +43,10 @@ def fetch_verification(connection: Connection, cluster_id: str) -> Verification:
 
 
 def fetch_most_due(connection: Connection, before: int, failed_before: int) -> tuple[str, int | None] | None:
-    """The cluster whose last verification began longest ago, and when: before `before`, or never.
+    """Return the cluster whose last verification began longest ago, and when (None for never).
 
-    One that could not be carried out is due again when that is longer ago than `failed_before`. One that was never
-    verified is due by the time at which it was registered, and only if something is kept of it.
+    It is due if that was before `before`. If the last one could not be run, it is due again if that was before
+    `failed_before`. A cluster never verified counts from its registration, and only if something of it is archived.
     """
     v = verifications.c
     since = func.coalesce(v.started_at, clusters.c.created_at)
@@ -60,7 +60,7 @@ def fetch_most_due(connection: Connection, before: int, failed_before: int) -> t
 
 
 def begin_verification(connection: Connection, cluster_id: str, before: int | None, started_at: int) -> bool:
-    """Begin one where the last one began at `before`; False where another process was first."""
+    """Begin a verification if the last one began at `before`; False if another process was first."""
     if before is None:
         empty = {"objects": 0, "bytes": 0, "objects_read": 0, "findings": 0, "problem": ""}
         insert = upsert(connection.dialect)(verifications).values(cluster_id=cluster_id, started_at=started_at, **empty)
@@ -70,7 +70,7 @@ def begin_verification(connection: Connection, cluster_id: str, before: int | No
 
 
 def give_up_verification(connection: Connection, cluster_id: str, started_at: int, before: int | None) -> None:
-    """Undo the begin: it was broken off, so it does not count."""
+    """Undo the begin of a verification that was interrupted, so that it does not count."""
     if before is None:
         mine = verifications.c.cluster_id == cluster_id, verifications.c.started_at == started_at
         connection.execute(verifications.delete().where(*mine, verifications.c.finished_at.is_(None)))
@@ -79,7 +79,7 @@ def give_up_verification(connection: Connection, cluster_id: str, started_at: in
 
 
 def end_verification(connection: Connection, cluster_id: str, result: Verification) -> None:
-    """Keep the result of one that was carried out."""
+    """Save the result of a verification."""
     statement = update(verifications).where(verifications.c.cluster_id == cluster_id)
     values = {
         "finished_at": result.finished_at,
@@ -95,7 +95,7 @@ def end_verification(connection: Connection, cluster_id: str, result: Verificati
 
 
 def fail_verification(connection: Connection, cluster_id: str, failed_at: int, failure: str) -> None:
-    """Keep why one could not be carried out; what the last one came to that was stays."""
+    """Save why a verification could not be run; keep the result of the last one that was."""
     statement = update(verifications).where(verifications.c.cluster_id == cluster_id)
     connection.execute(statement.values(failed_at=failed_at, failure=failure))
 

@@ -19,7 +19,7 @@ _Log = tuple[str, str]  # node, family
 
 
 def save_warnings(connection: Connection, cluster_id: str, job_id: str, warnings: Sequence[JobWarning]) -> None:
-    """Insert them; one that the job has said already gets its new words."""
+    """Insert warnings; one that the job has given before gets the new text."""
     rows = [{"cluster_id": cluster_id, "job_id": job_id, **_row(warning)} for warning in warnings]
     if rows:
         insert = upsert(connection.dialect)(job_warnings)
@@ -28,7 +28,7 @@ def save_warnings(connection: Connection, cluster_id: str, job_id: str, warnings
 
 
 def fetch_warnings(connection: Connection, job_id: str, limit: int | None = None) -> tuple[JobWarning, ...]:
-    """What a job says, in the order in which it was first said."""
+    """Return the warnings of a job in the order in which they were first given."""
     statement = select(job_warnings).where(job_warnings.c.job_id == job_id).order_by(job_warnings.c.id).limit(limit)
     return tuple(_warning(row) for row in connection.execute(statement))
 
@@ -36,7 +36,7 @@ def fetch_warnings(connection: Connection, job_id: str, limit: int | None = None
 def fetch_told(
     connection: Connection, cluster_id: str, nodes: Sequence[str], family: str = ""
 ) -> dict[_Log, list[ToldWarning]]:
-    """What is said of logs of these nodes, by node and log: of what several jobs say alike, the last one."""
+    """Return the warnings on logs of these nodes, by node and log; of equal ones of several jobs the last."""
     c = job_warnings.c
     of_logs = (c.cluster_id == cluster_id, c.node.in_(nodes), c.family == family if family else c.family != "")
     last = select(func.max(c.id)).where(*of_logs).group_by(c.node, c.key)

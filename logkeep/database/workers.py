@@ -10,7 +10,7 @@ from logkeep.domain.worker import Worker
 
 
 def save_beat(connection: Connection, worker: Worker) -> None:
-    """The worker lives, and the database takes what it writes."""
+    """Save a heartbeat: the worker runs, and the database accepts its writes."""
     now = clock_ms(connection.dialect)
     row = {column.name: getattr(worker, column.name) for column in workers.c if column.name not in _TIMES}
     insert = upsert(connection.dialect)(workers).values(**row, started_at=now, seen_at=now)
@@ -18,7 +18,7 @@ def save_beat(connection: Connection, worker: Worker) -> None:
 
 
 def fetch_workers(connection: Connection) -> list[Worker]:
-    """Alive and dead ones, the longest running first."""
+    """Return all workers, dead ones included, the longest running first."""
     silent = (clock_ms(connection.dialect) - workers.c.seen_at).label("silent_ms")
     columns = [column for column in workers.c if column.name != "seen_at"]
     rows = connection.execute(select(*columns, silent).order_by(workers.c.started_at, workers.c.id))
@@ -30,7 +30,7 @@ def delete_worker(connection: Connection, worker_id: str) -> None:
 
 
 def delete_workers(connection: Connection, silent_ms: int) -> None:
-    """Those that were not heard of for so long."""
+    """Delete the workers whose last heartbeat is older than `silent_ms`."""
     connection.execute(workers.delete().where(workers.c.seen_at < clock_ms(connection.dialect) - silent_ms))
 
 
