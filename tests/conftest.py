@@ -1,0 +1,36 @@
+"""Golden files: what must stay as it is, byte by byte, stands in tests/data/golden."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "data" / "golden"
+Golden = Callable[[str, str | bytes], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-golden", action="store_true", help="write the golden files anew instead of comparing")
+
+
+@pytest.fixture(scope="session")
+def write_golden(request: pytest.FixtureRequest) -> bool:
+    """Whether golden files are made anew, on purpose."""
+    return bool(request.config.getoption("--write-golden"))
+
+
+@pytest.fixture(scope="session")
+def golden(write_golden: bool) -> Golden:
+    """Hold a text or bytes against the golden file of a name."""
+
+    def check(name: str, found: str | bytes) -> None:
+        path = GOLDEN / name
+        if write_golden:
+            path.write_bytes(found if isinstance(found, bytes) else found.encode())
+        wanted = path.read_bytes()
+        # Compared as text where it is one: pytest shows the lines that differ.
+        assert found == (wanted if isinstance(found, bytes) else wanted.decode()), f"{path} says otherwise"
+
+    return check
