@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+from msgspec import field
+
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.instant import earliest, latest
@@ -17,12 +20,15 @@ LARGEST_FRAME = 64 * 1024 * 1024
 LARGEST_STORED_FRAME = LARGEST_FRAME + LARGEST_FRAME // 128  # zstd grows what it cannot compress by less than this
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """A hash over a known number of bytes."""
+class _Many(msgspec.Struct, frozen=True, gc=False):  # decoded in half the time that a dataclass takes
+    """A record without circles, of which a manifest has a hundred thousand."""
 
-    length: int  # bytes
-    sha256: str  # hex
+
+class Fingerprint(_Many, frozen=True):
+    """A hash over a known number of bytes. It is written as it stands too: see `Frame`."""
+
+    length: int = field(name="length")  # bytes
+    sha256: str = field(name="sha256")  # hex
 
 
 EMPTY = Fingerprint(0, "")
@@ -112,21 +118,24 @@ class Unread:
     first_time: str = ""  # PLANNED: of its first record
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One independent zstd frame of a segment."""
+class Frame(_Many, frozen=True):
+    """One independent zstd frame of a segment.
 
-    offset: int  # in the object, bytes
-    stored: int  # bytes in the object
-    start: int  # first byte in the generation
-    raw: int  # plain bytes
-    first_time: str  # smallest and largest time of its lines as written there, '' where unknown
-    last_time: str
-    levels: tuple[str, ...] | None  # levels that occur; None where unknown
-    lines: int  # ends of lines in it
-    check: str = (
-        ""  # the last 4 bytes of the frame, in hex: zstd's checksum, the low half of the XXH64 of its plain bytes
-    )
+    It is written into manifests as it stands, as copying a hundred thousand takes as long as encoding them. The names
+    in the bucket are those given here, whatever a field is called.
+    """
+
+    offset: int = field(name="offset")  # in the object, bytes
+    stored: int = field(name="stored")  # bytes in the object
+    start: int = field(name="start")  # first byte in the generation
+    raw: int = field(name="raw")  # plain bytes
+    # Smallest and largest time of its lines as written there, '' where unknown.
+    first_time: str = field(name="first_time")
+    last_time: str = field(name="last_time")
+    levels: tuple[str, ...] | None = field(name="levels")  # levels that occur; None where unknown
+    lines: int = field(name="lines")  # ends of lines in it
+    # The last 4 bytes of the frame, in hex: zstd's checksum, the low half of the XXH64 of its plain bytes.
+    check: str = field(name="check", default="")
 
 
 def earliest_time(frames: Iterable[Frame]) -> str:
@@ -144,8 +153,7 @@ def sum_lines(frames: Iterable[Frame]) -> int:
     return sum(frame.lines for frame in frames)
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(_Many, frozen=True):
     """Bytes [start, end) of one generation, one immutable object."""
 
     node: str

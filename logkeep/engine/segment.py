@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from logkeep.domain.manifest import Frame, earliest_time, latest_time
 from logkeep.errors import SourceError, SourceUnreachable, SourceUnreadable, StoreCorrupt

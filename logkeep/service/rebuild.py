@@ -10,6 +10,7 @@ from functools import partial
 from shlex import quote
 from typing import TypeVar
 
+import msgspec
 from sqlalchemy import Connection
 
 from logkeep.database import archive, clusters, jobs, keys, log_settings
@@ -563,7 +564,8 @@ class Records:
         self._add_job(link.entry.attempt, manifest, told)
         moved = {manifest.job.bucket: document.bucket}  # the bucket may have another name here than it had then
         for segment in manifest.segments:
-            self._add_segment(replace(segment, bucket=moved.get(segment.bucket, segment.bucket)), manifest)
+            bucket = moved.get(segment.bucket, segment.bucket)
+            self._add_segment(msgspec.structs.replace(segment, bucket=bucket), manifest)
         row = archive.ManifestRow(
             manifest.job.job_id,
             link.number,

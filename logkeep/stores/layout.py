@@ -20,6 +20,7 @@ from logkeep.domain.manifest import Manifest, Segment
 from logkeep.domain.manifest_rules import check_manifest
 from logkeep.errors import StoreCorrupt
 from logkeep.stores.base import LARGEST_MANIFEST
+from logkeep.stores.manifest_json import read_json, write_json
 from logkeep.stores.names import is_listed
 
 VERSION = 1
@@ -153,7 +154,7 @@ def decode_removal(data: bytes) -> Removal:
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    return write_json(manifest)
 
 
 def decode_manifest(data: bytes, name: str = "") -> Manifest:
@@ -211,7 +212,7 @@ def _decode(data: bytes) -> Manifest:
     if len(data) > LARGEST_MANIFEST:
         raise StoreCorrupt(f"the manifest has more than {LARGEST_MANIFEST} bytes")
     try:
-        manifest = msgspec.json.decode(data, type=Manifest)
+        manifest = read_json(data)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         _check_version(_version_of(data))
         raise StoreCorrupt(f"the manifest cannot be read: {str(error)[:200]}") from error
