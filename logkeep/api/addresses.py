@@ -17,7 +17,7 @@ class ClientAddresses:
     """Finds the address of a client; knows the proxies that are trusted to tell it."""
 
     def __init__(self, proxies: Sequence[str]) -> None:
-        """Addresses and networks; the settings have checked them."""
+        """Trust these addresses and networks, which the settings have checked."""
         self._trusted = [ip_network(proxy, strict=False) for proxy in proxies]
 
     def find(self, scope: Scope) -> str:

@@ -194,7 +194,7 @@ class ClusterToDiscover:
 
 
 def read_new_cluster(body: bytes) -> NewCluster | ClusterToDiscover:
-    """Either `nodes` or `url` says where the nodes come from. Raises `EmptyBody`, `InvalidField`."""
+    """Read a cluster whose nodes are given by `nodes` or found by `url`. Raises `EmptyBody`, `InvalidField`."""
     members = fields.read_object(body)
     name = fields.required_text(members, "name", "the name of the cluster")
     nodes, url = members.get("nodes"), fields.text_field(members, "url", secret=True)
@@ -209,7 +209,7 @@ def read_new_cluster(body: bytes) -> NewCluster | ClusterToDiscover:
 
 
 def read_adoption(cluster_id: str, body: bytes) -> Adoption:
-    """Raises `EmptyBody`, `InvalidField`."""
+    """Read the body of AdoptCluster. Raises `EmptyBody`, `InvalidField`."""
     members = fields.read_object(body)
     name = fields.required_text(members, "name", "the name of the cluster")
     given, nodes = members.get("buckets"), members.get("nodes")
@@ -224,7 +224,7 @@ def read_adoption(cluster_id: str, body: bytes) -> Adoption:
 
 
 def read_cluster_change(body: bytes) -> ClusterChange:
-    """Raises `EmptyBody`, `InvalidField`."""
+    """Read the body of UpdateCluster. Raises `EmptyBody`, `InvalidField`."""
     members = fields.read_object(body)
 
     def text(name: str) -> str | None:
@@ -280,7 +280,7 @@ def read_archive_query(raw: bytes) -> Selection:
 
 
 def read_log_query(raw: bytes) -> tuple[str, str]:
-    """Node and family, '' for all."""
+    """Read node and family, '' for all."""
     query = fields.read_query(raw, names_of(LOG_QUERY))
     return NODE.read(query), FAMILY.read(query)
 
@@ -301,7 +301,7 @@ def read_audit_query(raw: bytes) -> tuple[Page, int]:
 
 
 def read_verify(body: bytes) -> VerifyRequest:
-    """No body asks for sizes only."""
+    """Read the body of Verify; without a body only the sizes of objects are verified."""
     if not body.strip():
         return VerifyRequest()
     members = fields.read_object(body)
@@ -332,7 +332,7 @@ def _job_id(name: str, text: str) -> str:
 
 
 def read_generation(parameters: dict[str, str]) -> tuple[str, int]:
-    """Node and generation of an archived log."""
+    """Read node and generation of an archived log."""
     node, text = parameters["node"], parameters["generation"]
     if "\x00" in node:
         raise InvalidField("node", "NUL is not allowed")
@@ -519,7 +519,7 @@ def kept_lines(logs: Iterable[KeptLog]) -> Iterator[bytes]:
 
 
 def verify_lines(items: Iterable[Told]) -> Iterator[bytes]:
-    """Each finding and step at once, and at the end whether all was well."""
+    """Yield each finding and step when it comes, and at the end if all was well."""
     ok = True
     for item in items:
         ok = ok and not isinstance(item, Finding)

@@ -142,7 +142,7 @@ class Application:
                 self._end_stream(answer.owner)
 
     async def _respond(self, request_id: str, scope: Scope, receive: Receive) -> Answer | Begun | None:
-        """None where the client has gone before its request was complete."""
+        """Answer one request; None if the client has disconnected before it was complete."""
         if scope["path"] in self._fixed and scope["method"] == "GET":
             scope[_OPERATION] = self._fixed_operations[scope["path"]]
             return self._fixed[scope["path"]]
@@ -297,7 +297,7 @@ class Application:
             del self._streams[owner]
 
     def _handle(self, request: Request, call: Call) -> Answer | Begun:
-        """Everything that may wait, in one thread; or what may not, on the loop: else `NotAtOnce` is raised."""
+        """Call the handler, in a thread or on the event loop; there it raises `NotAtOnce` rather than wait."""
         operation = request.route.operation
         try:
             result = request.route.handler(call)
@@ -452,7 +452,7 @@ def _start(status: int, request_id: str, content_type: bytes) -> Message:
 
 
 def _discard(answer: Answer | Begun) -> None:
-    """Nobody waits for it any more."""
+    """Close an answer that nobody waits for any more."""
     if isinstance(answer, Begun):
         _close(answer.stream.chunks)
 

@@ -77,9 +77,9 @@ class Authenticator:
         *,
         at_once: bool = False,
     ) -> Caller:
-        """Who sent this request, which goes into the trail as far as it is known. Raises `NotAuthenticated`.
+        """Identify the sender, and note in the trail what is known of it. Raises `NotAuthenticated`.
 
-        Where it must be `at_once`, raises `NotAtOnce` for who has not been looked up in the last second.
+        With `at_once` raises `NotAtOnce` for a sender who was not looked up within the last second.
         """
         if isinstance(credentials, bytes):
             caller = self._identify_by_token(credentials, trail, at_once)
@@ -151,7 +151,7 @@ class Authenticator:
 
 
 def read_credentials(headers: Mapping[bytes, bytes]) -> Credentials:
-    """A signature, which decides where both come, or a token. Raises `NotAuthenticated`."""
+    """Read the signature, or the token if there is no signature. Raises `NotAuthenticated`."""
     header = headers.get(b"authorization")
     if header is None:
         token = headers.get(b"x-auth-token")
@@ -176,7 +176,7 @@ def check_rights(caller: Caller, operation: Operation, parameters: Mapping[str, 
 
 
 def _check_temporary(key: AccessKey, headers: Mapping[bytes, bytes], now_ms: int) -> None:
-    """A temporary key comes with its security token, signed or not."""
+    """Check the security token of a temporary key, signed or not, and its expiry. Raises `NotAuthenticated`."""
     assert key.expires_at is not None
     token = headers.get(b"x-security-token", b"")
     if not hmac.compare_digest(sha256(token).hexdigest(), key.security_token_sha256):

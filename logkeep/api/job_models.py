@@ -23,7 +23,7 @@ _FILES_QUERY = names_of(FILES_PAGE)
 
 
 def read_files_page(raw: bytes) -> Page:
-    """Which of a job's files are asked for."""
+    """Read which of a job's files are asked for."""
     query = fields.read_query(raw, _FILES_QUERY)
     return Page(OFFSET.read(query), FILES_LIMIT.read(query))
 
@@ -172,7 +172,7 @@ def _held(held: Held, last_success_at: int | None, last_success_job: str | None)
 
 
 def render_job(detail: JobDetail) -> bytes:
-    """One record by itself, and what the job did."""
+    """Render one record and what the job did."""
     record = msgspec.structs.asdict(make_record(detail.job, digit_strings=False))
     return msgspec.json.encode(
         JobView(

@@ -19,7 +19,7 @@ class MetricsServer:
     """Answers each GET, in a thread of its own."""
 
     def __init__(self, listen: str, registry: CollectorRegistry) -> None:
-        """`listen`: host and port, `127.0.0.1:9475` or `[::1]:9475`. Raises `SettingError`."""
+        """Listen on host and port, `127.0.0.1:9475` or `[::1]:9475`. Raises `SettingError`."""
         self._listener = _listen(listen)
         host, port = self._listener.getsockname()[:2]
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

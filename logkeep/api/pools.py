@@ -80,7 +80,7 @@ class Pool:
     """All methods belong to one running loop."""
 
     def __init__(self, name: str, rule: Rule, what: str) -> None:
-        """`name` is that of its threads, `what` they wait for is told to who is refused."""
+        """Create a pool whose threads are named `name`; a refused caller is told that it waited for `what`."""
         self._what, self._rule = what, rule
         self._loop = asyncio.get_running_loop()
         self._threads = Threads(rule.most_threads, name)
@@ -152,7 +152,7 @@ class Pool:
         self._start_waiting()
 
     def _give_up(self, call: _Call) -> None:
-        """Its time is over: the caller is told, and where it hangs in a thread, others get its slot."""
+        """Refuse a call whose time is over; if its thread hangs, give the slot to others."""
         if not call.future.done():
             again = "" if not call.started else " It may still be carried out."
             call.future.set_exception(Overloaded(f"No answer came in time from {self._what}.{again}"))
@@ -172,7 +172,7 @@ class Pool:
             del self._queues[call.owner]
 
     def _start_waiting(self) -> None:
-        """Tenants take turns."""
+        """Start waiting calls, tenant by tenant in turn."""
         while self._waiting and self._running < self._rule.threads:
             owner = next((owner for owner in self._queues if self._held[owner] < self._rule.each), None)
             if owner is None:

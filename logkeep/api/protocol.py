@@ -14,12 +14,12 @@ from logkeep.http.server import make_server as make_bounded_server
 
 
 def make_server(app: Any, finish_seconds: int, limits: Limits, backlog: int = 2048) -> uvicorn.Server:
-    """A server without TLS, to be run on a socket that listens."""
+    """Create a server without TLS, to run on a listening socket."""
     return make_bounded_server(app, limits, _refuse, finish_seconds, backlog=backlog)
 
 
 def _refuse(too_large: bool) -> tuple[int, bytes, bytes]:
-    """APIGW.0201 (docs/contract.md, "Gateway codes")."""
+    """Answer a malformed request with APIGW.0201 (docs/contract.md, "Gateway codes")."""
     status, text = HEAD_TOO_LARGE if too_large else (400, "API request error.")
     request_id = os.urandom(16).hex()
     _, body = render_fault(RequestError(text), request_id)

@@ -28,7 +28,7 @@ def make_server(
     backlog: int = 2048,
     tls: ssl.SSLContext | None = None,
 ) -> uvicorn.Server:
-    """It logs nothing of its own below a warning."""
+    """Create the server; of its own messages it logs only warnings and errors."""
     connections = Connections(limits)
 
     def make_protocol(**given: Any) -> asyncio.BaseProtocol:

@@ -61,7 +61,7 @@ class Threads:
             wake.release()
 
     def _employ(self) -> None:
-        """One thread more works: an idle one or a new one."""
+        """Wake an idle thread, or start a new one."""
         with self._lock:
             self._busy += 1
             wake = self._idle.pop() if self._idle else None
@@ -95,7 +95,7 @@ class Threads:
                 self._carry_out(*task)
 
     def _next_task(self, wake: threading.Lock) -> _Task | None:
-        """None where there is nothing to do: then the thread counts as idle."""
+        """Return the next task; None if there is none, and the thread then counts as idle."""
         with self._lock:
             if self._tasks:
                 return self._tasks.popleft()

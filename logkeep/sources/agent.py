@@ -81,7 +81,7 @@ class AgentSources:
     """Opens the agents of the settings."""
 
     def __init__(self, agents: Mapping[str, AgentAccess]) -> None:
-        """Raises `SettingError`."""
+        """Prepare the agents of the settings. Raises `SettingError`."""
         self._calls = {name: _Calls(name, _checked(name, access)) for name, access in agents.items()}
 
     def open(self, url: str, excluded: Callable[[str], bool] = lambda _name: False) -> AgentSource:

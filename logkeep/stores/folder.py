@@ -51,7 +51,7 @@ class FolderStore:
     """An `ObjectStore` over stores that `connect` opens on the same folder."""
 
     def __init__(self, folder: Path, connect: Callable[[Path | None], ObjectStore]) -> None:
-        """`connect` takes the folder for unfinished files of a store that writes, None for one that reads."""
+        """Use `connect` to open stores on the folder: with a folder for unfinished files to write, None to read."""
         self._folder = folder
         self._connect = connect
         self._durable: set[str] = set()  # folders whose own entries are on the disk

@@ -94,7 +94,7 @@ class OpendalStore:
     """An `ObjectStore` over an operator of opendal, which waits and tries again by itself."""
 
     def __init__(self, operator: opendal.Operator, where: str, secrets: Iterable[str] = ()) -> None:
-        """`where` is the bucket as it may be printed; `secrets` is what no message may hold."""
+        """Use an operator; `where` is the bucket as it may be printed, `secrets` are what no message may contain."""
         self._operator = operator
         self._where = where
         self._secrets = tuple(secrets)
