@@ -15,17 +15,17 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 
 def is_unfinished(directory: Path) -> bool:
-    """Whether an `init` was broken off here: running it again goes on with the keys that it made."""
+    """Tell if an `init` was interrupted here; running it again continues with the keys it made."""
     return (directory / UNFINISHED_FILE).exists() and not (directory / ID_FILE).exists()
 
 
 def begin_id(directory: Path) -> str:
-    """The id that an installation in the making will have; an earlier try's where there was one."""
+    """Return the id for the installation being made; an earlier attempt's, if there was one."""
     return begun_id(directory) or _write(directory, UNFINISHED_FILE, secrets.token_hex(16))
 
 
 def begun_id(directory: Path) -> str:
-    """That of an earlier try, '' where there was none."""
+    """Return the id of an earlier attempt, '' if there was none."""
     return _read(directory / UNFINISHED_FILE) or ""
 
 

@@ -65,7 +65,7 @@ def create_certificate(certificate: Path, key: Path, host: str) -> None:
 
 
 def create_token(path: Path) -> str:
-    """The token of 256 random bits in a file, which is made where it is missing. Raises `SettingError`."""
+    """Return the token of 256 random bits in a file, which is created if missing. Raises `SettingError`."""
     _create(path, f"{secrets.token_urlsafe(32)}\n".encode(), 0o600)
     token = _read(path).decode("utf-8", "replace").strip()
     if len(token) < 32:
@@ -76,14 +76,14 @@ def create_token(path: Path) -> str:
 
 
 def no_installation(directory: Path) -> SettingError:
-    """The error of a directory without a sealing key: none of Logkeep, or one that has lost it."""
+    """Return the error for a directory without a sealing key: not of Logkeep, or one that has lost it."""
     if lacks_seal(directory):
         return _damaged(directory / SEAL_FILE, "it is missing, and other keys of an installation are there")
     return SettingError(f"{directory} is no Logkeep directory; make one with `logkeep --dir {directory} init`")
 
 
 def lacks_seal(directory: Path) -> bool:
-    """Whether the sealing key alone is missing, as after `init` was broken off, or since it was lost."""
+    """Tell if only the sealing key is missing, as after an interrupted `init`, or since it was lost."""
     others = any((directory / name).exists() for name in (SIGN_FILE, TRUST_FILE))
     return others and not (directory / SEAL_FILE).exists()
 
@@ -150,7 +150,7 @@ def trust_keys(directory: Path, keys: Iterable[str]) -> None:
 
 
 def is_signed_by(key: str, data: bytes, signature: bytes) -> bool:
-    """Whether a signature is of a public key in hex that need not be trusted."""
+    """Tell if a signature is of this public key in hex, trusted or not."""
     try:
         return _fits(_public_key(key), data, signature)
     except SettingError:
@@ -220,7 +220,7 @@ def _trusted_keys(path: Path) -> list[Ed25519PublicKey]:
 
 
 def _read(path: Path, damaged: Cause = Cause.KEY_DAMAGED) -> bytes:
-    """What a file of keys holds. Raises `SettingError`, and `FileNotFoundError` where it is missing."""
+    """Read a file of keys. Raises `SettingError`, and `FileNotFoundError` if it is missing."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -291,7 +291,7 @@ def _create(path: Path, data: bytes, mode: int) -> bool:
 
 
 def _replace(path: Path, data: bytes, mode: int) -> None:
-    """The same of a file that there may be."""
+    """Write a file durably and whole, replacing an existing one."""
     _write_beside(path, data, mode).rename(path)
     _sync(path.parent)
 

@@ -125,7 +125,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     @property
     def embedded(self) -> bool:
-        """Whether the database is a file, which one process has for itself."""
+        """Tell if the database is a file, which one process has for itself."""
         return self.database_url.startswith("sqlite")
 
     @property
@@ -207,7 +207,7 @@ def load_settings(directory: Path, environment: Mapping[str, str] = os.environ) 
 
 
 def _refuse_nul(value: object, key: str = "") -> None:
-    """The system takes no name that holds one, which would show at some later call only."""
+    """Raise `SettingError` for a NUL, which no system call accepts and which would fail only later."""
     if isinstance(value, str) and "\0" in value:
         raise SettingError(f"{key}: holds a NUL; leave it out")
     if isinstance(value, dict):

@@ -36,7 +36,7 @@ class Handles:
         return len(self._handles)
 
     def add(self, log: OpenLog) -> str | None:
-        """The id of an open file, which belongs to this now; None where too many are open."""
+        """Take an open file and return its id; None if too many are open."""
         self.close_idle()
         with self._changing:
             if len(self._handles) >= MOST:

@@ -84,19 +84,19 @@ def annotate(raw: bytes) -> Annotation:
 
 
 def _ends_within_head(raw: bytes) -> bool:
-    """Whether a record may begin in the last bytes of `raw` whose time stands in the frame after."""
+    """Tell if a record may begin in the last bytes of `raw` whose time is in the next frame."""
     last = raw[raw.rfind(b"\n") + 1 :]
     return last[:1] in (b"[", b"{") and len(last) < HEAD_BYTES and read_head(last) is None
 
 
 def _annotate_each(raw: bytes) -> Annotation:
-    """The plain way: read the head of every line that differs from the others."""
+    """Read the head of each distinct line."""
     heads = {head for line in set(_candidates(HEAD_BYTES).all(raw)) if (head := read_head(line))}
     return *_span({head.time for head in heads}), _levels(head.level for head in heads)
 
 
 def _annotate_uniform(raw: bytes) -> Annotation | None:
-    """The same for lines whose heads differ in nothing but time and level; None where they do not."""
+    """Annotate lines whose heads differ only in time and level; None for others."""
     first = _candidates(HEAD_BYTES).first(raw)
     layout = _Layout.of(first) if first else None
     if layout is None:
@@ -148,9 +148,9 @@ class _Layout:
         return self.level_at + (_LEVEL_BYTES if self.level else 0)
 
     def fits(self, heads: list[bytes]) -> bool:
-        """Whether all have these very bytes from time to level, digits aside; those of the zone must be the same.
+        """Tell if all heads have the same bytes from time to level; digits may differ, except those of the zone.
 
-        Done column by column on all of them joined: a step of Python for each would cost more than everything else.
+        The heads are compared column by column, joined: a Python step for each would cost more than everything else.
         """
         width, number = self.width, len(heads)
         joined = b"".join(heads)
@@ -203,7 +203,7 @@ def _levels(levels: Iterable[str | None]) -> tuple[str, ...] | None:
 
 
 def _exists(time: str) -> bool:
-    """Whether the calendar has it: a reader may compare instants."""
+    """Tell if the calendar has this time, as readers compare instants."""
     try:
         datetime.fromisoformat(time)
     except ValueError:

@@ -97,15 +97,15 @@ def parse_counted(name: str) -> CountedName | None:
 
 
 def counts_rotations(written: Collection[str]) -> bool:
-    """Whether the numbers of a series are those of a counter; where all may be times of the day, nothing proves it.
+    """Tell if the numbers of a series come from a counter; if all may be times of the day, nothing proves it.
 
-    `written` are all that are known of it. log4j2 writes 1, 2, 3, …; hours are 00 to 23, or 0 to 23.
+    `written` are all known numbers of it. log4j2 writes 1, 2, 3, …; hours are 00 to 23, or 0 to 23.
     """
     return "0" not in written and not all(map(_TIME_OF_DAY.fullmatch, written))
 
 
 def numbers_between(older: CountedName, newer: CountedName) -> range | None:
-    """The numbers of `newer.date` that were given between two names; None where the names do not tell."""
+    """Return the numbers of `newer.date` that were given between two names; None if the names do not tell."""
     if older.series != newer.series:
         return None
     if older.date == newer.date and older.number < newer.number:
@@ -116,24 +116,24 @@ def numbers_between(older: CountedName, newer: CountedName) -> range | None:
 
 
 def is_compressed(name: str) -> bool:
-    """Whether the name says so; what is in the file may be something else."""
+    """Tell if the name says so; the content may be something else."""
     ending = name[-6:].rpartition("/")[2].lower()  # one letter more than the longest
     return ending.endswith(COMPRESSED) and ending not in COMPRESSED
 
 
 def compressed_names(plain: str) -> tuple[str, ...]:
-    """What the compressed twin of a file is called."""
+    """Return the names that a compressed twin of the file may have."""
     return tuple(plain + suffix for suffix in COMPRESSED)
 
 
 def parse_name(name: str, known: Collection[str], logs: Collection[str] = ()) -> LogName:
-    """The family of `name` and its place in it: what the name proposes, and content may prove otherwise.
+    """Return the family of `name` and its place in it, as the name proposes; content may prove otherwise.
 
-    `logs` are names of which it is known that they are logs of their own, whatever they look like.
+    `logs` are names that are known to be logs of their own, whatever they look like.
 
-    `known` decides ambiguous names: those present in the directory and the families known from before (a set, as each
-    name looks into it). As families once known stay there, the answer is the same while a rotation has the active file
-    away for a moment.
+    `known` decides ambiguous names: those present in the directory and the families known before (a set, as each name
+    is looked up in it). Families once known stay there, so the answer is the same while a rotation has moved the active
+    file away for a moment.
     """
     folder, slash, base = name.rpartition("/")
     compressed = is_compressed(base)
@@ -191,10 +191,10 @@ def _extension_last(prefix: str, base: str, extension: str, known: Collection[st
 
 
 def _dated_json(stem: str, known: Collection[str]) -> str:
-    """The active file of `<stem>-<date>-N.json`.
+    """Return the active file of `<stem>-<date>-N.json`.
 
-    The server log alone drops its kind when it is rotated: <cluster>_server.json becomes <cluster>-<date>-N.json, but
-    <cluster>_audit.json becomes <cluster>_audit-<date>-N.json. A cluster may be called like a kind.
+    Only the server log drops its kind when it is rotated: <cluster>_server.json becomes <cluster>-<date>-N.json, but
+    <cluster>_audit.json becomes <cluster>_audit-<date>-N.json. A cluster may have the name of a kind.
     """
     itself, server = f"{stem}.json", f"{stem}_server.json"
     if stem.endswith(_KINDS):
@@ -221,7 +221,7 @@ def _number_last(prefix: str, base: str, known: Collection[str]) -> _Rotated | N
 
 
 def _stamped(prefix: str, base: str, known: Collection[str]) -> str:
-    """The log whose whole name stands before numbers that tell no order; '' for none."""
+    """Return the log whose whole name precedes numbers that tell no order; '' for none."""
     for mark in re.finditer(r"[-._](?=\d)", base):
         family = prefix + base[: mark.start()]
         if (family in known or family.endswith(_EXTENSIONS)) and _STAMP_LAST.match(base, mark.start()):

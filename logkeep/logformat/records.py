@@ -32,7 +32,7 @@ class SpanCutter:
 
     @property
     def passing_over(self) -> bool:
-        """Whether what comes next is out of the span, but for records that begin in it."""
+        """Tell if what comes next is outside the span, but for records that begin in it."""
         return not self._inside and not self._rest
 
     def skip_to(self, at: int, *, ends_line: bool) -> None:
@@ -79,7 +79,7 @@ class SpanCutter:
             yield start + begun, data[begun:]
 
     def _candidates(self, data: bytes) -> Iterator[int]:
-        """Where lines begin that may begin a record."""
+        """Yield the offsets of lines that may begin a record."""
         if not self._in_line and data.startswith(_BEGINS):
             yield 0
         for found in _MAY_BEGIN.finditer(data):

@@ -24,9 +24,9 @@ _ENDINGS = {
 
 
 def find_log(names: Iterable[str], kind: LogKind) -> str | None:
-    """The file that a node writes records of this kind to: the text log, or the JSON log where there is only that.
+    """Return the file that a node writes records of this kind to: the text log, or the JSON log if there is no other.
 
-    That of the instance is named after the cluster alone, `prod.log` beside `prod_deprecation.log`; Logstash calls it
+    The instance log has the name of the cluster alone, `prod.log` beside `prod_deprecation.log`; Logstash calls it
     `logstash-plain.log`.
     """
     known = set(names)
@@ -48,9 +48,9 @@ def _logs_of_kind(known: set[str], kind: LogKind, extension: str) -> list[str]:
 
 
 def search_log(source: LogSource, name: str, query: LogQuery) -> tuple[list[LogLine], bool]:
-    """The newest matching records, newest first, and whether they are all that match among those looked at.
+    """Return the newest matching records, newest first, and whether they are all matches among those read.
 
-    Raises a `SourceError` where the log cannot be read.
+    Raises a `SourceError` if the log cannot be read.
     """
     log = source.open(name)
     try:
@@ -93,9 +93,9 @@ def _read(log: OpenLog, start: int, end: int) -> bytes:
 
 
 def _records(data: bytes, *, whole: bool) -> list[LogLine]:
-    """The last `MOST_RECORDS`; what stands before the first head is left out unless the data is the whole log.
+    """Return the last `MOST_RECORDS` records; omit what precedes the first head unless the data is the whole log.
 
-    Lines are not taken apart: of 32 MiB of short ones, the list alone would take hundreds.
+    The data is not split into lines: for 32 MiB of short ones, the list alone would take hundreds of MiB.
     """
     records: deque[LogLine] = deque(maxlen=MOST_RECORDS)
     date = level = ""

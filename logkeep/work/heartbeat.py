@@ -15,7 +15,7 @@ class Heartbeat(Repeated):
         super().__init__("heartbeat", self._beat, BEAT_SECONDS, failed="no heartbeat", after=BEAT_SECONDS)
 
     def start(self) -> None:
-        """The first beat is done on return: whoever takes a job is alive. Raises `CatalogueError`."""
+        """Start, after a first heartbeat: a worker that takes a job is known to be alive. Raises `CatalogueError`."""
         self._beat()
         super().start()
 

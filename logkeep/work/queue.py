@@ -91,7 +91,7 @@ class Queue:
 
     @naming_failures()
     def others_wait(self) -> bool:
-        """Whether any job waits for a slot."""
+        """Tell if any job waits for a slot."""
         waiting = self._client.list_workflows(
             status="ENQUEUED", queue_name=QUEUE, limit=1, load_input=False, load_output=False
         )
@@ -154,7 +154,7 @@ class Queue:
 
 
 def _priority(now: float, by_hand: bool) -> int:
-    """The lower goes first. As it goes by time, nothing waits for ever behind what users start again and again."""
+    """Return the priority, lower first. It goes by time, so no job waits for ever behind those that users start."""
     return max(1, int(now) - _BEGINNING - (_HEAD_START if by_hand else 0))
 
 

@@ -120,7 +120,7 @@ class Runner:
         return "handed over"
 
     def _put_behind(self, job_id: str) -> bool:
-        """Whether it waits for its next turn; where the database fails that, it goes on with another one."""
+        """Tell if the job waits for its next turn; if the database fails that, the job keeps its slot."""
         try:
             self._enqueue_behind(job_id)
         except CatalogueError as error:

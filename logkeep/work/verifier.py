@@ -53,7 +53,7 @@ class Verifier:
             self._stopped.wait(self._tick_seconds)
 
     def _verify_next(self) -> bool:
-        """Whether there was something due."""
+        """Verify the cluster that is most due; False if none is."""
         due = verification.verify_most_due(self._context, self._every_ms, self._sample)
         if due is None:
             return False
