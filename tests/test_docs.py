@@ -15,7 +15,8 @@ import typer.main
 
 from logkeep import errors
 from logkeep.api import admin
-from logkeep.cli.app import app, run
+from logkeep.cli import app
+from logkeep.cli.app import run
 from logkeep.contract.faults import FAULTS
 from logkeep.contract.operations import OPERATIONS
 from logkeep.domain.causes import Cause
@@ -43,9 +44,8 @@ def text_of(name: str) -> str:
     return (ROOT / name).read_text("utf-8")
 
 
-def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], set[str]]]:
-    """Every command and its options."""
-    command = command or typer.main.get_command(app)
+def commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], set[str]]]:
+    """Yield the path and the options of a command, or of each command of a group."""
     below = getattr(command, "commands", None)
     if below is None:
         yield path, {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
@@ -54,7 +54,7 @@ def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[
         yield from commands(inner, (*path, name))
 
 
-COMMANDS = dict(commands())
+COMMANDS = dict(found for name in app.COMMANDS for found in commands(app.load_command(name), (name,)))
 
 
 # What there is, is documented
@@ -73,7 +73,7 @@ def test_every_command_and_option_is_documented() -> None:
 def test_the_common_options_are_documented() -> None:
     head = text_of("docs/commands.md").partition("## Installation")[0]
     assert {option for option in COMMON | {"--version"} if option not in head} == set()
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(app.app)
     assert {option for parameter in root.params for option in parameter.opts} - {"--version"} == COMMON
 
 

@@ -7,32 +7,14 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from logkeep import __version__
-from logkeep.cli import (
-    agent,
-    archive,
-    audit,
-    backups,
-    clusters,
-    coverage,
-    demo,
-    identity,
-    installation,
-    jobs,
-    logs,
-    rebuild,
-    serve,
-    stores,
-    sweep,
-    users,
-    verification,
-    worker,
-)
 from logkeep.cli.errors import Failed, NotCarriedOut, ServiceFault, WrongUse
 from logkeep.cli.invocation import DEFAULT_DIRECTORY, Invocation, common_first
 from logkeep.cli.output import note, print_line
@@ -41,29 +23,66 @@ from logkeep.errors import LogkeepError, RequestError, SettingError
 
 WRONG_USE, FAILED, NOT_CARRIED_OUT, INTERRUPTED = 2, 1, 3, 130
 
+# Every command and group, in the order of `logkeep --help`: its module in logkeep.cli, and its short help, so that
+# `--help` need not import that module.
+COMMANDS = {
+    "demo": ("demo", "Show the main job on real logs, then serve."),
+    "init": ("installation", "Make an installation: settings, database, bucket, project, key."),
+    "serve": ("serve", "Run the service until Ctrl-C or SIGTERM."),
+    "worker": (
+        "worker",
+        "Carry out backups, on any number of machines that share a PostgreSQL database, until Ctrl-C or SIGTERM.",
+    ),
+    "workers": ("worker", "Show the processes that share the database: workers, and those that only answer."),
+    "migrate": ("worker", "Bring the database to the tables of this version."),
+    "agent": ("agent", "Serve the log directory of this node over HTTPS, read-only, until Ctrl-C or SIGTERM."),
+    "audit": ("audit", "List who changed what, and who was refused, newest first."),
+    "backup": ("backups", "Back up what is new in the logs of a cluster."),
+    "records": ("backups", "List the backups of a cluster, newest first."),
+    "coverage": ("coverage", "Show which span of each log is held, and what is known to be missing."),
+    "restore": ("archive", "Write the kept logs of a cluster to a directory, or to standard output."),
+    "verify": ("verification", "Prove that the archive of a cluster is whole."),
+    "sweep": ("sweep", "List or remove objects that no manifest names."),
+    "rebuild": ("rebuild", "Make the database anew from what lies in the buckets, where it was lost."),
+    "store": ("stores", "Buckets, where logs are kept."),
+    "project": ("identity", "Projects: tenants that see only their own."),
+    "key": ("identity", "Access keys, each of one project."),
+    "user": ("users", "Users, who get tokens for a password; each of one project."),
+    "cluster": ("clusters", "Clusters whose logs are kept."),
+    "logs": ("logs", "Whether, where and when the logs of a cluster are kept."),
+    "job": ("jobs", "One backup by itself."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Import the module of a command when that command is called; until then a stand-in has its name and short help."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, (_, help_) in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=help_))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if found and name else None, rest
+
+
+def load_command(name: str) -> Any:
+    """Import the module of a command, or of a group of commands, and return what click calls."""
+    module = import_module(f"logkeep.cli.{COMMANDS[name][0]}")
+    own = typer.Typer(rich_markup_mode=None)
+    module.add_commands(own)
+    return typer.main.get_group(own).commands[name]
+
+
 # Plain help: typer's boxes cost half a second of imports.
-app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-for group in (
-    demo,
-    installation,
-    stores,
-    serve,
-    worker,
-    agent,
-    identity,
-    users,
-    audit,
-    clusters,
-    logs,
-    backups,
-    jobs,
-    coverage,
-    archive,
-    verification,
-    sweep,
-    rebuild,
-):
-    group.add_commands(app)
+app = typer.Typer(
+    cls=LazyGroup,
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 
 
 def _show_version(asked: bool) -> None:

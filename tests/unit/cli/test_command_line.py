@@ -5,10 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import typer
 
+from logkeep import cli
+from logkeep.cli.app import COMMANDS, app, load_command
 from logkeep.cli.demo_node import DemoNode
 from logkeep.cli.invocation import common_first
 from logkeep.cli.output import count_text, duration_text, print_table, readable, size_text
@@ -53,23 +57,48 @@ def test_nothing_that_a_service_sends_steers_the_terminal(capsys: pytest.Capture
     assert capsys.readouterr().out == "NAME         N\nx\\x1b[1m\\n  10\na            9\n"
 
 
-def test_a_plain_command_starts_without_what_only_others_need() -> None:
-    code = "import sys; from logkeep.cli.app import run; run(['--help']); print(*sorted(sys.modules), file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(done.stderr.split())
-    slow = {
-        "rich",
-        "httpx",
-        "sqlalchemy",
-        "dbos",
-        "uvicorn",
-        "msgspec",
-        "opendal",
-        "asyncio",
-        "ssl",
-        "logkeep.bootstrap",
-    }
-    assert loaded.isdisjoint(slow)
+def loaded_by(*arguments: str) -> set[str]:
+    """Return the modules that one command line imports."""
+    code = (
+        "import sys; from logkeep.cli.app import run; run(sys.argv[1:]); print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    return set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["nope"]])
+def test_what_is_no_command_starts_without_any(arguments: list[str]) -> None:
+    loaded = loaded_by(*arguments)
+    own = {name.removeprefix("logkeep.cli.") for name in loaded if name.startswith("logkeep.cli.")}
+    assert own == {"app", "errors", "invocation", "output"}
+    slow = {"rich", "httpx", "sqlalchemy", "dbos", "uvicorn", "msgspec", "opendal", "asyncio", "ssl"}
+    assert loaded.isdisjoint(slow | {"logkeep.bootstrap"})
+
+
+def test_a_command_that_asks_the_service_starts_without_the_installation() -> None:
+    loaded = loaded_by("cluster", "list", "--help")
+    assert loaded.isdisjoint({"rich", "sqlalchemy", "dbos", "uvicorn", "opendal", "logkeep.bootstrap"})
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_of_commands_has_the_help_of_each(name: str) -> None:
+    shown, own = typer.main.get_group(app).commands[name], load_command(name)
+    assert own.name == name
+    assert shown.help == " ".join(own.help.partition("\n\n")[0].split())
+    assert [shown.get_short_help_str(limit) for limit in (20, 45, 68, 200)] == [
+        own.get_short_help_str(limit) for limit in (20, 45, 68, 200)
+    ]
+    assert (shown.hidden, shown.deprecated) == (own.hidden, own.deprecated)
+
+
+def test_every_command_of_a_module_stands_in_the_table() -> None:
+    """And in the order of the table, those of one module."""
+    for module in sorted({module for module, _ in COMMANDS.values()}):
+        own = typer.Typer(rich_markup_mode=None)
+        import_module(f"logkeep.cli.{module}").add_commands(own)
+        assert list(typer.main.get_group(own).commands) == [name for name in COMMANDS if COMMANDS[name][0] == module]
+    there = {path.stem for path in Path(cli.__path__[0]).glob("*.py") if "def add_commands(" in path.read_text("utf-8")}
+    assert there == {module for module, _ in COMMANDS.values()}
 
 
 def test_the_service_starts_without_what_only_people_look_at() -> None:
