@@ -1,4 +1,4 @@
-"""Who asks, and what they may do."""
+"""Callers of the API: keys, users and tokens, and the rights of their roles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from logkeep.domain.cluster import Project
 
 
 class Role(StrEnum):
-    """What a key or a user may do in its project."""
+    """Set of rights that a key or user has in its project."""
 
     ADMIN = "admin"  # everything; registers clusters, so names paths and URLs
     OPERATOR = "operator"  # everything on logs
@@ -17,9 +17,9 @@ class Role(StrEnum):
 
 
 class Right(StrEnum):
-    """What an operation needs."""
+    """Permission that an operation requires."""
 
-    IDENTIFY = "identify"  # whoever is known
+    IDENTIFY = "identify"  # any valid key or token
     READ = "read"
     OPERATE = "operate"
     ADMINISTER = "administer"
@@ -34,7 +34,7 @@ RIGHTS = {
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request: a key, or a user with a token."""
+    """Authenticated sender of a request: a key, or a user with a token."""
 
     name: str  # of the key or the user
     project_id: str
@@ -51,7 +51,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """A key by which a client signs; belongs to one project."""
+    """Access key with which a client signs requests; belongs to one project."""
 
     ak: str
     project_id: str
@@ -59,7 +59,7 @@ class AccessKey:
     created_at: int  # Unix ms
     revoked_at: int | None = None
     expires_at: int | None = None  # of a temporary key
-    security_token_sha256: str = ""  # of a temporary key: what must come in X-Security-Token
+    security_token_sha256: str = ""  # of a temporary key: hash of its X-Security-Token
 
     @property
     def admin(self) -> bool:
@@ -68,10 +68,10 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody with a password; belongs to one project."""
+    """Person with a password; belongs to one project."""
 
     id: str  # 32 lower-case hex digits
-    name: str  # unique for ever, so that the audit stays true
+    name: str  # never reused, so that an audit entry always means the same user
     project_id: str
     role: Role
     created_at: int  # Unix ms
@@ -80,7 +80,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a user got for a password; known by its hash only."""
+    """Token that a user got for a password. Only its hash is stored."""
 
     sha256: str
     user_id: str
@@ -91,7 +91,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """What somebody gives for a token: a user and a password, or a token; and what the new one is to be for."""
+    """Request for a token: credentials (user and password, or another token) and the scope of the new token."""
 
     user: str = ""  # name or id
     password: str = field(default="", repr=False)
@@ -102,7 +102,7 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A token, shown once."""
+    """A new token with its secret, which is never shown again."""
 
     secret: str = field(repr=False)
     token: Token
@@ -112,14 +112,14 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One call that changes something, or that was refused to."""
+    """One call that changes something, or that was refused."""
 
     at: int  # Unix ms
-    who: str  # access key or user; '' where nobody is known
-    project_id: str  # '' where it is not known
-    operation: str  # its id
-    cluster_id: str  # '' where there is none
+    who: str  # access key or user; '' if unknown
+    project_id: str  # '' if unknown
+    operation: str  # id of the operation
+    cluster_id: str  # '' if the call is about no cluster
     address: str  # of the peer
     status: int
-    code: str  # of the error, '' for success
+    code: str  # error code, '' for success
     request_id: str

@@ -1,4 +1,4 @@
-"""A log backup job: the record that the API lists."""
+"""A log backup job: the record listed by the API."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class JobType(StrEnum):
 
 
 class StatusFilter(StrEnum):
-    """The `status` query of the record list."""
+    """Values of the `status` query parameter of the record list."""
 
     ALL = ""
     FAIL = "FAIL"
     NOT_FAIL = "NOT_FAIL"  # RUNNING or SUCCESS
 
 
-class BackupJob(msgspec.Struct, frozen=True):  # made a dozen at a time for each page: five times as fast as a dataclass
+class BackupJob(msgspec.Struct, frozen=True):  # not a dataclass: each page creates many, five times as fast
     """One run of log backup for one cluster."""
 
-    id: str  # UUID, the record's id
-    job_id: str  # 32 hex digits, the id that clients keep
+    id: str  # UUID of the record
+    job_id: str  # 32 hex digits, the id that clients use
     cluster_id: str
     type: JobType
     status: JobStatus

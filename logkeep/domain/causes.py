@@ -1,7 +1,7 @@
-"""What keeps a Logkeep from starting, and a command from its service: one row for each cause, with its remedy.
+"""Causes that keep Logkeep from starting, or a command from reaching the service, each with its remedy.
 
-`docs/errors.md` shows the same table, and a test reaches each row by its real cause. A remedy is for one cause only:
-what is not in a row is told as it is, without one.
+`docs/errors.md` has the same table, and a test provokes each cause for real. A remedy fits one cause only: an error
+that matches no row is shown as it is, without a remedy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def rebuild_command(buckets: Iterable[str]) -> str:
 
 
 class Cause(Enum):
-    """Code, what is wrong, what to do. Names in braces are filled in."""
+    """Code, problem and remedy; names in braces are filled in."""
 
     KEY_DENIED = (
         "LK-KEY-DENIED",
@@ -167,13 +167,13 @@ class Cause(Enum):
         return self.value[0]
 
     def tell(self, **names: object) -> str:
-        """The sentence."""
+        """Return the message, with `names` filled in."""
         _, what, remedy = self.value
         return f"{what.format(**names)}; {remedy} ({self.code})"
 
 
 def listen_cause(error: OSError) -> Cause | None:
-    """Why an address cannot be listened on; None for another cause than those in the table."""
+    """Return why an address cannot be listened on; None if it is no cause of the table."""
     if error.errno == errno.EADDRINUSE:
         return Cause.PORT_TAKEN
     if error.errno in {errno.EACCES, errno.EPERM}:
@@ -183,7 +183,7 @@ def listen_cause(error: OSError) -> Cause | None:
     )  # < 0: of the resolver
 
 
-# What a database says, and what that means; the first that fits.
+# Text in an error of the database or its driver, and its cause; the first match counts.
 _SAYS = (
     ("not a database", Cause.DATABASE_DAMAGED),
     ("malformed", Cause.DATABASE_DAMAGED),
@@ -210,7 +210,7 @@ _SAYS = (
 
 
 def explain_database(said: str) -> str:
-    """The sentence about a database that cannot be used, by what it or its driver says."""
+    """Return the message for a database that cannot be used; `said` is the error of the database or its driver."""
     for word, cause in _SAYS:
         if word in said:
             return cause.tell(said=said)

@@ -1,4 +1,4 @@
-"""What span of each log is held, and what is missing from it."""
+"""Coverage: the span of time held of each log, and its gaps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from logkeep.domain.warning import JobWarning
 
 @dataclass(frozen=True, slots=True)
 class ToldGap:
-    """A gap, and the job that told it."""
+    """A gap, and the job that reported it."""
 
     gap: Gap
     job_id: str
@@ -18,7 +18,7 @@ class ToldGap:
 
 @dataclass(frozen=True, slots=True)
 class ToldWarning:
-    """A warning, and the last job that told it."""
+    """A warning, and the last job that reported it."""
 
     warning: JobWarning
     job_id: str
@@ -26,16 +26,16 @@ class ToldWarning:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is held of one log of one node."""
+    """Coverage of one log of one node."""
 
     node: str
-    family: str  # name of the active file; '' for a node of which nothing is held
-    first_time: str = ""  # oldest and newest time of its lines as written there, '' where unknown
+    family: str  # name of the active file; '' for a node of which nothing is archived
+    first_time: str = ""  # oldest and newest time of its lines as written in the log, '' if unknown
     last_time: str = ""
     generations: int = 0
     lines: int = 0
     raw: int = 0  # plain bytes
     stored: int = 0  # bytes in the bucket
-    safe_until: int | None = None  # Unix ms: forecast of when what is not kept begins to go; None where there is none
-    gaps: tuple[ToldGap, ...] = ()  # in the order of time
-    warnings: tuple[ToldWarning, ...] = ()  # in the order in which jobs told them last
+    safe_until: int | None = None  # Unix ms: forecast of when the node deletes lines not backed up; None if unknown
+    gaps: tuple[ToldGap, ...] = ()  # oldest first
+    warnings: tuple[ToldWarning, ...] = ()  # ordered by when a job last reported them

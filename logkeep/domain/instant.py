@@ -1,4 +1,4 @@
-"""Times as logs write them, held against each other as the instants that they are: zones differ within one log."""
+"""Comparison of times as logs write them. Zones may differ within one log, so they are compared as instants."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from functools import lru_cache
 
 @lru_cache(maxsize=4096)
 def instant(time: str) -> float:
-    """Seconds since 1970 of a time as a log writes it; one without a zone is taken for UTC."""
+    """Return a time of a log as Unix seconds; a time without a zone is read as UTC."""
     moment = datetime.fromisoformat(time)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def earliest(times: Iterable[str]) -> str:
-    """As written; '' where none is known."""
+    """Return the earliest time, as written; '' if none is known."""
     return min((time for time in times if time), key=_order, default="")
 
 
 def latest(times: Iterable[str]) -> str:
-    """As written; '' where none is known."""
+    """Return the latest time, as written; '' if none is known."""
     return max((time for time in times if time), key=_order, default="")
 
 

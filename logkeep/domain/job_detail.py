@@ -1,4 +1,4 @@
-"""What one job did, node by node and file by file."""
+"""Details of one job, by node and file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from logkeep.domain.warning import JobWarning
 
 @dataclass(frozen=True, slots=True)
 class JobNode:
-    """What a job does or did on one node."""
+    """Progress of a job on one node."""
 
     node: str
-    started_at: int | None  # Unix ms; None before it began, and where the catalogue was made anew
-    finished_at: int | None  # None until then, and where the bucket failed before
-    planned: int | None  # plain bytes to be read, an estimate while files are compressed; None where it is not known
-    done: int | None  # of them
-    files: int  # stored
+    started_at: int | None  # Unix ms; None before the node is begun, and for a job restored by `rebuild`
+    finished_at: int | None  # Unix ms; None while it runs, and if the bucket failed first
+    planned: int | None  # plain bytes to read, an estimate for compressed files; None if unknown
+    done: int | None  # of `planned`
+    files: int  # objects stored
     lines: int
     raw: int  # plain bytes of the files
     stored: int  # bytes in the bucket
@@ -27,7 +27,7 @@ class JobNode:
 
 @dataclass(frozen=True, slots=True)
 class JobFile:
-    """One object that a job stored: bytes [start, end) of a log file."""
+    """One object stored by a job: bytes [start, end) of a log file."""
 
     node: str
     family: str  # name of the active file
@@ -41,13 +41,13 @@ class JobFile:
     bucket: str
     object: str
     sha256: str  # of the object
-    first_time: str  # smallest and largest time of its lines as written there, '' where unknown
+    first_time: str  # smallest and largest time of its lines as written in the log, '' if unknown
     last_time: str
 
 
 @dataclass(frozen=True, slots=True)
 class JobDetail:
-    """All that is known of a job; of the files one page."""
+    """A job with its nodes, findings, and one page of its files."""
 
     job: BackupJob
     attempts: int

@@ -1,4 +1,4 @@
-"""One record of a log, and what a search asks for (docs/contract.md, "ShowLogBackup")."""
+"""One record of a log, and the query of a live search (docs/contract.md, "ShowLogBackup")."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class LogKind(StrEnum):
-    """The logs that a live search reads."""
+    """Kinds of log that a live search can read."""
 
     INSTANCE = "instance"
     DEPRECATION = "deprecation"
@@ -17,20 +17,20 @@ class LogKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    content: str  # with the lines that belong to it, as stack traces do
+    content: str  # with its continuation lines, such as stack traces
     date: str  # yyyy-MM-ddTHH:mm:ss,SSS
-    level: str  # '' where it shows none
+    level: str  # '' if the line shows none
 
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """Which records of one log are asked for, newest first."""
+    """Query for records of one log, newest first."""
 
     kind: LogKind
     levels: frozenset[str] = frozenset()  # empty: all
     limit: int = 100
-    before: str = ""  # only records of an earlier time than this; empty: all
-    keyword: str = ""  # what the record must hold, capitals being distinct
+    before: str = ""  # only records earlier than this time, compared as text; empty: all
+    keyword: str = ""  # text that the record must contain, case-sensitive
 
     def matches(self, line: LogLine) -> bool:
         if self.levels and line.level not in self.levels:

@@ -11,7 +11,7 @@ from logkeep.errors import InvalidAgency, InvalidField, InvalidPeriod, InvalidZo
 
 @dataclass(frozen=True, slots=True)
 class LogSetting:
-    """Where and when the logs of one cluster are kept."""
+    """Where and when the logs of one cluster are backed up."""
 
     id: str  # UUID
     cluster_id: str
@@ -19,20 +19,20 @@ class LogSetting:
     agency: str
     bucket: str
     base_path: str
-    period: str | None  # as it was sent; None: no automatic backup
+    period: str | None  # as the client sent it; None: no automatic backup
     updated_at: int  # Unix ms
-    failures_cleared_at: int = 0  # Unix ms; records of failures that ended before were cleared
-    adaptive: bool = False  # runs are added before a node deletes what is not kept
+    failures_cleared_at: int = 0  # Unix ms; records of jobs that failed before this moment were cleared
+    adaptive: bool = False  # extra runs start before a node deletes lines that are not backed up
 
 
 @dataclass(frozen=True, slots=True)
 class LogSettingChange:
-    """What a caller asks for when log backup is opened or changed."""
+    """Request to open log backup, or to change its setting."""
 
     agency: str
     bucket: str
     base_path: str
-    auto_enable: bool | None = None  # None: not said
+    auto_enable: bool | None = None  # None: not given
     period: str | None = None
 
 
@@ -46,12 +46,13 @@ _MAX_FOLDER = 240  # file systems allow 255 bytes
 
 
 def check_agency(agency: str) -> None:
+    """Raise `InvalidAgency` if the name breaks the rules of CSS."""
     if not _AGENCY.fullmatch(agency):
         raise InvalidAgency()
 
 
 def check_base_path(path: str) -> None:
-    """Check the rules of docs/contract.md, "Backup path"; raises `InvalidField`."""
+    """Raise `InvalidField` if the path breaks the rules of docs/contract.md, "Backup path"."""
     field = "log_base_path"
     if not path:
         raise InvalidField(field, "is missing; give the path in the bucket, for example 'css/log'")
@@ -75,14 +76,14 @@ def check_base_path(path: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DailyTime:
-    """A time of day in a fixed zone."""
+    """Time of day in a zone of fixed offset."""
 
     hour: int
     minute: int
     offset: timedelta
 
     def last_due(self, now_ms: int) -> int:
-        """The latest moment (Unix ms) at or before `now_ms` at which a backup is due."""
+        """Return the latest moment (Unix ms), not after `now_ms`, at which a backup is due."""
         zone = timezone(self.offset)
         now = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(zone)
         due = now.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0)
@@ -91,12 +92,12 @@ class DailyTime:
         return int(due.timestamp()) * 1000
 
     def next_due(self, now_ms: int) -> int:
-        """The first moment (Unix ms) after `now_ms` at which a backup is due."""
+        """Return the first moment (Unix ms) after `now_ms` at which a backup is due."""
         return self.last_due(now_ms) + _DAY_MS
 
 
 def parse_period(period: str) -> DailyTime:
-    """Read `HH:MM GMT±HH:MM`; raises `InvalidPeriod` for the time, `InvalidZone` for the zone."""
+    """Parse `HH:MM GMT±HH:MM`. Raises `InvalidPeriod` for a wrong time, `InvalidZone` for a wrong zone."""
     found = _PERIOD.fullmatch(period)
     if not found:
         raise InvalidPeriod()

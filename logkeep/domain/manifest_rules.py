@@ -1,6 +1,6 @@
-"""What a manifest may say: every value in the range of the database's columns, and every table agreeing with itself.
+"""Rules for the values of a manifest: within the range of the database's columns, and consistent with each other.
 
-A manifest is read by who did not write it, perhaps years later. docs/backup-format.md tells the limits.
+A manifest is read by someone who did not write it, perhaps years later. docs/backup-format.md states the limits.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from logkeep.errors import RequestError, StoreCorrupt
 MOST_NODES = 10_000
 LATEST = 253_370_764_800_000  # 9999-01-01 in Unix ms: a year is left for zones and the next daily moment
 _INT32, _INT64 = 2**31 - 1, 2**63 - 1  # the largest numbers of the columns
-_HEAD = 4096  # bytes of a fingerprint
-_LONGEST_PATH = 8192  # characters: 9 parts of 255 bytes, each byte written as three
+_HEAD = 4096  # bytes that a fingerprint covers at most
+_LONGEST_PATH = 8192  # characters: 9 parts of 255 bytes, each byte percent-encoded as three characters
 _LONGEST_TEXT = 65_536  # characters of a message
 _LONGEST_SOURCE = 8192
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_UNKEEPABLE = re.compile(r"[\x00\ud800-\udfff]")  # what a database cannot hold
+_UNKEEPABLE = re.compile(r"[\x00\ud800-\udfff]")  # characters that a database cannot store
 _HEX = re.compile(r"[0-9a-f]*")
 _ID = re.compile(r"[0-9A-Za-z-]{1,36}")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -51,7 +51,7 @@ _ENDED = (JobStatus.SUCCESS, JobStatus.FAIL)
 
 
 def check_manifest(manifest: Manifest) -> None:
-    """Raises `StoreCorrupt` that names the field for whatever cannot be so."""
+    """Raise `StoreCorrupt`, naming the field, for the first value that breaks a rule."""
     _check_id(manifest.cluster_id, "cluster_id")
     _check_name(manifest.cluster_name, "cluster_name")
     _check_hex(manifest.previous, "previous", 64, or_empty=True)
@@ -74,7 +74,7 @@ def check_manifest(manifest: Manifest) -> None:
         _check_unique("warnings", [warning.key for warning in told.warnings])
 
 
-# Whose it is ------------------------------------------------------------------------------------------------------
+# Job, project and cluster -----------------------------------------------------------------------------------------
 
 
 def _check_jobs(manifest: Manifest) -> None:
@@ -152,7 +152,7 @@ def _check_node(node: Node) -> None:
 
 
 def _check_discovery(discovery: Discovery) -> None:
-    """Only its form: what it leads to is held against the rules where it is asked."""
+    """Check the form only: whether the URL may be used is checked before each request to it."""
     _check_plain(discovery.url, "cluster.discovery.url", 1024)
     _check_plain(discovery.user, "cluster.discovery.user", 255)
     _check_plain(discovery.source, "cluster.discovery.source", _LONGEST_SOURCE)
@@ -166,7 +166,7 @@ def _check_discovery(discovery: Discovery) -> None:
 
 
 def _check_source(url: str) -> None:
-    """Only its form: whether it may be read is asked where it is opened."""
+    """Check the form only: whether the source may be read is checked each time it is opened."""
     _check_plain(url, "cluster.nodes.source", _LONGEST_SOURCE)
     try:
         parts = urlsplit(url)
@@ -193,7 +193,7 @@ def _check_setting(setting: LogSetting) -> None:
         _refuse("setting", error.message)
 
 
-# What is kept -----------------------------------------------------------------------------------------------------
+# Segments and findings --------------------------------------------------------------------------------------------
 
 
 def _check_segments(segments: Collection[Segment]) -> None:
@@ -333,21 +333,21 @@ def _check_plain(value: str, what: str, most: int) -> None:
 
 
 def _check_name(value: str, what: str, most: int = 255) -> None:
-    """Of a node, a cluster or a project: one part of a path."""
+    """Check the name of a node, a cluster or a project: one part of a path."""
     _check_plain(value, what, most)
     if not value or value in {".", ".."} or "/" in value:
         _refuse(what, "is no name")
 
 
 def _check_path(value: str, what: str) -> None:
-    """Of a log below its directory."""
+    """Check the path of a log relative to its directory."""
     _check_plain(value, what, _LONGEST_PATH)
     if not {"", ".", ".."}.isdisjoint(value.split("/")):
         _refuse(what, "is no name of a log")
 
 
 def _check_time(value: str, what: str) -> None:
-    """As a log writes it, or '' where it is unknown."""
+    """Check a time as a log writes it; '' means unknown."""
     if not value:
         return
     try:

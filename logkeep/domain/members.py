@@ -1,4 +1,4 @@
-"""Which of a cluster's nodes of today is which of those that are known. No I/O."""
+"""Matching of the nodes that a cluster lists today with the registered ones. No I/O."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from logkeep.domain.cluster import Node
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """The nodes of a cluster as they are from now on."""
+    """Nodes of a cluster after matching."""
 
     nodes: tuple[Node, ...]
-    new: tuple[Node, ...] = ()  # of them: nobody knew them
-    gone: tuple[Node, ...] = ()  # of them: the cluster does not name them
+    new: tuple[Node, ...] = ()  # of `nodes`: those not registered before
+    gone: tuple[Node, ...] = ()  # of `nodes`: those that the cluster no longer lists
 
 
 def match_nodes(known: Sequence[Node], found: Sequence[Node], now: int) -> Members:
-    """Follow a node whose address, directory or name changed, by the cluster's id of it; it is kept under its old name.
+    """Match found nodes with known ones, by name and instance id, then by either; a match keeps its id and name.
 
-    A new id under a known name is that node, set up anew. Nodes that were named by hand are left as they are. `now`
-    (Unix ms) is since when one is gone that was not before.
+    So a node is followed when its address, directory or name changes, and when it is reinstalled under the same name
+    with a new instance id. Nodes registered by hand are left as they are. A node that is missing for the first time is
+    marked as gone since `now` (Unix ms).
     """
     left = {node.name: node for node in known}
     members: list[Node] = []
@@ -38,7 +39,7 @@ def match_nodes(known: Sequence[Node], found: Sequence[Node], now: int) -> Membe
 def _match(
     left: dict[str, Node], found: Sequence[Node], is_same: Callable[[Node, Node], bool]
 ) -> tuple[list[Node], list[Node]]:
-    """Those found that nobody is, and those known as they are now, which are taken out of `left`."""
+    """Return the found nodes without a match, and the updated matches, whose known nodes are taken out of `left`."""
     rest: list[Node] = []
     matched: list[Node] = []
     for one in found:
@@ -74,7 +75,7 @@ def _gone(node: Node, now: int) -> Node:
 
 
 def _named_apart(new: Sequence[Node], names: Sequence[str]) -> tuple[Node, ...]:
-    """A cluster may call two of its nodes alike; what is kept of them must not be."""
+    """Rename new nodes whose names are taken: a cluster may give two nodes one name, but each needs its own archive."""
     taken = set(names)
     named: list[Node] = []
     for node in new:

@@ -1,4 +1,4 @@
-"""When the daily backup of each cluster starts, and how well a policy is kept."""
+"""Start times of daily backups, and the state of a policy."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from logkeep.domain.log_setting import parse_period
 
 _HOUR_MS = 60 * 60 * 1000
 _DAY_MS = 24 * _HOUR_MS
-# A run that starts later than this after its moment counts as missed. A restart of the service and the starts of
-# 10,000 clusters at one moment take less.
+# A run that starts later than this after its moment counts as missed. A restart of the service, and starting
+# 10,000 clusters at one moment, take less.
 LATE_MS = 15 * 60 * 1000
-# A clock set back by less meets moments again that were served. By more, it was wrong before, and they count anew.
+# A clock set back by less than this does not repeat a start. Set back by more, it was wrong before: starts planned
+# by it are planned again.
 _SMALL_STEP_MS = 2 * _HOUR_MS
 
 
 class PolicyState(StrEnum):
-    """How well the policy of a cluster is kept, the worst that is true."""
+    """State of a cluster's policy; the worst that applies (docs/glossary.md, "Policy states")."""
 
     OFF = "off"  # there is no daily backup
     OK = "ok"
@@ -29,46 +30,49 @@ class PolicyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyRules:
-    """What an installation says about all policies."""
+    """Settings of an installation for all policies."""
 
-    spread_ms: int = 0  # each cluster starts at a moment of its own within so much of its period
-    stale_ms: int = 26 * _HOUR_MS  # a success that is older is too old
+    spread_ms: int = 0  # window after the period in which clusters start, each at a moment of its own
+    stale_ms: int = 26 * _HOUR_MS  # age of the last success from which the policy is stale
 
     @property
     def farthest_ms(self) -> int:
-        """A start farther ahead than this was planned while the clock was wrong."""
+        """Return how far ahead a start can be planned; one farther ahead was planned while the clock was wrong."""
         return _DAY_MS + self.spread_ms + _SMALL_STEP_MS
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyRuns:
-    """What is known of the runs of one policy; times are Unix ms."""
+    """Runs of one policy so far; times are Unix ms."""
 
-    since: int  # when its period was set
-    due_at: int  # when the next run starts, or should have
-    missed_at: int | None  # when the last run should have started, if it came late
-    ran: bool  # whether the cluster has a record
-    last_success: int | None  # end of the newest
+    since: int  # when the period was set
+    due_at: int  # when the next run starts, or should have started
+    missed_at: int | None  # when the last run should have started, if it started late
+    ran: bool  # the cluster has a record
+    last_success: int | None  # end of the newest successful job
 
 
 def next_start(period: str, cluster_id: str, after: int, spread_ms: int) -> int:
-    """When the run of the first daily moment after `after` starts: never before that moment."""
+    """Return when the next run starts (Unix ms): the first daily moment after `after`, plus the cluster's spread."""
     return parse_period(period).next_due(after) + spread(cluster_id, spread_ms)
 
 
 def spread(cluster_id: str, window_ms: int) -> int:
-    """The same part of the window for the same cluster at all times, and evenly spread over many."""
+    """Return the delay (ms) of a cluster within the window: stable for one cluster, evenly distributed over many."""
     digest = hashlib.sha256(cluster_id.encode()).digest()
     return int.from_bytes(digest[:8]) % window_ms if window_ms else 0
 
 
 def missed_moment(due_at: int, now: int) -> int | None:
-    """The moment of a run, where it is later than it should be."""
+    """Return `due_at` if a run that has not started by `now` counts as missed, else None."""
     return due_at if now - due_at > LATE_MS else None
 
 
 def judge_policy(runs: PolicyRuns | None, now: int, stale_ms: int) -> PolicyState:
-    """None for a cluster without a policy. One that was just set has as long for its first success as for any."""
+    """Return the state of a policy. `runs` is None for a cluster without one.
+
+    The age of the last success counts from the moment the period was set, if that is later.
+    """
     if runs is None:
         return PolicyState.OFF
     if now - max(runs.since, runs.last_success or 0) > stale_ms:

@@ -1,4 +1,4 @@
-"""A span of time as a person writes it, held against times as logs write them."""
+"""Spans of time as a person writes them, compared with times as logs write them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ MOMENT = f"{DAY}(T{CLOCK}{ZONE}?)?"
 
 _PARTS = re.compile(f"(?P<day>{DAY})(T(?P<clock>{CLOCK})(?P<zone>{ZONE})?)?")
 _MIDNIGHT = "00:00:00,000"
-_WRITTEN = 23  # characters of yyyy-MM-ddTHH:mm:ss,SSS; a zone follows them
+_WRITTEN = 23  # length of yyyy-MM-ddTHH:mm:ss,SSS; a zone may follow
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A bound of a span; an instant where it has a zone."""
+    """Bound of a span; an instant if it was written with a zone."""
 
     written: str  # yyyy-MM-ddTHH:mm:ss,SSS
     instant: datetime | None = None
 
     def is_after(self, time: str) -> bool:
-        """Whether `time`, as a log writes it, comes before; by what is written where one of the two has no zone."""
+        """Return whether `time`, as a log writes it, is earlier; compared as text if either has no zone."""
         if self.instant and len(time) > _WRITTEN:
             return datetime.fromisoformat(time) < self.instant
         return time[:_WRITTEN] < self.written
 
 
 def read_moment(text: str) -> Moment:
-    """`2026-11-24`, `2026-11-24T06:40`, `2026-11-24T06:40:21,123+08:00`. Raises `ValueError`."""
+    """Parse `2026-11-24`, `2026-11-24T06:40` or `2026-11-24T06:40:21,123+08:00`. Raises `ValueError`."""
     found = _PARTS.fullmatch(text)
     if not found:
         raise ValueError("write it as 2026-11-24, 2026-11-24T06:40 or 2026-11-24T06:40:21,123, with or without a zone")
@@ -46,14 +46,14 @@ def read_moment(text: str) -> Moment:
 
 
 class Place(Enum):
-    """Where the records of a frame lie."""
+    """Position of a frame's records relative to a span."""
 
     OUTSIDE, INSIDE, UNCLEAR = range(3)
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From `since` on, and before `until`; None for no bound."""
+    """Time from `since` on and before `until`; None for no bound."""
 
     since: Moment | None = None
     until: Moment | None = None
@@ -63,16 +63,17 @@ class Span:
 
     @property
     def is_of_instants(self) -> bool:
-        """Whether each bound has a zone."""
+        """Return whether every bound has a zone."""
         return all(bound is None or bound.instant for bound in (self.since, self.until))
 
     def holds(self, time: str) -> bool:
+        """Return whether the span contains `time`, as a log writes it."""
         if self.since is not None and self.since.is_after(time):
             return False
         return self.until is None or self.until.is_after(time)
 
     def place(self, first: str, last: str) -> Place:
-        """Of records with no other times than from `first` to `last`, all in one zone; '' where nothing is known."""
+        """Return where records lie whose times are from `first` to `last`, in one zone; '' if unknown."""
         if not first or not last:
             return Place.UNCLEAR
         early = self.since is not None and self.since.is_after(first)

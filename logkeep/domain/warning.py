@@ -1,4 +1,4 @@
-"""What a job says although it did not fail: something was left out, cut, new or gone."""
+"""Warnings of a job that did not fail for them: something was left out, cut, new or gone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class WarningCode(StrEnum):
-    """Stable, each in a row of docs/errors.md; what a failure is called is in `errors`."""
+    """Stable codes, each explained in docs/errors.md; codes of failures are in `errors`."""
 
     CATALOGUE_BEHIND = "LK-CATALOGUE-BEHIND"
     CLUSTER_UNASKED = "LK-CLUSTER-UNASKED"
@@ -30,15 +30,15 @@ class WarningCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobWarning:
-    """One thing that a job says; a job has at most one of the same code, node, log and file."""
+    """One warning of a job; a job has at most one with the same code, node, log and file."""
 
-    node: str  # '' where it is of the whole cluster
-    family: str  # the log that it concerns, by which `coverage` shows it; '' for none
+    node: str  # '' if it concerns the whole cluster
+    family: str  # log under which `coverage` shows it; '' for none
     file: str  # name of the file, '' for none
-    code: str  # a `WarningCode`; in a manifest one of a later version, too
-    message: str  # a sentence that names the file and tells what to do, but neither node nor code
+    code: str  # a `WarningCode`; in a manifest perhaps one of a later version
+    message: str  # sentence that names the file and the remedy, but neither node nor code
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What makes it the same one, whatever its words are."""
+        """Return what identifies a warning within a job, whatever its message."""
         return self.node, self.family, self.file, self.code
