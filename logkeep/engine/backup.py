@@ -117,7 +117,7 @@ class NodeBackup:
         return self._state.outcome
 
     def _read_before(self) -> set[int]:
-        """What earlier attempts of this job read to its end, as only the last segment of a file is not full.
+        """Return the generations that earlier attempts read to their end: only a file's last segment is not full.
 
         Read again in each attempt, logs that grow would keep the others from their turn where attempts are short.
         """
@@ -277,7 +277,7 @@ class NodeBackup:
         )
 
     def _waits_for_stranger(self, sights: Sequence[Sight]) -> bool:
-        """Whether a file that came lately and is being compressed may hold what is gone, as its log is not known.
+        """Return whether a young file of no known log is being compressed: it may hold what is gone.
 
         A later job tells what is still missing then, however long the file goes on.
         """
@@ -286,7 +286,7 @@ class NodeBackup:
         return any(sight.name.family not in kept and self._state.flawed.is_young(sight.file) for sight in waiting)
 
     def _families_unseen(self) -> set[str]:
-        """The logs of which a file lay in a folder that cannot be listed now."""
+        """Return the logs with a file in a folder that cannot be listed now."""
         below = tuple(self._state.outcome.closed)
         if not below:
             return set()
@@ -326,7 +326,7 @@ def _as_left(one: Unread) -> Unread:
 
 
 def _told(look: Checkpoint | None) -> tuple[str, bool, Flaw] | None:
-    """What a sighting tells of a generation."""
+    """Return the part of a generation's checkpoint that a sighting records."""
     return (look.name, look.present, look.flaw) if look else None
 
 

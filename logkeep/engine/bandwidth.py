@@ -18,7 +18,7 @@ class Bandwidth:
         self._free_at = 0.0  # monotonic time at which all that was let through so far has been paid for
 
     def limit(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """The pieces, each handed out when its time has come."""
+        """Yield the pieces, each once the rate allows it."""
         if self._within:
             pieces = self._within.limit(pieces)
         return self._delayed(pieces) if self._rate else pieces
@@ -29,7 +29,7 @@ class Bandwidth:
             yield piece
 
     def _take(self, size: int) -> float:
-        """How long to wait, in seconds, before `size` bytes may go on."""
+        """Return how long to wait, in seconds, before `size` bytes may go on."""
         with self._lock:
             now = time.monotonic()
             wait = self._free_at - now

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 class Below:
-    """The first bytes of some pieces; `cut` tells then whether there were more."""
+    """Iterator over the first bytes of some pieces; `cut` then tells whether there were more."""
 
     def __init__(self, pieces: Iterator[bytes], most: int) -> None:
         self._pieces = pieces

@@ -1,4 +1,4 @@
-"""What the engine asks of the catalogue, the database's index of what is kept."""
+"""Interface between the engine and the catalogue, the database's index of what is archived."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from logkeep.domain.warning import JobWarning
 
 
 class Catalogue(Protocol):
-    """The catalogue as one attempt of one job sees it.
+    """Catalogue of one node, as one attempt of one job sees it.
 
     Every write raises `JobSuperseded` once another attempt of the job has begun, and changes nothing then.
     """
@@ -26,11 +26,11 @@ class Catalogue(Protocol):
         ...
 
     def recall(self, node: str, family: str) -> list[Checkpoint]:
-        """The retired generations of a log, none of which is retired from now on."""
+        """Return the retired generations of a log, and retire none of them from now on."""
         ...
 
     def kept_segments(self, node: str, generation: int, start: int) -> Iterable[Segment]:
-        """Those of a generation from the one on that holds the byte `start`, in order."""
+        """Return the segments of a generation in order, from the one that holds the byte `start` on."""
         ...
 
     def last_segments(self, node: str) -> dict[int, int]:

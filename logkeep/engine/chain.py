@@ -1,4 +1,4 @@
-"""The chain of a cluster's manifests as the catalogue knows it, held against what lies in the buckets."""
+"""Verify the chain of a cluster's manifests in the catalogue against the objects in the buckets."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def find_flaw(store: ObjectStore, name: str, data: bytes, find_signer: FindSigne
 
 
 def _read(stores: Mapping[str, ObjectStore], kept: Kept) -> bytes:
-    """The bytes of a manifest. Raises `StoreMissing`, `StoreCorrupt` or what the store fails with."""
+    """Return the bytes of a manifest. Raises `StoreMissing`, `StoreCorrupt` or what the store fails with."""
     store = find_store(stores, kept.bucket)
     try:
         data = store.get(kept.object)

@@ -15,7 +15,7 @@ from logkeep.logformat.names import LogName
 
 
 class ChangedBytes:
-    """The generations of a node whose bytes were changed after they were kept, as this job finds them."""
+    """Generations of a node whose bytes changed after they were archived, as this job finds them."""
 
     def __init__(self, state: NodeState) -> None:
         self._state = state
@@ -63,7 +63,7 @@ class ChangedBytes:
         return continues - without, foreign - without, Changed(changed[-1], self._starts[changed[-1]])
 
     def _first_difference(self, content: Content, checkpoint: Checkpoint) -> tuple[int, bool]:
-        """Where the first frame begins that the file no longer has, and whether those before it have a time."""
+        """Return the start of the first frame that the file no longer has, and whether a frame before it has a time."""
         timed = False
         for segment in self._state.catalogue.kept_segments(self._state.node, checkpoint.generation, checkpoint.start):
             for frame in segment.frames:

@@ -1,4 +1,4 @@
-"""What the content of an open file proves: whether it still holds what is known of it."""
+"""Comparison of an open file's content with what is known of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from logkeep.stores.frames import frame_check
 
 
 def continued(content: Content, name: LogName, head: bytes, heads: Heads) -> tuple[frozenset[int], frozenset[int]]:
-    """The generations whose kept bytes the content begins with: of its own log, and of others."""
+    """Return the generations that the content begins with: those of its own log, and those of others."""
     fits = heads.fitting(content.file, name, head)
     ascending = sorted(
         {c.generation: c for c in (*fits.own, *fits.foreign, *fits.alike)}.values(), key=lambda c: c.kept
@@ -28,14 +28,14 @@ def continued(content: Content, name: LogName, head: bytes, heads: Heads) -> tup
 
 
 def matches(content: Content, checkpoint: Checkpoint) -> bool:
-    """Whether the file goes on with a generation: its head and what stands before the checkpoint are as kept."""
+    """Return whether the file continues a generation: its head and the bytes before the checkpoint are as archived."""
     known = checkpoint.head
     alike = fingerprint(content.head()[: known.length]) == known and has_tail(content, checkpoint)
     return bool(alike) and is_proof(content, checkpoint)
 
 
 def has_tail(content: Content, checkpoint: Checkpoint) -> bool | None:
-    """Whether the bytes before the checkpoint are those that were kept; None where the content is shorter."""
+    """Return whether the bytes before the checkpoint are as archived; None where the content is shorter."""
     if not checkpoint.kept:
         return True
     found = content.before(checkpoint.kept, checkpoint.tail.length)
@@ -43,7 +43,7 @@ def has_tail(content: Content, checkpoint: Checkpoint) -> bool | None:
 
 
 def is_proof(content: Content, checkpoint: Checkpoint) -> bool:
-    """Whether bytes that are like those that were kept prove that the file goes on with them.
+    """Return whether equal bytes prove that the file continues the generation.
 
     Those of a damaged file prove nothing, but that it is the same damaged file.
     """
@@ -56,13 +56,13 @@ def is_proof(content: Content, checkpoint: Checkpoint) -> bool:
 
 
 def is_planned(content: Content, read: Read) -> bool:
-    """Whether this is the file that was looked into, as far as its content tells."""
+    """Return whether this is the file that was planned, as far as its content tells."""
     owed = read.owed
     return fingerprint(content.head()[: owed.head.length]) == owed.head and holds(content, owed)
 
 
 def holds(content: Content, one: Unread) -> bool:
-    """Whether the file has the last bytes that an earlier look saw of what was not kept then."""
+    """Return whether the file has the last bytes that an earlier listing saw of what was not archived then."""
     if one.tail == EMPTY:
         if one.kind is UnreadKind.BLOCKED:
             return True  # it begins as that did when it was still being compressed, see `known_by`
@@ -76,12 +76,12 @@ def holds(content: Content, one: Unread) -> bool:
 
 
 def known_by(head: bytes, time: str) -> Fingerprint:
-    """What a file that waits is known by, whatever becomes of its name, inode and size; EMPTY for a mere banner."""
+    """Return the fingerprint of a file that waits, valid under any name, inode and size; EMPTY for a mere banner."""
     return fingerprint(head) if len(head) >= LEAD and time else EMPTY
 
 
 def ends_with(content: Content, copy: Unread) -> bool:
-    """Whether the content is that of the copy, and nothing more."""
+    """Return whether the content is that of the copy and nothing more."""
     if not copy.size:
         return content.file.size == copy.stored and content.file.mtime_ns == copy.mtime_ns
     found = content.before(copy.size, copy.tail.length)
@@ -91,13 +91,13 @@ def ends_with(content: Content, copy: Unread) -> bool:
 
 
 def is_unchanged(content: Content, frame: Frame) -> bool:
-    """Whether the file still has the plain bytes of a frame, as far as its checksum tells."""
+    """Return whether the file still has the plain bytes of a frame, by the frame's checksum."""
     found = content.before(frame.start + frame.raw, frame.raw)
     return found is not None and (not frame.check or frame_check(found) == frame.check)
 
 
 def last_bytes(content: Content, end: int) -> bytes:
-    """Those before `end`; raises `SourceVanished` where they are no longer there."""
+    """Return the bytes before `end`; raises `SourceVanished` where they are no longer there."""
     found = content.before(end, min(HEAD, end))
     if found is None:
         raise SourceVanished(f"{content.file.name!r} was cut short while it was read")

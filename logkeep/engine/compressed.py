@@ -77,7 +77,7 @@ class Codec:
     open: Callable[[], _Decoder]
 
     def begins(self, data: bytes) -> bool:
-        """Whether the data, as far as there is any, is the beginning of a member."""
+        """Return whether the data, as far as there is any, is the beginning of a member."""
         return any(data[: len(magic)] == magic[: len(data)] for magic in self.magics)
 
 
@@ -99,7 +99,7 @@ _ERRORS = (_ZLIB_ERROR, lzma.LZMAError, zstd.ZstdError, OSError, ValueError, EOF
 
 
 def find_codec(name: str, beginning: bytes) -> Codec | None:
-    """What a file is compressed with, by its first `MAGIC` bytes; None for no compression.
+    """Return the codec of a file by its first `MAGIC` bytes; None for no compression.
 
     Its name only tells where it is too short: logrotate's `compresscmd xz` alone makes an xz file that is called `.gz`.
     """
@@ -113,7 +113,7 @@ def find_codec(name: str, beginning: bytes) -> Codec | None:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What reading a compressed file to its end has shown."""
+    """Outcome of reading a compressed file to its end."""
 
     length: int  # plain bytes that come out
     proven: int  # plain bytes in members that ended as they should, checksums included
@@ -122,7 +122,7 @@ class Ending:
 
     @property
     def may_change(self) -> bool:
-        """Whether it may still be being written; what stands behind a whole member changes nothing of that."""
+        """Return whether the file may still be being written; garbage behind a whole member does not matter."""
         return self.flaw not in {Flaw.NONE, Flaw.GARBAGE}
 
 
@@ -173,7 +173,7 @@ class PlainBytes:
         self._stored.put_back(decoder.unused_data)
 
     def _to_the_error(self, chunk_at: int) -> Iterator[bytes]:
-        """What comes out of the member before the error: a decoder that finds one drops what it had ready."""
+        """Yield what the member holds before the error: a decoder that finds one drops its output."""
         stored, decoder = _Stored(self._read_at, self._member_at), self._codec.open()
         known = self.length - self.proven  # was handed out
         while not decoder.eof:
@@ -216,7 +216,7 @@ class PlainBytes:
 
 
 class _Stored:
-    """The bytes of the file in pieces."""
+    """Stored bytes of the file, in pieces."""
 
     def __init__(self, read_at: ReadAt, at: int = 0) -> None:
         self._read_at = read_at
@@ -241,7 +241,7 @@ class _Stored:
         self._held, self._used = piece + self._held[self._used :], 0
 
     def skip_zeros(self) -> bytes:
-        """The bytes behind them, at least `MAGIC` where there are as many; they stay the next ones."""
+        """Return the bytes behind zeros, at least `MAGIC` where there are as many; they stay the next ones."""
         while True:
             self._held, self._used = self._held[self._used :].lstrip(b"\0"), 0
             if len(self._held) >= MAGIC or not self._fill():

@@ -1,4 +1,4 @@
-"""The plain bytes of a log file, whether it lies there plain or compressed."""
+"""Plain bytes of a log file, whether it is stored plain or compressed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Content:
         self._log.close()
 
     def head(self) -> bytes:
-        """The first `HEAD` plain bytes, fewer where the content is shorter (so far)."""
+        """Return the first `HEAD` plain bytes, fewer where the content is shorter so far."""
         if not self.compressed:
             return _read_exactly(self._log, 0, HEAD)
         gathered = b""
@@ -66,7 +66,7 @@ class Content:
         return gathered[:HEAD]
 
     def end(self) -> Ending:
-        """Where the content ends and how; reads a compressed file through, once."""
+        """Return where and how the content ends; reads a compressed file through, once."""
         if not self.compressed:
             return self.ending or Ending(self.file.size, self.file.size)
         if self.ending is None:
@@ -76,7 +76,7 @@ class Content:
         return self.ending
 
     def before(self, end: int, length: int) -> bytes | None:
-        """The `length` bytes (at most `HEAD`) that end at `end`; None where the content is shorter.
+        """Return the `length` bytes (at most `HEAD`) that end at `end`; None where the content is shorter.
 
         Of compressed content this reads on from the last call, so ask in ascending order.
         """
@@ -92,7 +92,7 @@ class Content:
         return self._held[upto - length : upto] if upto >= length else None
 
     def _read_on(self) -> bytes:
-        """The next piece, from which `before` takes; empty at the end."""
+        """Return the next piece, from which `before` takes; empty at the end."""
         if self._stream is None:
             self._stream, self._at, self._held = self._inflate(_PIECE), 0, b""
         piece = next(self._stream, b"")
@@ -101,7 +101,7 @@ class Content:
         return piece
 
     def begins(self, whole: Content) -> bool:
-        """Whether all that is here (so far) is what a plain file begins with."""
+        """Return whether all of this content so far is what a plain file begins with."""
         head = self.head()
         if not head:
             return self.ending is not None and self.ending.flaw is Flaw.CUT
@@ -111,7 +111,7 @@ class Content:
         return end <= whole.file.size and whole.before(end, len(last)) == last
 
     def _last(self) -> tuple[int, bytes]:
-        """Where the content ends (so far), and the last bytes before that."""
+        """Return where the content ends so far, and the last bytes before that."""
         end, last = 0, b""
         if not self.compressed:
             end = self.file.size
@@ -154,7 +154,7 @@ class Content:
         return self._log.read_at(offset, length) if length > 0 else b""
 
     def find_end(self, *, thorough: bool) -> int:
-        """The end of a plain file, before the NULs that it was filled up with; they are no content."""
+        """Return the end of a plain file without trailing NULs, which writers allocate ahead."""
         self.size = find_end(self._before, self.size, thorough=thorough)
         return self.size
 
@@ -181,7 +181,7 @@ class Content:
             raise SourceVanished(f"{self.file.name!r} was truncated while it was read")
 
     def stat(self) -> LogFile:
-        """The file as it is now."""
+        """Return the file's size, times and inode as they are now."""
         return self._log.stat()
 
 

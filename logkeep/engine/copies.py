@@ -20,7 +20,7 @@ from logkeep.sources.base import LogFile
 
 
 class Copies:
-    """The files of a node that hold nothing but what is kept of others."""
+    """Files of a node that hold nothing but what is archived of other files."""
 
     def __init__(self, state: NodeState) -> None:
         self._state = state
@@ -37,7 +37,7 @@ class Copies:
         return {name: one for name, one in found if one and self._is_kept_to(one)}
 
     def outlived(self, copy: Unread) -> bool:
-        """Whether the original went on after the copy was made: what it held when it went is not in the copy.
+        """Return whether the original grew after the copy was made, so that the copy lacks its last lines.
 
         Of a copy and truncation that a job fell between, the truncation follows at once. A link has all of its file.
         """
@@ -46,7 +46,7 @@ class Copies:
         return not linked and bool(copy.since_ms) and self._state.clock.now_ms() - copy.since_ms > STILL_MS
 
     def find_known(self, content: Content, name: LogName, head: bytes) -> int:
-        """The generation of which it is a copy, renamed or compressed since it was found to be one; 0 for none."""
+        """Return the generation of which the file is a known copy, renamed or compressed since; 0 for none."""
         known = [one for one in self.notes if one.head == fingerprint(head[: one.head.length])] if head else []
         if not known:
             return 0
@@ -90,7 +90,7 @@ class Copies:
     def _find_original(
         self, sight: Sight, others: Iterable[Sight], ranks: Mapping[str, tuple[object, ...]], logs: Logs
     ) -> Sight | bool | None:
-        """The file of which this one is a copy; None where it went just now, False where there is none."""
+        """Return the file of which this one is a copy; None where it went just now, False where there is none."""
         for other in sorted(others, key=lambda one: ranks[one.file.name]):
             if other.file.name == sight.file.name or not _may_hold(other, sight, ranks):
                 continue
@@ -106,7 +106,7 @@ class Copies:
     def is_copy(
         self, file: LogFile, name: LogName, original: LogFile, original_name: LogName | None = None
     ) -> bool | None:
-        """Whether the file holds the original, or as much of it as was copied so far; None where the original went."""
+        """Return whether the file holds the original, or its beginning so far; None where the original went."""
         try:
             copied = self._state.open(file, name)
         except SourceFileError:
@@ -147,7 +147,7 @@ class Copies:
 
 
 def _alike(sight: Sight, known: Mapping[int, Checkpoint]) -> list[tuple[str, str]]:
-    """What files have in common that may have one content."""
+    """Return keys that files share which may have the same content."""
     keys = [("inode", sight.file.inode)] if sight.file.inode and sight.file.size else []
     lead = sight.lead if sight.first_time and sight.first_time != sight.last_time else ""
     if sight.look is Look.UNCHANGED:
@@ -157,7 +157,7 @@ def _alike(sight: Sight, known: Mapping[int, Checkpoint]) -> list[tuple[str, str
 
 
 def _rank(sight: Sight, known: Mapping[int, Checkpoint]) -> tuple[object, ...]:
-    """The lower, the more it is to stay: what is known under its name, the active file, what lies highest."""
+    """Return a sort key: the lowest stays. Known under its name, active, and highest in the tree come first."""
     name = sight.name
     here = any(c.present and c.name == name.plain for c in (known[n] for n in sight.continues if n in known))
     return not here, name.compressed, not name.active, name.plain.count("/"), name.plain
@@ -168,7 +168,7 @@ def _are_linked(one: Sight, other: Sight) -> bool:
 
 
 def _may_hold(other: Sight, sight: Sight, ranks: Mapping[str, tuple[object, ...]]) -> bool:
-    """Whether the other one may hold all of this one, and is to stay."""
+    """Return whether the other file may hold all of this one and is the one to stay."""
     if other.look not in {Look.UNCHANGED, Look.READABLE} or not other.file.size:
         return False
     plain = not other.name.compressed and not sight.name.compressed

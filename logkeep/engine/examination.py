@@ -1,4 +1,4 @@
-"""What the files of a listing are, by their content: which generations they go on with."""
+"""Examination of listed files: which generations each one continues, by its content."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Examination:
             return _blocked(file, name, checkpoints)
 
     def _opened(self, content: Content, file: LogFile, name: LogName) -> LogFile:
-        """The file as it is to be spoken of; raises `SourceVanished` where it is not the one that was listed."""
+        """Return the file as later steps identify it; raises `SourceVanished` where another one was opened."""
         shrunk = content.file.size < file.size and not (name.compressed and file.inode)
         if shrunk or not self._state.inodes.is_same(file, content.file, self._state.number):
             raise SourceVanished(f"{file.name!r} is another file now")
@@ -188,7 +188,7 @@ class Examination:
         )  # fmt: skip
 
     def _find_copied(self, content: Content, name: LogName, head: bytes) -> int:
-        """The generation of which the file is a copy, 0 for none.
+        """Return the generation of which the file is a copy, 0 for none.
 
         It was noted as one, or it has less in it than is kept of a log that began anew since.
         """
@@ -201,7 +201,7 @@ class Examination:
         return kept.generation if kept else 0
 
     def _held(self, content: Content, name: LogName, head: bytes) -> frozenset[Unread]:
-        """What an earlier listing showed and the content begins with."""
+        """Return what earlier listings left pending and the content begins with."""
         found = owed_to(head, name, self._owed, timed=bool(first_time(head))) if self._owed else []
         return frozenset(one for one in sorted(found, key=lambda one: one.size) if holds(content, one))
 
@@ -248,7 +248,7 @@ class Examination:
         return refused
 
     def _is_of_no_use(self, content: Content, name: LogName) -> bool:
-        """Whether nothing comes out of the file that is not kept: it is as if it were not there."""
+        """Return whether the file yields nothing that is not archived; it is then ignored."""
         ending, file = content.end(), content.file
         if ending.length and not (ending.flaw is Flaw.CUT and self._is_kept(content, name)):
             return False
@@ -257,7 +257,7 @@ class Examination:
         return True
 
     def _is_kept(self, content: Content, name: LogName) -> bool:
-        """Whether a generation has more than comes out of the file, and the same."""
+        """Return whether a generation begins with all that the file yields and has more."""
         head = content.head()
         longer = [*self._state.heads.of(name.family), *self._state.heads.fitting(content.file, name, head).foreign]
         lead = lead_of(head)
@@ -270,7 +270,7 @@ class Examination:
         return self._find_longer(content, alike) is not None
 
     def _find_longer(self, content: Content, alike: Sequence[Checkpoint]) -> Checkpoint | None:
-        """The generation that has more than the file, and the same: what is kept is read back."""
+        """Return the generation that begins with all of the file and has more; reads back what is archived."""
         if not alike:
             return None
         length = content.end().length if content.compressed else content.size
@@ -279,7 +279,7 @@ class Examination:
         return next((c for c in newest[:_MOST_COMPARED] if self._read_back(c.generation, length, last)), None)
 
     def _read_back(self, generation: int, end: int, last: bytes) -> bool:
-        """Whether these are the bytes just before `end` that are kept."""
+        """Return whether these are the archived bytes just before `end`."""
         start = end - len(last)
         target = self._state.target
         segments = self._state.catalogue.kept_segments(self._state.node, generation, start)

@@ -1,4 +1,4 @@
-"""How much of a generation is asked for, as far as the frame tables tell without reading it."""
+"""Size of a requested range of a generation, estimated from the frame tables without reading."""
 
 from __future__ import annotations
 

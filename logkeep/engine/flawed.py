@@ -28,14 +28,14 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """How a file looked, and when that was seen first in this job."""
+    """State of a file, and when this job saw it first."""
 
     note: Unread
     seconds: float  # monotonic; 0.0 where an earlier job saw it
 
 
 class FlawedFiles:
-    """What is known of the flawed files of a node. Inode, size and time tell them apart: hints that save reading."""
+    """Flawed files of a node, told apart by inode, size and time: hints that save reading."""
 
     def __init__(self, clock: Clock, noted: Iterable[Unread], pause: float) -> None:
         """`noted` is what `notes` gave to an earlier job; `pause` how many seconds lie between two looks at least."""
@@ -44,7 +44,7 @@ class FlawedFiles:
         self._looks = {one.inode or one.name: _Look(one, 0.0) for one in noted}
 
     def stands(self, file: LogFile) -> bool:
-        """Whether it is as it was for a minute.
+        """Return whether the file has not changed for a minute.
 
         Its own time and the clock of the service must say so, and a second look; or an earlier job saw it as it is,
         which holds whatever the clock of the node says. Without a second look, a clock of the node that is behind would
@@ -57,12 +57,12 @@ class FlawedFiles:
         return now - file.mtime_ns // 1_000_000 >= STILL_MS or now - look.note.since_ms >= STILL_MS
 
     def kind(self, file: LogFile) -> UnreadKind | None:
-        """What was made of the file as it is, None where it is not known."""
+        """Return the verdict on the file in its present state, None where there is none."""
         look = self._looks.get(file_key(file)) if self._looks else None
         return look.note.kind if look and _is_as(file, look.note) else None
 
     def is_young(self, file: LogFile) -> bool:
-        """Whether it came a short time ago, though it may have changed since."""
+        """Return whether the file appeared a short time ago, though it may have changed since."""
         look = self._looks.get(file_key(file))
         return look is None or self._clock.now_ms() - look.note.stored < _YOUNG_MS
 
@@ -80,7 +80,7 @@ class FlawedFiles:
         self._note(UnreadKind.REFUSED, file, family)
 
     def notes(self, listing: Iterable[LogFile]) -> list[Unread]:
-        """What a later job should know."""
+        """Return what a later job needs to know."""
         there = {file_key(file) for file in listing} if self._looks else set[str]()
         return [look.note for key, look in self._looks.items() if key in there]
 
@@ -94,7 +94,7 @@ class FlawedFiles:
 
 
 def split_notes(noted: Iterable[Unread]) -> tuple[list[Unread], list[Unread]]:
-    """What is owed, and what was learned of flawed files."""
+    """Split notes into pending files and what was learned of flawed files."""
     all_of_them = list(noted)
     return [one for one in all_of_them if one.kind not in _KINDS], [one for one in all_of_them if one.kind in _KINDS]
 

@@ -1,4 +1,4 @@
-"""How long after a backup a node goes on holding what was written since, at the pace at which it rotated so far.
+"""Forecast of how long a node holds lines that are not archived, from its rotations so far.
 
 docs/decisions/0009-when-a-node-deletes-logs.md tells the rule and its limits.
 """
@@ -31,7 +31,7 @@ def forecast_margins(generations: Iterable[Checkpoint], aside: Collection[str] =
 
 
 def forecast_margin(family: Sequence[Checkpoint]) -> int | None:
-    """The shortest time in which the node rotated as often as it takes to push a file out that is written to now."""
+    """Return the shortest time, in ms, in which the node rotated often enough to delete a file written to now."""
     written = sorted((c for c in family if c.kept), key=lambda c: c.position)
     keeps = _count_kept_by_node(written)
     if not keeps or len(written) < 2:
@@ -47,7 +47,7 @@ def forecast_margin(family: Sequence[Checkpoint]) -> int | None:
 
 
 def _count_kept_by_node(written: Sequence[Checkpoint]) -> int:
-    """How many rotated files the node keeps; 0 where that is not known."""
+    """Return how many rotated files the node keeps; 0 where that is not known."""
     rotated = [c for c in written if c.present and not parse_name(c.name, {c.family}).active]
     if not rotated:
         return 0
@@ -57,7 +57,7 @@ def _count_kept_by_node(written: Sequence[Checkpoint]) -> int:
 
 
 def _is_indexed(rotated: Checkpoint) -> bool:
-    """Whether it is named x-1.json and not x-2026-11-24-1.json."""
+    """Return whether the name is of the form x-1.json and not x-2026-11-24-1.json."""
     _, date, _ = parse_name(rotated.name, {rotated.family}).order
     return not date and _INDEXED.search(rotated.name) is not None
 

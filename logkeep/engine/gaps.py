@@ -1,4 +1,4 @@
-"""What the node deleted before it was kept: generations, files that were listed, and what came between. No I/O.
+"""Detection of what a node deleted before it was archived. No I/O.
 
 The generations of a family stand in the order of writing. What is missing lies behind one that is kept, so all that is
 found missing behind the same one is told as one gap.
@@ -33,7 +33,7 @@ class Loss:
 
 
 def is_closed(checkpoint: Checkpoint) -> bool:
-    """Whether it was kept to its end when it was no longer written to."""
+    """Return whether the generation was archived to its end after its last write."""
     active = checkpoint.name == checkpoint.family or checkpoint.name.endswith(".current")
     return checkpoint.settled and not active
 
@@ -42,14 +42,14 @@ Files = Collection[tuple[str, str]]  # inode and plain name of each that is list
 
 
 def lost_rest(checkpoint: Checkpoint, unread: Iterable[Unread], files: Files) -> Loss:
-    """What may have been written to a generation that is gone, after it was last read."""
+    """Return what may have been written to a deleted generation after its last read."""
     sizes = [one.size for one in unread if one.kind is UnreadKind.PLANNED and one.generation == checkpoint.generation]
     reason = TRUNCATED if (checkpoint.inode, checkpoint.name) in files else DELETED
     return Loss(checkpoint.position, max(0, max(sizes, default=0) - checkpoint.kept), reason)
 
 
 def lost_end(unread: Unread, checkpoint: Checkpoint, kept: Iterable[Checkpoint]) -> Loss:
-    """The end of a generation that some file still has; `kept` are those of its log.
+    """Return the lost end of a generation that some file still has; `kept` are those of its log.
 
     Of one that was not looked into again, an inode and a size say only that it had grown: it may have been emptied and
     written to since, and what was written be kept from a copy.
@@ -84,14 +84,14 @@ def lost_file(unread: Unread, files: Files, gone: Iterable[Checkpoint], kept: It
 
 
 def _begins_alike(unread: Unread, c: Checkpoint) -> bool:
-    """Whether a generation may be of the file; of two lengths of a head the first time tells."""
+    """Return whether a generation may be of the file; where the heads differ in length, the first time decides."""
     if unread.head.length == c.head.length:
         return unread.head == c.head
     return bool(unread.first_time) and unread.first_time == c.first_time
 
 
 class Numbers:
-    """What the counted names of a family tell."""
+    """Counters in the file names of a log."""
 
     def __init__(self, kept: Iterable[Checkpoint], names: Iterable[str]) -> None:
         self._numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -113,17 +113,17 @@ class Numbers:
         return len(numbers) - (bisect_left(known, numbers.stop) - bisect_left(known, numbers.start))
 
     def is_counter(self, name: CountedName) -> bool:
-        """Whether a number that is missing in the series was given to a file; an hour may pass without one."""
+        """Return whether each number in the series was given to a file; an hour may pass without one."""
         return counts_rotations(self._written[name.series]) and not self._are_hours(name.series)
 
     def _are_hours(self, series: str) -> bool:
-        """Whether each file began in the hour that its number names, as `%d{yyyy-MM-dd-H}` writes it."""
+        """Return whether each file began in the hour that its number names, as `%d{yyyy-MM-dd-H}` writes it."""
         found = self._hours[series]
         return len(found) > 1 and all(found.values())
 
 
 class Line:
-    """The generations of a family in the order of writing."""
+    """Generations of a log in the order of writing."""
 
     def __init__(self, kept: Iterable[Checkpoint], present: Collection[int], names: Iterable[str]) -> None:
         """`present` are the numbers of those that a file has now, `names` those of all files that are accounted for."""
@@ -139,7 +139,7 @@ class Line:
         return Numbers(self.kept, self._names)
 
     def place(self, position: float) -> int:
-        """How many generations stand there or before."""
+        """Return how many generations stand at the position or before it."""
         return bisect_right(self._positions, position)
 
     def elders(self, of: Checkpoint) -> Iterator[Checkpoint]:
@@ -171,7 +171,7 @@ def came_between(line: Line, younger: Checkpoint) -> str | None:
 
 
 def _counted_before(elders: Iterable[Checkpoint]) -> tuple[CountedName, str, int] | None:
-    """The newest elder with a counted name, and how many took a number after it that were never seen under it."""
+    """Return the newest older generation with a counted name, and how many later ones never had such a name."""
     others = 0
     for elder in elders:
         if older := parse_counted(elder.name):
@@ -195,6 +195,6 @@ def tell_gap(node: str, family: str, line: Line, place: int, losses: Sequence[Lo
 
 
 def _rank(reason: str) -> int:
-    """The reason that tells most goes first: a jump of the names, which is none of these."""
+    """Return a sort key: a jump in the counters tells most and comes first."""
     ranked = (UNREADABLE, UNREACHED, TRUNCATED, DELETED, UNSEEN)
     return ranked.index(reason) if reason in ranked else -1

@@ -1,4 +1,4 @@
-"""What a bucket has beyond the catalogue's last manifest: a line that goes on from it, or another one. No I/O."""
+"""Manifests in a bucket beyond the catalogue's last one: a continuation of the chain, or a fork. No I/O."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def follow(head: str, found: Sequence[Entry]) -> Beyond:
 
 
 def leave_out_settled(line: Iterable[Entry], found: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Those that are no other attempts or left-overs of jobs whose ends a line tells; what was gone on from is none."""
+    """Drop other attempts and left-overs of jobs that a chain settles; keep what others were built on."""
     settled = find_settled(line)
     there = {entry.sha256 for entry in line}
     found = list(found)

@@ -1,4 +1,4 @@
-"""How files look that are kept to their end: what looks the same need not be read. No I/O."""
+"""Signatures of files that are archived to their end: one that looks the same need not be read. No I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Hint = tuple[str, str, int, int, int]  # plain name, inode, size, mtime, ctime
 
 
 def hints_of(checkpoints: Sequence[Checkpoint]) -> dict[Hint, Checkpoint]:
-    """How files look that are kept to their end; without inodes, not those of a log that are equally old.
+    """Return the signatures of files archived to their end; without inodes, none of equally old files of a log.
 
     What is gone and comes back is known by its content alone.
     """
@@ -28,7 +28,7 @@ def hints_of(checkpoints: Sequence[Checkpoint]) -> dict[Hint, Checkpoint]:
 
 
 def hint_of(file: LogFile, name: LogName) -> Hint:
-    """How a file of a listing looks."""
+    """Return the signature of a listed file."""
     return (name.plain, file.inode, file.size, file.mtime_ns, file.ctime_ns)
 
 

@@ -39,7 +39,7 @@ class Fits:
 
 
 class Logs:
-    """The logs of which something is kept."""
+    """Logs of which something is archived."""
 
     def __init__(self, kept: Collection[str], listed: Collection[str] = ()) -> None:
         """`listed` are the names of all files of the listing."""
@@ -47,7 +47,7 @@ class Logs:
         self._listed = listed
 
     def are_two(self, one: str, other: str) -> bool:
-        """Whether each has a writer of its own, so that the same lines in both prove nothing.
+        """Return whether each log has a writer of its own, so that equal lines prove nothing.
 
         What lies under the log's name in another folder, where no such log is written, may be its rotated files.
         """
@@ -85,7 +85,7 @@ class Heads:
                 self._inodes[c.inode].append(c)
 
     def fitting(self, file: LogFile, name: LogName, head: bytes) -> Fits:
-        """Those whose head the content has; what is before their checkpoints is to be compared still."""
+        """Return the generations whose head the content has; the bytes before their checkpoints are compared later."""
         self._sort()
         if not self._families:
             return Fits([], [], [])
@@ -119,7 +119,7 @@ class Heads:
         return self._families.get(family, [])
 
     def _proves(self, c: Checkpoint, file: LogFile, name: LogName, alike: Sequence[Checkpoint]) -> bool:
-        """Whether its kept bytes hold a time of their own: not one that other generations begin with."""
+        """Return whether the archived bytes hold a time of their own, not one that other generations begin with."""
         moved = bool(file.inode) and file.inode == c.inode
         if c.unproven or (self._logs.are_two(name.family, c.family) and not moved):
             return False
@@ -135,7 +135,7 @@ def _nearest(little: Sequence[Checkpoint], name: LogName) -> list[Checkpoint]:
 
 
 def is_named(name: LogName, log: str, logs: Collection[str]) -> bool:
-    """Whether a file is of this one of the logs whose lines it may hold: of several, a name elsewhere tells which."""
+    """Return whether a file belongs to this log, among the logs whose lines it may hold; a name elsewhere decides."""
     return len(logs) == 1 or {one for one in logs if _base(one) == _base(name.family)} == {log}
 
 
@@ -169,7 +169,7 @@ def _base(name: str) -> str:
 
 
 def holds_stem(name: str, family: str) -> bool:
-    """Whether a name is made from that of a log: it holds the log's stem as a word."""
+    """Return whether a name is derived from that of a log: it holds the log's stem as a word."""
     base = _base(family)
     stem = base.rpartition(".")[0] or base
     return re.search(rf"(?<![A-Za-z0-9]){re.escape(stem)}(?![A-Za-z0-9])", _base(name)) is not None
@@ -197,7 +197,7 @@ def _supersedes(newer: Checkpoint, older: Checkpoint) -> bool:
 
 
 class Names:
-    """What names propose, for a listing and what is known."""
+    """Logs that file names propose, for one listing."""
 
     def __init__(self, listed: Collection[str], checkpoints: Collection[Checkpoint]) -> None:
         self._logs = {c.family for c in checkpoints}
@@ -214,7 +214,7 @@ class Names:
         return found._replace(family=family) if family and not found.active else found
 
     def _learn(self, checkpoints: Collection[Checkpoint]) -> dict[str, str]:
-        """Where rotated files of a log have been found: names in another folder, say, that propose another log."""
+        """Learn logs from earlier matches: a name in another folder may have proposed the wrong log."""
         seen: dict[str, Counter[str]] = defaultdict(Counter)
         for c in checkpoints:
             if c.name == c.family or not c.present:
@@ -239,6 +239,6 @@ def by_head(unread: Iterable[Unread]) -> dict[Fingerprint, list[Unread]]:
 
 
 def owed_to(head: bytes, name: LogName, heads: Mapping[Fingerprint, list[Unread]], *, timed: bool) -> list[Unread]:
-    """Those whose head the content has, of its own log or where it proves that it is theirs."""
+    """Return the pending files whose head the content has, of its own log or proven to be theirs."""
     found = _Hashes(head).find(heads)
     return [one for one in found if one.family == name.family or (timed and one.head.length >= LEAD)]

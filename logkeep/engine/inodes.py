@@ -22,7 +22,7 @@ class Inodes:
         self._opened: list[tuple[LogFile, str, int]] = []  # listed, inode of the open file, number of the listing
 
     def believe(self, listing: Sequence[LogFile]) -> list[LogFile]:
-        """The listing, without the inodes that are none: of open files it told others, or several files have one."""
+        """Return the listing without unreliable inodes: open files have others, or several files share one."""
         inodes = {file.inode for file in listing}
         self._judge(inodes)
         if len(inodes) == len(listing) and not self._wrong and self._shared.isdisjoint(inodes):
@@ -38,14 +38,14 @@ class Inodes:
         ]  # fmt: skip
 
     def is_same(self, listed: LogFile, opened: LogFile, number: int) -> bool:
-        """Whether an open file may be the one that was listed; `number` is that of the listing."""
+        """Return whether an open file may be the listed one; `number` is that of the listing."""
         if not listed.inode or listed.inode == opened.inode:
             return True
         self._opened.append((listed, opened.inode, number))
         return False
 
     def _judge(self, inodes: Collection[str]) -> None:
-        """Where the next listing has the inode of the open file, the name was given to another file in between."""
+        """Decide on a mismatch: if the next listing has the open inode, the name went to another file in between."""
         for listed, inode, number in self._opened:
             if inode in inodes:
                 continue

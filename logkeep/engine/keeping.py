@@ -82,7 +82,7 @@ class FileKeeper:
             return with_hints(checkpoint, content.file, settled)
 
     def _goes_on_elsewhere(self, content: Content, sight: Sight) -> bool:
-        """Whether a new generation has grown into one that is known."""
+        """Return whether a new generation has grown into one that is known."""
         head = content.head()
         self._state.find_retired(sight.name, head, fingerprint(head))
         continues, foreign = continued(content, sight.name, head, self._state.heads)
@@ -119,7 +119,7 @@ class FileKeeper:
     def _checked_anyhow(
         self, content: Content, head: bytes, frames: LineFrames, before: Checkpoint, written: Written
     ) -> Checkpoint:
-        """The checkpoint after a segment, also of the whole lines before the source failed, so that a bad link gets on.
+        """Return the checkpoint after a segment, also where the source failed behind it: a bad link must make progress.
 
         Nothing of a compressed file can be believed before its end was seen.
         """
@@ -138,7 +138,7 @@ class FileKeeper:
             return _checked(again, head, before, written)
 
     def _believed(self, content: Content) -> Ending:
-        """How the file ends; raises `Incomplete` where that is not final."""
+        """Return how the file ends; raises `Incomplete` where that is not final."""
         ending = content.end()
         if ending.may_change and not self._state.flawed.stands(content.file):
             raise Incomplete(content.file.name)
@@ -170,7 +170,7 @@ class FileKeeper:
         )
 
     def _flaw_told(self, content: Content, checkpoint: Checkpoint) -> Checkpoint:
-        """The checkpoint with what is wrong with its file, said where it is new."""
+        """Return the checkpoint with its file's flaw, and warn where that is new."""
         flaw = content.end().flaw if content.compressed or content.ending else Flaw.NONE
         if flaw is checkpoint.flaw:
             return checkpoint

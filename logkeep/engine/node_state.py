@@ -1,4 +1,4 @@
-"""What is known of a node while it is backed up, and what came of it."""
+"""State of one node's backup, and its outcome."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from logkeep.stores.base import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where one attempt of a job puts what it reads."""
+    """Destination of what one attempt of a job reads."""
 
     store: ObjectStore
     bucket: str
@@ -35,7 +35,7 @@ class Target:
 
 @dataclass(slots=True)
 class Outcome:
-    """What the backup of one node came to."""
+    """Outcome of the backup of one node."""
 
     failures: dict[str, str] = field(default_factory=dict[str, str])  # file name -> what is wrong, with its code
     waiting: set[str] = field(default_factory=set[str])  # files still being compressed
@@ -45,7 +45,7 @@ class Outcome:
     generations: list[Checkpoint] | None = None  # all that are known then; None where nothing had changed
 
     def all_failures(self) -> list[str]:
-        """What could not be read, each led by its code."""
+        """Return what could not be read, each message led by its code."""
         return [*self.closed.values(), *self.failures.values()]
 
     def aside(self) -> set[str]:
@@ -56,7 +56,7 @@ class Outcome:
 
 
 class NodeState:
-    """What the parts of one backup of a node share: what it reads from, what is known of the node, and what is told."""
+    """State that the parts of one node's backup share: source, target, checkpoints and outcome."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class NodeState:
         return open_content(self.source, name, compressed=compressed, most=self.max_file_bytes)
 
     def look_by(self, checkpoints: Iterable[Checkpoint], listed: Collection[str]) -> None:
-        """The files of a listing, under these names, are held against what is known now, until the next one."""
+        """Compare files of these names with these checkpoints until the next listing."""
         self._looked, self._listed = list(checkpoints), listed
         self.heads = Heads(self._looked, listed)
 
@@ -116,12 +116,12 @@ class NodeState:
             self.look_by([*self._looked, *found.values()], self._listed)
 
     def is_settled(self, file: LogFile) -> bool:
-        """Whether whatever is written to the file from now on changes its times."""
+        """Return whether any later write to the file will change its times."""
         changed = max(file.mtime_ns, file.ctime_ns)
         return self.clock.now_ms() * 1_000_000 - changed > self.settle_ns
 
     def stands_still(self, file: LogFile, checkpoint: Checkpoint | None = None) -> bool:
-        """Whether nothing comes any more where NULs are: the file, or a hole behind what is kept, is a minute old."""
+        """Return whether NULs in the file, or behind what is archived, are a minute old and will not be filled."""
         times = [file.mtime_ns]
         if checkpoint and checkpoint.kept and not checkpoint.settled and checkpoint.mtime_ns:
             times.append(checkpoint.mtime_ns)

@@ -1,4 +1,4 @@
-"""The order of writing within a log: where new generations stand. No I/O.
+"""Order of writing within a log: where new generations are placed. No I/O.
 
 What an earlier complete listing did not have is younger than all that it had. Among files that are first seen together
 the times of their records decide, as instants, and then the counters in their names, in the direction that the log
@@ -24,14 +24,14 @@ _FIRST: Order = (-1, "", 0)  # before all that names tell
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What is known of one log when new files of it are to be placed."""
+    """State of one log before new files of it are placed."""
 
     known: Sequence[Checkpoint]  # of which something is kept
     earlier: Collection[int]  # generations that an earlier listing had; none where that was not complete
     reserved: Sequence[Unread]  # files that are still to be read
 
     def floor(self) -> float | None:
-        """The last position that an earlier complete listing had; what it did not have is younger."""
+        """Return the last position of an earlier complete listing; what that lacked is younger."""
         return max((c.position for c in self.known if c.generation in self.earlier), default=None)
 
 
@@ -89,7 +89,7 @@ def _stays(
     family: Family,
     turned: int,
 ) -> list[_Place]:
-    """What has its place above all that an earlier listing had: of this listing, and what this one does not show."""
+    """Return what has a place above all that an earlier listing had, shown by this listing or not."""
     floor = family.floor()
     seen = {owner.generation for owner in owners.values()}
     planned = [one for one in family.reserved if one.position not in held.values()]
@@ -101,7 +101,7 @@ def _stays(
 
 @dataclass(frozen=True, slots=True)
 class _Age:
-    """What is known of a log says how old a file may be."""
+    """Age limits of a log's files, from what is known of it."""
 
     held: Sequence[Checkpoint]  # those with times, in the order of writing
     youngest: float | None  # instant of the last one's first record
@@ -119,11 +119,11 @@ class _Age:
         )
 
     def is_older(self, sight: Sight) -> bool:
-        """Whether something that is kept began later."""
+        """Return whether something archived began later."""
         return bool(sight.first_time) and self.youngest is not None and instant(sight.first_time) < self.youngest
 
     def may_be_old(self, sight: Sight, turned: int) -> bool:
-        """Whether neither its name nor its times say that it is the youngest."""
+        """Return whether neither name nor times prove that the file is the youngest."""
         if sight.name.active or not sight.first_time or self.newest is None:
             return False
         if instant(sight.first_time) >= self.newest:
@@ -133,7 +133,7 @@ class _Age:
 
 
 def _younger_than_old(sight: Sight, held: Sequence[Checkpoint]) -> float | None:
-    """The position of what an old file that was copied in stands before, by its times; None where they do not tell."""
+    """Return the position before which an old, copied-in file belongs by its times; None where they do not tell."""
     first, last = instant(sight.first_time), instant(sight.last_time or sight.first_time)
     if last <= min(instant(c.first_time) for c in held):
         return held[0].position
@@ -178,7 +178,7 @@ def _direction(members: Sequence[int], sights: Sequence[Sight], owners: Mapping[
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What stands in the line of a log, or is to be placed in it."""
+    """Generation in the order of a log, or a file to be placed there."""
 
     position: float | None  # None for what is new
     index: int = -1  # of the sight, where this listing shows it

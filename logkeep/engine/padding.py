@@ -13,7 +13,7 @@ Read = Callable[[int, int], bytes]  # end, length -> the bytes before `end`
 
 
 def find_end(read: Read, size: int, *, thorough: bool) -> int:
-    """Where the NULs at the end begin, without reading all of them: by halves, as they are at the end alone.
+    """Return where the trailing NULs begin, by bisection, without reading all of them.
 
     Of a file that stands still it is looked into `thorough`ly: a hole in its content may be larger than what was read.
     """

@@ -59,7 +59,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """What was seen, and which generation each file is."""
+    """Observed files, and the generation of each."""
 
     sights: Sequence[Sight]
     owners: dict[int, Checkpoint]  # index of the sight -> its generation as it is now
@@ -118,7 +118,7 @@ def make_plan(
 def _found_again(
     sights: Sequence[Sight], known: Mapping[int, Checkpoint], checkpoints: Iterable[Checkpoint]
 ) -> frozenset[str]:
-    """The logs of what was gone and some file has: what stands beside it in its log is asked for again."""
+    """Return the logs of retired generations that some file has: their neighbours are needed again."""
     changed = {sight.changed.generation for sight in sights if sight.changed}
     there = [*known.values(), *(c for c in checkpoints if c.generation in changed)]
     return frozenset(c.family for c in there if not c.present)
@@ -216,7 +216,7 @@ def _unknown(listing: _Listing, newest: int) -> Iterable[Unread]:
 
 
 def _lines(listing: _Listing, current: Iterable[Checkpoint]) -> dict[str, Line]:
-    """The generations with content of each family, those that are to be read among them."""
+    """Return the timeline of each log: generations with content, those to be read included."""
     sights = listing.sights
     kept: dict[str, list[Checkpoint]] = defaultdict(list)
     present: set[int] = set()
@@ -237,7 +237,7 @@ def _lines(listing: _Listing, current: Iterable[Checkpoint]) -> dict[str, Line]:
 
 
 def _is_joined(listing: _Listing, line: Line, index: int) -> bool:
-    """Whether nothing can have gone unseen between a new generation and its elder."""
+    """Return whether nothing can have been missed between a new generation and the one before it."""
     checkpoint, sight = listing.fresh[index], listing.sights[index]
     if sight.changed or not line.begun or came_between(line, checkpoint) is None:
         return True  # nothing is said of what went before the first backup
@@ -283,7 +283,7 @@ def _losses(listing: _Listing, lines: Mapping[str, Line]) -> Mapping[str, Sequen
 
 
 def _is_begun_anew(family: str, listing: _Listing) -> bool:
-    """Whether the active file is empty, and another one than was empty at the job before."""
+    """Return whether the active file is empty and not the one that was empty at the job before."""
     empty = (s for s in listing.sights if s.name.family == family and s.name.active and not s.file.size)
     return any(
         sight.file.inode
@@ -423,7 +423,7 @@ def _behind_changed(
 
 
 def _as_planned(sights: Sequence[Sight], owners: Mapping[int, Checkpoint]) -> dict[int, float]:
-    """Where an earlier listing has placed what is still new."""
+    """Return the positions that an earlier listing gave to files that are still new."""
     places: dict[Unread, int] = {}
     for index, sight in enumerate(sights):
         for one in sight.holds if index not in owners else ():
@@ -436,7 +436,7 @@ def _as_planned(sights: Sequence[Sight], owners: Mapping[int, Checkpoint]) -> di
 def _as_blocked(
     sights: Sequence[Sight], owners: Mapping[int, Checkpoint], unread: Iterable[Unread]
 ) -> dict[int, float]:
-    """Where files that still cannot be read were placed before, so that each look does not move them on."""
+    """Return the earlier positions of files that still cannot be read, so that no listing moves them on."""
     noted = {(one.family, one.inode or one.name): one.position for one in unread if one.kind is UnreadKind.BLOCKED}
     keys = {
         index: (sight.name.family, sight.file.inode or sight.file.name)

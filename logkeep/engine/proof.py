@@ -1,4 +1,4 @@
-"""What a chain of manifests proves; docs/verify_chain.py says the same without Logkeep. No I/O.
+"""Proof by the chain of manifests; docs/verify_chain.py says the same without Logkeep. No I/O.
 
 A manifest is proven by a trusted signature over its own bytes, or by a proven one that names its hash. Only what is
 proven has an order; that a manifest is there, what it is named and which key it names proves nothing.
@@ -17,7 +17,7 @@ from logkeep.stores.layout import Claim, parse_object
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The bytes of a manifest as they lie in a bucket, before anything in them is read."""
+    """Bytes of a manifest as they lie in a bucket, not parsed yet."""
 
     bucket: str
     object: str
@@ -27,7 +27,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is needed of a manifest to find its place in the chain."""
+    """Fields of a manifest that decide its place in the chain."""
 
     document: Document
     object: str  # under which it was written
@@ -112,7 +112,7 @@ def _strangeness(entry: Entry, document: Document) -> tuple[bool, bool, bool]:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The manifests of one cluster from the first to the last."""
+    """Manifests of one cluster from the first to the last."""
 
     links: tuple[Entry, ...]
     breaks: tuple[Entry, ...] = ()  # those whose predecessor is missing
@@ -121,11 +121,11 @@ class Chain:
 
     @property
     def forks(self) -> tuple[Entry, ...]:
-        """The ends of the branches."""
+        """Return the last manifests of the branches."""
         return tuple(branch[0] for branch in self.branches)
 
     def beside(self, branch: Sequence[Entry]) -> tuple[Entry, ...]:
-        """What the chain has where that one has its own, the newest first."""
+        """Return what this chain has in place of the other's, newest first."""
         number = next((one.number for one in self.links if one.sha256 == branch[-1].previous), 0)
         return tuple(one for one in reversed(self.links) if one.number > number)
 
@@ -192,7 +192,7 @@ class Link:
 
 
 def lay_out(chain: Chain, claims: Iterable[Entry], noted: Collection[str]) -> list[Link]:
-    """The proven manifests and, where somebody has taken them on trust, those unproven ones that belong to them.
+    """Return the proven manifests, and unproven ones that belong to them where an operator accepted them.
 
     These are the ones that a proven manifest names as having stood before it; and behind the last proven one those that
     end with a noted hash: anybody can put a manifest there.
@@ -219,7 +219,7 @@ def lay_out_unproven(chain: Chain) -> list[Link]:
 
 
 def check_entry(entry: Entry) -> list[str]:
-    """What is wrong with a manifest by itself."""
+    """Return what is wrong with a manifest by itself."""
     problems = [entry.document.flaw] if entry.document.flaw else []
     if entry.document.object != entry.object:
         problems.append(f"it was written as {entry.object}, and was moved or copied to where it lies")

@@ -1,4 +1,4 @@
-"""The checkpoints that manifests add up to. No I/O."""
+"""Checkpoints rebuilt from manifests. No I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from logkeep.domain.manifest import EMPTY, Checkpoint, Manifest, Segment
 
 @dataclass(slots=True)
 class Generations:
-    """The checkpoints of all nodes as one manifest after the other tells them."""
+    """Checkpoints of all nodes, updated manifest by manifest."""
 
     _known: dict[tuple[str, int], Checkpoint] = field(default_factory=dict[tuple[str, int], Checkpoint])
     _whole: dict[tuple[str, int], bool] = field(default_factory=dict[tuple[str, int], bool])
@@ -28,14 +28,14 @@ class Generations:
         return known.kept if known and known.kept else None
 
     def extend(self, segment: Segment) -> None:
-        """What is kept of a generation ends with this segment, unless a catalogue has more already."""
+        """Extend a generation by a segment, unless a catalogue has more already."""
         key = segment.node, segment.generation
         self.touched.add(key)
         if key not in self._known or self._known[key].kept < segment.end:
             self._known[key] = _extended(self._known.get(key), segment)
 
     def add(self, manifest: Manifest) -> None:
-        """What the job stored, and then under which names its generations were last seen."""
+        """Apply a job's segments, then its sightings."""
         whole = manifest.job.status is JobStatus.SUCCESS
         for segment in manifest.segments:
             self.extend(segment)

@@ -1,4 +1,4 @@
-"""How many bytes of a plan are still to be read."""
+"""Progress of a plan, in bytes still to be read."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Stores = Mapping[str, ObjectStore]
 
 
 def read_range(stores: Stores, segments: Iterable[Segment], start: int, end: int) -> Iterator[bytes]:
-    """The plain bytes [start, end) of one generation, frame by frame; `segments` begin with the one that holds `start`.
+    """Yield the plain bytes [start, end) of one generation, by frame; the first of `segments` holds `start`.
 
     zstd checks each frame before it is handed out; an object that is read whole is held against its hash at its end.
     Raises `StoreCorrupt` for damage and for bytes that no segment has.
@@ -34,7 +34,7 @@ def read_range(stores: Stores, segments: Iterable[Segment], start: int, end: int
 def read_span(
     stores: Stores, open_segments: Callable[[], Iterable[Segment]], span: Span, start: int, end: int, first: int = 0
 ) -> Iterator[bytes]:
-    """What of the plain bytes [start, end) of one generation belongs to records of the span.
+    """Yield the part of the plain bytes [start, end) of one generation that belongs to records of the span.
 
     `open_segments` gives the segments from the first one on, which begins at `first`. Frames that hold nothing of the
     span are not read. Each that is read is checked by zstd; objects are not held against their hashes. Raises
@@ -58,12 +58,12 @@ def read_span(
 
 
 def place_of(frame: Frame, span: Span) -> Place:
-    """Where the records that begin in a frame lie."""
+    """Return where the records that begin in a frame lie relative to the span."""
     return span.place(frame.first_time, frame.last_time)
 
 
 def read_segment(stores: Stores, segment: Segment) -> Iterator[bytes]:
-    """The plain bytes of one segment; raises `StoreCorrupt`, `StoreMissing` naming the object."""
+    """Return the plain bytes of one segment; raises `StoreCorrupt`, `StoreMissing` naming the object."""
     whole = hashlib.sha256()
     with closing(_open(stores, segment)) as stream:
         for frame in segment.frames:
@@ -103,7 +103,7 @@ class _FrameReader:
 def _begins_inside(
     reader: _FrameReader, open_segments: Callable[[], Iterable[Segment]], span: Span, first: int, end: int
 ) -> bool:
-    """Whether the first record is in the span; a log without any is in every span."""
+    """Return whether the first record is in the span; a log without records is in every span."""
     cutter = SpanCutter(span, inside=False)
     for segment, frame in _frames(open_segments(), first, end):
         place = place_of(frame, span)
@@ -117,14 +117,14 @@ def _begins_inside(
 
 
 def _ends_line(reader: _FrameReader, segment: Segment, frame: Frame, *, before: Segment) -> bool:
-    """Whether a frame ends with a line. Within a segment all do that hold the end of one."""
+    """Return whether a frame ends with a line. Within a segment, all frames with a line end do."""
     if segment is before and frame.lines:
         return True
     return reader.read(segment, frame).endswith(b"\n")
 
 
 def _frames(segments: Iterable[Segment], first: int, end: int) -> Iterator[tuple[Segment, Frame]]:
-    """Those that begin before `end`, of segments that follow each other from the byte `first` on."""
+    """Yield the frames that begin before `end`, of consecutive segments from the byte `first` on."""
     for segment in _unbroken(segments, first, end):
         for frame in segment.frames:
             if frame.start >= end:
@@ -133,7 +133,7 @@ def _frames(segments: Iterable[Segment], first: int, end: int) -> Iterator[tuple
 
 
 def _unbroken(segments: Iterable[Segment], start: int, end: int) -> Iterator[Segment]:
-    """The segments that hold [start, end); raises `StoreCorrupt` where one is missing."""
+    """Yield the segments that hold [start, end); raises `StoreCorrupt` where one is missing."""
     position = start
     for segment in segments:
         if position >= end:

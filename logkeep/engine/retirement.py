@@ -66,7 +66,7 @@ def _needed(known: Sequence[Checkpoint], notes: Sequence[Unread]) -> Iterable[Ch
 
 
 def _counters(line: Sequence[Checkpoint]) -> Iterable[Checkpoint]:
-    """Those whose names say that the numbers of their series count rotations, or that they are hours."""
+    """Return the generations whose names count rotations, or are hours."""
     found: dict[tuple[str, object], Checkpoint] = {}
     for c in line:
         if c.unproven or not (name := parse_counted(c.name)):
@@ -81,7 +81,7 @@ def _counters(line: Sequence[Checkpoint]) -> Iterable[Checkpoint]:
 
 
 def _neighbours(gone: Sequence[Checkpoint], anchors: Collection[float]) -> Iterable[Checkpoint]:
-    """The nearest ones on both sides of each place, and of the end, that have what a rule may look for there.
+    """Return the nearest generations on both sides of each place, and of the end, that a rule may look for.
 
     Each with the one before it: what is new may have to stand between the two.
     """

@@ -39,7 +39,7 @@ class LineFrames:
         self.broken: SourceError | None = None  # why there is no more, where the source failed on the way
 
     def next_frame(self) -> bytes:
-        """The next frame, empty at the end, or behind the last whole line before the source failed."""
+        """Return the next frame, empty at the end, or behind the last whole line before the source failed."""
         most = self.sizes.frame
         self._fill(most + 1)  # whether it is the last one decides where it may end
         if self._size <= most:
@@ -54,12 +54,12 @@ class LineFrames:
         return gathered[:cut]
 
     def ended(self) -> bool:
-        """Whether there is nothing more."""
+        """Return whether there is nothing more."""
         self._fill(1)
         return not self._size
 
     def _take(self, size: int) -> bytes:
-        """The first `size` bytes, which end in the last piece."""
+        """Return and remove the first `size` bytes, which end in the last piece."""
         *whole, last = self._held or [b""]
         end = len(last) - (self._size - size)
         self._held, self._size = [last[end:]] if end < len(last) else [], self._size - size

@@ -1,4 +1,4 @@
-"""What a listing and a look into the files say of each."""
+"""Observation of a file: what a listing and its content say of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from logkeep.sources.base import LogFile
 
 
 class Look(IntEnum):
-    """What is known of a file's content; the lower, the surer."""
+    """State of what is known of a file's content; the lower, the surer."""
 
     UNCHANGED = 0  # looks exactly as when it was last read to its end
     READABLE = 1
@@ -20,7 +20,7 @@ class Look(IntEnum):
 
 
 def file_key(file: LogFile) -> str:
-    """What a file is known by from one listing to the next."""
+    """Return the key of a file from one listing to the next."""
     return file.inode or file.name
 
 

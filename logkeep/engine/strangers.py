@@ -1,4 +1,4 @@
-"""What lies in the folder of a cluster without being in its catalogue: traces of uploads, and what is foreign."""
+"""Objects in a cluster's folder that its catalogue does not name: orphaned uploads and unknown objects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Stranger:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What the catalogue knows of a job that the name of an object tells."""
+    """Job that an object's name tells, as the catalogue knows it."""
 
     cluster_id: str
     status: JobStatus
@@ -53,7 +53,7 @@ def setting_place(bucket: str, base_path: str, cluster_name: str) -> Place:
 
 
 def object_place(bucket: str, name: str) -> Place:
-    """Where a segment or manifest of the catalogue lies."""
+    """Return the folder of a segment or manifest of the catalogue."""
     parsed = parse_object(name)
     return Place(bucket, parsed.folder if parsed else name.rpartition("/")[0])
 

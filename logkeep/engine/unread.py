@@ -17,7 +17,7 @@ from logkeep.logformat.names import compressed_names, is_compressed, parse_name
 
 
 def empty_file(sight: Sight) -> Unread:
-    """The active file of a log in which nothing was written yet."""
+    """Return the note of an active file in which nothing was written yet."""
     file = sight.file
     return Unread(UnreadKind.EMPTY, sight.name.family, 0.0, 0, file.name, file.inode, 0, file.mtime_ns)
 
@@ -39,7 +39,7 @@ def planned_read(sight: Sight, checkpoint: Checkpoint) -> Unread:
 
 
 def blocked_read(one: Unread, sight: Sight, newest: int) -> Unread:
-    """What was to be read and is still being written; by its first bytes it is known where these are no mere banner."""
+    """Return a planned file that is still being written; its first bytes identify it unless they are a mere banner."""
     head = one.head if sight.lead and sight.first_time else EMPTY
     return replace(one, kind=UnreadKind.BLOCKED, generation=newest, size=sight.file.size, head=head)
 
@@ -97,7 +97,7 @@ class Rounds:
 def still_there(
     unread: Collection[Unread], sights: Sequence[Sight], owners: Mapping[int, Checkpoint], rounds: Rounds
 ) -> frozenset[Unread]:
-    """Those that some file of the listing has."""
+    """Return the pending files that some file of the listing has."""
     held = {one for sight in sights for one in sight.holds}
     matched = {checkpoint.generation: index for index, checkpoint in owners.items() if checkpoint.kept}
     found: set[Unread] = set()
@@ -120,7 +120,7 @@ def still_there(
 
 
 def _holds_all(one: Unread, sight: Sight, owner: Checkpoint) -> bool:
-    """Whether a generation is kept, or can be read, as far as it was listed; a compressed one tells once it is read."""
+    """Return whether a generation is archived, or can be read, as far as it was listed."""
     if owner.kept >= one.size or sight.look is not Look.READABLE:
         return owner.kept >= one.size or sight.look is Look.BLOCKED
     return sight.name.compressed or sight.size >= one.size
@@ -132,7 +132,7 @@ def _found_by_looks(
     owners: Mapping[int, Checkpoint],
     rounds: Rounds,
 ) -> set[Unread]:
-    """Those of unknown content, then or now."""
+    """Return the pending files of unknown content that a listed file may be."""
     files: dict[str, Sight] = {sight.file.inode: sight for sight in sights if sight.file.inode}
     files |= {sight.file.name: sight for sight in sights}
     others: dict[str, list[tuple[Sight, Checkpoint]]] = defaultdict(list)
@@ -164,7 +164,7 @@ def _is_same(one: Unread, files: Mapping[str, Sight]) -> bool:
 
 
 def _is_shifted(one: Unread, sight: Sight) -> bool:
-    """Whether a file that was still being compressed has been renamed since, as where 1 is the newest.
+    """Return whether a file was renamed while it was being compressed, as where 1 is the newest.
 
     Another file to which its inode was given has the youngest name.
     """
@@ -183,7 +183,7 @@ def _is_packed(one: Unread, files: Mapping[str, Sight]) -> bool:
 
 
 def _is_in(one: Unread, others: Iterable[tuple[Sight, Checkpoint]], rounds: Rounds) -> bool:
-    """Whether a younger file may hold it, as it was compressed since, or copied just before it was looked into."""
+    """Return whether a younger file may hold it, compressed or copied before it was opened."""
     if one.kind is UnreadKind.PLANNED or is_compressed(one.name):
         return False
     younger = [pair for pair in others if pair[1].generation > one.generation and pair[1].kept >= one.size]

@@ -15,7 +15,7 @@ from logkeep.stores.frames import next_frame, read_frame
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is wrong with an object, and the frames concerned: all of the segment where it cannot be told which."""
+    """Problem of an object, and the frames concerned: all of the segment where that cannot be told."""
 
     problem: str
     segment: Segment
@@ -39,7 +39,7 @@ class Damage:
 
 
 def check_size(segment: Segment, size: int | None) -> list[Damage]:
-    """What the size of an object tells; None where there is no object."""
+    """Return the problem that an object's size shows; None is the size of a missing object."""
     if size == segment.stored:
         return []
     problem = "missing" if size is None else f"has {size} bytes instead of {segment.stored}"
@@ -79,7 +79,7 @@ def _read(stream: BinaryIO, segment: Segment) -> list[Damage]:
 
 
 def whole_segment(segment: Segment, problem: str) -> Damage:
-    """Where it cannot be told which frames are concerned."""
+    """Return the frame range of a whole segment, for damage that cannot be narrowed down."""
     return Damage(problem, segment, segment.frames)
 
 
