@@ -1,4 +1,4 @@
-"""Taking up what buckets hold of one cluster that the database does not have, as `rebuild` does for all."""
+"""Adopting an archive: registering one cluster from manifests in buckets that the database does not know."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ _IN_MEMORY = 16 * 1024 * 1024  # bytes of manifests; more lie in a file
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What is to be taken up, and how the cluster is registered from now on."""
+    """Id of the archive to adopt, and how its cluster is registered from now on."""
 
     cluster_id: str
     name: str
-    buckets: Sequence[str] = ()  # in which it is looked for; all for none
-    nodes: Sequence[NewNode] = ()  # without these and a URL those of the archive
+    buckets: Sequence[str] = ()  # buckets to search; empty: all
+    nodes: Sequence[NewNode] = ()  # empty, and no URL: the nodes named by the archive
     url: str = ""
     source: str = ""
     user: str = ""
@@ -62,11 +62,11 @@ class Adoption:
 
 
 def adopt_cluster(context: Context, project_id: str, adoption: Adoption) -> Rebuilt:
-    """Register a cluster under the id of an archive, and put all that the archive tells of it into the database.
+    """Register a cluster under the id of an archive, and put everything that the archive tells of it into the database.
 
-    Only a chain counts that ends in a manifest with a trusted signature, and is of this project. What was left out of
-    it stands in the `problems`. Raises `ClusterNotFound` where there is none, `NameTaken`, `InvalidField`, and a
-    `StoreError` where a bucket fails; `ChainForked` where a backup would not go on from it.
+    Only a chain counts that belongs to this project and ends in a manifest with a trusted signature. Whatever was left
+    out is listed in `problems`. Raises `ClusterNotFound` if there is no such chain, `NameTaken`, `InvalidField`, and a
+    `StoreError` if a bucket fails.
     """
     check_cluster_name(adoption.name)
     _expect_unknown(context, project_id, adoption)
@@ -167,7 +167,7 @@ def _nothing(adoption: Adoption, buckets: Sequence[str]) -> str:
 def _problems(
     chain: Chain, links: Sequence[Link], proof: Proof, reader: Reader, adoption: Adoption, buckets: Sequence[str]
 ) -> list[str]:
-    """What was left out, and what is not as it was written."""
+    """Return what was left out, or is not as written: `_MOST_TOLD` lines at most, and a count of the rest."""
     copies = [*tell_chain(chain, links), *tell_places(chain, proof.copies, buckets)]
     beyond = [
         f"{claim.entry.document.object}: {claim.entry.document.flaw}, and no proven manifest follows it; left out"
@@ -180,7 +180,7 @@ def _problems(
 
 
 def _make_cluster(context: Context, project_id: str, adoption: Adoption, told: Manifest) -> Cluster:
-    """As it is from now on; its nodes keep their ids, by which records name them."""
+    """Return the cluster to register. Nodes keep the ids of the archive, by which records name them."""
     nodes, discovery = _members(context, project_id, adoption, told.cluster)
     return replace(
         told.cluster,
@@ -196,7 +196,7 @@ def _make_cluster(context: Context, project_id: str, adoption: Adoption, told: M
 def _members(
     context: Context, project_id: str, adoption: Adoption, archived: Cluster
 ) -> tuple[Sequence[Node], Discovery | None]:
-    """The nodes of which the next backup reads, each held against what the project may read."""
+    """Return the nodes to register, each checked against the sources that the project may read, and the discovery."""
     known = {node.name: node for node in archived.nodes}
     if adoption.url:
         asked = adoption.name, adoption.url, adoption.source
@@ -213,11 +213,11 @@ def _members(
 
 
 class _Fetched:
-    """The manifests of a chain in a file of this machine: no bucket is waited for while the database is locked."""
+    """Copy of a chain's manifests on this machine, so that the locked database never waits for a bucket."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  it is closed with what holds it
-        self._places: dict[str, tuple[int, int]] = {}  # by hash: where it begins, and its length
+        self._places: dict[str, tuple[int, int]] = {}  # by hash: offset and length in the file
 
     def __enter__(self) -> Self:
         return self

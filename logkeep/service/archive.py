@@ -1,4 +1,4 @@
-"""What is kept of a cluster: listing it, reading it back."""
+"""Reading an archive: listing its generations, and returning their bytes."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ EVER = Span()
 
 @dataclass(frozen=True, slots=True)
 class KeptLog:
-    """One generation of one log as it lies in the archive, or what was asked for of it."""
+    """An archived generation of a log, or the part of it that was asked for."""
 
     node: str
     family: str  # name of the active file, e.g. oslogs_server.json
     generation: int  # number within the node; the address for reading, together with the node
-    name: str  # the file's name at its last sighting, without '.gz'
+    name: str  # name of the file when it was last seen, without '.gz'
     size: int  # plain bytes from `start` to `end`
     start: int  # bytes [start, end) of the generation
     end: int
-    expected: int  # about how many of them a span of time gives; without one all
-    timed: bool  # whether times are known of any record; what has no times belongs to every span
+    expected: int  # estimate of how many of them lie in the span of time; all without a span
+    timed: bool  # the time of some record is known; a log without times belongs to every span
 
 
 def list_kept(
     context: Context, cluster: Cluster, *, node: str = "", family: str = "", job_id: str = "", span: Span = EVER
 ) -> Iterator[KeptLog]:
-    """Generations by node and family, in the order they were written.
+    """List generations by node and family, in the order they were written.
 
-    With `job_id` only what this job stored, with `span` only what can hold records of that time.
+    With `job_id`, only what this job stored; with `span`, only what may contain records of that time.
     """
     found = archive.fetch_generations(context.database, cluster.id, node=node, family=family, job_id=job_id)
     if not job_id and not span:
@@ -75,10 +75,11 @@ def read_kept(
     end: int | None = None,
     span: Span = EVER,
 ) -> Iterator[bytes]:
-    """The plain bytes [start, end) of one generation, or what of them is of a span; each frame checked before.
+    """Return the plain bytes [start, end) of one generation, or its records within a span.
 
-    A `start` before what is kept is the start of that, an `end` beyond it its end. Raises `InvalidField` at the call
-    where there is no such generation, `StoreCorrupt` or another `StoreError` on the way.
+    Each frame is verified before its bytes are returned. Bounds outside of what is archived are moved to its ends.
+    Raises `InvalidField` immediately if there is no such generation, and a `StoreError`, such as `StoreCorrupt`, while
+    reading.
     """
     with reading(context.database) as connection:
         found = archive.fetch_generation(connection, cluster.id, node, generation)

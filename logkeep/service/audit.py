@@ -1,4 +1,4 @@
-"""What was changed, by whom, from where."""
+"""Audit: who changed what through the API, and from which address."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from logkeep.domain.access import AuditEntry
 from logkeep.service.context import Context
 
 _DAY_MS = 86_400_000
-_BATCH, _BATCHES = 500, 20  # entries that are removed at a time, and how often in one look
+_BATCH, _BATCHES = 500, 20  # entries per transaction, and transactions per call
 
 
 def record(context: Context, entry: AuditEntry) -> None:
@@ -19,13 +19,13 @@ def record(context: Context, entry: AuditEntry) -> None:
 def list_entries(
     context: Context, *, project_id: str = "", since_ms: int = 0, offset: int = 1, limit: int = 100
 ) -> tuple[list[AuditEntry], int]:
-    """Newest first, of all projects where none is named; and how many there are in all."""
+    """Return one page of entries, newest first, and the number of all; of all projects if `project_id` is ''."""
     with reading(context.database) as connection:
         return audit.fetch_entries(connection, project_id=project_id, since_ms=since_ms, offset=offset, limit=limit)
 
 
 def remove_old_entries(context: Context, keep_days: int) -> None:
-    """In batches, each a transaction of its own."""
+    """Delete old entries in batches, each in its own transaction, so that other writers wait for one batch at most."""
     before = context.clock.now_ms() - keep_days * _DAY_MS
     for _ in range(_BATCHES):
         with writing(context.database) as connection:

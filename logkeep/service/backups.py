@@ -1,4 +1,4 @@
-"""Starting backups, listing their records, and what one job does."""
+"""Starting backups, listing their records, and running a job."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ from logkeep.service.turns import Turn
 from logkeep.stores.layout import cluster_folder
 
 _LONGEST_MESSAGE = 2000
-# Started at one look, so that a look stays short; the queue limits how many run.
+# Started per call, so that a call stays short; the queue limits how many run.
 _STARTS_AT_ONCE = 100
-_SLICE_SECONDS = 5.0  # for the slices under way, where this process is ending
+_SLICE_SECONDS = 5.0  # time for segments being uploaded when this process is stopping
 _log = structlog.get_logger("logkeep.backups")
 
 
@@ -76,12 +76,12 @@ def start_backup(context: Context, cluster: Cluster, job_type: JobType = JobType
 
 
 def start_due_backups(context: Context) -> list[BackupJob]:
-    """Start the automatic backups whose moment has come; a daily one missed while nothing ran is made up once."""
+    """Start the automatic backups that are due; a daily one missed while no process ran starts once, late."""
     return [*_start_daily(context), *_start_extra(context)]
 
 
 def _start_daily(context: Context) -> list[BackupJob]:
-    """A clock that is set back neither repeats a moment of the last hours nor keeps the next days silent."""
+    """Start daily backups. A clock set back neither repeats recent starts nor suppresses those of the next days."""
     started: list[BackupJob] = []
     now, rules = context.clock.now_ms(), context.policy
     with reading(context.database) as connection:
@@ -103,7 +103,7 @@ def _next_start(context: Context, setting: LogSetting, now: int) -> int:
 
 
 def _start_extra(context: Context) -> list[BackupJob]:
-    """Those that come before a node deletes what is not kept."""
+    """Start extra backups, which run before a node deletes lines that are not backed up."""
     started: list[BackupJob] = []
     with reading(context.database) as connection:
         due = log_settings.fetch_extra_runs(connection, context.clock.now_ms(), _STARTS_AT_ONCE)
@@ -116,9 +116,9 @@ def _start_extra(context: Context) -> list[BackupJob]:
 
 @contextmanager
 def _unchanged(context: Context, setting: LogSetting) -> Generator[Connection | None]:
-    """A transaction that holds the setting; None where it was changed or closed since, or a job of its cluster runs.
+    """Open a transaction that locks the setting. Yields None if it has changed, or a job of its cluster is running.
 
-    The next look tells what has become due then: a daily moment waits for the job, an extra one is planned anew by it.
+    Nothing is lost then: a daily start stays due until the job has ended, and an extra one is planned again by the job.
     """
     with writing(context.database) as connection:
         same = log_settings.lock_setting(connection, setting.cluster_id) == setting
@@ -135,7 +135,7 @@ def _start(
 
 
 def _new_job(context: Context, connection: Connection, setting: LogSetting, job_type: JobType) -> BackupJob:
-    # Later than the one before even where the clock was set back: clients take the first of the list for the newest.
+    # Later than the previous job even if the clock was set back: clients take the first of the list for the newest.
     created_at = max(context.clock.now_ms(), jobs.fetch_last_created(connection, setting.cluster_id) + 1)
     return BackupJob(
         str(uuid4()),
@@ -159,10 +159,10 @@ def list_jobs(
     status: StatusFilter = StatusFilter.ALL,
     at_once: bool = False,
 ) -> tuple[list[BackupJob], int]:
-    """One page, newest first and ties by id, and the number of all that pass the filter; `offset` counts from 1.
+    """Return one page, newest first and ties by id, and the number of all that pass the filter; `offset` counts from 1.
 
-    Raises `ClusterNotFound` where there is none of this id in the project, and where it must be `at_once` `NotAtOnce`
-    for a page that takes longer.
+    Raises `ClusterNotFound` if the project has no such cluster. With `at_once`, raises `NotAtOnce` for a page that is
+    too slow to be read on the event loop.
     """
     page = jobs.fetch_job_page(
         context.database, project_id, cluster_id, offset=offset - 1, limit=limit, status=status, at_once=at_once
@@ -173,7 +173,7 @@ def list_jobs(
 
 
 def get_job(context: Context, cluster: Cluster, job_id: str) -> BackupJob:
-    """Raises `InvalidField` where the cluster has no such job."""
+    """Return a job of the cluster. Raises `InvalidField` if there is none with this id."""
     with reading(context.database) as connection:
         job = jobs.fetch_job(connection, job_id)
     if job is None or job.cluster_id != cluster.id:
@@ -182,17 +182,17 @@ def get_job(context: Context, cluster: Cluster, job_id: str) -> BackupJob:
 
 
 def cancel_job(context: Context, project_id: str, job_id: str) -> None:
-    """End a job that is RUNNING: FAIL, at once, wherever it waits, runs or hangs. One that has ended stays as it is.
+    """End a RUNNING job as FAIL immediately, whether it is queued, running or hanging. An ended job is left unchanged.
 
-    What carries it out finds its commits refused, and stops within seconds. What is kept is named by the next manifest
-    of the cluster, as after a bucket failed. Raises `InvalidField` where the project has no such job.
+    Its worker finds its commits refused, and stops within seconds. The next manifest of the cluster lists the segments
+    stored so far, as after a bucket failed. Raises `InvalidField` if the project has no such job.
     """
     with writing(context.database) as connection:
         found = jobs.fetch_project_job(connection, project_id, job_id)
         if found is None:
             raise InvalidField("job_id", "the project has no such job")
         job, attempt = found
-        if not jobs.is_current_attempt(connection, job_id, attempt):  # locks it: its own end waits, or came first
+        if not jobs.is_current_attempt(connection, job_id, attempt):  # locks the row: the job cannot end meanwhile
             return
         met = archive.fetch_findings(connection, job_id)
         failures = [str(JobCancelled()), *met.failures]
@@ -202,20 +202,20 @@ def cancel_job(context: Context, project_id: str, job_id: str) -> None:
 
 
 def list_running(context: Context) -> list[tuple[str, str]]:
-    """Job id and cluster id of every job that is RUNNING."""
+    """Return job id and cluster id of every RUNNING job."""
     with reading(context.database) as connection:
         return jobs.fetch_running(connection)
 
 
-# What a job does -------------------------------------------------------------------------------------------------
+# Running a job ----------------------------------------------------------------------------------------------------
 
 
 def carry_out(context: Context, job_id: str, visible_ms: int = 0) -> None:
-    """All of a job, from where earlier attempts came to; safe to call again after a crash, and while another does so.
+    """Run a job from where earlier attempts stopped. Safe to call again after a crash, and while another attempt runs.
 
-    Its end is in its record. `visible_ms` is how long that is shown as RUNNING at least. Raises `JobSuperseded` where
-    another attempt has begun, `JobHandedOver` where this process is ending, `TurnOver` where the job has to be put
-    behind others, and `CatalogueError` where the database fails: that the job failed could not be kept either.
+    The result is written to the job's record, which stays RUNNING for at least `visible_ms`. Raises `JobSuperseded` if
+    another attempt has begun, `JobHandedOver` if this process is stopping, `TurnOver` if the job has to queue behind
+    others, and `CatalogueError` if the database fails, as then the failure could not be recorded either.
     """
     attempt = begin_job(context, job_id)
     if attempt is None:
@@ -227,12 +227,12 @@ def carry_out(context: Context, job_id: str, visible_ms: int = 0) -> None:
     )
     stay_visible(context, job_id, visible_ms)
     failure = _failure_of(finish_job, context, job_id, attempt, failure)
-    if failure:  # the manifest could not be written: the bucket failed just now
+    if failure:  # the manifest could not be written: end the job as FAIL, without one
         finish_job(context, job_id, attempt, failure)
 
 
 def _failure_of(action: Callable[..., None], context: Context, job_id: str, *arguments: Any) -> str:
-    """Why it failed, with its code; '' where it did not."""
+    """Run `action`, and return why it failed, with its code; '' on success."""
     try:
         action(context, job_id, *arguments)
     except (JobSuperseded, JobHandedOver, CatalogueError):
@@ -246,16 +246,17 @@ def _failure_of(action: Callable[..., None], context: Context, job_id: str, *arg
 
 
 def begin_job(context: Context, job_id: str) -> int | None:
-    """Take the job over: the number of this attempt, which ends the right of those before. None where it has ended."""
+    """Begin a new attempt and return its number; earlier attempts can no longer commit. None if the job has ended."""
     with writing(context.database) as connection:
         return jobs.begin_attempt(connection, job_id)
 
 
 def back_up_nodes(context: Context, job_id: str, attempt: int) -> None:
-    """Keep what is new on each node, some at a time; those that another attempt was done with are left out.
+    """Back up what is new on each node, `nodes_at_once` in parallel; skip nodes that an earlier attempt finished.
 
-    What could not be read goes into the job's findings. Raises a `StoreError` where the bucket fails, `JobSuperseded`
-    where another attempt has begun, `JobHandedOver` where this process is ending, `TurnOver` where others wait.
+    Files that could not be read are recorded as the job's failures. Raises a `StoreError` if the bucket fails,
+    `JobSuperseded` if another attempt has begun, `JobHandedOver` if this process is stopping, `TurnOver` if others
+    wait.
     """
     job, cluster = _job_and_cluster(context, job_id)
     turn = Turn(context.turn_seconds, context.others_wait)
@@ -279,7 +280,7 @@ def back_up_nodes(context: Context, job_id: str, attempt: int) -> None:
 
 
 def _shared(context: Context, cluster: Cluster) -> list[JobWarning]:
-    """What is to be said of nodes that seem to have one directory, by whatever names and mounts."""
+    """Return warnings about nodes that seem to share one log directory, whatever its names and mounts."""
     with reading(context.database) as connection:
         shared = archive.fetch_shared(connection, cluster.id, [node.name for node in cluster.nodes])
     return [
@@ -298,27 +299,27 @@ def _shared(context: Context, cluster: Cluster) -> list[JobWarning]:
 
 @dataclass(slots=True)
 class _Run:
-    """One attempt of a job, with what its nodes share."""
+    """State of one attempt of a job, shared by the threads of its nodes."""
 
     context: Context
     project_id: str
     catalogue: JobCatalogue
     target: Target
     bandwidth: Bandwidth
-    over: Event = field(default_factory=Event)  # the threads of the nodes shall stop in the middle of a file
+    over: Event = field(default_factory=Event)  # set: the threads of the nodes stop in the middle of a file
     _ending_since: float | None = None
 
     def look(self) -> None:
-        """Whether it is to go on, as what reads its nodes may hang in a dead mount.
+        """Check that the attempt may go on. Called while nodes are read, because a thread may hang in a dead mount.
 
-        Raises `JobSuperseded` where another attempt has begun or the job was ended, `JobHandedOver` where this process
-        is ending and the slices under way do not come to their end.
+        Raises `JobSuperseded` if another attempt has begun or the job has ended, and `JobHandedOver` if this process is
+        stopping and segments being uploaded have not finished within `_SLICE_SECONDS`.
         """
         try:
             with reading(self.context.database) as connection:
                 attempt = jobs.fetch_attempt(connection, self.target.job_id)
         except CatalogueError:
-            attempt = self.target.attempt  # the next commit tells
+            attempt = self.target.attempt  # unknown; the next commit checks it
         if attempt != self.target.attempt:
             self.over.set()
             raise JobSuperseded()
@@ -354,11 +355,11 @@ def _back_up_node(run: _Run, node: Node) -> None:
         failures = outcome.all_failures()
         catalogue.record_margins(node_name, started_at, _margins(outcome))
     except SourceError as error:
-        gone = node.gone_at is not None and isinstance(error, SourceUnreachable)  # which is warned of
+        gone = node.gone_at is not None and isinstance(error, SourceUnreachable)  # NODE_GONE is warned of instead
         failures = [] if gone else [f"{error.code}: node {node_name}: {error.message}"]
     except JobError:
         raise
-    except Exception:  # the other nodes are still kept
+    except Exception:  # the other nodes are still backed up
         _log.exception("node was not backed up", node=node_name, job_id=target.job_id)
         told = f"unexpected error; the service's log tells more under job {target.job_id}"
         failures = [f"LK-INTERNAL: node {node_name}: {told}"]
@@ -366,27 +367,27 @@ def _back_up_node(run: _Run, node: Node) -> None:
 
 
 def _margins(outcome: Outcome) -> dict[str, int | None] | None:
-    """How long each log may wait for its next backup; None where nothing had changed."""
+    """Return how long (ms) each log may wait for its next backup; None if nothing on the node had changed."""
     if outcome.generations is None:
         return None
     return forecast_margins(outcome.generations, outcome.aside())
 
 
 def check_bucket(context: Context, job_id: str) -> None:
-    """Raise a `StoreError` where the job's bucket cannot be written, before a node is read."""
+    """Raise a `StoreError` if the job's bucket cannot be written; called before a node is read."""
     job, _ = _job_and_cluster(context, job_id)
     job_store(context, job).check()
 
 
 def stay_visible(context: Context, job_id: str, visible_ms: int) -> None:
-    """Wait as long as the record must still be seen RUNNING: clients look for it right after they started it."""
+    """Wait while the record must still be seen RUNNING: clients look for it right after they started the job."""
     job, _ = _job_and_cluster(context, job_id)
     remaining_ms = min(visible_ms, job.created_at + visible_ms - context.clock.now_ms())
     time.sleep(max(0, remaining_ms) / 1000)
 
 
 def finish_job(context: Context, job_id: str, attempt: int, store_failure: str = "") -> None:
-    """Write the manifest and end the job: SUCCESS where nothing failed. Raises `JobSuperseded`, a `StoreError`."""
+    """Write the manifest and end the job: SUCCESS if nothing failed. Raises `JobSuperseded` or a `StoreError`."""
     job, cluster = _job_and_cluster(context, job_id)
     with reading(context.database) as connection:
         found = archive.fetch_findings(connection, job_id)
@@ -402,7 +403,7 @@ def finish_job(context: Context, job_id: str, attempt: int, store_failure: str =
             if written:
                 record_manifest(connection, written)
     except JobSuperseded:
-        if written:  # of a job that was cancelled meanwhile: no manifest tells that it was SUCCESS
+        if written:  # the job was cancelled meanwhile, so no manifest may say SUCCESS
             withdraw_manifest(context, job, written)
         raise
     context.meter.count_job(_counted(context, ended, found, failures))

@@ -1,4 +1,4 @@
-"""The catalogue that the engine writes to, as one attempt of one job sees it."""
+"""Catalogue in the database, as one attempt of one job may write it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from logkeep.errors import JobHandedOver, JobSuperseded, TurnOver, writable
 from logkeep.service.turns import ENDLESS, Turn
 
 _NEVER = Event()
-_MOST_WARNINGS = 1000  # that one attempt names of one node
-_MOST_ALIKE = 100  # retired generations with one and the same head that a file is compared with
+_MOST_WARNINGS = 1000  # per node and attempt; further ones are only counted
+_MOST_ALIKE = 100  # retired generations with the same head that a file is compared with
 _Key = tuple[str, str, str, str]
 
 
@@ -39,22 +39,25 @@ class JobCatalogue:
         stopping: Event = _NEVER,
         turn: Turn = ENDLESS,
     ) -> None:
-        """Once `stopping` is set or the turn is over, the next commit raises `JobHandedOver`, or `TurnOver`."""
+        """Make the next commit raise `JobHandedOver` once `stopping` is set, and `TurnOver` once the turn is over."""
         self._database = database
         self._cluster_id = cluster_id
         self._job_id = job_id
         self._attempt = attempt
         self._stopping = stopping
         self._turn = turn
-        self._any_retired: dict[str, bool] = {}  # by node, which one thread works on
-        # Of each node: what was said of it, how often besides, and what is not kept yet.
+        self._any_retired: dict[str, bool] = {}  # by node; each node is written by one thread
+        # By node: keys of its warnings, how many more were only counted, and warnings not written yet.
         self._said: defaultdict[str, set[_Key]] = defaultdict(set)
         self._unnamed: defaultdict[str, int] = defaultdict(int)
         self._pending: defaultdict[str, dict[_Key, JobWarning]] = defaultdict(dict)
 
     @contextmanager
     def _writing(self, node: str) -> Generator[Connection]:
-        """A transaction that keeps what is to be said of the node, too."""
+        """Open a transaction that also writes the node's pending warnings.
+
+        Raises `JobSuperseded` if another attempt of the job has begun.
+        """
         with writing(self._database) as connection:
             if not jobs.is_current_attempt(connection, self._job_id, self._attempt):
                 raise JobSuperseded()
@@ -63,7 +66,7 @@ class JobCatalogue:
             yield connection
 
     def warn(self, warning: JobWarning) -> None:
-        """Kept with the next transaction that is of its node; those beyond the bound are only counted."""
+        """Queue a warning for the node's next transaction; warnings beyond `_MOST_WARNINGS` are only counted."""
         node = warning.node
         warning = replace(warning, message=writable(warning.message))
         if warning.key not in self._said[node] and len(self._said[node]) >= _MOST_WARNINGS:
@@ -74,7 +77,7 @@ class JobCatalogue:
         self._pending[node][warning.key] = warning
 
     def record_warnings(self, warnings: Sequence[JobWarning]) -> None:
-        """Keep what is said of no node that the job works on."""
+        """Write warnings now. Not for nodes on which a thread of the job is at work."""
         for warning in warnings:
             self.warn(warning)
         for node in {warning.node for warning in warnings}:
@@ -86,7 +89,7 @@ class JobCatalogue:
             return archive.fetch_checkpoints(connection, self._cluster_id, node)
 
     def retired_alike(self, node: str, family: str, head: bytes) -> list[Checkpoint]:
-        if not self._any_retired.get(node, True):  # none is before a node has deleted something
+        if not self._any_retired.get(node, True):  # a node that has deleted nothing has none
             return []
         with reading(self._database) as connection:
             retired = RetiredGenerations(connection, self._cluster_id, node)
@@ -153,7 +156,7 @@ class JobCatalogue:
                 archive.save_unread(connection, self._cluster_id, node, unread)
 
     def begin_node(self, node: str, started_at: int) -> None:
-        """What an earlier attempt could not read is forgotten."""
+        """Record that the node is begun, and forget the failures of an earlier attempt on it."""
         with self._writing(node) as connection:
             archive.delete_failures(connection, self._job_id, node)
             job_nodes.begin_node(connection, self._job_id, node, started_at)
@@ -164,7 +167,7 @@ class JobCatalogue:
             job_nodes.end_node(connection, self._job_id, node, finished_at)
 
     def record_margins(self, node: str, kept_at: int, margins: Mapping[str, int | None] | None) -> None:
-        """How long each log may wait from `kept_at` on; None where nothing of the node had changed."""
+        """Record how long (ms) each log may wait from `kept_at` (Unix ms) on; None if nothing on the node changed."""
         with self._writing(node) as connection:
             if margins is None:
                 forecasts.renew_margins(connection, self._cluster_id, node, kept_at)
@@ -173,13 +176,13 @@ class JobCatalogue:
 
 
 def _alike(retired: RetiredGenerations, family: str, head: bytes) -> list[Checkpoint]:
-    """Those that `Heads` must know of a file whose name proposes this log, and that begins so."""
+    """Return the retired generations that `Heads` needs to identify a file of this family that begins with `head`."""
     found = [*_with_head(retired, Log(family, ""), head[: LEAD - 1])]
     lead = lead_of(head)
     logs = set(retired.fetch_families(lead, 2)) if lead else set[str]()
-    for one in logs:  # that others begin alike may be why one proves nothing
+    for one in logs:  # generations that begin alike may make the match ambiguous
         found += retired.fetch_longer(Log(one, lead), 0, 2)
-    # Where several logs begin so, none but its own tells of the file.
+    # If several families have this beginning, only generations of the file's own family can match.
     for one in ({family} | logs if len(logs) == 1 else {family}) if logs else ():
         found += _with_head(retired, Log(one, lead), head)
         found += retired.fetch_longer(Log(one, lead), len(head), _MOST_ALIKE)
@@ -187,7 +190,7 @@ def _alike(retired: RetiredGenerations, family: str, head: bytes) -> list[Checkp
 
 
 def _with_head(retired: RetiredGenerations, log: Log, head: bytes) -> Iterator[Checkpoint]:
-    """Those whose head these bytes begin with."""
+    """Yield the generations whose stored head is a prefix of `head`."""
     for length in retired.fetch_lengths(log, len(head)):
         yield from retired.fetch_with_head(log, fingerprint(head[:length]), _MOST_ALIKE)
 

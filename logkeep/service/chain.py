@@ -1,4 +1,4 @@
-"""Holding a cluster's chain of manifests against what the catalogue knows."""
+"""Checking a cluster's chain of manifests against the catalogue."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from logkeep.service.stores import cluster_stores
 def check_manifests(
     context: Context, cluster: Cluster, *, contents: bool, noted: str
 ) -> Iterator[tuple[str, str, str]]:
-    """Object, problem and job of whatever is wrong with the manifests.
+    """Yield object, problem and job for everything that is wrong with the manifests.
 
-    With `contents` also whether each follows the one before, names what the catalogue has, and is proven. `noted` is
-    the hash of a manifest that must be among them, '' for none.
+    With `contents`, also check that each manifest follows the one before, lists what the catalogue has, and is proven.
+    `noted` is the hash of a manifest that must be among them, '' for none.
     """
     with reading(context.database) as connection:
         rows = archive.fetch_manifests(connection, cluster.id)
@@ -40,9 +40,9 @@ def check_manifests(
 
 
 def find_unproven(context: Context, cluster: Cluster) -> tuple[int, str]:
-    """How many manifests of the catalogue nothing proves, and the hash of the last one, '' where all is proven.
+    """Return the number of unproven manifests in the catalogue, and the hash of the last one, '' if all are proven.
 
-    That one is told too where a manifest names it as unproven and it is not in the catalogue.
+    That hash is also returned if the manifest is not in the catalogue, but a later one names it as unproven.
     """
     with reading(context.database) as connection:
         rows = archive.fetch_manifests(connection, cluster.id)
@@ -51,7 +51,7 @@ def find_unproven(context: Context, cluster: Cluster) -> tuple[int, str]:
 
 
 def _tell_unproven(rows: Sequence[archive.ManifestRow]) -> Iterator[tuple[str, str, str]]:
-    """Once for all that stand together."""
+    """Yield one problem for each run of consecutive unproven manifests, and one for each that is named but missing."""
     for proven, together in groupby(rows, key=lambda row: row.proven):
         *before, last = together
         if not proven:
@@ -75,7 +75,7 @@ def _differences(context: Context, cluster: Cluster, manifest: Manifest, job_id:
 
 
 def _essence(segment: Segment) -> tuple[object, ...]:
-    """All but the bucket, which a rebuilt catalogue may call by another name."""
+    """Return all fields but the bucket, which may have another name in a rebuilt catalogue."""
     return (
         segment.node,
         segment.family,

@@ -1,4 +1,4 @@
-"""Looking at the log directories of nodes without keeping anything: can they be read, and what lies in them."""
+"""Checking the log directories of nodes without a backup: whether they can be read, and what they contain."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _MOST_NAMED = 20  # of each kind
 
 @dataclass(slots=True)
 class NodeCheck:
-    """What a look at one node's log directory came to."""
+    """Result of checking one node's log directory."""
 
     node: str
     reachable: bool = False
-    problem: str = ""  # why it cannot be listed, or is suspicious, with its code; '' for nothing
-    files: int = 0  # that are logs
-    bytes: int = 0  # as they lie there
-    opened: int = 0  # of the files: tried, whether this user may read them
-    unreadable: list[str] = field(default_factory=list[str])  # the first few, each with why
+    problem: str = ""  # why it cannot be listed, or looks wrong, with its code; '' if it is fine
+    files: int = 0  # number of logs
+    bytes: int = 0  # size of the logs, compressed files as they are
+    opened: int = 0  # logs opened to see whether this user may read them
+    unreadable: list[str] = field(default_factory=list[str])  # the first few, each with its reason
     unreadable_total: int = 0
-    left_out: dict[str, int] = field(default_factory=dict[str, int])  # how much of each kind lies there besides
+    left_out: dict[str, int] = field(default_factory=dict[str, int])  # number of other entries, by kind
     left_out_names: list[str] = field(default_factory=list[str])  # the first few
 
     @property
     def warning(self) -> str:
-        """What whoever registers the node should know; '' for nothing."""
+        """Return what to tell whoever registers the node; '' for nothing."""
         if self.problem:
             return f"node {self.node}: {self.problem}"
         if self.unreadable:
@@ -59,7 +59,7 @@ def check_nodes(
     seconds: float = CHECK_SECONDS,
     most_opened: int = _MOST_OPENED,
 ) -> list[NodeCheck]:
-    """Look at each, some at a time, all of them within so many seconds; what hangs is left behind and told."""
+    """Check nodes in parallel, all within `seconds`; a node that hangs is abandoned and reported as unreachable."""
     tenant = find_tenant(context, project_id)
     end = time.monotonic() + seconds
     checks = {node.name: NodeCheck(node.name, problem=_unanswered(seconds)) for node in nodes}

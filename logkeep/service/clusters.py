@@ -1,4 +1,4 @@
-"""Registering and reading clusters."""
+"""Registering, changing and reading clusters."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class NewNode:
     source: str  # URL of the log directory
     role: str = "ess"
     ip: str = ""
-    instance: str = ""  # the cluster's own id of it
+    instance: str = ""  # id that the cluster gave the node
 
 
 def get_cluster(context: Context, project_id: str, cluster_id: str) -> Cluster:
-    """Raises `ClusterNotFound` where there is none of this id in the project."""
+    """Return a cluster. Raises `ClusterNotFound` if the project has none with this id."""
     with reading(context.database) as connection:
         cluster = clusters.fetch_cluster(connection, cluster_id)
     if cluster is None or cluster.project_id != project_id:
@@ -47,7 +47,7 @@ def get_cluster(context: Context, project_id: str, cluster_id: str) -> Cluster:
 
 
 def find_clusters(context: Context, name_or_id: str = "") -> list[Cluster]:
-    """Those of every project, for who administers the installation; with a name or an id those that have it."""
+    """Return clusters of every project, for administrators; with a name or an id, only those that have it."""
     with reading(context.database) as connection:
         if is_cluster_id(name_or_id):
             found = clusters.fetch_cluster(connection, name_or_id.lower())
@@ -58,7 +58,7 @@ def find_clusters(context: Context, name_or_id: str = "") -> list[Cluster]:
 def list_clusters(
     context: Context, project_id: str, *, offset: int = 1, limit: int = 10, kind: str = "", name: str = ""
 ) -> tuple[list[Cluster], int]:
-    """One page, newest first, and the number of all of that kind (and name); `offset` counts from 1."""
+    """Return one page, newest first, and the number of all of that kind and name; `offset` counts from 1."""
     with reading(context.database) as connection:
         return clusters.fetch_cluster_page(connection, project_id, offset=offset - 1, limit=limit, kind=kind, name=name)
 
@@ -75,7 +75,7 @@ def add_cluster(
     discovery: Discovery | None = None,
     password: str = "",
 ) -> Cluster:
-    """Register a cluster with its nodes; where it has its own API, that is asked again by each job.
+    """Register a cluster with its nodes. With a `discovery`, each job asks the cluster's own API for the nodes.
 
     Raises `NameTaken`, `InvalidField`.
     """
@@ -102,7 +102,7 @@ def add_cluster(
 
 
 def insert_cluster(context: Context, connection: Connection, cluster: Cluster, password: str = "") -> None:
-    """Raises `NameTaken`."""
+    """Insert a cluster. Raises `NameTaken`."""
     try:
         clusters.insert_cluster(connection, cluster)
     except IntegrityError as error:
@@ -116,7 +116,7 @@ def discover_cluster(
 ) -> Cluster:
     """Register a cluster from its own API; `source` is a pattern such as `file://{path.logs}`.
 
-    Raises `InvalidField` where the URL does not answer as a search cluster, `NameTaken`.
+    Raises `InvalidField` if the URL does not answer as a search cluster, `NameTaken`.
     """
     discovery = make_discovery(url, source, user)
     found = context.describe_cluster(url, user, password)
@@ -134,7 +134,7 @@ def discover_cluster(
 
 
 def check_new_nodes(context: Context, project_id: str, name: str, nodes: Sequence[NewNode]) -> list[NewNode]:
-    """The nodes of a cluster as it would be registered. Raises `InvalidField`."""
+    """Return the nodes as `add_cluster` would register them. Raises `InvalidField`."""
     _check_name("name", name, _LONGEST_CLUSTER)
     return checked_nodes(context, project_id, nodes)
 
@@ -142,7 +142,7 @@ def check_new_nodes(context: Context, project_id: str, name: str, nodes: Sequenc
 def find_new_nodes(
     context: Context, project_id: str, name: str, url: str, source: str, *, user: str = "", password: str = ""
 ) -> list[NewNode]:
-    """The same of one that would be registered from its own API."""
+    """Return the nodes as `discover_cluster` would register them. Raises `InvalidField`."""
     make_discovery(url, source, user)
     found = context.describe_cluster(url, user, password)
     return check_new_nodes(context, project_id, name, [_new_node(node, source) for node in found.nodes])
@@ -150,20 +150,20 @@ def find_new_nodes(
 
 @dataclass(frozen=True, slots=True)
 class ClusterChange:
-    """What is to be another one from now on; None leaves what is there."""
+    """Change of a cluster; None leaves a value as it is."""
 
     nodes: Sequence[NewNode] = ()  # to be added, or whose source changes; named by hand from now on
     remove_nodes: Sequence[str] = ()  # names
-    url: str | None = None  # '' ends that the cluster is asked
+    url: str | None = None  # '' turns discovery off
     source: str | None = None
     user: str | None = None
     password: str | None = None
 
 
 def update_cluster(context: Context, cluster: Cluster, change: ClusterChange) -> Cluster:
-    """Change nodes, sources and how the cluster is asked for its nodes; what is kept of removed nodes stays.
+    """Change nodes, sources and discovery. The archive of removed nodes stays.
 
-    A URL is asked at once. Raises `InvalidField`.
+    A changed URL or source pattern is used to ask the cluster now. Raises `InvalidField`.
     """
     discovery, password = _changed_discovery(context, cluster, change)
     nodes = {node.name: node for node in cluster.nodes}
@@ -190,7 +190,7 @@ def update_cluster(context: Context, cluster: Cluster, change: ClusterChange) ->
 
 
 def _changed_discovery(context: Context, cluster: Cluster, change: ClusterChange) -> tuple[Discovery | None, str]:
-    """How the cluster is asked from now on, and the password of who asks."""
+    """Return the discovery from now on, and its password."""
     before = cluster.discovery
     url = change.url if change.url is not None else (before.url if before else "")
     if not url:
@@ -202,12 +202,12 @@ def _changed_discovery(context: Context, cluster: Cluster, change: ClusterChange
     with reading(context.database) as connection:
         sealed = clusters.fetch_sealed_password(connection, cluster.id)
     kept = context.unseal(sealed) if sealed and change.url is None else ""
-    # Another URL is not told the password of the one before, unless it is given.
+    # A stored password is never sent to another URL.
     return make_discovery(url, source, user), change.password if change.password is not None else kept
 
 
 def make_discovery(url: str, source: str, user: str) -> Discovery:
-    """Raises `InvalidField`."""
+    """Return a discovery with these values. Raises `InvalidField` for a malformed one."""
     try:
         parts = urlsplit(url)
         secret = parts.username is not None or parts.password is not None
@@ -222,7 +222,7 @@ def make_discovery(url: str, source: str, user: str) -> Discovery:
 
 
 def instance_of(found: FoundNode) -> str:
-    """The cluster's own id of a node; its name where it tells none."""
+    """Return the node's id within its cluster, or its name if the cluster gives it no id."""
     return (found.instance or found.name)[:64]
 
 
@@ -235,14 +235,14 @@ def _new_node(found: FoundNode, pattern: str) -> NewNode:
 
 
 def remove_cluster(context: Context, cluster: Cluster) -> str:
-    """Forget a cluster and its records; what lies in the bucket stays, with an entry that it was removed.
+    """Delete a cluster and its records. Its archive stays in the bucket, with an entry that the cluster was removed.
 
-    Returns why that could not be written, '' where it was. Raises `BackupRunning`.
+    Returns why that entry could not be written, '' on success. Raises `BackupRunning`.
     """
     with reading(context.database) as connection:
         if jobs.fetch_running_job(connection, cluster.id):
             raise BackupRunning()
-    problem = write_removal(context, cluster)  # it counts only as long as no manifest follows
+    problem = write_removal(context, cluster)  # if the removal fails after this, the next manifest cancels it
     with writing(context.database) as connection:
         if jobs.fetch_running_job(connection, cluster.id):
             raise BackupRunning()
@@ -251,7 +251,7 @@ def remove_cluster(context: Context, cluster: Cluster) -> str:
 
 
 def checked_nodes(context: Context, project_id: str, nodes: Sequence[NewNode]) -> list[NewNode]:
-    """The nodes with the sources that are kept of them. Raises `InvalidField`."""
+    """Return the nodes with their source URLs as they are stored. Raises `InvalidField`."""
     if not 1 <= len(nodes) <= _MOST_NODES:
         raise InvalidField("nodes", f"1 to {_MOST_NODES} nodes are allowed, each with a name and a source")
     names = [node.name for node in nodes]
@@ -266,7 +266,7 @@ def checked_nodes(context: Context, project_id: str, nodes: Sequence[NewNode]) -
 
 
 def check_apart(nodes: Sequence[Node | NewNode]) -> None:
-    """Raises `InvalidField` where one directory is given for two nodes, as far as their sources tell."""
+    """Raise `InvalidField` if two nodes have the same directory, as far as their URLs show."""
     seen: dict[tuple[object, ...], str] = {}
     for node in nodes:
         other = seen.setdefault(_directory(node.source), node.name)
@@ -278,7 +278,7 @@ def check_apart(nodes: Sequence[Node | NewNode]) -> None:
 
 
 def _directory(source: str) -> tuple[object, ...]:
-    """What a source leads to, whatever user reads it."""
+    """Return what a source URL points to, without the user that reads it."""
     parts = urlsplit(source)
     path = posixpath.normpath(f"/{unquote(parts.path).lstrip('/')}")
     if parts.scheme == "sftp":
@@ -287,12 +287,12 @@ def _directory(source: str) -> tuple[object, ...]:
 
 
 def check_node_name(name: str) -> None:
-    """Raises `InvalidField`."""
+    """Raise `InvalidField` for a name that no node may have."""
     _check_name("nodes.name", name, _LONGEST_NODE)
 
 
 def check_cluster_name(name: str) -> None:
-    """Raises `InvalidField`."""
+    """Raise `InvalidField` for a name that no cluster may have."""
     _check_name("name", name, _LONGEST_CLUSTER)
     if is_cluster_id(name):
         raise InvalidField("name", "has the form of a cluster's id, and could be taken for one; choose another name")

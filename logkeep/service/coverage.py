@@ -1,4 +1,4 @@
-"""What is held of a cluster's logs, and what is known to be missing."""
+"""Coverage of a cluster's logs: which spans of time are archived, and the known gaps."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _NODES_AT_ONCE = 50
 
 
 def list_held(context: Context, cluster: Cluster, *, node: str = "", family: str = "") -> Iterator[Held]:
-    """Every log of every node, also of those that are gone, by node and family.
+    """Yield the coverage of every log of every node, also of removed nodes, by node and family.
 
-    Some nodes at a time, so that no connection is held meanwhile.
+    Nodes are read in batches, so that no connection is held while the caller consumes them.
     """
     with reading(context.database) as connection:
         known = {one.name for one in cluster.nodes} | archive.fetch_nodes(connection, cluster.id)
@@ -28,6 +28,6 @@ def list_held(context: Context, cluster: Cluster, *, node: str = "", family: str
 
 
 def get_last_success(context: Context, cluster: Cluster) -> tuple[str, int] | None:
-    """Id and end (Unix ms) of the newest job that ended SUCCESS."""
+    """Return id and end (Unix ms) of the newest job that ended as SUCCESS."""
     with reading(context.database) as connection:
         return coverage.fetch_last_success(connection, cluster.id)
