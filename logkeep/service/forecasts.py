@@ -1,4 +1,4 @@
-"""Looking ahead: which logs may lose lines before the next backup, and when to add one before that."""
+"""Forecasts of which logs may lose lines before the next backup, and extra runs that prevent it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from logkeep.service.context import Context
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When a cluster is backed up without being asked."""
+    """Policy of a cluster: when backups start without being asked for."""
 
     period: str | None  # of the daily backup
-    adaptive: bool  # also before a node deletes what is not kept
-    next_run: int | None  # Unix ms; None where none is foreseen
+    adaptive: bool  # extra runs start before a node deletes lines that are not backed up
+    next_run: int | None  # Unix ms; None if none is planned
     state: PolicyState
-    runs: PolicyRuns | None  # of the daily backup, where there is one
+    runs: PolicyRuns | None  # of the daily backup; None if there is none
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a cluster stands, in the list of clusters."""
+    """Policy state and last success of a cluster, as shown in the list of clusters."""
 
     policy_state: PolicyState
     last_success: int | None  # Unix ms, end of the newest backup that ended SUCCESS
@@ -49,7 +49,7 @@ def get_policy(context: Context, cluster: Cluster) -> Policy:
 
 
 def list_standings(context: Context, cluster_ids: Sequence[str]) -> dict[str, Standing]:
-    """How well the policy of each of these clusters is kept."""
+    """Return the policy state and the last success of each of these clusters."""
     with reading(context.database) as connection:
         runs = log_settings.fetch_runs(connection, cluster_ids)
         successes = jobs.fetch_last_successes(connection, cluster_ids)
@@ -61,7 +61,7 @@ def list_standings(context: Context, cluster_ids: Sequence[str]) -> dict[str, St
 
 
 def set_adaptive(context: Context, cluster: Cluster, adaptive: bool) -> Policy:
-    """Add runs before a node deletes what is not kept, or no longer. Raises `BackupClosed`."""
+    """Turn extra runs before a node deletes lines on or off. Raises `BackupClosed`."""
     now = context.clock.now_ms()
     with writing(context.database) as connection:
         setting = log_settings.lock_setting(connection, cluster.id)
@@ -75,7 +75,7 @@ def set_adaptive(context: Context, cluster: Cluster, adaptive: bool) -> Policy:
 
 
 def look_ahead(connection: Connection, job: BackupJob, now: int) -> list[Forecast]:
-    """At the end of a job: plan the extra run; what may be lost before the next run of any kind."""
+    """Plan the next extra run at the end of a job; return forecasts of loss before the next run of any kind."""
     setting = log_settings.fetch_setting(connection, job.cluster_id)
     extra = None
     if setting and setting.enabled and setting.adaptive:
@@ -87,7 +87,7 @@ def look_ahead(connection: Connection, job: BackupJob, now: int) -> list[Forecas
 
 
 def _plan_first(connection: Connection, cluster_id: str, now: int) -> None:
-    """When runs are added from now on: by what the last job knew, and not at once after it."""
+    """Plan the first extra run by what the last job forecast, but not immediately after that job."""
     newest = jobs.fetch_newest_job(connection, cluster_id)
     soonest = forecasts.fetch_safe_until(connection, cluster_id, now, now)
     extra = None
@@ -97,5 +97,5 @@ def _plan_first(connection: Connection, cluster_id: str, now: int) -> None:
 
 
 def _next_run(planned: Sequence[int], now: int) -> int | None:
-    """What should have started already starts at once."""
+    """Return the earliest planned start; now, if that has passed already."""
     return max(now, min(planned)) if planned else None

@@ -1,8 +1,10 @@
-"""The catalogue's last manifest held against those in the buckets, so that a database put back goes on from all of it.
+"""Comparison of the catalogue's last manifest with the buckets, so that a restored database catches up before a backup.
 
-Looked at is what may be newer: the names of manifests sort by the time of their jobs, so each place of the cluster is
-listed from a day before the catalogue's last one on, which is one request to a store, and nothing known is fetched.
-A place that the database does not know any more is found by the pointer beside the last manifest in the one before.
+Only manifests that may be newer are examined. Their names sort by the time of their jobs, so each place of the cluster
+is listed from a day before the catalogue's last manifest on, in one request, and no known manifest is fetched.
+
+A place that the database does not know is found by its pointer, an object beside the last manifest of the place before
+(docs/backup-format.md).
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ from logkeep.stores.layout import (
     signature_object,
 )
 
-_OVERLAP_MS = 24 * 3_600_000  # a manifest is stored at the end of its job, and clocks of machines differ
+_OVERLAP_MS = 24 * 3_600_000  # names sort by the start of a job, not its end, and clocks of machines differ
 _MOST_PLACES = 100
 _POINTER_BYTES = 4096
 _BATCH = 500
@@ -54,15 +56,15 @@ _log = structlog.get_logger("logkeep.heads")
 
 @dataclass(frozen=True, slots=True)
 class Newer:
-    """What the buckets have beyond the catalogue."""
+    """Manifests in the buckets that the catalogue does not have."""
 
-    head: archive.ManifestRow | None  # the catalogue's last proven one
+    head: archive.ManifestRow | None  # the catalogue's last proven manifest
     beyond: Beyond
     manifests: dict[str, Manifest]  # by hash
     buckets: tuple[str, ...] = ()  # of the installation
 
     def refuse_strays(self) -> None:
-        """Raises `ChainForked` where the two cannot be joined."""
+        """Raise `ChainForked` if the bucket has manifests that do not follow the catalogue's last one."""
         if self.beyond.strays:
             own = f"{self.head.object} ({self.head.sha256})" if self.head else "no manifest at all"
             strays = sorted(self.beyond.strays, key=lambda one: (one.number, one.created_at), reverse=True)
@@ -76,21 +78,24 @@ class Newer:
 
 
 def stops_backups(chain: Chain, branch: Sequence[Entry]) -> bool:
-    """Whether a job that goes on from this chain finds the branch. What left it long before its end is in no way."""
+    """Return whether a backup that continues this chain would find the branch, and so stop with `ChainForked`.
+
+    A branch that ended more than `_OVERLAP_MS` before the chain is not listed any more.
+    """
     end = branch[0]
     return not end.document.flaw and end.created_at >= chain.links[-1].created_at - _OVERLAP_MS
 
 
 def tell_objects(entries: Sequence[Entry]) -> str:
-    """Where manifests lie, for who is to move them."""
+    """Return the names of manifests for a message, at most `_MOST_TOLD`."""
     told = ", ".join(one.document.object for one in entries[:_MOST_TOLD])
     return told if len(entries) <= _MOST_TOLD else f"{told} and {len(entries) - _MOST_TOLD} more"
 
 
 def find_newer(context: Context, cluster: Cluster, bucket: str = "") -> Newer:
-    """Proven manifests of the cluster that the catalogue does not know.
+    """Return proven manifests of the cluster that the catalogue does not have.
 
-    Raises a `StoreError` where `bucket` fails; others that cannot be reached are left out.
+    Raises a `StoreError` if `bucket` fails; other buckets that cannot be reached are skipped.
     """
     with reading(context.database) as connection:
         head = archive.fetch_last_manifest(connection, cluster.id, proven=True)
@@ -100,7 +105,7 @@ def find_newer(context: Context, cluster: Cluster, bucket: str = "") -> Newer:
         for name in names:
             try:
                 one = _read(cluster_stores(context, cluster.id)[place.bucket], context, place.bucket, name)
-            except StoreUnreachable as error:  # it may be one that counts, and behind it nothing may be signed
+            except StoreUnreachable as error:  # it may be the next of the chain, which those after it need
                 if place.bucket == bucket:
                     raise
                 _log.warning("place not looked at", bucket=place.bucket, folder=place.folder, error=error.message)
@@ -112,7 +117,7 @@ def find_newer(context: Context, cluster: Cluster, bucket: str = "") -> Newer:
                 continue
             if one and one[0].cluster_id == cluster.id and one[0].object == name:
                 found[one[0].sha256] = one
-    if unread.total() > 1:  # there may be any number
+    if unread.total() > 1:  # one line for all: there may be any number
         _log.warning("manifests not looked at", numbers=dict(unread))
     entries = [entry for entry, _ in found.values()]
     beyond = follow(head.sha256 if head else "", entries)
@@ -124,7 +129,7 @@ def find_newer(context: Context, cluster: Cluster, bucket: str = "") -> Newer:
 
 
 def _read_beside(context: Context, cluster: Cluster, numbers: set[int]) -> Iterator[Entry]:
-    """The catalogue's own manifests of these numbers, to see whose ends they tell."""
+    """Yield the catalogue's own manifests of these numbers, to see which jobs they report as ended."""
     with reading(context.database) as connection:
         rows = archive.fetch_manifests(connection, cluster.id)
     stores = cluster_stores(context, cluster.id)
@@ -137,9 +142,9 @@ def _read_beside(context: Context, cluster: Cluster, numbers: set[int]) -> Itera
 
 
 def _without_own(context: Context, cluster: Cluster, beyond: Beyond, manifests: dict[str, Manifest]) -> Beyond:
-    """Leave out what a job that runs left itself when it was killed between its manifest and the database.
+    """Leave out the manifest of a running job whose worker was killed before it was recorded in the database.
 
-    All that it names is in the catalogue then, and nothing follows it: its next attempt writes another one.
+    Such a manifest names only segments of the catalogue, and nothing follows it; the next attempt writes another one.
     """
     if len(beyond.line) != 1:
         return beyond
@@ -158,7 +163,7 @@ def _without_own(context: Context, cluster: Cluster, beyond: Beyond, manifests: 
 def _listed(
     context: Context, cluster: Cluster, head: archive.ManifestRow | None, bucket: str
 ) -> Iterator[tuple[Place, list[str]]]:
-    """The signed manifests of each place that may be newer and that the catalogue does not know."""
+    """Yield the signed manifests of each place that may be newer and that the catalogue does not have."""
     stores = cluster_stores(context, cluster.id)
     waiting = _known_places(context, cluster, head)
     seen: set[Place] = set()
@@ -192,7 +197,7 @@ def _known_places(context: Context, cluster: Cluster, head: archive.ManifestRow 
 
 
 def _since(context: Context, head: archive.ManifestRow | None) -> int:
-    """From when on a manifest may be newer, Unix ms; 0 for all."""
+    """Return the Unix ms from which on manifests may be newer; 0 for all."""
     if head is None:
         return 0
     with reading(context.database) as connection:
@@ -204,13 +209,13 @@ def _pointed_to(store: ObjectStore, sizes: dict[str, int], cluster: Cluster) -> 
     for name, size in sizes.items():
         found = parse_object(name)
         if found and found.kind is ObjectKind.POINTER:
-            with suppress(StoreCorrupt):  # it is too long
+            with suppress(StoreCorrupt):  # too long to be a pointer
                 if pointer := decode_pointer(store.get(name, _POINTER_BYTES, size), cluster.name):
                     yield object_place(pointer.bucket, pointer.object)
 
 
 def _signed(sizes: dict[str, int]) -> list[str]:
-    """Manifests beside which something of the size of a signature lies."""
+    """Return the manifests that have an object of the size of a signature beside them."""
     return [
         name
         for name in sizes
@@ -221,7 +226,10 @@ def _signed(sizes: dict[str, int]) -> list[str]:
 
 
 def _unknown(context: Context, names: Sequence[str]) -> list[str]:
-    """Those whose jobs the catalogue does not know, or has running: of others it is another attempt."""
+    """Return the manifests whose jobs have neither ended nor a recorded manifest.
+
+    Any other manifest of an ended job is of a superseded attempt.
+    """
     unknown: list[str] = []
     for at in range(0, len(names), _BATCH):
         part = {name: found.job_id for name in names[at : at + _BATCH] if (found := parse_object(name))}
@@ -234,7 +242,7 @@ def _unknown(context: Context, names: Sequence[str]) -> list[str]:
 
 
 def _read(store: ObjectStore, context: Context, bucket: str, name: str) -> tuple[Entry, Manifest] | None:
-    """None where no trusted key signed it. Raises a `StoreError` where it is gone or damaged: it counts for nothing."""
+    """Read a manifest; None if no trusted key signed it. Raises a `StoreError` if it is gone or damaged."""
     data = store.get(name)
     if find_flaw(store, name, data, context.find_signer):
         return None
@@ -246,10 +254,10 @@ def _read(store: ObjectStore, context: Context, bucket: str, name: str) -> tuple
 
 
 def take_up(context: Context, job_id: str, attempt: int) -> None:
-    """Put into the catalogue what its bucket has beyond it, before the job reads anything.
+    """Put manifests that the catalogue does not have into it, before the job reads anything.
 
-    All of it or nothing. Raises `ChainForked` where both went on, `JobSuperseded` where another attempt has begun or
-    the job itself was among what was taken up, and a `StoreError`.
+    All or none are taken up. Raises `ChainForked` if database and bucket have both gone on from one manifest,
+    `JobSuperseded` if another attempt has begun or the job's own manifest was among them, and a `StoreError`.
     """
     with reading(context.database) as connection:
         job = jobs.fetch_job(connection, job_id)
@@ -285,7 +293,7 @@ def _warning(line: Sequence[Entry]) -> JobWarning:
 
 
 def expect_none_newer(context: Context, cluster: Cluster) -> None:
-    """Raises `ChainForked` or `CatalogueBehind` where the bucket has what the catalogue does not know."""
+    """Raise `ChainForked` or `CatalogueBehind` if the bucket has manifests that the catalogue does not have."""
     newer = find_newer(context, cluster)
     newer.refuse_strays()
     if newer.beyond.line:
@@ -296,7 +304,7 @@ def expect_none_newer(context: Context, cluster: Cluster) -> None:
 
 
 class _Taking:
-    """Writes what newer manifests tell over what the catalogue has."""
+    """Writes newer manifests over the state of the catalogue."""
 
     def __init__(self, connection: Connection, cluster: Cluster, buckets: Sequence[str]) -> None:
         self._connection = connection
@@ -324,7 +332,7 @@ class _Taking:
         self._generations.add(manifest)
 
     def finish(self, last: Manifest) -> None:
-        """What was noted of the nodes for the next backup is of a time before; what is set, where it is newer."""
+        """Write checkpoints, and the setting if it is newer; drop hints for the next backup, which are outdated."""
         for node, checkpoints in self._generations.checkpoints().items():
             new = [one for one in checkpoints if (node, one.generation) in self._generations.touched]
             archive.save_checkpoints(self._connection, self._cluster.id, node, new)
@@ -339,7 +347,7 @@ class _Taking:
                 log_settings.plan_policy(self._connection, self._cluster.id, setting.updated_at, due_at)
 
     def _begin(self, node: str, numbers: set[int]) -> None:
-        """With what the catalogue has of these generations."""
+        """Start from the catalogue's checkpoints of these generations."""
         new = numbers - self._begun[node]
         self._begun[node] |= new
         self._generations.begin(node, archive.fetch_checkpoints_of(self._connection, self._cluster.id, node, new))

@@ -23,7 +23,7 @@ _ID = re.compile(r"[0-9a-fA-F]{32}")
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key with its secret, which is shown once."""
+    """A key with its secret, which is never shown again."""
 
     key: AccessKey
     sk: str = field(repr=False)
@@ -31,7 +31,7 @@ class NewKey:
 
 
 def check_seal(context: Context) -> None:
-    """Raises `SettingError` where what seals here is not what sealed the secrets in the database."""
+    """Raise `SettingError` if the sealing key is not the one that encrypted the secrets in the database."""
     with reading(context.database) as connection:
         secret = keys.fetch_any_secret(connection)
     if secret is not None:
@@ -39,7 +39,7 @@ def check_seal(context: Context) -> None:
 
 
 def check_name(name: str, field: str = "name") -> None:
-    """Raises `InvalidField`."""
+    """Raise `InvalidField` for a name that a project, region or user cannot have."""
     if not _NAME.fullmatch(name):
         raise InvalidField(field, "1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit")
     if _ID.fullmatch(name):
@@ -47,7 +47,7 @@ def check_name(name: str, field: str = "name") -> None:
 
 
 def add_project(context: Context, name: str, *, region: str = "") -> Project:
-    """`region` finds it besides its name. Raises `InvalidField`, `NameTaken`."""
+    """Add a project; `region` is a second name that finds it. Raises `InvalidField`, `NameTaken`."""
     check_name(name)
     if region:
         check_name(region, "region")
@@ -68,7 +68,7 @@ def add_key(
     role: Role | None = None,
     valid_ms: int | None = None,
 ) -> NewKey:
-    """An operator's where nothing else is said; with `valid_ms` it is temporary and has a security token."""
+    """Add an access key, an operator's by default; with `valid_ms` it is temporary and has a security token."""
     role = role or (Role.ADMIN if admin else Role.OPERATOR)
     now, sk = context.clock.now_ms(), secrets.token_hex(20)
     security_token = secrets.token_hex(32) if valid_ms is not None else ""
@@ -86,7 +86,7 @@ def add_key(
 
 
 def put_key_back(context: Context, project_id: str, ak: str, sk: str) -> bool:
-    """Let an administrator's key that a lost database knew work again; False where it is known or has no project."""
+    """Restore an administrator's key that a lost database knew. False if it exists, or its project does not."""
     if find_key(context, ak) or not list_projects(context, project_id=project_id):
         return False
     with writing(context.database) as connection:
@@ -95,7 +95,7 @@ def put_key_back(context: Context, project_id: str, ak: str, sk: str) -> bool:
 
 
 def revoke_key(context: Context, ak: str) -> None:
-    """Takes effect within a second. Raises `InvalidField` where there is no such key."""
+    """Revoke a key; takes effect within a second. Raises `InvalidField` if there is no such key."""
     with writing(context.database) as connection:
         if not keys.revoke_key(connection, ak, context.clock.now_ms()):
             raise InvalidField("ak", f"there is no key {ak[:64]!r} in use; see `logkeep key list`")
@@ -107,7 +107,7 @@ def list_keys(context: Context) -> list[AccessKey]:
 
 
 def find_key(context: Context, ak: str) -> tuple[AccessKey, str] | None:
-    """The key and its secret, None where it is unknown or revoked."""
+    """Return a key and its secret; None if it is unknown or revoked."""
     with reading(context.database) as connection:
         found = keys.fetch_key(connection, ak)
     return (found[0], context.unseal(found[1])) if found else None
@@ -116,6 +116,6 @@ def find_key(context: Context, ak: str) -> tuple[AccessKey, str] | None:
 def list_projects(
     context: Context, *, project_id: str | None = None, name: str | None = None, found_by: str | None = None
 ) -> list[Project]:
-    """Projects, where given of this id, of exactly this name, and of this name or region."""
+    """List projects, optionally only those with this id, this exact name, or this name or region (`found_by`)."""
     with reading(context.database) as connection:
         return keys.fetch_projects(connection, project_id=project_id, name=name, found_by=found_by)

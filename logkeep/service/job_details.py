@@ -1,4 +1,4 @@
-"""What one job did, or how far it is."""
+"""Details of one job, while it runs and after."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from logkeep.domain.job_detail import JobDetail, JobNode
 from logkeep.errors import InvalidField
 from logkeep.service.context import Context
 
-_MOST_TOLD = 1000  # of each kind; the manifest of a job has all
+_MOST_TOLD = 1000  # findings of each kind; the job's manifest has all of them
 
 
 def get_detail(
     context: Context, project_id: str, job_id: str, *, cluster_id: str = "", offset: int = 1, limit: int = 1000
 ) -> JobDetail:
-    """All of a job, and one page of the files that it stored; `offset` counts from 1.
+    """Return a job with its nodes and findings, and one page of its files; `offset` counts from 1.
 
-    Raises `InvalidField` where the project, or the cluster where one is given, has no such job.
+    Raises `InvalidField` if the project, or the cluster if one is given, has no such job.
     """
     with reading(context.database) as connection:
         found = jobs.fetch_project_job(connection, project_id, job_id)
@@ -41,7 +41,7 @@ def get_detail(
 
 
 def _nodes(connection: Connection, job: BackupJob) -> list[JobNode]:
-    """Those that were begun; while it runs, those that are still to come too."""
+    """Return the nodes that were begun and, while the job runs, those still to come."""
     begun = job_nodes.fetch_nodes(connection, job.job_id)
     if job.status is not JobStatus.RUNNING:
         return begun

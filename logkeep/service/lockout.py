@@ -1,4 +1,4 @@
-"""Failures in a row, by name and address, so that nobody locks out another.
+"""Lockout after failed sign-ins, counted per name and address, so that nobody can lock out another.
 
 A password that failed too often is refused for a while. A signature never is: its secret cannot be guessed.
 """
@@ -15,11 +15,11 @@ _MAX_KNOWN = 10_000  # names with addresses; about 3 MB
 
 
 class Lockout:
-    """Counts failures in memory; beyond its bound the pair that failed longest ago is forgotten."""
+    """Counts failures in memory; beyond its bound it forgets the pair that failed longest ago."""
 
     def __init__(self, max_known: int = _MAX_KNOWN) -> None:
         self._max_known = max_known
-        self._failures: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()  # how many, and when the last
+        self._failures: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()  # count, Unix ms of the last
         self._lock = threading.Lock()
 
     def is_locked(self, name: str, address: str, now_ms: int) -> bool:
@@ -29,7 +29,7 @@ class Lockout:
         return count >= LIMIT and now_ms - last < LOCKED_MS
 
     def failed(self, name: str, address: str, now_ms: int) -> int:
-        """How many it are in a row. Failures count together while no more than the time of a lock lies between them."""
+        """Count a failure and return how many there are in a row; a pause of `LOCKED_MS` starts a new row."""
         pair = (name, _place(address))
         with self._lock:
             count, last = self._failures.pop(pair, (0, 0))
@@ -46,7 +46,7 @@ class Lockout:
 
 
 def _place(address: str) -> str:
-    """Of IPv6 the network: one machine has as many addresses in it as it likes."""
+    """Return the address, or for IPv6 its /64 network: one machine may use any address of its network."""
     if ":" not in address:
         return address
     try:

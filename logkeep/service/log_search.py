@@ -1,4 +1,4 @@
-"""Searching the logs that nodes are writing to (docs/contract.md, "ShowLogBackup")."""
+"""Search in logs that nodes are writing (docs/contract.md, "ShowLogBackup")."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _PAUSE = 0.05  # seconds; log4j2 opens the new file within one millisecond
 
 
 def search_live(context: Context, cluster: Cluster, node_name: str, query: LogQuery) -> tuple[list[LogLine], bool]:
-    """Records newest first, and whether they are all that match. Raises `InvalidField`, a `SourceError`.
+    """Return matching records, newest first, and whether these are all. Raises `InvalidField`, a `SourceError`.
 
-    A node that has no log of the kind has no records of it.
+    A node without a log of this kind has no matching records.
     """
     node = next((node for node in cluster.nodes if node.name == node_name), None)
     if node is None:
@@ -29,7 +29,7 @@ def search_live(context: Context, cluster: Cluster, node_name: str, query: LogQu
             break
         try:
             return search_log(source, name, query)
-        except SourceVanished:  # renamed just now; a new one follows within a moment
+        except SourceVanished:  # just rotated; the new file follows within a moment
             if last:
                 raise
             time.sleep(_PAUSE)

@@ -36,7 +36,7 @@ from logkeep.stores.layout import cluster_folder
 
 
 def open_backup(context: Context, cluster: Cluster, change: LogSettingChange) -> None:
-    """Turn log backup on; opening what is open changes it.
+    """Turn log backup on, or change its setting if it is on.
 
     Raises `InvalidAgency`, `InvalidField`, `InvalidPeriod`, `InvalidZone`, `UnknownBucket`, `BucketNotWritable`.
     """
@@ -49,7 +49,7 @@ def open_backup(context: Context, cluster: Cluster, change: LogSettingChange) ->
 
 
 def update_setting(context: Context, cluster: Cluster, change: LogSettingChange) -> None:
-    """Change the setting; raises `BackupClosed` and what `open_backup` raises."""
+    """Change the setting. Raises `BackupClosed`, and what `open_backup` raises."""
     with reading(context.database) as connection:
         _opened(connection, cluster)
     _check(context, change)
@@ -61,7 +61,7 @@ def update_setting(context: Context, cluster: Cluster, change: LogSettingChange)
 
 
 def close_backup(context: Context, cluster: Cluster) -> None:
-    """Turn log backup off: the policy ends, failure records are cleared, objects stay. Raises `BackupClosed`."""
+    """Turn log backup off: the policy ends and records of failures are deleted; objects stay. Raises `BackupClosed`."""
     with writing(context.database) as connection:
         setting = _opened(connection, cluster)
         now = context.clock.now_ms()
@@ -71,7 +71,7 @@ def close_backup(context: Context, cluster: Cluster) -> None:
 
 
 def get_setting(context: Context, cluster: Cluster) -> LogSetting | None:
-    """None before it was opened for the first time; stays with `enabled` false after close."""
+    """Return the setting, also of a closed log backup (`enabled` is False then); None if it was never open."""
     with reading(context.database) as connection:
         return log_settings.fetch_setting(connection, cluster.id)
 
@@ -99,7 +99,7 @@ def _opened(connection: Connection, cluster: Cluster) -> LogSetting:
 
 
 def _check(context: Context, change: LogSettingChange) -> None:
-    """Hold a change against the rules, and the bucket against reality: it is written to once."""
+    """Check a change against the rules, and that its bucket can be written, by writing to it."""
     check_agency(change.agency)
     if context.agencies and change.agency not in context.agencies:
         raise InvalidAgency(
@@ -124,7 +124,7 @@ def _check(context: Context, change: LogSettingChange) -> None:
 
 
 def _check_archive(context: Context, cluster: Cluster, change: LogSettingChange) -> None:
-    """Refuse a folder that holds what was kept of another cluster, as of one of this name that was removed."""
+    """Raise `InvalidField` if the folder holds the archive of another cluster, such as a removed namesake."""
     store = agency_stores(context, change.agency)[change.bucket]
     folder = cluster_folder(change.base_path, cluster.name)
     try:
@@ -159,7 +159,7 @@ def _changed(found: LogSetting | None, cluster: Cluster, change: LogSettingChang
 
 
 def _save(context: Context, connection: Connection, setting: LogSetting, before: LogSetting | None) -> None:
-    """A new period is served from its next moment on: what was due before it was set is not made up for."""
+    """Save the setting. A new period starts at its next moment: no start is made up for from before."""
     now = context.clock.now_ms()
     log_settings.save_setting(connection, replace(setting, updated_at=now))
     if setting.period and (before is None or before.period != setting.period):

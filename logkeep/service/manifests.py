@@ -1,4 +1,4 @@
-"""The manifest at the end of a job: what it stored, signed, and linked to the one before."""
+"""The manifest written at the end of a job: its segments and findings, signed and chained to the previous manifest."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MOST_FRAMES = LARGEST_MANIFEST // 512  # a frame takes 200 to 400 bytes; 2 TB of
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A manifest that the store has confirmed."""
+    """A manifest whose storage the bucket has confirmed."""
 
     manifest: Manifest
     row: archive.ManifestRow
@@ -45,7 +45,10 @@ class Written:
 def write_manifest(
     context: Context, job: BackupJob, cluster: Cluster, attempt: int, found: archive.Findings, new: Sequence[Segment]
 ) -> Written:
-    """Store the manifest of a job that ends now, its signature first: none is ever without. Raises a `StoreError`."""
+    """Store the manifest of a job that is ending. Raises a `StoreError`.
+
+    The signature is stored first, so that no manifest is ever unsigned.
+    """
     name = manifest_object(cluster_folder(job.base_path, cluster.name), job.created_at, job.job_id, attempt)
     manifest = _manifest(context, job, cluster, name, found, new)
     data = encode_manifest(manifest)
@@ -60,9 +63,10 @@ def write_manifest(
 
 
 def _point_from_the_last(context: Context, cluster: Cluster, bucket: str, name: str) -> None:
-    """Where the chain goes on in another place, tell so in the one before: an older database knows no other.
+    """Store a pointer beside the last manifest if the chain continues in another place.
 
-    The place before may be out of reach, which is often why it was left; then nothing is told.
+    A database restored from an older copy does not know the new place, and finds it by the pointer. The old place may
+    be unreachable, which is often why it was left; then there is no pointer.
     """
     with reading(context.database) as connection:
         last = archive.fetch_last_manifest(connection, cluster.id, proven=True)
@@ -76,7 +80,7 @@ def _point_from_the_last(context: Context, cluster: Cluster, bucket: str, name: 
 
 
 def withdraw_manifest(context: Context, job: BackupJob, written: Written) -> None:
-    """Take one away again that was never recorded, as its job had ended otherwise."""
+    """Delete a manifest that was never recorded because its job had ended otherwise."""
     store = job_store(context, job)
     with suppress(StoreError):
         store.delete(written.row.object)
@@ -84,7 +88,7 @@ def withdraw_manifest(context: Context, job: BackupJob, written: Written) -> Non
 
 
 def record_manifest(connection: Connection, written: Written) -> None:
-    """What the manifest names is told now; its job has ended in the same transaction."""
+    """Record the manifest, and that it names its segments and jobs; in the transaction in which its job ends."""
     manifest = written.manifest
     archive.insert_manifest(connection, manifest.cluster_id, written.row)
     archive.mark_listed(connection, manifest.cluster_id, manifest.job.job_id, manifest.segments)
@@ -94,7 +98,10 @@ def record_manifest(connection: Connection, written: Written) -> None:
 def _manifest(
     context: Context, job: BackupJob, cluster: Cluster, name: str, found: archive.Findings, new: Sequence[Segment]
 ) -> Manifest:
-    """It follows the last one that is proven, for what is signed must not vouch for what is not; that one it names."""
+    """Return the manifest. It follows the last proven one, so that its signature does not vouch for unproven ones.
+
+    The last unproven manifest is named in a field of its own.
+    """
     with reading(context.database) as connection:
         last = archive.fetch_last_manifest(connection, cluster.id)
         proven = archive.fetch_last_manifest(connection, cluster.id, proven=True)
@@ -128,7 +135,7 @@ def _told(job: BackupJob, found: archive.Findings) -> Told:
 
 
 def _fitting(new: Sequence[Segment]) -> Iterator[Segment]:
-    """As many as one manifest may tell of, so that it can be read again; the next one names the rest."""
+    """Yield as many segments as one manifest may name and still be read; the next manifest names the others."""
     frames = 0
     for segment in new:
         frames += len(segment.frames)
@@ -138,7 +145,7 @@ def _fitting(new: Sequence[Segment]) -> Iterator[Segment]:
 
 
 def _as_they_are(connection: Connection, cluster: Cluster, sightings: Sequence[Sighting]) -> list[Sighting]:
-    """What was sighted, as it is at the end of the job: each generation once, under its last name."""
+    """Return one sighting for each generation sighted, with its name and presence at the end of the job."""
     found: dict[tuple[str, int], Sighting] = {}
     for node in sorted({sighting.node for sighting in sightings}):
         sighted = {sighting.generation for sighting in sightings if sighting.node == node}

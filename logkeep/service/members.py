@@ -1,4 +1,4 @@
-"""Following the nodes of clusters that were registered by their own API: it is asked at the beginning of each job."""
+"""Updating the nodes of a discovered cluster: each job first asks the cluster's API for them."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from logkeep.service.node_threads import run_some_at_once
 from logkeep.service.sources import check_source, find_tenant
 from logkeep.sources.base import FoundNode
 
-_ANSWER_SECONDS = 30.0  # for all that a cluster's API is asked
+_ANSWER_SECONDS = 30.0  # for all requests to a cluster's API together
 _log = structlog.get_logger("logkeep.members")
 
 
 class _NoAnswer(Exception):
-    """The cluster's API did not answer in time."""
+    """A cluster's API did not answer in time."""
 
 
 def follow_members(context: Context, cluster: Cluster, catalogue: JobCatalogue, job_id: str, attempt: int) -> None:
-    """Ask the cluster for its nodes, and keep what changed; what is to be said of it is warned of.
+    """Ask the cluster for its nodes, save changes, and warn about nodes that are new, gone or refused.
 
-    Nothing is changed where its API cannot be asked, or answers for another cluster: the known nodes are backed up.
-    Raises `JobSuperseded`.
+    If the API does not answer, or answers for another cluster, a warning is given and the known nodes are kept. Raises
+    `JobSuperseded`.
     """
     if cluster.discovery is None:
         return None
@@ -58,13 +58,16 @@ def follow_members(context: Context, cluster: Cluster, catalogue: JobCatalogue, 
 
 
 def save_members(connection: Connection, cluster_id: str, nodes: Sequence[Node], now: int) -> None:
-    """The nodes of a cluster from now on; what is kept of others stays in the archive."""
+    """Save the nodes of a cluster; the archive of removed nodes stays."""
     clusters.save_nodes(connection, cluster_id, nodes)
     clusters.touch_cluster(connection, cluster_id, now)
 
 
 def _ask(context: Context, cluster: Cluster) -> tuple[Members, list[JobWarning]]:
-    """Bounded in time as a whole, whatever the other side or a mount does. Raises `InvalidField`, `_NoAnswer`."""
+    """Ask for the nodes, for at most `_ANSWER_SECONDS` even if the other side or a mount hangs.
+
+    Raises `InvalidField`, `_NoAnswer`.
+    """
     discovery = cluster.discovery
     assert discovery
     with reading(context.database) as connection:
@@ -86,7 +89,7 @@ def _ask(context: Context, cluster: Cluster) -> tuple[Members, list[JobWarning]]
 
 
 def _members(context: Context, cluster: Cluster, found: Sequence[FoundNode]) -> tuple[Members, list[JobWarning]]:
-    """Raises `InvalidField` where not one of the nodes is known: it is another cluster, or behind another address."""
+    """Match the nodes found with the known ones. Raises `InvalidField` if none is known: it may be another cluster."""
     url = cluster.discovery.url if cluster.discovery else ""
     known = [node for node in cluster.nodes if node.instance]
     instances, names = {node.instance for node in known}, {node.name for node in known}
@@ -101,7 +104,10 @@ def _members(context: Context, cluster: Cluster, found: Sequence[FoundNode]) -> 
 
 
 def read_nodes(context: Context, cluster: Cluster, found: Sequence[FoundNode]) -> tuple[list[Node], list[JobWarning]]:
-    """The nodes that may be read, and what is to be said of the others; a known one stays with the source it had."""
+    """Return the nodes that the project may read, and warnings about the others.
+
+    A known node with a new source that may not be read keeps its old one.
+    """
     assert cluster.discovery
     tenant = find_tenant(context, cluster.project_id)
     sources = {node.instance: node.source for node in cluster.nodes if node.instance}

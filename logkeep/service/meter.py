@@ -1,4 +1,4 @@
-"""What is counted in this process for who watches it; `api.metrics` shows it."""
+"""Interface for counting requests and jobs of this process; `api.metrics` exports the counts."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from logkeep.domain.backup_job import BackupJob
 
 @dataclass(frozen=True, slots=True)
 class EndedJob:
-    """A job that this process ended, and what came of it."""
+    """A job ended by this process, and its results."""
 
     job: BackupJob
     raw: int  # plain bytes stored
     stored: int
-    lost: Sequence[int]  # bytes of each gap, at least
+    lost: Sequence[int]  # minimum bytes of each gap
     codes: Sequence[str]  # `LK-…` of each failure
-    warnings: Sequence[str]  # and of each warning
+    warnings: Sequence[str]  # `LK-…` of each warning
 
 
 class Meter(Protocol):
     def count_request(self, operation: str, status: int, seconds: float) -> None:
-        """A request was answered; without an operation nothing answers to its path."""
+        """Count an answered request; `operation` is '' if no operation has its path."""
         ...
 
     def count_job(self, ended: EndedJob) -> None: ...
 
 
 class NoMeter:
-    """Where nobody watches."""
+    """Meter that counts nothing."""
 
     def count_request(self, operation: str, status: int, seconds: float) -> None:
         pass

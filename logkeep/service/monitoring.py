@@ -1,4 +1,4 @@
-"""How an installation does, for who watches it."""
+"""Statistics of an installation, for monitoring."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _MOST_WORKERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """One look at everything; times are Unix ms."""
+    """Statistics at one moment; times are Unix ms."""
 
     clusters: int
     policies: dict[PolicyState, int]  # number of clusters in each state
     records: dict[JobStatus, int]
-    queued: int  # of the RUNNING ones, those that no worker has begun
-    oldest_success: int | None  # of the newest successes of all clusters with a policy
-    successes: list[tuple[str, str, int]]  # project, cluster, newest success; none where there are too many
+    queued: int  # RUNNING records that no worker has begun
+    oldest_success: int | None  # oldest among the last successes of all clusters with a policy
+    successes: list[tuple[str, str, int]]  # project, cluster, last success; empty for too many clusters
     verified: monitoring.Verified
-    silences: dict[str, int]  # ms since each worker was heard of
+    silences: dict[str, int]  # by worker: ms since its last heartbeat
 
 
 def take_stock(context: Context, most_named: int) -> Stock:
-    """Clusters are named where there are no more than `most_named`. Raises `CatalogueError`."""
+    """Collect the statistics; clusters are named if there are at most `most_named`. Raises `CatalogueError`."""
     now = context.clock.now_ms()
     runs = monitoring.fetch_all_runs(context.database)
     found = Counter(judge_policy(one, now, context.policy.stale_ms) for one in runs)

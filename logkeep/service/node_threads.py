@@ -1,4 +1,4 @@
-"""The threads in which the nodes of a job are read, which may hang in a dead mount for ever."""
+"""Threads that read the nodes of a job; a thread may hang in a dead mount for ever."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ _LOOK_SECONDS = 1.0
 
 
 def run_some_at_once(actions: Iterable[Callable[[], None]], at_once: int, look: Callable[[], None]) -> None:
-    """Carry all of them out, so many at a time; after one that failed none begins, and its error is raised.
+    """Run all actions, `at_once` in parallel. After a failure no further one begins, and the error is raised.
 
-    Each second `look` is called; what it raises leaves behind what still runs. The threads keep no process alive.
+    While actions run, `look` is called every second; if it raises, running actions are abandoned. The threads are
+    daemons, so a hanging one does not keep the process alive.
     """
     waiting = deque(actions)
     failed: list[BaseException] = []

@@ -1,4 +1,4 @@
-"""Passwords as Argon2id hashes; checking one takes some 20 ms and 19 MiB whether there is a hash or not."""
+"""Argon2id hashes of passwords. A check takes some 20 ms and 19 MiB, also for a user that does not exist."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
 MIN_LENGTH, MAX_LENGTH = 8, 256  # characters
-_PASSES, _KIBIBYTES, _LANES = 2, 19 * 1024, 1  # what OWASP names as the least that is enough
-# So that many guesses at a time fill neither the memory nor all cores.
+_PASSES, _KIBIBYTES, _LANES = 2, 19 * 1024, 1  # minimum recommended by OWASP
+# Bounds memory and cores used by many guesses at the same time.
 _AT_ONCE = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 
 
 def hash_password(password: str) -> str:
-    """Raises `InvalidField`."""
+    """Return the hash of a new password. Raises `InvalidField` for one that is not allowed."""
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH or not password.isprintable():
         raise InvalidField("password", f"{MIN_LENGTH} to {MAX_LENGTH} printable characters are allowed")
     return _hasher().hash(password)
 
 
 def check_password(password: str, password_hash: str | None) -> bool:
-    """Without a hash, which is for a user that does not exist, it takes as long and is False."""
+    """Return whether the password matches. A hash of None, for an unknown user, takes as long and never matches."""
     from argon2.exceptions import VerifyMismatchError  # noqa: PLC0415  as below
 
     with _AT_ONCE:
@@ -40,13 +40,13 @@ def check_password(password: str, password_hash: str | None) -> bool:
 
 @cache
 def _hasher() -> PasswordHasher:
-    from argon2 import PasswordHasher  # noqa: PLC0415  imported when the first password is checked: most have none
+    from argon2 import PasswordHasher  # noqa: PLC0415  imported at the first check: most processes check none
 
     return PasswordHasher(_PASSES, _KIBIBYTES, _LANES)
 
 
 @cache
 def _nobodys_hash() -> str:
-    """A hash that no password has, with the same cost."""
+    """Return a hash that no password matches, at the same cost."""
     salt, digest = (b64encode(bytes(length)).decode().rstrip("=") for length in (16, 32))
     return f"$argon2id$v=19$m={_KIBIBYTES},t={_PASSES},p={_LANES}${salt}${digest}"

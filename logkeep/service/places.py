@@ -1,4 +1,4 @@
-"""Which folder of which bucket is whose: what one cluster keeps never lies in, at or above what another one keeps."""
+"""Ownership of folders in buckets: the folders of two clusters are never the same, nor one within the other."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from logkeep.service.context import Context
 
 
 def take_place(context: Context, connection: Connection, cluster: Cluster, bucket: str, base_path: str) -> None:
-    """Make it the cluster's, as long as that is registered. Raises `InvalidField` where it is another one's."""
-    hold_alone(connection)  # two that come at the same time do not see each other
+    """Reserve the folder for the cluster until that is removed. Raises `InvalidField` if another's is in the way."""
+    hold_alone(connection)  # concurrent transactions would not see each other's folders
     problem = find_conflict(context, connection, cluster, bucket, base_path)
     if problem:
         raise InvalidField("log_base_path", problem)
@@ -25,12 +25,12 @@ def take_place(context: Context, connection: Connection, cluster: Cluster, bucke
 
 
 def note_place(connection: Connection, cluster_id: str, place: Place) -> None:
-    """Objects of the cluster lie there."""
+    """Record that objects of the cluster lie in this folder."""
     places.insert_place(connection, cluster_id, place.bucket, place.folder, _fold(place.folder))
 
 
 def find_conflict(context: Context, connection: Connection, cluster: Cluster, bucket: str, base_path: str) -> str:
-    """What keeps a cluster from keeping its logs there, and what to do; '' for nothing."""
+    """Return why the cluster cannot keep its logs there, and what to do; '' if it can."""
     place = setting_place(bucket, base_path, cluster.name)
     for project_id, name, folder in _neighbours(context, connection, cluster.id, place):
         whose = f"cluster {name}" if project_id == cluster.project_id else "a cluster of another project"
@@ -46,7 +46,10 @@ def find_conflict(context: Context, connection: Connection, cluster: Cluster, bu
 def _neighbours(
     context: Context, connection: Connection, cluster_id: str, place: Place
 ) -> Iterator[tuple[str, str, str]]:
-    """Also by other names of the bucket, and in buckets that lie in it or hold it."""
+    """Yield project id, cluster name and folder of each conflict.
+
+    Other names of the bucket are considered, and buckets nested in one another.
+    """
     mine = context.bucket_locations.get(place.bucket, place.bucket)
     for bucket, location in {place.bucket: mine, **context.bucket_locations}.items():
         folds = location.startswith("fs:")  # a file system may not know upper and lower case
@@ -60,7 +63,7 @@ def _neighbours(
 
 
 def _seen_from(path: str, bucket: str) -> str | None:
-    """A path as a folder of a bucket; '' where the bucket lies in it, None where they have nothing in common."""
+    """Return the path relative to a bucket; '' if it contains the bucket, None if neither contains the other."""
     if f"{bucket}/".startswith(f"{path}/"):
         return ""
     return path[len(bucket) + 1 :] if path.startswith(f"{bucket}/") else None

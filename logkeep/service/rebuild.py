@@ -1,4 +1,4 @@
-"""Making the catalogue anew from what lies in the buckets, where the database was lost."""
+"""Rebuilding a lost catalogue from the manifests in the buckets."""
 
 from __future__ import annotations
 
@@ -58,21 +58,21 @@ from logkeep.stores.layout import (
 
 _Read = TypeVar("_Read")
 
-_UNREADABLE = 3  # manifests in a row that a bucket fails at: then it is the bucket
+_UNREADABLE = 3  # failed reads in a row after which the bucket counts as failed
 _MOST_TOLD = 10
-_LARGE_CLAIM = 16 * 1024 * 1024  # bytes of a manifest that nothing proves, which is looked into only to tell of it
+_LARGE_CLAIM = 16 * 1024 * 1024  # bytes of an unproven manifest up to which it is read just to report it
 
 
 class State(StrEnum):
     REBUILT = "rebuilt"
-    KNOWN = "known"  # the database had it; nothing was changed
-    REFUSED = "refused"  # nothing of it was put in
-    REMOVED = "removed"  # on purpose, and so left out
+    KNOWN = "known"  # already in the database; nothing was changed
+    REFUSED = "refused"  # nothing of it was restored
+    REMOVED = "removed"  # removed on purpose, so left out
 
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What became of one cluster."""
+    """Result of a rebuild for one cluster."""
 
     cluster_id: str
     state: State = State.REFUSED
@@ -80,18 +80,18 @@ class Rebuilt:
     project: str = ""
     records: int = 0
     objects: int = 0
-    size: int = 0  # plain bytes kept
-    unproven: int = 0  # manifests that were put in and that nothing proves
+    size: int = 0  # plain bytes archived
+    unproven: int = 0  # unproven manifests that were taken on trust
     problems: list[str] = field(default_factory=list[str])
-    taken: set[str] = field(default_factory=set[str])  # hashes of the manifests that make it up
+    taken: set[str] = field(default_factory=set[str])  # hashes of the manifests used
 
 
 @dataclass(slots=True)
 class FoundKey:
-    """A key that nobody trusts here, and what manifests say that name it; without a key, of those that name none."""
+    """Untrusted key named by manifests; an empty key stands for manifests that name none."""
 
     key: str
-    signed: int = 0  # manifests whose signature is really of this key
+    signed: int = 0  # manifests that this key really signed
     claimed: int = 0  # manifests that only name it
     clusters: set[str] = field(default_factory=set[str])
     first: int = 0  # creation of the oldest job, Unix ms
@@ -100,20 +100,20 @@ class FoundKey:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a rebuild came to."""
+    """Result of a rebuild."""
 
     clusters: list[Rebuilt] = field(default_factory=list[Rebuilt])
-    problems: list[str] = field(default_factory=list[str])  # of objects that are no part of a cluster put in
+    problems: list[str] = field(default_factory=list[str])  # of objects that belong to no restored cluster
     keys: list[FoundKey] = field(default_factory=list[FoundKey])
 
     @property
     def trusted(self) -> bool:
-        """Whether anything that was found is proven."""
+        """Return whether anything found is proven."""
         return any(one.state is not State.REFUSED for one in self.clusters)
 
     @property
     def removed(self) -> list[str]:
-        """Ids of clusters that were removed on purpose, and so are left out."""
+        """Return the ids of clusters that are left out because they were removed on purpose."""
         return [one.cluster_id for one in self.clusters if one.state is State.REMOVED]
 
 
@@ -126,14 +126,16 @@ def rebuild(
     adopt: Collection[str] = (),
     begin: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Put every cluster that proven manifests in these buckets tell of into the database.
+    """Restore every cluster that proven manifests in these buckets describe.
 
-    A cluster that the database has is left alone. Each is put in whole or not at all. What no trusted signature covers
-    is told and left out, but for the clusters whose ids are in `unproven`: manifests say which directories the next
-    backup reads, so those come back closed. A cluster that was removed on purpose is left out, unless its id is in
-    `adopt`. Where one of the hashes `noted` is not found, nothing is put in. `begin` is called when
-    all was read, and before anything is written, where there may be something to put in. Raises a `StoreError` where a
-    bucket fails.
+    A cluster that is in the database is left unchanged. Each is restored completely or not at all.
+
+    What no trusted signature covers is reported and left out, except for cluster ids in `unproven`. Such a cluster is
+    restored with log backup closed, because manifests determine which directories the next backup reads.
+
+    A cluster that was removed on purpose is left out, unless its id is in `adopt`. If a hash in `noted` is not found,
+    nothing is restored. `begin` is called after all is read and before the first write, if there is anything to
+    restore. Raises a `StoreError` if a bucket fails.
     """
     reader = Reader(context, thorough=bool(unproven))
     proof = prove([document for bucket in buckets for document in reader.find_documents(bucket)], reader.read_entry)
@@ -146,7 +148,7 @@ def rebuild(
             f"the manifest {sha256}, which was noted, is not there or not proven" for sha256 in missing
         ]
         return outcome
-    if proof.proven or asked:  # a key that nothing is signed with is not to be trusted from now on
+    if proof.proven or asked:  # `begin` trusts keys from now on: not if they prove nothing here
         begin()
     chains = [order_chain(entries, noted) for entries in _by_cluster(proof.proven).values()]
     for chain in sorted(chains, key=lambda chain: chain.links[-1].created_at, reverse=True):
@@ -179,33 +181,33 @@ def _by_cluster(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """What a manifest says of itself that nothing proves."""
+    """Contents of an unproven manifest."""
 
     entry: Entry
     name: str  # of its cluster
     key: str
-    signed: bool  # its signature is of that key
+    signed: bool  # that key really signed it
 
 
 class Reader:
-    """Reads manifests object by object: one that cannot be read is told, and the others go on."""
+    """Reads manifests one by one; an unreadable one is reported, and reading goes on."""
 
     def __init__(self, context: Context, *, thorough: bool = False) -> None:
-        """`thorough`: what nothing proves is looked into whatever its size."""
+        """Read unproven manifests of any size if `thorough`, else up to `_LARGE_CLAIM` bytes."""
         self._context = context
         self._thorough = thorough
-        self._large: dict[Document, int] = {}  # bytes of those that nothing proves by themselves
+        self._large: dict[Document, int] = {}  # size of manifests that lack a trusted signature and exceed the limit
         self._signed: dict[str, Entry] = {}  # by hash
-        self._failures = 0  # of a bucket, in a row
+        self._failures = 0  # reads in a row that did not reach the bucket
         self.problems: list[str] = []
-        self.unreadable: list[Document] = []  # those that are signed
-        self.removals: dict[str, Removal] = {}  # by the hash of the last manifest; only those that are proven
+        self.unreadable: list[Document] = []  # signed manifests that cannot be decoded
+        self.removals: dict[str, Removal] = {}  # proven ones, by the hash of the cluster's last manifest
 
     def find_documents(self, bucket: str, cluster_id: str = "") -> Iterator[Document]:
-        """Every manifest of a bucket. One that is signed is decoded now, so that it need not be fetched again.
+        """Yield every manifest of a bucket. Signed ones are decoded now, so that they are not fetched twice.
 
-        With a cluster, folders are left out in which the first manifest that is signed is another one's: no two
-        clusters keep their logs in one.
+        With `cluster_id`, folders whose first signed manifest belongs to another cluster are skipped: no two clusters
+        share a folder.
         """
         sizes: dict[str, int] = {}
         folders: dict[str, list[str]] = {}
@@ -233,7 +235,7 @@ class Reader:
         yield from found
 
     def read_entry(self, document: Document) -> Entry | None:
-        """A manifest that is proven; None where it cannot be read."""
+        """Read a proven manifest; None if it cannot be read."""
 
         def read() -> Entry:
             return make_entry(document, decode_manifest(fetch_manifest(self._context, document)))
@@ -241,7 +243,7 @@ class Reader:
         return self._signed.get(document.sha256) or self._try(document.object, read)
 
     def read_claim(self, document: Document) -> _Claim | None:
-        """A manifest that is not proven, to tell of it; None where it cannot be read."""
+        """Read an unproven manifest, to report it; None if it cannot be read."""
 
         def read() -> _Claim:
             if document in self._large and not self._thorough:
@@ -272,7 +274,7 @@ class Reader:
             document = Document(bucket, name, manifest_hash(data), flaw)
             if not flaw and document.sha256 not in self._signed:
                 self._decode_signed(document, data)
-        else:  # only its hash may prove it, so it is not held in memory for now
+        else:  # only a later manifest's hash can prove it, so it is hashed without being kept in memory
             flaw = find_flaw(store, name, b"", self._context.find_signer, signature)
             document = Document(bucket, name, hash_object(store, name, size), flaw)
         if document.flaw and size > _LARGE_CLAIM:
@@ -291,7 +293,7 @@ class Reader:
             found = read()
         except BucketMissing:
             raise
-        except Exception as error:  # whatever it is, it is the matter of this object
+        except Exception as error:  # any error concerns this object only
             self._failures += isinstance(error, StoreUnreachable)
             if self._failures >= _UNREADABLE:
                 raise
@@ -302,7 +304,7 @@ class Reader:
 
 
 def fetch_manifest(context: Context, document: Document) -> bytes:
-    """Its bytes as they were when it was found. Raises `StoreCorrupt` where they changed."""
+    """Return the bytes of a manifest. Raises `StoreCorrupt` if they changed since it was found."""
     data = find_store(context.stores, document.bucket).get(document.object)
     if manifest_hash(data) != document.sha256:
         raise StoreCorrupt("it changed while it was read; is a service writing to this bucket?")
@@ -310,7 +312,10 @@ def fetch_manifest(context: Context, document: Document) -> bytes:
 
 
 def find_unreadable_end(chain: Chain, proven: Iterable[Entry], unreadable: Sequence[Document]) -> Document | None:
-    """A genuine manifest that nothing follows: the cluster may not go on as if it were not there."""
+    """Return a signed but unreadable manifest in a place of the chain that nothing follows; None if there is none.
+
+    It is probably the end of the chain; a cluster restored without it would fork the chain.
+    """
     if not unreadable:
         return None
     followed = {entry.previous for entry in proven}
@@ -324,13 +329,13 @@ def _place(document: Document) -> tuple[str, str]:
 
 
 def _one_line(error: Exception) -> str:
-    """What an error says, for a person; those of libraries by their kind too."""
+    """Return an error in one line; for errors of libraries with the name of the class."""
     if isinstance(error, LogkeepError):
         return error.message
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
 
 
-# What is told of what was found
+# Reporting problems
 
 
 def tell_chain(chain: Chain, links: Sequence[Link]) -> Iterator[str]:
@@ -377,7 +382,7 @@ def tell_places(chain: Chain, copies: Sequence[Document], buckets: Sequence[str]
 
 
 class _Named:
-    """The clusters that were found by name, to tell of those that were asked for and are not there."""
+    """Found clusters by name, to report those that were asked for and not found."""
 
     def __init__(self, outcome: Outcome, claims: Iterable[_Claim], removals: Iterable[Removal]) -> None:
         self._ids: defaultdict[str, set[str]] = defaultdict(set)
@@ -401,7 +406,7 @@ class _Named:
 
 
 def _tell_beyond(outcome: Outcome, claims: Sequence[_Claim]) -> None:
-    """What was left out, by object where its cluster is there, and by cluster where nothing of it is proven."""
+    """Report what was left out: single objects if their cluster is there, else the cluster as a whole."""
     there = {one.cluster_id for one in outcome.clusters}
     put_in = {sha256 for one in outcome.clusters for sha256 in one.taken}
     refused: defaultdict[str, list[_Claim]] = defaultdict(list)
@@ -429,11 +434,11 @@ def _group_keys(claims: Iterable[_Claim]) -> list[FoundKey]:
     return sorted(found.values(), key=lambda one: (-one.signed, one.key))
 
 
-# Putting in what is proven, or was taken on trust
+# Restoring proven clusters, and unproven ones taken on trust
 
 
 def _rebuild_unproven(context: Context, chain: Chain, noted: Collection[str]) -> Rebuilt:
-    """A cluster of which nothing is proven, and that somebody takes on trust: there must be no doubt what is meant."""
+    """Restore a cluster taken on trust, of which nothing is proven; refuse it if several chains could be meant."""
     links = lay_out_unproven(chain)
     if not chain.forks or any(entry.sha256 in noted for entry in chain.links):
         return _rebuild_cluster(context, links, tell_chain(chain, links))
@@ -448,7 +453,7 @@ def _rebuild_cluster(context: Context, links: Sequence[Link], problems: Iterable
         put_in(context, links, rebuilt, partial(_insert_cluster, rebuilt), partial(read_manifest, context))
     except CatalogueError:
         raise
-    except Exception as error:  # whatever it is, the others go on
+    except Exception as error:  # the other clusters are still restored
         rebuilt.state = State.REFUSED
         rebuilt.problems.append(f"{_one_line(error)}; nothing of this cluster was put in")
     return rebuilt
@@ -461,9 +466,10 @@ def put_in(
     register: Callable[[Connection, Manifest], Cluster],
     read: Callable[[Entry], Manifest],
 ) -> None:
-    """The cluster as the last proven manifest tells it. What unproven ones tell must not begin to be backed up.
+    """Restore a cluster as its last proven manifest describes it, or the last one if none is proven.
 
-    `register` puts the cluster itself into the database. `read` is called while that is locked.
+    If the chain ends with unproven manifests, log backup is closed: unproven sources must not be read automatically.
+    `register` puts the cluster itself into the database. `read` is called while the database is locked.
     """
     teller = next((link for link in reversed(links) if link.proven), links[-1])
     told = read(teller.entry)
@@ -493,7 +499,7 @@ def put_in(
 
 
 def read_manifest(context: Context, entry: Entry) -> Manifest:
-    """Raises `StoreCorrupt` with the name of the object, whatever is wrong with it."""
+    """Read a manifest. Raises `StoreCorrupt` with the name of the object for any error."""
     try:
         return decode_manifest(fetch_manifest(context, entry.document))
     except Exception as error:
@@ -501,13 +507,13 @@ def read_manifest(context: Context, entry: Entry) -> Manifest:
 
 
 def find_project(connection: Connection, told: Project) -> Project | None:
-    """The project that a manifest tells of, which an installation made anew knows by name only."""
+    """Find the project of a manifest by id, or by name: a new installation gave it another id."""
     found = keys.fetch_projects(connection, project_id=told.id) or keys.fetch_projects(connection, name=told.name)
     return found[0] if found else None
 
 
 def _insert_cluster(rebuilt: Rebuilt, connection: Connection, told: Manifest) -> Cluster:
-    """Under its project, and a name that is free."""
+    """Insert the cluster into its project, under a name that is free."""
     cluster, owner = told.cluster, find_project(connection, told.project)
     if owner is None:
         owner = told.project
@@ -525,7 +531,7 @@ def _insert_cluster(rebuilt: Rebuilt, connection: Connection, told: Manifest) ->
 def _setting_of(
     context: Context, connection: Connection, cluster: Cluster, setting: LogSetting | None, rebuilt: Rebuilt
 ) -> LogSetting | None:
-    """Closed where another cluster has its place by now."""
+    """Return the setting, closed if another cluster has its folder by now."""
     if setting is None:
         return None
     if problem := find_conflict(context, connection, cluster, setting.bucket, setting.base_path):
@@ -536,7 +542,7 @@ def _setting_of(
 
 
 class Records:
-    """Writes what the manifests of one cluster tell into its tables."""
+    """Writes what the manifests of one cluster report into its tables."""
 
     def __init__(self, connection: Connection, cluster_id: str, setting: LogSetting | None) -> None:
         self._connection = connection
@@ -547,7 +553,7 @@ class Records:
         self.jobs = self.objects = self.size = 0
 
     def add(self, link: Link, manifest: Manifest) -> None:
-        """Raises `StoreCorrupt` with the name of the object where the database does not take what it tells."""
+        """Add one manifest. Raises `StoreCorrupt` with the name of the object if the database rejects a value."""
         document = link.entry.document
         try:
             self._add(link, manifest)
@@ -562,7 +568,7 @@ class Records:
             self._add_job(1, manifest, told)
         told = Told(manifest.job, manifest.gaps, manifest.notes, manifest.warnings)
         self._add_job(link.entry.attempt, manifest, told)
-        moved = {manifest.job.bucket: document.bucket}  # the bucket may have another name here than it had then
+        moved = {manifest.job.bucket: document.bucket}  # the bucket may have another name in this installation
         for segment in manifest.segments:
             bucket = moved.get(segment.bucket, segment.bucket)
             self._add_segment(msgspec.structs.replace(segment, bucket=bucket), manifest)
@@ -583,7 +589,7 @@ class Records:
         for node, checkpoints in self._generations.checkpoints().items():
             archive.save_checkpoints(self._connection, self._cluster_id, node, checkpoints)
             RetiredGenerations(self._connection, self._cluster_id, node).add(find_retired(checkpoints))
-        if self._setting:  # a daily moment that passed since the last job is made up for
+        if self._setting:  # a daily start missed since the last job happens once, late
             log_settings.save_setting(self._connection, self._setting)
             if self._setting.period:
                 due_at = next_start(self._setting.period, self._cluster_id, self._newest, 0)

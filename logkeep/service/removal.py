@@ -1,4 +1,4 @@
-"""The entry in the bucket that a cluster was removed on purpose, so that a rebuild does not bring it back."""
+"""Removal entries: signed objects that say a cluster was removed on purpose, so that `rebuild` does not restore it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _log = structlog.get_logger("logkeep.removal")
 
 
 def find_owner(store: ObjectStore, folder: str) -> str:
-    """The id of the cluster whose first manifest lies in a folder, as it says of itself; '' where none does.
+    """Return the cluster id in the first readable manifest of a folder, unproven; '' if there is none.
 
     Raises a `StoreError`.
     """
@@ -43,10 +43,7 @@ def find_owner(store: ObjectStore, folder: str) -> str:
 
 
 def read_removal(store: ObjectStore, name: str, find_signer: FindSigner) -> Removal:
-    """An entry that is signed with a trusted key; anybody could put another one there to hide a cluster.
-
-    Raises a `StoreError`.
-    """
+    """Read an entry and verify its signature: a forged entry could hide a cluster. Raises a `StoreError`."""
     data = store.get(name, LONGEST_REMOVAL)
     if flaw := find_flaw(store, name, data, find_signer):
         raise StoreCorrupt(f"{flaw}; this entry of a removal counts for nothing")
@@ -57,7 +54,7 @@ def read_removal(store: ObjectStore, name: str, find_signer: FindSigner) -> Remo
 
 
 def write_removal(context: Context, cluster: Cluster) -> str:
-    """Store the entry, its signature first; why that failed, '' where it did not, or nothing lies in a bucket."""
+    """Store the entry, its signature first. Returns why that failed; '' on success, or without a manifest."""
     with reading(context.database) as connection:
         last = archive.fetch_last_manifest(connection, cluster.id)
     place = parse_object(last.object) if last else None

@@ -1,4 +1,4 @@
-"""What a project may read as logs: held against the rules when a node is registered, and again whenever it is read."""
+"""Access of projects to log directories, checked when a node is registered and each time it is read."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from logkeep.sources.base import LogSource, Tenant
 
 
 def find_tenant(context: Context, project_id: str) -> Tenant:
-    """Who a source of this project is read for."""
+    """Return the project as the tenant for which sources are opened."""
     with reading(context.database) as connection:
         found = keys.fetch_projects(connection, project_id=project_id)
         return Tenant(found[0].name if found else "", alone=not keys.has_other_projects(connection, project_id))
 
 
 def check_source(context: Context, tenant: Tenant, url: str) -> str:
-    """The URL as it is kept, with the links of a directory of this machine resolved.
+    """Return the URL to store, with the links of a local directory resolved.
 
-    Raises `InvalidField` where the project may not read it, or it hangs.
+    Raises `InvalidField` if the project may not read it, or it hangs.
     """
     try:
         settled = context.settle_source(url)
@@ -32,7 +32,7 @@ def check_source(context: Context, tenant: Tenant, url: str) -> str:
 
 
 def open_source(context: Context, project_id: str, url: str) -> LogSource:
-    """Raises `SourceRefused` where the project may not read it, or no longer; `SourceUnreachable` where it hangs."""
+    """Open a source. Raises `SourceRefused` if the project may not read it now, `SourceUnreachable` if it hangs."""
     try:
         return context.open_source(url, find_tenant(context, project_id))
     except SettingError as error:
@@ -50,7 +50,7 @@ class Refused(NamedTuple):
 
 
 def find_refused(context: Context, most: int = 1000) -> tuple[list[Refused], int]:
-    """The nodes that may not be read, or no longer, among so many; and how many others were not looked at."""
+    """Return the nodes, of the first `most`, that may not be read any more, and the number of nodes not checked."""
     with reading(context.database) as connection:
         found = clusters.fetch_clusters(connection)
     nodes = [(cluster, node) for cluster in found for node in cluster.nodes]
@@ -62,6 +62,6 @@ def find_refused(context: Context, most: int = 1000) -> tuple[list[Refused], int
             refused.append(Refused(cluster.name, node.name, error.message, error.project, error.directory))
         except SourceRefused as error:
             refused.append(Refused(cluster.name, node.name, error.message))
-        except SourceUnreachable:  # which its backups tell
+        except SourceUnreachable:  # reported by its backups
             continue
     return refused, len(nodes[most:])

@@ -1,4 +1,4 @@
-"""Finding out whether a bucket can be used, by using it in every way in which backups, searches and sweeps do."""
+"""Check of a bucket by every kind of request that backups, searches and sweeps make."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from uuid import uuid4
 from logkeep.errors import StoreCorrupt, StoreError, StoreUnreachable
 from logkeep.stores.base import ObjectStore
 
-# The first of all printable signs, so that a listing begins with it and needs no second page.
+# '!' sorts before other printable characters but the space, so the first page of a listing contains it.
 _NAME = "!logkeep-check-"
 _MOST_BEFORE = 100
-_LARGE = 8 * 1024 * 1024 + 1  # bytes, more than one part of an upload has
+_LARGE = 8 * 1024 * 1024 + 1  # bytes, more than one part of a multipart upload
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that the bucket can do."""
+    """Kind of request that succeeded, and its time."""
 
     deed: str
     seconds: float
 
 
 def check_store(store: ObjectStore) -> Iterator[Step]:
-    """Each step as it is done; raises a `StoreError` at the first that fails.
+    """Yield each step when it has succeeded. Raises a `StoreError` at the first that fails.
 
-    Nothing is left in the bucket, unless it does not answer any more, or deleting is what fails.
+    Nothing is left in the bucket, unless it stops answering or cannot delete.
     """
     small, large = f"{_NAME}{uuid4().hex}", f"{_NAME}{uuid4().hex}"
     data = os.urandom(_LARGE)
@@ -49,11 +49,11 @@ def check_store(store: ObjectStore) -> Iterator[Step]:
             began = time.monotonic()
             carry_out()
             yield Step(deed, time.monotonic() - began)
-    except StoreUnreachable:  # nor would it delete
+    except StoreUnreachable:  # deleting would fail too
         raise
     except StoreError:
         for name in (small, large):
-            with suppress(StoreError):  # what is wrong is told already
+            with suppress(StoreError):  # the first error is raised
                 store.delete(name)
         raise
 

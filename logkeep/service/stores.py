@@ -1,4 +1,4 @@
-"""With whose credentials a bucket is opened: an agency is the name of a set of them."""
+"""Selection of the credentials with which a bucket is opened; an agency is a named set of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from logkeep.stores.base import ObjectStore, find_store
 
 
 def agency_stores(context: Context, agency: str) -> Mapping[str, ObjectStore]:
-    """The buckets as an agency opens them. Raises `StoreDenied` where others are configured and it is not."""
+    """Return the buckets with the credentials of an agency. Raises `StoreDenied` if it is no longer configured."""
     if not agency or not context.agencies:
         return context.stores
     stores = context.agencies.get(agency)
@@ -26,16 +26,16 @@ def agency_stores(context: Context, agency: str) -> Mapping[str, ObjectStore]:
 
 
 def job_store(context: Context, job: BackupJob) -> ObjectStore:
-    """The bucket that a job writes to, as the agency opens it that was set when the job was started."""
+    """Return the bucket of a job, with the credentials of the agency that was set when the job started."""
     with reading(context.database) as connection:
         agency = jobs.fetch_agency(connection, job.job_id)
     return find_store(agency_stores(context, agency), job.bucket)
 
 
 def cluster_stores(context: Context, cluster_id: str) -> Mapping[str, ObjectStore]:
-    """The buckets as what is kept of a cluster is read: as its agency of now opens them.
+    """Return the buckets for reading a cluster's archive, with the credentials of its current agency.
 
-    Where that is no longer configured, with their own credentials: what is kept must not become unreadable by it.
+    If that agency is no longer configured, the buckets' own credentials are used, so that the archive stays readable.
     """
     with reading(context.database) as connection:
         setting = log_settings.fetch_setting(connection, cluster_id)

@@ -1,4 +1,4 @@
-"""Looking up in the catalogue what lies in the folders of a cluster, batch by batch."""
+"""Search for objects in a cluster's folders that the catalogue does not name, in batches."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BATCH = 500  # objects that are looked up at a time
 
 
 def find_places(context: Context, cluster: Cluster) -> list[Place]:
-    """Every folder that may hold objects of the cluster."""
+    """Return every folder that may contain objects of the cluster."""
     with reading(context.database) as connection:
         targets = jobs.fetch_targets(connection, cluster.id)
         if setting := log_settings.fetch_setting(connection, cluster.id):
@@ -44,7 +44,7 @@ def find_places(context: Context, cluster: Cluster) -> list[Place]:
 
 
 def _places_of_segments(connection: Connection, cluster_id: str) -> Iterator[Place]:
-    """By leaps: of each folder one name is looked at."""
+    """Loose index scan: one lookup per folder."""
     row = archive.fetch_next_object(connection, cluster_id, "")
     while row:
         place = object_place(*row)
@@ -54,14 +54,14 @@ def _places_of_segments(connection: Connection, cluster_id: str) -> Iterator[Pla
 
 @dataclass(frozen=True, slots=True)
 class _Doubts:
-    """What the manifests of a folder tell that the catalogue does not know."""
+    """Signs in a folder's manifests that the catalogue is incomplete."""
 
-    unknown_jobs: bool  # a job that the catalogue does not know has a manifest there
-    job_ids: frozenset[str]  # jobs of which a manifest that was followed names what the catalogue does not have
+    unknown_jobs: bool  # a job that is not in the catalogue has a manifest there
+    job_ids: frozenset[str]  # known jobs with a manifest that may name segments missing from the catalogue
 
 
 class Sieve:
-    """Finds orphans and foreign objects among what lies in the folders of one cluster."""
+    """Finds orphans and foreign objects in the folders of one cluster."""
 
     def __init__(self, context: Context, cluster: Cluster, places: Iterable[Place]) -> None:
         self._context = context
@@ -71,7 +71,7 @@ class Sieve:
         self._doubts: dict[Place, _Doubts] = {}
 
     def sift(self, found: Iterable[tuple[Place, StoredObject]]) -> Iterator[tuple[Verdict, Stranger]]:
-        """All that is either of the two."""
+        """Yield every orphan and foreign object."""
         objects = iter(found)
         while batch := [meet(place, one) for place, one in islice(objects, _BATCH)]:
             for stranger, trace in self._strangers(batch):
@@ -80,15 +80,15 @@ class Sieve:
                     yield verdict, stranger
 
     def look_again(self, stranger: Stranger) -> tuple[Verdict, Trace | None]:
-        """What it is by now."""
+        """Return the current verdict on an object, and what is known of its job."""
         for one, trace in self._strangers([stranger]):
             return self._judge(one, trace), trace
         return Verdict.ELSEWHERE, None
 
     def _strangers(self, batch: list[Stranger]) -> list[tuple[Stranger, Trace | None]]:
-        """Those that the catalogue does not name.
+        """Return the objects that the catalogue does not name.
 
-        Jobs are asked for before what they stored: of one that has ended, all is committed.
+        Jobs are fetched before segments: if a job has ended by then, all of its segments are committed.
         """
         job_ids = sorted({one.name.job_id for one in batch if one.name})
         with reading(self._context.database) as connection:
@@ -110,9 +110,10 @@ class Sieve:
         return verdict
 
     def _is_removal(self, stranger: Stranger) -> bool:
-        """The proven entry of a removal that did not come to its end, or was taken back, or its signature.
+        """Return whether the object is a valid removal entry of this cluster, or the signature of one.
 
-        The signature is stored first; of a removal that was killed then, it is all that there is.
+        An entry remains if the removal failed or was undone. Its signature is stored first, so after a crash there may
+        be nothing but the signature.
         """
         store, name = self._stores[stranger.place.bucket], stranger.object.name.removesuffix(".sig")
         if not is_removal(name):
@@ -126,7 +127,7 @@ class Sieve:
             return False
 
     def _is_gone(self, stranger: Stranger) -> bool:
-        """A job deletes what it gives up, perhaps after it was listed."""
+        """Return whether the object is gone: a job may have deleted it after it was listed."""
         return self._stores[stranger.place.bucket].size(stranger.object.name) is None
 
     def _is_doubtful(self, stranger: Stranger, trace: Trace | None) -> bool:
@@ -137,7 +138,7 @@ class Sieve:
         return doubts.unknown_jobs if trace is None else stranger.name.job_id in doubts.job_ids
 
     def _find_doubts(self, place: Place) -> _Doubts:
-        """Look at every manifest of the folder that the catalogue does not know: what it names is no orphan."""
+        """Read every manifest of the folder that is not in the catalogue: a segment that it names is no orphan."""
         store = self._stores[place.bucket]
         unknown = False
         contested: set[str] = set()
@@ -153,11 +154,11 @@ class Sieve:
         return _Doubts(unknown, frozenset(contested))
 
     def _names_more(self, manifest: Stranger) -> bool:
-        """Whether a manifest names a segment that the catalogue does not have, is not signed, or cannot be read."""
+        """Return whether a manifest is unsigned or unreadable, or names a segment that is not in the catalogue."""
         store, name = self._stores[manifest.place.bucket], manifest.object.name
         try:
             if store.size(signature_object(name)) != SIGNATURE_BYTES:
-                return True  # whatever it is, it need not be read for that
+                return True  # unsigned: no need to read it
             data = store.get(name, size=manifest.object.size)
             if find_flaw(store, name, data, self._context.find_signer):
                 return True
@@ -174,11 +175,10 @@ class Sieve:
 
 
 def _fetch_traces(connection: Connection, job_ids: Sequence[str]) -> tuple[dict[str, Trace], set[str]]:
-    """What is known of these jobs, and the names of their manifests.
+    """Return what is known of these jobs, and the names of their manifests.
 
-    By their records, and where those were cleared, by what they stored.
-
-    Only records of failed jobs are ever cleared. A rebuilt catalogue knows the attempts by the manifest's name.
+    A job whose record was cleared is known by its segments; only records of failed jobs are ever cleared. In a rebuilt
+    catalogue the number of attempts comes from the manifest's name.
     """
     known = jobs.fetch_traces(connection, job_ids)
     manifests = archive.fetch_manifest_of_jobs(connection, job_ids)

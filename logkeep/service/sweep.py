@@ -1,4 +1,4 @@
-"""Removing what uploads left that were never confirmed, and nothing else."""
+"""Removal of orphans: objects of uploads that were never confirmed."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from logkeep.stores.base import ObjectStore, StoredObject
 
 class Fate(StrEnum):
     REMOVED = "removed"
-    REMOVABLE = "removable"  # nothing was removed, as only looking was asked for
+    REMOVABLE = "removable"  # would be removed; this was a dry run
     KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """An object that no manifest names, and what became of it."""
+    """An object that no manifest names, and whether it was removed."""
 
     cluster_id: str
     cluster: str
     bucket: str
     object: str
     bytes: int
-    modified_at: int | None  # Unix ms; None where the store does not tell
+    modified_at: int | None  # Unix ms; None if the store does not report it
     job_id: str
     fate: Fate
     reason: str  # why it is kept, '' otherwise
 
 
 def sweep(context: Context, cluster: Cluster, *, grace_ms: int, remove: bool) -> Iterator[Orphan]:
-    """Every orphan of a cluster; removed are those that are older than the grace time and whose job has ended.
+    """Yield every orphan of a cluster. With `remove`, delete those older than `grace_ms` whose job has ended.
 
-    Raises a `StoreError` where the bucket fails, and `CatalogueBehind` or `ChainForked` where it has manifests that the
-    catalogue does not know.
+    Raises a `StoreError` if the bucket fails, and `CatalogueBehind` or `ChainForked` if it has manifests that are not
+    in the catalogue.
     """
-    expect_none_newer(context, cluster)  # what such a manifest names is no orphan, wherever it lies
+    expect_none_newer(context, cluster)  # a segment named by such a manifest would look like an orphan
     places = find_places(context, cluster)
     stores = cluster_stores(context, cluster.id)
     sieve = Sieve(context, cluster, places)
@@ -64,7 +64,10 @@ def _listed(stores: Mapping[str, ObjectStore], places: list[Place]) -> Iterator[
 
 
 def _why_kept(context: Context, sieve: Sieve, stranger: Stranger, grace_ms: int) -> str:
-    """'' where it may go. The catalogue is asked once more: since it was listed, an object may have been committed."""
+    """Return why an orphan is kept; '' if it may be removed.
+
+    The catalogue is asked again, because the object may have been committed since it was listed.
+    """
     modified_at = stranger.object.modified_at
     if modified_at is None:
         return "the store does not tell its age"

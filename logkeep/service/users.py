@@ -19,12 +19,12 @@ from logkeep.service.identity import check_name
 from logkeep.service.passwords import check_password, hash_password
 
 VALID_MS = 24 * 3_600_000  # of a token
-_TOLD_MS = 3_600_000  # for so long an expired token is known, so that its owner is told what is wrong
-_BATCH, _BATCHES = 500, 20  # expired tokens that are removed at a time, and how often in one look
+_TOLD_MS = 3_600_000  # how long an expired token is kept, so that its owner is told that it expired
+_BATCH, _BATCHES = 500, 20  # tokens per transaction, and transactions per call
 
 
 def add_user(context: Context, project: Project, name: str, password: str, role: Role) -> User:
-    """Raises `InvalidField`, `NameTaken`."""
+    """Add a user. Raises `InvalidField`, `NameTaken`."""
     check_name(name)
     user = User(uuid4().hex, name, project.id, role, context.clock.now_ms())
     hashed = hash_password(password)
@@ -42,18 +42,18 @@ def list_users(context: Context) -> list[User]:
 
 
 def revoke_user(context: Context, name: str) -> None:
-    """Takes effect within a second. Raises `InvalidField` where there is no such user."""
+    """Revoke a user; takes effect within a second. Raises `InvalidField` if there is no such user."""
     with writing(context.database) as connection:
         if not users.revoke_user(connection, name, context.clock.now_ms()):
             raise InvalidField("name", f"there is no user {name[:64]!r} in use; see `logkeep user list`")
 
 
 def sign_in(context: Context, asked: SignIn, address: str) -> SignedIn:
-    """A new token. Raises `WrongPassword`, `NotAuthenticated`."""
+    """Issue a new token. Raises `WrongPassword`, `NotAuthenticated`."""
     now = context.clock.now_ms()
     if asked.token:
         old, user = find_token(context, hash_token(asked.token.encode()))
-        expires_at = old.expires_at  # a token cannot make itself last
+        expires_at = old.expires_at  # a token cannot extend its own life
     else:
         user, expires_at = _check_user(context, asked, address, now), now + VALID_MS
     project = None if asked.account else _project(context, user, asked.project)
@@ -69,7 +69,7 @@ def hash_token(secret: bytes) -> str:
 
 
 def find_token(context: Context, token_sha256: str) -> tuple[Token, User]:
-    """A valid token and its user. Raises `NotAuthenticated` (docs/contract.md, "Gateway codes")."""
+    """Return a valid token and its user. Raises `NotAuthenticated` (docs/contract.md, "Gateway codes")."""
     with reading(context.database) as connection:
         found = users.fetch_token(connection, token_sha256)
     if found is None:
@@ -79,14 +79,14 @@ def find_token(context: Context, token_sha256: str) -> tuple[Token, User]:
 
 
 def check_token(token: Token, now_ms: int) -> None:
-    """Raises `NotAuthenticated` for one that has expired."""
+    """Raise `NotAuthenticated` if the token has expired."""
     if now_ms >= token.expires_at:
         moment = datetime.fromtimestamp(token.expires_at / 1000, UTC)
         raise NotAuthenticated(f"token expires, expires_at: {moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}")
 
 
 def remove_expired_tokens(context: Context) -> None:
-    """In batches, each a transaction of its own."""
+    """Delete expired tokens in batches, each in its own transaction."""
     before = context.clock.now_ms() - _TOLD_MS
     for _ in range(_BATCHES):
         with writing(context.database) as connection:
@@ -95,7 +95,7 @@ def remove_expired_tokens(context: Context) -> None:
 
 
 def _check_user(context: Context, asked: SignIn, address: str, now_ms: int) -> User:
-    """The answer, and the time it takes, does not tell whether there is such a user."""
+    """Return the user. Neither the error nor its timing reveals whether the user exists."""
     locked_by = f"user {asked.user}"
     if context.lockout.is_locked(locked_by, address, now_ms):
         raise WrongPassword("The password failed too often from this address; try again in 5 minutes.")
@@ -109,7 +109,7 @@ def _check_user(context: Context, asked: SignIn, address: str, now_ms: int) -> U
 
 
 def _project(context: Context, user: User, asked: str) -> Project:
-    """The user's own, which may be named by id, name or region."""
+    """Return the user's own project. Raises `WrongPassword` if `asked` is not its id, name or region, nor ''."""
     with reading(context.database) as connection:
         (project,) = keys.fetch_projects(connection, project_id=user.project_id)
     if asked not in {"", project.id, project.name, project.region}:

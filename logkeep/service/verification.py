@@ -1,4 +1,4 @@
-"""Proving that the archive of a cluster is whole: sizes of all objects, bytes of some or all, nothing else there."""
+"""Verification of a cluster's archive: object sizes, the bytes of some or all objects, and foreign objects."""
 
 from __future__ import annotations
 
@@ -26,45 +26,45 @@ from logkeep.service.stores import cluster_stores
 from logkeep.service.strangers import Sieve, find_places
 from logkeep.stores.base import ObjectStore, StoredObject, expect_bucket, find_store
 
-READERS = min(4, os.cpu_count() or 1)  # decompressing and hashing use a core each, and a far bucket makes them wait
-_UNREADABLE = 3  # objects in a row that cannot be read: then it is the store, though it can be looked at
-_BATCH = 500  # objects that are not in the catalogue and are looked up together
-_MARKED = 200  # objects read back whose time is kept in one transaction
+READERS = min(4, os.cpu_count() or 1)  # decompressing and hashing are CPU-bound, and a remote bucket adds waiting
+_UNREADABLE = 3  # unreadable objects in a row after which the store counts as failed, though it can be listed
+_BATCH = 500  # objects that are no segment's, looked up together
+_MARKED = 200  # objects whose time of reading is written in one transaction
 _LONGEST_PROBLEM = 500
-_RETRY_MS = 3_600_000  # after one that could not be carried out, by the clock
+_RETRY_MS = 3_600_000  # pause after a scheduled verification that failed to run
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong, and what of a log is concerned."""
+    """A problem, and the bytes and lines of the log that it affects."""
 
-    node: str  # '' where it is no part of a log
+    node: str  # '' if it is no part of a log
     family: str
     object: str
     problem: str  # missing, wrong size, damaged, foreign, …
-    job_id: str  # that stored it, '' where nothing tells
+    job_id: str  # job that stored it, '' if unknown
     generation: int | None = None  # number within the node
     start: int | None = None  # bytes [start, end) of the generation
     end: int | None = None
-    lines: tuple[int, int] | None = None  # the first and the last one, counted in the generation from 1
+    lines: tuple[int, int] | None = None  # first and last line, counted within the generation from 1
     first_time: str = ""  # of those lines, as written in the log
     last_time: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a verification is."""
+    """Progress of a verification."""
 
     objects: int
     objects_total: int
-    bytes: int  # stored bytes looked at
+    bytes: int  # stored bytes checked
     bytes_total: int
-    objects_read: int = 0  # of the objects, those that were read back
+    objects_read: int = 0  # of `objects`: those that were read back
 
 
 @dataclass(frozen=True, slots=True)
 class Orphans:
-    """What uploads that were never confirmed left in the bucket; nothing is wrong with that."""
+    """Number and size of orphans; they are harmless."""
 
     objects: int
     bytes: int
@@ -72,10 +72,10 @@ class Orphans:
 
 @dataclass(frozen=True, slots=True)
 class Unproven:
-    """Manifests that no trusted signature covers, and that somebody took on trust; told each time, for ever."""
+    """Manifests taken on trust, without a trusted signature; reported by every verification."""
 
     manifests: int  # in the catalogue
-    head: str  # sha256 of the last one
+    head: str  # SHA-256 of the last one
 
 
 Told = Finding | Progress | Orphans | Unproven
@@ -91,11 +91,11 @@ def verify(
     noted: str = "",
     readers: int = READERS,
 ) -> Iterator[Told]:
-    """Hold the bucket against the catalogue and its manifests; the result is kept as the last verification.
+    """Compare the bucket with the catalogue and its manifests; the result is stored as the last verification.
 
-    With `read_data` every byte is read back, with `sample` so many percent of the objects, those that were read
-    longest ago. `chain` proves the manifests by their signatures, and with them every byte that they name. The hash
-    `noted` of a manifest must be one of theirs.
+    With `read_data`, every byte is read back; with `sample`, that percentage of the objects, those read longest ago
+    first. `chain` also proves the manifests by their signatures, and so every byte that they name. `noted` is the hash
+    of a manifest that must be in the chain.
     """
     with reading(context.database) as connection:
         before = verifications.fetch_verification(connection, cluster.id).started_at
@@ -108,7 +108,7 @@ def verify(
 
 
 def verify_most_due(context: Context, every_ms: int, sample: float) -> tuple[Cluster, Generator[Told]] | None:
-    """The verification of the cluster whose last one is oldest and due, taken for this process; None for none."""
+    """Begin the verification of the cluster that is most overdue; None if none is due."""
     now = context.clock.now_ms()  # later than when the last one began
     with reading(context.database) as connection:
         due = verifications.fetch_most_due(connection, now - every_ms, now - min(every_ms, _RETRY_MS))
@@ -124,7 +124,7 @@ def verify_most_due(context: Context, every_ms: int, sample: float) -> tuple[Clu
 
 
 def get_verification(context: Context, cluster: Cluster) -> Verification:
-    """What the last one came to, and why one since then could not be carried out."""
+    """Return the result of the last verification, and why a later one failed to run."""
     with reading(context.database) as connection:
         return verifications.fetch_verification(connection, cluster.id)
 
@@ -132,9 +132,9 @@ def get_verification(context: Context, cluster: Cluster) -> Verification:
 def _recorded(
     context: Context, cluster: Cluster, before: int | None, started_at: int, told: Iterator[Told]
 ) -> Generator[Told]:
-    """Keep what a verification comes to; one that is broken off does not count.
+    """Store the result of a verification once it has ended; an interrupted one does not count.
 
-    Of one that could not be carried out only the reason is kept: what it had found before is not the last word.
+    If it failed to run, only the reason is stored: its findings are incomplete.
     """
     result = Verification(started_at)
     ended, failure = False, ""
@@ -189,7 +189,7 @@ _Pending = tuple[SegmentRow, int | None, "Future[list[Damage]] | None"]
 
 
 class _Walk:
-    """One walk along the catalogue and the listing of the bucket, both sorted by name."""
+    """Merge of the catalogue's segments with the listing of the bucket, both sorted by name."""
 
     def __init__(self, context: Context, cluster: Cluster, percent: float, readers: int) -> None:
         self._context = context
@@ -202,7 +202,7 @@ class _Walk:
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="verify")
         self._ahead = 2 * readers
         self._pending: deque[_Pending] = deque()
-        self._failures = 0  # of the store, in a row
+        self._failures = 0  # unreadable objects, in a row
         self._orphans = Orphans(0, 0)
         with reading(context.database) as connection:
             self._total, self._total_bytes = archive.fetch_segment_totals(connection, cluster.id)
@@ -227,7 +227,7 @@ class _Walk:
         self._turns.save()
 
     def _match(self) -> Iterator[tuple[SegmentRow, int | None] | tuple[Place, StoredObject]]:
-        """Each segment with the size of its object, and each object that is no segment's."""
+        """Yield each segment with the size of its object, and each object that is no segment's."""
         for row in archive.fetch_segments_by_object(self._context.database, self._cluster.id):
             listing = self._listing(object_place(row.bucket, row.object))
             if listing:
@@ -237,21 +237,21 @@ class _Walk:
             yield from listing.pass_over(None)
 
     def _listing(self, place: Place) -> _Listing | None:
-        """None where the bucket is no longer configured."""
+        """Return the listing of a place; None if its bucket is no longer configured."""
         store = self._stores.get(place.bucket)
         if store and place not in self._listings:
             self._listings[place] = _Listing(store, place)
         return self._listings.get(place)
 
     def _begin(self, row: SegmentRow, size: int | None) -> _Pending:
-        """Reading back begins at once, in another thread."""
+        """Begin to read the object back in another thread, if it is its turn."""
         store = self._stores.get(row.bucket)
         if store and (self._turns.takes(row) or (self._turns.any and size not in {None, row.stored})):
             return row, size, self._pool.submit(_read_row, store, row)
         return row, size, None
 
     def _finish(self, ahead: int) -> Iterator[Told]:
-        """Tell of those that are done, in their order; at most `ahead` are left to be read."""
+        """Yield the results of the objects read so far, in order; wait until at most `ahead` are pending."""
         while self._pending and (len(self._pending) > ahead or not self._pending[0][2]):
             row, size, being_read = self._pending.popleft()
             damages = self._result(row, size, being_read)
@@ -279,7 +279,7 @@ class _Walk:
             return [whole_segment(row.segment(), f"cannot be read: {error}")]
 
     def _check_size(self, row: SegmentRow) -> list[Damage]:
-        """Asked again: since the folder was listed the object may have come."""
+        """Check the size with a new request: the object may have appeared since the folder was listed."""
         return check_size(row.segment(), find_store(self._stores, row.bucket).size(row.object))
 
     def _finding(self, damage: Damage, job_id: str) -> Finding:
@@ -315,12 +315,12 @@ def _read_row(store: ObjectStore, row: SegmentRow) -> list[Damage]:
 
 
 def _foreign(stranger: Stranger) -> Finding:
-    """Without a job: that its name has the form of one that a job gave proves nothing."""
+    """Return the finding, without a job: the job id in the object's name proves nothing."""
     return Finding("", "", stranger.object.name, "foreign: nothing in the catalogue tells of it", "")
 
 
 class _Listing:
-    """The objects of one place, taken one by one in the order of their names."""
+    """Objects of one place in the order of their names, with one object of lookahead."""
 
     def __init__(self, store: ObjectStore, place: Place) -> None:
         self._place = place
@@ -328,13 +328,13 @@ class _Listing:
         self._next: StoredObject | None = next(self._objects, None)
 
     def pass_over(self, name: str | None) -> Iterator[tuple[Place, StoredObject]]:
-        """All up to `name`, or to the end."""
+        """Yield all objects before `name`, or all that are left."""
         while (found := self._next) and (name is None or found.name < name):
             self._next = next(self._objects, None)
             yield self._place, found
 
     def take(self, name: str) -> int | None:
-        """The size of an object, None where it is not listed."""
+        """Return the size of an object and go on behind it; None if it is not listed."""
         found = self._next
         if found is None or found.name != name:
             return None
@@ -343,7 +343,7 @@ class _Listing:
 
 
 class _Turns:
-    """Which objects are read back this time: those that were longest ago, and those that were damaged."""
+    """Selection of the objects to read back: those read longest ago, and those found damaged."""
 
     def __init__(self, context: Context, cluster: Cluster, percent: float) -> None:
         self._context = context
@@ -364,7 +364,7 @@ class _Turns:
         return self._last is not None and row.turn <= self._last
 
     def mark(self, row: SegmentRow, *, damaged: bool) -> None:
-        """What is damaged waits for no turn, so that it is told each time, and keeps no other from its own."""
+        """Record that an object was read. A damaged one is read again each time, on top of the sample."""
         self.read += 1
         self._marks.append((row, -1 if damaged else self._now))
         if len(self._marks) >= _MARKED:

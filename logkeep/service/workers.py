@@ -1,4 +1,4 @@
-"""The processes of an installation: which there are, and which of them live."""
+"""Worker processes of an installation, and which of them are alive."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from logkeep.database.connection import reading, writing
 from logkeep.domain.worker import Worker
 from logkeep.service.context import Context
 
-_FORGOTTEN_AFTER_MS = 3_600_000  # until then a worker that died is shown
+_FORGOTTEN_AFTER_MS = 3_600_000  # how long a dead worker is still listed
 
 
 def beat(context: Context, worker: Worker) -> None:
-    """Raises `CatalogueError` where the database does not take it."""
+    """Record a heartbeat. Raises `CatalogueError` if the database does not accept it."""
     with writing(context.database) as connection:
         workers.save_beat(connection, worker)
 
 
 def list_workers(context: Context) -> list[Worker]:
-    """Those that live, and those that died within the last hour."""
+    """Return the workers that are alive, and those that died within the last hour."""
     with reading(context.database) as connection:
         return workers.fetch_workers(connection)
 
@@ -28,7 +28,7 @@ def leave(context: Context, worker_id: str) -> None:
 
 
 def forget_others(context: Context) -> None:
-    """For a process that is alone with its database: whoever else there was is gone."""
+    """Delete all workers. Called at the start of the only process of a SQLite database: any others are gone."""
     with writing(context.database) as connection:
         workers.delete_workers(connection, silent_ms=-1)
 
