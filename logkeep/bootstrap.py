@@ -447,6 +447,16 @@ def open_buckets(settings: Settings) -> Mapping[str, ObjectStore]:
     }
 
 
+def bucket_folders(settings: Settings) -> dict[str, Path]:
+    """Return where the buckets lie that are folders of this machine, by name."""
+    places = {
+        name: parse_location(bucket_url(settings, name), None, settings.directory)
+        for name in settings.buckets
+        if bucket_url(settings, name).lower().startswith("file:")
+    }
+    return {name: place.folder for name, place in places.items() if place.folder}
+
+
 def _bucket_locations(settings: Settings) -> Mapping[str, str]:
     """Where each bucket lies, so that two which are one, or lie in each other, are known as such."""
     found = {

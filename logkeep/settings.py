@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast
@@ -187,14 +187,15 @@ def load_settings(directory: Path, environment: Mapping[str, str] = os.environ) 
         if name.startswith("LOGKEEP_") and name not in _NOT_SETTINGS:
             _apply_variable(document, name, value)
     _refuse_nul(document)
+    document["directory"] = directory.absolute()
     try:
-        settings = msgspec.convert({**document, "directory": directory.absolute()}, Settings, strict=False)
+        settings = msgspec.convert(document, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingError(f"{CONFIG_FILE}: {_readable(str(error))}") from error
+        raise SettingError(f"{CONFIG_FILE}: {_readable(_name_keys(document, str(error)))}") from error
     for key, (least, most) in _RANGES.items():
         section, _, name = key.partition(".")
         if not least <= getattr(getattr(settings, section), name) <= most:
-            raise SettingError(f"{key}: from {least:g} to {most:g} is allowed")
+            raise SettingError(f"{key}: from {least} to {most} is allowed")
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise SettingError("log_level: is one of debug, info, warning, error")
     _check_sources(settings)
@@ -264,6 +265,42 @@ def _apply_variable(document: dict[str, Any], name: str, value: str) -> None:
     is_list = isinstance(getattr(known(), rest), tuple)
     parts: Any = [part.strip() for part in value.split(",") if part.strip()] if is_list else value
     document.setdefault(section, {})[rest] = parts
+
+
+def _name_keys(document: dict[str, Any], message: str) -> str:
+    """Return the message with the keys of tables, for which msgspec writes `[...]`: those that alone are refused so."""
+    text, at, path = message.partition(" - at `$")
+    where: list[str] = []
+    for name, index in re.findall(r"\.([^.\[`]+)|(\[[^\]]*\])", path):
+        if index == "[...]":
+            tables = {key: _only(document, where, key) for key in _at(document, where)}
+            key = next((key for key, only in tables.items() if _refusal(only) == message), "?")
+            document = tables.get(key, document)
+            where.append(key)
+        else:
+            where.append(name or index)
+    return f"{text}{at}.{'.'.join(where).replace('.[', '[')}`" if at else message
+
+
+def _at(document: dict[str, Any], where: Sequence[str]) -> dict[str, Any]:
+    for key in where:
+        document = document[key]
+    return document
+
+
+def _only(document: dict[str, Any], where: Sequence[str], key: str) -> dict[str, Any]:
+    """Return the document with nothing but this key in the table at `where`."""
+    if not where:
+        return {key: document[key]}
+    return {**document, where[0]: _only(document[where[0]], where[1:], key)}
+
+
+def _refusal(document: dict[str, Any]) -> str:
+    try:
+        msgspec.convert(document, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return ""
 
 
 def _readable(message: str) -> str:

@@ -42,6 +42,14 @@ def commands_of_messages(folder: Path) -> Iterator[tuple[str, str]]:
                 yield f"{path.name}:{node.lineno}", "".join(shown)
 
 
+def table_heads(folder: Path) -> set[str]:
+    """The columns of all tables that commands print, without the time zone in brackets."""
+    calls = [node for path in folder.rglob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    tables = [node.args[0] for node in calls if isinstance(node, ast.Call) and ast.unparse(node.func) == "print_table"]
+    texts = [_text(head) for table in tables if isinstance(table, ast.Tuple) for head in table.elts]
+    return {text.partition(" (")[0] for text in texts}
+
+
 def _messages(tree: ast.AST) -> Iterator[ast.JoinedStr | ast.Constant]:
     """Strings but for docstrings, the help of options, and parts of other strings."""
     others: set[ast.AST] = set()

@@ -57,6 +57,7 @@ DEVIATIONS: dict[tuple[str, str], str] = {
     ("cli/serve.py", "api.app"): "the process that serves puts the application into the HTTP server",
     ("cli/serve.py", "api.protocol"): "and gives that server its bounds",
     ("cli/serve.py", "settings"): "the command line alone knows which directory is meant",
+    ("cli/missing.py", "settings"): "what they name is looked for",
     ("cli/installation.py", "settings"): "the command line alone knows which directory is meant",
     ("cli/installation.py", "keyfiles"): "`init` makes the key files",
     ("cli/installation.py", "installation_id"): "and the id beside them",

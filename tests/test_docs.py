@@ -23,7 +23,7 @@ from logkeep.domain.causes import Cause
 from logkeep.domain.warning import WarningCode
 from logkeep.settings import _NOT_SETTINGS, _SECTIONS, Agency, Bucket, NodeAgent, Settings
 from tests.integration.cli.installed import CONFIGURATION, serving
-from tests.messages import commands_of_messages, parse_command
+from tests.messages import commands_of_messages, parse_command, table_heads
 
 ROOT = Path(__file__).parent.parent
 DOCS = [
@@ -194,6 +194,13 @@ def test_the_commands_shown_are_complete(document: Path) -> None:
             tuple(words[1:]) == path[: len(words) - 1] for path in COMMANDS
         ):
             parse_command(words)
+
+
+@pytest.mark.parametrize("document", DOCS, ids=relative)
+def test_the_columns_that_are_named_exist(document: Path) -> None:
+    others = {"GET", "POST", "PUT", "DELETE", "RUNNING", "SUCCESS", "FAIL", "GLACIER"}
+    named = set(re.findall(r"`([A-Z]{3,}(?: [A-Z]+)*)`", document.read_text("utf-8")))
+    assert named - others <= table_heads(ROOT / "logkeep" / "cli")
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/running.md"])

@@ -15,6 +15,7 @@ from logkeep.cli.errors import WrongUse
 from logkeep.cli.invocation import Invocation
 
 CLIENT_FILE = "client.toml"
+_INSTEAD = "give --endpoint, --ak and --sk (LOGKEEP_ENDPOINT, LOGKEEP_AK and LOGKEEP_SK)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,14 @@ def find_access(asked: Invocation) -> Access:
     """What options and variables say, else `client.toml`. Raises `WrongUse` that says what is missing."""
     if bool(asked.ak) != bool(asked.sk):
         raise WrongUse("a key has two parts: give both --ak and --sk (LOGKEEP_AK and LOGKEEP_SK)")
-    saved = read_access(asked.directory)
+    try:
+        saved = None if asked.endpoint and asked.ak else read_access(asked.directory)
+    except WrongUse as error:
+        raise WrongUse(f"{error.message}, or {_INSTEAD}") from error
     endpoint = asked.endpoint or (saved.endpoint if saved else "")
     if saved is None and not (endpoint and asked.ak):
         raise WrongUse(
-            f"{asked.directory / CLIENT_FILE} does not exist; name the installation with --dir, or the service with "
-            "--endpoint, --ak and --sk (LOGKEEP_ENDPOINT, LOGKEEP_AK and LOGKEEP_SK)"
+            f"{asked.directory / CLIENT_FILE} does not exist; name the installation with --dir, or {_INSTEAD}"
         )
     _check_endpoint(endpoint)
     if asked.ak or saved is None:
@@ -53,9 +56,9 @@ def read_access(directory: Path) -> Access | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WrongUse(f"{path} is no valid TOML: {error}") from error
+        raise WrongUse(f"{path} is no valid TOML: {error}; correct it") from error
     except OSError as error:
-        raise WrongUse(f"{path} cannot be read: {error.strerror}") from error
+        raise WrongUse(f"{path} cannot be read: {error.strerror}; be the user that it belongs to") from error
     return Access(*(_text(path, found, key) for key in ("endpoint", "ak", "sk", "project_id")))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -187,7 +188,9 @@ def revoke_key(
         print_json({"ak": ak, "revoked": True})
     else:
         print_line(f"key {ak} is revoked")
-    saved = read_access(asked.directory)
+    saved = None
+    with suppress(WrongUse):  # what is there tells of no key
+        saved = read_access(asked.directory)
     if saved and saved.ak == ak:
         note(
             f"it was the key in {asked.directory / CLIENT_FILE}; put another one there "

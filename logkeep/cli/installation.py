@@ -12,6 +12,7 @@ import typer
 from logkeep.cli.access import CLIENT_FILE, Access, read_access, write_access
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
+from logkeep.cli.missing import tell_missing
 from logkeep.cli.output import print_fields, print_json, print_line
 from logkeep.domain.causes import explain_database
 from logkeep.errors import CatalogueError, SettingError
@@ -62,7 +63,9 @@ def init(context: typer.Context) -> None:
     if is_installation(directory) and not is_unfinished(directory):
         from logkeep.bootstrap import check_installation
 
-        check_installation(installed_settings(directory))
+        settings = installed_settings(directory)
+        check_installation(settings)
+        tell_missing(settings)
         _show_existing(directory, as_json=asked.as_json)
         return
     access = create_installation(directory)

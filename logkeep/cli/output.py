@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +19,7 @@ class Advance(Protocol):
     def __call__(self, done: int, text: str, total: int = 0, /) -> None: ...
 
 
+_ANY_WIDTH = 1_000_000  # columns
 _LABEL = 30  # characters of what is going on, so that the bar does not jump
 _STYLES = {"FAIL": "bold red", "SUCCESS": "green", "RUNNING": "yellow", "stale": "bold red", "missed": "yellow"}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -79,15 +80,35 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: S
 def _print_rich_table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
     from rich import box
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    console, table = Console(), Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for index, head in enumerate(heads):
-        table.add_column(head, justify="right" if index in right else "left", overflow="fold")
+        table.add_column(head, justify="right" if index in right else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(_cell(cell), style=_STYLES.get(cell, "")) for cell in row))
-    Console().print(table)
+    if Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), table).maximum <= console.width:
+        console.print(table)
+    else:
+        for row in rows:
+            print_line("\n".join(_stack(heads, row, console.width)))
+
+
+def _stack(heads: Sequence[str], row: Sequence[str], width: int) -> Iterator[str]:
+    """Yield the cells of a row that is wider than the terminal, each whole, so that it can be copied."""
+    line = ""
+    for head, cell in zip(heads, row, strict=True):
+        pair = f"{head}: {_cell(cell)}" if head else _cell(cell)
+        if not cell:
+            continue
+        if line and len(line) + len(pair) + 2 > width:
+            yield line
+            line = f"  {pair}"
+        else:
+            line = f"{line}  {pair}" if line else pair
+    yield line
 
 
 def print_fields(fields: Sequence[tuple[str, str]]) -> None:

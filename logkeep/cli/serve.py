@@ -22,6 +22,7 @@ from logkeep.cli.access import read_access, write_access
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.installation import endpoint_url, installed_settings
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
+from logkeep.cli.missing import tell_missing
 from logkeep.cli.output import note, print_json
 from logkeep.cli.starting import Starting
 from logkeep.domain.causes import listen_cause
@@ -118,6 +119,7 @@ class _Running:
         if settings.embedded:
             self._held.enter_context(bootstrap.only_process(settings.directory))
         bootstrap.set_up_logging(settings.log_level)
+        tell_missing(settings)
         service = bootstrap.open_service(settings, works=self._works)
         skew_ms = settings.server.max_clock_skew_seconds * 1000
         self._starting.begin_reading(create_app(service.context, ready=service.ready, max_clock_skew_ms=skew_ms))
@@ -191,7 +193,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _follow_endpoint(directory: Path, endpoint: str) -> None:
     """Keep `client.toml` true, where there is one."""
-    access = read_access(directory)
+    try:
+        access = read_access(directory)
+    except WrongUse as error:  # commands need it, the service does not
+        note(f"logkeep: {error}")
+        return
     if access and access.endpoint != endpoint:
         with suppress(OSError):  # a read-only directory: the line on standard error still tells
             write_access(directory, replace(access, endpoint=endpoint))

@@ -10,6 +10,7 @@ import typer
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.installation import installed_settings
 from logkeep.cli.invocation import EVERYWHERE, invocation
+from logkeep.cli.missing import tell_missing
 from logkeep.cli.output import print_json, print_line, print_table
 from logkeep.errors import StoreError
 
@@ -40,6 +41,7 @@ def check_store(
     asked = invocation(context)
     settings = installed_settings(asked.directory)
     stores = open_buckets(settings)
+    tell_missing(settings)
     if name not in stores:
         raise WrongUse(f"there is no bucket {name}; logkeep.toml has {', '.join(stores) or 'none'}")
     if agency and agency not in settings.agencies:
@@ -90,6 +92,7 @@ def list_stores(context: typer.Context) -> None:
 
     asked = invocation(context)
     settings = installed_settings(asked.directory)
+    tell_missing(settings)
     rows = [
         (
             name,

@@ -12,6 +12,7 @@ import typer
 
 from logkeep.cli.installation import installed_settings, open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
+from logkeep.cli.missing import tell_missing
 from logkeep.cli.output import note, print_json, print_line, print_table, time_text
 from logkeep.errors import SettingError
 
@@ -41,6 +42,7 @@ def work(context: typer.Context) -> None:
     from logkeep import bootstrap
 
     bootstrap.set_up_logging(settings.log_level)
+    tell_missing(settings)
     service = bootstrap.open_service(settings)
     service.start()
     if asked.as_json:

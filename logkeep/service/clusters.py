@@ -212,7 +212,7 @@ def make_discovery(url: str, source: str, user: str) -> Discovery:
         parts = urlsplit(url)
         secret = parts.username is not None or parts.password is not None
     except ValueError as error:
-        raise InvalidField("url", "write it as http://host:9200") from error
+        raise InvalidField("url", "write it as http://host:9200; a log directory is the source of a node") from error
     if secret:
         raise InvalidField("url", "no user and no password may stand in it; give them as user and password")
     for field, value, most in (("url", url, 1024), ("user", user, 255), ("source", source, 4096)):

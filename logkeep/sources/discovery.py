@@ -79,7 +79,7 @@ def _parse(url: str) -> tuple[str, str]:
         if not parts.hostname or parts.port == 0 or parts.scheme not in {"http", "https"}:
             raise ValueError
     except ValueError:
-        raise InvalidField("url", "write it as http://host:9200") from None
+        raise InvalidField("url", "write it as http://host:9200; a log directory is the source of a node") from None
     return parts.hostname, parts.netloc.rpartition("@")[2]
 
 

@@ -64,6 +64,8 @@ def parse_location(url: str, credentials: Mapping[str, str] | None, base: Path) 
         path = unquote(parts.path, errors="strict")
     except ValueError as error:
         raise SettingError("a bucket's URL cannot be read: it is not a URL") from error
+    if url.startswith("/"):
+        raise SettingError(f"a bucket's URL begins with its kind: write this folder as {Path(url).as_uri()}")
     if parts.fragment or parts.username or parts.password:
         raise SettingError("a bucket's URL has a '#' or a '@': write them as %23 and %40, and secrets as credentials")
     if parts.scheme in ("file", "memory") and credentials:

@@ -93,6 +93,15 @@ def test_variables_of_the_command_line_are_no_settings(tmp_path: Path) -> None:
         ('[sources]\nroots = ["/var/log", "/srv\\u0000x"]', "sources.roots: holds a NUL"),
         ('[sources.projects."a.b"]\nroots = ["/srv\\u0000x"]', "sources.projects.a.b.roots: holds a NUL"),
         ('[sftp]\nknown_hosts = "a\\u0000b"', "sftp.known_hosts: holds a NUL"),
+        (
+            '[sources.projects.one]\nroots = ["/srv"]\n[sources.projects."a.b"]\nroot = []',
+            "sources.projects.a.b: object",
+        ),
+        ("[sources.projects.one]\nroots = ['/srv', 1]", "sources.projects.one.roots[1]: expected"),
+        ("[agencies.a.credentials.b]\nkey = 'k'\nsecret = 1", "agencies.a.credentials.b.secret: expected"),
+        ("[buckets.one]\n[buckets.two]\nulr = ''", "buckets.two: object"),
+        ("[backup]\nbandwidth_mib = -1", "backup.bandwidth_mib: from 0 to 1000000 is allowed"),
+        ("[backup]\npoll_seconds = 61", "backup.poll_seconds: from 0.01 to 60 is allowed"),
         ("server", "logkeep.toml"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 
 from logkeep.cli.identity import MOST_NAMED
 from logkeep.cli.verification import _print_findings
-from tests.integration.cli.installed import Done, init, serving
+from tests.integration.cli.installed import Done, Served, init, serving
 
 Command = Callable[..., Done]
 
@@ -41,6 +41,44 @@ def test_a_second_project_names_every_cluster_that_it_keeps_from_being_read(
     with (directory / "logkeep.toml").open("a") as settings:
         settings.write(block)
     assert "fail from now on" not in command("--dir", directory, "project", "add", "third").ended(0).err
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "is missing"), ("", "is empty"), ("[sftp]\n", "names no bucket")])
+def test_settings_without_a_bucket_are_told_at_the_start(
+    command: Command, directory: Path, content: str | None, said: str
+) -> None:
+    (directory / "logkeep.toml").unlink()
+    if content is not None:
+        (directory / "logkeep.toml").write_text(content)
+    with serving(directory) as served:
+        expected = f"warning: {directory / 'logkeep.toml'} {said}: "
+        assert len([line for line in served.log if expected in line]) == 1
+    assert expected in command("--dir", directory, "store", "list").ended(0).err
+
+
+def test_directories_that_are_not_there_are_told_at_the_start(
+    command: Command, directory: Path, tmp_path: Path
+) -> None:
+    with (directory / "logkeep.toml").open("a") as settings:
+        settings.write(f'[buckets.far]\nurl = "file://{tmp_path}/far"\n[sources]\nroots = ["{tmp_path}", "/nowhere"]\n')
+    with serving(directory) as served:
+        told = [line for line in served.log if "warning: " in line]
+    assert [line.partition("warning: ")[2].partition(";")[0] for line in told] == [
+        f"buckets.far: {tmp_path}/far is not there",
+        "sources.roots: /nowhere is not there",
+    ]
+
+
+def test_a_client_toml_that_cannot_be_read_says_what_to_do_instead(
+    tenant: Command, command: Command, directory: Path, served: Served
+) -> None:
+    key = tenant("key", "add", "--project", "cn-north-4", "--json").ended(0).json
+    (directory / "client.toml").unlink()
+    (directory / "client.toml").mkdir()
+    said = command("--dir", directory, "cluster", "list").ended(2).err
+    assert "be the user that it belongs to, or give --endpoint, --ak and --sk" in said
+    given = ("--endpoint", served.endpoint, "--ak", key["ak"], "--sk", key["sk"])
+    command("--dir", directory, *given, "cluster", "list").ended(0)
 
 
 def test_what_a_message_tells_to_run_can_be_pasted(tenant: Command, command: Command, node: Path) -> None:

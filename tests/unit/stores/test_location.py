@@ -37,6 +37,11 @@ def test_a_folder_is_relative_to_the_base(url: str, folder: str) -> None:
     assert parse_location(url, None, BASE).folder == Path(folder)
 
 
+def test_a_folder_without_its_kind_is_told_as_it_is_to_be_written() -> None:
+    with pytest.raises(SettingError, match=r"write this folder as file:///mnt/x%20y$"):
+        parse_location("/mnt/x y", None, BASE)
+
+
 def test_an_s3_bucket_with_a_prefix_and_an_endpoint() -> None:
     location = parse("s3://logs/css/my%20log/?endpoint=http://127.0.0.1:9000&region=cn-north-4")
     assert dict(location.options) == {
@@ -101,7 +106,7 @@ def test_other_kinds_are_opened_with_their_own_options(
 
 WRONG = [
     ("logs", "begins with ''"),
-    ("/srv/logs", "begins with ''"),
+    ("/srv/logs", "write this folder as file:///srv/logs"),
     ("fs:///srv/logs", "begins with 'fs'"),
     ("quark://logs", "begins with 'quark'"),
     ("http:///?endpoint=http://host", "http cannot be a bucket"),
