@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Annotated, cast
 
 import msgspec
 
@@ -442,7 +442,9 @@ class FindingLine(msgspec.Struct, tag="finding"):
     generation: int | None  # null, as what follows, where no log is concerned
     start: int | None  # bytes [start, end) of the generation
     end: int | None
-    lines: tuple[int, int] | None  # the first and the last, counted in the generation from 1; null where unknown
+    lines: (
+        Annotated[Sequence[int], msgspec.Meta(min_length=2, max_length=2)] | None
+    )  # the first and the last, counted in the generation from 1; null where unknown
     first_time: str
     last_time: str
 

@@ -27,6 +27,11 @@ def _object(properties: dict[str, Schema], **more: object) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties), **more}
 
 
+def _only(method: str) -> Schema:
+    """Return the schema of a list of one method. Generators of clients refuse a list as `const`."""
+    return {"type": "array", "items": {"const": method}, "minItems": 1, "maxItems": 1}
+
+
 _USER: Schema = {
     "type": "object",
     "properties": {"name": _REQUIRED, "id": _REQUIRED, "password": _REQUIRED, "domain": _ACCOUNT},
@@ -35,8 +40,8 @@ _USER: Schema = {
 }
 _IDENTITY: Schema = {
     "oneOf": [
-        _object({"methods": {"const": ["password"]}, "password": _object({"user": _USER})}),
-        _object({"methods": {"const": ["token"]}, "token": _object({"id": _REQUIRED})}),
+        _object({"methods": _only("password"), "password": _object({"user": _USER})}),
+        _object({"methods": _only("token"), "token": _object({"id": _REQUIRED})}),
     ]
 }
 _SCOPE: Schema = {

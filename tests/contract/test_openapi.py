@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -120,6 +121,13 @@ def test_document_is_valid_openapi(document: dict[str, Any]) -> None:
     assert len(ids) == len(set(ids))
     for name in references(document):
         assert resolved(document, {"$ref": name}) is not None
+
+
+def test_schemas_use_nothing_that_generators_of_clients_refuse(document: dict[str, Any]) -> None:
+    """openapi-python-client takes no boolean for a schema, and no list for a constant."""
+    text = json.dumps(document)
+    assert '"items": false' not in text
+    assert '"const": [' not in text
 
 
 def test_links_lead_to_operations_and_name_their_parameters(document: dict[str, Any]) -> None:
