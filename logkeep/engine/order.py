@@ -72,13 +72,16 @@ def place_new(
                 unproven += [index] if old and sights[index].readable else []
             else:
                 copied_in[younger].append(index)
+    held = {index: fixed[index] for index in members if index in fixed}
+    stays = _stays(sights, owners, held, family, turned)
     positions: dict[int, float] = {}
     for above, indexes in copied_in.items():
         found = [_Place.of(sights[index], index, None, None, turned) for index in indexes]
-        positions |= _spread([one.index for one in sorted(found, key=_age)], taken, above)
-    held = {index: fixed[index] for index in members if index in fixed}
+        below = max((c.position for c in age.held if c.position < above), default=float("-inf"))
+        between = [one for one in stays if below < (one.position or 0.0) < above]
+        positions |= _positions([*_in_order(between, found), _Place(above)], taken)
     new = [_Place.of(sights[i], i, None, None, turned) for i in following if i not in fixed and sights[i].file.size]
-    line = _in_order(_stays(sights, owners, held, family, turned), new)
+    line = _in_order([one for one in stays if floor is None or (one.position or 0.0) > floor], new)
     return Placed(held | positions | _positions(line, taken), unproven, some_old)
 
 
@@ -89,14 +92,13 @@ def _stays(
     family: Family,
     turned: int,
 ) -> list[_Place]:
-    """Return what has a place above all that an earlier listing had, shown by this listing or not."""
-    floor = family.floor()
+    """Return what has its place, shown by this listing or not."""
     seen = {owner.generation for owner in owners.values()}
     planned = [one for one in family.reserved if one.position not in held.values()]
     unseen = [*(c for c in family.known if c.generation not in seen), *planned]
     shown = [_Place.of(sights[i], i, owners.get(i), place, turned) for i, place in held.items()]
     hidden = [_Place(one.position, time=instant(one.first_time)) for one in unseen if one.first_time]
-    return [one for one in [*shown, *hidden] if floor is None or (one.position or 0.0) > floor]
+    return [*shown, *hidden]
 
 
 @dataclass(frozen=True, slots=True)

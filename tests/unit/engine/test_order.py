@@ -62,6 +62,12 @@ def test_old_file_that_was_planned_and_vanished_keeps_its_place_when_it_is_seen_
     assert place_new([0], [sight("prod.log.2", 10)], {}, {0: 0.5}, family).positions == {0: 0.5}
 
 
+def test_old_files_stand_on_both_sides_of_one_between_them_that_is_still_to_be_read() -> None:
+    known = [kept(1, 1.0, 0), kept(2, 2.0, 60)]
+    found = places([sight("prod.log.3", 10), sight("prod.log.2", 40)], known, [planned(1.5, 30)])
+    assert 1.0 < found["prod.log.3"] < 1.5 < found["prod.log.2"] < 2.0
+
+
 def test_ten_thousand_new_files_are_placed_in_one_pass() -> None:
     sights = [sight(f"prod.log.{number}", 10_000 - number) for number in range(10_000)]
     found = places(sights, [kept(1, 1.0, 0)], [])
