@@ -1,4 +1,4 @@
-"""The command `logkeep`, also `python -m logkeep`."""
+"""Entry point of the command `logkeep`, also `python -m logkeep`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts a Logkeep together from its settings; the only file that names concrete classes."""
+"""Wiring: builds a Logkeep from its settings. The only module that names concrete classes."""
 
 from __future__ import annotations
 
@@ -51,38 +51,38 @@ from logkeep.stores.proven import ProvenStore
 _log = structlog.get_logger("logkeep.settings")
 _MOST_NAMED = 20
 _MIB = 1024 * 1024
-_SETTLING = Patience(20.0, "")  # while somebody waits at a terminal
-_PROOF_SECONDS = 60  # for which a bucket that proved to be the right one may be written to
+_SETTLING = Patience(20.0, "")  # short, as somebody waits at a terminal
+_PROOF_SECONDS = 60  # how long the proof that a bucket is the right one stays valid
 
 
 @dataclass(slots=True)
 class Service:
-    """A running process of an installation: its context, and what to start and stop."""
+    """A running process of an installation."""
 
     worker_id: str
     context: Context
-    ready: Callable[[], list[str]]  # what keeps it from being ready
+    ready: Callable[[], list[str]]  # problems that keep it from being ready
     start: Callable[[], None]
     stop: Callable[[], None]
 
 
 def settle_database(service: Service) -> None:
-    """Leave the database of a service that has stopped whole in its file. Raises `CatalogueError`."""
+    """Merge the write-ahead log of a stopped service into its database file. Raises `CatalogueError`."""
     settle(service.context.database)
 
 
 def open_context(settings: Settings) -> Context:
-    """Everything but the queue: enough for `project` and `key`. Raises `SettingError`."""
+    """Return a context without a queue: enough for commands such as `project` and `key`. Raises `SettingError`."""
     return _context(settings, open_database(settings), _no_queue)
 
 
 def open_new_context(settings: Settings, own_id: str = "", vouched: Sequence[str] = ()) -> Context:
-    """The same with a database that is made where there is none; it counts once `claim_database` was called.
+    """Return such a context, and create the database if there is none; it is not used until `claim_database` is called.
 
-    `own_id` is that of an installation in the making, `vouched` are keys in hex that are trusted besides. Raises
-    `SettingError` where the database is another one's.
+    `own_id` is the id of an installation that is being made. `vouched` are further trusted public keys, in hex. Raises
+    `SettingError` if the database belongs to another installation.
     """
-    open_seal(settings.directory)  # that it is an installation at all, before anything is made
+    open_seal(settings.directory)  # fails before anything is created if this is no installation
     database = _open_database(settings, own_id or _read_own_id(settings), make=True)
     context = _context(settings, database, _no_queue, vouched)
     identity.check_seal(context)
@@ -90,7 +90,7 @@ def open_new_context(settings: Settings, own_id: str = "", vouched: Sequence[str
 
 
 def claim_database(settings: Settings, context: Context, own_id: str = "") -> None:
-    """Make it the database of this installation, from which on nothing works with another one."""
+    """Record that the database belongs to this installation, which from now on accepts no other."""
     save_owner(context.database, own_id or _read_own_id(settings) or write_id(settings.directory))
 
 
@@ -100,7 +100,7 @@ def is_claimed(settings: Settings, context: Context) -> bool:
 
 
 def make_context(settings: Settings) -> Context:
-    """Of an installation that has keys and begins with an empty database."""
+    """Return the context of an installation that has keys, with a new database."""
     context = open_new_context(settings)
     claim_database(settings, context)
     return context
@@ -145,9 +145,9 @@ def _context(
 
 
 def open_database(settings: Settings) -> Engine:
-    """The installation's database, brought to this version.
+    """Open the installation's database and migrate it to this version.
 
-    Raises `SettingError` where it is missing, empty or another one's; nothing is made then.
+    Raises `SettingError`, and changes nothing, if it is missing, empty or another installation's.
     """
     return _open_database(settings, _read_own_id(settings))
 
@@ -167,7 +167,7 @@ def _open_database(settings: Settings, own_id: str | None, *, make: bool = False
 
 @contextmanager
 def _connected(settings: Settings) -> Generator[Engine]:
-    """To look at the database only."""
+    """Connect to the database without migrating it."""
     database = connect(settings.database_url)
     try:
         yield database
@@ -176,14 +176,14 @@ def _connected(settings: Settings) -> Generator[Engine]:
 
 
 def _read_own_id(settings: Settings) -> str | None:
-    """Raises `SettingError` where `init` was broken off."""
+    """Return the id of the installation, None if it is missing. Raises `SettingError` after an interrupted `init`."""
     if is_unfinished(settings.directory):
         raise SettingError(f"`logkeep init` did not come to its end in {settings.directory}; run it once more")
     return read_id(settings.directory)
 
 
 def _check_owner(settings: Settings, database: Engine, own_id: str | None, *, make: bool = False) -> None:
-    """Raises `SettingError` where the database is not the installation's, nor with `make` nobody's yet."""
+    """Raise `SettingError` unless the database is the installation's or, with `make`, belongs to none yet."""
     owner = _ask_owner(database)
     if (owner and owner == own_id) or (make and not owner):
         return
@@ -214,7 +214,7 @@ def _ask_owner(database: Engine) -> str | None:
 
 
 def expect_no_other(settings: Settings, own_id: str) -> None:
-    """Raises `SettingError` where the database for an installation in the making is another one's."""
+    """Raise `SettingError` if the database for an installation that is being made belongs to another one."""
     with _connected(settings) as database:
         owner = _ask_owner(database)
         if owner and owner != own_id:
@@ -225,7 +225,7 @@ def expect_no_other(settings: Settings, own_id: str) -> None:
 
 
 def check_installation(settings: Settings) -> None:
-    """See that keys, id and database belong together. An id that is missing is put back where the keys prove it.
+    """Check that keys, id and database belong together; restore a missing id if the keys prove which it was.
 
     Raises `SettingError`.
     """
@@ -237,7 +237,7 @@ def check_installation(settings: Settings) -> None:
 
 
 def _proven_owner(settings: Settings, database: Engine) -> str:
-    """Of the database, whose secrets were sealed with the key that lies here."""
+    """Return the owner of the database if its secrets can be decrypted with the key of this directory."""
     _, unseal = open_seal(settings.directory)
     if owner := _ask_owner(database):
         with reading(database) as connection:
@@ -253,11 +253,11 @@ def _proven_owner(settings: Settings, database: Engine) -> str:
 
 
 def migrate_database(settings: Settings) -> tuple[str | None, str]:
-    """Bring all tables to this version: the revision before, None where there were none, and the one now.
+    """Migrate all tables to this version. Returns the revisions before (None without tables) and after.
 
     Raises `SettingError`.
     """
-    from logkeep.work.queue import prepare_database  # noqa: PLC0415  the queue has tables of its own
+    from logkeep.work.queue import prepare_database  # noqa: PLC0415  the queue has its own tables
 
     with _connected(settings) as database:
         _check_owner(settings, database, _read_own_id(settings))
@@ -267,10 +267,10 @@ def migrate_database(settings: Settings) -> tuple[str | None, str]:
 
 
 def open_service(settings: Settings, *, works: bool = True) -> Service:
-    """The whole service; `start` begins the work on the queue, where it `works`: else that is left to other processes.
+    """Build the service. `start` begins the work on the queue, if this process `works`; else only other processes do.
 
-    DBOS takes as long to import as all the rest, so `start` imports it: what only reads can be answered before. Nothing
-    may be enqueued until `start` has returned.
+    DBOS takes as long to import as all the rest, so only `start` imports it, and requests that only read are answered
+    earlier. Nothing may be enqueued until `start` has returned.
     """
     queue: list[_Queue] = []
 
@@ -302,7 +302,7 @@ def open_service(settings: Settings, *, works: bool = True) -> Service:
 
 
 def _tell_unknown_projects(context: Context, settings: Settings) -> None:
-    """A name with a fault in it gives nobody anything; one of a project that is added later must not stop a service."""
+    """Warn about settings for unknown projects. They grant nothing, so they must not keep the service from starting."""
     known = [project.name for project in identity.list_projects(context)]
     for name in settings.sources.projects:
         if name not in known:
@@ -314,7 +314,7 @@ def _tell_unknown_projects(context: Context, settings: Settings) -> None:
 
 
 def _serve_metrics(context: Context, settings: Settings) -> tuple[Context, Callable[[], None]]:
-    """The context as it counts, and what ends the port; nothing is counted where nobody can ask."""
+    """Return the context with a meter, and what closes the metrics port; nothing is counted if no port is set."""
     if not settings.metrics.listen:
         return context, lambda: None
     from logkeep.api.metrics import PrometheusMeter  # noqa: PLC0415  its library takes a tenth of a second to import
@@ -330,11 +330,11 @@ def _serve_metrics(context: Context, settings: Settings) -> tuple[Context, Calla
 
 @dataclass(slots=True)
 class _Queue:
-    """The queue, once it runs."""
+    """A running queue."""
 
     enqueue: Callable[[Connection, str, bool], None]
     others_wait: Callable[[], bool]
-    problems: Callable[[], list[str]]  # what keeps it from working
+    problems: Callable[[], list[str]]  # problems that keep it from working
     stop: Callable[[], None]
 
 
@@ -347,7 +347,7 @@ def _start_queue(context: Context, settings: Settings, worker: Worker) -> _Queue
     from logkeep.work.verifier import Verifier  # noqa: PLC0415
 
     if settings.embedded:
-        workers.forget_others(context)  # whoever there was: with SQLite one process serves a database
+        workers.forget_others(context)  # with SQLite only one process serves a database
     heartbeat = Heartbeat(context, worker)
     queue = Queue(context.database)
     runner = (
@@ -393,7 +393,7 @@ def _start_queue(context: Context, settings: Settings, worker: Worker) -> _Queue
 
 @contextmanager
 def only_process(directory: Path) -> Generator[None]:
-    """Hold the installation: with SQLite one process serves it. Raises `SettingError` where another does."""
+    """Lock the installation: with SQLite one process serves it. Raises `SettingError` if another one has the lock."""
     path = directory / "serve.lock"
     with ExitStack() as held:
         try:
@@ -406,7 +406,7 @@ def only_process(directory: Path) -> Generator[None]:
 
 
 def set_up_logging(level: str) -> None:
-    """One line of JSON per event on standard error, `key=value` on a terminal."""
+    """Log one JSON object per event to standard error, or `key=value` to a terminal."""
     terminal = sys.stderr.isatty()
     renderer = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
     shared: list[Processor] = [
@@ -421,7 +421,7 @@ def set_up_logging(level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         processors=[*shared, renderer],
     )
-    # What libraries log by the standard way, in the same form; below a warning it is not for operators.
+    # Logs of libraries in the same form; below a warning they are not for operators.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=max(least, logging.WARNING), force=True)
@@ -435,12 +435,12 @@ def _this_process(jobs_at_once: int) -> Worker:
 
 
 def bucket_url(settings: Settings, name: str) -> str:
-    """Where a configured bucket lies; without a URL it is a folder of the data directory."""
+    """Return the URL of a configured bucket; without one it is a folder of the data directory."""
     return settings.buckets[name].url or f"file:buckets/{name}"
 
 
 def open_buckets(settings: Settings) -> Mapping[str, ObjectStore]:
-    """The stores of all buckets by name, each with the credentials of its bucket. Raises `SettingError`."""
+    """Open the stores of all buckets, by name, each with its bucket's credentials. Raises `SettingError`."""
     return {
         name: _open_store(settings, name, bucket.credentials, f"buckets.{name}")
         for name, bucket in settings.buckets.items()
@@ -458,7 +458,7 @@ def bucket_folders(settings: Settings) -> dict[str, Path]:
 
 
 def _bucket_locations(settings: Settings) -> Mapping[str, str]:
-    """Where each bucket lies, so that two which are one, or lie in each other, are known as such."""
+    """Return the location of each bucket, which shows whether two are the same or nested."""
     found = {
         name: parse_location(bucket_url(settings, name), bucket.credentials, settings.directory)
         for name, bucket in settings.buckets.items()
@@ -469,19 +469,22 @@ def _bucket_locations(settings: Settings) -> Mapping[str, str]:
 def _prove_buckets(
     settings: Settings, database: Engine, stores: Mapping[str, ObjectStore]
 ) -> Mapping[str, ObjectStore]:
-    """The same stores, each held against what is remembered of its bucket; what is in memory is new at each start."""
+    """Wrap stores so that each is checked against what is remembered of its bucket.
+
+    Buckets in memory are not, as they are new at each start.
+    """
     return {name: _prove_bucket(name, bucket_url(settings, name), database, store) for name, store in stores.items()}
 
 
 def _prove_bucket(name: str, url: str, database: Engine, store: ObjectStore) -> ObjectStore:
     if isinstance(store, ProvenStore) or url.startswith("memory:"):
         return store
-    seconds = 0 if url.startswith("file:") else _PROOF_SECONDS  # a disk goes in a moment, and asking costs little
+    seconds = 0 if url.startswith("file:") else _PROOF_SECONDS  # a disk may be unmounted; a check is cheap
     return ProvenStore(store, name, url, BucketMemory(database, name), seconds)
 
 
 def accept_bucket(settings: Settings, name: str) -> None:
-    """Take what lies in a bucket for the one that was used before. Raises a `StoreError` where it cannot be marked."""
+    """Accept the present contents of a bucket as the expected ones. Raises a `StoreError` if it cannot be marked."""
     database = open_database(settings)
     try:
         memory = BucketMemory(database, name)
@@ -492,7 +495,7 @@ def accept_bucket(settings: Settings, name: str) -> None:
 
 
 def open_agencies(settings: Settings, stores: Mapping[str, ObjectStore]) -> Mapping[str, Mapping[str, ObjectStore]]:
-    """The stores as each agency opens them: with its credentials where it has some for the bucket."""
+    """Open the stores of each agency, with its own credentials for a bucket if it has some."""
     return {
         name: {
             **stores,
@@ -506,7 +509,7 @@ def open_agencies(settings: Settings, stores: Mapping[str, ObjectStore]) -> Mapp
 
 
 def _open_store(settings: Settings, bucket: str, credentials: Mapping[str, str], key: str) -> ObjectStore:
-    """`key` is the setting that has the credentials."""
+    """Open the store of a bucket; `key` is the setting that has the credentials."""
     if bucket not in settings.buckets:
         raise SettingError(
             f"{key}: there is no bucket {bucket}; configured are {', '.join(settings.buckets) or 'none'}"
@@ -518,7 +521,7 @@ def _open_store(settings: Settings, bucket: str, credentials: Mapping[str, str],
 
 
 def _own_paths(settings: Settings) -> Mapping[Path, str]:
-    """What is Logkeep's on this machine, and what each is: no source may lie in, below or above it."""
+    """Return Logkeep's own paths on this machine, and what each is: no source may lie in, below or above one."""
     base = settings.directory
     own = {base: "the directory of this installation", Path(__file__).parent: "the program itself"}
     if sys.prefix != sys.base_prefix:
@@ -536,7 +539,7 @@ def _own_paths(settings: Settings) -> Mapping[Path, str]:
 
 
 def _log_files() -> Iterator[Path]:
-    """Where standard output and error go, as far as these are files."""
+    """Yield the files to which standard output and error are redirected."""
     for descriptor in (1, 2):
         with suppress(OSError):
             seen = os.fstat(descriptor)
@@ -559,13 +562,13 @@ def _source_opener(settings: Settings) -> Callable[[str, Tenant], LogSource]:
 
 
 def _settle_source(url: str) -> str:
-    """Raises `SettingError`, `SourceUnreachable` where a link leads to what hangs."""
+    """Return the URL with links resolved. Raises `SettingError`, `SourceUnreachable` if a link leads to what hangs."""
     if url.partition(":")[0] in {"sftp", "agent"}:
         return url
     return _SETTLING.call(watch(source_directory(url)), partial(settle_url, url))
 
 
-_Opener = Callable[[str, Tenant, Callable[[str], bool]], LogSource]  # the last one says of a name that it is no log
+_Opener = Callable[[str, Tenant, Callable[[str], bool]], LogSource]  # the last one tells if a name is excluded
 
 
 def _sftp_sources(settings: Settings) -> _Opener:
@@ -623,7 +626,7 @@ def _agent_sources(settings: Settings) -> _Opener:
 
 def _refuse(problem: str) -> _Opener:
     def refuse(url: str, _tenant: object, _excluded: object) -> LogSource:
-        shown = url.partition("://")[0]  # what follows may hold a password
+        shown = url.partition("://")[0]  # the rest may contain a password
         raise SettingError(f"source {shown}: {problem}")
 
     return refuse

@@ -8,7 +8,7 @@ from typing import Protocol
 
 class Clock(Protocol):
     def now_ms(self) -> int:
-        """Unix time in milliseconds."""
+        """Return the Unix time in milliseconds."""
         ...
 
 
@@ -18,7 +18,7 @@ class SystemClock:
 
 
 class FixedClock:
-    """A clock for tests: stands still until it is moved."""
+    """Clock for tests that stands still until it is moved."""
 
     def __init__(self, now_ms: int) -> None:
         self.value = now_ms

@@ -1,4 +1,4 @@
-"""The id of an installation, in a file beside its keys: by it a database is known as the one that belongs to them."""
+"""Id of an installation, in a file beside its keys; the database stores it too, as proof that they belong together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from logkeep.errors import SettingError
 
 ID_FILE = "installation.id"
-UNFINISHED_FILE = "installation.id.new"  # the same, until `init` has come to its end
+UNFINISHED_FILE = "installation.id.new"  # its name until `init` is complete
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -30,19 +30,19 @@ def begun_id(directory: Path) -> str:
 
 
 def finish_id(directory: Path) -> None:
-    """From now on it is an installation whose database must be there."""
+    """Mark the installation as complete: from now on its database must exist."""
     if is_unfinished(directory):
         (directory / UNFINISHED_FILE).rename(directory / ID_FILE)
         _sync(directory)
 
 
 def read_id(directory: Path) -> str | None:
-    """None where there is none. Raises `SettingError` for a file that holds no id."""
+    """Return the id, None if there is no file. Raises `SettingError` for a file that holds no id."""
     return _read(directory / ID_FILE)
 
 
 def write_id(directory: Path, id_: str = "") -> str:
-    """Keep this id, or a new one."""
+    """Write this id, or a new one, and return it."""
     return _write(directory, ID_FILE, id_ or secrets.token_hex(16))
 
 
@@ -61,7 +61,7 @@ def _read(path: Path) -> str | None:
 
 
 def _write(directory: Path, name: str, id_: str) -> str:
-    """Durably, and whole or not at all."""
+    """Write the file durably and atomically."""
     made = directory / f"{name}.{os.getpid()}"
     with made.open("w", encoding="ascii") as file:
         file.write(f"{id_}\n")

@@ -1,4 +1,4 @@
-"""The key files of an installation: one seals secrets in the database, one signs the manifests in the buckets."""
+"""Key files of an installation: one encrypts secrets in the database, one signs the manifests in the buckets."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 SEAL_FILE = "seal.key"
 SIGN_FILE = "sign.key"  # Ed25519, PEM
-TRUST_FILE = "sign.pub"  # PEM; one or more public keys, of this installation and of those before it
+TRUST_FILE = "sign.pub"  # PEM; trusted public keys: of this installation, and of earlier ones
 
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """Signs manifests, and holds those that were signed against the keys of `sign.pub`."""
+    """Signs manifests, and verifies signatures with the keys of `sign.pub`."""
 
     key: str  # the public key, 32 bytes in hex
     sign: Callable[[bytes], bytes]  # 64 bytes
-    find_signer: Callable[[bytes, bytes], str]  # data, signature: the trusted key that it is of in hex, '' for none
+    find_signer: Callable[[bytes, bytes], str]  # data, signature: the trusted key that signed, in hex; '' if none
 
 
 def create_keys(directory: Path) -> None:
-    """Make the key files that are missing; what exists is kept."""
+    """Create missing key files; existing ones are kept."""
     from cryptography.fernet import Fernet  # noqa: PLC0415  slow to import, and not all commands need it
 
     _create(directory / SEAL_FILE, Fernet.generate_key(), 0o600)
@@ -40,7 +40,7 @@ def create_keys(directory: Path) -> None:
 
 
 def create_certificate(certificate: Path, key: Path, host: str) -> None:
-    """Make a TLS key and a certificate of it, signed by itself; what exists is kept."""
+    """Create a TLS key and a self-signed certificate; existing ones are kept."""
     if certificate.exists() and key.exists():
         return
     from cryptography import x509  # noqa: PLC0415
@@ -52,7 +52,7 @@ def create_certificate(certificate: Path, key: Path, host: str) -> None:
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=2))  # the clock of the other side may be behind
+        .not_valid_before(now - timedelta(days=2))  # the client's clock may be behind
         .not_valid_after(now + timedelta(days=3650))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(private, hashes.SHA256())
@@ -89,7 +89,7 @@ def lacks_seal(directory: Path) -> bool:
 
 
 def open_seal(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes], str]]:
-    """Functions that encrypt a secret for the database and decrypt it. Raises `SettingError`."""
+    """Return functions that encrypt a secret for the database and decrypt it. Raises `SettingError`."""
     from cryptography.fernet import Fernet, InvalidToken  # noqa: PLC0415
 
     path = directory / SEAL_FILE
@@ -112,9 +112,9 @@ def open_seal(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes]
 
 
 def open_signing(directory: Path, vouched: Iterable[str] = ()) -> Signing:
-    """Open the signing key, which is made anew where it was removed; `vouched` are trusted besides, unwritten.
+    """Open the signing key; create a new one if it was removed. Raises `SettingError`.
 
-    Raises `SettingError`.
+    `vouched` keys are trusted as well, but not written to `sign.pub`.
     """
     _create_signing_key(directory)
     key = _private_key(directory / SIGN_FILE)
@@ -129,7 +129,7 @@ def open_signing(directory: Path, vouched: Iterable[str] = ()) -> Signing:
 
 
 def read_public_keys(pem: bytes, where: str) -> list[str]:
-    """Public keys of a file like `sign.pub`, in hex. Raises `SettingError` for what holds none, or something else."""
+    """Read public keys, in hex, from a file like `sign.pub`. Raises `SettingError` for anything else in it, or none."""
     try:
         keys = _read_public_keys(pem)
     except ValueError as error:
@@ -140,12 +140,12 @@ def read_public_keys(pem: bytes, where: str) -> list[str]:
 
 
 def check_fingerprint(key: str) -> str:
-    """A public key of 64 hex digits. Raises `SettingError` for anything else, also for a part of one."""
+    """Return a public key of 64 hex digits, in lower case. Raises `SettingError` for anything else or a part of one."""
     return _hex(_public_key(key))
 
 
 def trust_keys(directory: Path, keys: Iterable[str]) -> None:
-    """Add public keys in hex to those that manifests may be signed with. Raises `SettingError`."""
+    """Add public keys, in hex, to those trusted to sign manifests. Raises `SettingError`."""
     _trust(directory, [_public_key(key) for key in keys])
 
 
@@ -186,7 +186,7 @@ def _create_signing_key(directory: Path) -> None:
 
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _trust(directory, [key.public_key()])  # first: where this is broken off, nobody ever signs with it
+    _trust(directory, [key.public_key()])  # before the key exists: after a crash here nothing is ever signed with it
     _create(directory / SIGN_FILE, pem, 0o600)
 
 
@@ -207,7 +207,7 @@ def _private_key(path: Path) -> Ed25519PrivateKey:
 
 
 def _trusted_keys(path: Path) -> list[Ed25519PublicKey]:
-    """Of an installation; raises `SettingError`, also for none: what they signed would no longer be believed."""
+    """Read the trusted keys. Raises `SettingError`, also if there are none: older manifests would lose their proof."""
     try:
         keys = _read_public_keys(_read(path, Cause.TRUST_DAMAGED))
     except FileNotFoundError as error:
@@ -239,7 +239,7 @@ def _damaged(path: Path, said: str = "its content is damaged", cause: Cause = Ca
 
 
 def _read_public_keys(pem: bytes) -> list[Ed25519PublicKey]:
-    """Raises `ValueError` that says what is wrong."""
+    """Parse PEM public keys. Raises `ValueError` that says what is wrong."""
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
@@ -267,7 +267,7 @@ def _hex(public: Ed25519PublicKey) -> str:
 
 
 def _public_key(key: str) -> Ed25519PublicKey:
-    """Raises `SettingError` for what is none."""
+    """Parse a public key in hex. Raises `SettingError` if it is none."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
 
     if not re.fullmatch(r"[0-9a-fA-F]{64}", key):
@@ -276,7 +276,7 @@ def _public_key(key: str) -> Ed25519PublicKey:
 
 
 def _create(path: Path, data: bytes, mode: int) -> bool:
-    """Make a file, durably and whole or not at all; False where there is one."""
+    """Create a file durably and atomically; False if it exists."""
     if path.exists():
         return False
     made = _write_beside(path, data, mode)

@@ -23,10 +23,10 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = 8475
     max_clock_skew_seconds: int = 900
-    trusted_proxies: tuple[str, ...] = ()  # addresses and networks whose X-Forwarded-For is believed
+    trusted_proxies: tuple[str, ...] = ()  # addresses and networks whose X-Forwarded-For is trusted
     connections: int = 0  # at a time; 0 is as many as open files allow, up to 4096
-    keep_alive_seconds: float = 120.0  # without a request, of who has shown a right key or token
-    stranger_seconds: float = 10.0  # the same of others, and for the head of a request of theirs
+    keep_alive_seconds: float = 120.0  # idle time of connections that have sent a valid key or token
+    stranger_seconds: float = 10.0  # idle time of others, and time for the head of their request
 
 
 class Records(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,23 +34,23 @@ class Records(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProjectSources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one project may read besides what all may."""
+    """Sources that one project may read besides those that all may."""
 
     roots: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()  # as sftp.hosts
-    agents: tuple[str, ...] = ()  # that are for this project, and others that name them, only
+    agents: tuple[str, ...] = ()  # reserved for the projects that name them
 
 
 class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     roots: tuple[str, ...] = ()
     exclude: tuple[str, ...] = NOT_LOGS
-    max_file_bytes: int = 64 * 1024**3  # plain
-    stalled_seconds: float = 300.0  # without progress, after which a directory of this machine hangs
+    max_file_bytes: int = 64 * 1024**3  # plain bytes
+    stalled_seconds: float = 300.0  # without progress, after which a local directory counts as hanging
     projects: dict[str, ProjectSources] = {}  # by name
 
 
 class Sftp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    hosts: tuple[str, ...] = ()  # [user@]host[:/directory]; none is allowed where it is empty
+    hosts: tuple[str, ...] = ()  # [user@]host[:/directory]; empty: none is allowed
     keys: tuple[str, ...] = ()  # files of private keys; where it is empty, the agent's
     known_hosts: str = "known_hosts"  # in the data directory, unless it is absolute
     jump: str = ""  # user@host[:port]
@@ -62,10 +62,10 @@ class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jobs_at_once: int = 2  # of each worker
     jobs_in_all: int = 0  # of all workers together; 0 is no limit
     nodes_at_once: int = 2  # of one job
-    turn_seconds: float = 600.0  # that a job has a slot for where others wait
+    turn_seconds: float = 600.0  # how long a job keeps its slot while others wait
     poll_seconds: float = 1.0
     bandwidth_mib: float = 0.0  # MiB a second of plain logs, all jobs of a worker together; 0 is no limit
-    cluster_bandwidth_mib: float = 0.0  # the same of one job
+    cluster_bandwidth_mib: float = 0.0  # the same for one job
 
 
 class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,13 +78,13 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    spread_minutes: float = 1.0  # each cluster starts at a moment of its own within so much of its period
+    spread_minutes: float = 1.0  # window after the period in which clusters start, each at a moment of its own
     stale_after_hours: float = 26.0
 
 
 class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = ""  # host and port; '' is nowhere
-    named_clusters: int = 100  # where there are more, none is named
+    named_clusters: int = 100  # with more clusters than this, none is named
 
 
 class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,7 +94,7 @@ class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Agency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str = ""
-    credentials: dict[str, dict[str, str]] = {}  # by bucket; where there are none, those of the bucket
+    credentials: dict[str, dict[str, str]] = {}  # by bucket; if missing, those of the bucket
 
 
 class NodeAgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,7 +105,7 @@ class NodeAgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everything that can be set, with its default."""
+    """All settings, with their defaults."""
 
     directory: Path
     database: str = ""  # '' is SQLite in the data directory
@@ -181,7 +181,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 
 def load_settings(directory: Path, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings of the installation in `directory`; raises `SettingError` naming the key that is wrong."""
+    """Read the settings of the installation in `directory`. Raises `SettingError` naming the wrong key."""
     document = _read_file(directory / CONFIG_FILE)
     for name, value in environment.items():
         if name.startswith("LOGKEEP_") and name not in _NOT_SETTINGS:
@@ -253,7 +253,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _apply_variable(document: dict[str, Any], name: str, value: str) -> None:
-    """`LOGKEEP_SERVER_PORT` is `server.port`; `LOGKEEP_DATABASE` is `database`; lists are comma-separated."""
+    """Set a value by its variable: `LOGKEEP_SERVER_PORT` is `server.port`; lists are separated by commas."""
     key = name.removeprefix("LOGKEEP_").lower()
     if key in _TOP:
         document[key] = value
@@ -304,7 +304,7 @@ def _refusal(document: dict[str, Any]) -> str:
 
 
 def _readable(message: str) -> str:
-    """`Expected `int`, got `str` - at `$.server.port`` -> `server.port: expected `int`, got `str``."""
+    """Rewrite an error of msgspec: `Expected `int` - at `$.server.port`` becomes `server.port: expected `int``."""
     found = re.fullmatch(r"(.*?)(?: - at `\$\.?(.*)`)?", message, re.DOTALL)
     text, key = (found[1], found[2]) if found else (message, None)
     return f"{key}: {text[0].lower()}{text[1:]}" if key else text

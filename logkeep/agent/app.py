@@ -1,12 +1,12 @@
-"""The agent of a node as an ASGI application: its log directory over HTTP, to be read by who has the node's token.
+"""Agent of a node as an ASGI application: serves the log directory over HTTP to clients that send its token.
 
-    GET    /agent/v1/files                        every log: [[name, size, mtime_ns, ctime_ns, inode], …]
-    POST   /agent/v1/open?name=NAME               opens one: {"handle": …, "file": […]}
-    GET    /agent/v1/open/HANDLE                  the file as it is now: […]
+    GET    /agent/v1/files                        lists every log: [[name, size, mtime_ns, ctime_ns, inode], …]
+    POST   /agent/v1/open?name=NAME               opens a log: {"handle": …, "file": […]}
+    GET    /agent/v1/open/HANDLE                  returns the current state of the file: […]
     GET    /agent/v1/open/HANDLE/bytes?offset=&length=
     DELETE /agent/v1/open/HANDLE
 
-An open file stays the same when it is renamed or deleted. Errors are {"error": KIND, "message": …}.
+A handle keeps reading the same file when that is renamed or deleted. Errors are {"error": KIND, "message": …}.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from logkeep.sources.base import LogSource
 _T = TypeVar("_T")
 
 MOST_BYTES = 1024 * 1024  # of one answer
-# What who has the token may ask of the node: beyond that it waits, so that whoever it is, the node goes on.
+# Limits for the holder of the token; requests beyond them wait, so that the node keeps working.
 _REQUESTS_A_SECOND = 1000
 _BYTES_A_SECOND = 256 * 1024 * 1024
-_AT_ONCE = 8  # requests that read the disk
+_AT_ONCE = 8  # requests that read the disk at the same time
 _OPEN = re.compile(r"/agent/v1/open/([0-9a-f]{32})(/bytes)?")
 
 
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
 
 
 class Agent:
-    """Serves one source to who shows the token."""
+    """Serves one source to clients that send the token."""
 
     def __init__(self, source: LogSource, token: str) -> None:
         self._source = source
@@ -54,11 +54,11 @@ class Agent:
         self._handles = Handles()
         self._pace = Pace(_REQUESTS_A_SECOND, _BYTES_A_SECOND)
         self._room: asyncio.Semaphore | None = None
-        self._threads: Threads | None = None  # not those of asyncio, for which the end of a process waits
-        self._looking = False  # a look for open files that nobody reads is planned
+        self._threads: Threads | None = None  # not asyncio's, for which a process waits when it ends
+        self._looking = False  # a check for idle handles is scheduled
 
     def take_token(self, token: str) -> bool:
-        """Ask for this one from now on; whether it is another one."""
+        """Replace the token; True if it differs from the one before."""
         before, self._expected = self._expected, f"Bearer {token}".encode()
         return before != self._expected
 

@@ -1,4 +1,4 @@
-"""The files that the agent has open for its client: bounded in number, and closed when nobody reads them any more."""
+"""Open files of the agent's clients: bounded in number, and closed when idle."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from logkeep.sources.base import OpenLog
 
 MOST = 256
-IDLE_SECONDS = 600.0  # a client that stores slowly reads on after minutes; a deleted log keeps its space meanwhile
+IDLE_SECONDS = 600.0  # a client may pause for minutes while it stores; a deleted log takes up space meanwhile
 
 
 @dataclass(slots=True)
 class _Handle:
     log: OpenLog
     used: float
-    # Held while it is read, so that it is not closed meanwhile: its number would then be that of another open file.
+    # Held during a read, so that the file is not closed meanwhile and its descriptor reused for another file.
     busy: threading.Lock = field(default_factory=threading.Lock)
     closed: bool = False
 
 
 class Handles:
-    """Safe to use from any thread."""
+    """Table of open files; thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -47,7 +47,7 @@ class Handles:
 
     @contextmanager
     def use(self, number: str) -> Generator[OpenLog]:
-        """Raises `KeyError` where it is not open any more."""
+        """Lock a handle for reading. Raises `KeyError` if it is not open any more."""
         handle = self._handles[number]
         with handle.busy:
             if handle.closed:

@@ -1,4 +1,4 @@
-"""The HTTPS server around the agent."""
+"""HTTPS server of the agent."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from logkeep.errors import SettingError
 from logkeep.http.connections import Limits
 from logkeep.http.server import make_server as make_bounded_server
 
-# A service opens at most 8. TLS takes some 300 KiB a connection, so that strangers have 15 MiB at most.
+# A service opens at most 8. TLS takes some 300 KiB a connection, so clients without a token take 15 MiB at most.
 LIMITS = Limits(connections=64, known_seconds=120, stranger_seconds=10, strangers_bytes=1024 * 1024)
 _FINISH_SECONDS = 1
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Raises `OSError`."""
+    """Open the listening socket. Raises `OSError`."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listener = socket.create_server(address[:2], family=family)
-    # Connections inherit it; asyncio would not set it on them, and each answer would wait 40 ms to be acknowledged.
+    # Inherited by connections, on which asyncio does not set it; without it each answer is delayed by 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 class Certificate:
-    """A certificate and its key, as the files hold them; `context` shows it to each connection that begins."""
+    """Certificate and key, read from files; new connections use `context`."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
-        """Raises `SettingError` where these are no certificate and its key."""
+        """Load both files. Raises `SettingError` if they are no certificate and its key."""
         self._certificate = certificate
         self._key = key
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -42,10 +42,9 @@ class Certificate:
         self._tried = self._held
 
     def take_up(self) -> bool:
-        """Show what the files hold now; whether that is another one than before.
+        """Reload changed files; True if another certificate is used from now on.
 
-        Raises `SettingError` where they hold nothing that fits, once for each such state; what was shown before is
-        shown on.
+        Raises `SettingError`, once per state of the files, if they do not fit; the previous certificate stays in use.
         """
         found = self._read()
         if found == self._tried:
@@ -53,7 +52,7 @@ class Certificate:
         self._tried = found
         if found == self._held:
             return False
-        # First apart, as a key that does not fit would spoil what connections use.
+        # First into another context, because a wrong key would break the one in use.
         self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
         self._load(self.context)
         self._held = found
@@ -62,7 +61,7 @@ class Certificate:
     def _read(self) -> tuple[bytes, bytes]:
         try:
             return self._certificate.read_bytes(), self._key.read_bytes()
-        except OSError:  # as loading it then tells
+        except OSError:  # loading reports it
             return b"", b""
 
     def _load(self, context: ssl.SSLContext) -> None:
@@ -83,8 +82,8 @@ class Certificate:
 
 
 def make_server(agent: Agent, certificate: Certificate, limits: Limits = LIMITS) -> uvicorn.Server:
-    """To be run on a socket that listens."""
-    # Not uvloop, which waits for clients that keep a TLS connection open, when it is to end.
+    """Return the server, to be run on a listening socket."""
+    # Not uvloop: it waits at shutdown for clients that keep a TLS connection open.
     return make_bounded_server(agent, limits, _refuse, _FINISH_SECONDS, loop="asyncio", tls=certificate.context)
 
 

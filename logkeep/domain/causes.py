@@ -12,7 +12,7 @@ from enum import Enum
 
 
 def rebuild_command(buckets: Iterable[str]) -> str:
-    """How to make the database anew from these buckets, all of an installation; to be pasted as it stands."""
+    """Return the command that rebuilds the database from these buckets, ready to be pasted."""
     return " ".join(["logkeep rebuild", *(f"--from {bucket}" for bucket in tuple(buckets) or ("BUCKET",))])
 
 

@@ -38,7 +38,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """How to ask a cluster's own API for its nodes. The password is stored apart, encrypted."""
+    """Access to a cluster's own API, which lists its nodes. The password is stored apart, encrypted."""
 
     url: str  # http://host:9200
     source: str  # pattern of each node's source URL, such as file://{path.logs}

@@ -1,4 +1,4 @@
-"""The log setting of a cluster, its rules, and when its daily backup is due (docs/contract.md, "StartLogs")."""
+"""Log setting of a cluster, its rules, and the start times of its daily backup (docs/contract.md, "StartLogs")."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from logkeep.errors import InvalidAgency, InvalidField, InvalidPeriod, InvalidZo
 
 @dataclass(frozen=True, slots=True)
 class LogSetting:
-    """Where and when the logs of one cluster are backed up."""
+    """Destination and schedule of a cluster's log backup."""
 
     id: str  # UUID
     cluster_id: str

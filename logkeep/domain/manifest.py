@@ -48,7 +48,7 @@ class Flaw(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far one generation is archived, and the fingerprints that identify its file."""
+    """Progress of archiving one generation, and the fingerprints that identify its file."""
 
     generation: int  # number within the node
     family: str

@@ -1,4 +1,4 @@
-"""The times and levels at the heads of log lines, and which of them occur in a frame."""
+"""Times and levels in the heads of log lines, and which of them occur in a frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 Annotation = tuple[str, str, tuple[str, ...] | None]  # smallest time, largest time, levels
 
 # Time and level of every layout in use (log4j2's patterns, ESJsonLayout, ECS, unified JVM logging) stand well before
-# this many bytes; what comes later in a line is message.
+# this many bytes; the rest of a line is message.
 HEAD_BYTES = 256
 
 _TIME = rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)[,.](\d{3})(Z|[+-]\d\d(?::?\d\d)?)?"
@@ -32,16 +32,16 @@ _UNKNOWN: Annotation = ("", "", None)
 
 
 class LineHead(NamedTuple):
-    """What stands at the head of the first line of a record."""
+    """Head of the first line of a record."""
 
     time: str  # yyyy-MM-ddTHH:mm:ss,SSS and the zone as written, if any
     level: str | None  # None where it cannot be seen: gc.log, audit
 
 
 def read_head(line: bytes) -> LineHead | None:
-    """None for a line that continues the record before it (stack traces, the rest of a message).
+    """Parse the head of a line; None for a continuation of the record before (a stack trace, the rest of a message).
 
-    This alone says what begins a record; `annotate` promises nothing to a reader who decides by other rules.
+    Only this function decides what begins a record; the promises of `annotate` hold for no other definition.
     """
     if line.startswith(b"["):
         time = _TEXT.match(line, 0, HEAD_BYTES)
@@ -59,27 +59,29 @@ def read_head(line: bytes) -> LineHead | None:
 
 
 def first_time(head: bytes) -> str:
-    """Time of the first record that begins in the first bytes of a file; '' where none is seen."""
+    """Return the time of the first record that begins in `head`, the first bytes of a file; '' if there is none."""
     return next((found.time for line in head.split(b"\n") if (found := read_head(line))), "")
 
 
 def last_time(tail: bytes) -> str:
-    """Time of the last record that begins in the last bytes of a file; '' where none is seen."""
+    """Return the time of the last record that begins in `tail`, the last bytes of a file; '' if there is none."""
     lines = tail.split(b"\n")[1:] if len(tail) >= HEAD_BYTES else tail.split(b"\n")
     return next((found.time for line in reversed(lines) if (found := read_head(line))), "")
 
 
 def annotate(raw: bytes) -> Annotation:
-    """Smallest time, largest time ('' where unknown), levels (None where unknown) of the records that begin in `raw`.
+    """Return smallest and largest time ('' if unknown) and levels (None if unknown) of the records that begin in `raw`.
 
-    All these times are written in the zone of the two, or all without one.
-    Made for skipping: no record beginning here has a time outside of the two, nor a level that is not named (more may
-    be named than occur). A frame may be cut anywhere. The lines before its first record belong to the last record of
-    the frame before: who takes that one in must read on into this frame, whatever is said of it.
+    Both times are written in the same zone, or without one, as are all times of these records.
+
+    Readers skip frames by the annotation: no record that begins here has a time outside of the two, or a level that is
+    not named, though a named level may not occur. A frame may be cut anywhere. Lines before its first record belong to
+    the last record of the frame before, so a reader of that record must read on into this frame, whatever its
+    annotation.
     """
     if _ends_within_head(raw):
         return _UNKNOWN
-    # Almost every frame holds lines of one layout, whose heads need not be read one by one.
+    # Almost every frame has lines of one layout only, whose heads need not be parsed one by one.
     return _annotate_uniform(raw) or _annotate_each(raw)
 
 
@@ -103,7 +105,7 @@ def _annotate_uniform(raw: bytes) -> Annotation | None:
         return None
     heads = _candidates(layout.width).all(raw)
     low, high = min(heads), max(heads)
-    # What two strings begin with, all those between them begin with.
+    # A common prefix of the smallest and the largest string is a prefix of all strings between them.
     if low[: layout.time_at] != high[: layout.time_at] or not layout.fits(heads):
         return None
     low_head, high_head = read_head(low), read_head(high)
@@ -114,16 +116,16 @@ def _annotate_uniform(raw: bytes) -> Annotation | None:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where things stand in the heads of lines, taken from one of them."""
+    """Offsets of time and level in the heads of lines, taken from one line."""
 
     time_at: int
-    level_at: int  # where the level's value begins; without one, where the time has ended
+    level_at: int  # start of the level's value; without a level, end of the time
     level: re.Pattern[bytes] | None  # of the value; None where lines show no level
-    alike: bytes  # what all have from the time to the level, `_ANY_DIGIT` where that may be any digit
+    alike: bytes  # bytes common to all from time to level, with `_ANY_DIGIT` for any digit
 
     @staticmethod
     def of(line: bytes) -> _Layout | None:
-        """None for a line that begins no record, or has its level before its time."""
+        """Return the layout of a line; None if it begins no record, or has its level before its time."""
         text = line.startswith(b"[")
         time = _TEXT.match(line) if text else _JSON_TIME.search(line)
         if time is None:
@@ -175,7 +177,7 @@ class _Candidates:
     def __init__(self, width: int) -> None:
         line = rb"([\[{][\d\"].{0,%d})" % (width - 2)
         self._at_start = re.compile(line)
-        self._later = re.compile(rb"\n" + line)  # led by a literal, which is searched for at the speed of memchr
+        self._later = re.compile(rb"\n" + line)  # starts with a literal, which is searched for at the speed of memchr
 
     def first(self, raw: bytes) -> bytes | None:
         found = self._at_start.match(raw) or self._later.search(raw)
@@ -190,14 +192,14 @@ _candidates = lru_cache(maxsize=64)(_Candidates)
 
 
 def _span(times: set[str]) -> tuple[str, str]:
-    """Unknown where zones differ: whoever compares times as they are written could not tell which lie between two."""
+    """Return the smallest and largest time; '' if zones differ, as times are compared as text."""
     if len({time[23:] for time in times}) != 1:
         return "", ""
     return min(times), max(times)
 
 
 def _levels(levels: Iterable[str | None]) -> tuple[str, ...] | None:
-    """Sorted; None where one of them is unknown, or there is none."""
+    """Return the levels, sorted; None if one of them is unknown, or there is none."""
     found = set(levels)
     return tuple(sorted(level for level in found if level)) if found and None not in found else None
 

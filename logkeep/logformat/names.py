@@ -1,4 +1,4 @@
-"""Which log a file name belongs to: families, their rotated names, and names that are no logs."""
+"""Families of log file names: rotated names, compressed names, and names that are no logs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-# What lies beside the logs and is none: dumps and crash reports of the JVM, core dumps, pid and lock files, and what
-# editors, copies and NFS leave for a while (`.nfs*`, `.x.swp` and rsync's `.x.AbC123` are hidden). Folders: what fsck
-# found, which root alone may read, and where file servers show all files once more as they were before.
+# Files beside the logs: dumps and crash reports of the JVM, core dumps, pid and lock files, and what editors, copies
+# and NFS leave for a while (`.nfs*`, `.x.swp` and rsync's `.x.AbC123` are hidden). Folders: what fsck found, which
+# only root may read, and snapshots of file servers, which show all files once more, as they were.
 NOT_LOGS = (
     ".*",
     "*.hprof",
@@ -28,7 +28,7 @@ NOT_LOGS = (
     ".zfs/",
 )
 
-# What compressing adds to a name; in whatever case.
+# Suffixes of compressed files, in any case.
 COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".zstd")
 
 Order = tuple[int, str, int]  # rank, date, number
@@ -36,7 +36,7 @@ Order = tuple[int, str, int]  # rank, date, number
 _DATED, _NUMBERED, _PACKED, _ACTIVE = range(4)  # ranks, from old to new
 
 _ENDING = re.compile(r"\*[^*?\[/]+")
-# What ends the name of a log beside the server's own: <cluster>_index_search_slowlog, <cluster>_task_detailslog, ...
+# Suffixes of a cluster's logs: <cluster>_index_search_slowlog, <cluster>_task_detailslog, ...
 _KINDS = ("_server", "_deprecation", "_audit", "_access", "_slowlog", "_detailslog", "_querylog")
 # Only after these does a bare number or date make a rotated name: `x.log.1`, but not `libx.so.1`.
 _EXTENSIONS = (".log", ".json", ".out", ".err", ".txt")
@@ -67,31 +67,31 @@ _TIME_OF_DAY = re.compile(r"(?:[01]\d|2[0-3])(?:[0-5]\d){0,2}", re.ASCII)  # HH,
 
 
 class LogName(NamedTuple):  # made for each of 10,000 names of a job: a frozen dataclass takes three times as long
-    """What a file name says of its content.
+    """Parts of a file name, and what they say about its content.
 
-    Members of one family sort by `order` from the oldest to the newest; a file and its compressed twin are equal.
+    Members of one family sort by `order` from oldest to newest; a file and its compressed twin are equal.
     """
 
     family: str  # name of the active file, with its folder
     plain: str  # the name without .gz, .xz, …
     compressed: bool
-    active: bool  # the file that is written to
+    active: bool  # the file being written
     order: Order
-    order_by_time: bool = False  # the name tells no age
-    proposed: bool = False  # it is taken for a rotated name only because a file with the family's name is known
+    order_by_time: bool = False  # the name shows no age
+    proposed: bool = False  # counts as rotated only because the family's name is known
 
 
 class CountedName(NamedTuple):
-    """A rotated name whose number goes up within a day: by one with each rotation from 1 on, or by the clock."""
+    """A rotated name whose number rises within a day: by one per rotation from 1 on, or by the clock."""
 
     series: str  # the rest of the name
     date: str
     number: int
-    written: str  # the number as it stands there
+    written: str  # the number as written
 
 
 def parse_counted(name: str) -> CountedName | None:
-    """None for a name whose number tells no age, or shifts."""
+    """Parse a counted name; None if the number of the name shows no age, or shifts."""
     found = _COUNTED.fullmatch(name)
     return CountedName(found[1] + found[4], found[2], int(found[3]), found[3]) if found else None
 
@@ -158,11 +158,11 @@ def parse_name(name: str, known: Collection[str], logs: Collection[str] = ()) ->
     return LogName(plain, plain, compressed, not compressed, (_PACKED if compressed else _ACTIVE, "", 0))
 
 
-_Rotated = tuple[str, Order, bool]  # family, order, whether only what is known tells so
+_Rotated = tuple[str, Order, bool]  # family, order, `LogName.proposed`
 
 
 def _rotated(prefix: str, base: str, known: Collection[str]) -> _Rotated | None:
-    """None for a name that stands for itself."""
+    """Parse a rotated name; None if the name is not rotated."""
     if base[-1:].isdigit():
         return _number_last(prefix, base, known)
     stem, _, extension = base.rpartition(".")
@@ -172,7 +172,7 @@ def _rotated(prefix: str, base: str, known: Collection[str]) -> _Rotated | None:
 
 
 def _extension_last(prefix: str, base: str, extension: str, known: Collection[str]) -> _Rotated | None:
-    """`x-2026-11-23-1.json`, `x-1.json`, `x.1.log`."""
+    """Parse `x-2026-11-23-1.json`, `x-1.json`, `x.1.log`."""
     if dated := _LOG4J_DATED.search(base, 1):
         stem = prefix + base[: dated.start()]
         family = _dated_json(stem, known) if extension == "json" else f"{stem}.log"
@@ -203,7 +203,7 @@ def _dated_json(stem: str, known: Collection[str]) -> str:
 
 
 def _number_last(prefix: str, base: str, known: Collection[str]) -> _Rotated | None:
-    """`x.log.1`, `x.log-20261123`, `x.log.2026-11-23`, `x.log-1764000000`."""
+    """Parse `x.log.1`, `x.log-20261123`, `x.log.2026-11-23`, `x.log-1764000000`."""
     if found := _DATE_LAST.search(base, 1):
         day = f"{found[1]}-{found[2]}-{found[3]}"
         order = (_DATED, day, int(found[4] or 0))
@@ -212,7 +212,7 @@ def _number_last(prefix: str, base: str, known: Collection[str]) -> _Rotated | N
     elif found := _EPOCH_LAST.search(base, 1):
         order = (_DATED, "", int(found[1]))
     elif found := _NUMBER_LAST.search(base, 1):
-        order = (_NUMBERED, "", -int(found[1]))  # it shifts: 1 is the newest
+        order = (_NUMBERED, "", -int(found[1]))  # logrotate shifts: 1 is the newest
     else:
         return None
     family = prefix + base[: found.start()]
@@ -230,12 +230,12 @@ def _stamped(prefix: str, base: str, known: Collection[str]) -> str:
 
 
 def compile_exclusions(patterns: Collection[str]) -> Callable[[str], bool]:
-    """A test whether a name's last part matches one of the shell patterns (`*.hprof`), capitals being distinct.
+    """Return a test whether the last part of a name matches one of the shell patterns (`*.hprof`), case-sensitive.
 
-    Patterns that end in '/' are for folders, whose names it takes with a '/' at their end, the others for files.
+    Patterns that end in '/' are for folders, whose names are passed with a '/' at their end; the others are for files.
     """
     of_files = [pattern for pattern in patterns if not pattern.endswith("/")]
-    # Most patterns are a bare ending, which endswith finds for all of them at once.
+    # Most patterns are a bare suffix; one call of endswith tests all of these.
     endings = tuple(p[1:] for p in of_files if _ENDING.fullmatch(p))
     others = [fnmatch.translate(p) for p in of_files if not _ENDING.fullmatch(p)]
     matches = re.compile("|".join(others) or "(?!)").match

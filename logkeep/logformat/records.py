@@ -1,7 +1,7 @@
-"""Which bytes of a log belong to the records of a span of time.
+"""Selection of the bytes of a log that belong to the records of a span of time.
 
-A record is a line with a time at its head and the lines after it that have none. What stands before the first record of
-a log goes with that record; a log without any record belongs to every span.
+A record is a line with a time at its head and the following lines without one. Lines before the first record of a log
+belong to that record; a log without any record belongs to every span.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from collections.abc import Iterator
 from logkeep.domain.span import Span
 from logkeep.logformat.lines import HEAD_BYTES, read_head
 
-Run = tuple[int, bytes]  # place in the log, and the bytes from there
+Run = tuple[int, bytes]  # offset in the log, and the bytes from there
 
-_MAY_BEGIN = re.compile(rb"\n[\[{]")  # led by a literal, which is searched for at the speed of memchr
+_MAY_BEGIN = re.compile(rb"\n[\[{]")  # starts with a literal, which is searched for at the speed of memchr
 _BEGINS = (b"[", b"{")
 
 
 class SpanCutter:
-    """Takes a log piece by piece, which may be cut anywhere, and gives back what belongs to a span."""
+    """Takes a log in pieces, which may be cut anywhere, and returns the bytes that belong to a span."""
 
     def __init__(self, span: Span, *, inside: bool, at: int = 0) -> None:
-        """`inside`: whether what stands before the first record is in the span; `at`: place of the first byte."""
+        """Start at offset `at`; `inside` says whether bytes before the first record belong to the span."""
         self._span = span
         self._inside = inside
-        self.first: bool | None = None  # whether the first record is in the span, once it has come
-        self._in_line = False  # the next piece goes on in a line that is judged already
-        self._rest = b""  # a line that has only begun, and may begin a record
-        self._at = at  # place of what comes next
+        self.first: bool | None = None  # whether the first record is in the span; None until it is read
+        self._in_line = False  # the next piece continues a line that is judged already
+        self._rest = b""  # an incomplete line that may begin a record
+        self._at = at  # offset of the next piece
 
     @property
     def passing_over(self) -> bool:
@@ -36,12 +36,15 @@ class SpanCutter:
         return not self._inside and not self._rest
 
     def skip_to(self, at: int, *, ends_line: bool) -> None:
-        """Go on there; in between no record of the span begins. Only where it is `passing_over`."""
+        """Go on at offset `at`; no record of the span may begin in between. Only allowed while `passing_over`."""
         self._at = at
         self._in_line = not ends_line
 
     def cut(self, piece: bytes, *, all_inside: bool = False) -> Iterator[Run]:
-        """`all_inside`: that no record beginning in the piece is out of the span."""
+        """Yield the bytes of the span in a piece.
+
+        `all_inside` promises that every record that begins in the piece is in the span.
+        """
         data, start = self._rest + piece, self._at - len(self._rest)
         self._at += len(piece)
         if all_inside and self._inside and not self._rest:
@@ -52,12 +55,12 @@ class SpanCutter:
         yield from self._judge(data, start)
 
     def finish(self) -> Iterator[Run]:
-        """At the end of the log: a line that only began goes on with the record before it."""
+        """Yield the rest at the end of the log: an incomplete line belongs to the record before it."""
         if self._inside and self._rest:
             yield self._at - len(self._rest), self._rest
 
     def _judge(self, data: bytes, start: int) -> Iterator[Run]:
-        begun = 0  # where the run began
+        begun = 0  # start of the run
         for at in self._candidates(data):
             head = data[at : at + HEAD_BYTES]
             cut = head.find(b"\n")

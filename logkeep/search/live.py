@@ -9,13 +9,13 @@ from logkeep.domain.log_line import LogKind, LogLine, LogQuery
 from logkeep.logformat.lines import HEAD_BYTES, read_head
 from logkeep.sources.base import LogSource, OpenLog
 
-MOST_RECORDS = 10_000  # the newest ones that are looked at
-MOST_BYTES = 1024 * 1024  # of the contents that are found, in UTF-8
+MOST_RECORDS = 10_000  # newest records that are searched
+MOST_BYTES = 1024 * 1024  # of the contents found, in UTF-8
 _FIRST_WINDOW = 1024 * 1024
-_LAST_WINDOW = 32 * 1024 * 1024  # bytes of the end of a log that are read at most
-_MOST_READS = 1024  # of one window
-_HEADS = frozenset(b"[{")  # what a line begins with that begins a record
-_DATE = 23  # characters of yyyy-MM-ddTHH:mm:ss,SSS
+_LAST_WINDOW = 32 * 1024 * 1024  # bytes read from the end of a log at most
+_MOST_READS = 1024  # calls of `read_at` per window
+_HEADS = frozenset(b"[{")  # first bytes of lines that begin a record
+_DATE = 23  # length of yyyy-MM-ddTHH:mm:ss,SSS
 _ENDINGS = {
     LogKind.DEPRECATION: "_deprecation",
     LogKind.INDEXING_SLOW: "_index_indexing_slowlog",
@@ -69,7 +69,7 @@ def search_log(source: LogSource, name: str, query: LogQuery) -> tuple[list[LogL
 
 
 def _newest_records(log: OpenLog) -> list[LogLine]:
-    """At most `MOST_RECORDS`, oldest first; the window at the end of the log grows until it holds them."""
+    """Return at most `MOST_RECORDS`, oldest first; the window at the end of the log grows until it contains them."""
     end = log.stat().size
     window = _FIRST_WINDOW
     while True:
@@ -81,7 +81,7 @@ def _newest_records(log: OpenLog) -> list[LogLine]:
 
 
 def _read(log: OpenLog, start: int, end: int) -> bytes:
-    """In so many answers at most: a node that gives a byte at a time would hold the search for ever."""
+    """Read the window in at most `_MOST_READS` calls: a node that returns a byte at a time must not hold the search."""
     pieces: list[bytes] = []
     for _ in range(_MOST_READS):
         piece = log.read_at(start, end - start) if start < end else b""

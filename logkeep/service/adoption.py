@@ -145,7 +145,7 @@ def _expect_end(chain: Chain, proof: Proof, reader: Reader, adoption: Adoption, 
 
 
 def _expect_one_end(chain: Chain) -> None:
-    """Raises `ChainForked` where each backup would."""
+    """Raise `ChainForked` if every backup of the adopted cluster would."""
     last = chain.links[-1]
     for branch in chain.branches:
         if stops_backups(chain, branch):

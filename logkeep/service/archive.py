@@ -32,7 +32,7 @@ class KeptLog:
     size: int  # plain bytes from `start` to `end`
     start: int  # bytes [start, end) of the generation
     end: int
-    expected: int  # estimate of how many of them lie in the span of time; all without a span
+    expected: int  # estimate of how many of them belong to the span of time; without a span, all
     timed: bool  # the time of some record is known; a log without times belongs to every span
 
 

@@ -152,7 +152,7 @@ def find_new_nodes(
 class ClusterChange:
     """Change of a cluster; None leaves a value as it is."""
 
-    nodes: Sequence[NewNode] = ()  # to be added, or whose source changes; named by hand from now on
+    nodes: Sequence[NewNode] = ()  # to be added or changed; from now on registered by hand
     remove_nodes: Sequence[str] = ()  # names
     url: str | None = None  # '' turns discovery off
     source: str | None = None

@@ -1,4 +1,4 @@
-"""The manifest written at the end of a job: its segments and findings, signed and chained to the previous manifest."""
+"""Manifest written at the end of a job: its segments and findings, signed and chained to the previous manifest."""
 
 from __future__ import annotations
 

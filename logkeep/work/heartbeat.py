@@ -1,4 +1,4 @@
-"""Tells the others, by the database, that this process lives, and this process whether the database takes writes."""
+"""Heartbeat of a worker in the database, which also shows whether the database can be written."""
 
 from __future__ import annotations
 

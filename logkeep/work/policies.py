@@ -1,4 +1,4 @@
-"""The clock of the service: starts due backups, picks up jobs that lost their workflow, removes what is too old."""
+"""Clock of the service: starts due backups, requeues jobs that lost their workflow, deletes old entries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = structlog.get_logger("logkeep.work")
 
 
 class Ticker(Repeated):
-    """A thread that looks, again and again, at what is due; nothing is lost when a look fails or is late."""
+    """Thread that runs periodic tasks. Nothing is lost if one fails or is late."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class Ticker(Repeated):
         clean_up: Callable[[], None],
         audit_keep_days: int,
     ) -> None:
-        """`pick_up` sees to what nobody works on, every few seconds, `clean_up` to what is too old, seldom."""
+        """Requeue abandoned jobs by `pick_up` every few seconds; delete old entries by `clean_up`, rarely."""
         self._context = context
         self._pick_up = pick_up
         self._clean_up = clean_up
@@ -35,7 +35,7 @@ class Ticker(Repeated):
         super().__init__("policies", self._look, _TICK_SECONDS, failed="policies were not looked at")
 
     def _look(self) -> None:
-        ticks, self._ticks = self._ticks, self._ticks + 1  # also where it fails
+        ticks, self._ticks = self._ticks, self._ticks + 1  # also if it fails
         for job in backups.start_due_backups(self._context):
             _log.info("automatic backup started", cluster_id=job.cluster_id, job_id=job.job_id)
         if ticks % _SOON == 0:

@@ -1,8 +1,8 @@
-"""The queue of backups, on DBOS, as every process of an installation sees it: one workflow for each job.
+"""Queue of backups, on DBOS, shared by all processes of an installation: one workflow for each job.
 
-At most one job of a cluster is RUNNING, so the queue needs no order within a cluster, and none takes two turns before
-another has one. What a user started by hand goes before what a policy started within the hour before, and the oldest
-goes first. A job that has had a slot for long gives it up to others and waits anew, from then on as if it were young.
+At most one job of a cluster is RUNNING, so no order within a cluster is needed, and no cluster gets two turns before
+another has one. Jobs are served oldest first; one started by a user counts as an hour older. A job whose turn is over
+gives up its slot and queues again as a new one.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ WORKFLOW = "back_up"
 _UNDER_WAY = "PENDING"
 _WAITING = ["ENQUEUED", "DELAYED"]
 _ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
-_HEAD_START = 3600  # seconds of what a user started
-_BEGINNING = 1_700_000_000  # of the time that priorities tell, Unix seconds
+_HEAD_START = 3600  # seconds by which a job started by a user counts as older
+_BEGINNING = 1_700_000_000  # Unix seconds of priority 0
 _FORGOTTEN_AT_ONCE = 1000
 _KEPT = timedelta(days=1)
 _log = structlog.get_logger("logkeep.work")
 
 
 class Json(Serializer):
-    """What DBOS keeps is readable and never executes anything when it is read."""
+    """Serializer of DBOS's values: readable, and unlike pickle executes nothing when it is read."""
 
     def serialize(self, data: Any) -> str:
         return json.dumps(data, default=str)
@@ -47,26 +47,27 @@ class Json(Serializer):
 
 
 def prepare_database(url: str) -> None:
-    """Create or upgrade the queue's own tables; two processes may do so at the same time."""
+    """Create or upgrade the queue's own tables; safe in two processes at the same time."""
     DBOS.migrate(url)
 
 
 class Queue:
-    """Puts jobs into the queue, and back into it where nobody carries them out."""
+    """Enqueues jobs, and requeues those that no worker carries out."""
 
     def __init__(self, database: Engine) -> None:
         self._client = DBOSClient(system_database_engine=database, application_name=APP, serializer=Json(), lazy=True)
-        self._lost: set[str] = set()  # at the last look
+        self._lost: set[str] = set()  # workflows found lost by the last `take_over`
 
     def enqueue(self, connection: Connection, job_id: str, by_hand: bool) -> None:
-        """In the caller's transaction, so that an accepted call is never lost."""
+        """Enqueue a job in the caller's transaction, so that an accepted call is never lost."""
         self._client.enqueue_in_transaction(connection, _options(job_id, _priority(time.time(), by_hand)), job_id)
 
     @naming_failures()
     def enqueue_stranded(self, running: Iterable[str], served: Collection[str]) -> None:
-        """Give each RUNNING job whose workflow has ended a new one; safe to call at any time.
+        """Enqueue each RUNNING job whose workflow has ended; safe to call at any time.
 
-        One that waits for workers of a version that is not `served` any more begins anew too: nothing is stored twice.
+        A job that waits for workers of a queue version that is not in `served` is also enqueued anew. Nothing is stored
+        twice.
         """
         active = self._list([_UNDER_WAY, *_WAITING])
         if served:
@@ -80,11 +81,14 @@ class Queue:
 
     @naming_failures()
     def enqueue_behind(self, job_id: str) -> None:
-        """Let a job that has had its turn wait for the next one, behind all that wait now."""
+        """Enqueue a job whose turn is over behind all that wait now."""
         self._enqueue_anew(job_id)
 
     def _enqueue_anew(self, job_id: str) -> None:
-        """Under an id that no workflow of the job has: those that ended a day ago are forgotten, the youngest last."""
+        """Enqueue under a workflow id that the job has not had.
+
+        Old workflows are deleted, the newest last, so a number above the remaining ones is new.
+        """
         earlier = self._client.list_workflows(workflow_id_prefix=job_id, load_input=False, load_output=False)
         number = max((int(one.workflow_id.partition("-")[2] or 0) for one in earlier), default=0) + 1
         self._client.enqueue(_options(job_id, _priority(time.time(), by_hand=False), f"{job_id}-{number}"), job_id)
@@ -99,11 +103,11 @@ class Queue:
 
     @naming_failures()
     def take_over(self, worker_id: str, carried_out: Collection[str], alive: Collection[str]) -> None:
-        """Give back what other workers have that are not `alive` any more (ids), and what is lost here.
+        """Requeue workflows of workers that are not `alive` (ids), and those that this worker has lost.
 
-        Lost is what counts as this worker's, though no thread of it carries it out (workflow ids). So it is when the
-        database failed a workflow, and could not keep its end either. One that is lost only at this call may just be
-        beginning or ending; call it again.
+        A workflow is lost if it is assigned to this worker and no thread carries it out (`carried_out`, workflow ids):
+        the database failed it, and could not record its end either. It is requeued when two calls in a row find it
+        lost, as at the first it may just be beginning or ending.
         """
         lost: set[str] = set()
         for workflow in self._list([_UNDER_WAY]):
@@ -118,14 +122,14 @@ class Queue:
 
     @naming_failures()
     def hand_over(self, worker_id: str) -> None:
-        """Give back all that this worker still has: it is ending."""
+        """Requeue all workflows of this worker, which is stopping."""
         for workflow in self._list([_UNDER_WAY]):
             if workflow.executor_id == worker_id:
                 self._give_back(workflow.workflow_id, worker_id, "its worker is ending")
 
     def _give_back(self, workflow_id: str, worker_id: str | None, reason: str) -> None:
-        # The one call that is not public: it changes the row only while it is still this worker's, so that any number
-        # of processes may do it at the same time. What the worker records afterwards is refused.
+        # Not a public call of DBOS. It changes the row only while it is still assigned to this worker, so any number
+        # of processes may call it at the same time. Results that the worker records afterwards are refused.
         system = self._client._sys_db  # pyright: ignore[reportPrivateUsage]
         given = worker_id and system.reenqueue_for_recovery(workflow_id, [worker_id], QUEUE)
         if given:
@@ -133,7 +137,7 @@ class Queue:
 
     @naming_failures()
     def forget_ended(self) -> None:
-        """Remove workflows that ended a day ago, some at a time; their jobs' records stay."""
+        """Delete a batch of workflows that ended over a day ago; the records of their jobs stay."""
         before = (datetime.now(UTC) - _KEPT).isoformat()
         ended = self._client.list_workflows(
             name=WORKFLOW,

@@ -1,4 +1,4 @@
-"""A thread that does something again and again, and says why the last time failed."""
+"""Thread that repeats an action, and remembers why it failed last."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class Repeated:
     def __init__(
         self, name: str, action: Callable[[], None], seconds: float, *, failed: str, after: float = 0.0
     ) -> None:
-        """`action` is done so many `seconds` after its last time has ended, and first so many `after` the start.
+        """Run `action` first `after` seconds after the start, then `seconds` after each end.
 
-        `failed` is what the log says where it fails.
+        `failed` is the log message for a failure.
         """
         self._action = action
         self._seconds = seconds
         self._after = after
         self._failed = failed
-        self.problem = ""  # why the last time failed
+        self.problem = ""  # error of the last run, '' if it succeeded
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -40,7 +40,7 @@ class Repeated:
                 self._action()
                 self.problem = ""
             except Exception as error:
-                if self.problem != str(error):  # a full disk is not to be filled by what is said of it
+                if self.problem != str(error):  # not again and again: the disk may be full
                     _log.exception(self._failed)
                 self.problem = str(error)
             pause = self._seconds

@@ -1,7 +1,7 @@
-"""Carries jobs out in this process.
+"""Worker: runs jobs from the queue in this process.
 
-A workflow is one call of `service.backups`, which goes on from what is in the catalogue: DBOS knows which jobs wait and
-who has which, and nothing of what they do.
+A workflow is one call of `service.backups`, which resumes from the catalogue. DBOS knows which jobs wait and which
+worker has each job, and nothing of their steps.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from logkeep.service import backups
 from logkeep.service.context import Context
 from logkeep.work.queue import APP, QUEUE, WORKFLOW, Json
 
-_FINISH_SECONDS = 10.0  # for the slices under way, once the end is asked for
+_FINISH_SECONDS = 10.0  # time for segments being uploaded when the worker stops
 _PAUSE = 0.02
-_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between tries of a job that the database failed
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between attempts while the database fails
 _log = structlog.get_logger("logkeep.work")
 
 
 class Runner:
-    """Takes from the queue. DBOS is one per process, and so is this."""
+    """Runs queued jobs. There is one per process, as there is one DBOS per process."""
 
     def __init__(
         self,
@@ -42,15 +42,16 @@ class Runner:
         visible_ms: int,
         poll_seconds: float,
     ) -> None:
-        """`visible_ms`: how long a record is seen RUNNING; `poll_seconds`: how often the queue is looked at.
+        """Configure DBOS; `start` begins the work.
 
-        `enqueue_behind` lets a job wait for its next turn. `jobs_in_all` is for all workers together, 0 for no limit.
+        `visible_ms` is how long a record is RUNNING at least, `poll_seconds` the interval between queries of the queue.
+        `enqueue_behind` queues a job for its next turn. `jobs_in_all` limits all workers together, 0 for no limit.
         """
         self._context = context
         self._enqueue_behind = enqueue_behind
         self._visible_ms = visible_ms
-        self.carried_out: set[str] = set()  # ids of the workflows that a thread works on
-        self._parked: set[str] = set()  # those of them that wait for their workflow to be handed over
+        self.carried_out: set[str] = set()  # ids of workflows that a thread is running
+        self._parked: set[str] = set()  # those of them whose thread waits until the workflow is handed over
         self._ended = threading.Event()
         DBOS(
             config={
@@ -83,12 +84,15 @@ class Runner:
         }
 
     def start(self) -> None:
-        """Take from the queue."""
+        """Begin to take jobs from the queue."""
         DBOS.launch()
         DBOS.register_queue(QUEUE, **self._limits)
 
     def stop(self) -> None:
-        """Take nothing more, and let what is under way come to the end of its slice; then it can be handed over."""
+        """Take no more jobs, and wait until running ones have stored their current segment.
+
+        Then they can be handed over.
+        """
         self._context.stopping.set()
         end = time.monotonic() + _FINISH_SECONDS
         while self.carried_out - self._parked and time.monotonic() < end:
@@ -96,7 +100,7 @@ class Runner:
         DBOS.destroy(destroy_registry=True)
 
     def release(self) -> None:
-        """Let the threads go whose workflows were handed over."""
+        """Release the threads whose workflows were handed over."""
         self._ended.set()
 
     def _back_up(self, job_id: str) -> str:
@@ -129,6 +133,6 @@ class Runner:
         return True
 
     def _park(self) -> None:
-        """Record no end of the workflow: it is another worker's as soon as it is handed over."""
+        """Keep the workflow from ending: its end would be recorded, though another worker is to resume it."""
         self._parked.add(str(DBOS.workflow_id))
         self._ended.wait()

@@ -1,4 +1,4 @@
-"""What nobody works on goes back into the queue. Every process looks, again and again, at how things are."""
+"""Takeover of abandoned jobs: every process looks for them periodically, and puts them back into the queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from logkeep.service.context import Context
 from logkeep.work.queue import Queue
 
 _SEARCH_SECONDS = 5.0  # between searches for jobs without a workflow
-_REST = 19  # times as long as a search took: with 10,000 jobs in the queue it takes about half a second
+_REST = 19  # pause as a multiple of the last search; a search of 10,000 queued jobs takes about half a second
 
 
 class Takeover:
@@ -23,7 +23,7 @@ class Takeover:
         carried_out: Collection[str],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`carried_out` are the ids of the workflows that this process works on, at any time."""
+        """Keep `carried_out`, which always contains the ids of the workflows that this process runs."""
         self._context = context
         self._queue = queue
         self._worker_id = worker_id
@@ -38,10 +38,13 @@ class Takeover:
             self._search(alive)
 
     def _search(self, alive: list[Worker]) -> None:
-        """Look at every job in the queue; all processes together must not keep the database busy with that."""
+        """Search the whole queue for jobs without a workflow.
+
+        It is done rarely enough that all processes together do not keep the database busy.
+        """
         began = self._now()
         served = {worker.queue_version for worker in alive if worker.jobs_at_once}
-        if served:  # what this process enqueues itself is never given to others by it: their look would give it back
+        if served:  # includes this process's version: enqueueing such a job anew would not change its version
             served.add(QUEUE_VERSION)
         running = [job_id for job_id, _ in backups.list_running(self._context)]
         self._queue.enqueue_stranded(running, served)

@@ -1,4 +1,4 @@
-"""Verification by the clock: one cluster at a time, the one that was verified longest ago."""
+"""Scheduled verification: one cluster at a time, least recently verified first."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from logkeep.service.context import Context
 from logkeep.service.verification import Finding, Told
 
 _TICK_SECONDS = 10.0
-_STOP_SECONDS = 1.0  # for the object being read; what is cut off is begun anew after the next start
-_LOGGED = 20  # findings of one verification
+_STOP_SECONDS = 1.0  # time for the object being read; an interrupted verification begins again after a restart
+_LOGGED = 20  # findings logged per verification
 _log = structlog.get_logger("logkeep.work")
 
 
 class Verifier:
-    """A thread that verifies what is due; what goes wrong is told and tried again at the next turn."""
+    """Thread that verifies due clusters; a failure is logged, and the verification tried again later."""
 
     def __init__(
         self, context: Context, every_hours: float, sample_percent: float, *, tick_seconds: float = _TICK_SECONDS
     ) -> None:
-        """`every_hours` 0 verifies nothing."""
+        """Verify each cluster every `every_hours` hours; 0 for never."""
         self._context = context
         self._every_ms = round(every_hours * 3_600_000)
         self._sample = sample_percent
@@ -66,7 +66,7 @@ class Verifier:
         return True
 
     def _follow(self, cluster: Cluster, told: Iterable[Told]) -> None:
-        """Tell of the first few findings one by one: all of them are told by `verify`."""
+        """Log the first `_LOGGED` findings one by one; `verify` reports all."""
         findings = 0
         for one in told:
             if self._stopped.is_set():
