@@ -251,7 +251,9 @@ def test_links_to_a_section_lead_to_a_heading(document: Path) -> None:
 
 def citing_files() -> Iterator[Path]:
     folders = ("logkeep", "tests", "conformance", "benchmarks", "deploy", "docs", "changes")
-    yield from (path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in CITING)
+    yield from (
+        path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in CITING and path.is_file()
+    )
     yield from (ROOT / name for name in ("README.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml"))
 
 

@@ -24,6 +24,7 @@ SUITES = (
     "tests/integration/test_rebuild.py",
     "tests/integration/test_migration.py",
     "tests/integration/test_manifests.py",
+    "tests/golden/test_tables.py",
 )
 
 

@@ -1,0 +1,270 @@
+CREATE TABLE "access_keys" (
+	ak VARCHAR(64) NOT NULL,
+	project_id VARCHAR(32) NOT NULL,
+	sealed_sk BLOB NOT NULL,
+	created_at BIGINT NOT NULL,
+	revoked_at BIGINT,
+	role VARCHAR(16) NOT NULL,
+	expires_at BIGINT,
+	security_token_sha256 VARCHAR(64) DEFAULT ('') NOT NULL,
+	CONSTRAINT pk_access_keys PRIMARY KEY (ak),
+	CONSTRAINT fk_access_keys_project_id FOREIGN KEY(project_id) REFERENCES projects (id)
+);
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL,
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+CREATE TABLE audit (
+	id INTEGER NOT NULL,
+	at BIGINT NOT NULL,
+	who VARCHAR(128) NOT NULL,
+	project_id VARCHAR(32) NOT NULL,
+	operation VARCHAR(64) NOT NULL,
+	cluster_id VARCHAR(36) NOT NULL,
+	address VARCHAR(64) NOT NULL,
+	status INTEGER NOT NULL,
+	code VARCHAR(16) NOT NULL,
+	request_id VARCHAR(32) NOT NULL,
+	CONSTRAINT pk_audit PRIMARY KEY (id)
+);
+CREATE INDEX ix_audit_at ON audit (at, id);
+CREATE INDEX ix_audit_project ON audit (project_id, at, id);
+CREATE TABLE buckets (
+	name VARCHAR(255) NOT NULL,
+	id VARCHAR(100) NOT NULL,
+	CONSTRAINT pk_buckets PRIMARY KEY (name)
+);
+CREATE TABLE clusters (
+	id VARCHAR(36) NOT NULL,
+	project_id VARCHAR(32) NOT NULL,
+	name VARCHAR(255) NOT NULL,
+	kind VARCHAR(32) NOT NULL,
+	version VARCHAR(64) NOT NULL,
+	endpoint VARCHAR(1024) NOT NULL,
+	created_at BIGINT NOT NULL,
+	updated_at BIGINT NOT NULL, url VARCHAR(1024) DEFAULT '' NOT NULL, url_user VARCHAR(255) DEFAULT '' NOT NULL, sealed_password BLOB, source TEXT DEFAULT '' NOT NULL,
+	CONSTRAINT pk_clusters PRIMARY KEY (id),
+	CONSTRAINT fk_clusters_project_id FOREIGN KEY(project_id) REFERENCES projects (id),
+	CONSTRAINT uq_clusters_project_id_name UNIQUE (project_id, name)
+);
+CREATE TABLE findings (
+	id INTEGER NOT NULL,
+	job_id VARCHAR(32) NOT NULL,
+	node VARCHAR(255) NOT NULL,
+	kind VARCHAR(16) NOT NULL,
+	body BLOB NOT NULL, cluster_id VARCHAR(36),
+	CONSTRAINT pk_findings PRIMARY KEY (id)
+);
+CREATE INDEX ix_findings_gaps ON findings (cluster_id, kind, node);
+CREATE INDEX ix_findings_job_id ON findings (job_id);
+CREATE TABLE forecasts (
+	cluster_id VARCHAR(36) NOT NULL,
+	node VARCHAR(255) NOT NULL,
+	family TEXT NOT NULL,
+	kept_at BIGINT NOT NULL,
+	margin BIGINT NOT NULL,
+	CONSTRAINT pk_forecasts PRIMARY KEY (cluster_id, node, family),
+	CONSTRAINT fk_forecasts_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE TABLE generations (
+	cluster_id VARCHAR(36) NOT NULL,
+	node VARCHAR(255) NOT NULL,
+	generation INTEGER NOT NULL,
+	family TEXT NOT NULL,
+	position FLOAT NOT NULL,
+	name TEXT NOT NULL,
+	kept BIGINT NOT NULL,
+	head_length INTEGER NOT NULL,
+	head_sha256 VARCHAR(64) NOT NULL,
+	tail_length INTEGER NOT NULL,
+	tail_sha256 VARCHAR(64) NOT NULL,
+	last_time VARCHAR(64) NOT NULL,
+	present BOOLEAN NOT NULL,
+	size BIGINT NOT NULL,
+	mtime_ns BIGINT NOT NULL,
+	ctime_ns BIGINT NOT NULL,
+	inode VARCHAR(64) NOT NULL, first_time VARCHAR(64) DEFAULT '' NOT NULL, joined BOOLEAN DEFAULT 1 NOT NULL, lead VARCHAR(64) DEFAULT '' NOT NULL, checked BIGINT DEFAULT '0' NOT NULL, start BIGINT DEFAULT '0' NOT NULL, retired BOOLEAN DEFAULT 0 NOT NULL, flaw VARCHAR(16) DEFAULT '' NOT NULL,
+	CONSTRAINT pk_generations PRIMARY KEY (cluster_id, node, generation),
+	CONSTRAINT fk_generations_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_generations_retired ON generations (cluster_id, node, retired, lead, family, head_length, head_sha256, generation);
+CREATE TABLE installation (
+	id VARCHAR(32) NOT NULL,
+	CONSTRAINT pk_installation PRIMARY KEY (id)
+);
+CREATE TABLE job_counts (
+	cluster_id VARCHAR(36) NOT NULL,
+	status VARCHAR(16) NOT NULL,
+	jobs BIGINT NOT NULL, last_at BIGINT,
+	CONSTRAINT pk_job_counts PRIMARY KEY (cluster_id, status),
+	CONSTRAINT fk_job_counts_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE TABLE job_nodes (
+	job_id VARCHAR(32) NOT NULL,
+	node VARCHAR(255) NOT NULL,
+	started_at BIGINT NOT NULL,
+	finished_at BIGINT,
+	planned BIGINT DEFAULT '0' NOT NULL,
+	done BIGINT DEFAULT '0' NOT NULL,
+	CONSTRAINT pk_job_nodes PRIMARY KEY (job_id, node),
+	CONSTRAINT fk_job_nodes_job_id FOREIGN KEY(job_id) REFERENCES jobs (job_id) ON DELETE CASCADE
+);
+CREATE TABLE job_warnings (
+	id INTEGER NOT NULL,
+	cluster_id VARCHAR(36) NOT NULL,
+	job_id VARCHAR(32) NOT NULL,
+	"key" VARCHAR(64) NOT NULL,
+	node VARCHAR(255) NOT NULL,
+	family TEXT NOT NULL,
+	file TEXT NOT NULL,
+	code VARCHAR(64) NOT NULL,
+	message TEXT NOT NULL,
+	CONSTRAINT pk_job_warnings PRIMARY KEY (id),
+	CONSTRAINT fk_job_warnings_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE,
+	CONSTRAINT uq_job_warnings_job_id_key UNIQUE (job_id, "key")
+);
+CREATE INDEX ix_job_warnings_logs ON job_warnings (cluster_id, node, "key");
+CREATE TABLE jobs (
+	id VARCHAR(36) NOT NULL,
+	job_id VARCHAR(32) NOT NULL,
+	cluster_id VARCHAR(36) NOT NULL,
+	type VARCHAR(16) NOT NULL,
+	status VARCHAR(16) NOT NULL,
+	bucket VARCHAR(255) NOT NULL,
+	base_path VARCHAR(512) NOT NULL,
+	created_at BIGINT NOT NULL,
+	finished_at BIGINT,
+	failed_msg TEXT,
+	attempt INTEGER DEFAULT '0' NOT NULL, manifest_job_id VARCHAR(32), agency VARCHAR(64) DEFAULT '' NOT NULL,
+	CONSTRAINT pk_jobs PRIMARY KEY (id),
+	CONSTRAINT fk_jobs_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE,
+	CONSTRAINT uq_jobs_job_id UNIQUE (job_id)
+);
+CREATE INDEX ix_jobs_manifest ON jobs (cluster_id, manifest_job_id);
+CREATE INDEX ix_jobs_page ON jobs (cluster_id, created_at, id);
+CREATE INDEX ix_jobs_page_status ON jobs (cluster_id, status, created_at, id);
+CREATE INDEX ix_jobs_running ON jobs (job_id, cluster_id, attempt) WHERE status = 'RUNNING';
+CREATE TABLE log_settings (
+	cluster_id VARCHAR(36) NOT NULL,
+	id VARCHAR(36) NOT NULL,
+	enabled BOOLEAN NOT NULL,
+	agency VARCHAR(64) NOT NULL,
+	bucket VARCHAR(255) NOT NULL,
+	base_path VARCHAR(512) NOT NULL,
+	period VARCHAR(64),
+	updated_at BIGINT NOT NULL,
+	adaptive BOOLEAN DEFAULT 0 NOT NULL, extra_due BIGINT, failures_cleared_at BIGINT DEFAULT '0' NOT NULL, policy_since BIGINT, due_at BIGINT, missed_at BIGINT,
+	CONSTRAINT pk_log_settings PRIMARY KEY (cluster_id),
+	CONSTRAINT fk_log_settings_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_log_settings_due ON log_settings (due_at);
+CREATE INDEX ix_log_settings_extra ON log_settings (extra_due);
+CREATE TABLE manifests (
+	job_id VARCHAR(32) NOT NULL,
+	cluster_id VARCHAR(36) NOT NULL,
+	number INTEGER NOT NULL,
+	bucket VARCHAR(255) NOT NULL,
+	object TEXT NOT NULL,
+	sha256 VARCHAR(64) NOT NULL,
+	proven BOOLEAN DEFAULT 1 NOT NULL,
+	unproven VARCHAR(64) DEFAULT '' NOT NULL,
+	CONSTRAINT pk_manifests PRIMARY KEY (job_id),
+	CONSTRAINT fk_manifests_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE,
+	CONSTRAINT uq_manifests_cluster_id_number UNIQUE (cluster_id, number)
+);
+CREATE INDEX ix_manifests_cluster_id ON manifests (cluster_id);
+CREATE TABLE nodes (
+	cluster_id VARCHAR(36) NOT NULL,
+	name VARCHAR(255) NOT NULL,
+	id VARCHAR(36) NOT NULL,
+	source TEXT NOT NULL,
+	role VARCHAR(32) NOT NULL,
+	ip VARCHAR(255) NOT NULL,
+	listing_digest VARCHAR(64) DEFAULT '' NOT NULL, unread BLOB, instance VARCHAR(64) DEFAULT '' NOT NULL, gone_at BIGINT,
+	CONSTRAINT pk_nodes PRIMARY KEY (cluster_id, name),
+	CONSTRAINT fk_nodes_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE TABLE places (
+	cluster_id VARCHAR(36) NOT NULL,
+	bucket VARCHAR(63) NOT NULL,
+	folder TEXT NOT NULL,
+	folded TEXT NOT NULL,
+	CONSTRAINT pk_places PRIMARY KEY (cluster_id, bucket, folder),
+	CONSTRAINT fk_places_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_places_folded ON places (bucket, folded);
+CREATE TABLE projects (
+	id VARCHAR(32) NOT NULL,
+	name VARCHAR(64) NOT NULL,
+	created_at BIGINT NOT NULL, region VARCHAR(64) DEFAULT '' NOT NULL,
+	CONSTRAINT pk_projects PRIMARY KEY (id),
+	CONSTRAINT uq_projects_name UNIQUE (name)
+);
+CREATE TABLE segments (
+	cluster_id VARCHAR(36) NOT NULL,
+	node VARCHAR(255) NOT NULL,
+	generation INTEGER NOT NULL,
+	start BIGINT NOT NULL,
+	job_id VARCHAR(32) NOT NULL,
+	manifest_job_id VARCHAR(32),
+	bucket VARCHAR(255) NOT NULL,
+	object TEXT NOT NULL,
+	stored BIGINT NOT NULL,
+	body BLOB NOT NULL, read_at BIGINT DEFAULT '0' NOT NULL, raw BIGINT DEFAULT '0' NOT NULL, lines BIGINT DEFAULT '0' NOT NULL,
+	CONSTRAINT pk_segments PRIMARY KEY (cluster_id, node, generation, start),
+	CONSTRAINT fk_segments_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_segments_job ON segments (job_id, node, generation, start, raw, stored, lines);
+CREATE INDEX ix_segments_manifest ON segments (cluster_id, manifest_job_id);
+CREATE INDEX ix_segments_object ON segments (cluster_id, object);
+CREATE INDEX ix_segments_read ON segments (cluster_id, read_at);
+CREATE INDEX ix_segments_totals ON segments (cluster_id, node, generation, stored, lines);
+CREATE TABLE tokens (
+	sha256 VARCHAR(64) NOT NULL,
+	user_id VARCHAR(32) NOT NULL,
+	project_id VARCHAR(32),
+	issued_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL,
+	CONSTRAINT pk_tokens PRIMARY KEY (sha256),
+	CONSTRAINT fk_tokens_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+);
+CREATE INDEX ix_tokens_expires_at ON tokens (expires_at);
+CREATE INDEX ix_tokens_user_id ON tokens (user_id);
+CREATE TABLE users (
+	id VARCHAR(32) NOT NULL,
+	name VARCHAR(64) NOT NULL,
+	project_id VARCHAR(32) NOT NULL,
+	role VARCHAR(16) NOT NULL,
+	password_hash TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	revoked_at BIGINT,
+	CONSTRAINT pk_users PRIMARY KEY (id),
+	CONSTRAINT fk_users_project_id FOREIGN KEY(project_id) REFERENCES projects (id),
+	CONSTRAINT uq_users_name UNIQUE (name)
+);
+CREATE TABLE verifications (
+	cluster_id VARCHAR(36) NOT NULL,
+	started_at BIGINT NOT NULL,
+	finished_at BIGINT,
+	objects BIGINT NOT NULL,
+	bytes BIGINT NOT NULL,
+	objects_read BIGINT NOT NULL,
+	findings BIGINT NOT NULL,
+	problem TEXT NOT NULL,
+	failed_at BIGINT,
+	failure TEXT DEFAULT '' NOT NULL,
+	CONSTRAINT pk_verifications PRIMARY KEY (cluster_id),
+	CONSTRAINT fk_verifications_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE TABLE workers (
+	id VARCHAR(128) NOT NULL,
+	host VARCHAR(255) NOT NULL,
+	pid INTEGER NOT NULL,
+	version VARCHAR(32) NOT NULL,
+	queue_version VARCHAR(16) NOT NULL,
+	revision VARCHAR(32) NOT NULL,
+	jobs_at_once INTEGER NOT NULL,
+	started_at BIGINT NOT NULL,
+	seen_at BIGINT NOT NULL,
+	CONSTRAINT pk_workers PRIMARY KEY (id)
+);
