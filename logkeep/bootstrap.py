@@ -95,6 +95,7 @@ def claim_database(settings: Settings, context: Context, own_id: str = "") -> No
 
 
 def is_claimed(settings: Settings, context: Context) -> bool:
+    """Return whether the database is recorded as this installation's."""
     owner = find_owner(context.database)
     return bool(owner) and owner == _read_own_id(settings)
 

@@ -7,6 +7,8 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """Source of the current time."""
+
     def now_ms(self) -> int:
         """Return the Unix time in milliseconds."""
         ...

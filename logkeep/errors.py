@@ -1,4 +1,4 @@
-"""The errors of Logkeep. Each message says what happened and what to do.
+"""Errors of Logkeep. Each message says what happened and what to do.
 
     LogkeepError
     ├── SettingError            a setting is wrong (command line: exit 2)

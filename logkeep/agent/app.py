@@ -39,6 +39,8 @@ _OPEN = re.compile(r"/agent/v1/open/([0-9a-f]{32})(/bytes)?")
 
 
 class Answer(NamedTuple):
+    """HTTP answer of the agent."""
+
     status: int
     body: bytes = b""
     kind: bytes = b"application/json"

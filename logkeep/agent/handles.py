@@ -62,6 +62,7 @@ class Handles:
             _close(handle)
 
     def close_idle(self) -> None:
+        """Close files that were not read for `IDLE_SECONDS`."""
         before = self._clock() - IDLE_SECONDS
         for number in [number for number, handle in list(self._handles.items()) if handle.used < before]:
             self.close(number)

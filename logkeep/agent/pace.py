@@ -8,6 +8,8 @@ _BURST_SECONDS = 1.0
 
 
 class Pace:
+    """Rate limiter, used on one event loop."""
+
     def __init__(self, requests_a_second: float, bytes_a_second: float) -> None:
         self._requests, self._bytes = requests_a_second, bytes_a_second
         self._free_at = 0.0  # loop time at which everything served so far would be finished at this rate

@@ -17,6 +17,8 @@ class LogKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
+    """One record of a log."""
+
     content: str  # with its continuation lines, such as stack traces
     date: str  # yyyy-MM-ddTHH:mm:ss,SSS
     level: str  # '' if the line shows none
@@ -33,6 +35,7 @@ class LogQuery:
     keyword: str = ""  # text that the record must contain, case-sensitive
 
     def matches(self, line: LogLine) -> bool:
+        """Return whether a record passes every filter; `limit` is the caller's matter."""
         if self.levels and line.level not in self.levels:
             return False
         return (not self.before or line.date < self.before) and self.keyword in line.content

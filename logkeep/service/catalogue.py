@@ -120,14 +120,15 @@ class JobCatalogue:
         try:
             with self._writing(segment.node) as connection:
                 kept = archive.fetch_kept(connection, self._cluster_id, segment.node, segment.generation)
-                if (kept or after.start) != segment.start:
+                if (kept or after.start) != segment.start:  # another attempt has moved the checkpoint
                     raise JobSuperseded()
                 archive.insert_segment(connection, self._cluster_id, self._job_id, segment)
                 archive.save_checkpoints(connection, self._cluster_id, segment.node, [after])
                 done = segment.end - segment.start
                 job_nodes.plan_node(connection, self._job_id, segment.node, remaining, done)
-        except IntegrityError as error:
+        except IntegrityError as error:  # another attempt inserted a segment with this start at the same time
             raise JobSuperseded() from error
+        # After the commit, so that the segment counts and the next attempt goes on behind it.
         if self._stopping.is_set():
             raise JobHandedOver()
         if self._turn.is_over():

@@ -30,6 +30,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class NewNode:
+    """Node as a caller or discovery describes it, before it is registered."""
+
     name: str
     source: str  # URL of the log directory
     role: str = "ess"

@@ -23,6 +23,7 @@ class Lockout:
         self._lock = threading.Lock()
 
     def is_locked(self, name: str, address: str, now_ms: int) -> bool:
+        """Return whether passwords of this name from this address are refused now."""
         if not self._failures:  # nearly always
             return False
         count, last = self._failures.get((name, _place(address)), (0, 0))
@@ -40,6 +41,7 @@ class Lockout:
         return count
 
     def succeeded(self, name: str, address: str) -> None:
+        """Forget the failures of this name from this address."""
         if self._failures:
             with self._lock:
                 self._failures.pop((name, _place(address)), None)

@@ -64,6 +64,8 @@ _LARGE_CLAIM = 16 * 1024 * 1024  # bytes of an unproven manifest up to which it 
 
 
 class State(StrEnum):
+    """Outcome of a rebuild for one cluster."""
+
     REBUILT = "rebuilt"
     KNOWN = "known"  # already in the database; nothing was changed
     REFUSED = "refused"  # nothing of it was restored
@@ -339,6 +341,7 @@ def _one_line(error: Exception) -> str:
 
 
 def tell_chain(chain: Chain, links: Sequence[Link]) -> Iterator[str]:
+    """Yield the problems of a chain: missing, forked, contradictory and unproven manifests."""
     for entry in chain.breaks:
         yield f"{entry.document.object}: the manifest before it is missing"
     for branch in chain.branches:
@@ -372,6 +375,7 @@ def _tell_unproven(links: Sequence[Link]) -> Iterator[str]:
 
 
 def tell_places(chain: Chain, copies: Sequence[Document], buckets: Sequence[str]) -> Iterator[str]:
+    """Yield the copies that were left out, and manifests found in another bucket than they were written to."""
     hashes = {entry.sha256 for entry in chain.links}
     mine = [copy for copy in copies if copy.sha256 in hashes]
     if mine:
@@ -586,6 +590,7 @@ class Records:
         self._generations.add(manifest)
 
     def finish(self) -> None:
+        """Write checkpoints, retired generations and the setting, once all manifests are added."""
         for node, checkpoints in self._generations.checkpoints().items():
             archive.save_checkpoints(self._connection, self._cluster_id, node, checkpoints)
             RetiredGenerations(self._connection, self._cluster_id, node).add(find_retired(checkpoints))

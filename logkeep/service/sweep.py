@@ -17,6 +17,8 @@ from logkeep.stores.base import ObjectStore, StoredObject
 
 
 class Fate(StrEnum):
+    """Treatment of an orphan by a sweep."""
+
     REMOVED = "removed"
     REMOVABLE = "removable"  # would be removed; this was a dry run
     KEPT = "kept"

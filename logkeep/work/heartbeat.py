@@ -9,6 +9,8 @@ from logkeep.work.repeated import Repeated
 
 
 class Heartbeat(Repeated):
+    """Thread that writes the heartbeat; `problem` says why the last one failed."""
+
     def __init__(self, context: Context, worker: Worker) -> None:
         self._context = context
         self._worker = worker

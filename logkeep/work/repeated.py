@@ -11,6 +11,8 @@ _log = structlog.get_logger("logkeep.work")
 
 
 class Repeated:
+    """Thread that runs an action periodically. A failure is logged, and does not end the thread."""
+
     def __init__(
         self, name: str, action: Callable[[], None], seconds: float, *, failed: str, after: float = 0.0
     ) -> None:

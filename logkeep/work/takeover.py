@@ -15,6 +15,8 @@ _REST = 19  # pause as a multiple of the last search; a search of 10,000 queued 
 
 
 class Takeover:
+    """Search for abandoned jobs, run by every process."""
+
     def __init__(
         self,
         context: Context,
@@ -32,6 +34,7 @@ class Takeover:
         self._next_search = 0.0
 
     def look(self) -> None:
+        """Requeue the jobs of dead workers, and now and then those without a workflow."""
         alive = [worker for worker in workers.list_workers(self._context) if worker.alive]
         self._queue.take_over(self._worker_id, self._carried_out, {worker.id for worker in alive})
         if self._now() >= self._next_search:

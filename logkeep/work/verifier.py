@@ -39,6 +39,7 @@ class Verifier:
             self._thread.start()
 
     def stop(self) -> None:
+        """Stop; wait at most `_STOP_SECONDS` for the object being read."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
