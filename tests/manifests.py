@@ -94,7 +94,7 @@ def insert(engine: Engine, manifest: Manifest) -> None:
     """Put all of it into a database as a rebuild does, and take it out again by rolling back."""
     try:
         with writing(engine) as connection:
-            _insert(connection, manifest)
+            insert_rows(connection, manifest)
             raise _Undone
     except _Undone:
         pass
@@ -104,7 +104,7 @@ class _Undone(Exception):
     pass
 
 
-def _insert(connection: Connection, manifest: Manifest) -> None:
+def insert_rows(connection: Connection, manifest: Manifest) -> None:
     keys.insert_project(connection, manifest.project)
     cluster = manifest.cluster
     clusters.insert_cluster(connection, cluster)

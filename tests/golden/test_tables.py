@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from logkeep.database.connection import connect, reading
+from logkeep.database.connection import connect, reading, writing
 from logkeep.database.migrate import migrate
 from tests.conftest import Golden
+from tests.golden.test_manifest import FULL
 from tests.installation import new_database
+from tests.manifests import insert_rows
 
 OF_SQLITE = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY tbl_name, type DESC, name"
 OF_POSTGRESQL = (
@@ -48,6 +53,17 @@ def test_tables_are_these(golden: Golden, database: Engine) -> None:
     golden(
         f"tables.{database.dialect.name}.sql", "\n".join(line.rstrip() for line in "\n".join(lines).splitlines()) + "\n"
     )
+
+
+def test_bodies_of_rows_are_these(golden: Golden, database: Engine) -> None:
+    """Records are kept as they stand: to rename a field of one takes a migration."""
+    found: dict[str, list[Any]] = {}
+    with writing(database) as connection:
+        insert_rows(connection, FULL)
+        for table in ("segments", "findings"):
+            bodies = connection.execute(text(f"SELECT body FROM {table}")).scalars()
+            found[table] = sorted((msgspec.msgpack.decode(body) for body in bodies), key=json.dumps)
+    golden("bodies.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
 def _sorted(connection: Connection, query: str) -> list[str]:
