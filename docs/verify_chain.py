@@ -12,15 +12,19 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+LARGEST_MANIFEST = 256 * 1024 * 1024  # bytes; Logkeep writes no larger one
 
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_signed(path: Path, keys: list) -> bool:
     """Whether the bytes beside a manifest are the signature of one of the keys over its bytes."""
     signature = Path(f"{path}.sig")
-    for key in keys if signature.is_file() else ():
+    possible = signature.is_file() and signature.stat().st_size == 64 and path.stat().st_size <= LARGEST_MANIFEST
+    for key in keys if possible else ():
         try:
             key.verify(signature.read_bytes(), path.read_bytes())
             return True
@@ -72,7 +76,7 @@ def main(trusted: str, bucket: str, *heads: str) -> int:
     keys = [load_pem_public_key(b"-----BEGIN " + b) for b in Path(trusted).read_bytes().split(b"-----BEGIN ")[1:]]
     places, named, tips, wrong = {}, set(), set(), []
     for path in sorted(Path(bucket).rglob("_manifests/*.json")):
-        places.setdefault(sha256(path.read_bytes()), []).append(path)
+        places.setdefault(sha256(path), []).append(path)
     signed = {path for paths in places.values() for path in paths if is_signed(path, keys)}
     proven = prove(places, signed)
     for cluster in sorted({manifest["cluster_id"] for manifest in proven.values()}):
@@ -87,7 +91,7 @@ def main(trusted: str, bucket: str, *heads: str) -> int:
             for segment in manifest["segments"]:
                 thing = Path(bucket, segment["object"])
                 named.add(thing)
-                if not thing.is_file() or sha256(thing.read_bytes()) != segment["sha256"]:
+                if not thing.is_file() or sha256(thing) != segment["sha256"]:
                     wrong.append(f"{thing}: missing or changed, job {manifest['job']['job_id']}")
         tips.update(chain)
         print(f"cluster {cluster}: {len(chain)} manifests, the last is {chain[0]}")
@@ -107,4 +111,7 @@ def main(trusted: str, bucket: str, *heads: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(argument for argument in sys.argv[1:] if argument not in {"--head", "--last"})))
+    given = [argument for argument in sys.argv[1:] if argument not in {"--head", "--last"}]
+    if len(given) < 2 or not Path(given[0]).is_file() or not Path(given[1]).is_dir():
+        sys.exit(f"{__doc__}\nGive the file of public keys and the folder of a bucket, both of which must be there.")
+    sys.exit(main(*given))

@@ -291,7 +291,10 @@ def read_piece_query(raw: bytes) -> Piece:
 
 
 def _read_span(query: dict[str, str]) -> Span:
-    return Span(SINCE_TIME.read(query), UNTIL_TIME.read(query))
+    span = Span(SINCE_TIME.read(query), UNTIL_TIME.read(query))
+    if span.is_reversed:
+        raise InvalidField(SINCE_TIME.name, f"is after {UNTIL_TIME.name}; exchange the two")
+    return span
 
 
 def read_audit_query(raw: bytes) -> tuple[Page, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.output import moment_text, print_fields, print_json, print_line
+from logkeep.errors import RequestError
 
 if TYPE_CHECKING:
     from logkeep.cli.client import Cluster, Policy, ServiceClient
@@ -43,6 +45,7 @@ def open_logs(
     at: At = "",
 ) -> None:
     """Turn log backup on; what is on already is changed."""
+    _check_time(at)
     client, found = _open(context, cluster)
     body: dict[str, object] = {"agency": agency, "log_bucket": bucket, "log_base_path": base_path}
     if at:
@@ -94,6 +97,7 @@ def logs_policy(
     """Back up daily at a time, or no longer; and before a node deletes what is not kept, or no longer."""
     if (at and off) or not (at or off or adaptive is not None):
         raise WrongUse("give --at TIME, for example --at '00:00 GMT+08:00', or --off; --adaptive or --no-adaptive")
+    _check_time(at)
     client, found = _open(context, cluster)
     if off:
         client.send("PUT", client.css(found, "logs/policy/close"))
@@ -102,6 +106,24 @@ def logs_policy(
     if adaptive is not None:
         client.send("PUT", _policy_path(found), {"adaptive": adaptive})
     _show(invocation(context), client, found)
+
+
+def _check_time(at: str) -> None:
+    """Raises `WrongUse` that names the option, where the API would name its field."""
+    from logkeep.domain.log_setting import parse_period
+
+    try:
+        if at:
+            parse_period(at)
+    except RequestError as error:
+        raise WrongUse(
+            f"--at {at}: {error.message.removeprefix('period: ').rstrip('.')}; this machine has {_own_zone()}"
+        ) from error
+
+
+def _own_zone() -> str:
+    offset = datetime.now().astimezone().strftime("%z")
+    return f"GMT{offset[:3]}:{offset[3:5]}"
 
 
 def _policy_path(cluster: Cluster) -> str:

@@ -62,6 +62,15 @@ class Span:
         return self.since is not None or self.until is not None
 
     @property
+    def is_reversed(self) -> bool:
+        """Return whether it begins after its end; if only one bound has a zone, as both are written."""
+        if self.since is None or self.until is None:
+            return False
+        if self.since.instant and self.until.instant:
+            return self.since.instant > self.until.instant
+        return self.since.written > self.until.written
+
+    @property
     def is_of_instants(self) -> bool:
         """Return whether every bound has a zone."""
         return all(bound is None or bound.instant for bound in (self.since, self.until))

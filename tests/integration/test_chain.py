@@ -52,6 +52,14 @@ def script(installation: Installation, *options: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+def test_the_script_tells_its_use_where_it_is_given_too_little(tmp_path: Path) -> None:
+    for given in ([], [tmp_path / "sign.pub"], [tmp_path / "sign.pub", tmp_path]):
+        done = subprocess.run([sys.executable, "-I", SCRIPT, *given], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "python verify_chain.py sign.pub BUCKET_FOLDER" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def remove(path: Path) -> None:
     path.unlink()
 

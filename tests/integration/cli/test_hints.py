@@ -95,3 +95,13 @@ def test_a_finding_of_no_object_ends_with_its_own_words(capsys: pytest.CaptureFi
     where = {"node": "", "family": "", "job_id": "", "object": ""}
     _print_findings([{**where, "problem": "the database is behind"}], 1)
     assert capsys.readouterr().out == "the database is behind\n"
+
+
+def test_what_is_wrong_with_a_time_is_told_by_its_option(tenant: Command, opened: str, tmp_path: Path) -> None:
+    for command in (("logs", "policy", opened), ("logs", "open", opened)):
+        said = tenant(*command, "--at", "03:00").ended(2).err
+        assert "--at 03:00: write it as 'HH:MM GMT+HH:MM'" in said
+        assert re.search(r"this machine has GMT[+-]\d\d:\d\d$", said.strip())
+    times = ("--since", "2026-11-24T02:00", "--until", "2026-11-24T01:00")
+    tenant("backup", opened, "--wait").ended(0)
+    assert "since: is after until" in tenant("restore", opened, "--to", tmp_path / "out", *times).ended(2).err

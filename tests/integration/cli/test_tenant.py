@@ -124,7 +124,7 @@ def test_a_person_sees_the_setting(tenant: Command, cluster: str) -> None:
 
 def test_wrong_settings_are_refused_with_their_code(tenant: Command, cluster: str) -> None:
     assert "CSS.0048" in tenant("logs", "open", cluster, "--bucket", "nope").ended(2).err
-    assert "CSS.5178" in tenant("logs", "open", cluster, "--at", "00:00 Mars").ended(2).err
+    assert "--at 00:00 Mars: the zone" in tenant("logs", "open", cluster, "--at", "00:00 Mars").ended(2).err
     assert "CSS.5130" in tenant("logs", "open", cluster, "--agency", "a b").ended(2).err
     assert "--off" in tenant("logs", "policy", cluster).ended(2).err
 
