@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from logkeep.cli.errors import WrongUse
-from logkeep.logformat.names import NOT_LOGS, LogName, parse_name
+from logkeep.logformat.names import NOT_LOGS, LogName, is_compressed, parse_name
 
 _CHUNK = 1024 * 1024
 _LINES = 200  # written anew into each log
@@ -86,6 +87,19 @@ def _copy(path: Path, target: Path, skipped: Callable[[str], None]) -> bool:
         return False
     with log, target.open("wb") as copy:
         shutil.copyfileobj(log, copy, _CHUNK)
+    if is_compressed(path.name) and not _is_whole(target):
+        target.unlink()
+        skipped("is no whole gzip file, and the demonstration compares whole ones")
+        return False
+    return True
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        for _ in _pieces(path, compressed=True):
+            pass
+    except (EOFError, OSError, zlib.error):
+        return False
     return True
 
 

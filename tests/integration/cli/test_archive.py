@@ -346,6 +346,7 @@ def source(tmp_path: Path) -> Path:
     (logs / "prod_server.json").write_bytes(b'{"timestamp": "2026-11-24T00:00:00,000Z"}\n' * 500)
     (logs / "heap.hprof").write_bytes(b"not a log")
     (logs / "link.log").symlink_to(logs / "prod.log")
+    (logs / "prod-1.log.gz").write_bytes(gzip.compress(b"[2026-11-23T00:00:00,000][INFO ] a line\n")[:-8])
     return logs
 
 
@@ -356,6 +357,7 @@ def test_the_demo_proves_the_archive_and_only_reads_its_source(source: Path, tmp
     for text in (
         "left out: heap.hprof is no log",
         "left out: link.log is no regular file",
+        "left out: prod-1.log.gz is no whole gzip file",
         "prod.log was renamed, begun anew, and compressed to prod-",
         "export HUAWEICLOUD_SDK_REGION_CSS_CN_NORTH_4=http://127.0.0.1:",
         '"clusterLogRecord": [',
