@@ -16,7 +16,7 @@ import typer
 
 from logkeep.cli.errors import WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.output import note, print_json
+from logkeep.cli.output import note, print_ready
 from logkeep.errors import SettingError, SourceRefused, SourceUnreachable
 
 _RELOAD_SECONDS = 5.0
@@ -116,7 +116,7 @@ def _serve(
 
     with suppress(SystemExit), _reloading(reload):
         if as_json:
-            print_json({"url": url, "logs": str(logs), "fingerprint": fingerprint, "token_file": str(token_file)})
+            print_ready({"url": url, "logs": str(logs), "fingerprint": fingerprint, "token_file": str(token_file)})
             sys.stdout.flush()
         note(f"logkeep agent serves {logs} on {url}; its token is in {token_file}, its fingerprint is {fingerprint}")
         server.run(sockets=[listener])

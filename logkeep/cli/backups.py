@@ -170,7 +170,9 @@ def list_records(
         return
     page = decode(document, Records)
     if not page.cluster_log_record:
-        print_line(f"none from {offset} on: {found.name} has {count_text(page.total_size, 'record')} of that kind")
+        there = count_text(page.total_size, "record") if page.total_size else "no record"
+        where = f"none from {offset} on: " if page.total_size else ""
+        print_line(f"{where}{found.name} has {there}{' of that kind' if status else ''}")
         return
     print_records(page.cluster_log_record)
     last = offset + len(page.cluster_log_record) - 1

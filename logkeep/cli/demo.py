@@ -147,12 +147,8 @@ def _environment() -> dict[str, str]:
 def _first_document(service: subprocess.Popen[str]) -> dict[str, Any] | None:
     """The JSON document that `serve` prints once it works; None where it ended instead."""
     assert service.stdout
-    lines: list[str] = []
-    for line in service.stdout:
-        lines.append(line)
-        if line == "}\n":
-            return json.loads("".join(lines))
-    return None
+    line = service.stdout.readline()
+    return json.loads(line) if line else None
 
 
 def _wait(service: subprocess.Popen[str]) -> None:

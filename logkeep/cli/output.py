@@ -44,6 +44,11 @@ def print_json(document: object) -> None:
     print(json.dumps(document, indent=2))
 
 
+def print_ready(document: object) -> None:
+    """Print in one line that a process works, for a script that waits for a line."""
+    print(json.dumps(document), flush=True)
+
+
 def print_document(document: bytes) -> None:
     """JSON as the service gave it, indented."""
     print_json(json.loads(document))

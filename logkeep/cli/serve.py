@@ -23,7 +23,7 @@ from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.installation import endpoint_url, installed_settings
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.missing import tell_missing
-from logkeep.cli.output import note, print_json
+from logkeep.cli.output import note, print_ready
 from logkeep.cli.starting import Starting
 from logkeep.domain.causes import listen_cause
 from logkeep.errors import CatalogueError, SettingError
@@ -132,8 +132,7 @@ class _Running:
         endpoint = endpoint_url(*self._address)
         _follow_endpoint(self._asked.directory, endpoint)
         if self._asked.as_json:
-            print_json({"endpoint": endpoint, "dir": str(self._settings.directory), "pid": os.getpid()})
-            sys.stdout.flush()
+            print_ready({"endpoint": endpoint, "dir": str(self._settings.directory), "pid": os.getpid()})
         note(f"logkeep listens on {endpoint} for {self._asked.directory}; Ctrl-C ends it")
 
 

@@ -13,7 +13,7 @@ import typer
 from logkeep.cli.installation import installed_settings, open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.missing import tell_missing
-from logkeep.cli.output import note, print_json, print_line, print_table, time_text
+from logkeep.cli.output import note, print_json, print_line, print_ready, print_table, time_text
 from logkeep.errors import SettingError
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def work(context: typer.Context) -> None:
     service = bootstrap.open_service(settings)
     service.start()
     if asked.as_json:
-        print_json({"worker": service.worker_id, "dir": str(settings.directory), "pid": os.getpid()})
-        sys.stdout.flush()
+        print_ready({"worker": service.worker_id, "dir": str(settings.directory), "pid": os.getpid()})
     at_once = settings.backup.jobs_at_once
     note(f"logkeep worker {service.worker_id} takes up to {at_once} backups at a time; Ctrl-C ends it")
     ending.wait()

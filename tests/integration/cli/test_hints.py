@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import subprocess
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from logkeep.cli.identity import MOST_NAMED
 from logkeep.cli.verification import _print_findings
-from tests.integration.cli.installed import Done, Served, init, serving
+from tests.integration.cli.installed import COMMAND, Done, Served, environment, init, serving
 
 Command = Callable[..., Done]
 
@@ -105,3 +107,17 @@ def test_what_is_wrong_with_a_time_is_told_by_its_option(tenant: Command, opened
     times = ("--since", "2026-11-24T02:00", "--until", "2026-11-24T01:00")
     tenant("backup", opened, "--wait").ended(0)
     assert "since: is after until" in tenant("restore", opened, "--to", tmp_path / "out", *times).ended(2).err
+
+
+def test_serve_says_in_one_line_of_json_that_it_works(directory: Path) -> None:
+    command = [*COMMAND, "--dir", str(directory), "serve", "--port", "0", "--json"]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout
+        told = json.loads(service.stdout.readline())
+        service.terminate()
+    assert told["pid"] == service.pid
+
+
+def test_a_list_of_no_records_is_told_in_plain_words(tenant: Command, opened: str) -> None:
+    assert tenant("records", opened, "--status", "FAIL").ended(0).out == f"{opened} has no record of that kind\n"
+    assert tenant("records", opened, "--offset", "3").ended(0).out == f"{opened} has no record\n"
