@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from logkeep.cli.identity import MOST_NAMED
 from logkeep.cli.verification import _print_findings
 from tests.integration.cli.installed import COMMAND, Done, Served, environment, init, serving
+from tests.processes import running
 
 Command = Callable[..., Done]
 
@@ -110,12 +110,10 @@ def test_what_is_wrong_with_a_time_is_told_by_its_option(tenant: Command, opened
 
 
 def test_serve_says_in_one_line_of_json_that_it_works(directory: Path) -> None:
-    command = [*COMMAND, "--dir", str(directory), "serve", "--port", "0", "--json"]
-    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as service:
-        assert service.stdout
-        told = json.loads(service.stdout.readline())
-        service.terminate()
-    assert told["pid"] == service.pid
+    command = [*COMMAND, "--dir", directory, "serve", "--port", "0", "--json"]
+    with running(command, r"^(\{.*\})$", on="stdout", env=environment()) as service:
+        told = json.loads(service.found[1])
+    assert told["pid"] == service.process.pid
 
 
 def test_a_list_of_no_records_is_told_in_plain_words(tenant: Command, opened: str) -> None:
