@@ -195,9 +195,12 @@ def _unknown(listing: _Listing, newest: int) -> Iterable[Unread]:
     known = {c.inode: c for c in (*before, *listing.owners.values()) if c.inode}
     named = {c.name: c for c in before if c.present}
     names = {sight.file.name for sight in listing.sights if sight.file.size}
+    planned = {(one.inode, one.size, one.mtime_ns) for one in listing.missing if one.kind is UnreadKind.PLANNED}
     for index, sight in enumerate(listing.sights):
         if not sight.file.size or sight.look <= Look.READABLE:
             continue
+        if sight.file.inode and (sight.file.inode, sight.file.size, sight.file.mtime_ns) in planned:
+            continue  # renamed since it was planned: what is missing of it is told once
         if sight.look is Look.VANISHED and not names.isdisjoint(compressed_names(sight.file.name)):
             continue  # it has its compressed twin beside it
         if sight.look is Look.VANISHED and sight.file.inode in known:

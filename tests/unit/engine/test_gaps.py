@@ -183,6 +183,24 @@ def test_log_that_is_copied_cut_and_longer_again_at_any_moment_is_kept_once(
     assert not gaps
 
 
+@pytest.mark.parametrize("moment", range(1, 30))
+def test_file_that_was_planned_renamed_and_deleted_is_told_once(kept: Kept, moment: int) -> None:
+    files = {"app.log.1": line(1), "app.log": line(2)}
+    write(kept, files)
+
+    def kill() -> None:
+        raise KeyboardInterrupt
+
+    kept.store.before_put = kill
+    with pytest.raises(KeyboardInterrupt):
+        kept.back_up()
+    kept.store.before_put = lambda: None
+    (kept.directory / "app.log.1").rename(kept.directory / "app.log.2")
+    gaps = gaps_of_next(kept, at_call(moment, lambda: delete(kept, "app.log.2"))) + gaps_of_next(kept)
+    lost = 0 if line(1) in kept.of("app.log") else len(line(1))
+    assert [gap.at_least for gap in gaps] == [lost] * bool(lost)
+
+
 # Files that cannot be read
 
 
