@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Generator
@@ -14,10 +15,17 @@ from typing import Annotated
 
 import typer
 
+from logkeep.agent.app import Agent
+from logkeep.agent.server import Certificate, listen, make_server
 from logkeep.cli.errors import WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_ready
 from logkeep.errors import SettingError, SourceRefused, SourceUnreachable
+from logkeep.keyfiles import create_certificate, create_token
+from logkeep.logformat.names import NOT_LOGS, compile_exclusions
+from logkeep.sources.confinement import Confinement, OwnPlaces
+from logkeep.sources.hanging import Patience, PatientSource
+from logkeep.sources.local import LocalSource, watch
 
 _RELOAD_SECONDS = 5.0
 _STALLED_SECONDS = 20.0  # without progress, as on a dead mount; the service waits 30 for an answer
@@ -66,14 +74,6 @@ def _serve(
     key: Path | None,
     token_file: Path | None,
 ) -> None:
-    from logkeep.agent.app import Agent
-    from logkeep.agent.server import Certificate, listen, make_server
-    from logkeep.keyfiles import create_certificate, create_token
-    from logkeep.logformat.names import NOT_LOGS, compile_exclusions
-    from logkeep.sources.confinement import Confinement, OwnPlaces
-    from logkeep.sources.hanging import Patience, PatientSource
-    from logkeep.sources.local import LocalSource, watch
-
     patience = Patience(_STALLED_SECONDS, "")
     try:
         found = patience.call(watch(logs.absolute()), lambda: logs.resolve() if logs.is_dir() else None)
@@ -157,8 +157,6 @@ def _parse_listen(text: str) -> tuple[str, int]:
 
 
 def _fingerprint(certificate: Path) -> str:
-    import ssl
-
     pem = certificate.read_text("ascii")
     first = pem[: pem.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)]
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first[first.index(ssl.PEM_HEADER) :])).hexdigest()

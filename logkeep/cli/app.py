@@ -27,7 +27,7 @@ WRONG_USE, FAILED, NOT_CARRIED_OUT, INTERRUPTED = 2, 1, 3, 130
 # `--help` need not import that module.
 COMMANDS = {
     "demo": ("demo", "Show the main job on real logs, then serve."),
-    "init": ("installation", "Make an installation: settings, database, bucket, project, key."),
+    "init": ("init", "Make an installation: settings, database, bucket, project, key."),
     "serve": ("serve", "Run the service until Ctrl-C or SIGTERM."),
     "worker": (
         "worker",

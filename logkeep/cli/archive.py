@@ -6,13 +6,17 @@ import sys
 import time
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from logkeep.cli import restore as files_of
+from logkeep.cli.client import Cluster, Kept, ServiceClient, open_client
 from logkeep.cli.clusters import ClusterName
+from logkeep.cli.download import Download
 from logkeep.cli.errors import Failed, ServiceFault, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
+from logkeep.cli.journal import Journal
 from logkeep.cli.output import (
     byte_progress,
     count_text,
@@ -22,11 +26,7 @@ from logkeep.cli.output import (
     print_line,
     size_text,
 )
-
-if TYPE_CHECKING:
-    from logkeep.cli.client import Cluster, Kept, ServiceClient
-    from logkeep.cli.download import Download
-    from logkeep.cli.restore import Outcome, RestoredFile
+from logkeep.cli.restore import Outcome, RestoredFile
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -54,9 +54,6 @@ def restore(
     older ones get .~1, .~2 and so on. With --join there is one file for each log, named as the active one. Standard
     output gets all of them one after the other, by node and log, in the order they were written.
     """
-    from logkeep.cli.client import open_client
-    from logkeep.cli.download import Download
-
     asked = invocation(context)
     if to == "-" and (asked.as_json or resume):
         raise WrongUse("--to - writes the logs themselves, so it goes neither with --json nor with --resume")
@@ -83,9 +80,6 @@ def _restore_to(
     force: bool,
     resume: bool,
 ) -> None:
-    from logkeep.cli import restore as files_of
-    from logkeep.cli.journal import Journal
-
     journal = Journal(directory, question)
     goes_on = resume and journal.exists()
     kept = journal.read() if goes_on else _list_kept(download.client, download.cluster, selection)

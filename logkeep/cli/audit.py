@@ -13,6 +13,8 @@ from logkeep.cli.identity import find_project
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_json, print_table, time_text, zone_text
+from logkeep.service import audit as service
+from logkeep.service import identity
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -29,9 +31,6 @@ def audit(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest first.")] = 100,
 ) -> None:
     """List who changed what, and who was refused, newest first."""
-    from logkeep.service import audit as service
-    from logkeep.service import identity
-
     asked = invocation(context)
     since_ms = _read_time(since) if since else 0
     with open_installation(asked.directory) as parts:

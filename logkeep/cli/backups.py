@@ -6,10 +6,24 @@ import json
 import time
 from collections.abc import Callable
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from logkeep.cli.client import (
+    Broken,
+    Cluster,
+    Forecast,
+    Gap,
+    Job,
+    NotAnswering,
+    Record,
+    Records,
+    ServiceClient,
+    Warned,
+    decode,
+    open_client,
+)
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import Failed
 from logkeep.cli.invocation import EVERYWHERE, invocation
@@ -27,9 +41,6 @@ from logkeep.cli.output import (
     zone_text,
 )
 
-if TYPE_CHECKING:
-    from logkeep.cli.client import Cluster, Forecast, Gap, Job, Record, ServiceClient, Warned
-
 _LISTED = ("id", "clusterId", "createAt", "logPath", "status", "finishedAt", "jobTypes", "failedMsg", "jobId")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two looks at a running backup
 _PATIENCE = 60.0  # seconds for a service that is being started again
@@ -46,8 +57,6 @@ def backup(
     wait: Annotated[bool, typer.Option("--wait", help="Until it has ended; exit code 1 if it is FAIL.")] = False,
 ) -> None:
     """Back up what is new in the logs of a cluster."""
-    from logkeep.cli.client import Job, decode, open_client
-
     asked = invocation(context)
     client = open_client(context)
     found = client.find_cluster(cluster)
@@ -124,15 +133,11 @@ def forecast_text(forecast: Forecast) -> str:
 
 def start_backup(client: ServiceClient, cluster: Cluster) -> str:
     """Start a backup; return the id of its job."""
-    from logkeep.cli.client import Job, decode
-
     return decode(client.send("POST", f"/api/v1/clusters/{cluster.id}/backups"), Job).job_id
 
 
 def wait_for_job(client: ServiceClient, job_id: str, look: Callable[[Job], None] = lambda _: None) -> bytes:
     """The record once it has ended; a service that is gone for a moment is waited for, since its job goes on."""
-    from logkeep.cli.client import Broken, Job, NotAnswering, decode
-
     pause = _FIRST_PAUSE
     last_answer = time.monotonic()
     while True:
@@ -158,8 +163,6 @@ def list_records(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 10,
 ) -> None:
     """List the backups of a cluster, newest first."""
-    from logkeep.cli.client import Records, decode, open_client
-
     asked = invocation(context)
     client = open_client(context)
     found = client.find_cluster(cluster)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
+from logkeep.cli.client import Check, Checks, Cluster, decode, open_client
 from logkeep.cli.errors import WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import (
@@ -25,9 +26,6 @@ from logkeep.cli.output import (
     waiting,
 )
 from logkeep.domain.cluster import is_cluster_id
-
-if TYPE_CHECKING:
-    from logkeep.cli.client import Check, Cluster
 
 CLUSTERS = "/api/v1/clusters"
 ClusterName = Annotated[str, typer.Argument(metavar="CLUSTER", help="Its name or id.")]
@@ -76,8 +74,6 @@ def add_cluster(
     Name its nodes with --node, or let its API tell them with --url. With --adopt both may be left out: then its nodes
     are those of the archive. Only an administrator's key may do this.
     """
-    from logkeep.cli.client import Cluster, decode, open_client
-
     asked = invocation(context)
     if (node and url) or not (node or url or adopt):
         raise WrongUse("give either --node NODE=file:///directory (repeatable) or --url http://host:9200")
@@ -135,8 +131,6 @@ def update_cluster(
     password: Annotated[str | None, typer.Option(help="Its password, kept encrypted; asked for on a terminal.")] = None,
 ) -> None:
     """Change the nodes of a cluster, their sources, or how it is asked for its nodes."""
-    from logkeep.cli.client import Cluster, decode, open_client
-
     if user and password is None and sys.stdin.isatty():
         password = typer.prompt(f"Password of {user}", hide_input=True, err=True)
     given = {"url": url, "source": source, "user": user, "password": password}
@@ -159,8 +153,6 @@ def update_cluster(
 
 def check_cluster(context: typer.Context, cluster: ClusterName) -> None:
     """Look at the log directories of all nodes; nothing is kept. Exit code 1 where one cannot be read."""
-    from logkeep.cli.client import Checks, decode, open_client
-
     asked = invocation(context)
     client = open_client(context)
     found = client.find_cluster(cluster)
@@ -197,8 +189,6 @@ def _check_row(check: Check) -> tuple[str, ...]:
 
 def list_clusters(context: typer.Context) -> None:
     """List the clusters, newest first."""
-    from logkeep.cli.client import open_client
-
     asked = invocation(context)
     clusters = open_client(context).list_clusters()
     if asked.as_json:
@@ -213,8 +203,6 @@ def list_clusters(context: typer.Context) -> None:
 
 def show_cluster(context: typer.Context, cluster: ClusterName) -> None:
     """Show a cluster, its nodes and where their logs lie."""
-    from logkeep.cli.client import Cluster, decode, open_client
-
     asked = invocation(context)
     client = open_client(context)
     document = client.find_cluster_document(cluster)
@@ -276,8 +264,6 @@ def remove_cluster(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Forget a cluster and its records. What lies in the bucket stays."""
-    from logkeep.cli.client import open_client
-
     asked = invocation(context)
     client = open_client(context)
     found = client.find_cluster(cluster)

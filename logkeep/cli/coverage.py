@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
+from logkeep.cli.client import Cluster, open_client
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import (
@@ -18,11 +20,6 @@ from logkeep.cli.output import (
     time_text,
     zone_text,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from logkeep.cli.client import Cluster
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -39,8 +36,6 @@ def show_coverage(
 
     It tells and does not judge: the exit code is 0 also where there are gaps.
     """
-    from logkeep.cli.client import open_client
-
     client = open_client(context)
     found = client.find_cluster(cluster)
     logs = client.coverage(found, node=node, family=family)

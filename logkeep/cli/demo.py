@@ -16,6 +16,8 @@ from typing import Annotated, Any
 import typer
 
 from logkeep.cli.access import Access
+from logkeep.cli.client import ServiceClient
+from logkeep.cli.demo_steps import Demonstration
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.invocation import DEFAULT_DIRECTORY, EVERYWHERE, Invocation, invocation
 from logkeep.cli.output import note, print_json
@@ -54,9 +56,6 @@ def demo(
     of a cluster, and two backups are made, between which the node writes and rotates. Exit code 0 only if both
     succeeded and the archive equals the files, byte for byte.
     """
-    from logkeep.cli.client import ServiceClient
-    from logkeep.cli.demo_steps import Demonstration
-
     asked = invocation(context)
     source = logs or _sample()
     if not source.is_dir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -24,14 +24,11 @@ from logkeep.cli.output import (
     time_text,
     zone_text,
 )
-from logkeep.domain.access import Role
-
-if TYPE_CHECKING:
-    from logkeep.domain.access import AccessKey
-    from logkeep.domain.cluster import Project
-    from logkeep.service.context import Context
-    from logkeep.service.sources import Refused
-
+from logkeep.domain.access import AccessKey, Role
+from logkeep.domain.cluster import Project
+from logkeep.service import identity, sources
+from logkeep.service.context import Context
+from logkeep.service.sources import Refused
 
 MOST_NAMED = 10  # clusters
 ROLES = "admin: everything; operator: everything on logs; reader: lists and reads. Operator if nothing is said."
@@ -59,8 +56,6 @@ def add_project(
     ] = "",
 ) -> None:
     """Add a project. A key for it is made by `logkeep key add`."""
-    from logkeep.service import identity, sources
-
     asked = invocation(context)
     with open_installation(asked.directory) as parts:
         project = identity.add_project(parts, name, region=region)
@@ -97,8 +92,6 @@ def _tell_refused(refused: Sequence[Refused], unknown: int) -> None:
 
 def list_projects(context: typer.Context) -> None:
     """List the projects."""
-    from logkeep.service import identity
-
     asked = invocation(context)
     with open_installation(asked.directory) as parts:
         projects = identity.list_projects(parts)
@@ -121,8 +114,6 @@ def add_key(
     ] = 0,
 ) -> None:
     """Make a key. Its secret is shown once: now."""
-    from logkeep.service import identity
-
     asked = invocation(context)
     if admin and role not in {None, Role.ADMIN}:
         raise WrongUse("--admin means --role admin; give one of them")
@@ -149,8 +140,6 @@ def add_key(
 
 def list_keys(context: typer.Context) -> None:
     """List the keys, without their secrets."""
-    from logkeep.service import identity
-
     asked = invocation(context)
     with open_installation(asked.directory) as parts:
         keys = identity.list_keys(parts)
@@ -178,8 +167,6 @@ def revoke_key(
     context: typer.Context, ak: Annotated[str, typer.Argument(metavar="AK", help="The access key.")]
 ) -> None:
     """Revoke a key: within a second the service refuses it."""
-    from logkeep.service import identity
-
     asked = invocation(context)
     with open_installation(asked.directory) as parts:
         identity.revoke_key(parts, ak)
@@ -200,8 +187,6 @@ def revoke_key(
 
 def find_project(parts: Context, name_or_id: str) -> Project:
     """Raises `WrongUse`."""
-    from logkeep.service import identity
-
     found = identity.list_projects(parts, name=name_or_id) or identity.list_projects(parts, project_id=name_or_id)
     if not found:
         raise WrongUse(f"there is no project {name_or_id}; see `logkeep project list`")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
 from logkeep.cli.backups import as_listed, failures_text, forecast_text, gap_text, warning_text
+from logkeep.cli.client import Cluster, Job, JobFile, JobNode, ServiceClient, decode, open_client
 from logkeep.cli.errors import WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import (
@@ -24,11 +26,6 @@ from logkeep.cli.output import (
     time_text,
     zone_text,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from logkeep.cli.client import Job, JobFile, JobNode, ServiceClient
 
 _PAGE = 1000  # the most files that one answer lists
 _SHOWN = 20  # files that a person sees without asking for all
@@ -47,8 +44,6 @@ def show_job(
     files: Annotated[bool, typer.Option("--files", help="All files that it stored, however many.")] = False,
 ) -> None:
     """Show what one backup did, or how far it is: nodes, files, and what was not kept."""
-    from logkeep.cli.client import Cluster, Job, decode, open_client
-
     _check_id(job_id)
     asked = invocation(context)
     client = open_client(context)
@@ -68,8 +63,6 @@ def cancel_job(
     job_id: Annotated[str, typer.Argument(metavar="JOB", help="Its id, as `logkeep records` lists it.")],
 ) -> None:
     """End a backup that waits, runs or hangs: FAIL, what it kept stays."""
-    from logkeep.cli.client import Job, decode, open_client
-
     _check_id(job_id)
     client = open_client(context)
     document = client.send("POST", f"/api/v1/jobs/{job_id}/cancel?limit=1")

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from logkeep.cli.client import Cluster, Policy, ServiceClient, decode, open_client
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.output import moment_text, print_fields, print_json, print_line
 from logkeep.errors import RequestError
-
-if TYPE_CHECKING:
-    from logkeep.cli.client import Cluster, Policy, ServiceClient
 
 Bucket = Annotated[str, typer.Option(metavar="NAME", help="A bucket of logkeep.toml.")]
 BasePath = Annotated[str, typer.Option(metavar="PATH", help="Folder in the bucket.")]
@@ -131,16 +129,12 @@ def _policy_path(cluster: Cluster) -> str:
 
 
 def _open(context: typer.Context, cluster: str) -> tuple[ServiceClient, Cluster]:
-    from logkeep.cli.client import open_client
-
     client = open_client(context)
     return client, client.find_cluster(cluster)
 
 
 def _show(asked: Invocation, client: ServiceClient, cluster: Cluster) -> None:
     """The setting as it is now."""
-    from logkeep.cli.client import Policy, decode
-
     setting, document = client.setting(cluster)
     policy = client.get(_policy_path(cluster))
     if asked.as_json:

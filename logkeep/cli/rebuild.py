@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from logkeep.cli.access import read_access
+from logkeep.cli.directory import installed_settings
 from logkeep.cli.errors import Failed, WrongUse
-from logkeep.cli.installation import installed_settings, open_lost_installation
+from logkeep.cli.installation import open_lost_installation
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.output import (
     count_text,
@@ -27,12 +29,11 @@ from logkeep.cli.output import (
 from logkeep.cli.verification import read_hash
 from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import is_cluster_id
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
-
-    from logkeep.service.context import Context
-    from logkeep.service.rebuild import Outcome, Rebuilt
+from logkeep.keyfiles import check_fingerprint, read_public_keys, trust_keys
+from logkeep.service import identity
+from logkeep.service.context import Context
+from logkeep.service.rebuild import Outcome, Rebuilt
+from logkeep.service.rebuild import rebuild as rebuild_catalogue
 
 _MOST_LINES = 50  # of problems: who can write to a bucket may put any number of objects there
 _LAST_TIME = 253_402_300_799_999  # the year 9999, Unix ms
@@ -75,8 +76,6 @@ def rebuild(
     the database has are left alone. Only what is signed with a key of sign.pub counts; what else lies in the buckets is
     told. The service must not run.
     """
-    from logkeep.keyfiles import trust_keys
-
     asked = invocation(context)
     wanted = _Wanted(
         list(dict.fromkeys(buckets)),
@@ -113,8 +112,6 @@ def _ids(asked: Sequence[str] | None) -> list[str]:
 
 def _read_vouched(file: Path | None, keys: Sequence[str]) -> list[str]:
     """The keys in hex that somebody vouches for by naming them."""
-    from logkeep.keyfiles import check_fingerprint, read_public_keys
-
     vouched = [check_fingerprint(key) for key in keys]
     if file:
         try:
@@ -131,8 +128,6 @@ def _expect_buckets(known: Collection[str], buckets: Sequence[str]) -> None:
 
 
 def _rebuild(context: Context, wanted: _Wanted, begin: Callable[[], None], *, shown: bool) -> Outcome:
-    from logkeep.service.rebuild import rebuild as rebuild_catalogue
-
     with waiting(f"reading the manifests in {', '.join(wanted.buckets)}", shown=shown):
         return rebuild_catalogue(
             context,
@@ -146,8 +141,6 @@ def _rebuild(context: Context, wanted: _Wanted, begin: Callable[[], None], *, sh
 
 def _put_key_back(context: Context, asked: Invocation) -> str:
     """The key of client.toml, where the database no longer knows it; '' where nothing is to be done."""
-    from logkeep.service import identity
-
     with suppress(WrongUse):  # without a client.toml, a new key is made with `key add`
         access = read_access(asked.directory)
         if access and identity.put_key_back(context, access.project_id, access.ak, access.sk):

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from logkeep.cli.access import read_access, write_access
+from logkeep.cli.directory import endpoint_url, installed_settings
 from logkeep.cli.errors import Failed, WrongUse
-from logkeep.cli.installation import endpoint_url, installed_settings
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.missing import tell_missing
 from logkeep.cli.output import note, print_ready

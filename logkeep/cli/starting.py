@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 _MOST_WAITING = 256  # requests; nothing is known of who sent them yet
 _WAIT_SECONDS = 30.0  # of each
@@ -54,8 +53,6 @@ class Starting:
 
     async def _wait(self, scope: Scope, send: Send) -> ASGIApp | None:
         """The application, once it can do this; None where the request has been answered."""
-        import asyncio  # slow to import, and all commands import this file
-
         reads = scope.get("method") in _READING
         late = time.monotonic() + _WAIT_SECONDS
         self._waiting += 1

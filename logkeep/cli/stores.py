@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from logkeep.bootstrap import accept_bucket, bucket_url, open_agencies, open_buckets
+from logkeep.cli.directory import installed_settings
 from logkeep.cli.errors import Failed, WrongUse
-from logkeep.cli.installation import installed_settings
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.missing import tell_missing
 from logkeep.cli.output import print_json, print_line, print_table
 from logkeep.errors import StoreError
-
-if TYPE_CHECKING:
-    from logkeep.service.store_check import Step
+from logkeep.service import store_check
+from logkeep.service.store_check import Step
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -35,9 +35,6 @@ def check_store(
 
     One line says that all is well, or what is wrong and what to do; exit code 1 then.
     """
-    from logkeep.bootstrap import open_agencies, open_buckets
-    from logkeep.service import store_check
-
     asked = invocation(context)
     settings = installed_settings(asked.directory)
     stores = open_buckets(settings)
@@ -71,8 +68,6 @@ def accept_store(
     For one that was copied without its object logkeep-bucket, or is replaced by a new one: what is missing there is
     told as missing from then on.
     """
-    from logkeep.bootstrap import accept_bucket
-
     asked = invocation(context)
     settings = installed_settings(asked.directory)
     if name not in settings.buckets:
@@ -88,8 +83,6 @@ def accept_store(
 
 def list_stores(context: typer.Context) -> None:
     """List the buckets, and the agencies that have credentials of their own for each."""
-    from logkeep.bootstrap import bucket_url
-
     asked = invocation(context)
     settings = installed_settings(asked.directory)
     tell_missing(settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -13,12 +13,12 @@ from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import count_text, duration_text, note, print_json, print_line, size_text
+from logkeep.domain.cluster import Cluster
 from logkeep.errors import StoreError
-
-if TYPE_CHECKING:
-    from logkeep.domain.cluster import Cluster
-    from logkeep.service.context import Context
-    from logkeep.service.sweep import Orphan
+from logkeep.service import clusters
+from logkeep.service import sweep as service
+from logkeep.service.context import Context
+from logkeep.service.sweep import Orphan
 
 _HOUR_MS = 3_600_000
 
@@ -64,8 +64,6 @@ def sweep(
 
 
 def _find_clusters(context: Context, name_or_id: str) -> list[Cluster]:
-    from logkeep.service import clusters
-
     found = clusters.find_clusters(context, name_or_id)
     if name_or_id and not found:
         raise WrongUse(f"there is no cluster {name_or_id} in this installation")
@@ -77,8 +75,6 @@ def _find_clusters(context: Context, name_or_id: str) -> list[Cluster]:
 
 
 def _sweep(context: Context, cluster: Cluster, grace: float, *, remove: bool) -> Iterator[Orphan]:
-    from logkeep.service import sweep as service
-
     return service.sweep(context, cluster, grace_ms=round(grace * _HOUR_MS), remove=remove)
 
 

@@ -15,6 +15,7 @@ from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_fields, print_json, print_line, print_table, time_text, zone_text
 from logkeep.domain.access import Role
+from logkeep.service import identity, users
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -38,8 +39,6 @@ def add_user(
     generate: Annotated[bool, typer.Option("--generate", help="Make a password and show it once.")] = False,
 ) -> None:
     """Add a user. The password is kept as a hash only."""
-    from logkeep.service import users
-
     asked = invocation(context)
     if generate and password_file:
         raise WrongUse("give --generate or --password-file, not both")
@@ -60,8 +59,6 @@ def add_user(
 
 def list_users(context: typer.Context) -> None:
     """List the users."""
-    from logkeep.service import identity, users
-
     asked = invocation(context)
     with open_installation(asked.directory) as parts:
         found = users.list_users(parts)
@@ -92,8 +89,6 @@ def list_users(context: typer.Context) -> None:
 
 def revoke_user(context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="The user.")]) -> None:
     """Revoke a user: within a second the service refuses the password and every token."""
-    from logkeep.service import users
-
     asked = invocation(context)
     with open_installation(asked.directory) as parts:
         users.revoke_user(parts, name)

@@ -6,18 +6,15 @@ import re
 from collections import Counter
 from shlex import quote
 from textwrap import shorten
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from logkeep.cli.client import Cluster, ServiceClient, open_client
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import Failed, NotCarriedOut, ServiceFault, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import byte_progress, count_text, print_json, print_line, size_text
-
-if TYPE_CHECKING:
-    from logkeep.cli.client import Cluster, ServiceClient
-
 
 _MOST_FINDINGS = 10_000  # that are held, and named in JSON
 _COLUMNS = 80
@@ -56,8 +53,6 @@ def verify(
     Every manifest and every object in the bucket is held against what was stored, and what else lies there is told.
     Exit code 1 if anything is wrong, 3 if it could not be carried out.
     """
-    from logkeep.cli.client import open_client
-
     asked = invocation(context)
     request: dict[str, Any] = {"read_data": read_data, "chain": chain}
     if head:

@@ -6,18 +6,18 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
 
 import typer
 
-from logkeep.cli.installation import installed_settings, open_installation
+from logkeep import bootstrap
+from logkeep.cli.directory import installed_settings
+from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.missing import tell_missing
 from logkeep.cli.output import note, print_json, print_line, print_ready, print_table, time_text
+from logkeep.domain.worker import Worker
 from logkeep.errors import SettingError
-
-if TYPE_CHECKING:
-    from logkeep.domain.worker import Worker
+from logkeep.service import workers
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -39,8 +39,6 @@ def work(context: typer.Context) -> None:
             "database: workers need PostgreSQL, which processes can share; with SQLite `logkeep serve` does it all"
         )
     ending = _end_on_signal()
-    from logkeep import bootstrap
-
     bootstrap.set_up_logging(settings.log_level)
     tell_missing(settings)
     service = bootstrap.open_service(settings)
@@ -60,8 +58,6 @@ def work(context: typer.Context) -> None:
 def list_workers(context: typer.Context) -> None:
     """Show the processes that share the database: workers, and those that only answer."""
     asked = invocation(context)
-    from logkeep.service import workers
-
     with open_installation(asked.directory) as opened:
         found = workers.list_workers(opened)
     if asked.as_json:
@@ -93,8 +89,6 @@ def migrate(context: typer.Context) -> None:
     """
     asked = invocation(context)
     settings = installed_settings(asked.directory)
-    from logkeep import bootstrap
-
     before, now = bootstrap.migrate_database(settings)
     if asked.as_json:
         print_json({"before": before, "now": now})

@@ -77,7 +77,7 @@ def test_what_is_no_command_starts_without_any(arguments: list[str]) -> None:
 
 def test_a_command_that_asks_the_service_starts_without_the_installation() -> None:
     loaded = loaded_by("cluster", "list", "--help")
-    assert loaded.isdisjoint({"rich", "sqlalchemy", "dbos", "uvicorn", "opendal", "logkeep.bootstrap"})
+    assert loaded.isdisjoint({"sqlalchemy", "dbos", "uvicorn", "opendal", "logkeep.bootstrap"})
 
 
 @pytest.mark.parametrize("name", COMMANDS)
