@@ -21,7 +21,7 @@ from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.engine.backup import NodeBackup
 from logkeep.engine.node_state import Target
-from logkeep.keyfiles import create_keys
+from logkeep.keyfiles.creation import create_keys
 from logkeep.service import backups, clusters, identity, log_settings
 from logkeep.service.catalogue import JobCatalogue
 from logkeep.service.sources import open_source

@@ -17,7 +17,7 @@ from logkeep import bootstrap
 from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSettingChange
-from logkeep.keyfiles import create_keys
+from logkeep.keyfiles.creation import create_keys
 from logkeep.service import clusters, identity, log_settings
 from logkeep.service.context import Context
 from logkeep.settings import load_settings

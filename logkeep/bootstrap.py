@@ -32,7 +32,8 @@ from logkeep.domain.worker import QUEUE_VERSION, Worker
 from logkeep.engine.bandwidth import Bandwidth
 from logkeep.errors import SettingError
 from logkeep.installation_id import ID_FILE, is_unfinished, read_id, write_id
-from logkeep.keyfiles import is_signed_by, open_seal, open_signing
+from logkeep.keyfiles.seal import open_seal
+from logkeep.keyfiles.signing import is_signed_by, open_signing
 from logkeep.logformat.names import compile_exclusions
 from logkeep.service import identity, workers
 from logkeep.service.context import Context

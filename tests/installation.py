@@ -25,7 +25,7 @@ from logkeep.domain.log_setting import LogSettingChange
 from logkeep.domain.manifest import Gap, Segment
 from logkeep.domain.policy import PolicyRules
 from logkeep.installation_id import ID_FILE
-from logkeep.keyfiles import create_keys
+from logkeep.keyfiles.creation import create_keys
 from logkeep.service import archive, backups, clusters, identity, job_details, log_settings, verification
 from logkeep.service.context import Context
 from logkeep.settings import load_settings

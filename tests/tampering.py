@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from logkeep.keyfiles import SEAL_FILE, Signing, open_signing
+from logkeep.keyfiles.files import SEAL_FILE
+from logkeep.keyfiles.signing import Signing, open_signing
 from logkeep.stores.layout import cluster_folder, manifest_hash, manifest_object
 
 Document = dict[str, Any]

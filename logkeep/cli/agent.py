@@ -21,7 +21,7 @@ from logkeep.cli.errors import WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_ready
 from logkeep.errors import SettingError, SourceRefused, SourceUnreachable
-from logkeep.keyfiles import create_certificate, create_token
+from logkeep.keyfiles.agent import create_certificate, create_token
 from logkeep.logformat.names import NOT_LOGS, compile_exclusions
 from logkeep.sources.confinement import Confinement, OwnPlaces
 from logkeep.sources.hanging import Patience, PatientSource

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from logkeep.cli.errors import WrongUse
 from logkeep.installation_id import is_unfinished
-from logkeep.keyfiles import SEAL_FILE, lacks_seal, no_installation
+from logkeep.keyfiles.files import SEAL_FILE, lacks_seal, no_installation
 from logkeep.settings import Settings, load_settings
 
 

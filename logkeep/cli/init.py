@@ -16,7 +16,8 @@ from logkeep.cli.missing import tell_missing
 from logkeep.cli.output import print_fields, print_json, print_line
 from logkeep.errors import SettingError
 from logkeep.installation_id import begin_id, begun_id, finish_id, is_unfinished
-from logkeep.keyfiles import create_keys, lacks_seal, no_installation
+from logkeep.keyfiles.creation import create_keys
+from logkeep.keyfiles.files import lacks_seal, no_installation
 from logkeep.service import identity
 from logkeep.settings import load_settings
 

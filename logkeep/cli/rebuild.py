@@ -29,7 +29,7 @@ from logkeep.cli.output import (
 from logkeep.cli.verification import read_hash
 from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import is_cluster_id
-from logkeep.keyfiles import check_fingerprint, read_public_keys, trust_keys
+from logkeep.keyfiles.signing import check_fingerprint, read_public_keys, trust_keys
 from logkeep.service import identity
 from logkeep.service.context import Context
 from logkeep.service.rebuild import Outcome, Rebuilt

@@ -23,7 +23,7 @@ from logkeep.domain.backup_job import BackupJob, JobStatus, JobType
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.errors import StoreUnreachable
 from logkeep.http.connections import Limits
-from logkeep.keyfiles import create_keys
+from logkeep.keyfiles.creation import create_keys
 from logkeep.service import backups, clusters, identity
 from logkeep.service.context import Context
 from logkeep.service.identity import NewKey

@@ -33,7 +33,7 @@ from logkeep.agent.server import LIMITS, Certificate, listen, make_server
 from logkeep.errors import SettingError, SourceUnreachable, SourceVanished
 from logkeep.http import protocol
 from logkeep.http.connections import Limits
-from logkeep.keyfiles import create_certificate
+from logkeep.keyfiles.agent import create_certificate
 from logkeep.sources import agent
 from logkeep.sources.agent import AgentAccess, AgentSources
 from logkeep.sources.base import LogSource

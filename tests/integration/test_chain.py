@@ -14,7 +14,8 @@ from sqlalchemy import text
 
 from logkeep.database.connection import writing
 from logkeep.domain.cluster import Cluster
-from logkeep.keyfiles import SIGN_FILE, TRUST_FILE, create_keys
+from logkeep.keyfiles.creation import create_keys
+from logkeep.keyfiles.files import SIGN_FILE, TRUST_FILE
 from logkeep.service import log_settings
 from logkeep.service.rebuild import State, rebuild
 from logkeep.stores.frames import compress_frame

@@ -21,7 +21,8 @@ from logkeep.database.tables import metadata
 from logkeep.domain.access import Role
 from logkeep.domain.worker import Worker
 from logkeep.errors import SettingError
-from logkeep.keyfiles import create_keys, open_seal
+from logkeep.keyfiles.creation import create_keys
+from logkeep.keyfiles.seal import open_seal
 from logkeep.service import identity
 from logkeep.settings import Settings, load_settings
 from tests.installation import new_database

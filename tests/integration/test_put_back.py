@@ -17,7 +17,8 @@ from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.errors import StoreUnreachable
-from logkeep.keyfiles import create_keys, open_signing
+from logkeep.keyfiles.creation import create_keys
+from logkeep.keyfiles.signing import open_signing
 from logkeep.service import backups, clusters, heads, log_settings, sweep
 from logkeep.settings import load_settings
 from logkeep.stores.proven import ProvenStore

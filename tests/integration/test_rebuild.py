@@ -17,7 +17,9 @@ from logkeep.clock import FixedClock
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSettingChange
-from logkeep.keyfiles import SIGN_FILE, TRUST_FILE, create_keys, trust_keys
+from logkeep.keyfiles.creation import create_keys
+from logkeep.keyfiles.files import SIGN_FILE, TRUST_FILE
+from logkeep.keyfiles.signing import trust_keys
 from logkeep.service import archive, backups, clusters, identity, log_settings, verification
 from logkeep.service.rebuild import State, rebuild
 from logkeep.settings import load_settings

@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from logkeep.database import archive
 from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
-from logkeep.keyfiles import TRUST_FILE, Signing
+from logkeep.keyfiles.files import TRUST_FILE
+from logkeep.keyfiles.signing import Signing
 from logkeep.service import clusters
 from logkeep.service.rebuild import Outcome, rebuild
 from logkeep.stores.layout import manifest_hash

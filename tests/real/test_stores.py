@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
-from logkeep.keyfiles import create_keys
+from logkeep.keyfiles.creation import create_keys
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.opendal import REMOTE, open_store
 from tests.integration.cli.installed import COMMAND, Done, environment, logkeep

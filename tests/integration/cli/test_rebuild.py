@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from logkeep.bootstrap import only_process
-from logkeep.keyfiles import open_signing
+from logkeep.keyfiles.signing import open_signing
 from logkeep.stores.layout import manifest_hash
 from tests.integration.cli.installed import Done, environment, init, serving
 from tests.tampering import manifests

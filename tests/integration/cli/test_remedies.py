@@ -28,7 +28,7 @@ from logkeep.database import connection
 from logkeep.database.connection import connect, reading, try_connection, writing
 from logkeep.domain.causes import Cause
 from logkeep.errors import CatalogueError, SettingError
-from logkeep.keyfiles import create_certificate, create_token
+from logkeep.keyfiles.agent import create_certificate, create_token
 from tests.integration.cli.installed import Served, called, environment, init, logkeep
 from tests.processes import started
 from tests.suites.source_suite import folder_for_all, not_root
