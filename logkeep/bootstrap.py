@@ -48,6 +48,10 @@ from logkeep.stores.base import ObjectStore
 from logkeep.stores.location import parse_location
 from logkeep.stores.opendal import open_store
 from logkeep.stores.proven import ProvenStore
+from logkeep.work.heartbeat import Heartbeat
+from logkeep.work.policies import Ticker
+from logkeep.work.takeover import Takeover
+from logkeep.work.verifier import Verifier
 
 _log = structlog.get_logger("logkeep.settings")
 _MOST_NAMED = 20
@@ -66,10 +70,9 @@ class Service:
     start: Callable[[], None]
     stop: Callable[[], None]
 
-
-def settle_database(service: Service) -> None:
-    """Merge the write-ahead log of a stopped service into its database file. Raises `CatalogueError`."""
-    settle(service.context.database)
+    def settle(self) -> None:
+        """Merge the write-ahead log into the database file, after `stop`. Raises `CatalogueError`."""
+        settle(self.context.database)
 
 
 def open_context(settings: Settings) -> Context:
@@ -319,13 +322,12 @@ def _serve_metrics(context: Context, settings: Settings) -> tuple[Context, Calla
     """Return the context with a meter, and what closes the metrics port; nothing is counted if no port is set."""
     if not settings.metrics.listen:
         return context, lambda: None
-    from logkeep.api.metrics import PrometheusMeter  # noqa: PLC0415  its library takes a tenth of a second to import
-    from logkeep.api.metrics_server import MetricsServer  # noqa: PLC0415
+    from logkeep.api import metrics, metrics_server  # noqa: PLC0415  their library takes a tenth of a second to import
 
-    meter = PrometheusMeter(__version__)
+    meter = metrics.PrometheusMeter(__version__)
     context = replace(context, meter=meter)
     meter.watch(context, settings.metrics.named_clusters)
-    server = MetricsServer(settings.metrics.listen, meter.registry)
+    server = metrics_server.MetricsServer(settings.metrics.listen, meter.registry)
     server.start()
     return context, server.stop
 
@@ -341,12 +343,8 @@ class _Queue:
 
 
 def _start_queue(context: Context, settings: Settings, worker: Worker) -> _Queue:
-    from logkeep.work.heartbeat import Heartbeat  # noqa: PLC0415  DBOS takes a moment to import, and only this needs it
-    from logkeep.work.policies import Ticker  # noqa: PLC0415
-    from logkeep.work.queue import Queue, prepare_database  # noqa: PLC0415
+    from logkeep.work.queue import Queue, prepare_database  # noqa: PLC0415  DBOS takes as long to import as all the rest
     from logkeep.work.runner import Runner  # noqa: PLC0415
-    from logkeep.work.takeover import Takeover  # noqa: PLC0415
-    from logkeep.work.verifier import Verifier  # noqa: PLC0415
 
     if settings.embedded:
         workers.forget_others(context)  # with SQLite only one process serves a database
@@ -582,19 +580,18 @@ def _sftp_sources(settings: Settings) -> _Opener:
             AllowedHost.parse(host, f"sources.projects.{name}.hosts")
     if not chosen.hosts and not more:
         return _refuse("no host is allowed yet; name it in sftp.hosts")
-    from logkeep.sources.sftp import SftpSources  # noqa: PLC0415  its library takes a moment to import
-    from logkeep.sources.ssh import Access, Connections  # noqa: PLC0415
+    from logkeep.sources import sftp, ssh  # noqa: PLC0415  their library takes a fifth of a second to import
 
-    access = Access(
+    access = ssh.Access(
         directory / chosen.known_hosts,
         tuple(directory / key for key in chosen.keys),
         jump,
         chosen.connections,
         chosen.timeout_seconds,
     )
-    connections = Connections(access)
-    shared = SftpSources(chosen.hosts, connections)
-    by_project = {name: SftpSources(chosen.hosts + hosts, connections) for name, hosts in more.items()}
+    connections = ssh.Connections(access)
+    shared = sftp.SftpSources(chosen.hosts, connections)
+    by_project = {name: sftp.SftpSources(chosen.hosts + hosts, connections) for name, hosts in more.items()}
     return lambda url, tenant, excluded: by_project.get(tenant.project, shared).open(url, excluded)
 
 

@@ -54,8 +54,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 # (file, what it imports): the reason why it may.
 DEVIATIONS: dict[tuple[str, str], str] = {
     ("settings.py", "logformat.names"): "the default of sources.exclude is knowledge about log names",
-    ("cli/serve.py", "api.app"): "the process that serves puts the application into the HTTP server",
-    ("cli/serve.py", "api.protocol"): "and gives that server its bounds",
+    ("cli/serve.py", "api.protocol"): "the process that serves gives the HTTP server its bounds",
+    ("cli/application.py", "api.app"): "and puts the application into it",
+    ("cli/application.py", "settings"): "as the settings say",
     ("cli/serve.py", "settings"): "the command line alone knows which directory is meant",
     ("cli/missing.py", "settings"): "what they name is looked for",
     ("cli/directory.py", "settings"): "the command line alone knows which directory is meant",

@@ -6,12 +6,10 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from logkeep.bootstrap import bucket_folders
 from logkeep.cli.output import note
-
-if TYPE_CHECKING:
-    from logkeep.settings import Settings
+from logkeep.settings import Settings
 
 _MOST = 100  # directories that are looked at
 _SHOWN = 10
@@ -36,8 +34,6 @@ def _tell_file(settings: Settings) -> list[str]:
 
 
 def _tell_directories(settings: Settings) -> list[str]:
-    from logkeep.bootstrap import bucket_folders
-
     where = {
         f"buckets.{name}: {folder} {{}}; no log backup can be kept there or read until it is": folder
         for name, folder in bucket_folders(settings).items()

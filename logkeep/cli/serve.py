@@ -17,22 +17,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import uvicorn
 
+from logkeep.api.protocol import make_server
 from logkeep.cli.access import read_access, write_access
 from logkeep.cli.directory import endpoint_url, installed_settings
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
-from logkeep.cli.missing import tell_missing
 from logkeep.cli.output import note, print_ready
 from logkeep.cli.starting import Starting
 from logkeep.domain.causes import listen_cause
 from logkeep.errors import CatalogueError, SettingError
+from logkeep.http.connections import Limits
+from logkeep.http.server import default_connections, most_connections, raise_open_files
+from logkeep.settings import Settings
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from logkeep.bootstrap import Service
-    from logkeep.settings import Settings
 
 _FINISH_SECONDS = 5  # for requests, once the end is asked for
 _HAND_OVER_SECONDS = 15  # then for the slices that are read, so that others, or the next start, go on behind them
@@ -111,18 +112,12 @@ class _Running:
             self.server.should_exit = True
 
     def _put_together(self) -> None:
-        import_structlog()
-        from logkeep import bootstrap
-        from logkeep.api.app import create_app
+        from logkeep.cli import (
+            application,  # its imports alone take longer than a probe waits, and now the port answers
+        )
 
-        settings = self._settings
-        if settings.embedded:
-            self._held.enter_context(bootstrap.only_process(settings.directory))
-        bootstrap.set_up_logging(settings.log_level)
-        tell_missing(settings)
-        service = bootstrap.open_service(settings, works=self._works)
-        skew_ms = settings.server.max_clock_skew_seconds * 1000
-        self._starting.begin_reading(create_app(service.context, ready=service.ready, max_clock_skew_ms=skew_ms))
+        service = self._held.enter_context(application.open_service(self._settings, works=self._works))
+        self._starting.begin_reading(application.make_app(service, self._settings))
         service.start()
         self._service = service
         self._starting.begin_working()
@@ -144,17 +139,11 @@ def _carry_out(deed: Callable[[], None], seconds: float) -> None:
 
 
 def _settle(service: Service) -> None:
-    from logkeep.bootstrap import settle_database
-
     with suppress(CatalogueError):  # as in a crash, the next start reads the log
-        settle_database(service)
+        service.settle()
 
 
 def _http_server(app: Starting, settings: Settings) -> uvicorn.Server:
-    from logkeep.api.protocol import make_server
-    from logkeep.http.connections import Limits
-    from logkeep.http.server import default_connections, most_connections, raise_open_files
-
     files, asked = raise_open_files(), settings.server
     if asked.connections > most_connections(files):
         raise SettingError(
@@ -166,7 +155,7 @@ def _http_server(app: Starting, settings: Settings) -> uvicorn.Server:
 
 
 def import_structlog() -> None:
-    """Without rich, which it would take for tracebacks in colour: a twelfth of the time to a signed answer."""
+    """Import it without rich, which is for tracebacks in colour and a twelfth of the time to a signed answer."""
     modules: dict[str, Any] = sys.modules
     if "rich" not in modules:
         modules["rich"] = None

@@ -53,10 +53,9 @@ def _check(connection: Connection, found: str | None) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    from alembic import command  # noqa: PLC0415  takes half a second to import, and is needed once per version
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic import command, config  # noqa: PLC0415  takes half a second to import, and is needed once per version
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    alembic = config.Config()
+    alembic.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    alembic.attributes["connection"] = connection
+    command.upgrade(alembic, "head")

@@ -6,12 +6,11 @@ import os
 import threading
 from base64 import b64encode
 from functools import cache
-from typing import TYPE_CHECKING
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 
 from logkeep.errors import InvalidField
-
-if TYPE_CHECKING:
-    from argon2 import PasswordHasher
 
 MIN_LENGTH, MAX_LENGTH = 8, 256  # characters
 _PASSES, _KIBIBYTES, _LANES = 2, 19 * 1024, 1  # minimum recommended by OWASP
@@ -28,8 +27,6 @@ def hash_password(password: str) -> str:
 
 def check_password(password: str, password_hash: str | None) -> bool:
     """Return whether the password matches. A hash of None, for an unknown user, takes as long and never matches."""
-    from argon2.exceptions import VerifyMismatchError  # noqa: PLC0415  as below
-
     with _AT_ONCE:
         try:
             _hasher().verify(password_hash or _nobodys_hash(), password)
@@ -40,8 +37,6 @@ def check_password(password: str, password_hash: str | None) -> bool:
 
 @cache
 def _hasher() -> PasswordHasher:
-    from argon2 import PasswordHasher  # noqa: PLC0415  imported at the first check: most processes check none
-
     return PasswordHasher(_PASSES, _KIBIBYTES, _LANES)
 
 

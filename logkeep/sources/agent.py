@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 import msgspec
+from cryptography import x509
 
 from logkeep.domain.causes import Cause
 from logkeep.errors import SettingError, SourceUnreachable, SourceUnreadable, SourceVanished
@@ -234,8 +235,6 @@ class _Calls:
         refused = _distrust(error)
         if refused is None:
             return _reason(error)
-        from cryptography import x509  # noqa: PLC0415  slow to import, and seldom needed
-
         try:
             pem = self._shown() if not self._access.fingerprint else self._compared()
             known = x509.load_pem_x509_certificate(pem.encode("ascii"))

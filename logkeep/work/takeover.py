@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 from logkeep.domain.worker import QUEUE_VERSION, Worker
 from logkeep.service import backups, workers
 from logkeep.service.context import Context
-from logkeep.work.queue import Queue
+
+if TYPE_CHECKING:  # DBOS is slow to import: `bootstrap` does it when the queue starts
+    from logkeep.work.queue import Queue
 
 _SEARCH_SECONDS = 5.0  # between searches for jobs without a workflow
 _REST = 19  # pause as a multiple of the last search; a search of 10,000 queued jobs takes about half a second
