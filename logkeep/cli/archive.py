@@ -17,16 +17,9 @@ from logkeep.cli.download import Download
 from logkeep.cli.errors import Failed, ServiceFault, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.journal import Journal
-from logkeep.cli.output import (
-    byte_progress,
-    count_text,
-    duration_text,
-    note,
-    print_json,
-    print_line,
-    size_text,
-)
+from logkeep.cli.output import byte_progress, note, print_json, print_line
 from logkeep.cli.restore import Outcome, RestoredFile
+from logkeep.cli.texts import count_text, duration_text, size_text
 
 
 def add_commands(app: typer.Typer) -> None:

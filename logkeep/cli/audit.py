@@ -12,7 +12,8 @@ from logkeep.cli.errors import WrongUse
 from logkeep.cli.identity import find_project
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.output import note, print_json, print_table, time_text, zone_text
+from logkeep.cli.output import note, print_json, print_table
+from logkeep.cli.texts import time_text, zone_text
 from logkeep.service import audit as service
 from logkeep.service import identity
 

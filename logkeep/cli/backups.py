@@ -27,19 +27,8 @@ from logkeep.cli.client import (
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import Failed
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.output import (
-    Advance,
-    count_text,
-    duration_text,
-    moment_text,
-    note,
-    print_document,
-    print_line,
-    print_table,
-    time_text,
-    waiting,
-    zone_text,
-)
+from logkeep.cli.output import Advance, note, print_document, print_line, print_table, waiting
+from logkeep.cli.texts import count_text, duration_text, moment_text, time_text, zone_text
 
 _LISTED = ("id", "clusterId", "createAt", "logPath", "status", "finishedAt", "jobTypes", "failedMsg", "jobId")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two looks at a running backup

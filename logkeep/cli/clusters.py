@@ -13,18 +13,8 @@ import typer
 from logkeep.cli.client import Check, Checks, Cluster, decode, open_client
 from logkeep.cli.errors import WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.output import (
-    count_text,
-    moment_text,
-    note,
-    print_document,
-    print_fields,
-    print_json,
-    print_line,
-    print_table,
-    size_text,
-    waiting,
-)
+from logkeep.cli.output import note, print_document, print_fields, print_json, print_line, print_table, waiting
+from logkeep.cli.texts import count_text, moment_text, size_text
 from logkeep.domain.cluster import is_cluster_id
 
 CLUSTERS = "/api/v1/clusters"

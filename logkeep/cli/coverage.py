@@ -10,16 +10,8 @@ import typer
 from logkeep.cli.client import Cluster, open_client
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.output import (
-    count_text,
-    moment_text,
-    print_json,
-    print_line,
-    print_table,
-    size_text,
-    time_text,
-    zone_text,
-)
+from logkeep.cli.output import print_json, print_line, print_table
+from logkeep.cli.texts import count_text, moment_text, size_text, time_text, zone_text
 
 
 def add_commands(app: typer.Typer) -> None:

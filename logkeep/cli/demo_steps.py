@@ -16,7 +16,8 @@ from logkeep.cli.backups import print_records, start_backup, wait_for_job
 from logkeep.cli.client import Cluster, Record, Records, ServiceClient, decode
 from logkeep.cli.demo_node import DemoNode, Digest, Written, copy_logs, digest_file
 from logkeep.cli.download import Download
-from logkeep.cli.output import count_text, duration_text, print_heading, print_line, size_text
+from logkeep.cli.output import print_heading, print_line
+from logkeep.cli.texts import count_text, duration_text, size_text
 from logkeep.sources.names import name_text
 
 CLUSTER, NODE = "demo", "node-1"

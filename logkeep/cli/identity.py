@@ -13,17 +13,8 @@ from logkeep.cli.access import CLIENT_FILE, read_access
 from logkeep.cli.errors import WrongUse
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.output import (
-    count_text,
-    moment_text,
-    note,
-    print_fields,
-    print_json,
-    print_line,
-    print_table,
-    time_text,
-    zone_text,
-)
+from logkeep.cli.output import note, print_fields, print_json, print_line, print_table
+from logkeep.cli.texts import count_text, moment_text, time_text, zone_text
 from logkeep.domain.access import AccessKey, Role
 from logkeep.domain.cluster import Project
 from logkeep.service import identity, sources

@@ -13,19 +13,8 @@ from logkeep.cli.backups import as_listed, failures_text, forecast_text, gap_tex
 from logkeep.cli.client import Cluster, Job, JobFile, JobNode, ServiceClient, decode, open_client
 from logkeep.cli.errors import WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.output import (
-    duration_text,
-    moment_text,
-    note,
-    print_document,
-    print_fields,
-    print_json,
-    print_line,
-    print_table,
-    size_text,
-    time_text,
-    zone_text,
-)
+from logkeep.cli.output import note, print_document, print_fields, print_json, print_line, print_table
+from logkeep.cli.texts import duration_text, moment_text, size_text, time_text, zone_text
 
 _PAGE = 1000  # the most files that one answer lists
 _SHOWN = 20  # files that a person sees without asking for all

@@ -13,7 +13,9 @@ from logkeep.cli.client import Cluster, Policy, ServiceClient, decode, open_clie
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
-from logkeep.cli.output import moment_text, print_fields, print_json, print_line
+from logkeep.cli.output import print_fields, print_json, print_line
+from logkeep.cli.texts import moment_text
+from logkeep.domain.log_setting import parse_period
 from logkeep.errors import RequestError
 
 Bucket = Annotated[str, typer.Option(metavar="NAME", help="A bucket of logkeep.toml.")]
@@ -108,8 +110,6 @@ def logs_policy(
 
 def _check_time(at: str) -> None:
     """Raises `WrongUse` that names the option, where the API would name its field."""
-    from logkeep.domain.log_setting import parse_period
-
     try:
         if at:
             parse_period(at)

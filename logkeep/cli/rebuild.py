@@ -15,17 +15,8 @@ from logkeep.cli.directory import installed_settings
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.installation import open_lost_installation
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
-from logkeep.cli.output import (
-    count_text,
-    note,
-    print_json,
-    print_line,
-    print_table,
-    size_text,
-    time_text,
-    waiting,
-    zone_text,
-)
+from logkeep.cli.output import note, print_json, print_line, print_table, waiting
+from logkeep.cli.texts import count_text, size_text, time_text, zone_text
 from logkeep.cli.verification import read_hash
 from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import is_cluster_id

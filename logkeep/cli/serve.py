@@ -112,9 +112,7 @@ class _Running:
             self.server.should_exit = True
 
     def _put_together(self) -> None:
-        from logkeep.cli import (
-            application,  # its imports alone take longer than a probe waits, and now the port answers
-        )
+        from logkeep.cli import application  # noqa: PLC0415  takes longer than a probe waits; the port answers now
 
         service = self._held.enter_context(application.open_service(self._settings, works=self._works))
         self._starting.begin_reading(application.make_app(service, self._settings))

@@ -12,7 +12,8 @@ import typer
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.output import count_text, duration_text, note, print_json, print_line, size_text
+from logkeep.cli.output import note, print_json, print_line
+from logkeep.cli.texts import count_text, duration_text, size_text
 from logkeep.domain.cluster import Cluster
 from logkeep.errors import StoreError
 from logkeep.service import clusters

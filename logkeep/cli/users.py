@@ -13,7 +13,8 @@ from logkeep.cli.errors import WrongUse
 from logkeep.cli.identity import ROLES, find_project
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.output import note, print_fields, print_json, print_line, print_table, time_text, zone_text
+from logkeep.cli.output import note, print_fields, print_json, print_line, print_table
+from logkeep.cli.texts import time_text, zone_text
 from logkeep.domain.access import Role
 from logkeep.service import identity, users
 

@@ -14,7 +14,8 @@ from logkeep.cli.client import Cluster, ServiceClient, open_client
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import Failed, NotCarriedOut, ServiceFault, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.output import byte_progress, count_text, print_json, print_line, size_text
+from logkeep.cli.output import byte_progress, print_json, print_line
+from logkeep.cli.texts import count_text, size_text
 
 _MOST_FINDINGS = 10_000  # that are held, and named in JSON
 _COLUMNS = 80

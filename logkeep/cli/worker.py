@@ -14,7 +14,8 @@ from logkeep.cli.directory import installed_settings
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.missing import tell_missing
-from logkeep.cli.output import note, print_json, print_line, print_ready, print_table, time_text
+from logkeep.cli.output import note, print_json, print_line, print_ready, print_table
+from logkeep.cli.texts import time_text
 from logkeep.domain.worker import Worker
 from logkeep.errors import SettingError
 from logkeep.service import workers

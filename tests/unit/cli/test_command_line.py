@@ -15,7 +15,8 @@ from logkeep import cli
 from logkeep.cli.app import COMMANDS, app, load_command
 from logkeep.cli.demo_node import DemoNode
 from logkeep.cli.invocation import common_first
-from logkeep.cli.output import count_text, duration_text, print_table, readable, size_text
+from logkeep.cli.output import print_table
+from logkeep.cli.texts import count_text, duration_text, readable, size_text
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def loaded_by(*arguments: str) -> set[str]:
 def test_what_is_no_command_starts_without_any(arguments: list[str]) -> None:
     loaded = loaded_by(*arguments)
     own = {name.removeprefix("logkeep.cli.") for name in loaded if name.startswith("logkeep.cli.")}
-    assert own == {"app", "errors", "invocation", "output"}
+    assert own == {"app", "errors", "invocation", "output", "texts"}
     slow = {"rich", "httpx", "sqlalchemy", "dbos", "uvicorn", "msgspec", "opendal", "asyncio", "ssl"}
     assert loaded.isdisjoint(slow | {"logkeep.bootstrap"})
 

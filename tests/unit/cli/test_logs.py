@@ -6,7 +6,7 @@ import pytest
 
 from logkeep.cli.client import Policy
 from logkeep.cli.logs import _state_text
-from logkeep.cli.output import moment_text
+from logkeep.cli.texts import moment_text
 
 AT = 1_795_000_000_000
 
