@@ -91,7 +91,7 @@ def test_probes_are_answered_before_the_service_is_put_together(tmp_path: Path) 
             held.execute("BEGIN IMMEDIATE")  # so that the start waits, however quick the machine is
             until(lambda: _status(port, "/healthz") == 200)
             assert _status(port, "/readyz") == 503
-        said.wait_for("^}")
+        said.wait_for(r"^\{.*\}$")
         served = json.loads("".join(said.lines))
         assert served == {"endpoint": f"http://127.0.0.1:{port}", "dir": str(tmp_path), "pid": process.pid}
         until(lambda: _status(port, "/readyz") == 200)
