@@ -101,7 +101,7 @@ def logs_of(folder: Path) -> Path:
 def running_agent(folder: Path, logs: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """The command, and what it told with --json."""
     command = [*COMMAND, "--dir", str(folder), "--json", "agent", "--logs", str(logs), "--listen", "127.0.0.1:0"]
-    with running([*command, *options], "^}", on="stdout", env=environment(), stderr=subprocess.DEVNULL) as agent:
+    with running([*command, *options], r"^\{.*\}$", on="stdout", env=environment(), stderr=subprocess.DEVNULL) as agent:
         yield agent.process, json.loads("".join(agent.said.lines))
         agent.process.terminate()
         assert agent.process.wait(20) in {0, -signal.SIGKILL}
