@@ -195,6 +195,11 @@ def _unknown(listing: _Listing, newest: int) -> Iterable[Unread]:
     known = {c.inode: c for c in (*before, *listing.owners.values()) if c.inode}
     named = {c.name: c for c in before if c.present}
     names = {sight.file.name for sight in listing.sights if sight.file.size}
+    # Committed by a job that was killed, before its inode was noted: a file of that log may be it.
+    anonymous: dict[str, int] = {}
+    for c in before:
+        if c.present and not c.inode:
+            anonymous[c.family] = max(c.kept, anonymous.get(c.family, 0))
     planned = {(one.inode, one.size, one.mtime_ns) for one in listing.missing if one.kind is UnreadKind.PLANNED}
     for index, sight in enumerate(listing.sights):
         if not sight.file.size or sight.look <= Look.READABLE:
@@ -212,10 +217,11 @@ def _unknown(listing: _Listing, newest: int) -> Iterable[Unread]:
             here = None  # another file under the name
         if here and (sight.file.size, sight.file.mtime_ns) == (here.kept, here.mtime_ns):
             continue  # as when it was read to its end
-        if (here and (one := grown_file(sight, here))) or (
-            one := unknown_file(sight, listing.owners.get(index) or listing.fresh[index], newest)
-        ):
+        if here and (one := grown_file(sight, here)):
             yield one
+        elif one := unknown_file(sight, listing.owners.get(index) or listing.fresh[index], newest):
+            kept = anonymous.get(one.family, 0) if one.kind is UnreadKind.LISTED else 0
+            yield replace(one, size=max(0, one.size - kept))
 
 
 def _lines(listing: _Listing, current: Iterable[Checkpoint]) -> dict[str, Line]:

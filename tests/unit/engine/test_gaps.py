@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,33 @@ def test_file_that_was_planned_renamed_and_deleted_is_told_once(kept: Kept, mome
     gaps = gaps_of_next(kept, at_call(moment, lambda: delete(kept, "app.log.2"))) + gaps_of_next(kept)
     lost = 0 if line(1) in kept.of("app.log") else len(line(1))
     assert [gap.at_least for gap in gaps] == [lost] * bool(lost)
+
+
+@pytest.mark.parametrize("moment", range(1, 15))
+@pytest.mark.parametrize("record", range(1, 6))
+def test_log_that_is_compressed_before_it_is_looked_into_again_is_no_loss(kept: Kept, moment: int, record: int) -> None:
+    """Kept by a job that was killed, it is not known by its inode; an older one that went held less."""
+    write(kept, {"app-1.log.gz": line(1), "app.log": line(2) + line(2, 100)})
+
+    def kill() -> None:
+        raise KeyboardInterrupt
+
+    kept.catalogue.before_record = at_call(record, kill)
+    with suppress(KeyboardInterrupt):
+        kept.back_up()
+    kept.catalogue.before_record = lambda: None
+    (kept.directory / "app.log").rename(kept.directory / "app-2.log")
+    write(kept, {"app.log": line(3)})
+
+    def rotate() -> None:
+        write(kept, {"app-1.log.gz": (kept.directory / "app-2.log").read_bytes()})
+        (kept.directory / "app.log").rename(kept.directory / "app-3.log")
+        write(kept, {"app.log": line(4)})  # before the inode of the other one is free
+        delete(kept, "app-2.log")
+
+    gaps = gaps_of_next(kept, at_call(moment, rotate)) + gaps_of_next(kept)
+    whole = b"".join([line(1), line(2), line(2, 100), line(3), line(4)])
+    assert sum(gap.at_least for gap in gaps) <= len(whole) - len(kept.of("app.log"))
 
 
 # Files that cannot be read
