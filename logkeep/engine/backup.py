@@ -217,6 +217,8 @@ class NodeBackup:
                     self._doubt_order(read.sight)
                 if kept.kept or kept.settled:
                     looks[kept.generation] = kept
+                if changed := read.sight.changed:  # kept again, so that nothing of it is gone
+                    looks |= {c.generation: c for c in plan.gone if c.generation == changed.generation}
             except Incomplete:
                 blocked = blocked_read(read.owed, read.sight, max(self._state.known, default=0))
                 self._state.unread = [blocked if one == read.owed else one for one in self._state.unread]

@@ -33,7 +33,7 @@ class ChangedBytes:
         if is_unchanged(content, frame):
             return replace(checkpoint, checked=frame.start + frame.raw)
         start, _ = self._first_difference(content, checkpoint)
-        self._found_changed(content.file.name, checkpoint, start)
+        self._found_changed(content, checkpoint, start)
         raise SourceVanished(f"{content.file.name!r} was changed before what is kept of it ends")
 
     def leave_out(
@@ -51,7 +51,7 @@ class ChangedBytes:
                     continue
                 start, timed = self._first_difference(content, c)
                 if start > c.start and timed:  # a log that began anew has no such beginning
-                    self._found_changed(content.file.name, c, start)
+                    self._found_changed(content, c, start)
                     return frozenset(), foreign, Changed(c.generation, start)
         changed = sorted((continues | foreign) & self._starts.keys())
         if not changed:
@@ -72,7 +72,10 @@ class ChangedBytes:
                 timed = timed or bool(frame.first_time)
         return checkpoint.kept, timed
 
-    def _found_changed(self, file: str, checkpoint: Checkpoint, start: int) -> None:
+    def _found_changed(self, content: Content, checkpoint: Checkpoint, start: int) -> None:
+        """Remember and tell it; raise `SourceVanished` where the file was emptied and written to meanwhile."""
+        content.check_unchanged(checkpoint.kept, checkpoint.head)
+        file = content.file.name
         self._starts[checkpoint.generation] = start
         self._state.warn(
             WarningCode.LOG_CHANGED,

@@ -86,7 +86,8 @@ class FileKeeper:
         head = content.head()
         self._state.find_retired(sight.name, head, fingerprint(head))
         continues, foreign = continued(content, sight.name, head, self._state.heads)
-        return bool((continues | foreign) - sight.continues - sight.foreign)
+        changed = {sight.changed.generation} if sight.changed else set[int]()
+        return bool((continues | foreign) - sight.continues - sight.foreign - changed)
 
     def _check_rivals(self, read: Read) -> None:
         for sight, checkpoint in read.rivals:

@@ -35,6 +35,7 @@ class Kept:
         self.catalogue, self.store = MemoryCatalogue(), MemoryStore()
         self.jobs = 0
         self.max_file_bytes = 2**62
+        self.sizes = Sizes(4096, 20_000)
         self.seconds_ahead = 0  # of the clock
 
     def back_up(
@@ -65,7 +66,7 @@ class Kept:
             clock,
             EXECUTOR,
             settle_ns,
-            Sizes(4096, 20_000),
+            self.sizes,
             max_file_bytes=self.max_file_bytes,
         ).run()
 

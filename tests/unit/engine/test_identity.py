@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from logkeep.domain.manifest import Gap
+from logkeep.domain.warning import WarningCode
 from logkeep.engine import backup
 from logkeep.engine.gaps import DELETED, TRUNCATED
+from logkeep.engine.segment import SIZES
 from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog
 from logkeep.sources.local import LocalSource
 from tests.unit.engine.test_backup import Kept
@@ -517,6 +519,25 @@ def test_bytes_that_changed_before_the_checkpoint_are_kept_again_from_their_fram
     old, new = sorted(node.catalogue.kept.values(), key=lambda one: one.position)
     assert new.start == first
     assert node.logs()["out.log"][old.kept :] == bytes(changed[first:])
+
+
+def test_byte_that_changed_in_the_first_frame_is_told_once_and_all_is_kept_again(node: Node) -> None:
+    """A log is mostly shorter than a frame, and longer than the head that is compared each time."""
+    node.sizes = SIZES
+    before, changed = events(1, 1000), bytearray(events(1, 1010))
+    changed[9000:9010] = b"##########"
+    node.put("out.log", before)
+    assert not node.gaps()
+    node.put("out.log", bytes(changed))
+    outcome = node.back_up()
+    assert not outcome.failures
+    assert [warning.code for warning in outcome.warnings] == [WarningCode.LOG_CHANGED]
+    node.add("out.log", events(2001, 2010))
+    node.move("out.log", "out.log.1")
+    node.put("out.log", events(3001, 3010))
+    assert not node.gaps()
+    assert node.logs()["out.log"] == before + bytes(changed) + events(2001, 2010) + events(3001, 3010)
+    assert not node.catalogue.gaps
 
 
 # What is no gap
