@@ -66,6 +66,7 @@ class NodeBackup:
         self._noted: list[Unread] = []  # what is unread, as in the catalogue
         self._earlier: set[int] = set()  # generations of logs that an earlier job knew wholly
         self._went: dict[Unread, int] = {}  # what went before it was looked into -> number of the listing that had it
+        self._missed: dict[int, int] = {}  # generation -> number of the last listing in which no file had it
         self._listed: list[LogFile] = []
         self._looks = ""  # digest of the listing
         self._recalled: set[str] = set()  # logs of which no generation is retired
@@ -206,6 +207,7 @@ class NodeBackup:
         plan = replace(plan, reads=tuple(read for read in plan.reads if read.sight.file not in self._keeper.nothing))
         for one in plan.unread:
             self._went.setdefault(one, self._state.number)
+        self._missed |= dict.fromkeys((c.generation for c in plan.gone), self._state.number)
         self._note(plan, listing)
         looks = {checkpoint.generation: checkpoint for checkpoint in plan.seen}
         self._foresee(plan)
@@ -236,7 +238,7 @@ class NodeBackup:
 
     def _plan(self, sights: Sequence[Sight]) -> Plan:
         """With all that is known of the logs for which the last generations do not suffice."""
-        rounds = Rounds(self._went, self._keeper.kept_in)
+        rounds = Rounds(self._went, self._keeper.kept_in, self._missed)
         while True:
             checkpoints = list(self._state.known.values())
             plan = make_plan(

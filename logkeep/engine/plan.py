@@ -27,7 +27,16 @@ from logkeep.engine.gaps import (
 from logkeep.engine.identity import holds_stem, superseded
 from logkeep.engine.order import Family, place_new
 from logkeep.engine.sight import Look, Sight
-from logkeep.engine.unread import Rounds, empty_file, grown_file, planned_read, still_there, unknown_file
+from logkeep.engine.unread import (
+    Rounds,
+    empty_file,
+    grown_file,
+    is_renamed,
+    is_rotated_away,
+    planned_read,
+    still_there,
+    unknown_file,
+)
 from logkeep.logformat.names import compressed_names
 
 
@@ -108,10 +117,10 @@ def make_plan(
         joined=tuple(
             replace(c, joined=True) for number, c in current.items() if c.kept and not c.joined and number not in went
         ),
-        gaps=tuple(_gaps(node, listing, lines)),
+        gaps=tuple(_gaps(node, listing, lines, rounds)),
         empty=tuple(empty_file(sight) for sight in sights if sight.name.active and not sight.file.size),
         unproven=unproven,
-        wants=old | _found_again(sights, known, checkpoints),
+        wants=old | _found_again(sights, known, checkpoints) | {one.family for one in missing if is_rotated_away(one)},
     )
 
 
@@ -217,7 +226,8 @@ def _unknown(listing: _Listing, newest: int) -> Iterable[Unread]:
             here = None  # another file under the name
         if here and (sight.file.size, sight.file.mtime_ns) == (here.kept, here.mtime_ns):
             continue  # as when it was read to its end
-        if here and (one := grown_file(sight, here)):
+        same = sight.file.inode or sight.name.active  # else it may be any file: numbers of rotated files shift
+        if here and same and (one := grown_file(sight, here)):
             yield one
         elif one := unknown_file(sight, listing.owners.get(index) or listing.fresh[index], newest):
             kept = anonymous.get(one.family, 0) if one.kind is UnreadKind.LISTED else 0
@@ -254,9 +264,9 @@ def _is_joined(listing: _Listing, line: Line, index: int) -> bool:
     return alone and any(_is_same_inode(one.inode, sight.file.inode) for one in _empty_before(listing, sight))
 
 
-def _gaps(node: str, listing: _Listing, lines: Mapping[str, Line]) -> Iterable[Gap]:
+def _gaps(node: str, listing: _Listing, lines: Mapping[str, Line], rounds: Rounds) -> Iterable[Gap]:
     """All that is missing behind the same generation is one gap."""
-    for family, losses in _losses(listing, lines).items():
+    for family, losses in _losses(listing, lines, rounds).items():
         line = lines[family]
         places: dict[int, list[Loss]] = defaultdict(list)
         for loss in losses:
@@ -264,7 +274,7 @@ def _gaps(node: str, listing: _Listing, lines: Mapping[str, Line]) -> Iterable[G
         yield from (tell_gap(node, family, line, *place) for place in sorted(places.items()))
 
 
-def _losses(listing: _Listing, lines: Mapping[str, Line]) -> Mapping[str, Sequence[Loss]]:
+def _losses(listing: _Listing, lines: Mapping[str, Line], rounds: Rounds) -> Mapping[str, Sequence[Loss]]:
     files = {(sight.file.inode, sight.name.plain) for sight in listing.sights if sight.file.inode}
     found: dict[str, list[Loss]] = defaultdict(list)
     for checkpoint in listing.gone:
@@ -274,6 +284,8 @@ def _losses(listing: _Listing, lines: Mapping[str, Line]) -> Mapping[str, Sequen
     found_again = {checkpoint.generation: checkpoint for checkpoint in listing.owners.values() if checkpoint.kept}
     cut: dict[int, Loss] = {}  # what was listed of it went, as between a copy and its truncation
     for one in listing.missing:
+        if is_renamed(one, lines[one.family], rounds):
+            continue
         kept = lines[one.family].kept
         if one.kind in {UnreadKind.PLANNED, UnreadKind.GROWN} and one.generation in found_again:
             loss = lost_end(one, found_again[one.generation], kept)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from logkeep.domain.manifest import EMPTY, Checkpoint, Unread, UnreadKind
+from logkeep.engine.gaps import Line
 from logkeep.engine.sight import Look, Sight
 from logkeep.logformat.names import compressed_names, is_compressed, parse_name
 
@@ -92,6 +93,7 @@ class Rounds:
     kept: Mapping[int, int] = field(
         default_factory=dict[int, int]
     )  # generation -> the listing after which it was read first
+    missed: Mapping[int, int] = field(default_factory=dict[int, int])  # generation -> the last listing that had it not
 
 
 def still_there(
@@ -195,3 +197,27 @@ def _is_in(one: Unread, others: Iterable[tuple[Sight, Checkpoint]], rounds: Roun
         return False
     then -= one.kind is UnreadKind.GROWN  # whose copy may have lain beside it
     return any(rounds.kept.get(owner.generation, -1) > then for _, owner in younger)
+
+
+def is_rotated_away(one: Unread) -> bool:
+    """Whether no more than its name was known of a rotated file, and that was another one's when it was looked into."""
+    return one.kind is UnreadKind.LISTED and not one.inode and one.name != one.family
+
+
+def is_renamed(one: Unread, line: Line, rounds: Rounds) -> bool:
+    """Whether a rotated file that went before it was looked into is there under another name.
+
+    So it is taken to be where what was written before it is there, as a node deletes the oldest first and truncates but
+    the active file, and where some file was not among those that were looked into then. An inode would tell.
+    """
+    if not is_rotated_away(one):
+        return False
+    place = line.place(one.position)
+    if not place or line.kept[place - 1].generation not in line.present:
+        return False
+    then = rounds.listed.get(one, EARLIER_JOB)
+    return any(
+        rounds.missed.get(number, EARLIER_JOB) >= then
+        or (number > one.generation and rounds.kept.get(number, EARLIER_JOB) > then)
+        for number in line.present
+    )

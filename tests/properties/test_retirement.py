@@ -73,7 +73,7 @@ class Oracle:
             of = {c.generation: c.family for c in everything}
             wholly = {of[number] for number in node._earlier}  # logs
             earlier = {number for number in self.at_start if of[number] in wholly}
-            rounds = Rounds(node._went, node._keeper.kept_in)
+            rounds = Rounds(node._went, node._keeper.kept_in, node._missed)
             expected = make_plan(state.node, everything, sights, node._keeper.read, state.unread, rounds, earlier)
             for field in fields(Plan):
                 ours, theirs = getattr(found, field.name), getattr(expected, field.name)

@@ -14,8 +14,9 @@ from logkeep.domain.manifest import Gap, Sighting
 from logkeep.engine import backup
 from logkeep.engine.gaps import DELETED, TRUNCATED, UNREACHED, UNREADABLE, UNSEEN
 from logkeep.errors import SourceUnreadable, StoreUnreachable
-from logkeep.sources.base import OpenLog
+from logkeep.sources.base import LogSource, OpenLog
 from logkeep.sources.local import LocalSource
+from tests.model import BusySource, WithoutInodes
 from tests.unit.engine.test_backup import Kept
 
 SERVER = "os_server.json"
@@ -45,9 +46,19 @@ def delete(kept: Kept, *names: str) -> None:
         (kept.directory / name).unlink()
 
 
-def gaps_of_next(kept: Kept, meanwhile: Callable[[], None] = lambda: None) -> list[Gap]:
+def shift(kept: Kept, old: str, new: str) -> None:
+    (kept.directory / old).rename(kept.directory / new)
+
+
+def without_inodes(directory: Path) -> LogSource:
+    return WithoutInodes(LocalSource(directory))
+
+
+def gaps_of_next(
+    kept: Kept, meanwhile: Callable[[], None] = lambda: None, source: LogSource | None = None
+) -> list[Gap]:
     before = len(kept.catalogue.gaps)
-    kept.back_up(meanwhile)
+    kept.back_up(meanwhile, source=source)
     return kept.catalogue.gaps[before:]
 
 
@@ -547,9 +558,15 @@ def test_object_that_cannot_be_deleted_is_left_to_the_sweep(kept: Kept, monkeypa
     assert kept.of("b.log") == line(2)
 
 
-def test_compressed_file_that_was_shifted_before_it_was_whole_is_no_loss(kept: Kept) -> None:
+@pytest.mark.parametrize("source", [LocalSource, without_inodes])
+def test_compressed_file_that_was_shifted_before_it_was_whole_is_no_loss(
+    kept: Kept, source: Callable[[Path], LogSource]
+) -> None:
+    def gaps(meanwhile: Callable[[], None] = lambda: None) -> list[Gap]:
+        return gaps_of_next(kept, meanwhile, source(kept.directory))
+
     write(kept, {"app.log.1": line(1) * 50, "app.log": line(2) * 50})
-    assert not gaps_of_next(kept)
+    assert not gaps()
     whole = gzip.compress(line(1) * 50)
     kept.write("app.log.1.gz", whole[:30])
     os.utime(kept.directory / "app.log.1.gz", (1, 1))
@@ -557,12 +574,52 @@ def test_compressed_file_that_was_shifted_before_it_was_whole_is_no_loss(kept: K
     def end_and_shift() -> None:
         kept.write("app.log.1.gz", whole)
         delete(kept, "app.log.1")
-        for old, new in (("app.log.1.gz", "app.log.2.gz"), ("app.log", "app.log.1")):
-            (kept.directory / old).rename(kept.directory / new)
+        shift(kept, "app.log.1.gz", "app.log.2.gz")
+        shift(kept, "app.log", "app.log.1")
         kept.write("app.log", line(3))
 
-    assert not gaps_of_next(kept, at_call(1, end_and_shift))
+    assert not gaps(at_call(1, end_and_shift))
     assert kept.of("app.log") == line(1) * 50 + line(2) * 50 + line(3)
+
+
+@pytest.mark.parametrize("moment", range(0, 128, 8))  # calls of the source; at 0 nothing was read before
+def test_rotated_file_is_not_taken_for_what_had_its_name_before(kept: Kept, moment: int) -> None:
+    """Over SFTP: a listing that a rotation tears shows a file under the name of the one before it."""
+    data = [line(1) * 20, line(2) * 50, line(3) * 11, line(4) * 8, line(5) * 6]
+    write(kept, {"app.log.2": data[0], "app.log.1": data[1], "app.log": line(3)})
+    assert not gaps_of_next(kept, source=without_inodes(kept.directory))
+    younger = iter(data[3:])
+
+    def rotate() -> None:
+        for number in (3, 2, 1):
+            if (kept.directory / f"app.log.{number}").exists():
+                shift(kept, f"app.log.{number}", f"app.log.{number + 1}")
+        shift(kept, "app.log", "app.log.1")
+        kept.write("app.log", next(younger))
+
+    tears, follows = at_call(moment, rotate), at_call(moment + 1, rotate)
+    source = BusySource(without_inodes(kept.directory), lambda: (tears(), follows())[0], torn=True)
+    kept.write("app.log", line(3) * 11)
+    assert not gaps_of_next(kept, source=source)
+    assert not gaps_of_next(kept, source=without_inodes(kept.directory))
+    assert kept.of("app.log") == b"".join(data)
+
+
+def test_rotated_file_that_went_before_its_turn_with_what_was_before_it_is_told_without_inodes(kept: Kept) -> None:
+    write(kept, {SERVER: line(1)})
+    assert not gaps_of_next(kept, source=without_inodes(kept.directory))
+    write(kept, {f"{dated(1)}.gz": line(1), f"{dated(2)}.gz": line(2), SERVER: line(3) * 2})
+    went = at_call(1, lambda: delete(kept, f"{dated(1)}.gz", f"{dated(2)}.gz"))
+    told = gaps_of_next(kept, went, without_inodes(kept.directory))
+    assert told == [Gap("n1", SERVER, time(1), time(3), 0, UNREACHED)]
+
+
+def test_rotated_file_that_went_alone_before_its_turn_is_told_without_inodes(kept: Kept) -> None:
+    write(kept, {dated(1): line(1), SERVER: line(2)})
+    assert not gaps_of_next(kept, source=without_inodes(kept.directory))
+    write(kept, {f"{dated(2)}.gz": line(2), SERVER: line(3) * 2})
+    went = at_call(1, lambda: delete(kept, f"{dated(2)}.gz"))
+    assert UNREACHED in [gap.reason for gap in gaps_of_next(kept, went, without_inodes(kept.directory))]
 
 
 def test_inode_of_a_compressed_file_that_went_before_its_turn_is_no_reason_to_take_a_younger_one_for_it(
