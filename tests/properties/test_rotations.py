@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -160,6 +160,8 @@ def test_rotated_log_is_kept_once_and_in_order(
     rotate(manner, name, head, form, moves, LocalSource, beside=beside)
 
 
+# Two contents of one size within a tick of the clock look the same where there are no inodes.
+TICKS = 2 * TICK_NS
 SOURCES: dict[str, Callable[[Path], LogSource]] = {
     "no inodes": lambda directory: WithoutInodes(LocalSource(directory)),
     "one inode for all": lambda directory: Renumbered(directory, lambda _: "1:1"),
@@ -183,7 +185,7 @@ SOURCES: dict[str, Callable[[Path], LogSource]] = {
 def test_so_it_is_where_inodes_are_missing_or_lie(
     source: str, manner: str, name: str, form: str, moves: list[tuple[str, int]]
 ) -> None:
-    rotate(manner, name, "distinct", form, moves, SOURCES[source])
+    rotate(manner, name, "distinct", form, moves, SOURCES[source], settle_ns=TICKS)
 
 
 def rotate(
@@ -195,13 +197,14 @@ def rotate(
     source: Callable[[Path], LogSource],
     *,
     beside: bool = False,
+    settle_ns: int = SETTLED,
+    place: Callable[[], AbstractContextManager[Node]] = a_node,
 ) -> None:
+    """Rotate as `moves` say, and back up meanwhile what the source shows of the node at `place`."""
     if manner == "copy" and head == "long banner":
         return  # nothing proves that it is a copy: it is kept as well
-    with a_node() as node:
+    with place() as node:
         read_from = source(node.directory)
-        # Two contents of one size within a tick of the clock look the same where there are no inodes.
-        settle_ns = 2 * TICK_NS if source is not LocalSource else SETTLED
         logs = [Rotations(node, manner, name, head, form, log) for log in ("prod", "prod-eu")[: 1 + beside]]
         assert not node.back_up(source=read_from, settle_ns=settle_ns).failures
         for moment, delay in moves:
