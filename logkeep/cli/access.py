@@ -1,4 +1,4 @@
-"""Where the service is and with which key it is asked; `client.toml` of an installation keeps that."""
+"""Endpoint and key of the service; `client.toml` of an installation holds them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Access:
 
 
 def find_access(asked: Invocation) -> Access:
-    """What options and variables say, else `client.toml`. Raises `WrongUse` that says what is missing."""
+    """Return endpoint and key from options, variables or `client.toml`. Raises `WrongUse` naming what is missing."""
     if bool(asked.ak) != bool(asked.sk):
         raise WrongUse("a key has two parts: give both --ak and --sk (LOGKEEP_AK and LOGKEEP_SK)")
     try:
@@ -49,7 +49,7 @@ def find_access(asked: Invocation) -> Access:
 
 
 def read_access(directory: Path) -> Access | None:
-    """What `client.toml` of an installation says; None where there is none."""
+    """Return the endpoint and key of `client.toml`; None where there is no such file."""
     path = directory / CLIENT_FILE
     try:
         found = tomllib.loads(path.read_text("utf-8"))

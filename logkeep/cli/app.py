@@ -167,7 +167,7 @@ def _pasteable(sentence: str, arguments: Sequence[str]) -> str:
 
 
 def _explain(error: Exception) -> tuple[str, int]:
-    """What to tell the user, and the exit code."""
+    """Return the sentence for the user, and the exit code."""
     if isinstance(error, typer.TyperException):
         return _explain_usage(error), error.exit_code
     if isinstance(error, LogkeepError):

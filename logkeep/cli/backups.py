@@ -79,13 +79,13 @@ def backup(
 
 
 def as_listed(document: bytes) -> bytes:
-    """The record of a job as the list of records has it."""
+    """Return a job's record as the list of records has it."""
     job = json.loads(document)
     return json.dumps({name: job[name] for name in _LISTED}).encode()
 
 
 def job_path(job_id: str) -> str:
-    """Where a job is asked for when its files are not wanted."""
+    """Return the path of a job without its files."""
     return f"/api/v1/jobs/{job_id}?limit=1"
 
 
@@ -126,7 +126,7 @@ def start_backup(client: ServiceClient, cluster: Cluster) -> str:
 
 
 def wait_for_job(client: ServiceClient, job_id: str, look: Callable[[Job], None] = lambda _: None) -> bytes:
-    """The record once it has ended; a service that is gone for a moment is waited for, since its job goes on."""
+    """Return the record once the job has ended; waits for a restarted service too, since the job goes on."""
     pause = _FIRST_PAUSE
     last_answer = time.monotonic()
     while True:

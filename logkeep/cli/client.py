@@ -72,7 +72,7 @@ class Cluster(msgspec.Struct):
 
 
 class Check(msgspec.Struct):
-    """What a look at the log directory of a node came to."""
+    """Result of a check of a node's log directory."""
 
     node: str
     reachable: bool
@@ -116,7 +116,7 @@ class Record(msgspec.Struct, rename="camel"):
 
 
 class JobNode(msgspec.Struct, rename="camel"):
-    """What a job does or did on one node."""
+    """Progress of a job on one node."""
 
     node: str
     started_at: int | None  # Unix ms
@@ -143,7 +143,7 @@ class JobFile(msgspec.Struct, rename="camel"):
 
 
 class Warned(msgspec.Struct, rename="camel"):
-    """What a job says although it did not fail."""
+    """Warning of a job that did not fail."""
 
     node: str
     code: str
@@ -177,7 +177,7 @@ class Records(msgspec.Struct, rename="camel"):
 
 
 class Setting(msgspec.Struct, rename="camel"):
-    """The log setting of a cluster."""
+    """Log setting of a cluster."""
 
     obs_bucket: str
     agency: str
@@ -213,7 +213,7 @@ class Kept(msgspec.Struct):
 
 
 class ServiceClient:
-    """The service with one key; every method raises `ServiceFault`, or `Failed` where it does not answer."""
+    """Client with one key; every method raises `ServiceFault`, or `Failed` where the service does not answer."""
 
     def __init__(self, access: Access) -> None:
         self.access = access
@@ -231,19 +231,19 @@ class ServiceClient:
         return self.send("GET", path + (f"?{urlencode(query, quote_via=quote)}" if query else ""))
 
     def send(self, method: str, path: str, body: object = None) -> bytes:
-        """The body of the answer; `body` is sent as JSON."""
+        """Return the body of the answer; `body` is sent as JSON."""
         with self._answer(method, path, body, _ANSWER_SECONDS) as response:
             return response.read()
 
     @contextmanager
     def stream(self, method: str, path: str, body: object = None) -> Generator[Iterator[bytes]]:
-        """The body of the answer, piece by piece."""
+        """Yield the body of the answer, piece by piece."""
         with self._answer(method, path, body, _STREAM_SECONDS) as response:
             yield response.iter_raw()
 
     @contextmanager
     def lines(self, method: str, path: str, body: object = None) -> Generator[Iterator[bytes]]:
-        """The lines of the answer."""
+        """Yield the lines of the answer."""
         with self.stream(method, path, body) as pieces:
             yield _split_lines(pieces)
 
@@ -301,7 +301,7 @@ class ServiceClient:
 
     @property
     def project_id(self) -> str:
-        """The project of the key; the service tells where nobody said it."""
+        """Project of the key; asked of the service where it is not configured."""
         if self.access.project_id:
             return self.access.project_id
         found = decode(self.get("/v3/projects"), dict[str, Any])["projects"]
@@ -331,15 +331,15 @@ class ServiceClient:
             ) from fault
 
     def css(self, cluster: Cluster, path: str) -> str:
-        """The path of a CSS operation on a cluster."""
+        """Return the path of a CSS operation on a cluster."""
         return f"/v1.0/{self.project_id}/clusters/{cluster.id}/{path}"
 
     def records(self, cluster: Cluster, **query: str | int) -> bytes:
-        """The list of records as the API gives it."""
+        """Return the list of records as the API gives it."""
         return self.get(self.css(cluster, "logs/records"), **query)
 
     def setting(self, cluster: Cluster) -> tuple[Setting | None, bytes]:
-        """The log setting, None before the first open; and the whole answer."""
+        """Return the log setting, None before the first open; and the whole answer."""
         document = self.get(self.css(cluster, "logs/settings"))
         found = decode(document, dict[str, Any])["logConfiguration"]
         return (msgspec.convert(found, Setting) if found else None), document
@@ -358,7 +358,7 @@ class ServiceClient:
         return self._list(cluster, "archive", query, Kept)
 
     def coverage(self, cluster: Cluster, **query: str) -> list[dict[str, Any]]:
-        """What is held of each log, and what is missing, as the API gives it."""
+        """Yield what is held of each log and what is missing, as the API gives it."""
         return self._list(cluster, "coverage", query, dict[str, Any])
 
     def _list(self, cluster: Cluster, what: str, query: dict[str, str], kind: type[T]) -> list[T]:
@@ -371,7 +371,7 @@ class ServiceClient:
     def read_kept(
         self, cluster: Cluster, kept: Kept, start: int, since: str = "", until: str = ""
     ) -> Generator[Iterator[bytes]]:
-        """The plain bytes of one generation from `start` to the end that was listed, or records of a span of them."""
+        """Yield the plain bytes of one generation from `start` to its listed end, or those of records of a span."""
         query = {"start": start, "end": kept.end, "since": since, "until": until}
         asked = urlencode({name: value for name, value in query.items() if value != ""}, quote_via=quote)
         path = f"{_CLUSTERS}/{cluster.id}/archive/{quote(kept.node, safe='')}/{kept.generation}"
@@ -379,12 +379,12 @@ class ServiceClient:
             yield pieces
 
     def last_verification(self, cluster: Cluster) -> dict[str, Any]:
-        """What the last verification came to; `finished_at` is null before the first one."""
+        """Return the result of the last verification; `finished_at` is null before the first one."""
         return decode(self.get(f"{_CLUSTERS}/{cluster.id}/verification"), dict[str, Any])
 
     @contextmanager
     def verify(self, cluster: Cluster, asked: dict[str, Any]) -> Generator[Iterator[dict[str, Any]]]:
-        """What a verification tells, line by line."""
+        """Yield the lines of a verification."""
         with self.lines("POST", f"{_CLUSTERS}/{cluster.id}/verify", asked) as lines:
             yield (decode(line, dict[str, Any]) for line in lines)
 
@@ -408,7 +408,7 @@ def decode(document: bytes, kind: type[T]) -> T:
 
 
 def open_client(context: typer.Context) -> ServiceClient:
-    """The service that this command asks; closed when the command ends."""
+    """Return the client of this command; it is closed when the command ends."""
     client = ServiceClient(find_access(invocation(context)))
     context.call_on_close(client.close)
     return client
@@ -426,7 +426,7 @@ def _read_fault(body: bytes) -> tuple[str, str]:
 
 
 def _reason(message: str) -> str:
-    """What is wrong with a key, without the canonical request and the common words before it."""
+    """Return what is wrong with a key, without the canonical request and the usual words before it."""
     message = message.removeprefix("Incorrect IAM authentication information: ")
     if message.startswith("verify aksk signature fail"):
         return "its secret is not the one given"

@@ -144,7 +144,7 @@ def _environment() -> dict[str, str]:
 
 
 def _first_document(service: subprocess.Popen[str]) -> dict[str, Any] | None:
-    """The JSON document that `serve` prints once it works; None where it ended instead."""
+    """Return the JSON document that `serve` prints once it is ready; None where it ended instead."""
     assert service.stdout
     line = service.stdout.readline()
     return json.loads(line) if line else None

@@ -29,7 +29,7 @@ Digest = tuple[int, str]  # bytes and their sha256
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What came of copying a directory of logs."""
+    """Result of copying a directory of logs."""
 
     files: int
     size: int  # bytes
@@ -37,7 +37,7 @@ class Copied:
 
 @dataclass(slots=True)
 class Written:
-    """What the node did between two backups."""
+    """Actions of the node between two backups."""
 
     logs: int = 0  # that were written to
     lines: int = 0
@@ -104,7 +104,7 @@ def _is_whole(path: Path) -> bool:
 
 
 class DemoNode:
-    """The log directory of the node."""
+    """Simulated log directory of a node."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -132,14 +132,14 @@ class DemoNode:
         return written
 
     def families(self) -> dict[str, Digest]:
-        """The active file's name of each log, and all that its files hold together, in the order it was written."""
+        """Return the active file's name of each log, and the content of all its files in the order of writing."""
         families: defaultdict[str, list[tuple[Path, LogName]]] = defaultdict(list)
         for path, name in self.logs():
             families[name.family].append((path, name))
         return {family: digest(_plain_in_order(files)) for family, files in sorted(families.items())}
 
     def files(self) -> dict[str, Digest]:
-        """What each file holds, uncompressed, by its name without `.gz`."""
+        """Return the uncompressed content of each file, by its name without `.gz`."""
         return {name.plain: digest(_plain(path, name)) for path, name in self.logs()}
 
 
@@ -181,7 +181,7 @@ def _first_line(path: Path) -> str:
 
 
 def _main_logs(active: list[Path]) -> set[Path]:
-    """The server's own logs, both forms; without them the largest log that is quickly compressed."""
+    """Return the server's own logs in both forms; without them the largest log that is quickly compressed."""
     small = [path for path in active if path.stat().st_size <= _LARGEST_ROTATED]
     servers = {path for path in small if path.name.endswith("_server.json")}
     twins = {server.with_name(server.name.removesuffix("_server.json") + ".log") for server in servers}

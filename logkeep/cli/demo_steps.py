@@ -1,4 +1,4 @@
-"""The steps of the demonstration, each shown as the command that does the same."""
+"""Steps of the demonstration, each shown as the command that does the same."""
 
 from __future__ import annotations
 

@@ -28,11 +28,11 @@ class Download:
 
     @property
     def exact(self) -> bool:
-        """Whether the size of what comes is known before."""
+        """Return whether the size of the answer is known before."""
         return not self.since and not self.until
 
     def read(self, kept: Kept, done: int = 0) -> Iterator[bytes]:
-        """What comes after the first `done` bytes.
+        """Yield the bytes after the first `done`.
 
         Raises `Broken` or `NotAnswering` after a minute without a byte, `ServiceFault` where the archive is damaged.
         """
@@ -62,7 +62,7 @@ class Download:
 
 
 def drop_first(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """The pieces without their first `size` bytes."""
+    """Yield the pieces without their first `size` bytes."""
     for piece in pieces:
         if size < len(piece):
             yield piece[size:]

@@ -1,4 +1,4 @@
-"""How a command ends other than well: one sentence on standard error and an exit code."""
+"""Errors that end a command with one sentence on standard error and an exit code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NotCarriedOut(Failed):
 
 
 def for_cluster(message: str, cluster: str) -> str:
-    """The message with its commands about this cluster."""
+    """Return the message with the cluster's name filled into its commands."""
     return re.sub(r"(`logkeep [^`]*)\bCLUSTER\b", lambda found: found[1] + quote(cluster), message)
 
 

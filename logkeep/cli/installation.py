@@ -18,14 +18,14 @@ from logkeep.service.context import Context
 
 
 def open_installation(directory: Path) -> AbstractContextManager[Context]:
-    """The parts of an installation, for the commands that act on its database. Raises `SettingError`, `Failed`."""
+    """Open an installation for commands that act on its database. Raises `SettingError`, `Failed`."""
     settings = installed_settings(directory)
     return opened(lambda: open_context(settings))
 
 
 @contextmanager
 def open_lost_installation(directory: Path, vouched: Sequence[str]) -> Generator[Context]:
-    """The same with a database that is made where it was lost; it counts from now on once it has a cluster again.
+    """Do the same with a new database where it was lost; it counts once it has a cluster again.
 
     Nobody else has the installation meanwhile. `vouched` are keys in hex that are trusted besides those of sign.pub.
     """

@@ -1,4 +1,4 @@
-"""The options that every command has, and where on the command line they may stand."""
+"""Options that every command has, and where on the command line they may stand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WITH_VALUE = frozenset({"--dir", "--endpoint", "--ak", "--sk", "--security-toke
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What the common options say."""
+    """Values of the common options."""
 
     directory: Path = DEFAULT_DIRECTORY
     as_json: bool = False
@@ -34,19 +34,19 @@ class Invocation:
 
     @property
     def command(self) -> str:
-        """How to call this installation's `logkeep`, for a hint."""
+        """Return how to call this installation's `logkeep`, for a hint."""
         return "logkeep" if self.directory == DEFAULT_DIRECTORY else f"logkeep --dir {shlex.quote(str(self.directory))}"
 
 
 def invocation(context: typer.Context) -> Invocation:
-    """What `app.begin` left for the commands."""
+    """Return the common options of the command under way."""
     found = context.find_object(Invocation)
     assert found is not None
     return found
 
 
 def common_first(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the common options in front: they may stand before a command and after it."""
+    """Return the arguments with the common options moved to the front: they may stand anywhere."""
     common: list[str] = []
     others: list[str] = []
     rest = iter(arguments)

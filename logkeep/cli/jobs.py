@@ -70,7 +70,7 @@ def _check_id(job_id: str) -> None:
 
 
 def _fetch(client: ServiceClient, job_id: str, limit: int, *, every: bool) -> dict[str, Any]:
-    """The job as the service tells it, with the first files or every one."""
+    """Return the job as the service tells it, with the first files or all of them."""
     document: dict[str, Any] = json.loads(client.get(f"/api/v1/jobs/{job_id}?limit={limit}"))
     while every and len(document["files"]) < document["filesTotal"]:
         offset = len(document["files"]) + 1

@@ -1,4 +1,4 @@
-"""What a restore was to write, as a file in its directory, so that an interrupted one goes on with just that."""
+"""Journal of a restore, a file in its directory, by which an interrupted one resumes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Journal:
         return self._path.is_file()
 
     def read(self) -> list[Kept]:
-        """The list as it was; fills `sizes`."""
+        """Return the list as it was; fills `sizes`."""
         *lines, _ = self._path.read_bytes().split(b"\n")  # the last line may have been cut off
         for line in lines:
             if line.startswith(_DONE):

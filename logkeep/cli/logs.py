@@ -134,7 +134,7 @@ def _open(context: typer.Context, cluster: str) -> tuple[ServiceClient, Cluster]
 
 
 def _show(asked: Invocation, client: ServiceClient, cluster: Cluster) -> None:
-    """The setting as it is now."""
+    """Print the present setting."""
     setting, document = client.setting(cluster)
     policy = client.get(_policy_path(cluster))
     if asked.as_json:
@@ -163,7 +163,7 @@ def _show(asked: Invocation, client: ServiceClient, cluster: Cluster) -> None:
 
 
 def _state_text(policy: Policy) -> str:
-    """How well the policy is kept, and what shows it."""
+    """Return how well the policy is kept, and the evidence."""
     success = f"last success {moment_text(policy.last_success)}" if policy.last_success else "no success so far"
     match policy.state:
         case "stale":

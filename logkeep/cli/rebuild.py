@@ -89,7 +89,7 @@ def rebuild(
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What a rebuild is asked for."""
+    """Options of a rebuild."""
 
     buckets: Sequence[str]
     unproven: Sequence[str]
@@ -102,7 +102,7 @@ def _ids(asked: Sequence[str] | None) -> list[str]:
 
 
 def _read_vouched(file: Path | None, keys: Sequence[str]) -> list[str]:
-    """The keys in hex that somebody vouches for by naming them."""
+    """Return the keys, in hex, that the operator vouches for by naming them."""
     vouched = [check_fingerprint(key) for key in keys]
     if file:
         try:
@@ -131,7 +131,7 @@ def _rebuild(context: Context, wanted: _Wanted, begin: Callable[[], None], *, sh
 
 
 def _put_key_back(context: Context, asked: Invocation) -> str:
-    """The key of client.toml, where the database no longer knows it; '' where nothing is to be done."""
+    """Restore the key of client.toml where the database lacks it; '' where nothing is to be done."""
     with suppress(WrongUse):  # without a client.toml, a new key is made with `key add`
         access = read_access(asked.directory)
         if access and identity.put_key_back(context, access.project_id, access.ak, access.sk):
@@ -207,7 +207,7 @@ def _print_problems(problems: Iterable[str]) -> None:
 
 
 def _print_keys(outcome: Outcome, buckets: Sequence[str]) -> None:
-    """The keys that nobody trusts here. None is ever trusted because it is there."""
+    """Print the keys that nobody trusts here. None is ever trusted because it is there."""
     print_line("\nmanifests that are not proven here name these keys:")
     for one in outcome.keys[:_MOST_LINES]:
         print_line(f"\n{one.key or 'none'}")

@@ -39,7 +39,7 @@ class RestoredFile:
 
     @property
     def timed(self) -> bool:
-        """Whether times are known of the records of each part."""
+        """Return whether the records of each part have known times."""
         return all(part.timed for part in self.parts)
 
     @property
@@ -50,7 +50,7 @@ class RestoredFile:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the files of one run."""
+    """Result of one run, by file."""
 
     files: list[tuple[RestoredFile, int]] = field(default_factory=list[tuple[RestoredFile, int]])  # and their bytes
     there: int = 0  # how many of them an earlier run had written
@@ -154,7 +154,7 @@ class Restore:
         return outcome
 
     def _finished(self, file: RestoredFile) -> int | None:
-        """The size of a file that is whole, None for one that is not."""
+        """Return the size of a whole file, None for one that is not whole."""
         known = self._journal.sizes.get(file.label) if self._journal else None
         size = file.size if self._download.exact else known
         if size == 0 and not self._download.exact:
@@ -198,7 +198,7 @@ class Restore:
             part.unlink()
 
     def _pieces(self, file: RestoredFile, done: int) -> Iterator[bytes]:
-        """What comes after the first `done` bytes of a file."""
+        """Yield the bytes of a file after the first `done`."""
         if not self._download.exact:
             yield from drop_first((piece for kept in file.parts for piece in self._download.read(kept)), done)
             return
@@ -228,7 +228,7 @@ def _open_part(path: Path) -> Generator[BinaryIO]:
 
 
 def _make_folders(directory: Path, relative: Path) -> None:
-    """The folders between, none of which may be a link that leads away."""
+    """Make the folders between; none of them may be a link that leads away."""
     directory.mkdir(parents=True, exist_ok=True)
     folder = directory
     for part in relative.parts:
@@ -239,7 +239,7 @@ def _make_folders(directory: Path, relative: Path) -> None:
 
 
 def _local_path(node: str, name: str) -> Path:
-    """The relative path that the text forms of a node and of a name in its log directory stand for."""
+    """Return the relative path for the text forms of a node and of a name in its log directory."""
     path = name_bytes(node) + b"/" + name_bytes(name)
     parts = path.split(b"/")
     if b"/" in name_bytes(node) or any(part in {b"", b".", b".."} or b"\0" in part for part in parts):

@@ -77,7 +77,7 @@ def serve(
 
 
 class _Running:
-    """The HTTP server, and the thread that puts the service together while the port answers already."""
+    """HTTP server, and the thread that starts the service while the port answers already."""
 
     def __init__(self, asked: Invocation, settings: Settings, listener: socket.socket, *, works: bool) -> None:
         self._asked = asked
@@ -130,7 +130,7 @@ class _Running:
 
 
 def _carry_out(deed: Callable[[], None], seconds: float) -> None:
-    """What takes longer is left to end with the process."""
+    """Run a task of the shutdown; one that takes too long ends with the process."""
     thread = threading.Thread(target=deed, name="stop", daemon=True)
     thread.start()
     thread.join(seconds)

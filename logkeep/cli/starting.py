@@ -1,4 +1,4 @@
-"""What answers while the service is still being put together: its imports alone take longer than a probe waits."""
+"""Answers while the service starts: its imports alone take longer than a probe waits."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Starting:
         self._working = True
 
     def end(self) -> None:
-        """What waits still is refused."""
+        """Refuse what still waits."""
         self._ended = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -154,7 +154,7 @@ def _how_much_was_read(report: dict[str, Any]) -> str:
 
 
 def _print_findings(findings: list[dict[str, Any]], total: int) -> None:
-    """The first few of each kind: who can write to a bucket may put any number of objects there."""
+    """Print the first few of each kind: whoever can write to a bucket may put any number of objects there."""
     counts: Counter[str] = Counter()
     for finding in findings:
         kind = _OF_ONE.sub("…", finding["problem"])
