@@ -22,11 +22,11 @@ from logkeep.engine.examination import Examination
 from logkeep.engine.flawed import FlawedFiles, split_notes
 from logkeep.engine.keeping import FileKeeper
 from logkeep.engine.node_state import NodeState, Outcome, Target
+from logkeep.engine.observation import ContentState, FileObservation
 from logkeep.engine.plan import Plan, make_plan
 from logkeep.engine.remaining import Remaining
 from logkeep.engine.retirement import find_retired
 from logkeep.engine.segment import SIZES, Sizes
-from logkeep.engine.sight import Look, Sight
 from logkeep.engine.unread import EARLIER_JOB, Rounds, blocked_read
 from logkeep.errors import SourceFileError, SourceUnreadable, SourceUnsettled, SourceVanished
 from logkeep.sources.base import LogFile, LogSource, PassedKind
@@ -202,9 +202,9 @@ class NodeBackup:
     def _round(self, listing: Sequence[LogFile]) -> Plan:
         """One listing: examine it, keep what is new, remember how it looked."""
         self._state.outcome.waiting.clear()
-        sights = self._examination.examine(listing, list(self._state.known.values()))
-        plan = self._plan(sights)
-        plan = replace(plan, reads=tuple(read for read in plan.reads if read.sight.file not in self._keeper.nothing))
+        observations = self._examination.examine(listing, list(self._state.known.values()))
+        plan = self._plan(observations)
+        plan = replace(plan, reads=tuple(read for read in plan.reads if read.observed.file not in self._keeper.nothing))
         for one in plan.unread:
             self._went.setdefault(one, self._state.number)
         self._missed |= dict.fromkeys((c.generation for c in plan.gone), self._state.number)
@@ -215,34 +215,42 @@ class NodeBackup:
             try:
                 kept = self._keeper.keep(read)
                 self._state.unread.remove(read.owed)
-                if read.sight.file.name in plan.unproven:
-                    self._doubt_order(read.sight)
+                if read.observed.file.name in plan.unproven:
+                    self._doubt_order(read.observed)
                 if kept.kept or kept.settled:
                     looks[kept.generation] = kept
-                if changed := read.sight.changed:  # kept again, so that nothing of it is gone
+                if changed := read.observed.changed:  # kept again, so that nothing of it is gone
                     looks |= {c.generation: c for c in plan.gone if c.generation == changed.generation}
             except Incomplete:
-                blocked = blocked_read(read.owed, read.sight, max(self._state.known, default=0))
+                blocked = blocked_read(read.owed, read.observed, max(self._state.known, default=0))
                 self._state.unread = [blocked if one == read.owed else one for one in self._state.unread]
-                self._state.wait_for(read.sight.file, read.sight.name)
+                self._state.wait_for(read.observed.file, read.observed.name)
             except SourceVanished:
                 continue  # the next listing tells where it went
             except SourceFileError as error:
-                self._state.fail(read.sight.file, error)
+                self._state.fail(read.observed.file, error)
             finally:
-                self._state.remaining.end(read.sight.file.name)
+                self._state.remaining.end(read.observed.file.name)
         self._record(list(looks.values()))
-        self._slipped = any(sight.look is Look.VANISHED for sight in sights)
-        self._all_unchanged = all(sight.look is Look.UNCHANGED or not sight.file.size for sight in sights)
-        return self._clear(plan, sights)
+        self._slipped = any(observed.state is ContentState.VANISHED for observed in observations)
+        self._all_unchanged = all(
+            observed.state is ContentState.UNCHANGED or not observed.file.size for observed in observations
+        )
+        return self._clear(plan, observations)
 
-    def _plan(self, sights: Sequence[Sight]) -> Plan:
+    def _plan(self, observations: Sequence[FileObservation]) -> Plan:
         """With all that is known of the logs for which the last generations do not suffice."""
         rounds = Rounds(self._went, self._keeper.kept_in, self._missed)
         while True:
             checkpoints = list(self._state.known.values())
             plan = make_plan(
-                self._state.node, checkpoints, sights, self._keeper.read, self._state.unread, rounds, self._earlier
+                self._state.node,
+                checkpoints,
+                observations,
+                self._keeper.read,
+                self._state.unread,
+                rounds,
+                self._earlier,
             )
             missing = plan.wants - self._recalled
             if not missing:
@@ -260,14 +268,16 @@ class NodeBackup:
             self._state.catalogue.record_node(self._state.node, unread=notes)
             self._noted = list(self._state.unread)
 
-    def _clear(self, plan: Plan, sights: Sequence[Sight]) -> Plan:
+    def _clear(self, plan: Plan, observations: Sequence[FileObservation]) -> Plan:
         """Without what cannot be said of logs of which a file could not be read."""
         aside = self._state.outcome.failures.keys() | self._state.outcome.waiting
-        unclear = {sight.name.family for sight in sights if sight.file.name in aside} | self._families_unseen()
-        if self._waits_for_stranger(sights):
+        unclear = {
+            observed.name.family for observed in observations if observed.file.name in aside
+        } | self._families_unseen()
+        if self._waits_for_stranger(observations):
             unclear |= {c.family for c in plan.gone} | {gap.family for gap in plan.gaps}
         return Plan(
-            reads=tuple(read for read in plan.reads if read.sight.file.name not in aside),
+            reads=tuple(read for read in plan.reads if read.observed.file.name not in aside),
             seen=plan.seen,
             unread=tuple(
                 one
@@ -280,14 +290,16 @@ class NodeBackup:
             empty=plan.empty,
         )
 
-    def _waits_for_stranger(self, sights: Sequence[Sight]) -> bool:
+    def _waits_for_stranger(self, observations: Sequence[FileObservation]) -> bool:
         """Return whether a young file of no known log is being compressed: it may hold what is gone.
 
         A later job tells what is still missing then, however long the file goes on.
         """
-        waiting = [sight for sight in sights if sight.file.name in self._state.outcome.waiting]
+        waiting = [observed for observed in observations if observed.file.name in self._state.outcome.waiting]
         kept = {c.family for c in self._state.known.values() if c.kept} if waiting else set[str]()
-        return any(sight.name.family not in kept and self._state.flawed.is_young(sight.file) for sight in waiting)
+        return any(
+            observed.name.family not in kept and self._state.flawed.is_young(observed.file) for observed in waiting
+        )
 
     def _families_unseen(self) -> set[str]:
         """Return the logs with a file in a folder that cannot be listed now."""
@@ -314,13 +326,13 @@ class NodeBackup:
         node = self._state.node
         return Sighting(node, look.family, look.generation, look.position, look.name, look.present, look.flaw)
 
-    def _doubt_order(self, sight: Sight) -> None:
+    def _doubt_order(self, observed: FileObservation) -> None:
         self._state.warn(
             WarningCode.ORDER_UNPROVEN,
-            f"{sight.file.name!r} is new, and neither its times nor its name prove where in {sight.name.family!r} it "
+            f"{observed.file.name!r} is new, and neither its times nor its name prove where in {observed.name.family!r} it "
             "belongs; joined, it stands behind what was kept before",
-            family=sight.name.family,
-            file=sight.file.name,
+            family=observed.name.family,
+            file=observed.file.name,
         )
 
 

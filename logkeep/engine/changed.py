@@ -9,7 +9,7 @@ from logkeep.domain.warning import WarningCode
 from logkeep.engine.comparison import is_unchanged
 from logkeep.engine.content import Content
 from logkeep.engine.node_state import NodeState
-from logkeep.engine.sight import Changed
+from logkeep.engine.observation import Changed
 from logkeep.errors import SourceVanished
 from logkeep.logformat.names import LogName
 

@@ -12,7 +12,7 @@ from logkeep.engine.content import HEAD, Content
 from logkeep.engine.flawed import STILL_MS
 from logkeep.engine.identity import Logs, fingerprint
 from logkeep.engine.node_state import NodeState
-from logkeep.engine.sight import Look, Sight
+from logkeep.engine.observation import ContentState, FileObservation
 from logkeep.errors import SourceFileError, SourceVanished
 from logkeep.logformat.lines import first_time
 from logkeep.logformat.names import LogName
@@ -54,49 +54,57 @@ class Copies:
         fits = (one for one in known if (one.family == name.family or timed) and self._is_kept_to(one))
         return next((one.generation for one in fits if ends_with(content, one)), 0)
 
-    def leave_out(self, sights: Sequence[Sight]) -> list[Sight]:
+    def leave_out(self, observations: Sequence[FileObservation]) -> list[FileObservation]:
         """Of several names of one content the one that is known stays, or else the plainest."""
-        if all(sight.look is not Look.READABLE or not sight.file.size for sight in sights):
-            return list(sights)
-        alike: dict[tuple[str, str], list[Sight]] = defaultdict(list)
-        for sight in sights:
-            for key in _alike(sight, self._state.known):
-                alike[key].append(sight)
+        if all(observed.state is not ContentState.READABLE or not observed.file.size for observed in observations):
+            return list(observations)
+        alike: dict[tuple[str, str], list[FileObservation]] = defaultdict(list)
+        for observed in observations:
+            for key in _alike(observed, self._state.known):
+                alike[key].append(observed)
         several = {one.file.name: one for found in alike.values() if len(found) > 1 for one in found}
-        ranks = {name: _rank(sight, self._state.known) for name, sight in several.items()}
+        ranks = {name: _rank(observed, self._state.known) for name, observed in several.items()}
         kept = {c.family for c in self._state.known.values() if c.kept} if several else set[str]()
-        logs = Logs(kept, {sight.file.name for sight in sights})
-        left: list[Sight] = []
-        for sight in sights:
-            if sight.copy:
-                self.remember(sight, self._state.known[sight.copy])
+        logs = Logs(kept, {observed.file.name for observed in observations})
+        left: list[FileObservation] = []
+        for observed in observations:
+            if observed.copy:
+                self.remember(observed, self._state.known[observed.copy])
                 continue
-            if sight.file.name not in several:
-                left.append(sight)
+            if observed.file.name not in several:
+                left.append(observed)
                 continue
             # What is first seen together is in doubt, but for links; what was planned to be read was no copy then.
-            keys = _alike(sight, self._state.known) if sight.readable and not sight.holds else []
+            keys = _alike(observed, self._state.known) if observed.readable and not observed.holds else []
             others = {one.file.name: one for key in keys for one in alike[key]}
-            if sight.look is Look.UNCHANGED or ranks[sight.file.name][0] == 0 or len(others) < 2:
-                left.append(sight)
+            if observed.state is ContentState.UNCHANGED or ranks[observed.file.name][0] == 0 or len(others) < 2:
+                left.append(observed)
                 continue
-            found = self._find_original(sight, list(others.values()), ranks, logs)
-            if isinstance(found, Sight):
-                self.remember_copy(sight, found)
+            found = self._find_original(observed, list(others.values()), ranks, logs)
+            if isinstance(found, FileObservation):
+                self.remember_copy(observed, found)
             else:
-                left.append(Sight(sight.file, sight.name, look=Look.VANISHED) if found is None else sight)
+                left.append(
+                    FileObservation(observed.file, observed.name, state=ContentState.VANISHED)
+                    if found is None
+                    else observed
+                )
         return left
 
     def _find_original(
-        self, sight: Sight, others: Iterable[Sight], ranks: Mapping[str, tuple[object, ...]], logs: Logs
-    ) -> Sight | bool | None:
+        self,
+        observed: FileObservation,
+        others: Iterable[FileObservation],
+        ranks: Mapping[str, tuple[object, ...]],
+        logs: Logs,
+    ) -> FileObservation | bool | None:
         """Return the file of which this one is a copy; None where it went just now, False where there is none."""
         for other in sorted(others, key=lambda one: ranks[one.file.name]):
-            if other.file.name == sight.file.name or not _may_hold(other, sight, ranks):
+            if other.file.name == observed.file.name or not _may_hold(other, observed, ranks):
                 continue
-            if logs.are_two(sight.name.family, other.name.family) and not _are_linked(sight, other):
+            if logs.are_two(observed.name.family, other.name.family) and not _are_linked(observed, other):
                 continue
-            copy = self.is_copy(sight.file, sight.name, other.file, other.name)
+            copy = self.is_copy(observed.file, observed.name, other.file, other.name)
             if copy is None:
                 return None
             if copy:
@@ -122,22 +130,22 @@ class Copies:
         except SourceFileError:
             return False
 
-    def remember_copy(self, sight: Sight, original: Sight) -> None:
+    def remember_copy(self, observed: FileObservation, original: FileObservation) -> None:
         """Of a file that goes on with what is kept; under its name alone, another one may have begun."""
         held = (self._state.known.get(number) for number in original.continues)
-        self.remember(sight, next((c for c in held if c and c.present and c.name == original.name.plain), None))
+        self.remember(observed, next((c for c in held if c and c.present and c.name == original.name.plain), None))
 
-    def remember(self, sight: Sight, kept: Checkpoint | None) -> None:
+    def remember(self, observed: FileObservation, kept: Checkpoint | None) -> None:
         """Once all that it holds is kept: so it is known when the original begins anew."""
-        file = sight.file
+        file = observed.file
         before = next((one for one in self.notes if (one.name, one.inode, one.stored) == (*file[:2], file.size)), None)
         self.notes = [one for one in self.notes if one.name != file.name]
-        if kept and (kept.settled if sight.name.compressed else kept.kept >= sight.size):
+        if kept and (kept.settled if observed.name.compressed else kept.kept >= observed.size):
             since_ms = before.since_ms if before else self._state.clock.now_ms()
             self.notes.append(
                 Unread(
-                    UnreadKind.COPY, kept.family, kept.position, kept.generation, file.name, file.inode, sight.size,
-                    file.mtime_ns, sight.head, sight.tail, since_ms, file.size,
+                    UnreadKind.COPY, kept.family, kept.position, kept.generation, file.name, file.inode, observed.size,
+                    file.mtime_ns, observed.head, observed.tail, since_ms, file.size,
                 )
             )  # fmt: skip
 
@@ -146,43 +154,43 @@ class Copies:
         return original is not None and original.kept >= copy.size
 
 
-def _alike(sight: Sight, known: Mapping[int, Checkpoint]) -> list[tuple[str, str]]:
+def _alike(observed: FileObservation, known: Mapping[int, Checkpoint]) -> list[tuple[str, str]]:
     """Return keys that files share which may have the same content."""
-    keys = [("inode", sight.file.inode)] if sight.file.inode and sight.file.size else []
-    lead = sight.lead if sight.first_time and sight.first_time != sight.last_time else ""
-    if sight.look is Look.UNCHANGED:
-        unchanged = [known[number] for number in sight.continues if number in known]
+    keys = [("inode", observed.file.inode)] if observed.file.inode and observed.file.size else []
+    lead = observed.lead if observed.first_time and observed.first_time != observed.last_time else ""
+    if observed.state is ContentState.UNCHANGED:
+        unchanged = [known[number] for number in observed.continues if number in known]
         lead = next((c.lead for c in unchanged if c.first_time != c.last_time), "")
     return [*keys, ("lead", lead)] if lead else keys
 
 
-def _rank(sight: Sight, known: Mapping[int, Checkpoint]) -> tuple[object, ...]:
+def _rank(observed: FileObservation, known: Mapping[int, Checkpoint]) -> tuple[object, ...]:
     """Return a sort key: the lowest stays. Known under its name, active, and highest in the tree come first."""
-    name = sight.name
-    here = any(c.present and c.name == name.plain for c in (known[n] for n in sight.continues if n in known))
+    name = observed.name
+    here = any(c.present and c.name == name.plain for c in (known[n] for n in observed.continues if n in known))
     return not here, name.compressed, not name.active, name.plain.count("/"), name.plain
 
 
-def _are_linked(one: Sight, other: Sight) -> bool:
+def _are_linked(one: FileObservation, other: FileObservation) -> bool:
     return bool(one.file.inode) and one.file.inode == other.file.inode
 
 
-def _may_hold(other: Sight, sight: Sight, ranks: Mapping[str, tuple[object, ...]]) -> bool:
+def _may_hold(other: FileObservation, observed: FileObservation, ranks: Mapping[str, tuple[object, ...]]) -> bool:
     """Return whether the other file may hold all of this one and is the one to stay."""
-    if other.look not in {Look.UNCHANGED, Look.READABLE} or not other.file.size:
+    if other.state not in {ContentState.UNCHANGED, ContentState.READABLE} or not other.file.size:
         return False
-    plain = not other.name.compressed and not sight.name.compressed
-    if plain and other.file.size < sight.file.size:
+    plain = not other.name.compressed and not observed.name.compressed
+    if plain and other.file.size < observed.file.size:
         return False
     known = bool(other.continues | other.foreign)
-    linked = _are_linked(sight, other)
+    linked = _are_linked(observed, other)
     if not known and not linked:
         return False
-    own = sight.continues | sight.foreign
+    own = observed.continues | observed.foreign
     if own and not linked and own.isdisjoint(other.continues | other.foreign):
         return False  # two logs may hold the same lines: what is kept of each goes on in its own file
-    full = other.head.length == sight.head.length == HEAD
-    if full and other.head != sight.head:
+    full = other.head.length == observed.head.length == HEAD
+    if full and other.head != observed.head:
         return False
-    longer = plain and other.file.size > sight.file.size
-    return longer or ranks[other.file.name] < ranks[sight.file.name]
+    longer = plain and other.file.size > observed.file.size
+    return longer or ranks[other.file.name] < ranks[observed.file.name]

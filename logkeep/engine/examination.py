@@ -18,8 +18,8 @@ from logkeep.engine.flawed import without
 from logkeep.engine.hints import Hint, hint_of, hints_of
 from logkeep.engine.identity import Names, by_head, fingerprint, lead_of, owed_to
 from logkeep.engine.node_state import NodeState
+from logkeep.engine.observation import ContentState, FileObservation, file_key
 from logkeep.engine.restore import read_range
-from logkeep.engine.sight import Look, Sight, file_key
 from logkeep.errors import SourceFileError, SourceVanished, StoreError
 from logkeep.logformat.lines import first_time, last_time
 from logkeep.logformat.names import LogName, parse_name
@@ -37,10 +37,10 @@ class Examination:
         self._copies = copies
         self._changed = changed
         self._owed: dict[Fingerprint, list[Unread]] = {}  # by head
-        self._beside: list[tuple[Sight, str]] = []  # copies of an active file, and its name
+        self._beside: list[tuple[FileObservation, str]] = []  # copies of an active file, and its name
         self.emptied = False  # a compressed file of no bytes may get some
 
-    def examine(self, listing: Sequence[LogFile], checkpoints: Sequence[Checkpoint]) -> list[Sight]:
+    def examine(self, listing: Sequence[LogFile], checkpoints: Sequence[Checkpoint]) -> list[FileObservation]:
         """Say of each file of a listing what it is; of several names of one content one is left."""
         names = Names([file.name for file in listing], checkpoints)
         named = [(file, names.parse(file.name)) for file in listing]
@@ -49,46 +49,52 @@ class Examination:
         self._owed = by_head(self._state.unread)
         self._beside = []
         aside = self._copies.among(listing)
-        sights = self._look_at([(file, name) for file, name in named if file.name not in aside], hints, checkpoints)
-        held = {number for sight in sights for number in sight.continues | sight.foreign}
+        observations = self._look_at(
+            [(file, name) for file, name in named if file.name not in aside], hints, checkpoints
+        )
+        held = {number for observed in observations for number in observed.continues | observed.foreign}
         alone = [
             (file, name)
             for file, name in named
             if (copy := aside.get(file.name)) and copy.generation not in held and not self._copies.outlived(copy)
         ]
         again = self._look_at(alone, hints, checkpoints)
-        sights += [sight for sight in again if sight.continues | sight.foreign or sight.look is Look.VANISHED]
-        originals = {sight.file.name: sight for sight in sights}
-        for sight, name in self._beside:
+        observations += [
+            observed
+            for observed in again
+            if observed.continues | observed.foreign or observed.state is ContentState.VANISHED
+        ]
+        originals = {observed.file.name: observed for observed in observations}
+        for observed, name in self._beside:
             if name in originals:
-                self._copies.remember_copy(sight, originals[name])
-        sights = self._copies.leave_out(sights)
-        shown = {sight.file.name for sight in sights}
+                self._copies.remember_copy(observed, originals[name])
+        observations = self._copies.leave_out(observations)
+        shown = {observed.file.name for observed in observations}
         self._state.unread = without(self._state.unread, [file for file in listing if file.name not in shown])
-        return _split(self._trust_inodes(sights), self._state.known)
+        return _split(self._trust_inodes(observations), self._state.known)
 
     def _look_at(
         self,
         named: Sequence[tuple[LogFile, LogName]],
         hints: Mapping[Hint, Checkpoint],
         checkpoints: Sequence[Checkpoint],
-    ) -> list[Sight]:
-        sights: list[Sight] = []
+    ) -> list[FileObservation]:
+        observations: list[FileObservation] = []
         named = [one for one in named if self._state.flawed.kind(one[0]) is not UnreadKind.PASSED or not one[0].size]
         for file, name, slipped in self._without_twins(named, hints):
             hint = hints.get(hint_of(file, name))
             if hint:
-                sights.append(Sight(file, name, frozenset([hint.generation]), Look.UNCHANGED))
+                observations.append(FileObservation(file, name, frozenset([hint.generation]), ContentState.UNCHANGED))
             elif not file.size:
                 self._look_at_nothing(file, name)
-                sights.append(Sight(file, name))
+                observations.append(FileObservation(file, name))
             elif slipped:
-                sights.append(Sight(file, name, look=Look.VANISHED))
+                observations.append(FileObservation(file, name, state=ContentState.VANISHED))
             elif file_key(file) in self._state.unreadable or self._is_refused(file):
-                sights.append(_blocked(file, name, checkpoints))
-            elif sight := self._look_into(file, name, checkpoints):
-                sights.append(sight)
-        return sights
+                observations.append(_blocked(file, name, checkpoints))
+            elif observed := self._look_into(file, name, checkpoints):
+                observations.append(observed)
+        return observations
 
     def _without_twins(
         self, named: Sequence[tuple[LogFile, LogName]], hints: Collection[Hint]
@@ -106,17 +112,17 @@ class Examination:
             if copy is not True:
                 yield file, name, copy is None
             elif not name.compressed:
-                sight = self._look_into(file, name, ())
-                if sight and sight.look is Look.READABLE and original:
-                    self._beside.append((sight, original.name))
+                observed = self._look_into(file, name, ())
+                if observed and observed.state is ContentState.READABLE and original:
+                    self._beside.append((observed, original.name))
 
-    def _look_into(self, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight | None:
+    def _look_into(self, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> FileObservation | None:
         """None for a file of which nothing is to be kept."""
         try:
             with closing(self._state.open(file, name)) as content:
                 return self._see(content, self._opened(content, file, name), name, checkpoints)
         except SourceVanished:
-            return Sight(file, name, look=Look.VANISHED)
+            return FileObservation(file, name, state=ContentState.VANISHED)
         except SourceFileError as error:
             self._state.fail(file, error)
             return _blocked(file, name, checkpoints)
@@ -130,7 +136,9 @@ class Examination:
         # Without an inode, or with one that was used again, a rename may have put another one under the name.
         return file if file.inode and not name.compressed else content.file
 
-    def _see(self, content: Content, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight | None:
+    def _see(
+        self, content: Content, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]
+    ) -> FileObservation | None:
         """Compare what is in an open file with all that is known; None where nothing of it is to be kept."""
         head = content.head()
         known = fingerprint(head)
@@ -152,11 +160,11 @@ class Examination:
                 return _blocked(file, name, checkpoints)
             if not continues and not foreign and self._is_of_no_use(content, name):
                 return None
-        return Sight(
+        return FileObservation(
             file,
             name,
             continues,
-            Look.READABLE,
+            ContentState.READABLE,
             first_time(head),
             last_time(last),
             lead_of(head),
@@ -178,7 +186,9 @@ class Examination:
             last = last_bytes(content, end) if end else b""
         return end, last
 
-    def _wait_for(self, content: Content, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight:
+    def _wait_for(
+        self, content: Content, file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]
+    ) -> FileObservation:
         """Leave a file that may still be being written; it is known again by what came out of it so far."""
         self._state.wait_for(file, name)
         head, came = content.head(), content.end().length if content.compressed else 0
@@ -205,18 +215,22 @@ class Examination:
         found = owed_to(head, name, self._owed, timed=bool(first_time(head))) if self._owed else []
         return frozenset(one for one in sorted(found, key=lambda one: one.size) if holds(content, one))
 
-    def _trust_inodes(self, sights: Sequence[Sight]) -> list[Sight]:
+    def _trust_inodes(self, observations: Sequence[FileObservation]) -> list[FileObservation]:
         """Without those that several files have which differ."""
-        inodes = {sight.file.inode for sight in sights}
-        if len(inodes) == len(sights):
-            return list(sights)
-        count = Counter(sight.file.inode for sight in sights if sight.look <= Look.READABLE and sight.file.inode)
+        inodes = {observed.file.inode for observed in observations}
+        if len(inodes) == len(observations):
+            return list(observations)
+        count = Counter(
+            observed.file.inode
+            for observed in observations
+            if observed.state <= ContentState.READABLE and observed.file.inode
+        )
         shared = {inode for inode, number in count.items() if number > 1}
         for inode in shared:
             self._state.inodes.share(inode)
         return [
-            replace(sight, file=sight.file._replace(inode="")) if sight.file.inode in shared else sight
-            for sight in sights
+            replace(observed, file=observed.file._replace(inode="")) if observed.file.inode in shared else observed
+            for observed in observations
         ]  # fmt: skip
 
     # Compressed files that do not end as they should ------------------------------------------------------------
@@ -288,38 +302,42 @@ class Examination:
         return False
 
 
-def _blocked(file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> Sight:
+def _blocked(file: LogFile, name: LogName, checkpoints: Sequence[Checkpoint]) -> FileObservation:
     same = [c for c in checkpoints if c.present and c.name == name.plain]
-    return Sight(file, name, frozenset(c.generation for c in same), Look.BLOCKED)
+    return FileObservation(file, name, frozenset(c.generation for c in same), ContentState.BLOCKED)
 
 
-def _split(sights: Sequence[Sight], known: Mapping[int, Checkpoint]) -> list[Sight]:
+def _split(observations: Sequence[FileObservation], known: Mapping[int, Checkpoint]) -> list[FileObservation]:
     """Files that a name alone proposes as rotated ones are logs of their own where their times overlap others'."""
     spans: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
-    fresh = [s for s in sights if s.name.proposed and s.look is Look.READABLE and not s.continues | s.foreign]
+    fresh = [
+        s for s in observations if s.name.proposed and s.state is ContentState.READABLE and not s.continues | s.foreign
+    ]
     if not fresh:
-        return list(sights)
-    families = {sight.name.family for sight in fresh}
-    for sight in sights:
-        span = _span(sight, known) if sight.name.family in families else None
+        return list(observations)
+    families = {observed.name.family for observed in fresh}
+    for observed in observations:
+        span = _span(observed, known) if observed.name.family in families else None
         if span:
-            spans[sight.name.family].append((sight.file.name, *span))
+            spans[observed.name.family].append((observed.file.name, *span))
     own = {
-        sight.file.name
-        for sight in fresh
-        if (span := _span(sight, known))
+        observed.file.name
+        for observed in fresh
+        if (span := _span(observed, known))
         and any(
-            name != sight.file.name and min(span[1], last) - max(span[0], first) >= _OVERLAP_SECONDS
-            for name, first, last in spans[sight.name.family]
+            name != observed.file.name and min(span[1], last) - max(span[0], first) >= _OVERLAP_SECONDS
+            for name, first, last in spans[observed.name.family]
         )
     }
-    return [replace(s, name=parse_name(s.file.name, (), {s.name.plain})) if s.file.name in own else s for s in sights]
+    return [
+        replace(s, name=parse_name(s.file.name, (), {s.name.plain})) if s.file.name in own else s for s in observations
+    ]
 
 
-def _span(sight: Sight, known: Mapping[int, Checkpoint]) -> tuple[float, float] | None:
+def _span(observed: FileObservation, known: Mapping[int, Checkpoint]) -> tuple[float, float] | None:
     """First and last time of a plain file; of a compressed one, which is no longer written to, nothing is told."""
-    first, last = sight.first_time, sight.last_time
-    if sight.look is Look.UNCHANGED:
-        c = next((known[number] for number in sight.continues if number in known), None)
+    first, last = observed.first_time, observed.last_time
+    if observed.state is ContentState.UNCHANGED:
+        c = next((known[number] for number in observed.continues if number in known), None)
         first, last = (c.first_time, c.last_time) if c else ("", "")
     return (instant(first), instant(last)) if first and last else None

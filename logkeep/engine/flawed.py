@@ -10,7 +10,7 @@ from logkeep.clock import Clock
 from logkeep.domain.manifest import Flaw, Unread, UnreadKind
 from logkeep.domain.warning import WarningCode
 from logkeep.engine.compressed import Ending
-from logkeep.engine.sight import file_key
+from logkeep.engine.observation import file_key
 from logkeep.sources.base import LogFile
 
 STILL_MS = 60_000  # so long unchanged, nobody is compressing it any more

@@ -17,10 +17,10 @@ from logkeep.engine.content import HEAD, Content, Incomplete, open_content
 from logkeep.engine.hints import with_hints
 from logkeep.engine.identity import fingerprint, lead_of
 from logkeep.engine.node_state import NodeState
+from logkeep.engine.observation import FileObservation
 from logkeep.engine.padding import Dense
 from logkeep.engine.plan import Read
 from logkeep.engine.segment import LineFrames, SegmentWriter, Sizes, Written
-from logkeep.engine.sight import Sight
 from logkeep.errors import SourceError, SourceUnreachable, SourceUnreadable, SourceVanished, StoreError
 from logkeep.sources.base import LogFile
 from logkeep.stores.layout import segment_object
@@ -44,14 +44,14 @@ class FileKeeper:
 
     def keep(self, read: Read) -> Checkpoint:
         """Read one file to its end; returns its checkpoint as it is then, with hints where they can be trusted."""
-        checkpoint, file = read.checkpoint, read.sight.file
-        with closing(self._state.open(file, read.sight.name)) as content:
+        checkpoint, file = read.checkpoint, read.observed.file
+        with closing(self._state.open(file, read.observed.name)) as content:
             same = self._state.inodes.is_same(file, content.file, self._state.number)
             content.file = content.file._replace(inode=file.inode)  # that of the open file may be a lie
             head = content.head()
             if not same or not matches(content, checkpoint) or not is_planned(content, read):
                 raise SourceVanished(f"{file.name!r} is another file now")
-            if not checkpoint.kept and self._goes_on_elsewhere(content, read.sight):
+            if not checkpoint.kept and self._goes_on_elsewhere(content, read.observed):
                 raise SourceVanished(f"{file.name!r} has grown into a log that is known")
             self._check_rivals(read)
             checkpoint = self._changed.compare_older(content, checkpoint)
@@ -81,19 +81,19 @@ class FileKeeper:
             self.kept_in.setdefault(checkpoint.generation, self._state.number)
             return with_hints(checkpoint, content.file, settled)
 
-    def _goes_on_elsewhere(self, content: Content, sight: Sight) -> bool:
+    def _goes_on_elsewhere(self, content: Content, observed: FileObservation) -> bool:
         """Return whether a new generation has grown into one that is known."""
         head = content.head()
-        self._state.find_retired(sight.name, head, fingerprint(head))
-        continues, foreign = continued(content, sight.name, head, self._state.heads)
-        changed = {sight.changed.generation} if sight.changed else set[int]()
-        return bool((continues | foreign) - sight.continues - sight.foreign - changed)
+        self._state.find_retired(observed.name, head, fingerprint(head))
+        continues, foreign = continued(content, observed.name, head, self._state.heads)
+        changed = {observed.changed.generation} if observed.changed else set[int]()
+        return bool((continues | foreign) - observed.continues - observed.foreign - changed)
 
     def _check_rivals(self, read: Read) -> None:
-        for sight, checkpoint in read.rivals:
-            name = sight.file.name
-            with closing(self._state.open(sight.file, sight.name)) as content:
-                same = self._state.inodes.is_same(sight.file, content.file, self._state.number)
+        for observed, checkpoint in read.rivals:
+            name = observed.file.name
+            with closing(self._state.open(observed.file, observed.name)) as content:
+                same = self._state.inodes.is_same(observed.file, content.file, self._state.number)
                 if not same or not matches(content, checkpoint):
                     raise SourceVanished(f"{name!r} is another file now")
 

@@ -14,8 +14,8 @@ from logkeep.engine.content import Content, open_content
 from logkeep.engine.flawed import STILL_MS, FlawedFiles, code_of, tell
 from logkeep.engine.identity import Heads
 from logkeep.engine.inodes import Inodes
+from logkeep.engine.observation import file_key
 from logkeep.engine.remaining import Remaining
-from logkeep.engine.sight import file_key
 from logkeep.errors import SourceFileError
 from logkeep.logformat.names import LogName
 from logkeep.sources.base import LogFile, LogSource

@@ -16,7 +16,7 @@ from typing import Any
 
 from logkeep.domain.instant import instant
 from logkeep.domain.manifest import Checkpoint, Unread
-from logkeep.engine.sight import Sight
+from logkeep.engine.observation import FileObservation
 from logkeep.logformat.names import LogName, Order, parse_name
 
 _FIRST: Order = (-1, "", 0)  # before all that names tell
@@ -44,17 +44,17 @@ class Placed:
 
 def place_new(
     members: Sequence[int],
-    sights: Sequence[Sight],
+    observations: Sequence[FileObservation],
     owners: Mapping[int, Checkpoint],
     fixed: Mapping[int, float],
     family: Family,
 ) -> Placed:
     """Positions for the members that have none yet; `fixed` are those of the others."""
     taken = sorted([*(c.position for c in family.known), *(one.position for one in family.reserved)])
-    shown = [sights[index].name for index in members if index in owners]
+    shown = [observations[index].name for index in members if index in owners]
     age = _Age.of(family.known, [name.order for name in shown if not name.active])
     floor = family.floor()
-    turned = _direction(members, sights, owners)
+    turned = _direction(members, observations, owners)
     unproven: list[int] = []
     following: list[int] = []
     some_old = False
@@ -62,31 +62,35 @@ def place_new(
     for index in members:
         if floor is None or (index in fixed and fixed[index] > floor):
             following.append(index)
-            some_old = some_old or (index not in fixed and age.is_older(sights[index]))
+            some_old = some_old or (index not in fixed and age.is_older(observations[index]))
         elif index not in fixed:
-            old = age.may_be_old(sights[index], turned)
+            old = age.may_be_old(observations[index], turned)
             some_old = some_old or old
-            younger = _younger_than_old(sights[index], age.held) if old else None
+            younger = _younger_than_old(observations[index], age.held) if old else None
             if younger is None:
                 following.append(index)
-                unproven += [index] if old and sights[index].readable else []
+                unproven += [index] if old and observations[index].readable else []
             else:
                 copied_in[younger].append(index)
     held = {index: fixed[index] for index in members if index in fixed}
-    stays = _stays(sights, owners, held, family, turned)
+    stays = _stays(observations, owners, held, family, turned)
     positions: dict[int, float] = {}
     for above, indexes in copied_in.items():
-        found = [_Place.of(sights[index], index, None, None, turned) for index in indexes]
+        found = [_Place.of(observations[index], index, None, None, turned) for index in indexes]
         below = max((c.position for c in age.held if c.position < above), default=float("-inf"))
         between = [one for one in stays if below < (one.position or 0.0) < above]
         positions |= _positions([*_in_order(between, found), _Place(above)], taken)
-    new = [_Place.of(sights[i], i, None, None, turned) for i in following if i not in fixed and sights[i].file.size]
+    new = [
+        _Place.of(observations[i], i, None, None, turned)
+        for i in following
+        if i not in fixed and observations[i].file.size
+    ]
     line = _in_order([one for one in stays if floor is None or (one.position or 0.0) > floor], new)
     return Placed(held | positions | _positions(line, taken), unproven, some_old)
 
 
 def _stays(
-    sights: Sequence[Sight],
+    observations: Sequence[FileObservation],
     owners: Mapping[int, Checkpoint],
     held: Mapping[int, float],
     family: Family,
@@ -96,7 +100,7 @@ def _stays(
     seen = {owner.generation for owner in owners.values()}
     planned = [one for one in family.reserved if one.position not in held.values()]
     unseen = [*(c for c in family.known if c.generation not in seen), *planned]
-    shown = [_Place.of(sights[i], i, owners.get(i), place, turned) for i, place in held.items()]
+    shown = [_Place.of(observations[i], i, owners.get(i), place, turned) for i, place in held.items()]
     hidden = [_Place(one.position, time=instant(one.first_time)) for one in unseen if one.first_time]
     return [*shown, *hidden]
 
@@ -120,23 +124,23 @@ class _Age:
             held, youngest, newest, shown or [name.order for c in known if c.present and not (name := _parse(c)).active]
         )
 
-    def is_older(self, sight: Sight) -> bool:
+    def is_older(self, observed: FileObservation) -> bool:
         """Return whether something archived began later."""
-        return bool(sight.first_time) and self.youngest is not None and instant(sight.first_time) < self.youngest
+        return bool(observed.first_time) and self.youngest is not None and instant(observed.first_time) < self.youngest
 
-    def may_be_old(self, sight: Sight, turned: int) -> bool:
+    def may_be_old(self, observed: FileObservation, turned: int) -> bool:
         """Return whether neither name nor times prove that the file is the youngest."""
-        if sight.name.active or not sight.first_time or self.newest is None:
+        if observed.name.active or not observed.first_time or self.newest is None:
             return False
-        if instant(sight.first_time) >= self.newest:
+        if instant(observed.first_time) >= self.newest:
             return False
-        alike = [_turn(order, turned) for order in self.orders if order[0] == sight.name.order[0]]
-        return not alike or _turn(sight.name.order, turned) < max(alike)
+        alike = [_turn(order, turned) for order in self.orders if order[0] == observed.name.order[0]]
+        return not alike or _turn(observed.name.order, turned) < max(alike)
 
 
-def _younger_than_old(sight: Sight, held: Sequence[Checkpoint]) -> float | None:
+def _younger_than_old(observed: FileObservation, held: Sequence[Checkpoint]) -> float | None:
     """Return the position before which an old, copied-in file belongs by its times; None where they do not tell."""
-    first, last = instant(sight.first_time), instant(sight.last_time or sight.first_time)
+    first, last = instant(observed.first_time), instant(observed.last_time or observed.first_time)
     if last <= min(instant(c.first_time) for c in held):
         return held[0].position
     for elder, younger in pairwise(held):
@@ -161,14 +165,20 @@ def _turn(order: Order, turned: int) -> Order:
     return order[0], order[1], turned * order[2]
 
 
-def _direction(members: Sequence[int], sights: Sequence[Sight], owners: Mapping[int, Checkpoint]) -> int:
+def _direction(
+    members: Sequence[int], observations: Sequence[FileObservation], owners: Mapping[int, Checkpoint]
+) -> int:
     """-1 where the counters in the log's names go the other way than such names usually do."""
     # Names as they are in this listing: those of an earlier one have shifted since.
-    places = [(owners[i].position, sights[i].name.order) for i in members if i in owners and not sights[i].name.active]
+    places = [
+        (owners[i].position, observations[i].name.order)
+        for i in members
+        if i in owners and not observations[i].name.active
+    ]
     times = [
-        (instant(sights[index].first_time), sights[index].name.order)
+        (instant(observations[index].first_time), observations[index].name.order)
         for index in members
-        if index not in owners and sights[index].first_time and not sights[index].name.active
+        if index not in owners and observations[index].first_time and not observations[index].name.active
     ]
     same = 0
     for shown in (places, times):
@@ -190,10 +200,14 @@ class _Place:
     mtime_ns: int = 0
 
     @staticmethod
-    def of(sight: Sight, index: int, owner: Checkpoint | None, position: float | None, turned: int) -> _Place:
-        first = sight.first_time or (owner.first_time if owner else "")
+    def of(
+        observed: FileObservation, index: int, owner: Checkpoint | None, position: float | None, turned: int
+    ) -> _Place:
+        first = observed.first_time or (owner.first_time if owner else "")
         time = instant(first) if first else None
-        return _Place(position, index, time, _turn(sight.name.order, turned), sight.name.active, sight.file.mtime_ns)
+        return _Place(
+            position, index, time, _turn(observed.name.order, turned), observed.name.active, observed.file.mtime_ns
+        )
 
 
 def _in_order(stays: Iterable[_Place], new: Sequence[_Place]) -> list[_Place]:

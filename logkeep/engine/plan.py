@@ -1,7 +1,7 @@
 """Checkpoints and what was seen in the listing -> what to read, and what went missing. No I/O.
 
-Which file is which generation is decided by content: `Sight.continues` names the generations whose kept bytes a file
-begins with, `Sight.foreign` those of other logs. Inode and name only choose where the content leaves a choice.
+Which file is which generation is decided by content: `FileObservation.continues` names the generations whose kept bytes a file
+begins with, `FileObservation.foreign` those of other logs. Inode and name only choose where the content leaves a choice.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from logkeep.engine.gaps import (
     tell_gap,
 )
 from logkeep.engine.identity import holds_stem, superseded
+from logkeep.engine.observation import ContentState, FileObservation
 from logkeep.engine.order import Family, place_new
-from logkeep.engine.sight import Look, Sight
 from logkeep.engine.unread import (
     Rounds,
     empty_file,
@@ -44,12 +44,12 @@ from logkeep.logformat.names import compressed_names
 class Read:
     """Read one file from the checkpoint of its generation to its end."""
 
-    sight: Sight
+    observed: FileObservation
     checkpoint: Checkpoint  # `kept` is where to start; 0 for a generation that is new
     owed: Unread  # what is missing until it was read
     # The files that have the generations which this one begins like, where it is taken for a new one all the same.
     # They must still have them when it is read, else it is their generation, met between two steps of a rotation.
-    rivals: tuple[tuple[Sight, Checkpoint], ...] = ()
+    rivals: tuple[tuple[FileObservation, Checkpoint], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Plan:
 class _Listing:
     """Observed files, and the generation of each."""
 
-    sights: Sequence[Sight]
+    observations: Sequence[FileObservation]
     owners: dict[int, Checkpoint]  # index of the sight -> its generation as it is now
     known: Mapping[int, Checkpoint]  # the same as it was known
     fresh: dict[int, Checkpoint]  # new generations
@@ -81,7 +81,7 @@ class _Listing:
 def make_plan(
     node: str,
     checkpoints: Sequence[Checkpoint],
-    sights: Sequence[Sight],
+    observations: Sequence[FileObservation],
     read: Collection[int] = (),
     unread: Sequence[Unread] = (),
     rounds: Rounds = Rounds(),  # noqa: B008  it holds nothing
@@ -92,19 +92,19 @@ def make_plan(
     `unread` is what earlier listings left, `rounds` when in this job what was seen, `earlier` the generations of logs
     that an earlier job knew wholly.
     """
-    known = match(checkpoints, sights)
-    sights = _in_their_logs(sights, known, checkpoints)
-    owners = {index: _as_seen(checkpoint, sights[index]) for index, checkpoint in known.items()}
+    known = match(checkpoints, observations)
+    observations = _in_their_logs(observations, known, checkpoints)
+    owners = {index: _as_seen(checkpoint, observations[index]) for index, checkpoint in known.items()}
     matched = {checkpoint.generation for checkpoint in owners.values()}
     gone = [c for c in checkpoints if c.present and c.generation not in matched and c.kept]
-    replaced = superseded(checkpoints) | {sight.changed.generation for sight in sights if sight.changed}
-    found = still_there(unread, sights, owners, rounds)
+    replaced = superseded(checkpoints) | {observed.changed.generation for observed in observations if observed.changed}
+    found = still_there(unread, observations, owners, rounds)
     numbers = {checkpoint.generation for checkpoint in checkpoints if checkpoint.kept}
     missing = [_planned_no_more(one, numbers) for one in unread if one not in found]
-    fresh, unproven, old = _number_new(checkpoints, sights, owners, unread, earlier)
+    fresh, unproven, old = _number_new(checkpoints, observations, owners, unread, earlier)
     newest = max((checkpoint.generation for checkpoint in checkpoints), default=0)
     lost = [c for c in gone if c.generation not in replaced]
-    listing = _Listing(sights, owners, known, fresh, lost, missing)
+    listing = _Listing(observations, owners, known, fresh, lost, missing)
     current = {c.generation: c for c in (*checkpoints, *owners.values())}
     went = {c.generation for c in gone}
     lines = _lines(listing, current.values())
@@ -118,59 +118,67 @@ def make_plan(
             replace(c, joined=True) for number, c in current.items() if c.kept and not c.joined and number not in went
         ),
         gaps=tuple(_gaps(node, listing, lines, rounds)),
-        empty=tuple(empty_file(sight) for sight in sights if sight.name.active and not sight.file.size),
+        empty=tuple(
+            empty_file(observed) for observed in observations if observed.name.active and not observed.file.size
+        ),
         unproven=unproven,
-        wants=old | _found_again(sights, known, checkpoints) | {one.family for one in missing if is_rotated_away(one)},
+        wants=old
+        | _found_again(observations, known, checkpoints)
+        | {one.family for one in missing if is_rotated_away(one)},
     )
 
 
 def _found_again(
-    sights: Sequence[Sight], known: Mapping[int, Checkpoint], checkpoints: Iterable[Checkpoint]
+    observations: Sequence[FileObservation], known: Mapping[int, Checkpoint], checkpoints: Iterable[Checkpoint]
 ) -> frozenset[str]:
     """Return the logs of retired generations that some file has: their neighbours are needed again."""
-    changed = {sight.changed.generation for sight in sights if sight.changed}
+    changed = {observed.changed.generation for observed in observations if observed.changed}
     there = [*known.values(), *(c for c in checkpoints if c.generation in changed)]
     return frozenset(c.family for c in there if not c.present)
 
 
 def _in_their_logs(
-    sights: Sequence[Sight], known: Mapping[int, Checkpoint], checkpoints: Sequence[Checkpoint]
-) -> list[Sight]:
+    observations: Sequence[FileObservation], known: Mapping[int, Checkpoint], checkpoints: Sequence[Checkpoint]
+) -> list[FileObservation]:
     """A generation keeps the log in which it began, whatever its name proposes now.
 
     What lies beside it under such a name, in a folder for rotated files, say, is taken for the same log's.
     """
     moved: dict[str, set[str]] = defaultdict(set)
     for index, owner in known.items():
-        name = sights[index].name
+        name = observations[index].name
         if owner.family != name.family and not name.active and holds_stem(name.plain, owner.family):
             moved[name.family].add(owner.family)
-    logs = {sight.file.name for sight in sights} | {checkpoint.family for checkpoint in checkpoints} if moved else set()
-    numbers = {sight.changed.generation for sight in sights if sight.changed}
+    logs = (
+        {observed.file.name for observed in observations} | {checkpoint.family for checkpoint in checkpoints}
+        if moved
+        else set()
+    )
+    numbers = {observed.changed.generation for observed in observations if observed.changed}
     changed = {
         checkpoint.generation: checkpoint.family for checkpoint in checkpoints if checkpoint.generation in numbers
     }
-    found: list[Sight] = []
-    for index, sight in enumerate(sights):
-        name, family = sight.name, sight.name.family
+    found: list[FileObservation] = []
+    for index, observed in enumerate(observations):
+        name, family = observed.name, observed.name.family
         if index in known:
             family = known[index].family
-        elif sight.changed:
-            family = changed[sight.changed.generation]
+        elif observed.changed:
+            family = changed[observed.changed.generation]
         elif not name.active and len(moved.get(family, ())) == 1 and family not in logs:
             family = next(iter(moved[family]))
         name = name if family == name.family else name._replace(family=family, active=name.plain == family)
-        found.append(sight if name is sight.name else replace(sight, name=name))
+        found.append(observed if name is observed.name else replace(observed, name=name))
     return found
 
 
-def _as_seen(checkpoint: Checkpoint, sight: Sight) -> Checkpoint:
-    file = sight.file
+def _as_seen(checkpoint: Checkpoint, observed: FileObservation) -> Checkpoint:
+    file = observed.file
     same = (file.inode, file.size, file.mtime_ns) == (checkpoint.inode, checkpoint.size, checkpoint.mtime_ns)
-    size = checkpoint.size if same or sight.look is not Look.READABLE else -1
-    if checkpoint.present and (checkpoint.name, checkpoint.size) == (sight.name.plain, size):
+    size = checkpoint.size if same or observed.state is not ContentState.READABLE else -1
+    if checkpoint.present and (checkpoint.name, checkpoint.size) == (observed.name.plain, size):
         return checkpoint  # almost all of 10,000 files: making another takes longer than all the rest of a look
-    return replace(checkpoint, name=sight.name.plain, present=True, size=size)
+    return replace(checkpoint, name=observed.name.plain, present=True, size=size)
 
 
 def _planned_no_more(one: Unread, numbers: Collection[int]) -> Unread:
@@ -181,21 +189,28 @@ def _planned_no_more(one: Unread, numbers: Collection[int]) -> Unread:
 
 def _seen(listing: _Listing) -> Iterable[Checkpoint]:
     yield from (one for index, one in listing.owners.items() if one != listing.known[index])
-    yield from (one for index, one in listing.fresh.items() if not listing.sights[index].file.size)
+    yield from (one for index, one in listing.fresh.items() if not listing.observations[index].file.size)
 
 
 def _reads(listing: _Listing, lines: Mapping[str, Line], read: Collection[int]) -> list[Read]:
-    holders = {checkpoint.generation: (listing.sights[i], checkpoint) for i, checkpoint in listing.owners.items()}
+    holders = {checkpoint.generation: (listing.observations[i], checkpoint) for i, checkpoint in listing.owners.items()}
     reads: list[Read] = []
-    for index, sight in enumerate(listing.sights):
+    for index, observed in enumerate(listing.observations):
         checkpoint = listing.owners.get(index) or listing.fresh.get(index)
-        if not checkpoint or not sight.file.size or sight.look is not Look.READABLE or checkpoint.generation in read:
+        if (
+            not checkpoint
+            or not observed.file.size
+            or observed.state is not ContentState.READABLE
+            or checkpoint.generation in read
+        ):
             continue
-        rivals: tuple[tuple[Sight, Checkpoint], ...] = ()
+        rivals: tuple[tuple[FileObservation, Checkpoint], ...] = ()
         if index in listing.fresh:
             checkpoint = replace(checkpoint, joined=_is_joined(listing, lines[checkpoint.family], index))
-            rivals = tuple(holders[number] for number in sorted(sight.continues | sight.foreign) if number in holders)
-        reads.append(Read(sight, checkpoint, planned_read(sight, checkpoint), rivals))
+            rivals = tuple(
+                holders[number] for number in sorted(observed.continues | observed.foreign) if number in holders
+            )
+        reads.append(Read(observed, checkpoint, planned_read(observed, checkpoint), rivals))
     return sorted(reads, key=lambda one: (one.checkpoint.family, one.checkpoint.position))
 
 
@@ -203,53 +218,55 @@ def _unknown(listing: _Listing, newest: int) -> Iterable[Unread]:
     before = [*listing.gone, *listing.known.values()]
     known = {c.inode: c for c in (*before, *listing.owners.values()) if c.inode}
     named = {c.name: c for c in before if c.present}
-    names = {sight.file.name for sight in listing.sights if sight.file.size}
+    names = {observed.file.name for observed in listing.observations if observed.file.size}
     # Committed by a job that was killed, before its inode was noted: a file of that log may be it.
     anonymous: dict[str, int] = {}
     for c in before:
         if c.present and not c.inode:
             anonymous[c.family] = max(c.kept, anonymous.get(c.family, 0))
     planned = {(one.inode, one.size, one.mtime_ns) for one in listing.missing if one.kind is UnreadKind.PLANNED}
-    for index, sight in enumerate(listing.sights):
-        if not sight.file.size or sight.look <= Look.READABLE:
+    for index, observed in enumerate(listing.observations):
+        if not observed.file.size or observed.state <= ContentState.READABLE:
             continue
-        if sight.file.inode and (sight.file.inode, sight.file.size, sight.file.mtime_ns) in planned:
+        if observed.file.inode and (observed.file.inode, observed.file.size, observed.file.mtime_ns) in planned:
             continue  # renamed since it was planned: what is missing of it is told once
-        if sight.look is Look.VANISHED and not names.isdisjoint(compressed_names(sight.file.name)):
+        if observed.state is ContentState.VANISHED and not names.isdisjoint(compressed_names(observed.file.name)):
             continue  # it has its compressed twin beside it
-        if sight.look is Look.VANISHED and sight.file.inode in known:
-            if one := grown_file(sight, known[sight.file.inode]):
+        if observed.state is ContentState.VANISHED and observed.file.inode in known:
+            if one := grown_file(observed, known[observed.file.inode]):
                 yield one
             continue
-        here = named.get(sight.name.plain) if sight.look is Look.VANISHED else None
-        if here and here.inode and sight.file.inode:
+        here = named.get(observed.name.plain) if observed.state is ContentState.VANISHED else None
+        if here and here.inode and observed.file.inode:
             here = None  # another file under the name
-        if here and (sight.file.size, sight.file.mtime_ns) == (here.kept, here.mtime_ns):
+        if here and (observed.file.size, observed.file.mtime_ns) == (here.kept, here.mtime_ns):
             continue  # as when it was read to its end
-        same = sight.file.inode or sight.name.active  # else it may be any file: numbers of rotated files shift
-        if here and same and (one := grown_file(sight, here)):
+        same = observed.file.inode or observed.name.active  # else it may be any file: numbers of rotated files shift
+        if here and same and (one := grown_file(observed, here)):
             yield one
-        elif one := unknown_file(sight, listing.owners.get(index) or listing.fresh[index], newest):
+        elif one := unknown_file(observed, listing.owners.get(index) or listing.fresh[index], newest):
             kept = anonymous.get(one.family, 0) if one.kind is UnreadKind.LISTED else 0
             yield replace(one, size=max(0, one.size - kept))
 
 
 def _lines(listing: _Listing, current: Iterable[Checkpoint]) -> dict[str, Line]:
     """Return the timeline of each log: generations with content, those to be read included."""
-    sights = listing.sights
+    observations = listing.observations
     kept: dict[str, list[Checkpoint]] = defaultdict(list)
     present: set[int] = set()
     for checkpoint in current:
         if checkpoint.kept and not checkpoint.unproven:  # a damaged file is as if it were not there
             kept[checkpoint.family].append(checkpoint)
     for index, checkpoint in (listing.owners | listing.fresh).items():
-        if sights[index].readable:
+        if observations[index].readable:
             present.add(checkpoint.generation)
-            if index in listing.fresh and sights[index].head != EMPTY:  # a compressed file may hold nothing at all
+            if (
+                index in listing.fresh and observations[index].head != EMPTY
+            ):  # a compressed file may hold nothing at all
                 kept[checkpoint.family].append(checkpoint)
     names: dict[str, list[str]] = defaultdict(list)
-    for sight in sights:
-        names[sight.name.family].append(sight.file.name)
+    for observed in observations:
+        names[observed.name.family].append(observed.file.name)
     for one in listing.missing:
         names[one.family].append(one.name)
     return {family: Line(kept[family], present, names[family]) for family in kept.keys() | names.keys()}
@@ -257,11 +274,11 @@ def _lines(listing: _Listing, current: Iterable[Checkpoint]) -> dict[str, Line]:
 
 def _is_joined(listing: _Listing, line: Line, index: int) -> bool:
     """Return whether nothing can have been missed between a new generation and the one before it."""
-    checkpoint, sight = listing.fresh[index], listing.sights[index]
-    if sight.changed or not line.begun or came_between(line, checkpoint) is None:
+    checkpoint, observed = listing.fresh[index], listing.observations[index]
+    if observed.changed or not line.begun or came_between(line, checkpoint) is None:
         return True  # nothing is said of what went before the first backup
     alone = sum(one.family == checkpoint.family for one in listing.fresh.values()) == 1
-    return alone and any(_is_same_inode(one.inode, sight.file.inode) for one in _empty_before(listing, sight))
+    return alone and any(_is_same_inode(one.inode, observed.file.inode) for one in _empty_before(listing, observed))
 
 
 def _gaps(node: str, listing: _Listing, lines: Mapping[str, Line], rounds: Rounds) -> Iterable[Gap]:
@@ -275,7 +292,7 @@ def _gaps(node: str, listing: _Listing, lines: Mapping[str, Line], rounds: Round
 
 
 def _losses(listing: _Listing, lines: Mapping[str, Line], rounds: Rounds) -> Mapping[str, Sequence[Loss]]:
-    files = {(sight.file.inode, sight.name.plain) for sight in listing.sights if sight.file.inode}
+    files = {(observed.file.inode, observed.name.plain) for observed in listing.observations if observed.file.inode}
     found: dict[str, list[Loss]] = defaultdict(list)
     for checkpoint in listing.gone:
         if not is_closed(checkpoint) and not checkpoint.unproven:
@@ -305,20 +322,20 @@ def _losses(listing: _Listing, lines: Mapping[str, Line], rounds: Rounds) -> Map
 
 def _is_begun_anew(family: str, listing: _Listing) -> bool:
     """Return whether the active file is empty and not the one that was empty at the job before."""
-    empty = (s for s in listing.sights if s.name.family == family and s.name.active and not s.file.size)
+    empty = (s for s in listing.observations if s.name.family == family and s.name.active and not s.file.size)
     return any(
-        sight.file.inode
+        observed.file.inode
         and not any(
-            _is_same_inode(one.inode, sight.file.inode) or (one.stored and one.mtime_ns == sight.file.mtime_ns)
-            for one in _empty_before(listing, sight)
+            _is_same_inode(one.inode, observed.file.inode) or (one.stored and one.mtime_ns == observed.file.mtime_ns)
+            for one in _empty_before(listing, observed)
         )
-        for sight in empty
+        for observed in empty
     )
 
 
-def _empty_before(listing: _Listing, sight: Sight) -> list[Unread]:
+def _empty_before(listing: _Listing, observed: FileObservation) -> list[Unread]:
     """Files in which nothing was written yet when an earlier job saw them."""
-    return [one for one in listing.missing if one.kind is UnreadKind.EMPTY and one.family == sight.name.family]
+    return [one for one in listing.missing if one.kind is UnreadKind.EMPTY and one.family == observed.name.family]
 
 
 def _is_same_inode(one: str, other: str) -> bool:
@@ -326,22 +343,22 @@ def _is_same_inode(one: str, other: str) -> bool:
     return bool(one and other) and one.rpartition(":")[2] == other.rpartition(":")[2]
 
 
-def match(checkpoints: Sequence[Checkpoint], sights: Sequence[Sight]) -> dict[int, Checkpoint]:
+def match(checkpoints: Sequence[Checkpoint], observations: Sequence[FileObservation]) -> dict[int, Checkpoint]:
     """Give each file at most one generation and each generation at most one file: index of the sight -> checkpoint.
 
     Where several fit, the unchanged one, the same inode, the one with most bytes kept and the same name go first.
     """
     known = {checkpoint.generation: checkpoint for checkpoint in checkpoints}
-    owners = _match_over_borders(known, sights)
+    owners = _match_over_borders(known, observations)
     taken = {checkpoint.generation for checkpoint in owners.values()}
     pairs = [
         (
             (
-                sight.look,
-                sight.file.inode != c.inode,
+                observed.state,
+                observed.file.inode != c.inode,
                 not c.present,
                 -c.kept,
-                sight.name.plain != c.name,
+                observed.name.plain != c.name,
                 -c.start,
                 c.generation,
                 index,
@@ -349,8 +366,8 @@ def match(checkpoints: Sequence[Checkpoint], sights: Sequence[Sight]) -> dict[in
             c,
             index,
         )
-        for index, sight in enumerate(sights)
-        for c in (known[generation] for generation in sight.continues)
+        for index, observed in enumerate(observations)
+        for c in (known[generation] for generation in observed.continues)
     ]
     for _, checkpoint, index in sorted(pairs, key=lambda pair: pair[0]):
         if index not in owners and checkpoint.generation not in taken:
@@ -359,25 +376,27 @@ def match(checkpoints: Sequence[Checkpoint], sights: Sequence[Sight]) -> dict[in
     return owners
 
 
-def _match_over_borders(known: Mapping[int, Checkpoint], sights: Sequence[Sight]) -> dict[int, Checkpoint]:
+def _match_over_borders(
+    known: Mapping[int, Checkpoint], observations: Sequence[FileObservation]
+) -> dict[int, Checkpoint]:
     """Files that have a generation of another log: exactly one of each fits, and no file of that log has it."""
-    held = {generation for sight in sights for generation in sight.continues}
+    held = {generation for observed in observations for generation in observed.continues}
     fitting: dict[int, list[int]] = defaultdict(list)
-    for index, sight in enumerate(sights):
-        for generation in sight.foreign - held:
+    for index, observed in enumerate(observations):
+        for generation in observed.foreign - held:
             fitting[generation].append(index)
     owners: dict[int, Checkpoint] = {}
     for generation, indexes in fitting.items():
-        sight, checkpoint = sights[indexes[0]], known[generation]
-        more = checkpoint.kept > max((known[number].kept for number in sight.continues), default=0)
-        if len(indexes) == 1 and len(sight.foreign - held) == 1 and more:
+        observed, checkpoint = observations[indexes[0]], known[generation]
+        more = checkpoint.kept > max((known[number].kept for number in observed.continues), default=0)
+        if len(indexes) == 1 and len(observed.foreign - held) == 1 and more:
             owners[indexes[0]] = checkpoint
     return owners
 
 
 def _number_new(
     checkpoints: Sequence[Checkpoint],
-    sights: Sequence[Sight],
+    observations: Sequence[FileObservation],
     owners: Mapping[int, Checkpoint],
     unread: Sequence[Unread],
     earlier: Collection[int],
@@ -394,13 +413,13 @@ def _number_new(
         families[checkpoint.family].append(checkpoint)
     fixed = (
         {index: owner.position for index, owner in owners.items()}
-        | _as_planned(sights, owners)
-        | _as_blocked(sights, owners, unread)
+        | _as_planned(observations, owners)
+        | _as_blocked(observations, owners, unread)
     )
-    fixed |= _behind_changed(sights, owners, families)
+    fixed |= _behind_changed(observations, owners, families)
     members: dict[str, list[int]] = defaultdict(list)
-    for index, sight in enumerate(sights):
-        members[sight.name.family].append(index)
+    for index, observed in enumerate(observations):
+        members[observed.name.family].append(index)
     matched = {checkpoint.generation for checkpoint in owners.values()}
     following = max((checkpoint.generation for checkpoint in checkpoints), default=0) + 1
     fresh: dict[int, Checkpoint] = {}
@@ -411,15 +430,15 @@ def _number_new(
             continue
         known = families[family]
         kept = Family([c for c in known if c.kept], earlier, reserved[family])
-        placed = place_new(members[family], sights, owners, fixed, kept)
-        unproven |= {sights[index].file.name for index in placed.unproven}
+        placed = place_new(members[family], observations, owners, fixed, kept)
+        unproven |= {observations[index].file.name for index in placed.unproven}
         old |= {family} if placed.old else set()
         places = {index: position for index, position in placed.positions.items() if index not in owners}
         if not places and not known:  # a log that is still empty: remember that it exists
             places = {members[family][0]: 1.0}
         empty = [checkpoint for checkpoint in known if not checkpoint.kept and checkpoint.generation not in matched]
         for index, position in places.items():
-            name, changed = sights[index].name.plain, sights[index].changed
+            name, changed = observations[index].name.plain, observations[index].changed
             start = changed.start if changed else 0
             if empty and not start:  # the first content of a log that was seen empty
                 fresh[index] = replace(empty.pop(), position=position, name=name, present=True, joined=False)
@@ -430,38 +449,42 @@ def _number_new(
 
 
 def _behind_changed(
-    sights: Sequence[Sight], owners: Mapping[int, Checkpoint], families: Mapping[str, Sequence[Checkpoint]]
+    observations: Sequence[FileObservation],
+    owners: Mapping[int, Checkpoint],
+    families: Mapping[str, Sequence[Checkpoint]],
 ) -> dict[int, float]:
     """Files that are kept again from some byte on stand right behind what is kept of them."""
     places: dict[int, float] = {}
-    for index, sight in enumerate(sights):
-        if sight.changed and index not in owners:
-            taken = sorted(c.position for c in families[sight.name.family])
-            before = next(c for c in families[sight.name.family] if c.generation == sight.changed.generation).position
+    for index, observed in enumerate(observations):
+        if observed.changed and index not in owners:
+            taken = sorted(c.position for c in families[observed.name.family])
+            before = next(
+                c for c in families[observed.name.family] if c.generation == observed.changed.generation
+            ).position
             after = bisect_right(taken, before)
             places[index] = (before + taken[after]) / 2 if after < len(taken) else before + 1.0
     return places
 
 
-def _as_planned(sights: Sequence[Sight], owners: Mapping[int, Checkpoint]) -> dict[int, float]:
+def _as_planned(observations: Sequence[FileObservation], owners: Mapping[int, Checkpoint]) -> dict[int, float]:
     """Return the positions that an earlier listing gave to files that are still new."""
     places: dict[Unread, int] = {}
-    for index, sight in enumerate(sights):
-        for one in sight.holds if index not in owners else ():
-            guessed = one.kind is UnreadKind.BLOCKED and sight.first_time  # by its name, and now its times are known
-            if one.family == sight.name.family and not guessed:
+    for index, observed in enumerate(observations):
+        for one in observed.holds if index not in owners else ():
+            guessed = one.kind is UnreadKind.BLOCKED and observed.first_time  # by its name, and now its times are known
+            if one.family == observed.name.family and not guessed:
                 places.setdefault(one, index)
     return {index: one.position for one, index in places.items()}
 
 
 def _as_blocked(
-    sights: Sequence[Sight], owners: Mapping[int, Checkpoint], unread: Iterable[Unread]
+    observations: Sequence[FileObservation], owners: Mapping[int, Checkpoint], unread: Iterable[Unread]
 ) -> dict[int, float]:
     """Return the earlier positions of files that still cannot be read, so that no listing moves them on."""
     noted = {(one.family, one.inode or one.name): one.position for one in unread if one.kind is UnreadKind.BLOCKED}
     keys = {
-        index: (sight.name.family, sight.file.inode or sight.file.name)
-        for index, sight in enumerate(sights)
-        if noted and sight.look is Look.BLOCKED and index not in owners
+        index: (observed.name.family, observed.file.inode or observed.file.name)
+        for index, observed in enumerate(observations)
+        if noted and observed.state is ContentState.BLOCKED and index not in owners
     }
     return {index: noted[key] for index, key in keys.items() if key in noted}

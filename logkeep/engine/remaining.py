@@ -11,7 +11,7 @@ class Remaining:
     """Plain bytes, as far as they are known: of a compressed file only the size that it takes on the node is."""
 
     def __init__(self, reads: Iterable[Read] = ()) -> None:
-        self._files = {read.sight.file.name: _expected(read) for read in reads}
+        self._files = {read.observed.file.name: _expected(read) for read in reads}
         self.bytes = sum(self._files.values())
 
     def take(self, file: str, read: int) -> int:
@@ -27,5 +27,5 @@ class Remaining:
 
 
 def _expected(read: Read) -> int:
-    size = read.sight.file.size
-    return size if read.sight.name.compressed else max(0, size - read.checkpoint.kept)
+    size = read.observed.file.size
+    return size if read.observed.name.compressed else max(0, size - read.checkpoint.kept)

@@ -13,56 +13,58 @@ from dataclasses import dataclass, field, replace
 
 from logkeep.domain.manifest import EMPTY, Checkpoint, Unread, UnreadKind
 from logkeep.engine.gaps import Line
-from logkeep.engine.sight import Look, Sight
+from logkeep.engine.observation import ContentState, FileObservation
 from logkeep.logformat.names import compressed_names, is_compressed, parse_name
 
 
-def empty_file(sight: Sight) -> Unread:
+def empty_file(observed: FileObservation) -> Unread:
     """Return the note of an active file in which nothing was written yet."""
-    file = sight.file
-    return Unread(UnreadKind.EMPTY, sight.name.family, 0.0, 0, file.name, file.inode, 0, file.mtime_ns)
+    file = observed.file
+    return Unread(UnreadKind.EMPTY, observed.name.family, 0.0, 0, file.name, file.inode, 0, file.mtime_ns)
 
 
-def planned_read(sight: Sight, checkpoint: Checkpoint) -> Unread:
+def planned_read(observed: FileObservation, checkpoint: Checkpoint) -> Unread:
     return Unread(
-        UnreadKind.PLANNED if sight.head.length else UnreadKind.EMPTY,
+        UnreadKind.PLANNED if observed.head.length else UnreadKind.EMPTY,
         checkpoint.family,
         checkpoint.position,
         checkpoint.generation,
-        sight.file.name,
-        sight.file.inode,
-        sight.size,
-        sight.file.mtime_ns,
-        sight.head,
-        sight.tail,
-        first_time=sight.first_time,
+        observed.file.name,
+        observed.file.inode,
+        observed.size,
+        observed.file.mtime_ns,
+        observed.head,
+        observed.tail,
+        first_time=observed.first_time,
     )
 
 
-def blocked_read(one: Unread, sight: Sight, newest: int) -> Unread:
+def blocked_read(one: Unread, observed: FileObservation, newest: int) -> Unread:
     """Return a planned file that is still being written; its first bytes identify it unless they are a mere banner."""
-    head = one.head if sight.lead and sight.first_time else EMPTY
-    return replace(one, kind=UnreadKind.BLOCKED, generation=newest, size=sight.file.size, head=head)
+    head = one.head if observed.lead and observed.first_time else EMPTY
+    return replace(one, kind=UnreadKind.BLOCKED, generation=newest, size=observed.file.size, head=head)
 
 
-def unknown_file(sight: Sight, checkpoint: Checkpoint, newest: int) -> Unread | None:
+def unknown_file(observed: FileObservation, checkpoint: Checkpoint, newest: int) -> Unread | None:
     """A file that could not be looked into; None where all of it was kept before.
 
     `newest` is the last number of a generation. Of a blocked file that is compressed the bytes on the node are told.
     """
-    file = sight.file
+    file = observed.file
     kept = _accounted(checkpoint) if file.inode == checkpoint.inode else 0
-    kind = UnreadKind.LISTED if sight.look is Look.VANISHED else UnreadKind.BLOCKED
-    if file.size < kept and not sight.name.compressed:
+    kind = UnreadKind.LISTED if observed.state is ContentState.VANISHED else UnreadKind.BLOCKED
+    if file.size < kept and not observed.name.compressed:
         kept = 0  # it was truncated, or is another file under that name
     missing = file.size - kept
-    if sight.name.compressed and (kept or kind is UnreadKind.LISTED):
+    if observed.name.compressed and (kept or kind is UnreadKind.LISTED):
         missing = 0
     if kept and not missing:
         return None
     position = checkpoint.position
-    found = Unread(kind, sight.name.family, position, newest, file.name, file.inode, missing, file.mtime_ns)
-    return replace(found, head=sight.head, tail=sight.tail, stored=sight.size) if sight.head.length else found
+    found = Unread(kind, observed.name.family, position, newest, file.name, file.inode, missing, file.mtime_ns)
+    return (
+        replace(found, head=observed.head, tail=observed.tail, stored=observed.size) if observed.head.length else found
+    )
 
 
 def _accounted(checkpoint: Checkpoint) -> int:
@@ -70,13 +72,13 @@ def _accounted(checkpoint: Checkpoint) -> int:
     return max(checkpoint.kept, checkpoint.size)
 
 
-def grown_file(sight: Sight, checkpoint: Checkpoint) -> Unread | None:
+def grown_file(observed: FileObservation, checkpoint: Checkpoint) -> Unread | None:
     """A generation that had grown, and was gone from its file before that was looked into, as by copy and truncation.
 
     None where nothing says that it was the generation: an inode may be that of another file.
     """
-    file = sight.file
-    if sight.name.compressed or file.size <= _accounted(checkpoint) or not checkpoint.kept:
+    file = observed.file
+    if observed.name.compressed or file.size <= _accounted(checkpoint) or not checkpoint.kept:
         return None
     family, position, number = checkpoint.family, checkpoint.position, checkpoint.generation
     return Unread(UnreadKind.GROWN, family, position, number, file.name, file.inode, file.size, file.mtime_ns)
@@ -97,16 +99,19 @@ class Rounds:
 
 
 def still_there(
-    unread: Collection[Unread], sights: Sequence[Sight], owners: Mapping[int, Checkpoint], rounds: Rounds
+    unread: Collection[Unread],
+    observations: Sequence[FileObservation],
+    owners: Mapping[int, Checkpoint],
+    rounds: Rounds,
 ) -> frozenset[Unread]:
     """Return the pending files that some file of the listing has."""
-    held = {one for sight in sights for one in sight.holds}
+    held = {one for observed in observations for one in observed.holds}
     matched = {checkpoint.generation: index for index, checkpoint in owners.items() if checkpoint.kept}
     found: set[Unread] = set()
     unclear: list[Unread] = []
     for one in unread:
         index = matched.get(one.generation) if one.kind in {UnreadKind.PLANNED, UnreadKind.GROWN} else None
-        if index is not None and _holds_all(one, sights[index], owners[index]):
+        if index is not None and _holds_all(one, observations[index], owners[index]):
             found.add(one)
         elif index is not None and one.kind is UnreadKind.GROWN:
             unclear.append(one)  # the inode may have been that of a younger one already
@@ -117,29 +122,31 @@ def still_there(
         elif one.kind is not UnreadKind.EMPTY:
             unclear.append(one)
     if unclear:
-        found |= _found_by_looks(unclear, sights, owners, rounds)
+        found |= _found_by_looks(unclear, observations, owners, rounds)
     return frozenset(found)
 
 
-def _holds_all(one: Unread, sight: Sight, owner: Checkpoint) -> bool:
+def _holds_all(one: Unread, observed: FileObservation, owner: Checkpoint) -> bool:
     """Return whether a generation is archived, or can be read, as far as it was listed."""
-    if owner.kept >= one.size or sight.look is not Look.READABLE:
-        return owner.kept >= one.size or sight.look is Look.BLOCKED
-    return sight.name.compressed or sight.size >= one.size
+    if owner.kept >= one.size or observed.state is not ContentState.READABLE:
+        return owner.kept >= one.size or observed.state is ContentState.BLOCKED
+    return observed.name.compressed or observed.size >= one.size
 
 
 def _found_by_looks(
     unread: Sequence[Unread],
-    sights: Sequence[Sight],
+    observations: Sequence[FileObservation],
     owners: Mapping[int, Checkpoint],
     rounds: Rounds,
 ) -> set[Unread]:
     """Return the pending files of unknown content that a listed file may be."""
-    files: dict[str, Sight] = {sight.file.inode: sight for sight in sights if sight.file.inode}
-    files |= {sight.file.name: sight for sight in sights}
-    others: dict[str, list[tuple[Sight, Checkpoint]]] = defaultdict(list)
+    files: dict[str, FileObservation] = {
+        observed.file.inode: observed for observed in observations if observed.file.inode
+    }
+    files |= {observed.file.name: observed for observed in observations}
+    others: dict[str, list[tuple[FileObservation, Checkpoint]]] = defaultdict(list)
     for index, owner in owners.items():
-        others[owner.family].append((sights[index], owner))
+        others[owner.family].append((observations[index], owner))
     return {
         one
         for one in unread
@@ -147,51 +154,51 @@ def _found_by_looks(
     }
 
 
-def _is_same(one: Unread, files: Mapping[str, Sight]) -> bool:
+def _is_same(one: Unread, files: Mapping[str, FileObservation]) -> bool:
     if one.kind is UnreadKind.GROWN:
         return False
-    sight = files.get(one.inode) if one.inode in files else files.get(one.name)
+    observed = files.get(one.inode) if one.inode in files else files.get(one.name)
     if (
-        sight is None
-        or (one.inode and sight.file.inode not in {one.inode, ""})
-        or (one.kind is UnreadKind.PLANNED and sight.look is not Look.BLOCKED)
+        observed is None
+        or (one.inode and observed.file.inode not in {one.inode, ""})
+        or (one.kind is UnreadKind.PLANNED and observed.state is not ContentState.BLOCKED)
     ):
         return False
-    file = sight.file
+    file = observed.file
     # A compressed file that was written anew in place may be smaller.
     grown = (file.size >= one.size and file.mtime_ns >= one.mtime_ns) or is_compressed(one.name)
     # An inode may be that of another file by now; but the active file is renamed after it has grown.
     alike = file.name == one.name or file.mtime_ns == one.mtime_ns or one.name == one.family
-    return grown and (alike or _is_shifted(one, sight))
+    return grown and (alike or _is_shifted(one, observed))
 
 
-def _is_shifted(one: Unread, sight: Sight) -> bool:
+def _is_shifted(one: Unread, observed: FileObservation) -> bool:
     """Return whether a file was renamed while it was being compressed, as where 1 is the newest.
 
     Another file to which its inode was given has the youngest name.
     """
-    if not (one.inode and is_compressed(one.name) and sight.name.compressed):
+    if not (one.inode and is_compressed(one.name) and observed.name.compressed):
         return False
-    before, now = parse_name(one.name, {one.family}), sight.name
-    same = (before.family, before.order[:2]) == (now.family, now.order[:2]) and sight.file.mtime_ns >= one.mtime_ns
+    before, now = parse_name(one.name, {one.family}), observed.name
+    same = (before.family, before.order[:2]) == (now.family, now.order[:2]) and observed.file.mtime_ns >= one.mtime_ns
     return same and now.order[2] < before.order[2] < 0
 
 
-def _is_packed(one: Unread, files: Mapping[str, Sight]) -> bool:
+def _is_packed(one: Unread, files: Mapping[str, FileObservation]) -> bool:
     if one.kind is UnreadKind.GROWN:
         return False
     packed = [files[name] for name in compressed_names(one.name) if name in files]
-    return any(one.kind is not UnreadKind.PLANNED or sight.look is Look.BLOCKED for sight in packed)
+    return any(one.kind is not UnreadKind.PLANNED or observed.state is ContentState.BLOCKED for observed in packed)
 
 
-def _is_in(one: Unread, others: Iterable[tuple[Sight, Checkpoint]], rounds: Rounds) -> bool:
+def _is_in(one: Unread, others: Iterable[tuple[FileObservation, Checkpoint]], rounds: Rounds) -> bool:
     """Return whether a younger file may hold it, compressed or copied before it was opened."""
     if one.kind is UnreadKind.PLANNED or is_compressed(one.name):
         return False
     younger = [pair for pair in others if pair[1].generation > one.generation and pair[1].kept >= one.size]
     then = rounds.listed.get(one)
     if one.kind is UnreadKind.BLOCKED or (one.kind is UnreadKind.LISTED and then == EARLIER_JOB):
-        return any(sight.name.compressed for sight, _ in younger)
+        return any(observed.name.compressed for observed, _ in younger)
     # By generation: the inode of a file may be that of another one by now.
     if then is None or then == EARLIER_JOB:
         return False

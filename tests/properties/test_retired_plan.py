@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Flaw, Unread, UnreadKind
 from logkeep.engine import retirement
+from logkeep.engine.observation import Changed, ContentState, FileObservation
 from logkeep.engine.plan import Plan, make_plan
 from logkeep.engine.retirement import find_retired
-from logkeep.engine.sight import Changed, Look, Sight
 from logkeep.engine.unread import Rounds
 from logkeep.logformat.names import parse_name
 from logkeep.sources.base import LogFile
@@ -81,21 +81,21 @@ def notes(draw: st.DrawFn, known: list[Checkpoint]) -> list[Unread]:
 
 
 @st.composite
-def sights(draw: st.DrawFn, known: list[Checkpoint], noted: list[Unread]) -> list[Sight]:
+def observations(draw: st.DrawFn, known: list[Checkpoint], noted: list[Unread]) -> list[FileObservation]:
     """Some of what was there still is, some of what was gone is back, and some is new."""
     families = {c.family for c in known}
-    found: dict[str, Sight] = {}
+    found: dict[str, FileObservation] = {}
     for c in known:
         there = draw(st.integers(0, 3)) > 0 if c.present else draw(st.integers(0, 15)) == 0
         if there:
             name = c.name if draw(st.integers(0, 3)) else NAMES[c.family](40 + c.generation)
             file = LogFile(name, c.kept + draw(st.sampled_from([0, 9])), c.mtime_ns, c.ctime_ns, c.inode)
             changed = c.start + 10 if draw(st.integers(0, 9)) == 0 else 0
-            found[name] = Sight(
+            found[name] = FileObservation(
                 file,
                 parse_name(name, families, families),
                 frozenset() if changed else frozenset([c.generation]),
-                draw(st.sampled_from([Look.READABLE] * 3 + [Look.UNCHANGED] + [Look.BLOCKED])),
+                draw(st.sampled_from([ContentState.READABLE] * 3 + [ContentState.UNCHANGED] + [ContentState.BLOCKED])),
                 c.first_time,
                 c.last_time,
                 c.lead,
@@ -107,14 +107,14 @@ def sights(draw: st.DrawFn, known: list[Checkpoint], noted: list[Unread]) -> lis
         family = draw(st.sampled_from(sorted(families)))
         number = draw(st.integers(0, 20))
         name = draw(st.sampled_from([family, NAMES[family](number)]))
-        look = draw(st.sampled_from([Look.READABLE] * 4 + [Look.VANISHED]))
+        look = draw(st.sampled_from([ContentState.READABLE] * 4 + [ContentState.VANISHED]))
         begun = hour(draw(st.sampled_from([number + 0.6, number, 3, 30]))) if draw(st.booleans()) else ""
         holds = frozenset(draw(st.sampled_from([noted[:1], []])))
         size = draw(st.sampled_from([0, 100, 400]))
         file = LogFile(name, size, 99, 99, f"2:{number}")
         found.setdefault(
             name,
-            Sight(
+            FileObservation(
                 file,
                 parse_name(name, families, families),
                 look=look,
@@ -122,20 +122,20 @@ def sights(draw: st.DrawFn, known: list[Checkpoint], noted: list[Unread]) -> lis
                 last_time=begun,
                 size=size,
                 head=Fingerprint(min(100, size), "new") if size else EMPTY,
-                holds=holds if look is Look.READABLE and size else frozenset(),
+                holds=holds if look is ContentState.READABLE and size else frozenset(),
             ),
         )
     return [found[name] for name in sorted(found)]
 
 
 @st.composite
-def listings(draw: st.DrawFn) -> tuple[list[Checkpoint], list[Unread], list[Sight], set[str]]:
+def listings(draw: st.DrawFn) -> tuple[list[Checkpoint], list[Unread], list[FileObservation], set[str]]:
     known: list[Checkpoint] = []
     for family in draw(st.lists(st.sampled_from(sorted(NAMES)), min_size=1, max_size=2, unique=True)):
         known += draw(logs(family, len(known) + 1))
     noted = draw(notes(known))
     unclear = {one.family for one in noted} if draw(st.booleans()) else set[str]()
-    return known, noted, draw(sights(known, noted)), unclear
+    return known, noted, draw(observations(known, noted)), unclear
 
 
 @pytest.fixture(autouse=True)
@@ -151,14 +151,14 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @given(listings())
 def test_plan_without_the_retired_generations_is_the_plan(
-    given: tuple[list[Checkpoint], list[Unread], list[Sight], set[str]],
+    given: tuple[list[Checkpoint], list[Unread], list[FileObservation], set[str]],
 ) -> None:
     known, noted, listing, unclear = given
     earlier = {c.generation for c in known if c.family not in unclear}
     retired = find_retired(known, noted)
     # What comes back is looked up by its first bytes, before the plan is made.
-    found = {number for sight in listing for number in sight.continues}
-    found |= {sight.changed.generation for sight in listing if sight.changed}
+    found = {number for observed in listing for number in observed.continues}
+    found |= {observed.changed.generation for observed in listing if observed.changed}
     whole = make_plan("n", known, listing, (), noted, Rounds(), earlier)
     loaded = [c for c in known if c.generation not in retired or c.generation in found or c.family in whole.wants]
     plan = make_plan("n", loaded, listing, (), noted, Rounds(), earlier)

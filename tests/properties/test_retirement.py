@@ -18,8 +18,8 @@ from logkeep.engine.backup import NodeBackup
 from logkeep.engine.examination import Examination
 from logkeep.engine.identity import Fits, Heads, Names
 from logkeep.engine.node_state import Outcome
+from logkeep.engine.observation import FileObservation
 from logkeep.engine.plan import Plan, make_plan
-from logkeep.engine.sight import Sight
 from logkeep.engine.unread import Rounds
 from logkeep.logformat.names import LogName
 from logkeep.sources.base import LogFile
@@ -66,15 +66,15 @@ class Oracle:
 
         return run
 
-    def plan(self, original: Callable[[NodeBackup, Sequence[Sight]], Plan]) -> Callable[..., Plan]:
-        def plan(node: NodeBackup, sights: Sequence[Sight]) -> Plan:
-            found, state = original(node, sights), node._state
+    def plan(self, original: Callable[[NodeBackup, Sequence[FileObservation]], Plan]) -> Callable[..., Plan]:
+        def plan(node: NodeBackup, observations: Sequence[FileObservation]) -> Plan:
+            found, state = original(node, observations), node._state
             everything = self.everything()
             of = {c.generation: c.family for c in everything}
             wholly = {of[number] for number in node._earlier}  # logs
             earlier = {number for number in self.at_start if of[number] in wholly}
             rounds = Rounds(node._went, node._keeper.kept_in, node._missed)
-            expected = make_plan(state.node, everything, sights, node._keeper.read, state.unread, rounds, earlier)
+            expected = make_plan(state.node, everything, observations, node._keeper.read, state.unread, rounds, earlier)
             for field in fields(Plan):
                 ours, theirs = getattr(found, field.name), getattr(expected, field.name)
                 assert _sorted(ours) == _sorted(theirs), field.name
@@ -96,8 +96,10 @@ class Oracle:
 
         return fitting
 
-    def examine(self, original: Callable[..., list[Sight]]) -> Callable[..., list[Sight]]:
-        def examine(node: Examination, listing: Sequence[LogFile], checkpoints: Sequence[Checkpoint]) -> list[Sight]:
+    def examine(self, original: Callable[..., list[FileObservation]]) -> Callable[..., list[FileObservation]]:
+        def examine(
+            node: Examination, listing: Sequence[LogFile], checkpoints: Sequence[Checkpoint]
+        ) -> list[FileObservation]:
             self.at_look = self.everything()
             names = [file.name for file in listing]
             pruned, whole = Names(names, checkpoints), Names(names, self.at_look)

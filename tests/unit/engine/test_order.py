@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from logkeep.domain.manifest import EMPTY, Checkpoint, Unread, UnreadKind
+from logkeep.engine.observation import ContentState, FileObservation
 from logkeep.engine.order import Family, place_new
-from logkeep.engine.sight import Look, Sight
 from logkeep.logformat.names import parse_name
 from logkeep.sources.base import LogFile
 
@@ -17,10 +17,12 @@ def at(minute: int) -> str:
     return (START + timedelta(minutes=minute)).isoformat()[:19]
 
 
-def sight(name: str, minute: int | None = None) -> Sight:
-    look = Look.VANISHED if minute is None else Look.READABLE
+def observed(name: str, minute: int | None = None) -> FileObservation:
+    look = ContentState.VANISHED if minute is None else ContentState.READABLE
     file = LogFile(name, "1:1", 100, 0, 0)
-    return Sight(file, parse_name(name, {"prod.log"}), look=look, first_time="" if minute is None else at(minute))
+    return FileObservation(
+        file, parse_name(name, {"prod.log"}), state=look, first_time="" if minute is None else at(minute)
+    )
 
 
 def kept(number: int, position: float, minute: int) -> Checkpoint:
@@ -31,44 +33,46 @@ def planned(position: float, minute: int) -> Unread:
     return Unread(UnreadKind.PLANNED, "prod.log", position, 0, "prod.log", "1:2", 100, 0, first_time=at(minute))
 
 
-def places(sights: list[Sight], known: list[Checkpoint], reserved: list[Unread]) -> dict[str, float]:
+def places(observations: list[FileObservation], known: list[Checkpoint], reserved: list[Unread]) -> dict[str, float]:
     """By name, as in a job after one that had seen the first generation alone."""
-    placed = place_new(range(len(sights)), sights, {}, {}, Family(known, {1}, reserved))
-    return {sights[index].file.name: place for index, place in placed.positions.items()}
+    placed = place_new(range(len(observations)), observations, {}, {}, Family(known, {1}, reserved))
+    return {observations[index].file.name: place for index, place in placed.positions.items()}
 
 
 def test_new_file_stands_before_a_younger_one_that_this_listing_does_not_show() -> None:
     known = [kept(1, 1.0, 0), kept(2, 2.0, 30)]
-    found = places([sight("prod.log.2", 10), sight("prod.log")], known, [])
+    found = places([observed("prod.log.2", 10), observed("prod.log")], known, [])
     assert 1.0 < found["prod.log.2"] < 2.0 < found["prod.log"]
 
 
 def test_new_file_stands_before_a_younger_one_that_is_still_to_be_read() -> None:
-    found = places([sight("prod.log.2", 10), sight("prod.log.1", 40)], [kept(1, 1.0, 0)], [planned(2.0, 30)])
+    found = places([observed("prod.log.2", 10), observed("prod.log.1", 40)], [kept(1, 1.0, 0)], [planned(2.0, 30)])
     assert 1.0 < found["prod.log.2"] < 2.0 < found["prod.log.1"]
 
 
 def test_file_of_which_no_time_is_known_stands_where_its_name_tells() -> None:
-    found = places([sight("prod.log.3", 10), sight("prod.log.2"), sight("prod.log.1", 30)], [kept(1, 1.0, 0)], [])
+    found = places(
+        [observed("prod.log.3", 10), observed("prod.log.2"), observed("prod.log.1", 30)], [kept(1, 1.0, 0)], []
+    )
     assert 1.0 < found["prod.log.3"] < found["prod.log.2"] < found["prod.log.1"]
 
 
 def test_nothing_that_a_complete_listing_did_not_have_is_older_than_what_it_had() -> None:
-    assert places([sight("prod.log", -60)], [kept(1, 1.0, 0)], [])["prod.log"] > 1.0
+    assert places([observed("prod.log", -60)], [kept(1, 1.0, 0)], [])["prod.log"] > 1.0
 
 
 def test_old_file_that_was_planned_and_vanished_keeps_its_place_when_it_is_seen_again() -> None:
     family = Family([kept(1, 1.0, 0)], {1}, [planned(0.5, 10)])
-    assert place_new([0], [sight("prod.log.2", 10)], {}, {0: 0.5}, family).positions == {0: 0.5}
+    assert place_new([0], [observed("prod.log.2", 10)], {}, {0: 0.5}, family).positions == {0: 0.5}
 
 
 def test_old_files_stand_on_both_sides_of_one_between_them_that_is_still_to_be_read() -> None:
     known = [kept(1, 1.0, 0), kept(2, 2.0, 60)]
-    found = places([sight("prod.log.3", 10), sight("prod.log.2", 40)], known, [planned(1.5, 30)])
+    found = places([observed("prod.log.3", 10), observed("prod.log.2", 40)], known, [planned(1.5, 30)])
     assert 1.0 < found["prod.log.3"] < 1.5 < found["prod.log.2"] < 2.0
 
 
 def test_ten_thousand_new_files_are_placed_in_one_pass() -> None:
-    sights = [sight(f"prod.log.{number}", 10_000 - number) for number in range(10_000)]
-    found = places(sights, [kept(1, 1.0, 0)], [])
+    observations = [observed(f"prod.log.{number}", 10_000 - number) for number in range(10_000)]
+    found = places(observations, [kept(1, 1.0, 0)], [])
     assert sorted(found, key=lambda name: found[name]) == [f"prod.log.{number}" for number in range(9_999, -1, -1)]

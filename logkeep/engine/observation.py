@@ -10,7 +10,7 @@ from logkeep.logformat.names import LogName
 from logkeep.sources.base import LogFile
 
 
-class Look(IntEnum):
+class ContentState(IntEnum):
     """State of what is known of a file's content; the lower, the surer."""
 
     UNCHANGED = 0  # looks exactly as when it was last read to its end
@@ -33,13 +33,13 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class FileObservation:
     """One file of the listing and what its content says."""
 
     file: LogFile
     name: LogName
     continues: frozenset[int] = frozenset()  # generations whose kept bytes it begins with
-    look: Look = Look.READABLE
+    state: ContentState = ContentState.READABLE
     first_time: str = ""  # of its first record, and of the last one of a plain file, '' where unknown
     last_time: str = ""
     lead: str = ""  # hash of its first bytes by which it is looked up, '' where it has fewer
@@ -53,4 +53,4 @@ class Sight:
 
     @property
     def readable(self) -> bool:
-        return self.file.size > 0 and self.look <= Look.READABLE
+        return self.file.size > 0 and self.state <= ContentState.READABLE
