@@ -12,7 +12,7 @@ from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 
-from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
+from logkeep.domain.manifest import Checkpoint, Gap, PendingFile, Segment, Sighting
 from logkeep.domain.warning import JobWarning
 from logkeep.engine.gaps import is_closed
 from logkeep.engine.identity import lead_of
@@ -35,7 +35,7 @@ class MemoryCatalogue:
         self.segments: list[Segment] = []
         self.gaps: list[Gap] = []
         self.sightings: list[Sighting] = []
-        self.waiting: list[Unread] = []
+        self.waiting: list[PendingFile] = []
         self.warnings: dict[tuple[str, str, str, str], JobWarning] = {}
         self.before_record: Callable[[], None] = lambda: None
 
@@ -74,7 +74,7 @@ class MemoryCatalogue:
         self.kept[after.generation] = after
         self.retired.discard(after.generation)
 
-    def unread(self, node: str) -> list[Unread]:
+    def pending(self, node: str) -> list[PendingFile]:
         return self.waiting
 
     def warn(self, warning: JobWarning) -> None:
@@ -86,7 +86,7 @@ class MemoryCatalogue:
         seen: Iterable[Checkpoint] = (),
         found: Sequence[Gap | Sighting] = (),
         digest: str | None = None,
-        unread: Sequence[Unread] | None = None,
+        pending: Sequence[PendingFile] | None = None,
         retired: Collection[int] = (),
     ) -> None:
         self.before_record()
@@ -97,8 +97,8 @@ class MemoryCatalogue:
         self.sightings += [one for one in found if isinstance(one, Sighting)]
         if digest is not None:
             self.digest = digest
-        if unread is not None:
-            self.waiting = list(unread)
+        if pending is not None:
+            self.waiting = list(pending)
 
     def contents(self, objects: dict[str, bytes]) -> dict[str, list[bytes]]:
         """Family -> what is kept of each generation, in the order of writing."""
@@ -532,8 +532,8 @@ class Ledger:
                 assert new or self._doubtful(family, kept[family], then), f"{family}: nothing lost"
                 told.update(lost[family])
             elif family not in unclear and self.node.has(family):
-                owed = then.lost.get(family, {}).keys() | listed
-                assert owed & lost[family].keys() <= told, f"{family}: lost and not told: {owed}"
+                pending = then.lost.get(family, {}).keys() | listed
+                assert pending & lost[family].keys() <= told, f"{family}: lost and not told: {pending}"
 
     def _excused(self, family: str, then: Before) -> set[int]:
         """What no backup could know of."""

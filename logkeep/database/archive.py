@@ -15,7 +15,7 @@ from logkeep.database.connection import reading, upsert
 from logkeep.database.tables import findings, generations, jobs, manifests, nodes, segments
 from logkeep.database.warnings import fetch_warnings
 from logkeep.domain.forecast import Forecast
-from logkeep.domain.manifest import Checkpoint, Fingerprint, Flaw, Gap, Segment, Sighting, Unread
+from logkeep.domain.manifest import Checkpoint, Fingerprint, Flaw, Gap, PendingFile, Segment, Sighting
 from logkeep.domain.warning import JobWarning
 
 LEAST_HEAD = 256  # bytes that tell one file from another
@@ -161,13 +161,13 @@ def save_listing_digest(connection: Connection, cluster_id: str, node: str, dige
     connection.execute(statement.values(listing_digest=digest))
 
 
-def fetch_unread(connection: Connection, cluster_id: str, node: str) -> list[Unread]:
+def fetch_unread(connection: Connection, cluster_id: str, node: str) -> list[PendingFile]:
     statement = select(nodes.c.unread).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
     body = connection.execute(statement).scalar()
-    return msgspec.msgpack.decode(body, type=list[Unread]) if body else []
+    return msgspec.msgpack.decode(body, type=list[PendingFile]) if body else []
 
 
-def save_unread(connection: Connection, cluster_id: str, node: str, unread: Sequence[Unread]) -> None:
+def save_unread(connection: Connection, cluster_id: str, node: str, unread: Sequence[PendingFile]) -> None:
     statement = update(nodes).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
     connection.execute(statement.values(unread=_encode(unread) if unread else None))
 

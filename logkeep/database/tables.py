@@ -137,7 +137,9 @@ nodes = Table(
     Column("instance", String(64), nullable=False, server_default=""),  # the cluster's own id of it
     Column("gone_at", BigInteger),  # since when the cluster does not name it
     Column("listing_digest", String(64), nullable=False, server_default=""),
-    Column("unread", LargeBinary),  # files of which not all is kept yet, a list of `Unread` as msgpack; None for none
+    Column(
+        "unread", LargeBinary
+    ),  # files of which not all is kept yet, a list of `PendingFile` as msgpack; None for none
 )
 
 log_settings = Table(

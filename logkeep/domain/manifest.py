@@ -82,7 +82,7 @@ class Checkpoint:
         return self.size >= 0
 
 
-class UnreadKind(StrEnum):
+class PendingKind(StrEnum):
     """Reason why a file is not archived completely."""
 
     PLANNED = "planned"  # to be read
@@ -98,10 +98,10 @@ class UnreadKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class PendingFile:
     """A listed file that is not archived completely; it becomes a gap if it disappears before it is read."""
 
-    kind: UnreadKind
+    kind: PendingKind
     family: str
     position: float  # order of writing within the family, as planned
     generation: int  # PLANNED, GROWN, COPY: its own, 0 for none yet; LISTED, BLOCKED: the newest

@@ -11,7 +11,7 @@ from hashlib import sha256
 import msgspec
 
 from logkeep.clock import Clock
-from logkeep.domain.manifest import Checkpoint, Flaw, Sighting, Unread, UnreadKind
+from logkeep.domain.manifest import Checkpoint, Flaw, PendingFile, PendingKind, Sighting
 from logkeep.domain.warning import WarningCode
 from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
 from logkeep.engine.catalogue import Catalogue
@@ -23,11 +23,11 @@ from logkeep.engine.flawed import FlawedFiles, split_notes
 from logkeep.engine.keeping import FileKeeper
 from logkeep.engine.node_state import NodeState, Outcome, Target
 from logkeep.engine.observation import ContentState, FileObservation
+from logkeep.engine.pending import EARLIER_JOB, Rounds, blocked_read
 from logkeep.engine.plan import Plan, make_plan
 from logkeep.engine.remaining import Remaining
 from logkeep.engine.retirement import find_retired
 from logkeep.engine.segment import SIZES, Sizes
-from logkeep.engine.unread import EARLIER_JOB, Rounds, blocked_read
 from logkeep.errors import SourceFileError, SourceUnreadable, SourceUnsettled, SourceVanished
 from logkeep.sources.base import LogFile, LogSource, PassedKind
 
@@ -63,9 +63,11 @@ class NodeBackup:
         self._keeper = FileKeeper(self._state, changed, executor, sizes, bandwidth)
         self._all_unchanged = False
         self._slipped = False  # a file of the listing was gone when it was looked into
-        self._noted: list[Unread] = []  # what is unread, as in the catalogue
+        self._noted: list[PendingFile] = []  # what is unread, as in the catalogue
         self._earlier: set[int] = set()  # generations of logs that an earlier job knew wholly
-        self._went: dict[Unread, int] = {}  # what went before it was looked into -> number of the listing that had it
+        self._went: dict[
+            PendingFile, int
+        ] = {}  # what went before it was looked into -> number of the listing that had it
         self._missed: dict[int, int] = {}  # generation -> number of the last listing in which no file had it
         self._listed: list[LogFile] = []
         self._looks = ""  # digest of the listing
@@ -87,12 +89,12 @@ class NodeBackup:
         listing = self._state.inodes.believe(listing)
         self._state.known = {c.generation: c for c in self._state.catalogue.checkpoints(self._state.node)}
         self._keeper.read = self._read_before()
-        noted, flawed = split_notes(self._state.catalogue.unread(self._state.node))
+        noted, flawed = split_notes(self._state.catalogue.pending(self._state.node))
         self._state.flawed = FlawedFiles(self._state.clock, flawed, _WAIT_SECONDS)
-        self._copies.notes = [one for one in noted if one.kind is UnreadKind.COPY]
-        self._noted = [one for one in noted if one.kind is not UnreadKind.COPY]
-        self._state.unread = [_as_left(one) for one in self._noted]
-        self._went = dict.fromkeys(self._state.unread, EARLIER_JOB)
+        self._copies.notes = [one for one in noted if one.kind is PendingKind.COPY]
+        self._noted = [one for one in noted if one.kind is not PendingKind.COPY]
+        self._state.pending = [_as_left(one) for one in self._noted]
+        self._went = dict.fromkeys(self._state.pending, EARLIER_JOB)
         self._earlier = _known_wholly(self._state.known.values(), self._noted)
         waits = 0
         for self._state.number in range(_MAX_ROUNDS):
@@ -127,7 +129,7 @@ class NodeBackup:
 
     def _give_up(self, listing: Sequence[LogFile]) -> None:
         """Files went from listing to listing, so that not all of them were read."""
-        left = sorted({one.name for one in self._state.unread if one.kind is not UnreadKind.EMPTY} or {""})
+        left = sorted({one.name for one in self._state.pending if one.kind is not PendingKind.EMPTY} or {""})
         names = ", ".join(repr(name) for name in left[:3] if name) or "some"
         error = SourceUnsettled(
             f"files of the log directory were renamed or replaced faster than they could be read, {_MAX_ROUNDS} times "
@@ -146,14 +148,14 @@ class NodeBackup:
         self._copies.notes = [one for one in self._copies.notes if one.name in there]
         told = [self._sighting(checkpoint) for checkpoint in plan.gone]
         self._state.known |= {checkpoint.generation: checkpoint for checkpoint in (*plan.joined, *plan.gone)}
-        owed = [*plan.unread, *map(self._with_age, plan.empty), *self._copies.notes]
+        pending = [*plan.pending, *map(self._with_age, plan.empty), *self._copies.notes]
         self._state.catalogue.record_node(
             self._state.node,
             [*plan.gone, *plan.joined],
             [*plan.gaps, *told],
             digest if done else "",
-            [*owed, *self._state.flawed.notes(listing)],
-            find_retired(self._state.known.values(), owed),
+            [*pending, *self._state.flawed.notes(listing)],
+            find_retired(self._state.known.values(), pending),
         )
 
     def _is_quiet(self) -> bool:
@@ -161,7 +163,7 @@ class NodeBackup:
         told = self._state.outcome
         return not (told.failures or told.closed or told.waiting or told.warnings)
 
-    def _with_age(self, empty: Unread) -> Unread:
+    def _with_age(self, empty: PendingFile) -> PendingFile:
         """Noted as told by its time, where no file that was made after this look can have the same."""
         old = self._state.clock.now_ms() * 1_000_000 - empty.mtime_ns > SETTLE_NS
         return replace(empty, stored=1) if old else empty
@@ -205,7 +207,7 @@ class NodeBackup:
         observations = self._examination.examine(listing, list(self._state.known.values()))
         plan = self._plan(observations)
         plan = replace(plan, reads=tuple(read for read in plan.reads if read.observed.file not in self._keeper.nothing))
-        for one in plan.unread:
+        for one in plan.pending:
             self._went.setdefault(one, self._state.number)
         self._missed |= dict.fromkeys((c.generation for c in plan.gone), self._state.number)
         self._note(plan, listing)
@@ -214,7 +216,7 @@ class NodeBackup:
         for read in plan.reads:
             try:
                 kept = self._keeper.keep(read)
-                self._state.unread.remove(read.owed)
+                self._state.pending.remove(read.pending)
                 if read.observed.file.name in plan.unproven:
                     self._doubt_order(read.observed)
                 if kept.kept or kept.settled:
@@ -222,8 +224,8 @@ class NodeBackup:
                 if changed := read.observed.changed:  # kept again, so that nothing of it is gone
                     looks |= {c.generation: c for c in plan.gone if c.generation == changed.generation}
             except Incomplete:
-                blocked = blocked_read(read.owed, read.observed, max(self._state.known, default=0))
-                self._state.unread = [blocked if one == read.owed else one for one in self._state.unread]
+                blocked = blocked_read(read.pending, read.observed, max(self._state.known, default=0))
+                self._state.pending = [blocked if one == read.pending else one for one in self._state.pending]
                 self._state.wait_for(read.observed.file, read.observed.name)
             except SourceVanished:
                 continue  # the next listing tells where it went
@@ -248,7 +250,7 @@ class NodeBackup:
                 checkpoints,
                 observations,
                 self._keeper.read,
-                self._state.unread,
+                self._state.pending,
                 rounds,
                 self._earlier,
             )
@@ -262,11 +264,11 @@ class NodeBackup:
 
     def _note(self, plan: Plan, listing: Sequence[LogFile]) -> None:
         """Before it is read: should it be gone when this job goes on, nobody else would know that it was there."""
-        self._state.unread = list(plan.unread)
-        if plan.reads and self._state.unread != self._noted:
-            notes = [*self._state.unread, *self._copies.notes, *self._state.flawed.notes(listing)]
-            self._state.catalogue.record_node(self._state.node, unread=notes)
-            self._noted = list(self._state.unread)
+        self._state.pending = list(plan.pending)
+        if plan.reads and self._state.pending != self._noted:
+            notes = [*self._state.pending, *self._copies.notes, *self._state.flawed.notes(listing)]
+            self._state.catalogue.record_node(self._state.node, pending=notes)
+            self._noted = list(self._state.pending)
 
     def _clear(self, plan: Plan, observations: Sequence[FileObservation]) -> Plan:
         """Without what cannot be said of logs of which a file could not be read."""
@@ -279,10 +281,10 @@ class NodeBackup:
         return Plan(
             reads=tuple(read for read in plan.reads if read.observed.file.name not in aside),
             seen=plan.seen,
-            unread=tuple(
+            pending=tuple(
                 one
-                for one in self._state.unread
-                if (one.family in unclear and one.kind is not UnreadKind.EMPTY) or one.name in self._state.refused
+                for one in self._state.pending
+                if (one.family in unclear and one.kind is not PendingKind.EMPTY) or one.name in self._state.refused
             ),
             gone=tuple(checkpoint for checkpoint in plan.gone if checkpoint.family not in unclear),
             joined=tuple(checkpoint for checkpoint in plan.joined if checkpoint.family not in unclear),
@@ -307,7 +309,7 @@ class NodeBackup:
         if not below:
             return set()
         seen = [one for one in self._state.known.values() if one.present]
-        return {one.family for one in [*seen, *self._state.unread] if one.name.startswith(below)}
+        return {one.family for one in [*seen, *self._state.pending] if one.name.startswith(below)}
 
     def _foresee(self, plan: Plan) -> None:
         self._state.remaining = Remaining(plan.reads)
@@ -336,9 +338,9 @@ class NodeBackup:
         )
 
 
-def _as_left(one: Unread) -> Unread:
+def _as_left(one: PendingFile) -> PendingFile:
     """As an earlier attempt left it: what has been made of a file since that nobody looked into is not known."""
-    return replace(one, size=0) if one.kind is UnreadKind.LISTED else one
+    return replace(one, size=0) if one.kind is PendingKind.LISTED else one
 
 
 def _told(look: Checkpoint | None) -> tuple[str, bool, Flaw] | None:
@@ -366,7 +368,7 @@ def _digest(listing: Sequence[LogFile]) -> str:
     return sha256(msgspec.msgpack.encode(listing)).hexdigest()
 
 
-def _known_wholly(known: Iterable[Checkpoint], unread: Iterable[Unread]) -> set[int]:
+def _known_wholly(known: Iterable[Checkpoint], pending: Iterable[PendingFile]) -> set[int]:
     """Generations of logs of which an earlier job saw all that was there."""
-    unclear = {one.family for one in unread if one.kind is not UnreadKind.EMPTY}
+    unclear = {one.family for one in pending if one.kind is not PendingKind.EMPTY}
     return {c.generation for c in known if c.family not in unclear}

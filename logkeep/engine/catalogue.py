@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
-from logkeep.domain.manifest import Checkpoint, Gap, Segment, Sighting, Unread
+from logkeep.domain.manifest import Checkpoint, Gap, PendingFile, Segment, Sighting
 from logkeep.domain.warning import JobWarning
 
 
@@ -53,7 +53,7 @@ class Catalogue(Protocol):
         """
         ...
 
-    def unread(self, node: str) -> list[Unread]:
+    def pending(self, node: str) -> list[PendingFile]:
         """Files of which an earlier listing showed more than is kept."""
         ...
 
@@ -67,7 +67,7 @@ class Catalogue(Protocol):
         seen: Sequence[Checkpoint] = (),
         found: Sequence[Gap | Sighting] = (),
         digest: str | None = None,
-        unread: Sequence[Unread] | None = None,
+        pending: Sequence[PendingFile] | None = None,
         retired: Collection[int] = (),
     ) -> None:
         """Keep what a listing told: names, presence and hints of generations, what is worth telling, the digest, and

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logkeep.domain.manifest import EMPTY, LEAD, Checkpoint, Fingerprint, Flaw, Frame, Unread, UnreadKind
+from logkeep.domain.manifest import EMPTY, LEAD, Checkpoint, Fingerprint, Flaw, Frame, PendingFile, PendingKind
 from logkeep.engine.content import HEAD, Content
 from logkeep.engine.identity import Heads, drop_superseded, fingerprint, is_named
 from logkeep.engine.plan import Read
@@ -57,14 +57,14 @@ def is_proof(content: Content, checkpoint: Checkpoint) -> bool:
 
 def is_planned(content: Content, read: Read) -> bool:
     """Return whether this is the file that was planned, as far as its content tells."""
-    owed = read.owed
-    return fingerprint(content.head()[: owed.head.length]) == owed.head and holds(content, owed)
+    pending = read.pending
+    return fingerprint(content.head()[: pending.head.length]) == pending.head and matches_pending(content, pending)
 
 
-def holds(content: Content, one: Unread) -> bool:
+def matches_pending(content: Content, one: PendingFile) -> bool:
     """Return whether the file has the last bytes that an earlier listing saw of what was not archived then."""
     if one.tail == EMPTY:
-        if one.kind is UnreadKind.BLOCKED:
+        if one.kind is PendingKind.BLOCKED:
             return True  # it begins as that did when it was still being compressed, see `known_by`
         if 0 < one.head.length < HEAD:
             return True  # all that it held
@@ -80,7 +80,7 @@ def known_by(head: bytes, time: str) -> Fingerprint:
     return fingerprint(head) if len(head) >= LEAD and time else EMPTY
 
 
-def ends_with(content: Content, copy: Unread) -> bool:
+def ends_with(content: Content, copy: PendingFile) -> bool:
     """Return whether the content is that of the copy and nothing more."""
     if not copy.size:
         return content.file.size == copy.stored and content.file.mtime_ns == copy.mtime_ns

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 
-from logkeep.domain.manifest import Checkpoint, Unread, UnreadKind
+from logkeep.domain.manifest import Checkpoint, PendingFile, PendingKind
 from logkeep.engine.comparison import ends_with
 from logkeep.engine.content import HEAD, Content
 from logkeep.engine.flawed import STILL_MS
@@ -24,9 +24,9 @@ class Copies:
 
     def __init__(self, state: NodeState) -> None:
         self._state = state
-        self.notes: list[Unread] = []  # what a later job should know of them
+        self.notes: list[PendingFile] = []  # what a later job should know of them
 
-    def among(self, listing: Sequence[LogFile]) -> dict[str, Unread]:
+    def among(self, listing: Sequence[LogFile]) -> dict[str, PendingFile]:
         """By name those that look as when they were found to hold nothing but what is kept of others."""
         known = {(one.name, one.inode, one.stored, one.mtime_ns): one for one in self.notes}
         found = (
@@ -36,7 +36,7 @@ class Copies:
         )
         return {name: one for name, one in found if one and self._is_kept_to(one)}
 
-    def outlived(self, copy: Unread) -> bool:
+    def outlived(self, copy: PendingFile) -> bool:
         """Return whether the original grew after the copy was made, so that the copy lacks its last lines.
 
         Of a copy and truncation that a job fell between, the truncation follows at once. A link has all of its file.
@@ -75,7 +75,7 @@ class Copies:
                 left.append(observed)
                 continue
             # What is first seen together is in doubt, but for links; what was planned to be read was no copy then.
-            keys = _alike(observed, self._state.known) if observed.readable and not observed.holds else []
+            keys = _alike(observed, self._state.known) if observed.readable and not observed.matches_pending else []
             others = {one.file.name: one for key in keys for one in alike[key]}
             if observed.state is ContentState.UNCHANGED or ranks[observed.file.name][0] == 0 or len(others) < 2:
                 left.append(observed)
@@ -143,13 +143,13 @@ class Copies:
         if kept and (kept.settled if observed.name.compressed else kept.kept >= observed.size):
             since_ms = before.since_ms if before else self._state.clock.now_ms()
             self.notes.append(
-                Unread(
-                    UnreadKind.COPY, kept.family, kept.position, kept.generation, file.name, file.inode, observed.size,
+                PendingFile(
+                    PendingKind.COPY, kept.family, kept.position, kept.generation, file.name, file.inode, observed.size,
                     file.mtime_ns, observed.head, observed.tail, since_ms, file.size,
                 )
             )  # fmt: skip
 
-    def _is_kept_to(self, copy: Unread) -> bool:
+    def _is_kept_to(self, copy: PendingFile) -> bool:
         original = self._state.known.get(copy.generation)
         return original is not None and original.kept >= copy.size
 

@@ -8,9 +8,9 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from logkeep.domain.instant import instant
-from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Flaw, Unread, UnreadKind
+from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Flaw, PendingFile, PendingKind
 from logkeep.engine.changed import ChangedBytes
-from logkeep.engine.comparison import continued, holds, known_by, last_bytes
+from logkeep.engine.comparison import continued, known_by, last_bytes, matches_pending
 from logkeep.engine.compressed import Ending
 from logkeep.engine.content import HEAD, Content
 from logkeep.engine.copies import Copies
@@ -36,7 +36,7 @@ class Examination:
         self._state = state
         self._copies = copies
         self._changed = changed
-        self._owed: dict[Fingerprint, list[Unread]] = {}  # by head
+        self._owed: dict[Fingerprint, list[PendingFile]] = {}  # by head
         self._beside: list[tuple[FileObservation, str]] = []  # copies of an active file, and its name
         self.emptied = False  # a compressed file of no bytes may get some
 
@@ -46,7 +46,7 @@ class Examination:
         named = [(file, names.parse(file.name)) for file in listing]
         hints = hints_of(checkpoints)
         self._state.look_by(checkpoints, {file.name for file in listing})
-        self._owed = by_head(self._state.unread)
+        self._owed = by_head(self._state.pending)
         self._beside = []
         aside = self._copies.among(listing)
         observations = self._look_at(
@@ -70,7 +70,7 @@ class Examination:
                 self._copies.remember_copy(observed, originals[name])
         observations = self._copies.leave_out(observations)
         shown = {observed.file.name for observed in observations}
-        self._state.unread = without(self._state.unread, [file for file in listing if file.name not in shown])
+        self._state.pending = without(self._state.pending, [file for file in listing if file.name not in shown])
         return _split(self._trust_inodes(observations), self._state.known)
 
     def _look_at(
@@ -80,7 +80,7 @@ class Examination:
         checkpoints: Sequence[Checkpoint],
     ) -> list[FileObservation]:
         observations: list[FileObservation] = []
-        named = [one for one in named if self._state.flawed.kind(one[0]) is not UnreadKind.PASSED or not one[0].size]
+        named = [one for one in named if self._state.flawed.kind(one[0]) is not PendingKind.PASSED or not one[0].size]
         for file, name, slipped in self._without_twins(named, hints):
             hint = hints.get(hint_of(file, name))
             if hint:
@@ -147,7 +147,7 @@ class Examination:
             file = file._replace(size=0)  # nothing but room for what is to come
         self._state.find_retired(name, head, known)
         continues, foreign = continued(content, name, head, self._state.heads)
-        holds = self._held(content, name, head)
+        matches_pending = self._held(content, name, head)
         continues, foreign, changed = self._changed.leave_out(content, name, head, continues, foreign)
         copy = 0 if continues or foreign else self._find_copied(content, name, head)
         if end:
@@ -171,7 +171,7 @@ class Examination:
             end,
             known,
             fingerprint(last),
-            holds,
+            matches_pending,
             foreign,
             copy,
             changed,
@@ -210,10 +210,10 @@ class Examination:
         kept = self._find_longer(content, [c for c in alike if not (c.present and c.name == name.plain)])
         return kept.generation if kept else 0
 
-    def _held(self, content: Content, name: LogName, head: bytes) -> frozenset[Unread]:
+    def _held(self, content: Content, name: LogName, head: bytes) -> frozenset[PendingFile]:
         """Return what earlier listings left pending and the content begins with."""
         found = owed_to(head, name, self._owed, timed=bool(first_time(head))) if self._owed else []
-        return frozenset(one for one in sorted(found, key=lambda one: one.size) if holds(content, one))
+        return frozenset(one for one in sorted(found, key=lambda one: one.size) if matches_pending(content, one))
 
     def _trust_inodes(self, observations: Sequence[FileObservation]) -> list[FileObservation]:
         """Without those that several files have which differ."""
@@ -238,7 +238,7 @@ class Examination:
     def _look_at_nothing(self, file: LogFile, name: LogName) -> None:
         """Say of a compressed file without a byte, which nobody compresses any more, that something is missing."""
         kind = self._state.flawed.kind(file)
-        if not name.compressed or kind is UnreadKind.PASSED:
+        if not name.compressed or kind is PendingKind.PASSED:
             return
         if self._state.flawed.stands(file):
             ending = Ending(0, 0, Flaw.CUT, "it is empty, and no compressed file is")
@@ -256,7 +256,7 @@ class Examination:
             self._state.flawed.refuse(content.file, name.family)
 
     def _is_refused(self, file: LogFile) -> bool:
-        refused = self._state.flawed.kind(file) is UnreadKind.REFUSED
+        refused = self._state.flawed.kind(file) is PendingKind.REFUSED
         if refused:
             self._state.refused.add(file.name)
         return refused

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from logkeep.clock import Clock
-from logkeep.domain.manifest import Flaw, Unread, UnreadKind
+from logkeep.domain.manifest import Flaw, PendingFile, PendingKind
 from logkeep.domain.warning import WarningCode
 from logkeep.engine.compressed import Ending
 from logkeep.engine.observation import file_key
@@ -15,7 +15,7 @@ from logkeep.sources.base import LogFile
 
 STILL_MS = 60_000  # so long unchanged, nobody is compressing it any more
 _YOUNG_MS = 600_000  # in which most files are compressed, and for which a gap may wait
-_KINDS = {UnreadKind.FLAWED, UnreadKind.PASSED, UnreadKind.REFUSED}
+_KINDS = {PendingKind.FLAWED, PendingKind.PASSED, PendingKind.REFUSED}
 
 _CODES = {
     Flaw.CUT: WarningCode.LOG_CUT,
@@ -30,14 +30,14 @@ _CODES = {
 class _Look:
     """State of a file, and when this job saw it first."""
 
-    note: Unread
+    note: PendingFile
     seconds: float  # monotonic; 0.0 where an earlier job saw it
 
 
 class FlawedFiles:
     """Flawed files of a node, told apart by inode, size and time: hints that save reading."""
 
-    def __init__(self, clock: Clock, noted: Iterable[Unread], pause: float) -> None:
+    def __init__(self, clock: Clock, noted: Iterable[PendingFile], pause: float) -> None:
         """`noted` is what `notes` gave to an earlier job; `pause` how many seconds lie between two looks at least."""
         self._clock = clock
         self._pause = pause
@@ -56,7 +56,7 @@ class FlawedFiles:
         now = self._clock.now_ms()
         return now - file.mtime_ns // 1_000_000 >= STILL_MS or now - look.note.since_ms >= STILL_MS
 
-    def kind(self, file: LogFile) -> UnreadKind | None:
+    def kind(self, file: LogFile) -> PendingKind | None:
         """Return the verdict on the file in its present state, None where there is none."""
         look = self._looks.get(file_key(file)) if self._looks else None
         return look.note.kind if look and _is_as(file, look.note) else None
@@ -68,55 +68,55 @@ class FlawedFiles:
 
     def wait_for(self, file: LogFile, family: str) -> None:
         """Remember how it looks, to see whether it changes."""
-        if self.kind(file) is not UnreadKind.FLAWED:
-            self._note(UnreadKind.FLAWED, file, family)
+        if self.kind(file) is not PendingKind.FLAWED:
+            self._note(PendingKind.FLAWED, file, family)
 
     def pass_over(self, file: LogFile, family: str) -> None:
         """As it is, it need not be looked into again: nothing of it is to be kept."""
-        self._note(UnreadKind.PASSED, file, family)
+        self._note(PendingKind.PASSED, file, family)
 
     def refuse(self, file: LogFile, family: str) -> None:
         """As it is, it need not be looked into again: it cannot be read."""
-        self._note(UnreadKind.REFUSED, file, family)
+        self._note(PendingKind.REFUSED, file, family)
 
-    def notes(self, listing: Iterable[LogFile]) -> list[Unread]:
+    def notes(self, listing: Iterable[LogFile]) -> list[PendingFile]:
         """Return what a later job needs to know."""
         there = {file_key(file) for file in listing} if self._looks else set[str]()
         return [look.note for key, look in self._looks.items() if key in there]
 
-    def _note(self, kind: UnreadKind, file: LogFile, family: str) -> None:
+    def _note(self, kind: PendingKind, file: LogFile, family: str) -> None:
         now, known = self._clock.now_ms(), self._looks.get(file_key(file))
-        note = Unread(
+        note = PendingFile(
             kind, family, 0.0, 0, file.name, file.inode, file.size, file.mtime_ns,
             since_ms=now, stored=known.note.stored if known else now,
         )  # fmt: skip
         self._looks[file_key(file)] = _Look(note, time.monotonic())
 
 
-def split_notes(noted: Iterable[Unread]) -> tuple[list[Unread], list[Unread]]:
+def split_notes(noted: Iterable[PendingFile]) -> tuple[list[PendingFile], list[PendingFile]]:
     """Split notes into pending files and what was learned of flawed files."""
     all_of_them = list(noted)
     return [one for one in all_of_them if one.kind not in _KINDS], [one for one in all_of_them if one.kind in _KINDS]
 
 
-def without(unread: Sequence[Unread], left_out: Iterable[LogFile]) -> list[Unread]:
+def without(pending: Sequence[PendingFile], left_out: Iterable[LogFile]) -> list[PendingFile]:
     """Owe nothing more of files that hold nothing but what is kept, and that an earlier listing could not tell.
 
     One that could not be read may have been written to since; one that was gone when it was looked into was renamed.
     """
-    if not unread:
+    if not pending:
         return []
     files: dict[str, LogFile] = {}
     for file in left_out:
         files |= {file.name: file, file_key(file): file}
 
-    def is_there(one: Unread) -> bool:
+    def is_there(one: PendingFile) -> bool:
         file = files.get(one.inode) or files.get(one.name)  # inodes may be believed no more
         if file is None or (one.inode and file.inode not in {one.inode, ""}):
             return False
-        return one.kind is UnreadKind.BLOCKED or (one.kind is UnreadKind.LISTED and file.mtime_ns == one.mtime_ns)
+        return one.kind is PendingKind.BLOCKED or (one.kind is PendingKind.LISTED and file.mtime_ns == one.mtime_ns)
 
-    return [one for one in unread if not is_there(one)]
+    return [one for one in pending if not is_there(one)]
 
 
 def code_of(flaw: Flaw) -> WarningCode:
@@ -144,5 +144,5 @@ def tell(name: str, ending: Ending) -> str:
     return f"{name!r}: {ending.detail}; {kept}; {remedy}"
 
 
-def _is_as(file: LogFile, note: Unread) -> bool:
+def _is_as(file: LogFile, note: PendingFile) -> bool:
     return (file.size, file.mtime_ns) == (note.size, note.mtime_ns)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from logkeep.domain.instant import instant
-from logkeep.domain.manifest import Checkpoint, Gap, Unread, UnreadKind
+from logkeep.domain.manifest import Checkpoint, Gap, PendingFile, PendingKind
 from logkeep.logformat.names import CountedName, counts_rotations, numbers_between, parse_counted
 
 TRUNCATED = "truncated"
@@ -41,53 +41,53 @@ def is_closed(checkpoint: Checkpoint) -> bool:
 Files = Collection[tuple[str, str]]  # inode and plain name of each that is listed
 
 
-def lost_rest(checkpoint: Checkpoint, unread: Iterable[Unread], files: Files) -> Loss:
+def lost_rest(checkpoint: Checkpoint, pending: Iterable[PendingFile], files: Files) -> Loss:
     """Return what may have been written to a deleted generation after its last read."""
-    sizes = [one.size for one in unread if one.kind is UnreadKind.PLANNED and one.generation == checkpoint.generation]
+    sizes = [one.size for one in pending if one.kind is PendingKind.PLANNED and one.generation == checkpoint.generation]
     reason = TRUNCATED if (checkpoint.inode, checkpoint.name) in files else DELETED
     return Loss(checkpoint.position, max(0, max(sizes, default=0) - checkpoint.kept), reason)
 
 
-def lost_end(unread: Unread, checkpoint: Checkpoint, kept: Iterable[Checkpoint]) -> Loss:
+def lost_end(pending: PendingFile, checkpoint: Checkpoint, kept: Iterable[Checkpoint]) -> Loss:
     """Return the lost end of a generation that some file still has; `kept` are those of its log.
 
     Of one that was not looked into again, an inode and a size say only that it had grown: it may have been emptied and
     written to since, and what was written be kept from a copy.
     """
     most = checkpoint.kept
-    if unread.kind is UnreadKind.GROWN:
+    if pending.kind is PendingKind.GROWN:
         others = (
-            c for c in kept if c.position > checkpoint.position and (c.inode, c.name) != (unread.inode, unread.name)
+            c for c in kept if c.position > checkpoint.position and (c.inode, c.name) != (pending.inode, pending.name)
         )
         most = max([most, *(c.kept for c in others)])
-    return Loss(checkpoint.position, max(0, unread.size - most), TRUNCATED)
+    return Loss(checkpoint.position, max(0, pending.size - most), TRUNCATED)
 
 
-def lost_file(unread: Unread, files: Files, gone: Iterable[Checkpoint], kept: Iterable[Checkpoint]) -> Loss:
+def lost_file(pending: PendingFile, files: Files, gone: Iterable[Checkpoint], kept: Iterable[Checkpoint]) -> Loss:
     """A file that was listed and is gone before it was read; `gone` are the generations that went too.
 
     `kept` are those of its log: one may have been read from a copy that was made when the file was shorter.
     """
-    if unread.kind is UnreadKind.BLOCKED:
-        return Loss(unread.position, unread.size, UNREADABLE)
-    reason = TRUNCATED if (unread.inode, unread.name) in files else UNREACHED
-    if unread.kind is UnreadKind.PLANNED:
-        copies = [c for c in kept if _begins_alike(unread, c)]
+    if pending.kind is PendingKind.BLOCKED:
+        return Loss(pending.position, pending.size, UNREADABLE)
+    reason = TRUNCATED if (pending.inode, pending.name) in files else UNREACHED
+    if pending.kind is PendingKind.PLANNED:
+        copies = [c for c in kept if _begins_alike(pending, c)]
         if longest := max(copies, key=lambda c: c.kept, default=None):
-            return Loss(longest.position, max(0, unread.size - longest.kept), reason)
-        return Loss(unread.position, unread.size, reason)
+            return Loss(longest.position, max(0, pending.size - longest.kept), reason)
+        return Loss(pending.position, pending.size, reason)
     # Before it was looked into. As copytruncate does, it may have been copied first, or be itself a copy: one that was
     # renamed, or of what is kept. Without an inode it may be any file.
-    elsewhere = not unread.inode or any(inode == unread.inode for inode, _ in files)
-    copied = max((checkpoint.kept for checkpoint in gone if checkpoint.family == unread.family), default=0)
-    return Loss(unread.position, 0 if elsewhere else max(0, unread.size - copied), reason)
+    elsewhere = not pending.inode or any(inode == pending.inode for inode, _ in files)
+    copied = max((checkpoint.kept for checkpoint in gone if checkpoint.family == pending.family), default=0)
+    return Loss(pending.position, 0 if elsewhere else max(0, pending.size - copied), reason)
 
 
-def _begins_alike(unread: Unread, c: Checkpoint) -> bool:
+def _begins_alike(pending: PendingFile, c: Checkpoint) -> bool:
     """Return whether a generation may be of the file; where the heads differ in length, the first time decides."""
-    if unread.head.length == c.head.length:
-        return unread.head == c.head
-    return bool(unread.first_time) and unread.first_time == c.first_time
+    if pending.head.length == c.head.length:
+        return pending.head == c.head
+    return bool(pending.first_time) and pending.first_time == c.first_time
 
 
 class Numbers:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeVar
 
-from logkeep.domain.manifest import EMPTY, LEAD, Checkpoint, Fingerprint, Unread
+from logkeep.domain.manifest import EMPTY, LEAD, Checkpoint, Fingerprint, PendingFile
 from logkeep.logformat.names import LogName, parse_name
 from logkeep.sources.base import LogFile
 
@@ -229,16 +229,18 @@ class Names:
         }  # fmt: skip
 
 
-def by_head(unread: Iterable[Unread]) -> dict[Fingerprint, list[Unread]]:
+def by_head(pending: Iterable[PendingFile]) -> dict[Fingerprint, list[PendingFile]]:
     """Files that were listed and not kept to their end, by the first bytes that are known of them."""
-    found: dict[Fingerprint, list[Unread]] = defaultdict(list)
-    for one in unread:
+    found: dict[Fingerprint, list[PendingFile]] = defaultdict(list)
+    for one in pending:
         if one.head != EMPTY:
             found[one.head].append(one)
     return found
 
 
-def owed_to(head: bytes, name: LogName, heads: Mapping[Fingerprint, list[Unread]], *, timed: bool) -> list[Unread]:
+def owed_to(
+    head: bytes, name: LogName, heads: Mapping[Fingerprint, list[PendingFile]], *, timed: bool
+) -> list[PendingFile]:
     """Return the pending files whose head the content has, of its own log or proven to be theirs."""
     found = _Hashes(head).find(heads)
     return [one for one in found if one.family == name.family or (timed and one.head.length >= LEAD)]

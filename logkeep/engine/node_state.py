@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from logkeep.clock import Clock
-from logkeep.domain.manifest import Checkpoint, Fingerprint, Unread
+from logkeep.domain.manifest import Checkpoint, Fingerprint, PendingFile
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.engine.catalogue import Catalogue
 from logkeep.engine.compressed import Ending
@@ -82,7 +82,7 @@ class NodeState:
         self._looked: list[Checkpoint] = []  # what they are of
         self._listed: Collection[str] = ()
         self._sought: set[tuple[str, Fingerprint]] = set()  # by which logs and heads retired ones were looked for
-        self.unread: list[Unread] = []  # listed and not kept to the end, by this job and those before
+        self.pending: list[PendingFile] = []  # listed and not kept to the end, by this job and those before
         self.flawed = flawed
         self.waited: dict[str, str] = {}  # name -> log
         self.refused: set[str] = set()  # names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from logkeep.domain.manifest import EMPTY, Fingerprint, Unread
+from logkeep.domain.manifest import EMPTY, Fingerprint, PendingFile
 from logkeep.logformat.names import LogName
 from logkeep.sources.base import LogFile
 
@@ -46,7 +46,7 @@ class FileObservation:
     size: int = 0  # plain bytes, 0 where unknown
     head: Fingerprint = EMPTY  # of its first bytes
     tail: Fingerprint = EMPTY  # of those before `size`; of a plain file only
-    holds: frozenset[Unread] = frozenset()  # what an earlier listing showed and it begins with
+    matches_pending: frozenset[PendingFile] = frozenset()  # what an earlier listing showed and it begins with
     foreign: frozenset[int] = frozenset()  # generations of other logs than its name proposes, that it begins with
     copy: int = 0  # generation of which it holds nothing but what is kept, 0 where that is not known
     changed: Changed | None = None  # what is kept of it is no longer what it holds

@@ -15,7 +15,7 @@ from itertools import accumulate, chain, pairwise
 from typing import Any
 
 from logkeep.domain.instant import instant
-from logkeep.domain.manifest import Checkpoint, Unread
+from logkeep.domain.manifest import Checkpoint, PendingFile
 from logkeep.engine.observation import FileObservation
 from logkeep.logformat.names import LogName, Order, parse_name
 
@@ -28,7 +28,7 @@ class Family:
 
     known: Sequence[Checkpoint]  # of which something is kept
     earlier: Collection[int]  # generations that an earlier listing had; none where that was not complete
-    reserved: Sequence[Unread]  # files that are still to be read
+    reserved: Sequence[PendingFile]  # files that are still to be read
 
     def floor(self) -> float | None:
         """Return the last position of an earlier complete listing; what that lacked is younger."""

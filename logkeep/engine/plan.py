@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from logkeep.domain.manifest import EMPTY, Checkpoint, Gap, Unread, UnreadKind
+from logkeep.domain.manifest import EMPTY, Checkpoint, Gap, PendingFile, PendingKind
 from logkeep.engine.gaps import (
     UNSEEN,
     Line,
@@ -27,7 +27,7 @@ from logkeep.engine.gaps import (
 from logkeep.engine.identity import holds_stem, superseded
 from logkeep.engine.observation import ContentState, FileObservation
 from logkeep.engine.order import Family, place_new
-from logkeep.engine.unread import (
+from logkeep.engine.pending import (
     Rounds,
     empty_file,
     grown_file,
@@ -46,7 +46,7 @@ class Read:
 
     observed: FileObservation
     checkpoint: Checkpoint  # `kept` is where to start; 0 for a generation that is new
-    owed: Unread  # what is missing until it was read
+    pending: PendingFile  # what is missing until it was read
     # The files that have the generations which this one begins like, where it is taken for a new one all the same.
     # They must still have them when it is read, else it is their generation, met between two steps of a rotation.
     rivals: tuple[tuple[FileObservation, Checkpoint], ...] = ()
@@ -56,12 +56,12 @@ class Read:
 class Plan:
     reads: tuple[Read, ...]
     seen: tuple[Checkpoint, ...]  # generations whose name or presence changed, and logs seen empty for the first time
-    unread: tuple[Unread, ...]  # what is still to be kept, of this listing and of those before
+    pending: tuple[PendingFile, ...]  # what is still to be kept, of this listing and of those before
     # What holds once two listings agree and nothing is left to read:
     gone: tuple[Checkpoint, ...]  # generations that no file continues any more
     joined: tuple[Checkpoint, ...]  # those of which it is decided now whether something is missing before them
     gaps: tuple[Gap, ...]  # what may have gone
-    empty: tuple[Unread, ...]  # active files in which nothing was written yet
+    empty: tuple[PendingFile, ...]  # active files in which nothing was written yet
     unproven: frozenset[str] = frozenset()  # names of new files of which nothing proves where in their log they belong
     wants: frozenset[str] = frozenset()  # logs of which retired generations have to be known, too, for all this to hold
 
@@ -75,7 +75,7 @@ class _Listing:
     known: Mapping[int, Checkpoint]  # the same as it was known
     fresh: dict[int, Checkpoint]  # new generations
     gone: Sequence[Checkpoint]  # what no file has
-    missing: Sequence[Unread]  # of what earlier listings left, what no file has
+    missing: Sequence[PendingFile]  # of what earlier listings left, what no file has
 
 
 def make_plan(
@@ -83,7 +83,7 @@ def make_plan(
     checkpoints: Sequence[Checkpoint],
     observations: Sequence[FileObservation],
     read: Collection[int] = (),
-    unread: Sequence[Unread] = (),
+    pending: Sequence[PendingFile] = (),
     rounds: Rounds = Rounds(),  # noqa: B008  it holds nothing
     earlier: Collection[int] = (),
 ) -> Plan:
@@ -98,10 +98,10 @@ def make_plan(
     matched = {checkpoint.generation for checkpoint in owners.values()}
     gone = [c for c in checkpoints if c.present and c.generation not in matched and c.kept]
     replaced = superseded(checkpoints) | {observed.changed.generation for observed in observations if observed.changed}
-    found = still_there(unread, observations, owners, rounds)
+    found = still_there(pending, observations, owners, rounds)
     numbers = {checkpoint.generation for checkpoint in checkpoints if checkpoint.kept}
-    missing = [_planned_no_more(one, numbers) for one in unread if one not in found]
-    fresh, unproven, old = _number_new(checkpoints, observations, owners, unread, earlier)
+    missing = [_planned_no_more(one, numbers) for one in pending if one not in found]
+    fresh, unproven, old = _number_new(checkpoints, observations, owners, pending, earlier)
     newest = max((checkpoint.generation for checkpoint in checkpoints), default=0)
     lost = [c for c in gone if c.generation not in replaced]
     listing = _Listing(observations, owners, known, fresh, lost, missing)
@@ -112,7 +112,7 @@ def make_plan(
     return Plan(
         reads=tuple(reads),
         seen=tuple(_seen(listing)),
-        unread=(*missing, *(one.owed for one in reads), *_unknown(listing, newest)),
+        pending=(*missing, *(one.pending for one in reads), *_unknown(listing, newest)),
         gone=tuple(replace(checkpoint, present=False, joined=True) for checkpoint in gone),
         joined=tuple(
             replace(c, joined=True) for number, c in current.items() if c.kept and not c.joined and number not in went
@@ -181,9 +181,9 @@ def _as_seen(checkpoint: Checkpoint, observed: FileObservation) -> Checkpoint:
     return replace(checkpoint, name=observed.name.plain, present=True, size=size)
 
 
-def _planned_no_more(one: Unread, numbers: Collection[int]) -> Unread:
+def _planned_no_more(one: PendingFile, numbers: Collection[int]) -> PendingFile:
     """Without the number of a generation that was only planned: another file may get it."""
-    planned = one.kind is UnreadKind.PLANNED
+    planned = one.kind is PendingKind.PLANNED
     return replace(one, generation=0) if planned and one.generation not in numbers else one
 
 
@@ -214,7 +214,7 @@ def _reads(listing: _Listing, lines: Mapping[str, Line], read: Collection[int]) 
     return sorted(reads, key=lambda one: (one.checkpoint.family, one.checkpoint.position))
 
 
-def _unknown(listing: _Listing, newest: int) -> Iterable[Unread]:
+def _unknown(listing: _Listing, newest: int) -> Iterable[PendingFile]:
     before = [*listing.gone, *listing.known.values()]
     known = {c.inode: c for c in (*before, *listing.owners.values()) if c.inode}
     named = {c.name: c for c in before if c.present}
@@ -224,7 +224,7 @@ def _unknown(listing: _Listing, newest: int) -> Iterable[Unread]:
     for c in before:
         if c.present and not c.inode:
             anonymous[c.family] = max(c.kept, anonymous.get(c.family, 0))
-    planned = {(one.inode, one.size, one.mtime_ns) for one in listing.missing if one.kind is UnreadKind.PLANNED}
+    planned = {(one.inode, one.size, one.mtime_ns) for one in listing.missing if one.kind is PendingKind.PLANNED}
     for index, observed in enumerate(listing.observations):
         if not observed.file.size or observed.state <= ContentState.READABLE:
             continue
@@ -245,7 +245,7 @@ def _unknown(listing: _Listing, newest: int) -> Iterable[Unread]:
         if here and same and (one := grown_file(observed, here)):
             yield one
         elif one := unknown_file(observed, listing.owners.get(index) or listing.fresh[index], newest):
-            kept = anonymous.get(one.family, 0) if one.kind is UnreadKind.LISTED else 0
+            kept = anonymous.get(one.family, 0) if one.kind is PendingKind.LISTED else 0
             yield replace(one, size=max(0, one.size - kept))
 
 
@@ -304,10 +304,10 @@ def _losses(listing: _Listing, lines: Mapping[str, Line], rounds: Rounds) -> Map
         if is_renamed(one, lines[one.family], rounds):
             continue
         kept = lines[one.family].kept
-        if one.kind in {UnreadKind.PLANNED, UnreadKind.GROWN} and one.generation in found_again:
+        if one.kind in {PendingKind.PLANNED, PendingKind.GROWN} and one.generation in found_again:
             loss = lost_end(one, found_again[one.generation], kept)
             cut[one.generation] = max(loss, cut.get(one.generation, loss), key=lambda loss: loss.at_least)
-        elif one.kind is not UnreadKind.EMPTY and (one.kind is not UnreadKind.PLANNED or one.generation not in known):
+        elif one.kind is not PendingKind.EMPTY and (one.kind is not PendingKind.PLANNED or one.generation not in known):
             found[one.family].append(lost_file(one, files, listing.gone, kept))
     for number, loss in cut.items():
         found[found_again[number].family].append(loss)
@@ -333,9 +333,9 @@ def _is_begun_anew(family: str, listing: _Listing) -> bool:
     )
 
 
-def _empty_before(listing: _Listing, observed: FileObservation) -> list[Unread]:
+def _empty_before(listing: _Listing, observed: FileObservation) -> list[PendingFile]:
     """Files in which nothing was written yet when an earlier job saw them."""
-    return [one for one in listing.missing if one.kind is UnreadKind.EMPTY and one.family == observed.name.family]
+    return [one for one in listing.missing if one.kind is PendingKind.EMPTY and one.family == observed.name.family]
 
 
 def _is_same_inode(one: str, other: str) -> bool:
@@ -398,15 +398,15 @@ def _number_new(
     checkpoints: Sequence[Checkpoint],
     observations: Sequence[FileObservation],
     owners: Mapping[int, Checkpoint],
-    unread: Sequence[Unread],
+    pending: Sequence[PendingFile],
     earlier: Collection[int],
 ) -> tuple[dict[int, Checkpoint], frozenset[str], frozenset[str]]:
     """Checkpoints for files that continue nothing, numbered and placed; names of those whose place is a guess; and the
     logs in which some are old.
     """
-    reserved: dict[str, list[Unread]] = defaultdict(list)
-    for one in unread:
-        if one.kind is not UnreadKind.EMPTY:
+    reserved: dict[str, list[PendingFile]] = defaultdict(list)
+    for one in pending:
+        if one.kind is not PendingKind.EMPTY:
             reserved[one.family].append(one)
     families: dict[str, list[Checkpoint]] = defaultdict(list)
     for checkpoint in checkpoints:
@@ -414,7 +414,7 @@ def _number_new(
     fixed = (
         {index: owner.position for index, owner in owners.items()}
         | _as_planned(observations, owners)
-        | _as_blocked(observations, owners, unread)
+        | _as_blocked(observations, owners, pending)
     )
     fixed |= _behind_changed(observations, owners, families)
     members: dict[str, list[int]] = defaultdict(list)
@@ -468,20 +468,22 @@ def _behind_changed(
 
 def _as_planned(observations: Sequence[FileObservation], owners: Mapping[int, Checkpoint]) -> dict[int, float]:
     """Return the positions that an earlier listing gave to files that are still new."""
-    places: dict[Unread, int] = {}
+    places: dict[PendingFile, int] = {}
     for index, observed in enumerate(observations):
-        for one in observed.holds if index not in owners else ():
-            guessed = one.kind is UnreadKind.BLOCKED and observed.first_time  # by its name, and now its times are known
+        for one in observed.matches_pending if index not in owners else ():
+            guessed = (
+                one.kind is PendingKind.BLOCKED and observed.first_time
+            )  # by its name, and now its times are known
             if one.family == observed.name.family and not guessed:
                 places.setdefault(one, index)
     return {index: one.position for one, index in places.items()}
 
 
 def _as_blocked(
-    observations: Sequence[FileObservation], owners: Mapping[int, Checkpoint], unread: Iterable[Unread]
+    observations: Sequence[FileObservation], owners: Mapping[int, Checkpoint], pending: Iterable[PendingFile]
 ) -> dict[int, float]:
     """Return the earlier positions of files that still cannot be read, so that no listing moves them on."""
-    noted = {(one.family, one.inode or one.name): one.position for one in unread if one.kind is UnreadKind.BLOCKED}
+    noted = {(one.family, one.inode or one.name): one.position for one in pending if one.kind is PendingKind.BLOCKED}
     keys = {
         index: (observed.name.family, observed.file.inode or observed.file.name)
         for index, observed in enumerate(observations)

@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from logkeep.domain.instant import instant
-from logkeep.domain.manifest import Checkpoint, Unread
+from logkeep.domain.manifest import Checkpoint, PendingFile
 from logkeep.logformat.names import counts_rotations, parse_counted
 
 # The forecast looks at twice as many of the last ones as the node keeps.
@@ -28,11 +28,11 @@ _SOUGHT: Sequence[Callable[[Checkpoint], object]] = (
 )
 
 
-def find_retired(checkpoints: Collection[Checkpoint], noted: Iterable[Unread] = ()) -> set[int]:
+def find_retired(checkpoints: Collection[Checkpoint], noted: Iterable[PendingFile] = ()) -> set[int]:
     """Numbers of those that need not be loaded; `noted` is what the next job will know of files that are not kept."""
     gone = {c.generation: c.family for c in checkpoints if not c.present and c.kept and c.joined}
     families: dict[str, list[Checkpoint]] = {family: [] for family in gone.values()}
-    notes: dict[str, list[Unread]] = {family: [] for family in families}
+    notes: dict[str, list[PendingFile]] = {family: [] for family in families}
     if not gone:
         return set()
     needed = {max(c.generation for c in checkpoints)}  # numbers go on from it
@@ -48,7 +48,7 @@ def find_retired(checkpoints: Collection[Checkpoint], noted: Iterable[Unread] = 
     return gone.keys() - needed
 
 
-def _needed(known: Sequence[Checkpoint], notes: Sequence[Unread]) -> Iterable[Checkpoint]:
+def _needed(known: Sequence[Checkpoint], notes: Sequence[PendingFile]) -> Iterable[Checkpoint]:
     line = sorted((c for c in known if c.kept), key=lambda c: (c.position, c.generation))
     present = [c for c in known if c.present]
     yield from line[:1]

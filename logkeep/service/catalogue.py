@@ -15,7 +15,7 @@ from logkeep.database import archive, forecasts, job_nodes, jobs
 from logkeep.database.connection import reading, writing
 from logkeep.database.retired import Log, RetiredGenerations
 from logkeep.database.warnings import save_warnings
-from logkeep.domain.manifest import LEAD, Checkpoint, Gap, Segment, Sighting, Unread
+from logkeep.domain.manifest import LEAD, Checkpoint, Gap, PendingFile, Segment, Sighting
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.engine.identity import fingerprint, lead_of
 from logkeep.errors import JobHandedOver, JobSuperseded, TurnOver, writable
@@ -134,7 +134,7 @@ class JobCatalogue:
         if self._turn.is_over():
             raise TurnOver()
 
-    def unread(self, node: str) -> list[Unread]:
+    def pending(self, node: str) -> list[PendingFile]:
         with reading(self._database) as connection:
             return archive.fetch_unread(connection, self._cluster_id, node)
 
@@ -144,7 +144,7 @@ class JobCatalogue:
         seen: Sequence[Checkpoint] = (),
         found: Sequence[Gap | Sighting] = (),
         digest: str | None = None,
-        unread: Sequence[Unread] | None = None,
+        pending: Sequence[PendingFile] | None = None,
         retired: Collection[int] = (),
     ) -> None:
         with self._writing(node) as connection:
@@ -153,8 +153,8 @@ class JobCatalogue:
             archive.insert_findings(connection, self._job_id, node, found)
             if digest is not None:
                 archive.save_listing_digest(connection, self._cluster_id, node, digest)
-            if unread is not None:
-                archive.save_unread(connection, self._cluster_id, node, unread)
+            if pending is not None:
+                archive.save_unread(connection, self._cluster_id, node, pending)
 
     def begin_node(self, node: str, started_at: int) -> None:
         """Record that the node is begun, and forget the failures of an earlier attempt on it."""

@@ -100,7 +100,7 @@ def find_newer(context: Context, cluster: Cluster, bucket: str = "") -> Newer:
     with reading(context.database) as connection:
         head = archive.fetch_last_manifest(connection, cluster.id, proven=True)
     found: dict[str, tuple[Entry, Manifest]] = {}
-    unread = Counter[str]()
+    pending = Counter[str]()
     for place, names in _listed(context, cluster, head, bucket):
         for name in names:
             try:
@@ -111,14 +111,14 @@ def find_newer(context: Context, cluster: Cluster, bucket: str = "") -> Newer:
                 _log.warning("place not looked at", bucket=place.bucket, folder=place.folder, error=error.message)
                 break
             except StoreError as error:
-                if not unread:
+                if not pending:
                     _log.warning("manifest not looked at", bucket=place.bucket, object=name, error=error.message)
-                unread[place.bucket] += 1
+                pending[place.bucket] += 1
                 continue
             if one and one[0].cluster_id == cluster.id and one[0].object == name:
                 found[one[0].sha256] = one
-    if unread.total() > 1:  # one line for all: there may be any number
-        _log.warning("manifests not looked at", numbers=dict(unread))
+    if pending.total() > 1:  # one line for all: there may be any number
+        _log.warning("manifests not looked at", numbers=dict(pending))
     entries = [entry for entry, _ in found.values()]
     beyond = follow(head.sha256 if head else "", entries)
     if beyond.strays:

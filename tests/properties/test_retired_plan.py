@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Flaw, Unread, UnreadKind
+from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Flaw, PendingFile, PendingKind
 from logkeep.engine import retirement
 from logkeep.engine.observation import Changed, ContentState, FileObservation
+from logkeep.engine.pending import Rounds
 from logkeep.engine.plan import Plan, make_plan
 from logkeep.engine.retirement import find_retired
-from logkeep.engine.unread import Rounds
 from logkeep.logformat.names import parse_name
 from logkeep.sources.base import LogFile
 
@@ -68,20 +68,20 @@ def logs(draw: st.DrawFn, family: str, first: int) -> list[Checkpoint]:
 
 
 @st.composite
-def notes(draw: st.DrawFn, known: list[Checkpoint]) -> list[Unread]:
-    found: list[Unread] = []
+def notes(draw: st.DrawFn, known: list[Checkpoint]) -> list[PendingFile]:
+    found: list[PendingFile] = []
     for _ in range(draw(st.integers(0, 2)) if known else 0):
         c = draw(st.sampled_from(known))
-        kind = draw(st.sampled_from([UnreadKind.PLANNED, UnreadKind.BLOCKED, UnreadKind.GROWN, UnreadKind.LISTED]))
+        kind = draw(st.sampled_from([PendingKind.PLANNED, PendingKind.BLOCKED, PendingKind.GROWN, PendingKind.LISTED]))
         position = c.position + draw(st.sampled_from([0.0, 0.5]))
-        head = Fingerprint(20, "noted") if kind is UnreadKind.PLANNED else EMPTY
+        head = Fingerprint(20, "noted") if kind is PendingKind.PLANNED else EMPTY
         name = draw(st.sampled_from([c.name, NAMES[c.family](30)]))
-        found.append(Unread(kind, c.family, position, c.generation, name, c.inode, c.kept + 50, 1, head))
+        found.append(PendingFile(kind, c.family, position, c.generation, name, c.inode, c.kept + 50, 1, head))
     return found
 
 
 @st.composite
-def observations(draw: st.DrawFn, known: list[Checkpoint], noted: list[Unread]) -> list[FileObservation]:
+def observations(draw: st.DrawFn, known: list[Checkpoint], noted: list[PendingFile]) -> list[FileObservation]:
     """Some of what was there still is, some of what was gone is back, and some is new."""
     families = {c.family for c in known}
     found: dict[str, FileObservation] = {}
@@ -109,7 +109,7 @@ def observations(draw: st.DrawFn, known: list[Checkpoint], noted: list[Unread]) 
         name = draw(st.sampled_from([family, NAMES[family](number)]))
         look = draw(st.sampled_from([ContentState.READABLE] * 4 + [ContentState.VANISHED]))
         begun = hour(draw(st.sampled_from([number + 0.6, number, 3, 30]))) if draw(st.booleans()) else ""
-        holds = frozenset(draw(st.sampled_from([noted[:1], []])))
+        matches_pending = frozenset(draw(st.sampled_from([noted[:1], []])))
         size = draw(st.sampled_from([0, 100, 400]))
         file = LogFile(name, size, 99, 99, f"2:{number}")
         found.setdefault(
@@ -122,14 +122,14 @@ def observations(draw: st.DrawFn, known: list[Checkpoint], noted: list[Unread]) 
                 last_time=begun,
                 size=size,
                 head=Fingerprint(min(100, size), "new") if size else EMPTY,
-                holds=holds if look is ContentState.READABLE and size else frozenset(),
+                matches_pending=matches_pending if look is ContentState.READABLE and size else frozenset(),
             ),
         )
     return [found[name] for name in sorted(found)]
 
 
 @st.composite
-def listings(draw: st.DrawFn) -> tuple[list[Checkpoint], list[Unread], list[FileObservation], set[str]]:
+def listings(draw: st.DrawFn) -> tuple[list[Checkpoint], list[PendingFile], list[FileObservation], set[str]]:
     known: list[Checkpoint] = []
     for family in draw(st.lists(st.sampled_from(sorted(NAMES)), min_size=1, max_size=2, unique=True)):
         known += draw(logs(family, len(known) + 1))
@@ -151,7 +151,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @given(listings())
 def test_plan_without_the_retired_generations_is_the_plan(
-    given: tuple[list[Checkpoint], list[Unread], list[FileObservation], set[str]],
+    given: tuple[list[Checkpoint], list[PendingFile], list[FileObservation], set[str]],
 ) -> None:
     known, noted, listing, unclear = given
     earlier = {c.generation for c in known if c.family not in unclear}

@@ -19,8 +19,8 @@ from logkeep.engine.examination import Examination
 from logkeep.engine.identity import Fits, Heads, Names
 from logkeep.engine.node_state import Outcome
 from logkeep.engine.observation import FileObservation
+from logkeep.engine.pending import Rounds
 from logkeep.engine.plan import Plan, make_plan
-from logkeep.engine.unread import Rounds
 from logkeep.logformat.names import LogName
 from logkeep.sources.base import LogFile
 from logkeep.sources.local import LocalSource
@@ -74,7 +74,9 @@ class Oracle:
             wholly = {of[number] for number in node._earlier}  # logs
             earlier = {number for number in self.at_start if of[number] in wholly}
             rounds = Rounds(node._went, node._keeper.kept_in, node._missed)
-            expected = make_plan(state.node, everything, observations, node._keeper.read, state.unread, rounds, earlier)
+            expected = make_plan(
+                state.node, everything, observations, node._keeper.read, state.pending, rounds, earlier
+            )
             for field in fields(Plan):
                 ours, theirs = getattr(found, field.name), getattr(expected, field.name)
                 assert _sorted(ours) == _sorted(theirs), field.name

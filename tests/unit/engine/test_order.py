@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from logkeep.domain.manifest import EMPTY, Checkpoint, Unread, UnreadKind
+from logkeep.domain.manifest import EMPTY, Checkpoint, PendingFile, PendingKind
 from logkeep.engine.observation import ContentState, FileObservation
 from logkeep.engine.order import Family, place_new
 from logkeep.logformat.names import parse_name
@@ -29,11 +29,13 @@ def kept(number: int, position: float, minute: int) -> Checkpoint:
     return Checkpoint(number, "prod.log", position, "prod.log", 100, EMPTY, EMPTY, at(minute), at(minute))
 
 
-def planned(position: float, minute: int) -> Unread:
-    return Unread(UnreadKind.PLANNED, "prod.log", position, 0, "prod.log", "1:2", 100, 0, first_time=at(minute))
+def planned(position: float, minute: int) -> PendingFile:
+    return PendingFile(PendingKind.PLANNED, "prod.log", position, 0, "prod.log", "1:2", 100, 0, first_time=at(minute))
 
 
-def places(observations: list[FileObservation], known: list[Checkpoint], reserved: list[Unread]) -> dict[str, float]:
+def places(
+    observations: list[FileObservation], known: list[Checkpoint], reserved: list[PendingFile]
+) -> dict[str, float]:
     """By name, as in a job after one that had seen the first generation alone."""
     placed = place_new(range(len(observations)), observations, {}, {}, Family(known, {1}, reserved))
     return {observations[index].file.name: place for index, place in placed.positions.items()}

@@ -11,21 +11,21 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from logkeep.domain.manifest import EMPTY, Checkpoint, Unread, UnreadKind
+from logkeep.domain.manifest import EMPTY, Checkpoint, PendingFile, PendingKind
 from logkeep.engine.gaps import Line
 from logkeep.engine.observation import ContentState, FileObservation
 from logkeep.logformat.names import compressed_names, is_compressed, parse_name
 
 
-def empty_file(observed: FileObservation) -> Unread:
+def empty_file(observed: FileObservation) -> PendingFile:
     """Return the note of an active file in which nothing was written yet."""
     file = observed.file
-    return Unread(UnreadKind.EMPTY, observed.name.family, 0.0, 0, file.name, file.inode, 0, file.mtime_ns)
+    return PendingFile(PendingKind.EMPTY, observed.name.family, 0.0, 0, file.name, file.inode, 0, file.mtime_ns)
 
 
-def planned_read(observed: FileObservation, checkpoint: Checkpoint) -> Unread:
-    return Unread(
-        UnreadKind.PLANNED if observed.head.length else UnreadKind.EMPTY,
+def planned_read(observed: FileObservation, checkpoint: Checkpoint) -> PendingFile:
+    return PendingFile(
+        PendingKind.PLANNED if observed.head.length else PendingKind.EMPTY,
         checkpoint.family,
         checkpoint.position,
         checkpoint.generation,
@@ -39,29 +39,29 @@ def planned_read(observed: FileObservation, checkpoint: Checkpoint) -> Unread:
     )
 
 
-def blocked_read(one: Unread, observed: FileObservation, newest: int) -> Unread:
+def blocked_read(one: PendingFile, observed: FileObservation, newest: int) -> PendingFile:
     """Return a planned file that is still being written; its first bytes identify it unless they are a mere banner."""
     head = one.head if observed.lead and observed.first_time else EMPTY
-    return replace(one, kind=UnreadKind.BLOCKED, generation=newest, size=observed.file.size, head=head)
+    return replace(one, kind=PendingKind.BLOCKED, generation=newest, size=observed.file.size, head=head)
 
 
-def unknown_file(observed: FileObservation, checkpoint: Checkpoint, newest: int) -> Unread | None:
+def unknown_file(observed: FileObservation, checkpoint: Checkpoint, newest: int) -> PendingFile | None:
     """A file that could not be looked into; None where all of it was kept before.
 
     `newest` is the last number of a generation. Of a blocked file that is compressed the bytes on the node are told.
     """
     file = observed.file
     kept = _accounted(checkpoint) if file.inode == checkpoint.inode else 0
-    kind = UnreadKind.LISTED if observed.state is ContentState.VANISHED else UnreadKind.BLOCKED
+    kind = PendingKind.LISTED if observed.state is ContentState.VANISHED else PendingKind.BLOCKED
     if file.size < kept and not observed.name.compressed:
         kept = 0  # it was truncated, or is another file under that name
     missing = file.size - kept
-    if observed.name.compressed and (kept or kind is UnreadKind.LISTED):
+    if observed.name.compressed and (kept or kind is PendingKind.LISTED):
         missing = 0
     if kept and not missing:
         return None
     position = checkpoint.position
-    found = Unread(kind, observed.name.family, position, newest, file.name, file.inode, missing, file.mtime_ns)
+    found = PendingFile(kind, observed.name.family, position, newest, file.name, file.inode, missing, file.mtime_ns)
     return (
         replace(found, head=observed.head, tail=observed.tail, stored=observed.size) if observed.head.length else found
     )
@@ -72,7 +72,7 @@ def _accounted(checkpoint: Checkpoint) -> int:
     return max(checkpoint.kept, checkpoint.size)
 
 
-def grown_file(observed: FileObservation, checkpoint: Checkpoint) -> Unread | None:
+def grown_file(observed: FileObservation, checkpoint: Checkpoint) -> PendingFile | None:
     """A generation that had grown, and was gone from its file before that was looked into, as by copy and truncation.
 
     None where nothing says that it was the generation: an inode may be that of another file.
@@ -81,7 +81,7 @@ def grown_file(observed: FileObservation, checkpoint: Checkpoint) -> Unread | No
     if observed.name.compressed or file.size <= _accounted(checkpoint) or not checkpoint.kept:
         return None
     family, position, number = checkpoint.family, checkpoint.position, checkpoint.generation
-    return Unread(UnreadKind.GROWN, family, position, number, file.name, file.inode, file.size, file.mtime_ns)
+    return PendingFile(PendingKind.GROWN, family, position, number, file.name, file.inode, file.size, file.mtime_ns)
 
 
 EARLIER_JOB = -1  # in place of the number of a listing
@@ -91,7 +91,9 @@ EARLIER_JOB = -1  # in place of the number of a listing
 class Rounds:
     """When in this job what was seen: numbers of its listings."""
 
-    listed: Mapping[Unread, int] = field(default_factory=dict[Unread, int])  # what went -> the listing that had it
+    listed: Mapping[PendingFile, int] = field(
+        default_factory=dict[PendingFile, int]
+    )  # what went -> the listing that had it
     kept: Mapping[int, int] = field(
         default_factory=dict[int, int]
     )  # generation -> the listing after which it was read first
@@ -99,34 +101,34 @@ class Rounds:
 
 
 def still_there(
-    unread: Collection[Unread],
+    pending: Collection[PendingFile],
     observations: Sequence[FileObservation],
     owners: Mapping[int, Checkpoint],
     rounds: Rounds,
-) -> frozenset[Unread]:
+) -> frozenset[PendingFile]:
     """Return the pending files that some file of the listing has."""
-    held = {one for observed in observations for one in observed.holds}
+    held = {one for observed in observations for one in observed.matches_pending}
     matched = {checkpoint.generation: index for index, checkpoint in owners.items() if checkpoint.kept}
-    found: set[Unread] = set()
-    unclear: list[Unread] = []
-    for one in unread:
-        index = matched.get(one.generation) if one.kind in {UnreadKind.PLANNED, UnreadKind.GROWN} else None
+    found: set[PendingFile] = set()
+    unclear: list[PendingFile] = []
+    for one in pending:
+        index = matched.get(one.generation) if one.kind in {PendingKind.PLANNED, PendingKind.GROWN} else None
         if index is not None and _holds_all(one, observations[index], owners[index]):
             found.add(one)
-        elif index is not None and one.kind is UnreadKind.GROWN:
+        elif index is not None and one.kind is PendingKind.GROWN:
             unclear.append(one)  # the inode may have been that of a younger one already
         elif index is not None:
             continue
-        elif one in held or one.kind is UnreadKind.GROWN:  # whose generation is gone, which is told of that
+        elif one in held or one.kind is PendingKind.GROWN:  # whose generation is gone, which is told of that
             found.add(one)
-        elif one.kind is not UnreadKind.EMPTY:
+        elif one.kind is not PendingKind.EMPTY:
             unclear.append(one)
     if unclear:
         found |= _found_by_looks(unclear, observations, owners, rounds)
     return frozenset(found)
 
 
-def _holds_all(one: Unread, observed: FileObservation, owner: Checkpoint) -> bool:
+def _holds_all(one: PendingFile, observed: FileObservation, owner: Checkpoint) -> bool:
     """Return whether a generation is archived, or can be read, as far as it was listed."""
     if owner.kept >= one.size or observed.state is not ContentState.READABLE:
         return owner.kept >= one.size or observed.state is ContentState.BLOCKED
@@ -134,11 +136,11 @@ def _holds_all(one: Unread, observed: FileObservation, owner: Checkpoint) -> boo
 
 
 def _found_by_looks(
-    unread: Sequence[Unread],
+    pending: Sequence[PendingFile],
     observations: Sequence[FileObservation],
     owners: Mapping[int, Checkpoint],
     rounds: Rounds,
-) -> set[Unread]:
+) -> set[PendingFile]:
     """Return the pending files of unknown content that a listed file may be."""
     files: dict[str, FileObservation] = {
         observed.file.inode: observed for observed in observations if observed.file.inode
@@ -149,19 +151,19 @@ def _found_by_looks(
         others[owner.family].append((observations[index], owner))
     return {
         one
-        for one in unread
+        for one in pending
         if _is_same(one, files) or _is_packed(one, files) or _is_in(one, others[one.family], rounds)
     }
 
 
-def _is_same(one: Unread, files: Mapping[str, FileObservation]) -> bool:
-    if one.kind is UnreadKind.GROWN:
+def _is_same(one: PendingFile, files: Mapping[str, FileObservation]) -> bool:
+    if one.kind is PendingKind.GROWN:
         return False
     observed = files.get(one.inode) if one.inode in files else files.get(one.name)
     if (
         observed is None
         or (one.inode and observed.file.inode not in {one.inode, ""})
-        or (one.kind is UnreadKind.PLANNED and observed.state is not ContentState.BLOCKED)
+        or (one.kind is PendingKind.PLANNED and observed.state is not ContentState.BLOCKED)
     ):
         return False
     file = observed.file
@@ -172,7 +174,7 @@ def _is_same(one: Unread, files: Mapping[str, FileObservation]) -> bool:
     return grown and (alike or _is_shifted(one, observed))
 
 
-def _is_shifted(one: Unread, observed: FileObservation) -> bool:
+def _is_shifted(one: PendingFile, observed: FileObservation) -> bool:
     """Return whether a file was renamed while it was being compressed, as where 1 is the newest.
 
     Another file to which its inode was given has the youngest name.
@@ -184,34 +186,34 @@ def _is_shifted(one: Unread, observed: FileObservation) -> bool:
     return same and now.order[2] < before.order[2] < 0
 
 
-def _is_packed(one: Unread, files: Mapping[str, FileObservation]) -> bool:
-    if one.kind is UnreadKind.GROWN:
+def _is_packed(one: PendingFile, files: Mapping[str, FileObservation]) -> bool:
+    if one.kind is PendingKind.GROWN:
         return False
     packed = [files[name] for name in compressed_names(one.name) if name in files]
-    return any(one.kind is not UnreadKind.PLANNED or observed.state is ContentState.BLOCKED for observed in packed)
+    return any(one.kind is not PendingKind.PLANNED or observed.state is ContentState.BLOCKED for observed in packed)
 
 
-def _is_in(one: Unread, others: Iterable[tuple[FileObservation, Checkpoint]], rounds: Rounds) -> bool:
+def _is_in(one: PendingFile, others: Iterable[tuple[FileObservation, Checkpoint]], rounds: Rounds) -> bool:
     """Return whether a younger file may hold it, compressed or copied before it was opened."""
-    if one.kind is UnreadKind.PLANNED or is_compressed(one.name):
+    if one.kind is PendingKind.PLANNED or is_compressed(one.name):
         return False
     younger = [pair for pair in others if pair[1].generation > one.generation and pair[1].kept >= one.size]
     then = rounds.listed.get(one)
-    if one.kind is UnreadKind.BLOCKED or (one.kind is UnreadKind.LISTED and then == EARLIER_JOB):
+    if one.kind is PendingKind.BLOCKED or (one.kind is PendingKind.LISTED and then == EARLIER_JOB):
         return any(observed.name.compressed for observed, _ in younger)
     # By generation: the inode of a file may be that of another one by now.
     if then is None or then == EARLIER_JOB:
         return False
-    then -= one.kind is UnreadKind.GROWN  # whose copy may have lain beside it
+    then -= one.kind is PendingKind.GROWN  # whose copy may have lain beside it
     return any(rounds.kept.get(owner.generation, -1) > then for _, owner in younger)
 
 
-def is_rotated_away(one: Unread) -> bool:
+def is_rotated_away(one: PendingFile) -> bool:
     """Whether no more than its name was known of a rotated file, and that was another one's when it was looked into."""
-    return one.kind is UnreadKind.LISTED and not one.inode and one.name != one.family
+    return one.kind is PendingKind.LISTED and not one.inode and one.name != one.family
 
 
-def is_renamed(one: Unread, line: Line, rounds: Rounds) -> bool:
+def is_renamed(one: PendingFile, line: Line, rounds: Rounds) -> bool:
     """Whether a rotated file that went before it was looked into is there under another name.
 
     So it is taken to be where what was written before it is there, as a node deletes the oldest first and truncates but
