@@ -25,7 +25,7 @@ from logkeep.engine.node_state import NodeState, Outcome, Target
 from logkeep.engine.observation import ContentState, FileObservation
 from logkeep.engine.pending import EARLIER_JOB, Rounds, blocked_read
 from logkeep.engine.plan import Plan, make_plan
-from logkeep.engine.remaining import Remaining
+from logkeep.engine.progress import ReadProgress
 from logkeep.engine.retirement import find_retired
 from logkeep.engine.segment import SIZES, Sizes
 from logkeep.errors import SourceFileError, SourceUnreadable, SourceUnsettled, SourceVanished
@@ -312,7 +312,7 @@ class NodeBackup:
         return {one.family for one in [*seen, *self._state.pending] if one.name.startswith(below)}
 
     def _foresee(self, plan: Plan) -> None:
-        self._state.remaining = Remaining(plan.reads)
+        self._state.remaining = ReadProgress(plan.reads)
         if plan.reads:
             self._state.catalogue.record_plan(self._state.node, self._state.remaining.bytes)
 

@@ -15,7 +15,7 @@ from logkeep.engine.flawed import STILL_MS, FlawedFiles, code_of, tell
 from logkeep.engine.identity import Heads
 from logkeep.engine.inodes import Inodes
 from logkeep.engine.observation import file_key
-from logkeep.engine.remaining import Remaining
+from logkeep.engine.progress import ReadProgress
 from logkeep.errors import SourceFileError
 from logkeep.logformat.names import LogName
 from logkeep.sources.base import LogFile, LogSource
@@ -89,7 +89,7 @@ class NodeState:
         self.unreadable: set[str] = set()  # not tried again in this job
         self.inodes = Inodes()
         self.number = 0  # of the listing
-        self.remaining = Remaining()  # of this round
+        self.remaining = ReadProgress()  # of this round
         self.outcome = Outcome()
 
     def open(self, file: LogFile, name: LogName) -> Content:

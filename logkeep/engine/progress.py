@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from logkeep.engine.plan import Read
 
 
-class Remaining:
+class ReadProgress:
     """Plain bytes, as far as they are known: of a compressed file only the size that it takes on the node is."""
 
     def __init__(self, reads: Iterable[Read] = ()) -> None:
