@@ -28,9 +28,9 @@ from logkeep.domain.policy import next_start
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.engine.chain import SIGNATURE_BYTES, find_flaw
 from logkeep.engine.heads import Beyond, follow, leave_out_settled
+from logkeep.engine.orphans import ClusterPrefix, object_prefix, setting_prefix
 from logkeep.engine.proof import Chain, Document, Entry, make_entry
 from logkeep.engine.rebuild import Generations
-from logkeep.engine.strangers import Place, object_place, setting_place
 from logkeep.errors import CatalogueBehind, ChainForked, JobSuperseded, StoreCorrupt, StoreError, StoreUnreachable
 from logkeep.service.context import Context
 from logkeep.service.places import note_place
@@ -162,11 +162,11 @@ def _without_own(context: Context, cluster: Cluster, beyond: Beyond, manifests: 
 
 def _listed(
     context: Context, cluster: Cluster, head: archive.ManifestRow | None, bucket: str
-) -> Iterator[tuple[Place, list[str]]]:
+) -> Iterator[tuple[ClusterPrefix, list[str]]]:
     """Yield the signed manifests of each place that may be newer and that the catalogue does not have."""
     stores = cluster_stores(context, cluster.id)
     waiting = _known_places(context, cluster, head)
-    seen: set[Place] = set()
+    seen: set[ClusterPrefix] = set()
     since = _since(context, head)
     while waiting and len(seen) < _MOST_PLACES:
         place = waiting.pop()
@@ -186,14 +186,14 @@ def _listed(
         yield place, _unknown(context, _signed(sizes))
 
 
-def _known_places(context: Context, cluster: Cluster, head: archive.ManifestRow | None) -> list[Place]:
+def _known_places(context: Context, cluster: Cluster, head: archive.ManifestRow | None) -> list[ClusterPrefix]:
     with reading(context.database) as connection:
-        found = [Place(*row) for row in places.fetch_places(connection, cluster.id)]
+        found = [ClusterPrefix(*row) for row in places.fetch_places(connection, cluster.id)]
         if setting := log_settings.fetch_setting(connection, cluster.id):
-            found.append(setting_place(setting.bucket, setting.base_path, cluster.name))
+            found.append(setting_prefix(setting.bucket, setting.base_path, cluster.name))
         if running := jobs.fetch_running_job(connection, cluster.id):
-            found.append(setting_place(running.bucket, running.base_path, cluster.name))
-    return [*found, object_place(head.bucket, head.object)] if head else found
+            found.append(setting_prefix(running.bucket, running.base_path, cluster.name))
+    return [*found, object_prefix(head.bucket, head.object)] if head else found
 
 
 def _since(context: Context, head: archive.ManifestRow | None) -> int:
@@ -205,13 +205,13 @@ def _since(context: Context, head: archive.ManifestRow | None) -> int:
     return max(0, job.created_at - _OVERLAP_MS) if job else 0
 
 
-def _pointed_to(store: ObjectStore, sizes: dict[str, int], cluster: Cluster) -> Iterator[Place]:
+def _pointed_to(store: ObjectStore, sizes: dict[str, int], cluster: Cluster) -> Iterator[ClusterPrefix]:
     for name, size in sizes.items():
         found = parse_object(name)
         if found and found.kind is ObjectKind.POINTER:
             with suppress(StoreCorrupt):  # too long to be a pointer
                 if pointer := decode_pointer(store.get(name, _POINTER_BYTES, size), cluster.name):
-                    yield object_place(pointer.bucket, pointer.object)
+                    yield object_prefix(pointer.bucket, pointer.object)
 
 
 def _signed(sizes: dict[str, int]) -> list[str]:
@@ -328,7 +328,7 @@ class _Taking:
             manifest.job.job_id, entry.number, bucket, entry.object, entry.sha256, unproven=entry.unproven
         )
         archive.insert_manifest(self._connection, self._cluster.id, row)
-        note_place(self._connection, self._cluster.id, object_place(bucket, entry.object))
+        note_place(self._connection, self._cluster.id, object_prefix(bucket, entry.object))
         self._generations.add(manifest)
 
     def finish(self, last: Manifest) -> None:

@@ -14,7 +14,7 @@ from logkeep.database.connection import reading
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Manifest, Segment, Sighting, Told
-from logkeep.engine.strangers import object_place
+from logkeep.engine.orphans import object_prefix
 from logkeep.errors import StoreError
 from logkeep.service.context import Context
 from logkeep.service.stores import cluster_stores, job_store
@@ -70,7 +70,7 @@ def _point_from_the_last(context: Context, cluster: Cluster, bucket: str, name: 
     """
     with reading(context.database) as connection:
         last = archive.fetch_last_manifest(connection, cluster.id, proven=True)
-    if last and object_place(last.bucket, last.object) != object_place(bucket, name):
+    if last and object_prefix(last.bucket, last.object) != object_prefix(bucket, name):
         store = cluster_stores(context, cluster.id).get(last.bucket)
         try:
             if store:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from logkeep.database import keys, places
 from logkeep.database.connection import hold_alone
 from logkeep.domain.cluster import Cluster
-from logkeep.engine.strangers import Place, setting_place
+from logkeep.engine.orphans import ClusterPrefix, setting_prefix
 from logkeep.errors import InvalidField
 from logkeep.service.context import Context
 
@@ -21,17 +21,17 @@ def take_place(context: Context, connection: Connection, cluster: Cluster, bucke
     problem = find_conflict(context, connection, cluster, bucket, base_path)
     if problem:
         raise InvalidField("log_base_path", problem)
-    note_place(connection, cluster.id, setting_place(bucket, base_path, cluster.name))
+    note_place(connection, cluster.id, setting_prefix(bucket, base_path, cluster.name))
 
 
-def note_place(connection: Connection, cluster_id: str, place: Place) -> None:
+def note_place(connection: Connection, cluster_id: str, place: ClusterPrefix) -> None:
     """Record that objects of the cluster lie in this folder."""
     places.insert_place(connection, cluster_id, place.bucket, place.folder, _fold(place.folder))
 
 
 def find_conflict(context: Context, connection: Connection, cluster: Cluster, bucket: str, base_path: str) -> str:
     """Return why the cluster cannot keep its logs there, and what to do; '' if it can."""
-    place = setting_place(bucket, base_path, cluster.name)
+    place = setting_prefix(bucket, base_path, cluster.name)
     for project_id, name, folder in _neighbours(context, connection, cluster.id, place):
         whose = f"cluster {name}" if project_id == cluster.project_id else "a cluster of another project"
         where = "there" if folder == place.folder else f"in {folder}, and one would lie in the other"
@@ -44,7 +44,7 @@ def find_conflict(context: Context, connection: Connection, cluster: Cluster, bu
 
 
 def _neighbours(
-    context: Context, connection: Connection, cluster_id: str, place: Place
+    context: Context, connection: Connection, cluster_id: str, place: ClusterPrefix
 ) -> Iterator[tuple[str, str, str]]:
     """Yield project id, cluster name and folder of each conflict.
 

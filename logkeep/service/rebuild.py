@@ -24,6 +24,7 @@ from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.manifest import Manifest, Segment, Told
 from logkeep.domain.policy import next_start
 from logkeep.engine.chain import SIGNATURE_BYTES, find_flaw
+from logkeep.engine.orphans import object_prefix, setting_prefix
 from logkeep.engine.proof import (
     Chain,
     Document,
@@ -38,7 +39,6 @@ from logkeep.engine.proof import (
 )
 from logkeep.engine.rebuild import Generations
 from logkeep.engine.retirement import find_retired
-from logkeep.engine.strangers import object_place, setting_place
 from logkeep.errors import BucketMissing, CatalogueError, LogkeepError, StoreCorrupt, StoreUnreachable
 from logkeep.service.context import Context
 from logkeep.service.heads import stops_backups, tell_objects
@@ -541,7 +541,7 @@ def _setting_of(
     if problem := find_conflict(context, connection, cluster, setting.bucket, setting.base_path):
         rebuilt.problems.append(f"its log backup is closed: {problem}; then open it")
         return replace(setting, enabled=False, period=None, adaptive=False)
-    note_place(connection, cluster.id, setting_place(setting.bucket, setting.base_path, cluster.name))
+    note_place(connection, cluster.id, setting_prefix(setting.bucket, setting.base_path, cluster.name))
     return setting
 
 
@@ -586,7 +586,7 @@ class Records:
             manifest.unproven,
         )
         archive.insert_manifest(self._connection, self._cluster_id, row)
-        note_place(self._connection, self._cluster_id, object_place(document.bucket, document.object))
+        note_place(self._connection, self._cluster_id, object_prefix(document.bucket, document.object))
         self._generations.add(manifest)
 
     def finish(self) -> None:

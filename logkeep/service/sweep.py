@@ -8,11 +8,11 @@ from enum import StrEnum
 
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
-from logkeep.engine.strangers import Place, Stranger, Verdict
+from logkeep.engine.orphans import ClusterPrefix, UnknownObject, Verdict
 from logkeep.service.context import Context
 from logkeep.service.heads import expect_none_newer
+from logkeep.service.orphans import OrphanScanner, find_prefixes
 from logkeep.service.stores import cluster_stores
-from logkeep.service.strangers import Sieve, find_places
 from logkeep.stores.base import ObjectStore, StoredObject
 
 
@@ -46,48 +46,50 @@ def sweep(context: Context, cluster: Cluster, *, grace_ms: int, remove: bool) ->
     in the catalogue.
     """
     expect_none_newer(context, cluster)  # a segment named by such a manifest would look like an orphan
-    places = find_places(context, cluster)
+    places = find_prefixes(context, cluster)
     stores = cluster_stores(context, cluster.id)
-    sieve = Sieve(context, cluster, places)
-    for verdict, stranger in sieve.sift(_listed(stores, places)):
+    sieve = OrphanScanner(context, cluster, places)
+    for verdict, unknown_object in sieve.scan(_listed(stores, places)):
         if verdict is not Verdict.ORPHAN:
             continue
-        reason = _why_kept(context, sieve, stranger, grace_ms)
+        reason = _why_kept(context, sieve, unknown_object, grace_ms)
         if not reason and remove:
-            stores[stranger.place.bucket].delete(stranger.object.name)
+            stores[unknown_object.prefix.bucket].delete(unknown_object.object.name)
         fate = Fate.KEPT if reason else Fate.REMOVED if remove else Fate.REMOVABLE
-        yield _orphan(cluster, stranger, fate, reason)
+        yield _orphan(cluster, unknown_object, fate, reason)
 
 
-def _listed(stores: Mapping[str, ObjectStore], places: list[Place]) -> Iterator[tuple[Place, StoredObject]]:
+def _listed(
+    stores: Mapping[str, ObjectStore], places: list[ClusterPrefix]
+) -> Iterator[tuple[ClusterPrefix, StoredObject]]:
     for place in places:
         for found in stores[place.bucket].list(f"{place.folder}/"):
             yield place, found
 
 
-def _why_kept(context: Context, sieve: Sieve, stranger: Stranger, grace_ms: int) -> str:
+def _why_kept(context: Context, sieve: OrphanScanner, unknown_object: UnknownObject, grace_ms: int) -> str:
     """Return why an orphan is kept; '' if it may be removed.
 
     The catalogue is asked again, because the object may have been committed since it was listed.
     """
-    modified_at = stranger.object.modified_at
+    modified_at = unknown_object.object.modified_at
     if modified_at is None:
         return "the store does not tell its age"
     if context.clock.now_ms() - modified_at < grace_ms:
         return "it is younger than the grace time"
-    verdict, trace = sieve.look_again(stranger)
+    verdict, origin = sieve.look_again(unknown_object)
     if verdict is not Verdict.ORPHAN:
         return "it was committed meanwhile"
-    return "its job is running" if trace and trace.status is JobStatus.RUNNING else ""
+    return "its job is running" if origin and origin.status is JobStatus.RUNNING else ""
 
 
-def _orphan(cluster: Cluster, stranger: Stranger, fate: Fate, reason: str) -> Orphan:
-    found = stranger.object
-    job_id = stranger.name.job_id if stranger.name else ""
+def _orphan(cluster: Cluster, unknown_object: UnknownObject, fate: Fate, reason: str) -> Orphan:
+    found = unknown_object.object
+    job_id = unknown_object.name.job_id if unknown_object.name else ""
     return Orphan(
         cluster.id,
         cluster.name,
-        stranger.place.bucket,
+        unknown_object.prefix.bucket,
         found.name,
         found.size,
         found.modified_at,

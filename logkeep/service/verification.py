@@ -16,14 +16,14 @@ from logkeep.database.archive import SegmentRow
 from logkeep.database.connection import reading, writing
 from logkeep.database.verifications import Verification
 from logkeep.domain.cluster import Cluster
-from logkeep.engine.strangers import Place, Stranger, Verdict, object_place
+from logkeep.engine.orphans import ClusterPrefix, UnknownObject, Verdict, object_prefix
 from logkeep.engine.verify import Damage, check_size, count_lines, read_back, whole_segment
 from logkeep.errors import BucketMissing, CatalogueBehind, ChainForked, JobError, StoreError
 from logkeep.service.chain import check_manifests, find_unproven
 from logkeep.service.context import Context
 from logkeep.service.heads import expect_none_newer
+from logkeep.service.orphans import OrphanScanner, find_prefixes
 from logkeep.service.stores import cluster_stores
-from logkeep.service.strangers import Sieve, find_places
 from logkeep.stores.base import ObjectStore, StoredObject, expect_bucket, find_store
 
 READERS = min(4, os.cpu_count() or 1)  # decompressing and hashing are CPU-bound, and a remote bucket adds waiting
@@ -195,9 +195,9 @@ class _Walk:
         self._context = context
         self._cluster = cluster
         self._stores = cluster_stores(context, cluster.id)
-        places = find_places(context, cluster)
+        places = find_prefixes(context, cluster)
         self._listings = {place: _Listing(self._stores[place.bucket], place) for place in places}
-        self._sieve = Sieve(context, cluster, places)
+        self._sieve = OrphanScanner(context, cluster, places)
         self._turns = _Turns(context, cluster, percent)
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="verify")
         self._ahead = 2 * readers
@@ -209,10 +209,10 @@ class _Walk:
         self._objects = self._bytes = 0
 
     def run(self) -> Iterator[Told]:
-        strangers: list[tuple[Place, StoredObject]] = []
+        strangers: list[tuple[ClusterPrefix, StoredObject]] = []
         for event in self._match():
-            if isinstance(event[0], Place):
-                strangers.append(cast("tuple[Place, StoredObject]", event))
+            if isinstance(event[0], ClusterPrefix):
+                strangers.append(cast("tuple[ClusterPrefix, StoredObject]", event))
                 if len(strangers) >= _BATCH:
                     yield from self._sift(strangers)
             else:
@@ -226,17 +226,17 @@ class _Walk:
         self._pool.shutdown(cancel_futures=True)
         self._turns.save()
 
-    def _match(self) -> Iterator[tuple[SegmentRow, int | None] | tuple[Place, StoredObject]]:
+    def _match(self) -> Iterator[tuple[SegmentRow, int | None] | tuple[ClusterPrefix, StoredObject]]:
         """Yield each segment with the size of its object, and each object that is no segment's."""
         for row in archive.fetch_segments_by_object(self._context.database, self._cluster.id):
-            listing = self._listing(object_place(row.bucket, row.object))
+            listing = self._listing(object_prefix(row.bucket, row.object))
             if listing:
                 yield from listing.pass_over(row.object)
             yield row, listing.take(row.object) if listing else None
         for listing in self._listings.values():
             yield from listing.pass_over(None)
 
-    def _listing(self, place: Place) -> _Listing | None:
+    def _listing(self, place: ClusterPrefix) -> _Listing | None:
         """Return the listing of a place; None if its bucket is no longer configured."""
         store = self._stores.get(place.bucket)
         if store and place not in self._listings:
@@ -300,13 +300,13 @@ class _Walk:
             damage.last_time,
         )
 
-    def _sift(self, strangers: list[tuple[Place, StoredObject]]) -> Iterator[Finding]:
-        for verdict, stranger in self._sieve.sift(strangers):
+    def _sift(self, strangers: list[tuple[ClusterPrefix, StoredObject]]) -> Iterator[Finding]:
+        for verdict, unknown_object in self._sieve.scan(strangers):
             if verdict is Verdict.ORPHAN:
                 left = self._orphans
-                self._orphans = Orphans(left.objects + 1, left.bytes + stranger.object.size)
+                self._orphans = Orphans(left.objects + 1, left.bytes + unknown_object.object.size)
             else:
-                yield _foreign(stranger)
+                yield _foreign(unknown_object)
         strangers.clear()
 
 
@@ -314,20 +314,20 @@ def _read_row(store: ObjectStore, row: SegmentRow) -> list[Damage]:
     return read_back(store, row.segment())
 
 
-def _foreign(stranger: Stranger) -> Finding:
+def _foreign(unknown_object: UnknownObject) -> Finding:
     """Return the finding, without a job: the job id in the object's name proves nothing."""
-    return Finding("", "", stranger.object.name, "foreign: nothing in the catalogue tells of it", "")
+    return Finding("", "", unknown_object.object.name, "foreign: nothing in the catalogue tells of it", "")
 
 
 class _Listing:
     """Objects of one place in the order of their names, with one object of lookahead."""
 
-    def __init__(self, store: ObjectStore, place: Place) -> None:
+    def __init__(self, store: ObjectStore, place: ClusterPrefix) -> None:
         self._place = place
         self._objects = store.list(f"{place.folder}/")
         self._next: StoredObject | None = next(self._objects, None)
 
-    def pass_over(self, name: str | None) -> Iterator[tuple[Place, StoredObject]]:
+    def pass_over(self, name: str | None) -> Iterator[tuple[ClusterPrefix, StoredObject]]:
         """Yield all objects before `name`, or all that are left."""
         while (found := self._next) and (name is None or found.name < name):
             self._next = next(self._objects, None)

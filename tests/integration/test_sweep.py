@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.cluster import Cluster
-from logkeep.service import backups, clusters, log_settings, strangers
+from logkeep.service import backups, clusters, log_settings, orphans
 from logkeep.service.sweep import Fate, Orphan, sweep
 from logkeep.service.verification import Finding, Orphans
 from tests.installation import SETTING, Installation
@@ -179,15 +179,15 @@ def test_what_a_followed_manifest_names_and_the_catalogue_does_not_is_no_orphan(
 def test_an_object_that_is_committed_after_the_listing_stays(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
     swept.put(segment(swept.jobs["again"]))
     left = sweep(swept.installation.context, swept.prod, grace_ms=GRACE, remove=True)
-    sift = strangers.Sieve.sift
+    scan = orphans.OrphanScanner.scan
     known = next(name for name in swept.files() if swept.jobs["success"] in name and name.endswith(".zst"))
 
     def listed_before(self, found):  # type: ignore[no-untyped-def]
-        for verdict, stranger in sift(self, found):
-            was = replace(stranger, object=replace(stranger.object, name=known))
+        for verdict, unknown_object in scan(self, found):
+            was = replace(unknown_object, object=replace(unknown_object.object, name=known))
             yield verdict, was
 
-    monkeypatch.setattr(strangers.Sieve, "sift", listed_before)
+    monkeypatch.setattr(orphans.OrphanScanner, "sift", listed_before)
     before = swept.files()
     assert [(one.fate, one.reason) for one in left] == [(Fate.KEPT, "it was committed meanwhile")]
     assert swept.files() == before

@@ -13,7 +13,16 @@ from logkeep.database.connection import reading
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.engine.chain import SIGNATURE_BYTES, find_flaw
-from logkeep.engine.strangers import Place, Stranger, Trace, Verdict, judge, meet, object_place, setting_place
+from logkeep.engine.orphans import (
+    ClusterPrefix,
+    JobOrigin,
+    UnknownObject,
+    Verdict,
+    classify,
+    describe,
+    object_prefix,
+    setting_prefix,
+)
 from logkeep.errors import ObjectError, StoreCorrupt, StoreMissing
 from logkeep.service.context import Context
 from logkeep.service.removal import read_removal
@@ -31,25 +40,25 @@ from logkeep.stores.layout import (
 _BATCH = 500  # objects that are looked up at a time
 
 
-def find_places(context: Context, cluster: Cluster) -> list[Place]:
+def find_prefixes(context: Context, cluster: Cluster) -> list[ClusterPrefix]:
     """Return every folder that may contain objects of the cluster."""
     with reading(context.database) as connection:
         targets = jobs.fetch_targets(connection, cluster.id)
         if setting := log_settings.fetch_setting(connection, cluster.id):
             targets.append((setting.bucket, setting.base_path))
-        found = {setting_place(bucket, path, cluster.name) for bucket, path in targets}
-        found |= {object_place(*row) for row in archive.fetch_manifest_objects(connection, cluster.id)}
-        found |= set(_places_of_segments(connection, cluster.id))
-    return sorted(place for place in found if place.bucket in context.stores)
+        found = {setting_prefix(bucket, path, cluster.name) for bucket, path in targets}
+        found |= {object_prefix(*row) for row in archive.fetch_manifest_objects(connection, cluster.id)}
+        found |= set(_segment_prefixes(connection, cluster.id))
+    return sorted(prefix for prefix in found if prefix.bucket in context.stores)
 
 
-def _places_of_segments(connection: Connection, cluster_id: str) -> Iterator[Place]:
+def _segment_prefixes(connection: Connection, cluster_id: str) -> Iterator[ClusterPrefix]:
     """Loose index scan: one lookup per folder."""
     row = archive.fetch_next_object(connection, cluster_id, "")
     while row:
-        place = object_place(*row)
-        yield place
-        row = archive.fetch_next_object(connection, cluster_id, f"{place.folder}0")  # '0' follows '/'
+        prefix = object_prefix(*row)
+        yield prefix
+        row = archive.fetch_next_object(connection, cluster_id, f"{prefix.folder}0")  # '0' follows '/'
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +69,32 @@ class _Doubts:
     job_ids: frozenset[str]  # known jobs with a manifest that may name segments missing from the catalogue
 
 
-class Sieve:
+class OrphanScanner:
     """Finds orphans and foreign objects in the folders of one cluster."""
 
-    def __init__(self, context: Context, cluster: Cluster, places: Iterable[Place]) -> None:
+    def __init__(self, context: Context, cluster: Cluster, prefixes: Iterable[ClusterPrefix]) -> None:
         self._context = context
         self._stores = cluster_stores(context, cluster.id)
         self._cluster_id = cluster.id
-        self._places = frozenset(places)
-        self._doubts: dict[Place, _Doubts] = {}
+        self._places = frozenset(prefixes)
+        self._doubts: dict[ClusterPrefix, _Doubts] = {}
 
-    def sift(self, found: Iterable[tuple[Place, StoredObject]]) -> Iterator[tuple[Verdict, Stranger]]:
+    def scan(self, found: Iterable[tuple[ClusterPrefix, StoredObject]]) -> Iterator[tuple[Verdict, UnknownObject]]:
         """Yield every orphan and foreign object."""
         objects = iter(found)
-        while batch := [meet(place, one) for place, one in islice(objects, _BATCH)]:
-            for stranger, trace in self._strangers(batch):
-                verdict = self._judge(stranger, trace)
-                if verdict is not Verdict.ELSEWHERE:
-                    yield verdict, stranger
+        while batch := [describe(prefix, one) for prefix, one in islice(objects, _BATCH)]:
+            for unknown_object, origin in self._strangers(batch):
+                verdict = self._judge(unknown_object, origin)
+                if verdict is not Verdict.OTHER_CLUSTER:
+                    yield verdict, unknown_object
 
-    def look_again(self, stranger: Stranger) -> tuple[Verdict, Trace | None]:
+    def look_again(self, unknown_object: UnknownObject) -> tuple[Verdict, JobOrigin | None]:
         """Return the current verdict on an object, and what is known of its job."""
-        for one, trace in self._strangers([stranger]):
-            return self._judge(one, trace), trace
-        return Verdict.ELSEWHERE, None
+        for one, origin in self._strangers([unknown_object]):
+            return self._judge(one, origin), origin
+        return Verdict.OTHER_CLUSTER, None
 
-    def _strangers(self, batch: list[Stranger]) -> list[tuple[Stranger, Trace | None]]:
+    def _strangers(self, batch: list[UnknownObject]) -> list[tuple[UnknownObject, JobOrigin | None]]:
         """Return the objects that the catalogue does not name.
 
         Jobs are fetched before segments: if a job has ended by then, all of its segments are committed.
@@ -101,61 +110,63 @@ class Sieve:
             if one.object.name not in named and signed_manifest(one.object.name) not in named
         ]
 
-    def _judge(self, stranger: Stranger, trace: Trace | None) -> Verdict:
-        verdict = judge(stranger, self._cluster_id, self._places, trace, doubtful=False)
-        if verdict is Verdict.ORPHAN and self._is_doubtful(stranger, trace):
-            verdict = Verdict.FOREIGN
-        if verdict is Verdict.FOREIGN and (self._is_gone(stranger) if stranger.name else self._is_removal(stranger)):
-            return Verdict.ELSEWHERE
+    def _judge(self, unknown_object: UnknownObject, origin: JobOrigin | None) -> Verdict:
+        verdict = classify(unknown_object, self._cluster_id, self._places, origin, doubtful=False)
+        if verdict is Verdict.ORPHAN and self._is_doubtful(unknown_object, origin):
+            verdict = Verdict.UNKNOWN
+        if verdict is Verdict.UNKNOWN and (
+            self._is_gone(unknown_object) if unknown_object.name else self._is_removal(unknown_object)
+        ):
+            return Verdict.OTHER_CLUSTER
         return verdict
 
-    def _is_removal(self, stranger: Stranger) -> bool:
+    def _is_removal(self, unknown_object: UnknownObject) -> bool:
         """Return whether the object is a valid removal entry of this cluster, or the signature of one.
 
         An entry remains if the removal failed or was undone. Its signature is stored first, so after a crash there may
         be nothing but the signature.
         """
-        store, name = self._stores[stranger.place.bucket], stranger.object.name.removesuffix(".sig")
+        store, name = self._stores[unknown_object.prefix.bucket], unknown_object.object.name.removesuffix(".sig")
         if not is_removal(name):
             return False
         try:
             return read_removal(store, name, self._context.find_signer).cluster_id == self._cluster_id
         except StoreMissing:
-            alone = name != stranger.object.name and stranger.object.size == SIGNATURE_BYTES
+            alone = name != unknown_object.object.name and unknown_object.object.size == SIGNATURE_BYTES
             return alone and name.endswith(f"-{self._cluster_id}.json")
         except ObjectError:
             return False
 
-    def _is_gone(self, stranger: Stranger) -> bool:
+    def _is_gone(self, unknown_object: UnknownObject) -> bool:
         """Return whether the object is gone: a job may have deleted it after it was listed."""
-        return self._stores[stranger.place.bucket].size(stranger.object.name) is None
+        return self._stores[unknown_object.prefix.bucket].size(unknown_object.object.name) is None
 
-    def _is_doubtful(self, stranger: Stranger, trace: Trace | None) -> bool:
-        if stranger.place not in self._doubts:
-            self._doubts[stranger.place] = self._find_doubts(stranger.place)
-        doubts = self._doubts[stranger.place]
-        assert stranger.name
-        return doubts.unknown_jobs if trace is None else stranger.name.job_id in doubts.job_ids
+    def _is_doubtful(self, unknown_object: UnknownObject, origin: JobOrigin | None) -> bool:
+        if unknown_object.prefix not in self._doubts:
+            self._doubts[unknown_object.prefix] = self._find_doubts(unknown_object.prefix)
+        doubts = self._doubts[unknown_object.prefix]
+        assert unknown_object.name
+        return doubts.unknown_jobs if origin is None else unknown_object.name.job_id in doubts.job_ids
 
-    def _find_doubts(self, place: Place) -> _Doubts:
+    def _find_doubts(self, prefix: ClusterPrefix) -> _Doubts:
         """Read every manifest of the folder that is not in the catalogue: a segment that it names is no orphan."""
-        store = self._stores[place.bucket]
+        store = self._stores[prefix.bucket]
         unknown = False
         contested: set[str] = set()
-        manifests = ((place, found) for found in store.list(f"{place.folder}/_manifests/"))
-        while batch := [meet(*one) for one in islice(manifests, _BATCH)]:
-            for stranger, trace in self._strangers(batch):
-                if stranger.name is None or stranger.name.kind is not ObjectKind.MANIFEST:
+        manifests = ((prefix, found) for found in store.list(f"{prefix.folder}/_manifests/"))
+        while batch := [describe(*one) for one in islice(manifests, _BATCH)]:
+            for unknown_object, origin in self._strangers(batch):
+                if unknown_object.name is None or unknown_object.name.kind is not ObjectKind.MANIFEST:
                     continue
-                if trace is None:
+                if origin is None:
                     unknown = True
-                elif trace.cluster_id == self._cluster_id and self._names_more(stranger):
-                    contested.add(stranger.name.job_id)
+                elif origin.cluster_id == self._cluster_id and self._names_more(unknown_object):
+                    contested.add(unknown_object.name.job_id)
         return _Doubts(unknown, frozenset(contested))
 
-    def _names_more(self, manifest: Stranger) -> bool:
+    def _names_more(self, manifest: UnknownObject) -> bool:
         """Return whether a manifest is unsigned or unreadable, or names a segment that is not in the catalogue."""
-        store, name = self._stores[manifest.place.bucket], manifest.object.name
+        store, name = self._stores[manifest.prefix.bucket], manifest.object.name
         try:
             if store.size(signature_object(name)) != SIGNATURE_BYTES:
                 return True  # unsigned: no need to read it
@@ -174,7 +185,7 @@ class Sieve:
             )
 
 
-def _fetch_traces(connection: Connection, job_ids: Sequence[str]) -> tuple[dict[str, Trace], set[str]]:
+def _fetch_traces(connection: Connection, job_ids: Sequence[str]) -> tuple[dict[str, JobOrigin], set[str]]:
     """Return what is known of these jobs, and the names of their manifests.
 
     A job whose record was cleared is known by its segments; only records of failed jobs are ever cleared. In a rebuilt
@@ -182,13 +193,13 @@ def _fetch_traces(connection: Connection, job_ids: Sequence[str]) -> tuple[dict[
     """
     known = jobs.fetch_traces(connection, job_ids)
     manifests = archive.fetch_manifest_of_jobs(connection, job_ids)
-    found: dict[str, Trace] = {}
+    found: dict[str, JobOrigin] = {}
     for job_id in job_ids:
         owner, name = manifests.get(job_id, ("", ""))
         if job_id in known:
             parsed = parse_object(name)
             cluster_id, status, attempts = known[job_id]
-            found[job_id] = Trace(cluster_id, status, max(attempts, parsed.attempt if parsed else 0))
+            found[job_id] = JobOrigin(cluster_id, status, max(attempts, parsed.attempt if parsed else 0))
         elif owner := owner or archive.fetch_segment_owner(connection, job_id):
-            found[job_id] = Trace(owner, JobStatus.FAIL, 1)
+            found[job_id] = JobOrigin(owner, JobStatus.FAIL, 1)
     return found, {name for _, name in manifests.values()}

@@ -12,7 +12,7 @@ from logkeep.stores.layout import ObjectKind, ObjectName, cluster_folder, parse_
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class ClusterPrefix:
     """A folder that holds objects of one cluster."""
 
     bucket: str
@@ -20,16 +20,16 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Stranger:
+class UnknownObject:
     """An object that the catalogue does not name."""
 
-    place: Place
+    prefix: ClusterPrefix
     object: StoredObject
     name: ObjectName | None  # None where it is no name of Logkeep's
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class JobOrigin:
     """Job that an object's name tells, as the catalogue knows it."""
 
     cluster_id: str
@@ -43,35 +43,40 @@ class Trace:
 
 
 class Verdict(StrEnum):
-    ELSEWHERE = "elsewhere"  # the matter of another cluster, or of another folder of this one
+    OTHER_CLUSTER = "elsewhere"  # the matter of another cluster, or of another folder of this one
     ORPHAN = "orphan"  # the trace of an upload that was never confirmed
-    FOREIGN = "foreign"
+    UNKNOWN = "foreign"
 
 
-def setting_place(bucket: str, base_path: str, cluster_name: str) -> Place:
-    return Place(bucket, cluster_folder(base_path, cluster_name))
+def setting_prefix(bucket: str, base_path: str, cluster_name: str) -> ClusterPrefix:
+    return ClusterPrefix(bucket, cluster_folder(base_path, cluster_name))
 
 
-def object_place(bucket: str, name: str) -> Place:
+def object_prefix(bucket: str, name: str) -> ClusterPrefix:
     """Return the folder of a segment or manifest of the catalogue."""
     parsed = parse_object(name)
-    return Place(bucket, parsed.folder if parsed else name.rpartition("/")[0])
+    return ClusterPrefix(bucket, parsed.folder if parsed else name.rpartition("/")[0])
 
 
-def meet(place: Place, found: StoredObject) -> Stranger:
-    return Stranger(place, found, parse_object(found.name))
+def describe(prefix: ClusterPrefix, found: StoredObject) -> UnknownObject:
+    return UnknownObject(prefix, found, parse_object(found.name))
 
 
-def judge(
-    stranger: Stranger, cluster_id: str, places: Collection[Place], trace: Trace | None, *, doubtful: bool
+def classify(
+    unknown_object: UnknownObject,
+    cluster_id: str,
+    prefixes: Collection[ClusterPrefix],
+    origin: JobOrigin | None,
+    *,
+    doubtful: bool,
 ) -> Verdict:
     """`doubtful`: a manifest in the bucket may name it that the catalogue does not know, or its job has one."""
-    name, place = stranger.name, stranger.place
+    name, prefix = unknown_object.name, unknown_object.prefix
     if name is None:
-        return Verdict.FOREIGN
-    if trace and trace.cluster_id != cluster_id:
-        return Verdict.ELSEWHERE
-    if name.folder != place.folder:
-        return Verdict.ELSEWHERE if Place(place.bucket, name.folder) in places else Verdict.FOREIGN
-    unexplained = name.kind is ObjectKind.MANIFEST if trace is None else not trace.may_leave_orphans
-    return Verdict.FOREIGN if doubtful or unexplained else Verdict.ORPHAN
+        return Verdict.UNKNOWN
+    if origin and origin.cluster_id != cluster_id:
+        return Verdict.OTHER_CLUSTER
+    if name.folder != prefix.folder:
+        return Verdict.OTHER_CLUSTER if ClusterPrefix(prefix.bucket, name.folder) in prefixes else Verdict.UNKNOWN
+    unexplained = name.kind is ObjectKind.MANIFEST if origin is None else not origin.may_leave_orphans
+    return Verdict.UNKNOWN if doubtful or unexplained else Verdict.ORPHAN
