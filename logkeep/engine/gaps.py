@@ -122,7 +122,7 @@ class Numbers:
         return len(found) > 1 and all(found.values())
 
 
-class Line:
+class FamilyTimeline:
     """Generations of a log in the order of writing."""
 
     def __init__(self, kept: Iterable[Checkpoint], present: Collection[int], names: Iterable[str]) -> None:
@@ -142,23 +142,23 @@ class Line:
         """Return how many generations stand at the position or before it."""
         return bisect_right(self._positions, position)
 
-    def elders(self, of: Checkpoint) -> Iterator[Checkpoint]:
+    def older_than(self, of: Checkpoint) -> Iterator[Checkpoint]:
         """Youngest first."""
         place = bisect_left(self._positions, of.position)
         return (self.kept[index] for index in range(place - 1, -1, -1))
 
 
-def came_between(line: Line, younger: Checkpoint) -> str | None:
+def came_between(line: FamilyTimeline, younger: Checkpoint) -> str | None:
     """Why something may have been written between a generation and its elder, and deleted; None where nothing was.
 
     A node deletes the oldest first: what came after an elder that is still there is there too. Where names count, they
     tell as well, if they count rotations and not hours. Nothing is said of what went before the first backup.
     """
-    elder = next(line.elders(younger), None)
+    elder = next(line.older_than(younger), None)
     if elder is None:
         return None
     newer = parse_counted(younger.name)
-    if newer and (found := _counted_before(line.elders(younger))):
+    if newer and (found := _counted_before(line.older_than(younger))):
         older, name, others = found
         numbers = numbers_between(older, newer)
         if numbers is not None:
@@ -170,10 +170,10 @@ def came_between(line: Line, younger: Checkpoint) -> str | None:
     return None if elder.generation in line.present else UNSEEN
 
 
-def _counted_before(elders: Iterable[Checkpoint]) -> tuple[CountedName, str, int] | None:
+def _counted_before(older_than: Iterable[Checkpoint]) -> tuple[CountedName, str, int] | None:
     """Return the newest older generation with a counted name, and how many later ones never had such a name."""
     others = 0
-    for elder in elders:
+    for elder in older_than:
         if older := parse_counted(elder.name):
             return older, elder.name, others
         others += elder.present
@@ -185,7 +185,7 @@ def _jump(elder: str, younger: str, missing: int) -> str:
     return f"the names jump from {elder} to {younger}: {files} came and went between two backups"
 
 
-def tell_gap(node: str, family: str, line: Line, place: int, losses: Sequence[Loss]) -> Gap:
+def tell_gap(node: str, family: str, line: FamilyTimeline, place: int, losses: Sequence[Loss]) -> Gap:
     """All that is missing behind the first `place` generations."""
     after = next((elder.last_time for elder in reversed(line.kept[:place]) if elder.last_time), "")
     times = (younger.first_time for younger in line.kept[place:] if younger.first_time)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from logkeep.domain.manifest import EMPTY, Checkpoint, PendingFile, PendingKind
-from logkeep.engine.gaps import Line
+from logkeep.engine.gaps import FamilyTimeline
 from logkeep.engine.observation import ContentState, FileObservation
 from logkeep.logformat.names import compressed_names, is_compressed, parse_name
 
@@ -213,7 +213,7 @@ def is_rotated_away(one: PendingFile) -> bool:
     return one.kind is PendingKind.LISTED and not one.inode and one.name != one.family
 
 
-def is_renamed(one: PendingFile, line: Line, rounds: Rounds) -> bool:
+def is_renamed(one: PendingFile, line: FamilyTimeline, rounds: Rounds) -> bool:
     """Whether a rotated file that went before it was looked into is there under another name.
 
     So it is taken to be where what was written before it is there, as a node deletes the oldest first and truncates but

@@ -15,7 +15,7 @@ from itertools import pairwise
 from logkeep.domain.manifest import EMPTY, Checkpoint, Gap, PendingFile, PendingKind
 from logkeep.engine.gaps import (
     UNSEEN,
-    Line,
+    FamilyTimeline,
     Loss,
     came_between,
     is_closed,
@@ -192,7 +192,7 @@ def _seen(listing: _Listing) -> Iterable[Checkpoint]:
     yield from (one for index, one in listing.fresh.items() if not listing.observations[index].file.size)
 
 
-def _reads(listing: _Listing, lines: Mapping[str, Line], read: Collection[int]) -> list[Read]:
+def _reads(listing: _Listing, lines: Mapping[str, FamilyTimeline], read: Collection[int]) -> list[Read]:
     holders = {checkpoint.generation: (listing.observations[i], checkpoint) for i, checkpoint in listing.owners.items()}
     reads: list[Read] = []
     for index, observed in enumerate(listing.observations):
@@ -249,7 +249,7 @@ def _unknown(listing: _Listing, newest: int) -> Iterable[PendingFile]:
             yield replace(one, size=max(0, one.size - kept))
 
 
-def _lines(listing: _Listing, current: Iterable[Checkpoint]) -> dict[str, Line]:
+def _lines(listing: _Listing, current: Iterable[Checkpoint]) -> dict[str, FamilyTimeline]:
     """Return the timeline of each log: generations with content, those to be read included."""
     observations = listing.observations
     kept: dict[str, list[Checkpoint]] = defaultdict(list)
@@ -269,10 +269,10 @@ def _lines(listing: _Listing, current: Iterable[Checkpoint]) -> dict[str, Line]:
         names[observed.name.family].append(observed.file.name)
     for one in listing.missing:
         names[one.family].append(one.name)
-    return {family: Line(kept[family], present, names[family]) for family in kept.keys() | names.keys()}
+    return {family: FamilyTimeline(kept[family], present, names[family]) for family in kept.keys() | names.keys()}
 
 
-def _is_joined(listing: _Listing, line: Line, index: int) -> bool:
+def _is_joined(listing: _Listing, line: FamilyTimeline, index: int) -> bool:
     """Return whether nothing can have been missed between a new generation and the one before it."""
     checkpoint, observed = listing.fresh[index], listing.observations[index]
     if observed.changed or not line.begun or came_between(line, checkpoint) is None:
@@ -281,7 +281,7 @@ def _is_joined(listing: _Listing, line: Line, index: int) -> bool:
     return alone and any(_is_same_inode(one.inode, observed.file.inode) for one in _empty_before(listing, observed))
 
 
-def _gaps(node: str, listing: _Listing, lines: Mapping[str, Line], rounds: Rounds) -> Iterable[Gap]:
+def _gaps(node: str, listing: _Listing, lines: Mapping[str, FamilyTimeline], rounds: Rounds) -> Iterable[Gap]:
     """All that is missing behind the same generation is one gap."""
     for family, losses in _losses(listing, lines, rounds).items():
         line = lines[family]
@@ -291,7 +291,7 @@ def _gaps(node: str, listing: _Listing, lines: Mapping[str, Line], rounds: Round
         yield from (tell_gap(node, family, line, *place) for place in sorted(places.items()))
 
 
-def _losses(listing: _Listing, lines: Mapping[str, Line], rounds: Rounds) -> Mapping[str, Sequence[Loss]]:
+def _losses(listing: _Listing, lines: Mapping[str, FamilyTimeline], rounds: Rounds) -> Mapping[str, Sequence[Loss]]:
     files = {(observed.file.inode, observed.name.plain) for observed in listing.observations if observed.file.inode}
     found: dict[str, list[Loss]] = defaultdict(list)
     for checkpoint in listing.gone:
