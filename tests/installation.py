@@ -93,10 +93,10 @@ class Installation:
             sizes[log.node, log.family] = sizes.get((log.node, log.family), 0) + log.size
         return sizes
 
-    def verify(self, cluster: Cluster, **asked: Any) -> list[verification.Told]:
+    def verify(self, cluster: Cluster, **asked: Any) -> list[verification.UnreportedJob]:
         return list(self.verify_step_by_step(cluster, **asked))
 
-    def verify_step_by_step(self, cluster: Cluster, **asked: Any) -> Iterator[verification.Told]:
+    def verify_step_by_step(self, cluster: Cluster, **asked: Any) -> Iterator[verification.UnreportedJob]:
         return verification.verify(self.context, cluster, **asked)
 
     def findings(self, cluster: Cluster, **asked: Any) -> list[verification.Finding]:

@@ -10,7 +10,7 @@ from logkeep.database.warnings import save_warnings
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType
 from logkeep.domain.cluster import Cluster, Node, Project
 from logkeep.domain.log_setting import LogSetting
-from logkeep.domain.manifest import Fingerprint, Frame, Gap, Manifest, Segment, Sighting, Told
+from logkeep.domain.manifest import Fingerprint, Frame, Gap, Manifest, Segment, Sighting, UnreportedJob
 from logkeep.domain.policy import next_start
 from logkeep.domain.warning import JobWarning
 from logkeep.engine.rebuild import Generations
@@ -84,7 +84,9 @@ def true_manifest() -> Manifest:
         sightings=(Sighting("n1", "gc.log", 3, 2.0, "gc.log.01", present=False),),
         gaps=(gap,),
         notes=("LK-SOURCE-UNREADABLE: node n1: file 'x'",),
-        earlier=(Told(_job(2, BEFORE, JobStatus.FAIL, "LK-STORE-UNREACHABLE: x"), (gap,), ("a note",), (WARNING,)),),
+        earlier=(
+            UnreportedJob(_job(2, BEFORE, JobStatus.FAIL, "LK-STORE-UNREACHABLE: x"), (gap,), ("a note",), (WARNING,)),
+        ),
         warnings=(WARNING,),
         unproven="f" * 64,
     )
@@ -113,7 +115,7 @@ def insert_rows(connection: Connection, manifest: Manifest) -> None:
         if manifest.setting.period:
             due = next_start(manifest.setting.period, cluster.id, manifest.job.created_at, 0)
             log_settings.plan_policy(connection, cluster.id, manifest.setting.updated_at, due)
-    for told in (*manifest.earlier, Told(manifest.job, manifest.gaps, manifest.notes, manifest.warnings)):
+    for told in (*manifest.earlier, UnreportedJob(manifest.job, manifest.gaps, manifest.notes, manifest.warnings)):
         jobs.insert_job(connection, told.job, attempt=1, manifest_job_id=manifest.job.job_id)
         for gap in told.gaps:
             archive.insert_findings(connection, told.job.job_id, gap.node, [gap])

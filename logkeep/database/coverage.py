@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, Subquery, func, select
 from logkeep.database.tables import findings, forecasts, generations, jobs, segments
 from logkeep.database.warnings import fetch_told
 from logkeep.domain.backup_job import JobStatus
-from logkeep.domain.coverage import Held, ToldGap, ToldWarning
+from logkeep.domain.coverage import Held, ReportedGap, ToldWarning
 from logkeep.domain.instant import earliest, instant, latest
 from logkeep.domain.manifest import Gap
 
@@ -86,15 +86,15 @@ def _stored(cluster_id: str, nodes: Sequence[str]) -> Subquery:
 
 def _fetch_gaps(
     connection: Connection, cluster_id: str, nodes: Sequence[str], family: str
-) -> dict[_Log, list[ToldGap]]:
+) -> dict[_Log, list[ReportedGap]]:
     statement = select(findings.c.job_id, findings.c.body).where(
         findings.c.cluster_id == cluster_id, findings.c.kind == "gap", findings.c.node.in_(nodes)
     )
-    found: dict[_Log, list[ToldGap]] = defaultdict(list)
+    found: dict[_Log, list[ReportedGap]] = defaultdict(list)
     for row in connection.execute(statement.order_by(findings.c.id)):
         gap = msgspec.msgpack.decode(row.body, type=Gap)
         if family in {"", gap.family}:
-            found[gap.node, gap.family].append(ToldGap(gap, row.job_id))
+            found[gap.node, gap.family].append(ReportedGap(gap, row.job_id))
     return found
 
 
@@ -108,7 +108,7 @@ def _held(
     log: _Log,
     rows: Sequence[Row[*tuple[Any, ...]]],
     safe_until: int | None,
-    gaps: list[ToldGap],
+    gaps: list[ReportedGap],
     warnings: list[ToldWarning],
 ) -> Held:
     in_order = tuple(sorted(gaps, key=_begin))
@@ -128,7 +128,7 @@ def _held(
     )
 
 
-def _begin(told: ToldGap) -> tuple[float, ...]:
+def _begin(told: ReportedGap) -> tuple[float, ...]:
     """Return the sort key of a gap by instants; a gap without times comes first."""
     times = told.gap.after or told.gap.until, told.gap.until
     return tuple(instant(time) if time else -math.inf for time in times)

@@ -221,7 +221,7 @@ def mark_job_told(connection: Connection, job_id: str, manifest_job_id: str) -> 
     connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(manifest_job_id=manifest_job_id))
 
 
-def mark_told(connection: Connection, cluster_id: str, manifest_job_id: str) -> None:
+def mark_reported(connection: Connection, cluster_id: str, manifest_job_id: str) -> None:
     """Record that the manifest of this job names all ended jobs that no manifest named before."""
     statement = update(jobs).where(
         jobs.c.cluster_id == cluster_id, jobs.c.manifest_job_id.is_(None), jobs.c.status != JobStatus.RUNNING

@@ -9,7 +9,7 @@ from logkeep.domain.warning import JobWarning
 
 
 @dataclass(frozen=True, slots=True)
-class ToldGap:
+class ReportedGap:
     """A gap, and the job that reported it."""
 
     gap: Gap
@@ -37,5 +37,5 @@ class Held:
     raw: int = 0  # plain bytes
     stored: int = 0  # bytes in the bucket
     safe_until: int | None = None  # Unix ms: forecast of when the node deletes lines not backed up; None if unknown
-    gaps: tuple[ToldGap, ...] = ()  # oldest first
+    gaps: tuple[ReportedGap, ...] = ()  # oldest first
     warnings: tuple[ToldWarning, ...] = ()  # ordered by when a job last reported them

@@ -212,7 +212,7 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class UnreportedJob:
     """A job that ended without a manifest of its own (its bucket failed, for example), and its findings."""
 
     job: BackupJob
@@ -240,6 +240,8 @@ class Manifest:
     sightings: tuple[Sighting, ...] = ()
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
-    earlier: tuple[Told, ...] = ()  # jobs that ended without a manifest since the previous manifest, oldest first
+    earlier: tuple[
+        UnreportedJob, ...
+    ] = ()  # jobs that ended without a manifest since the previous manifest, oldest first
     warnings: tuple[JobWarning, ...] = ()
     unproven: str = ""  # SHA-256 of the last unproven manifest, if unproven ones come directly before this; '' if none

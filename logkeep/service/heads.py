@@ -23,7 +23,7 @@ from logkeep.database.warnings import save_warnings
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import Cluster
-from logkeep.domain.manifest import Manifest, Segment, Told
+from logkeep.domain.manifest import Manifest, Segment, UnreportedJob
 from logkeep.domain.policy import next_start
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.engine.chain import SIGNATURE_BYTES, find_flaw
@@ -314,7 +314,7 @@ class _Taking:
         self._begun: defaultdict[str, set[int]] = defaultdict(set)  # generations of each node
 
     def add(self, entry: Entry, manifest: Manifest) -> None:
-        for told in (*manifest.earlier, Told(manifest.job, manifest.gaps, manifest.notes, manifest.warnings)):
+        for told in (*manifest.earlier, UnreportedJob(manifest.job, manifest.gaps, manifest.notes, manifest.warnings)):
             self._add_job(told, manifest.job.job_id, entry.attempt if told.job is manifest.job else 1)
         bucket = entry.document.bucket
         named: dict[str, set[int]] = defaultdict(set)
@@ -352,7 +352,7 @@ class _Taking:
         self._begun[node] |= new
         self._generations.begin(node, archive.fetch_checkpoints_of(self._connection, self._cluster.id, node, new))
 
-    def _add_job(self, told: Told, manifest_job_id: str, attempt: int) -> None:
+    def _add_job(self, told: UnreportedJob, manifest_job_id: str, attempt: int) -> None:
         job, connection = told.job, self._connection
         known = jobs.fetch_job(connection, job.job_id)
         if known and known.status is not JobStatus.RUNNING:

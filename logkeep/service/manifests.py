@@ -13,7 +13,7 @@ from logkeep.database import archive, jobs, keys, log_settings
 from logkeep.database.connection import reading
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
-from logkeep.domain.manifest import Manifest, Segment, Sighting, Told
+from logkeep.domain.manifest import Manifest, Segment, Sighting, UnreportedJob
 from logkeep.engine.orphans import object_prefix
 from logkeep.errors import StoreError
 from logkeep.service.context import Context
@@ -92,7 +92,7 @@ def record_manifest(connection: Connection, written: Written) -> None:
     manifest = written.manifest
     archive.insert_manifest(connection, manifest.cluster_id, written.row)
     archive.mark_listed(connection, manifest.cluster_id, manifest.job.job_id, manifest.segments)
-    jobs.mark_told(connection, manifest.cluster_id, manifest.job.job_id)
+    jobs.mark_reported(connection, manifest.cluster_id, manifest.job.job_id)
 
 
 def _manifest(
@@ -130,8 +130,8 @@ def _manifest(
         )
 
 
-def _told(job: BackupJob, found: archive.Findings) -> Told:
-    return Told(job, found.gaps, found.failures, found.warnings)
+def _told(job: BackupJob, found: archive.Findings) -> UnreportedJob:
+    return UnreportedJob(job, found.gaps, found.failures, found.warnings)
 
 
 def _fitting(new: Sequence[Segment]) -> Iterator[Segment]:

@@ -21,7 +21,7 @@ from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import Cluster, Project, is_cluster_id
 from logkeep.domain.log_setting import LogSetting
-from logkeep.domain.manifest import Manifest, Segment, Told
+from logkeep.domain.manifest import Manifest, Segment, UnreportedJob
 from logkeep.domain.policy import next_start
 from logkeep.engine.chain import SIGNATURE_BYTES, find_flaw
 from logkeep.engine.orphans import object_prefix, setting_prefix
@@ -570,7 +570,7 @@ class Records:
         document = link.entry.document
         for told in manifest.earlier:
             self._add_job(1, manifest, told)
-        told = Told(manifest.job, manifest.gaps, manifest.notes, manifest.warnings)
+        told = UnreportedJob(manifest.job, manifest.gaps, manifest.notes, manifest.warnings)
         self._add_job(link.entry.attempt, manifest, told)
         moved = {manifest.job.bucket: document.bucket}  # the bucket may have another name in this installation
         for segment in manifest.segments:
@@ -600,7 +600,7 @@ class Records:
                 due_at = next_start(self._setting.period, self._cluster_id, self._newest, 0)
                 log_settings.plan_policy(self._connection, self._cluster_id, self._setting.updated_at, due_at)
 
-    def _add_job(self, attempt: int, manifest: Manifest, told: Told) -> None:
+    def _add_job(self, attempt: int, manifest: Manifest, told: UnreportedJob) -> None:
         job = told.job
         cleared = self._setting.failures_cleared_at if self._setting else 0
         if job.status is JobStatus.FAIL and (job.finished_at or 0) <= cleared:

@@ -10,7 +10,7 @@ import msgspec
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster, Discovery, Node, Project
 from logkeep.domain.log_setting import LogSetting
-from logkeep.domain.manifest import Gap, Manifest, Segment, Sighting, Told
+from logkeep.domain.manifest import Gap, Manifest, Segment, Sighting, UnreportedJob
 from logkeep.domain.warning import JobWarning
 from logkeep.stores import manifest_format as form
 
@@ -156,7 +156,7 @@ def _write_warning(warning: JobWarning) -> form.Warning:
     )
 
 
-def _write_earlier(told: Told) -> form.Earlier:
+def _write_earlier(told: UnreportedJob) -> form.Earlier:
     return form.Earlier(
         job=_write_job(told.job),
         gaps=tuple(map(_write_gap, told.gaps)),
@@ -319,8 +319,8 @@ def _read_warning(warning: form.Warning) -> JobWarning:
     )
 
 
-def _read_earlier(told: form.Earlier) -> Told:
-    return Told(
+def _read_earlier(told: form.Earlier) -> UnreportedJob:
+    return UnreportedJob(
         job=_read_job(told.job),
         gaps=tuple(map(_read_gap, told.gaps)),
         notes=told.notes,

@@ -13,7 +13,7 @@ import pytest
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType
 from logkeep.domain.cluster import Cluster, Discovery, Node, Project
 from logkeep.domain.log_setting import LogSetting
-from logkeep.domain.manifest import Fingerprint, Flaw, Frame, Gap, Manifest, Segment, Sighting, Told
+from logkeep.domain.manifest import Fingerprint, Flaw, Frame, Gap, Manifest, Segment, Sighting, UnreportedJob
 from logkeep.domain.warning import JobWarning
 from logkeep.stores.layout import (
     Pointer,
@@ -158,7 +158,7 @@ FULL = Manifest(
     gaps=(GAP,),
     notes=("LK-SOURCE-UNREADABLE: node n1: file 'x' \x7f\"\\",),
     earlier=(
-        Told(
+        UnreportedJob(
             job=BackupJob(
                 id="00000000-0000-4000-8000-000000000005",
                 job_id=EARLIER,
@@ -269,7 +269,7 @@ EARLY = Manifest(
     ),
     sightings=(Sighting(node="n2", family="gc.log", generation=2, position=0.0, name="gc.log"),),
     earlier=(
-        Told(
+        UnreportedJob(
             job=BackupJob(
                 id="00000000-0000-4000-8000-000000000005",
                 job_id=EARLIER,

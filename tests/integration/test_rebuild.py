@@ -288,7 +288,7 @@ def test_unproven_cluster_comes_back_closed_and_nothing_is_signed_on_top_of_it(
     assert unproven(installation, cluster) == [verification.Unproven(4, head)]
 
 
-def unproven(installation: Installation, cluster: Cluster) -> list[verification.Told]:
+def unproven(installation: Installation, cluster: Cluster) -> list[verification.UnreportedJob]:
     return [one for one in installation.verify(cluster) if isinstance(one, verification.Unproven)]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from logkeep.cli.client import Gap as ToldGap
+from logkeep.cli.client import Gap as ReportedGap
 from logkeep.cli.client import Record
 from logkeep.clock import SystemClock
 from logkeep.domain.manifest import Gap
@@ -81,8 +81,8 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _told(gap: Gap) -> ToldGap:
-    return ToldGap(gap.node, gap.family, gap.after, gap.until, gap.at_least, gap.reason)
+def _told(gap: Gap) -> ReportedGap:
+    return ReportedGap(gap.node, gap.family, gap.after, gap.until, gap.at_least, gap.reason)
 
 
 def _start_node(logs: Path, journal: Path, writing: Writing) -> subprocess.Popen[bytes]:
