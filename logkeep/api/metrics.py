@@ -14,7 +14,7 @@ from logkeep.domain.warning import WarningCode
 from logkeep.errors import CatalogueError, JobError
 from logkeep.service.context import Context
 from logkeep.service.meter import EndedJob
-from logkeep.service.monitoring import Stock, take_stock
+from logkeep.service.monitoring import InstallationStats, collect_stats
 
 _Name = TypeVar("_Name", bound=str)
 _JOB_SECONDS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600)
@@ -108,7 +108,7 @@ class _Installation(Collector):
     def collect(self) -> Iterable[Metric]:
         began = time.perf_counter()
         try:
-            stock = take_stock(self._context, self._most_named)
+            stock = collect_stats(self._context, self._most_named)
         except CatalogueError:  # who asks next is told by /readyz what is wrong; that it does not work is what counts
             yield _gauge("logkeep_database_up", "Whether the database answers.", 0)
             return
@@ -118,7 +118,7 @@ class _Installation(Collector):
         yield _gauge("logkeep_database_seconds", "How long the database was asked for this answer.", seconds)
 
 
-def _metrics_of(stock: Stock) -> Iterable[Metric]:
+def _metrics_of(stock: InstallationStats) -> Iterable[Metric]:
     yield _gauge("logkeep_clusters", "Clusters that are registered.", stock.clusters)
     yield _gauges("logkeep_policies", "Clusters by how well their policy is kept.", ("state",), _by(stock.policies))
     yield _gauges("logkeep_records", "Records of backups.", ("status",), _by(stock.records))

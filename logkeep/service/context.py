@@ -13,7 +13,7 @@ from logkeep.clock import Clock
 from logkeep.domain.policy import PolicyRules
 from logkeep.engine.bandwidth import UNLIMITED, Bandwidth
 from logkeep.service.lockout import Lockout
-from logkeep.service.meter import Meter, NoMeter
+from logkeep.service.meter import Metrics, NullMetrics
 from logkeep.sources.base import FoundCluster, LogSource, Tenant
 from logkeep.stores.base import ObjectStore
 
@@ -52,4 +52,4 @@ class Context:
     policy: PolicyRules = PolicyRules()  # noqa: RUF009  it is frozen
     trusted_proxies: tuple[str, ...] = ()  # addresses and networks
     lockout: Lockout = field(default_factory=Lockout)
-    meter: Meter = field(default_factory=NoMeter)
+    meter: Metrics = field(default_factory=NullMetrics)

@@ -21,7 +21,7 @@ class EndedJob:
     warnings: Sequence[str]  # `LK-…` of each warning
 
 
-class Meter(Protocol):
+class Metrics(Protocol):
     def count_request(self, operation: str, status: int, seconds: float) -> None:
         """Count an answered request; `operation` is '' if no operation has its path."""
         ...
@@ -29,7 +29,7 @@ class Meter(Protocol):
     def count_job(self, ended: EndedJob) -> None: ...
 
 
-class NoMeter:
+class NullMetrics:
     """Meter that counts nothing."""
 
     def count_request(self, operation: str, status: int, seconds: float) -> None:

@@ -15,7 +15,7 @@ _MOST_WORKERS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class InstallationStats:
     """Statistics at one moment; times are Unix ms."""
 
     clusters: int
@@ -28,7 +28,7 @@ class Stock:
     silences: dict[str, int]  # by worker: ms since its last heartbeat
 
 
-def take_stock(context: Context, most_named: int) -> Stock:
+def collect_stats(context: Context, most_named: int) -> InstallationStats:
     """Collect the statistics; clusters are named if there are at most `most_named`. Raises `CatalogueError`."""
     now = context.clock.now_ms()
     runs = monitoring.fetch_all_runs(context.database)
@@ -36,7 +36,7 @@ def take_stock(context: Context, most_named: int) -> Stock:
     with reading(context.database) as connection:
         number = clusters.count_clusters(connection)
         found[PolicyState.OFF] = max(0, number - len(runs))
-        return Stock(
+        return InstallationStats(
             number,
             {state: found[state] for state in PolicyState},
             monitoring.count_records(connection),
