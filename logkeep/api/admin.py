@@ -12,7 +12,7 @@ from logkeep.domain.cluster import Cluster
 from logkeep.errors import BackupClosed, BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
 from logkeep.service import archive, audit, backups, checks, clusters, coverage, forecasts, job_details, verification
 from logkeep.service.adoption import adopt_cluster as adopt
-from logkeep.service.archive import KeptLog
+from logkeep.service.archive import ArchivedGeneration
 from logkeep.service.checks import NodeCheck
 from logkeep.service.verification import Verification
 
@@ -398,7 +398,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
             summary="List the logs that are kept, or those that a job stored or that can hold records of a span",
             right=Right.READ,
             query=admin_models.ARCHIVE_QUERY,
-            answer=KeptLog,
+            answer=ArchivedGeneration,
             content_type=NDJSON,
             raises=(InvalidField,),
         ),

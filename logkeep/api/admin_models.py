@@ -21,10 +21,10 @@ from logkeep.domain.policy import PolicyState
 from logkeep.domain.span import Span
 from logkeep.errors import InvalidField
 from logkeep.service.adoption import Adoption
-from logkeep.service.archive import KeptLog
+from logkeep.service.archive import ArchivedGeneration
 from logkeep.service.checks import NodeCheck
 from logkeep.service.clusters import KINDS, ClusterChange, NewNode
-from logkeep.service.forecasts import Standing
+from logkeep.service.forecasts import PolicyStatus
 from logkeep.service.rebuild import Rebuilt
 from logkeep.service.verification import Finding, Orphans, Progress, Told, Unproven, Verification
 
@@ -479,7 +479,7 @@ class ErrorLine(msgspec.Struct, tag="error"):
     error_msg: str
 
 
-Standings = Mapping[str, Standing]  # by cluster
+Standings = Mapping[str, PolicyStatus]  # by cluster
 VerifyLine = FindingLine | ProgressLine | OrphansLine | UnprovenLine | EndLine | ErrorLine
 
 
@@ -519,7 +519,7 @@ def render_verification(verification: Verification) -> bytes:
     return _encoder.encode(verification)
 
 
-def kept_lines(logs: Iterable[KeptLog]) -> Iterator[bytes]:
+def kept_lines(logs: Iterable[ArchivedGeneration]) -> Iterator[bytes]:
     return json_lines(logs, _LINES_AT_ONCE)
 
 

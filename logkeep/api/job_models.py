@@ -10,7 +10,7 @@ from logkeep.api.call import json_lines
 from logkeep.contract import fields
 from logkeep.contract.models import ClusterLogRecord, GapView, Page, make_record
 from logkeep.contract.requests import OFFSET, Number, names_of
-from logkeep.domain.coverage import Held
+from logkeep.domain.coverage import LogCoverage
 from logkeep.domain.job_detail import JobDetail
 
 FILES_LIMIT = Number("limit", 1000, "The most files to list.", high=1000)
@@ -142,12 +142,12 @@ class HeldLine(msgspec.Struct, rename=_HELD_NAMES):
     warnings: list[HeldWarningView]
 
 
-def held_lines(held: Iterable[Held], last_success: tuple[str, int] | None) -> Iterator[bytes]:
+def held_lines(held: Iterable[LogCoverage], last_success: tuple[str, int] | None) -> Iterator[bytes]:
     job_id, at = last_success or (None, None)
     return json_lines((_held(one, at, job_id) for one in held), _LINES_AT_ONCE)
 
 
-def _held(held: Held, last_success_at: int | None, last_success_job: str | None) -> HeldLine:
+def _held(held: LogCoverage, last_success_at: int | None, last_success_job: str | None) -> HeldLine:
     return HeldLine(
         held.node,
         held.family,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, Subquery, func, select
 from logkeep.database.tables import findings, forecasts, generations, jobs, segments
 from logkeep.database.warnings import fetch_told
 from logkeep.domain.backup_job import JobStatus
-from logkeep.domain.coverage import Held, ReportedGap, ToldWarning
+from logkeep.domain.coverage import LogCoverage, ReportedGap, ToldWarning
 from logkeep.domain.instant import earliest, instant, latest
 from logkeep.domain.manifest import Gap
 
@@ -21,7 +21,9 @@ _Log = tuple[str, str]  # node, family
 _ZONE_AT = len("2026-11-24T06:40:21,123") + 1  # in SQL the first character is 1
 
 
-def fetch_held(connection: Connection, cluster_id: str, nodes: Sequence[str], family: str = "") -> Iterator[Held]:
+def fetch_held(
+    connection: Connection, cluster_id: str, nodes: Sequence[str], family: str = ""
+) -> Iterator[LogCoverage]:
     """Yield what is archived and what is missing of these nodes, by node and family; include nodes without anything."""
     rows: dict[_Log, list[Row[*tuple[Any, ...]]]] = defaultdict(list)
     for row in connection.execute(_sums(cluster_id, nodes, family)):
@@ -110,11 +112,11 @@ def _held(
     safe_until: int | None,
     gaps: list[ReportedGap],
     warnings: list[ToldWarning],
-) -> Held:
+) -> LogCoverage:
     in_order = tuple(sorted(gaps, key=_begin))
     if not rows:
-        return Held(*log, gaps=in_order, warnings=tuple(warnings))
-    return Held(
+        return LogCoverage(*log, gaps=in_order, warnings=tuple(warnings))
+    return LogCoverage(
         *log,
         earliest(row.first_time or "" for row in rows),
         latest(row.last_time for row in rows),

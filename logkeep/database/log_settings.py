@@ -11,7 +11,7 @@ from logkeep.database.connection import upsert
 from logkeep.database.tables import job_counts, jobs, log_settings
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.log_setting import LogSetting
-from logkeep.domain.policy import PolicyRuns
+from logkeep.domain.policy import PolicyHistory
 
 
 def fetch_setting(connection: Connection, cluster_id: str) -> LogSetting | None:
@@ -72,16 +72,16 @@ def move_due(connection: Connection, cluster_id: str, due_at: int, next_due: int
     return connection.execute(statement.values(due_at=next_due, missed_at=missed_at)).rowcount > 0
 
 
-def fetch_runs(connection: Connection, cluster_ids: Sequence[str]) -> dict[str, PolicyRuns]:
+def fetch_runs(connection: Connection, cluster_ids: Sequence[str]) -> dict[str, PolicyHistory]:
     """Return what is known of the runs of each policy, by cluster; omit clusters without a policy."""
     rows = connection.execute(RUNS.where(log_settings.c.cluster_id.in_(list(cluster_ids))))
     return {row[0]: policy_runs(row) for row in rows}
 
 
-def policy_runs(row: Sequence[Any]) -> PolicyRuns:
+def policy_runs(row: Sequence[Any]) -> PolicyHistory:
     """Make the record of a row of `RUNS`."""
     _, since, due_at, missed_at, ran, last_success = row
-    return PolicyRuns(since, due_at, missed_at, bool(ran), last_success)
+    return PolicyHistory(since, due_at, missed_at, bool(ran), last_success)
 
 
 def _runs() -> Select[*tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from logkeep.database.jobs import RUNNING
 from logkeep.database.log_settings import RUNS, policy_runs
 from logkeep.database.tables import clusters, job_counts, jobs, projects, verifications
 from logkeep.domain.backup_job import JobStatus
-from logkeep.domain.policy import PolicyRuns
+from logkeep.domain.policy import PolicyHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Verified:
     oldest: int | None  # end of the oldest of them, Unix ms
 
 
-def fetch_all_runs(engine: Engine) -> list[PolicyRuns]:
+def fetch_all_runs(engine: Engine) -> list[PolicyHistory]:
     """Return what is known of the runs of every daily policy."""
     with asking(engine) as ask:
         return [policy_runs(row) for row in ask(RUNS, {})]

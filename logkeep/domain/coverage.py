@@ -25,7 +25,7 @@ class ToldWarning:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LogCoverage:
     """Coverage of one log of one node."""
 
     node: str

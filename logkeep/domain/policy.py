@@ -42,7 +42,7 @@ class PolicyRules:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyRuns:
+class PolicyHistory:
     """Runs of one policy so far; times are Unix ms."""
 
     since: int  # when the period was set
@@ -68,7 +68,7 @@ def missed_moment(due_at: int, now: int) -> int | None:
     return due_at if now - due_at > LATE_MS else None
 
 
-def judge_policy(runs: PolicyRuns | None, now: int, stale_ms: int) -> PolicyState:
+def judge_policy(runs: PolicyHistory | None, now: int, stale_ms: int) -> PolicyState:
     """Return the state of a policy. `runs` is None for a cluster without one.
 
     The age of the last success counts from the moment the period was set, if that is later.

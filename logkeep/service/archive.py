@@ -22,7 +22,7 @@ EVER = Span()
 
 
 @dataclass(frozen=True, slots=True)
-class KeptLog:
+class ArchivedGeneration:
     """An archived generation of a log, or the part of it that was asked for."""
 
     node: str
@@ -38,7 +38,7 @@ class KeptLog:
 
 def list_kept(
     context: Context, cluster: Cluster, *, node: str = "", family: str = "", job_id: str = "", span: Span = EVER
-) -> Iterator[KeptLog]:
+) -> Iterator[ArchivedGeneration]:
     """List generations by node and family, in the order they were written.
 
     With `job_id`, only what this job stored; with `span`, only what may contain records of that time.
@@ -61,8 +61,8 @@ def list_kept(
                     yield _kept_log(name, c, start, end, min(extent.expected, end - start), timed=extent.timed)
 
 
-def _kept_log(node: str, c: Checkpoint, start: int, end: int, expected: int, *, timed: bool) -> KeptLog:
-    return KeptLog(node, c.family, c.generation, c.name, end - start, start, end, expected, timed)
+def _kept_log(node: str, c: Checkpoint, start: int, end: int, expected: int, *, timed: bool) -> ArchivedGeneration:
+    return ArchivedGeneration(node, c.family, c.generation, c.name, end - start, start, end, expected, timed)
 
 
 def read_kept(

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from logkeep.database import archive, coverage
 from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
-from logkeep.domain.coverage import Held
+from logkeep.domain.coverage import LogCoverage
 from logkeep.service.context import Context
 
 _NODES_AT_ONCE = 50
 
 
-def list_held(context: Context, cluster: Cluster, *, node: str = "", family: str = "") -> Iterator[Held]:
+def list_held(context: Context, cluster: Cluster, *, node: str = "", family: str = "") -> Iterator[LogCoverage]:
     """Yield the coverage of every log of every node, also of removed nodes, by node and family.
 
     Nodes are read in batches, so that no connection is held while the caller consumes them.

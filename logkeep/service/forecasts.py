@@ -12,7 +12,7 @@ from logkeep.database.connection import reading, writing
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.forecast import HORIZON_MS, LEAST_PAUSE_MS, Forecast, plan_extra_run
-from logkeep.domain.policy import PolicyRuns, PolicyState, judge_policy
+from logkeep.domain.policy import PolicyHistory, PolicyState, judge_policy
 from logkeep.errors import BackupClosed
 from logkeep.service.context import Context
 
@@ -25,11 +25,11 @@ class Policy:
     adaptive: bool  # extra runs start before a node deletes lines that are not backed up
     next_run: int | None  # Unix ms; None if none is planned
     state: PolicyState
-    runs: PolicyRuns | None  # of the daily backup; None if there is none
+    runs: PolicyHistory | None  # of the daily backup; None if there is none
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PolicyStatus:
     """Policy state and last success of a cluster, as shown in the list of clusters."""
 
     policy_state: PolicyState
@@ -48,14 +48,14 @@ def get_policy(context: Context, cluster: Cluster) -> Policy:
     return Policy(setting.period, setting.adaptive, _next_run(planned, now), state, runs)
 
 
-def list_standings(context: Context, cluster_ids: Sequence[str]) -> dict[str, Standing]:
+def list_standings(context: Context, cluster_ids: Sequence[str]) -> dict[str, PolicyStatus]:
     """Return the policy state and the last success of each of these clusters."""
     with reading(context.database) as connection:
         runs = log_settings.fetch_runs(connection, cluster_ids)
         successes = jobs.fetch_last_successes(connection, cluster_ids)
     now = context.clock.now_ms()
     return {
-        one: Standing(judge_policy(runs.get(one), now, context.policy.stale_ms), successes.get(one))
+        one: PolicyStatus(judge_policy(runs.get(one), now, context.policy.stale_ms), successes.get(one))
         for one in cluster_ids
     }
 

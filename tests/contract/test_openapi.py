@@ -258,7 +258,7 @@ def assert_documented(document: dict[str, Any], id_: str, reply: Reply) -> None:
         if id_ in WANTED and str(reply.status) in WANTED[id_][2]["responses"]:
             contract_validator(id_, str(reply.status)).validate(reply.json)
     elif reply.headers["content-type"] == "application/x-ndjson":
-        names = re.findall(r"[A-Z]\w+Line|KeptLog", response["description"])
+        names = re.findall(r"[A-Z]\w+Line|ArchivedGeneration", response["description"])
         line = validator(document, {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in names]})
         for text in reply.body.splitlines():
             line.validate(Reply(200, {}, text).json)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
-from logkeep.domain.coverage import Held
+from logkeep.domain.coverage import LogCoverage
 from logkeep.domain.manifest import Frame, earliest_time, latest_time
 from logkeep.service import coverage, log_settings
 from tests.installation import Installation
@@ -16,7 +16,7 @@ def line(hour: int, text: str = "a line") -> bytes:
     return b"[2026-11-24T%02d:00:00,000][INFO ] %s\n" % (hour, text.encode())
 
 
-def held(installation: Installation, cluster: Cluster, **which: str) -> dict[tuple[str, str], Held]:
+def held(installation: Installation, cluster: Cluster, **which: str) -> dict[tuple[str, str], LogCoverage]:
     return {(one.node, one.family): one for one in coverage.list_held(installation.context, cluster, **which)}
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logkeep.domain.log_setting import parse_period
-from logkeep.domain.policy import LATE_MS, PolicyRules, PolicyRuns, PolicyState, judge_policy, next_start, spread
+from logkeep.domain.policy import LATE_MS, PolicyHistory, PolicyRules, PolicyState, judge_policy, next_start, spread
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -26,7 +26,7 @@ periods = st.builds(
     st.integers(0, 11),
     st.sampled_from([0, 30, 45]),
 )
-runs = st.builds(PolicyRuns, moments, moments, st.none() | moments, st.booleans(), st.none() | moments)
+runs = st.builds(PolicyHistory, moments, moments, st.none() | moments, st.booleans(), st.none() | moments)
 
 
 @given(periods, ids, moments, windows)
@@ -60,7 +60,7 @@ def test_ten_thousand_clusters_fill_the_window_evenly() -> None:
 
 
 @given(runs, moments)
-def test_one_state_holds_and_its_reason_is_true(known: PolicyRuns, now: int) -> None:
+def test_one_state_holds_and_its_reason_is_true(known: PolicyHistory, now: int) -> None:
     state = judge_policy(known, now, STALE)
     old = now - max(known.since, known.last_success or 0) > STALE
     late = known.missed_at is not None or now - known.due_at > LATE_MS
@@ -71,7 +71,7 @@ def test_one_state_holds_and_its_reason_is_true(known: PolicyRuns, now: int) -> 
 
 
 @given(runs, moments, st.integers(0, DAY))
-def test_a_policy_that_nobody_serves_only_gets_worse(known: PolicyRuns, now: int, later: int) -> None:
+def test_a_policy_that_nobody_serves_only_gets_worse(known: PolicyHistory, now: int, later: int) -> None:
     order = [PolicyState.OK, PolicyState.NEVER_RAN, PolicyState.MISSED, PolicyState.STALE]
     before, after = (order.index(judge_policy(known, at, STALE)) for at in (now, now + later))
     assert after >= before
@@ -81,12 +81,12 @@ def test_a_policy_that_nobody_serves_only_gets_worse(known: PolicyRuns, now: int
 def test_a_policy_that_is_served_on_time_is_never_bad(period: str, cluster: str, now: int, window: int) -> None:
     """Each run takes an hour and succeeds; looked at just before it starts, and just before it ends."""
     due = next_start(period, cluster, now, window)
-    known = PolicyRuns(now, due, None, False, None)
+    known = PolicyHistory(now, due, None, False, None)
     assert judge_policy(known, due, 26 * HOUR + window) is PolicyState.NEVER_RAN
     for day in range(3):
         start = due + day * DAY
         success = start - DAY + HOUR if day else None
-        known = PolicyRuns(now, start + DAY, None, True, success)
+        known = PolicyHistory(now, start + DAY, None, True, success)
         assert judge_policy(known, start + HOUR, 26 * HOUR + window) is PolicyState.OK
 
 
