@@ -49,7 +49,7 @@ from logkeep.stores.location import parse_location
 from logkeep.stores.opendal import open_store
 from logkeep.stores.proven import ProvenStore
 from logkeep.work.heartbeat import Heartbeat
-from logkeep.work.policies import Ticker
+from logkeep.work.policies import Maintenance
 from logkeep.work.takeover import Takeover
 from logkeep.work.verifier import Verifier
 
@@ -366,7 +366,7 @@ def _start_queue(context: Context, settings: Settings, worker: Worker) -> _Queue
     )
     verifier = Verifier(context, settings.verify.every_hours, settings.verify.sample_percent)
     takeover = Takeover(context, queue, worker.id, runner.carried_out if runner else ())
-    ticker = Ticker(context, takeover.look, queue.forget_ended, settings.audit.keep_days)
+    ticker = Maintenance(context, takeover.look, queue.forget_ended, settings.audit.keep_days)
     heartbeat.start()
     if runner:
         runner.start()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from logkeep.domain.worker import BEAT_SECONDS, Worker
 from logkeep.service import workers
 from logkeep.service.context import Context
-from logkeep.work.repeated import Repeated
+from logkeep.work.periodic import PeriodicThread
 
 
-class Heartbeat(Repeated):
+class Heartbeat(PeriodicThread):
     """Thread that writes the heartbeat; `problem` says why the last one failed."""
 
     def __init__(self, context: Context, worker: Worker) -> None:

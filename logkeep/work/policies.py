@@ -8,7 +8,7 @@ import structlog
 
 from logkeep.service import audit, backups, users, workers
 from logkeep.service.context import Context
-from logkeep.work.repeated import Repeated
+from logkeep.work.periodic import PeriodicThread
 
 _TICK_SECONDS = 1.0
 _SOON = 2  # ticks
@@ -16,7 +16,7 @@ _SELDOM = 60
 _log = structlog.get_logger("logkeep.work")
 
 
-class Ticker(Repeated):
+class Maintenance(PeriodicThread):
     """Thread that runs periodic tasks. Nothing is lost if one fails or is late."""
 
     def __init__(

@@ -7,7 +7,7 @@ from logkeep.database.users import fetch_token
 from logkeep.domain.access import AuditEntry, Role, SignIn
 from logkeep.service import audit, users
 from logkeep.service.users import VALID_MS
-from logkeep.work.policies import Ticker
+from logkeep.work.policies import Maintenance
 from tests.installation import Installation
 from tests.integration.cli.installed import until
 
@@ -22,7 +22,7 @@ def test_old_entries_of_the_audit_and_expired_tokens_go_by_themselves(installati
         entry = AuditEntry(now - age_days * DAY_MS, "ak", "p", "StopLogs", "", "127.0.0.1", 200, "", "0" * 32)
         audit.record(context, entry)
     installation.clock.advance(2 * VALID_MS)
-    ticker = Ticker(context, lambda: None, lambda: None, audit_keep_days=32)
+    ticker = Maintenance(context, lambda: None, lambda: None, audit_keep_days=32)
     ticker.start()
     try:
         until(lambda: audit.list_entries(context)[1] == 1, seconds=10)

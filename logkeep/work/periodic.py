@@ -10,7 +10,7 @@ import structlog
 _log = structlog.get_logger("logkeep.work")
 
 
-class Repeated:
+class PeriodicThread:
     """Thread that runs an action periodically. A failure is logged, and does not end the thread."""
 
     def __init__(
