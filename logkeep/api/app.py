@@ -20,7 +20,7 @@ from logkeep.api.addresses import ClientAddresses
 from logkeep.api.auditing import Auditor
 from logkeep.api.auth import Authenticator, Credentials, check_rights, read_credentials
 from logkeep.api.bodies import MAX_BODY, SMALL, Budget, Reader
-from logkeep.api.call import Call, Stream, Trail, WithHeaders, read_cluster_id
+from logkeep.api.call import AuditTrail, Call, Stream, WithHeaders, read_cluster_id
 from logkeep.api.pools import Pool, Pools
 from logkeep.api.routes import Route, Routes
 from logkeep.contract.faults import find_fault, render_fault
@@ -63,7 +63,7 @@ class Answer(NamedTuple):
     code: str = ""  # of an error
 
 
-class Begun(NamedTuple):
+class StartedStream(NamedTuple):
     """A response whose first chunk has been made, so that errors before it have their proper status."""
 
     stream: Stream
@@ -79,7 +79,7 @@ class Request(NamedTuple):
     route: Route
     parameters: dict[str, str]
     scope: Scope
-    trail: Trail
+    trail: AuditTrail
 
 
 _NOBODY = Caller("", "", Role.READER, scoped=False)  # who calls what needs no credentials
@@ -141,7 +141,7 @@ class Application:
             finally:
                 self._end_stream(answer.owner)
 
-    async def _respond(self, request_id: str, scope: Scope, receive: Receive) -> Answer | Begun | None:
+    async def _respond(self, request_id: str, scope: Scope, receive: Receive) -> Answer | StartedStream | None:
         """Answer one request; None if the client has disconnected before it was complete."""
         if scope["path"] in self._fixed and scope["method"] == "GET":
             scope[_OPERATION] = self._fixed_operations[scope["path"]]
@@ -156,7 +156,7 @@ class Application:
         scope[_OPERATION] = route.operation.id
         if self._pools is None:
             self._pools = Pools()
-        request = Request(request_id, route, parameters, scope, Trail(self._addresses.find(scope)))
+        request = Request(request_id, route, parameters, scope, AuditTrail(self._addresses.find(scope)))
         try:
             call = await self._admit(request, receive, self._pools)
             if call is None:
@@ -190,7 +190,7 @@ class Application:
                 caller = await self._identify(credentials, request, headers, body, pools)
             return self._call(request, headers, body, caller)
 
-    async def _recognize(self, credentials: Credentials, trail: Trail, pools: Pools) -> None:
+    async def _recognize(self, credentials: Credentials, trail: AuditTrail, pools: Pools) -> None:
         try:
             self._authenticator.recognize(credentials, trail, at_once=True)
         except NotAtOnce:
@@ -246,7 +246,7 @@ class Application:
             request.route.operation.id in css.AT_ONCE and time.monotonic() >= self._at_once_from,
         )
 
-    def _handle_at_once(self, request: Request, call: Call) -> Answer | Begun | None:
+    def _handle_at_once(self, request: Request, call: Call) -> Answer | StartedStream | None:
         """Handle on the event loop what takes less time than a thread's hand-over; return None for all else."""
         if not call.at_once:
             return None
@@ -261,7 +261,7 @@ class Application:
             if self._slow >= _SLOW_IN_A_ROW:
                 self._at_once_from = ended + _SLOW_SECONDS
 
-    async def _handle_in_pool(self, request: Request, call: Call, pools: Pools) -> Answer | Begun:
+    async def _handle_in_pool(self, request: Request, call: Call, pools: Pools) -> Answer | StartedStream:
         """Handle in a thread of the operation's pool, counted for the caller's project. Raises `Overloaded`."""
         operation = request.route.operation
         if call.at_once:
@@ -271,12 +271,12 @@ class Application:
         if size:
             await self._tenants_bodies.take(owner, size)
         streams = operation.content_type != JSON_TYPE
-        begun: Begun | None = None
+        begun: StartedStream | None = None
         try:
             if streams:
                 self._begin_stream(owner)
             answer = await pool.run(owner, self._handle, request, call, seconds=operation.seconds, discard=_discard)
-            if not isinstance(answer, Begun):
+            if not isinstance(answer, StartedStream):
                 return answer
             begun = answer._replace(pool=pool, owner=owner)
             return begun
@@ -296,13 +296,13 @@ class Application:
         if not self._streams[owner]:
             del self._streams[owner]
 
-    def _handle(self, request: Request, call: Call) -> Answer | Begun:
+    def _handle(self, request: Request, call: Call) -> Answer | StartedStream:
         """Call the handler, in a thread or on the event loop; there it raises `NotAtOnce` rather than wait."""
         operation = request.route.operation
         try:
             result = request.route.handler(call)
             if isinstance(result, Stream):
-                return Begun(result, next(result.chunks, None))
+                return StartedStream(result, next(result.chunks, None))
             if isinstance(result, WithHeaders):
                 answer = Answer(operation.status, result.body, result.headers)
             else:
@@ -352,7 +352,7 @@ class Application:
             return Answer(503, msgspec.json.encode({"status": "not ready", "problems": problems}))
         return Answer(200, b'{"status":"ready"}')
 
-    async def _send_stream(self, receive: Receive, send: Send, request_id: str, begun: Begun) -> None:
+    async def _send_stream(self, receive: Receive, send: Send, request_id: str, begun: StartedStream) -> None:
         """Send chunk after chunk; make the next one only when the client has taken the last.
 
         The server gives up on a client that takes none. A stream that breaks ends the connection without the end of the
@@ -371,9 +371,9 @@ class Application:
                 chunk = await pool.run(owner, next, stream.chunks, None, seconds=_CHUNK_SECONDS, goes_on=True)
         except Exception as error:
             self._log_fault(error, request_id)
-            if stream.last_words is None:
+            if stream.error_trailer is None:
                 return
-            await send({"type": "http.response.body", "body": stream.last_words(error), "more_body": True})
+            await send({"type": "http.response.body", "body": stream.error_trailer(error), "more_body": True})
         finally:
             gone.cancel()
             await pool.run(owner, _close, stream.chunks, goes_on=True)
@@ -451,9 +451,9 @@ def _start(status: int, request_id: str, content_type: bytes) -> Message:
     return {"type": "http.response.start", "status": status, "headers": headers}
 
 
-def _discard(answer: Answer | Begun) -> None:
+def _discard(answer: Answer | StartedStream) -> None:
     """Close an answer that nobody waits for any more."""
-    if isinstance(answer, Begun):
+    if isinstance(answer, StartedStream):
         _close(answer.stream.chunks)
 
 

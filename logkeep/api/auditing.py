@@ -6,7 +6,7 @@ import threading
 
 import structlog
 
-from logkeep.api.call import Trail
+from logkeep.api.call import AuditTrail
 from logkeep.domain.access import AuditEntry
 from logkeep.service import audit
 from logkeep.service.context import Context
@@ -26,7 +26,7 @@ class Auditor:
         self._refused: dict[str, int] = {}  # in this minute, by address
         self._lock = threading.Lock()
 
-    def record(self, trail: Trail, operation: str, status: int, code: str, request_id: str) -> None:
+    def record(self, trail: AuditTrail, operation: str, status: int, code: str, request_id: str) -> None:
         """Write the entry, or log it where that fails: the call has been carried out, and its answer stays."""
         now = self._context.clock.now_ms()
         if not trail.proven and not self._may_write(trail.address, now):
@@ -39,7 +39,7 @@ class Auditor:
         except Exception:
             _logger.exception("the audit cannot be written", entry=entry)
 
-    def is_full_for(self, trail: Trail) -> bool:
+    def is_full_for(self, trail: AuditTrail) -> bool:
         """Tell if this minute takes no more entries of a sender who is not proven, so that no call need try."""
         if trail.proven or self._context.clock.now_ms() // _MINUTE_MS != self._minute:
             return False

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from starlette.types import Scope
 
-from logkeep.api.call import Trail
+from logkeep.api.call import AuditTrail
 from logkeep.contract.operations import Operation
 from logkeep.domain.access import AccessKey, Caller, Token
 from logkeep.errors import ClusterNotFound, NotAtOnce, NotAuthenticated, NotAuthorized, WrongSignature
@@ -56,7 +56,7 @@ class Authenticator:
         self._keys = _Recent[_Key]()
         self._tokens = _Recent[tuple[Token, Caller]]()
 
-    def recognize(self, credentials: Credentials, trail: Trail, *, at_once: bool = False) -> None:
+    def recognize(self, credentials: Credentials, trail: AuditTrail, *, at_once: bool = False) -> None:
         """Check that such a key or token exists, before a body is read. Raises `NotAuthenticated`.
 
         With `at_once` raises `NotAtOnce` for what was not looked up within the last second.
@@ -73,7 +73,7 @@ class Authenticator:
         scope: Scope,
         headers: Mapping[bytes, bytes],
         body: bytes,
-        trail: Trail,
+        trail: AuditTrail,
         *,
         at_once: bool = False,
     ) -> Caller:
@@ -94,7 +94,7 @@ class Authenticator:
         scope: Scope,
         headers: Mapping[bytes, bytes],
         body: bytes,
-        trail: Trail,
+        trail: AuditTrail,
         at_once: bool,
     ) -> Caller:
         ak = trail.who = credentials.access_key
@@ -122,7 +122,7 @@ class Authenticator:
             _check_temporary(found.key, headers, now_ms)
         return found.caller
 
-    def _identify_by_token(self, secret: bytes, trail: Trail, at_once: bool) -> Caller:
+    def _identify_by_token(self, secret: bytes, trail: AuditTrail, at_once: bool) -> Caller:
         digest = users.hash_token(secret)
         found = self._tokens.find(digest)
         if found:

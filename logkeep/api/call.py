@@ -26,7 +26,7 @@ def read_cluster_id(parameters: Mapping[str, str]) -> str:
 
 
 @dataclass(slots=True)
-class Trail:
+class AuditTrail:
     """What the audit will tell of a request, as far as it becomes known."""
 
     address: str  # of the peer
@@ -41,7 +41,7 @@ class Call(NamedTuple):
 
     context: Context
     caller: Caller
-    trail: Trail
+    trail: AuditTrail
     parameters: dict[str, str]  # of the path, decoded
     query: bytes  # raw
     headers: Mapping[bytes, bytes]  # by lower-case name
@@ -84,7 +84,7 @@ class Stream:
     chunks: Iterator[bytes]
     # What to send as the last chunk where it breaks in the middle; without it the connection is broken off,
     # so that the client does not take a part for the whole.
-    last_words: Callable[[Exception], bytes] | None = None
+    error_trailer: Callable[[Exception], bytes] | None = None
 
 
 def json_lines(items: Iterable[object], at_once: int) -> Iterator[bytes]:

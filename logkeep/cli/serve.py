@@ -25,7 +25,7 @@ from logkeep.cli.directory import endpoint_url, installed_settings
 from logkeep.cli.errors import Failed, WrongUse
 from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
 from logkeep.cli.output import note, print_ready
-from logkeep.cli.starting import Starting
+from logkeep.cli.starting import StartupGate
 from logkeep.domain.causes import listen_cause
 from logkeep.errors import CatalogueError, SettingError
 from logkeep.http.connections import Limits
@@ -84,7 +84,7 @@ class _Running:
         self._settings = settings
         self._works = works
         self._address = listener.getsockname()[:2]
-        self._starting = Starting()
+        self._starting = StartupGate()
         self._service: Service | None = None
         self._held = ExitStack()
         self.failure: Exception | None = None
@@ -141,7 +141,7 @@ def _settle(service: Service) -> None:
         service.settle()
 
 
-def _http_server(app: Starting, settings: Settings) -> uvicorn.Server:
+def _http_server(app: StartupGate, settings: Settings) -> uvicorn.Server:
     files, asked = raise_open_files(), settings.server
     if asked.connections > most_connections(files):
         raise SettingError(

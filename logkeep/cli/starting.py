@@ -22,7 +22,7 @@ _PROBES = {
 _ENDING = (503, b'{"status":"not ready","problems":["the service is ending"]}')
 
 
-class Starting:
+class StartupGate:
     """An ASGI application that stands in for another until that is there; called on from the thread that makes it.
 
     Probes are answered at once. What reads waits for the application, what changes something also for the queue.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from logkeep.cli.starting import Starting
+from logkeep.cli.starting import StartupGate
 
 
-async def call(app: Starting, method: str, path: str) -> int:
+async def call(app: StartupGate, method: str, path: str) -> int:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -27,7 +27,7 @@ async def real(_scope: Any, _receive: Any, send: Any) -> None:
 
 def test_probes_are_answered_at_once_and_others_wait() -> None:
     async def scenario() -> None:
-        app = Starting()
+        app = StartupGate()
         assert await call(app, "GET", "/healthz") == 200
         assert await call(app, "GET", "/readyz") == 503
         read = asyncio.create_task(call(app, "GET", "/v3/projects"))
@@ -48,7 +48,7 @@ def test_probes_are_answered_at_once_and_others_wait() -> None:
 
 def test_what_waits_is_refused_at_the_end() -> None:
     async def scenario() -> None:
-        app = Starting()
+        app = StartupGate()
         waiting = asyncio.create_task(call(app, "POST", "/x"))
         await asyncio.sleep(0.02)
         app.end()

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from logkeep.cli import starting
-from logkeep.cli.starting import Starting
+from logkeep.cli.starting import StartupGate
 
 
 async def ask(
-    app: Starting, path: str = "/v1.0/p/clusters", method: str = "GET"
+    app: StartupGate, path: str = "/v1.0/p/clusters", method: str = "GET"
 ) -> tuple[int, dict[str, Any], set[bytes]]:
     sent: list[Any] = []
 
@@ -31,7 +31,7 @@ def test_requests_beyond_what_may_wait_are_refused_in_the_form_of_the_contract(m
     monkeypatch.setattr(starting, "_MOST_WAITING", 2)
 
     async def main() -> None:
-        app = Starting()
+        app = StartupGate()
         waiting = [asyncio.create_task(ask(app)) for _ in range(2)]
         await asyncio.sleep(0)
         status, body, headers = await ask(app)
@@ -46,4 +46,4 @@ def test_requests_beyond_what_may_wait_are_refused_in_the_form_of_the_contract(m
 
 def test_a_request_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starting, "_WAIT_SECONDS", 0.05)
-    assert asyncio.run(ask(Starting()))[0] == 503
+    assert asyncio.run(ask(StartupGate()))[0] == 503
