@@ -51,7 +51,7 @@ _OPENDAL_ERRORS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long one request to a store may take: `tries` times `timeout`, and the pauses between."""
 
     timeout: float = 18.0  # seconds; a part of 8 MiB must fit in
@@ -60,13 +60,13 @@ class Patience:
     longest_pause: float = 2.0  # seconds
 
 
-REMOTE = Patience()
+REMOTE = RetryPolicy()
 # A disk that is full or broken stays so, and an fsync behind other writers may take its time.
-LOCAL = Patience(timeout=300.0, tries=1)
+LOCAL = RetryPolicy(timeout=300.0, tries=1)
 
 
 def open_store(
-    url: str, credentials: Mapping[str, str] | None = None, *, base: Path, patience: Patience = REMOTE
+    url: str, credentials: Mapping[str, str] | None = None, *, base: Path, patience: RetryPolicy = REMOTE
 ) -> ObjectStore:
     """Open the bucket of a URL; a `file:` URL is relative to `base`. Raises `SettingError`; contacts no server yet.
 
@@ -300,7 +300,7 @@ def _folder_store(folder: Path, location: Location) -> FolderStore:
     return FolderStore(folder, connect)
 
 
-def _connect(location: Location, options: Mapping[str, str], patience: Patience) -> opendal.Operator:
+def _connect(location: Location, options: Mapping[str, str], patience: RetryPolicy) -> opendal.Operator:
     """Connect with time-outs and retries. The outer layer retries what the inner one has timed out."""
     try:
         operator = opendal.Operator(location.scheme, **options)

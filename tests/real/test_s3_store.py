@@ -18,13 +18,13 @@ from botocore.exceptions import ClientError
 
 from logkeep.errors import BucketMissing, StoreDenied, StoreError, StoreUnreachable
 from logkeep.stores.base import ObjectStore
-from logkeep.stores.opendal import Patience, open_store
+from logkeep.stores.opendal import RetryPolicy, open_store
 from tests.real.servers import MinioServer, S3Server
 from tests.suites.store_suite import MIB, NAMES, Stopped, StoreSuite, names, stopping
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]  # the first one may have to build the gateway
 
-BRIEF = Patience(timeout=1.0, tries=2, pause=0.05, longest_pause=0.1)
+BRIEF = RetryPolicy(timeout=1.0, tries=2, pause=0.05, longest_pause=0.1)
 
 CALLS: list[Callable[[ObjectStore], object]] = [
     lambda store: store.check(),
@@ -53,7 +53,7 @@ def open_bucket(server: S3Server, bucket: str, *, prefix: str = "", **credential
     return open_store(url, server.credentials() | credentials, base=Path("/"), patience=BRIEF)
 
 
-def open_endpoint(endpoint: str, patience: Patience = BRIEF) -> ObjectStore:
+def open_endpoint(endpoint: str, patience: RetryPolicy = BRIEF) -> ObjectStore:
     keys = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "very-secret-key"}
     return open_store(f"s3://logs?endpoint={endpoint}", keys, base=Path("/"), patience=patience)
 
@@ -159,7 +159,7 @@ def test_a_server_that_hangs_is_unreachable_in_bounded_time(
 @each_call
 def test_a_server_that_hangs_stops_no_other_thread(silent_endpoint: str, call: Callable[[ObjectStore], object]) -> None:
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(call, open_endpoint(silent_endpoint, Patience(timeout=1.0, tries=1)))
+        waiting = pool.submit(call, open_endpoint(silent_endpoint, RetryPolicy(timeout=1.0, tries=1)))
         turns = 0
         while not waiting.done():
             time.sleep(0.01)
@@ -232,7 +232,7 @@ def test_an_answer_that_is_no_success_is_an_error_of_ours(
 def test_a_passing_fault_is_tried_again(refusing: tuple[str, type[Refusing]]) -> None:
     endpoint, handler = refusing
     with pytest.raises(StoreUnreachable):
-        open_endpoint(endpoint, Patience(timeout=1, tries=3, pause=0.01, longest_pause=0.02)).size("x")
+        open_endpoint(endpoint, RetryPolicy(timeout=1, tries=3, pause=0.01, longest_pause=0.02)).size("x")
     assert handler.seen == 3
 
 
