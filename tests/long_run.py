@@ -27,7 +27,7 @@ from typing import Any, BinaryIO
 from logkeep import bootstrap
 from logkeep.cli.access import read_access
 from logkeep.cli.client import Cluster, Gap, Record, Records, ServiceClient, decode
-from logkeep.cli.errors import Failed, ServiceFault
+from logkeep.cli.errors import CommandFailed, ServiceFault
 from logkeep.database import archive
 from logkeep.database.connection import reading
 from logkeep.domain.manifest import Segment
@@ -104,7 +104,7 @@ class Killed:
         try:
             with self.client() as client:
                 client.get(path)
-        except Failed:
+        except CommandFailed:
             return False
         except ServiceFault as fault:
             assert fault.status == 503, fault
@@ -131,7 +131,7 @@ class Killed:
         try:
             client.send("POST", client.css(cluster, "logs/collect"))
             self.accepted.append(newest(client, cluster).job_id)
-        except Failed:
+        except CommandFailed:
             return False
         except ServiceFault as fault:
             if fault.status == 503:

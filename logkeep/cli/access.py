@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from logkeep.cli.errors import WrongUse
-from logkeep.cli.invocation import Invocation
+from logkeep.cli.errors import UsageError
+from logkeep.cli.invocation import CommonOptions
 
 CLIENT_FILE = "client.toml"
 _INSTEAD = "give --endpoint, --ak and --sk (LOGKEEP_ENDPOINT, LOGKEEP_AK and LOGKEEP_SK)"
@@ -29,17 +29,17 @@ class Access:
     security_token: str = ""  # of a temporary key; never kept
 
 
-def find_access(asked: Invocation) -> Access:
-    """Return endpoint and key from options, variables or `client.toml`. Raises `WrongUse` naming what is missing."""
+def find_access(asked: CommonOptions) -> Access:
+    """Return endpoint and key from options, variables or `client.toml`. Raises `UsageError` naming what is missing."""
     if bool(asked.ak) != bool(asked.sk):
-        raise WrongUse("a key has two parts: give both --ak and --sk (LOGKEEP_AK and LOGKEEP_SK)")
+        raise UsageError("a key has two parts: give both --ak and --sk (LOGKEEP_AK and LOGKEEP_SK)")
     try:
         saved = None if asked.endpoint and asked.ak else read_access(asked.directory)
-    except WrongUse as error:
-        raise WrongUse(f"{error.message}, or {_INSTEAD}") from error
+    except UsageError as error:
+        raise UsageError(f"{error.message}, or {_INSTEAD}") from error
     endpoint = asked.endpoint or (saved.endpoint if saved else "")
     if saved is None and not (endpoint and asked.ak):
-        raise WrongUse(
+        raise UsageError(
             f"{asked.directory / CLIENT_FILE} does not exist; name the installation with --dir, or {_INSTEAD}"
         )
     _check_endpoint(endpoint)
@@ -56,9 +56,9 @@ def read_access(directory: Path) -> Access | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WrongUse(f"{path} is no valid TOML: {error}; correct it") from error
+        raise UsageError(f"{path} is no valid TOML: {error}; correct it") from error
     except OSError as error:
-        raise WrongUse(f"{path} cannot be read: {error.strerror}; be the user that it belongs to") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}; be the user that it belongs to") from error
     return Access(*(_text(path, found, key) for key in ("endpoint", "ak", "sk", "project_id")))
 
 
@@ -80,7 +80,7 @@ def write_access(directory: Path, access: Access) -> None:
 def _text(path: Path, found: Mapping[str, object], key: str) -> str:
     value = found.get(key, "")
     if not isinstance(value, str) or (not value and key != "project_id"):
-        raise WrongUse(f'{path}: {key} is missing or no text; it is written as {key} = "…"')
+        raise UsageError(f'{path}: {key} is missing or no text; it is written as {key} = "…"')
     return value
 
 
@@ -92,4 +92,4 @@ def _check_endpoint(endpoint: str) -> None:
     except ValueError:
         valid = False
     if not valid:
-        raise WrongUse(f"{endpoint!r} is no endpoint; write it as http://127.0.0.1:8475")
+        raise UsageError(f"{endpoint!r} is no endpoint; write it as http://127.0.0.1:8475")

@@ -17,7 +17,7 @@ import typer
 
 from logkeep.agent.app import Agent
 from logkeep.agent.server import Certificate, listen, make_server
-from logkeep.cli.errors import WrongUse
+from logkeep.cli.errors import UsageError
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_ready
 from logkeep.errors import SettingError, SourceRefused, SourceUnreachable
@@ -57,7 +57,7 @@ def agent(
     asked = invocation(context)
     host, port = _parse_listen(listen)
     if (cert is None) != (key is None):
-        raise WrongUse("--cert and --key belong together; give both or none")
+        raise UsageError("--cert and --key belong together; give both or none")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
@@ -78,9 +78,9 @@ def _serve(
     try:
         found = patience.call(watch(logs.absolute()), lambda: logs.resolve() if logs.is_dir() else None)
     except SourceUnreachable as error:
-        raise WrongUse(error.message) from error
+        raise UsageError(error.message) from error
     if found is None:
-        raise WrongUse(f"{logs} is no directory; name the log directory of this node with --logs")
+        raise UsageError(f"{logs} is no directory; name the log directory of this node with --logs")
     logs, watched = found, watch(found)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     certificate, private = cert or directory / "agent.crt", key or directory / "agent.key"
@@ -94,7 +94,7 @@ def _serve(
     try:
         patience.call(watched, source.check)
     except (SourceRefused, SourceUnreachable) as error:
-        raise WrongUse(error.message) from error
+        raise UsageError(error.message) from error
     application = Agent(PatientSource(source, watched, patience), token)
     shown = Certificate(certificate, private)
     server = make_server(application, shown)
@@ -102,7 +102,7 @@ def _serve(
     try:
         listener = listen(*address)
     except OSError as error:
-        raise WrongUse(
+        raise UsageError(
             f"{':'.join(map(str, address))} cannot be listened on: {error.strerror}; see --listen"
         ) from error
     host, port = listener.getsockname()[:2]
@@ -152,7 +152,7 @@ def _reloading(reload: Callable[[], None]) -> Generator[None]:
 def _parse_listen(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise WrongUse(f"--listen {text}: is written as HOST:PORT, for example 0.0.0.0:8476")
+        raise UsageError(f"--listen {text}: is written as HOST:PORT, for example 0.0.0.0:8476")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 

@@ -15,8 +15,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from logkeep import __version__
-from logkeep.cli.errors import Failed, NotCarriedOut, ServiceFault, WrongUse
-from logkeep.cli.invocation import DEFAULT_DIRECTORY, Invocation, common_first
+from logkeep.cli.errors import CommandFailed, NotCarriedOut, ServiceFault, UsageError
+from logkeep.cli.invocation import DEFAULT_DIRECTORY, CommonOptions, common_first
 from logkeep.cli.output import note, print_line
 from logkeep.domain.causes import Cause
 from logkeep.errors import LogkeepError, RequestError, SettingError
@@ -126,7 +126,7 @@ def begin(
 
     These options may stand before a command and after it.
     """
-    context.obj = Invocation(directory, as_json, debug, endpoint, ak, sk, project_id, security_token)
+    context.obj = CommonOptions(directory, as_json, debug, endpoint, ak, sk, project_id, security_token)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -163,7 +163,7 @@ def _pasteable(sentence: str, arguments: Sequence[str]) -> str:
         return sentence
     _, equals, directory = given[at].partition("=")
     directory = directory if equals else "".join(given[at + 1 : at + 2])
-    return sentence.replace("`logkeep ", f"`{Invocation(Path(directory)).command} ")
+    return sentence.replace("`logkeep ", f"`{CommonOptions(Path(directory)).command} ")
 
 
 def _explain(error: Exception) -> tuple[str, int]:
@@ -191,9 +191,9 @@ def _explain_usage(error: typer.TyperException) -> str:
 def _exit_code(error: LogkeepError) -> int:
     if isinstance(error, ServiceFault):
         return WRONG_USE if error.status in _WRONG_USE_STATUS or error.code == _NAME_TAKEN else FAILED
-    if isinstance(error, Failed):
+    if isinstance(error, CommandFailed):
         return NOT_CARRIED_OUT if isinstance(error, NotCarriedOut) else FAILED
-    return WRONG_USE if isinstance(error, (WrongUse, SettingError, RequestError)) else FAILED
+    return WRONG_USE if isinstance(error, (UsageError, SettingError, RequestError)) else FAILED
 
 
 # What the caller must change: a field, a key, a right, a name; while a closed backup (415) or a running one (409) is a

@@ -14,8 +14,8 @@ from logkeep.cli import restore as files_of
 from logkeep.cli.client import Cluster, Kept, ServiceClient, open_client
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.download import Download
-from logkeep.cli.errors import Failed, ServiceFault, WrongUse
-from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
+from logkeep.cli.errors import CommandFailed, ServiceFault, UsageError
+from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
 from logkeep.cli.journal import Journal
 from logkeep.cli.output import byte_progress, note, print_json, print_line
 from logkeep.cli.restore import Outcome, RestoredFile
@@ -49,7 +49,7 @@ def restore(
     """
     asked = invocation(context)
     if to == "-" and (asked.as_json or resume):
-        raise WrongUse("--to - writes the logs themselves, so it goes neither with --json nor with --resume")
+        raise UsageError("--to - writes the logs themselves, so it goes neither with --json nor with --resume")
     client = open_client(context)
     found = client.find_cluster(cluster)
     query = {"node": node, "family": family, "job": job, "since": since, "until": until}
@@ -63,7 +63,7 @@ def restore(
 
 
 def _restore_to(
-    asked: Invocation,
+    asked: CommonOptions,
     download: Download,
     directory: Path,
     selection: dict[str, str],
@@ -103,7 +103,7 @@ def _restore_to(
     else:
         _print_restored(directory, outcome, time.monotonic() - started)
     if outcome.failed:
-        raise Failed(
+        raise CommandFailed(
             f"{count_text(len(outcome.failed), 'file')} could not be restored; the same command with --resume tries "
             f"again, `{asked.command} verify {quote(download.cluster.name)} --read-data` tells what is damaged"
         )
@@ -120,8 +120,8 @@ def _pour(download: Download, kept: list[Kept]) -> None:
                     out.write(piece)
                     done += len(piece)
                     progress(done, f"{one.node}/{one.name}")
-            except (Failed, ServiceFault) as error:
-                raise Failed(
+            except (CommandFailed, ServiceFault) as error:
+                raise CommandFailed(
                     f"{one.node}/{one.name}: {error}; {done} bytes were written, the rest is missing"
                 ) from error
     out.flush()
@@ -140,17 +140,17 @@ def _list_kept(client: ServiceClient, cluster: Cluster, selection: dict[str, str
     if kept:
         return kept
     if not selection:
-        raise Failed(
+        raise CommandFailed(
             f"nothing of {cluster.name} is kept yet; `logkeep records {quote(cluster.name)}` lists its backups"
         )
     raise _nothing_of(client, cluster, selection)
 
 
-def _nothing_of(client: ServiceClient, cluster: Cluster, selection: dict[str, str]) -> WrongUse:
+def _nothing_of(client: ServiceClient, cluster: Cluster, selection: dict[str, str]) -> UsageError:
     there = sorted({f"{entry.node}/{entry.family}" for entry in client.list_kept(cluster)})
     more = f" and {len(there) - 20} more" if len(there) > 20 else ""
     asked = ", ".join(f"{name} {value}" for name, value in selection.items())
-    return WrongUse(
+    return UsageError(
         f"nothing of that ({asked}) is kept of {cluster.name}; there are: {', '.join(there[:20]) or 'none'}{more}"
     )
 

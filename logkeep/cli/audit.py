@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from logkeep.cli.errors import WrongUse
+from logkeep.cli.errors import UsageError
 from logkeep.cli.identity import find_project
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
@@ -62,10 +62,10 @@ def audit(
 
 
 def _read_time(text: str) -> int:
-    """Unix ms. Raises `WrongUse`."""
+    """Unix ms. Raises `UsageError`."""
     try:
         moment = datetime.fromisoformat(text)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return max(0, round(moment.timestamp() * 1000))
     except (ValueError, OverflowError) as error:
-        raise WrongUse(f"--since: {text!r} is no time; write it as 2026-11-24T08:00:00+00:00") from error
+        raise UsageError(f"--since: {text!r} is no time; write it as 2026-11-24T08:00:00+00:00") from error

@@ -25,7 +25,7 @@ from logkeep.cli.client import (
     open_client,
 )
 from logkeep.cli.clusters import ClusterName
-from logkeep.cli.errors import Failed
+from logkeep.cli.errors import CommandFailed
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import Advance, note, print_document, print_line, print_table, waiting
 from logkeep.cli.texts import count_text, duration_text, moment_text, time_text, zone_text
@@ -75,7 +75,9 @@ def backup(
     if record.status == "FAIL":
         if asked.as_json:
             raise typer.Exit(1)
-        raise Failed(f"backup of {found.name} failed after {took_text(record)}, job {job_id}:\n{failures_text(record)}")
+        raise CommandFailed(
+            f"backup of {found.name} failed after {took_text(record)}, job {job_id}:\n{failures_text(record)}"
+        )
 
 
 def as_listed(document: bytes) -> bytes:
@@ -139,7 +141,7 @@ def wait_for_job(client: ServiceClient, job_id: str, look: Callable[[Job], None]
             look(job)
         except (NotAnswering, Broken) as error:
             if time.monotonic() - last_answer > _PATIENCE:
-                raise Failed(f"{error}; the backup, job {job_id}, goes on when it is started") from error
+                raise CommandFailed(f"{error}; the backup, job {job_id}, goes on when it is started") from error
         time.sleep(pause)
         pause = min(pause * 1.3, _LONGEST_PAUSE)
 

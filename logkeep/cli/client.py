@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 from logkeep.cli.access import Access, find_access
-from logkeep.cli.errors import Failed, ServiceFault, WrongUse
+from logkeep.cli.errors import CommandFailed, ServiceFault, UsageError
 from logkeep.cli.invocation import invocation
 from logkeep.domain.causes import Cause
 from logkeep.domain.cluster import is_cluster_id
@@ -213,7 +213,7 @@ class Kept(msgspec.Struct):
 
 
 class ServiceClient:
-    """Client with one key; every method raises `ServiceFault`, or `Failed` where the service does not answer."""
+    """Client with one key; every method raises `ServiceFault`, or `CommandFailed` where the service does not answer."""
 
     def __init__(self, access: Access) -> None:
         self.access = access
@@ -273,16 +273,16 @@ class ServiceClient:
         except httpx.HTTPError as error:
             raise self._unanswered(error) from error
 
-    def _unanswered(self, error: httpx.HTTPError) -> Failed:
+    def _unanswered(self, error: httpx.HTTPError) -> CommandFailed:
         said = str(error)
         if isinstance(error, httpx.ConnectTimeout):
             return NotAnswering(Cause.SERVICE_UNREACHABLE.tell(where=self._base, said="it did not answer in time"))
         if isinstance(error, httpx.ConnectError):
             cause = next((cause for word, cause in _CONNECT_SAYS if word in said), Cause.SERVICE_UNREACHABLE)
             refused = cause in {Cause.SERVICE_REFUSED, Cause.SERVICE_UNREACHABLE}
-            return (NotAnswering if refused else Failed)(cause.tell(where=self._base, said=said))
+            return (NotAnswering if refused else CommandFailed)(cause.tell(where=self._base, said=said))
         if isinstance(error, httpx.TimeoutException):
-            return Failed(Cause.SERVICE_SILENT.tell(where=self._base))
+            return CommandFailed(Cause.SERVICE_SILENT.tell(where=self._base))
         return Broken(Cause.SERVICE_BROKEN.tell(where=self._base))
 
     def _refuse(self, response: httpx.Response) -> NoReturn:
@@ -295,7 +295,7 @@ class ServiceClient:
 
     def _refuse_stranger(self, response: httpx.Response) -> NoReturn:
         kind = response.headers.get("Content-Type", "no type").partition(";")[0]
-        raise Failed(Cause.SERVICE_OTHER.tell(where=self._base, said=f"status {response.status_code}, {kind}"))
+        raise CommandFailed(Cause.SERVICE_OTHER.tell(where=self._base, said=f"status {response.status_code}, {kind}"))
 
     # What more than one command asks -----------------------------------------------------------------------------
 
@@ -308,7 +308,7 @@ class ServiceClient:
         return str(found[0]["id"])
 
     def find_cluster(self, name_or_id: str) -> Cluster:
-        """By id or by name, as the form says. Raises `WrongUse` where there is none."""
+        """By id or by name, as the form says. Raises `UsageError` where there is none."""
         return decode(self.find_cluster_document(name_or_id), Cluster)
 
     def find_cluster_document(self, name_or_id: str) -> bytes:
@@ -317,7 +317,7 @@ class ServiceClient:
             return self._cluster_of_id(name_or_id)
         found = decode(self.get(_CLUSTERS, name=name_or_id), dict[str, Any])["clusters"]
         if not found:
-            raise WrongUse(f"there is no cluster {name_or_id}; `logkeep cluster list` shows those of this project")
+            raise UsageError(f"there is no cluster {name_or_id}; `logkeep cluster list` shows those of this project")
         return msgspec.json.encode(found[0])
 
     def _cluster_of_id(self, cluster_id: str) -> bytes:
@@ -326,7 +326,7 @@ class ServiceClient:
         except ServiceFault as fault:
             if fault.code != "CSS.0015":
                 raise
-            raise WrongUse(
+            raise UsageError(
                 f"there is no cluster of the id {cluster_id} in this project; see `logkeep cluster list`"
             ) from fault
 
@@ -389,20 +389,20 @@ class ServiceClient:
             yield (decode(line, dict[str, Any]) for line in lines)
 
 
-class NotAnswering(Failed):
+class NotAnswering(CommandFailed):
     """Nobody listens there."""
 
 
-class Broken(Failed):
+class Broken(CommandFailed):
     """The answer ended in the middle."""
 
 
 def decode(document: bytes, kind: type[T]) -> T:
-    """Raises `Failed` where the service answers something else."""
+    """Raises `CommandFailed` where the service answers something else."""
     try:
         return msgspec.json.decode(document, type=kind)
     except msgspec.DecodeError as error:
-        raise Failed(
+        raise CommandFailed(
             f"the service does not answer as this command expects ({error}); is it of another version?"
         ) from error
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import typer
 
 from logkeep.cli.client import Check, Checks, Cluster, decode, open_client
-from logkeep.cli.errors import WrongUse
+from logkeep.cli.errors import UsageError
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_document, print_fields, print_json, print_line, print_table, waiting
 from logkeep.cli.texts import count_text, moment_text, size_text
@@ -66,11 +66,11 @@ def add_cluster(
     """
     asked = invocation(context)
     if (node and url) or not (node or url or adopt):
-        raise WrongUse("give either --node NODE=file:///directory (repeatable) or --url http://host:9200")
+        raise UsageError("give either --node NODE=file:///directory (repeatable) or --url http://host:9200")
     if buckets and not adopt:
-        raise WrongUse("--from says in which buckets --adopt looks; give that too")
+        raise UsageError("--from says in which buckets --adopt looks; give that too")
     if adopt and not is_cluster_id(adopt):
-        raise WrongUse(f"--adopt {adopt}: give the id of the cluster, as cluster_id of its manifests has it")
+        raise UsageError(f"--adopt {adopt}: give the id of the cluster, as cluster_id of its manifests has it")
     if user and not password and sys.stdin.isatty():
         password = typer.prompt(f"Password of {user}", hide_input=True, err=True)
     body: dict[str, object] = {"name": name}
@@ -130,7 +130,7 @@ def update_cluster(
     if remove_node:
         body["remove_nodes"] = remove_node
     if not body:
-        raise WrongUse("say what is to change: --node, --remove-node, --url, --source, --user, --password")
+        raise UsageError("say what is to change: --node, --remove-node, --url, --source, --user, --password")
     client = open_client(context)
     document = client.send("PATCH", f"{CLUSTERS}/{client.find_cluster(cluster).id}", body)
     if invocation(context).as_json:
@@ -259,10 +259,10 @@ def remove_cluster(
     found = client.find_cluster(cluster)
     if not yes:
         if asked.as_json or not sys.stdin.isatty():
-            raise WrongUse(f"this forgets cluster {found.name} and its records; say --yes where that is meant")
+            raise UsageError(f"this forgets cluster {found.name} and its records; say --yes where that is meant")
         question = f"Forget cluster {found.name} and its records? What lies in the bucket stays."
         if not typer.confirm(question, err=True):
-            raise WrongUse("nothing was changed")
+            raise UsageError("nothing was changed")
     answer: dict[str, Any] = json.loads(client.send("DELETE", f"{CLUSTERS}/{found.id}"))
     for warning in answer.get("warnings", ()):
         note(f"warning: {warning}")
@@ -276,5 +276,5 @@ def _read_node(text: str) -> dict[str, str]:
     """`n1=file:///var/log/x`; a plain absolute path is taken for a `file:` URL."""
     name, equals, source = text.partition("=")
     if not (name and equals and source):
-        raise WrongUse(f"--node {text}: write it as NAME=file:///directory")
+        raise UsageError(f"--node {text}: write it as NAME=file:///directory")
     return {"name": name, "source": f"file://{quote(source)}" if source.startswith("/") else source}

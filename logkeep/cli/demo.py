@@ -18,8 +18,8 @@ import typer
 from logkeep.cli.access import Access
 from logkeep.cli.client import ServiceClient
 from logkeep.cli.demo_steps import Demonstration
-from logkeep.cli.errors import Failed, WrongUse
-from logkeep.cli.invocation import DEFAULT_DIRECTORY, EVERYWHERE, Invocation, invocation
+from logkeep.cli.errors import CommandFailed, UsageError
+from logkeep.cli.invocation import DEFAULT_DIRECTORY, EVERYWHERE, CommonOptions, invocation
 from logkeep.cli.output import note, print_json
 
 DATA = "data"  # the installation within the demo's directory
@@ -59,7 +59,7 @@ def demo(
     asked = invocation(context)
     source = logs or _sample()
     if not source.is_dir():
-        raise WrongUse(f"{source} is no directory; name one with logs by --logs")
+        raise UsageError(f"{source} is no directory; name one with logs by --logs")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # so that the service is ended in any case
     directory = _fresh_directory(asked, source, keep=keep)
@@ -72,7 +72,7 @@ def demo(
             print_json(demonstration.document())
         sys.stdout.flush()
         if demonstration.problems:
-            raise Failed(f"the demonstration failed: {'; '.join(demonstration.problems)}")
+            raise CommandFailed(f"the demonstration failed: {'; '.join(demonstration.problems)}")
         if not once:
             _wait(service)
 
@@ -83,10 +83,10 @@ def _sample() -> Path:
     for directory in (package / "examples" / "logs", package.parent / "examples" / "logs"):
         if directory.is_dir():
             return directory
-    raise WrongUse("the sample is not installed; name a directory with logs by --logs")
+    raise UsageError("the sample is not installed; name a directory with logs by --logs")
 
 
-def _fresh_directory(asked: Invocation, source: Path, *, keep: bool) -> Path:
+def _fresh_directory(asked: CommonOptions, source: Path, *, keep: bool) -> Path:
     """A new directory; one that an earlier demo made is emptied, or with `keep` left beside."""
     first = Path("build/demo") if asked.directory == DEFAULT_DIRECTORY else asked.directory / "demo"
     directory, number = first, 1
@@ -94,10 +94,10 @@ def _fresh_directory(asked: Invocation, source: Path, *, keep: bool) -> Path:
         number += 1
         directory = first.with_name(f"{first.name}-{number}")
     if directory.resolve().is_relative_to(source.resolve()):
-        raise WrongUse(f"the demo would write to {directory}, which lies in {source}; name another place with --dir")
+        raise UsageError(f"the demo would write to {directory}, which lies in {source}; name another place with --dir")
     if directory.exists():
         if any(directory.iterdir()) and not (directory / _MARK).exists():
-            raise WrongUse(f"{directory} was not made by a demo; name another place with --dir")
+            raise UsageError(f"{directory} was not made by a demo; name another place with --dir")
         shutil.rmtree(directory)
     directory.mkdir(parents=True)
     (directory / _MARK).touch()
@@ -118,7 +118,7 @@ def _serving(directory: Path) -> Generator[tuple[Access, subprocess.Popen[str]]]
     try:
         served = _first_document(service)
         if served is None:
-            raise Failed(f"the service did not start: {(directory / 'serve.log').read_text().strip()}")
+            raise CommandFailed(f"the service did not start: {(directory / 'serve.log').read_text().strip()}")
         yield Access(served["endpoint"], made["ak"], made["sk"], made["project_id"]), service
     finally:
         _end(service)
@@ -129,7 +129,7 @@ def _call(data: Path, *arguments: str) -> str:
         _command(data, *arguments), env=_environment(), capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise Failed(done.stderr.strip().removeprefix("logkeep: "))
+        raise CommandFailed(done.stderr.strip().removeprefix("logkeep: "))
     return done.stdout
 
 
@@ -156,7 +156,7 @@ def _wait(service: subprocess.Popen[str]) -> None:
     with suppress(KeyboardInterrupt):
         code = service.wait()
         if code:
-            raise Failed(f"the service ended with exit code {code}")
+            raise CommandFailed(f"the service ended with exit code {code}")
 
 
 def _end(service: subprocess.Popen[str]) -> None:

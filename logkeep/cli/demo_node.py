@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatch
 from pathlib import Path
 
-from logkeep.cli.errors import WrongUse
+from logkeep.cli.errors import UsageError
 from logkeep.logformat.names import NOT_LOGS, LogName, is_compressed, parse_name
 
 _CHUNK = 1024 * 1024
@@ -61,7 +61,7 @@ def copy_logs(source: Path, node: Path, skipped: Callable[[str, str], None]) -> 
             files += 1
             size += (node / name).stat().st_size
     if not files:
-        raise WrongUse(f"{source} holds no logs that can be read; name another directory with --logs")
+        raise UsageError(f"{source} holds no logs that can be read; name another directory with --logs")
     return Copied(files, size)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from logkeep.cli.errors import WrongUse
+from logkeep.cli.errors import UsageError
 from logkeep.installation_id import is_unfinished
 from logkeep.keyfiles.files import SEAL_FILE, lacks_seal, no_installation
 from logkeep.settings import Settings, load_settings
@@ -19,7 +19,7 @@ def installed_settings(directory: Path) -> Settings:
     if lacks_seal(directory) and not is_unfinished(directory):
         raise no_installation(directory)
     if not is_installation(directory):
-        raise WrongUse(f"{directory} is no Logkeep directory; name it with --dir, or make one with `logkeep init`")
+        raise UsageError(f"{directory} is no Logkeep directory; name it with --dir, or make one with `logkeep init`")
     return load_settings(directory)
 
 

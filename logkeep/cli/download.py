@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from logkeep.cli.client import Broken, Cluster, Kept, NotAnswering, ServiceClient
-from logkeep.cli.errors import Failed
+from logkeep.cli.errors import CommandFailed
 
 _PATIENCE = 60.0  # seconds without a byte, for a service that is being started again
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0  # seconds
 
 
-class Incomplete(Failed):
+class Incomplete(CommandFailed):
     """The service sent less than it keeps."""
 
 

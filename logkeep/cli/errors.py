@@ -8,15 +8,15 @@ from shlex import quote
 from logkeep.errors import LogkeepError
 
 
-class WrongUse(LogkeepError):
+class UsageError(LogkeepError):
     """The command cannot be used in this way."""
 
 
-class Failed(LogkeepError):
+class CommandFailed(LogkeepError):
     """The command failed."""
 
 
-class NotCarriedOut(Failed):
+class NotCarriedOut(CommandFailed):
     """What was to be found out could not be found out."""
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from logkeep.cli.access import CLIENT_FILE, read_access
-from logkeep.cli.errors import WrongUse
+from logkeep.cli.errors import UsageError
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_fields, print_json, print_line, print_table
@@ -107,7 +107,7 @@ def add_key(
     """Make a key. Its secret is shown once: now."""
     asked = invocation(context)
     if admin and role not in {None, Role.ADMIN}:
-        raise WrongUse("--admin means --role admin; give one of them")
+        raise UsageError("--admin means --role admin; give one of them")
     with open_installation(asked.directory) as parts:
         found = find_project(parts, project)
         valid_ms = round(temporary * 3_600_000) or None
@@ -167,7 +167,7 @@ def revoke_key(
     else:
         print_line(f"key {ak} is revoked")
     saved = None
-    with suppress(WrongUse):  # what is there tells of no key
+    with suppress(UsageError):  # what is there tells of no key
         saved = read_access(asked.directory)
     if saved and saved.ak == ak:
         note(
@@ -177,10 +177,10 @@ def revoke_key(
 
 
 def find_project(parts: Context, name_or_id: str) -> Project:
-    """Raises `WrongUse`."""
+    """Raises `UsageError`."""
     found = identity.list_projects(parts, name=name_or_id) or identity.list_projects(parts, project_id=name_or_id)
     if not found:
-        raise WrongUse(f"there is no project {name_or_id}; see `logkeep project list`")
+        raise UsageError(f"there is no project {name_or_id}; see `logkeep project list`")
     return found[0]
 
 

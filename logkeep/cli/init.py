@@ -9,7 +9,7 @@ import typer
 from logkeep.bootstrap import check_installation, claim_database, expect_no_other, open_new_context
 from logkeep.cli.access import CLIENT_FILE, Access, read_access, write_access
 from logkeep.cli.directory import endpoint_url, installed_settings, is_installation
-from logkeep.cli.errors import WrongUse
+from logkeep.cli.errors import UsageError
 from logkeep.cli.installation import opened
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.missing import tell_missing
@@ -100,7 +100,7 @@ def create_installation(directory: Path, configuration: str = _CONFIGURATION) ->
 
 def _make_directory(directory: Path) -> None:
     if directory.exists() and not directory.is_dir():
-        raise WrongUse(f"{directory} is no directory; name another with --dir")
+        raise UsageError(f"{directory} is no directory; name another with --dir")
     if lacks_seal(directory) and not is_unfinished(directory):
         raise no_installation(directory)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -111,14 +111,14 @@ def _make_directory(directory: Path) -> None:
         "logkeep.db-wal",
         "logkeep.db-shm",
     }:
-        raise WrongUse(f"{directory} holds other things and is no Logkeep directory; name a new one with --dir")
+        raise UsageError(f"{directory} holds other things and is no Logkeep directory; name a new one with --dir")
     directory.chmod(0o700)
 
 
 def _show_existing(directory: Path, *, as_json: bool) -> None:
     access = read_access(directory)
     if access is None:
-        raise WrongUse(
+        raise UsageError(
             f"{directory} is a Logkeep directory already, without {CLIENT_FILE}; nothing was changed; make a key with "
             f"`logkeep key add --project {FIRST_PROJECT} --admin`"
         )

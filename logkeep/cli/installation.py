@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from logkeep.bootstrap import claim_database, is_claimed, only_process, open_context, open_new_context
 from logkeep.cli.directory import installed_settings
-from logkeep.cli.errors import Failed
+from logkeep.cli.errors import CommandFailed
 from logkeep.domain.causes import explain_database
 from logkeep.errors import CatalogueError
 from logkeep.service import clusters
@@ -18,7 +18,7 @@ from logkeep.service.context import Context
 
 
 def open_installation(directory: Path) -> AbstractContextManager[Context]:
-    """Open an installation for commands that act on its database. Raises `SettingError`, `Failed`."""
+    """Open an installation for commands that act on its database. Raises `SettingError`, `CommandFailed`."""
     settings = installed_settings(directory)
     return opened(lambda: open_context(settings))
 
@@ -35,7 +35,7 @@ def open_lost_installation(directory: Path, vouched: Sequence[str]) -> Generator
         if is_claimed(settings, context):
             return
         if not clusters.find_clusters(context):
-            raise Failed(
+            raise CommandFailed(
                 f"no cluster was put in, so the database of {directory} counts as lost as before; name the buckets "
                 "with its backups by --from, or where there never was one, begin with `logkeep init` in a new directory"
             )
@@ -44,7 +44,7 @@ def open_lost_installation(directory: Path, vouched: Sequence[str]) -> Generator
 
 @contextmanager
 def opened(opener: Callable[[], Context]) -> Generator[Context]:
-    """Close the database behind a command, and raise its errors as `Failed`."""
+    """Close the database behind a command, and raise its errors as `CommandFailed`."""
     try:
         context = opener()
         try:
@@ -53,5 +53,5 @@ def opened(opener: Callable[[], Context]) -> Generator[Context]:
             context.database.dispose()
     except (SQLAlchemyError, CatalogueError) as error:
         if isinstance(error, CatalogueError):  # it says what is wrong and what to do
-            raise Failed(error.message) from error
-        raise Failed(explain_database(str(error.__cause__ or error).partition("\n")[0])) from error
+            raise CommandFailed(error.message) from error
+        raise CommandFailed(explain_database(str(error.__cause__ or error).partition("\n")[0])) from error

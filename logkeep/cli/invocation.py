@@ -20,7 +20,7 @@ _WITH_VALUE = frozenset({"--dir", "--endpoint", "--ak", "--sk", "--security-toke
 
 
 @dataclass(frozen=True, slots=True)
-class Invocation:
+class CommonOptions:
     """Values of the common options."""
 
     directory: Path = DEFAULT_DIRECTORY
@@ -38,9 +38,9 @@ class Invocation:
         return "logkeep" if self.directory == DEFAULT_DIRECTORY else f"logkeep --dir {shlex.quote(str(self.directory))}"
 
 
-def invocation(context: typer.Context) -> Invocation:
+def invocation(context: typer.Context) -> CommonOptions:
     """Return the common options of the command under way."""
-    found = context.find_object(Invocation)
+    found = context.find_object(CommonOptions)
     assert found is not None
     return found
 

@@ -11,7 +11,7 @@ import typer
 
 from logkeep.cli.backups import as_listed, failures_text, forecast_text, gap_text, warning_text
 from logkeep.cli.client import Cluster, Job, JobFile, JobNode, ServiceClient, decode, open_client
-from logkeep.cli.errors import WrongUse
+from logkeep.cli.errors import UsageError
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_document, print_fields, print_json, print_line, print_table
 from logkeep.cli.texts import duration_text, moment_text, size_text, time_text, zone_text
@@ -66,7 +66,7 @@ def cancel_job(
 
 def _check_id(job_id: str) -> None:
     if not (job_id.isascii() and job_id.isalnum()):
-        raise WrongUse(f"{job_id} is no id of a job; `logkeep records CLUSTER` lists them")
+        raise UsageError(f"{job_id} is no id of a job; `logkeep records CLUSTER` lists them")
 
 
 def _fetch(client: ServiceClient, job_id: str, limit: int, *, every: bool) -> dict[str, Any]:

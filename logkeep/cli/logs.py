@@ -11,8 +11,8 @@ import typer
 
 from logkeep.cli.client import Cluster, Policy, ServiceClient, decode, open_client
 from logkeep.cli.clusters import ClusterName
-from logkeep.cli.errors import Failed, WrongUse
-from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
+from logkeep.cli.errors import CommandFailed, UsageError
+from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
 from logkeep.cli.output import print_fields, print_json, print_line
 from logkeep.cli.texts import moment_text
 from logkeep.domain.log_setting import parse_period
@@ -72,7 +72,7 @@ def logs_settings(
     if bucket or base_path or agency:
         setting, _ = client.setting(found)
         if setting is None:
-            raise Failed(
+            raise CommandFailed(
                 f"log backup of {found.name} was never opened; open it with `logkeep logs open {quote(found.name)}`"
             )
         body = {
@@ -96,7 +96,7 @@ def logs_policy(
 ) -> None:
     """Back up daily at a time, or no longer; and before a node deletes what is not kept, or no longer."""
     if (at and off) or not (at or off or adaptive is not None):
-        raise WrongUse("give --at TIME, for example --at '00:00 GMT+08:00', or --off; --adaptive or --no-adaptive")
+        raise UsageError("give --at TIME, for example --at '00:00 GMT+08:00', or --off; --adaptive or --no-adaptive")
     _check_time(at)
     client, found = _open(context, cluster)
     if off:
@@ -109,12 +109,12 @@ def logs_policy(
 
 
 def _check_time(at: str) -> None:
-    """Raises `WrongUse` that names the option, where the API would name its field."""
+    """Raises `UsageError` that names the option, where the API would name its field."""
     try:
         if at:
             parse_period(at)
     except RequestError as error:
-        raise WrongUse(
+        raise UsageError(
             f"--at {at}: {error.message.removeprefix('period: ').rstrip('.')}; this machine has {_own_zone()}"
         ) from error
 
@@ -133,7 +133,7 @@ def _open(context: typer.Context, cluster: str) -> tuple[ServiceClient, Cluster]
     return client, client.find_cluster(cluster)
 
 
-def _show(asked: Invocation, client: ServiceClient, cluster: Cluster) -> None:
+def _show(asked: CommonOptions, client: ServiceClient, cluster: Cluster) -> None:
     """Print the present setting."""
     setting, document = client.setting(cluster)
     policy = client.get(_policy_path(cluster))

@@ -12,9 +12,9 @@ import typer
 
 from logkeep.cli.access import read_access
 from logkeep.cli.directory import installed_settings
-from logkeep.cli.errors import Failed, WrongUse
+from logkeep.cli.errors import CommandFailed, UsageError
 from logkeep.cli.installation import open_lost_installation
-from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
+from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
 from logkeep.cli.output import note, print_json, print_line, print_table, waiting
 from logkeep.cli.texts import count_text, size_text, time_text, zone_text
 from logkeep.cli.verification import read_hash
@@ -84,7 +84,7 @@ def rebuild(
         else:
             _print_outcome(found, buckets, key)
     if found.problems or any(one.problems for one in found.clusters):
-        raise Failed("not all could be rebuilt as it was; the lines above say what and why")
+        raise CommandFailed("not all could be rebuilt as it was; the lines above say what and why")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +108,14 @@ def _read_vouched(file: Path | None, keys: Sequence[str]) -> list[str]:
         try:
             pem = file.read_bytes()
         except OSError as error:
-            raise WrongUse(f"--trust {file}: cannot be read: {error.strerror}") from error
+            raise UsageError(f"--trust {file}: cannot be read: {error.strerror}") from error
         vouched += read_public_keys(pem, f"--trust {file}")
     return vouched
 
 
 def _expect_buckets(known: Collection[str], buckets: Sequence[str]) -> None:
     if unknown := [bucket for bucket in buckets if bucket not in known]:
-        raise WrongUse(f"there is no bucket {unknown[0]}; logkeep.toml has {', '.join(known) or 'none'}")
+        raise UsageError(f"there is no bucket {unknown[0]}; logkeep.toml has {', '.join(known) or 'none'}")
 
 
 def _rebuild(context: Context, wanted: _Wanted, begin: Callable[[], None], *, shown: bool) -> Outcome:
@@ -130,9 +130,9 @@ def _rebuild(context: Context, wanted: _Wanted, begin: Callable[[], None], *, sh
         )
 
 
-def _put_key_back(context: Context, asked: Invocation) -> str:
+def _put_key_back(context: Context, asked: CommonOptions) -> str:
     """Restore the key of client.toml where the database lacks it; '' where nothing is to be done."""
-    with suppress(WrongUse):  # without a client.toml, a new key is made with `key add`
+    with suppress(UsageError):  # without a client.toml, a new key is made with `key add`
         access = read_access(asked.directory)
         if access and identity.put_key_back(context, access.project_id, access.ak, access.sk):
             return access.ak

@@ -17,7 +17,7 @@ import msgspec
 
 from logkeep.cli.client import Broken, Kept, NotAnswering
 from logkeep.cli.download import Download, Incomplete, drop_first
-from logkeep.cli.errors import Failed, ServiceFault, WrongUse
+from logkeep.cli.errors import CommandFailed, ServiceFault, UsageError
 from logkeep.cli.journal import Journal
 from logkeep.sources.names import name_bytes
 
@@ -95,17 +95,17 @@ def plan_files(kept: Iterable[Kept]) -> list[RestoredFile]:
 def check_free(
     directory: Path, files: Sequence[RestoredFile], *, force: bool, there: Collection[str] = (), resumable: bool = False
 ) -> None:
-    """Raise `WrongUse` where something is in the way, before anything is written; `there` are labels of what stays."""
+    """Raise `UsageError` where something is in the way, before anything is written; `there` are labels of what stays."""
     paths = {file.path for file in files}
     for file in files:
         if clash := next((parent for parent in file.path.parents if parent in paths), None):
-            raise WrongUse(f"{file.label}: {clash} is a file of this node too; restore one of them with --family")
+            raise UsageError(f"{file.label}: {clash} is a file of this node too; restore one of them with --family")
         target = directory / file.path
         if target.is_dir() and not target.is_symlink():
-            raise WrongUse(f"{target} is a directory; choose another --to")
+            raise UsageError(f"{target} is a directory; choose another --to")
         if not force and file.label not in there and os.path.lexists(target):
             go_on = "go on with what was interrupted by --resume, " if resumable else ""
-            raise WrongUse(f"{target} exists; choose another --to, {go_on}or overwrite with --force")
+            raise UsageError(f"{target} exists; choose another --to, {go_on}or overwrite with --force")
 
 
 class Restore:
@@ -189,7 +189,7 @@ class Restore:
 
     def _put_in_place(self, file: RestoredFile, part: Path, target: Path, size: int) -> None:
         if not self._force and os.path.lexists(target):
-            raise WrongUse(f"{target} was made by somebody else in the meantime; overwrite it with --force")
+            raise UsageError(f"{target} was made by somebody else in the meantime; overwrite it with --force")
         if self._journal:
             self._journal.add(file.label, size)
         if size or self._download.exact:
@@ -223,7 +223,7 @@ def _open_part(path: Path) -> Generator[BinaryIO]:
         try:
             fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise WrongUse(f"another restore is writing {path.parent}; wait for it, or choose another --to") from None
+            raise UsageError(f"another restore is writing {path.parent}; wait for it, or choose another --to") from None
         yield out
 
 
@@ -234,7 +234,7 @@ def _make_folders(directory: Path, relative: Path) -> None:
     for part in relative.parts:
         folder = folder / part
         if folder.is_symlink():
-            raise WrongUse(f"{folder} is a link; nothing is written through it; choose another --to")
+            raise UsageError(f"{folder} is a link; nothing is written through it; choose another --to")
         folder.mkdir(exist_ok=True)
 
 
@@ -243,9 +243,11 @@ def _local_path(node: str, name: str) -> Path:
     path = name_bytes(node) + b"/" + name_bytes(name)
     parts = path.split(b"/")
     if b"/" in name_bytes(node) or any(part in {b"", b".", b".."} or b"\0" in part for part in parts):
-        raise Failed(f"{node}/{name}: the service sent a name that leads out of the directory; nothing was written")
+        raise CommandFailed(
+            f"{node}/{name}: the service sent a name that leads out of the directory; nothing was written"
+        )
     if any(len(part) > _LONGEST_NAME for part in parts):
-        raise Failed(f"{node}/{name}: the name is longer than {_LONGEST_NAME} bytes; nothing was written")
+        raise CommandFailed(f"{node}/{name}: the name is longer than {_LONGEST_NAME} bytes; nothing was written")
     return Path(os.fsdecode(path))
 
 
@@ -254,6 +256,6 @@ def _distinct(files: Iterable[RestoredFile]) -> list[RestoredFile]:
     found: dict[Path, RestoredFile] = {}
     for file in files:
         if other := found.get(file.path):
-            raise Failed(f"{other.label} and {file.label} are one file name; restore one of them with --family")
+            raise CommandFailed(f"{other.label} and {file.label} are one file name; restore one of them with --family")
         found[file.path] = file
     return list(found.values())

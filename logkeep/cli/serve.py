@@ -22,8 +22,8 @@ import uvicorn
 from logkeep.api.protocol import make_server
 from logkeep.cli.access import read_access, write_access
 from logkeep.cli.directory import endpoint_url, installed_settings
-from logkeep.cli.errors import Failed, WrongUse
-from logkeep.cli.invocation import EVERYWHERE, Invocation, invocation
+from logkeep.cli.errors import CommandFailed, UsageError
+from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
 from logkeep.cli.output import note, print_ready
 from logkeep.cli.starting import StartupGate
 from logkeep.domain.causes import listen_cause
@@ -79,7 +79,7 @@ def serve(
 class _Running:
     """HTTP server, and the thread that starts the service while the port answers already."""
 
-    def __init__(self, asked: Invocation, settings: Settings, listener: socket.socket, *, works: bool) -> None:
+    def __init__(self, asked: CommonOptions, settings: Settings, listener: socket.socket, *, works: bool) -> None:
         self._asked = asked
         self._settings = settings
         self._works = works
@@ -107,7 +107,7 @@ class _Running:
         try:
             self._put_together()
         except BaseException as error:  # a library may exit or panic; who waits must be told in any case
-            self.failure = error if isinstance(error, Exception) else Failed(f"unexpected {_named(error)}")
+            self.failure = error if isinstance(error, Exception) else CommandFailed(f"unexpected {_named(error)}")
             self._starting.end()
             self.server.should_exit = True
 
@@ -174,14 +174,14 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         cause, where = listen_cause(error), f"{host}:{port}"
         said = f"{where} cannot be listened on: {error.strerror}"
-        raise WrongUse(cause.tell(where=where, said=error.strerror) if cause else said) from error
+        raise UsageError(cause.tell(where=where, said=error.strerror) if cause else said) from error
 
 
 def _follow_endpoint(directory: Path, endpoint: str) -> None:
     """Keep `client.toml` true, where there is one."""
     try:
         access = read_access(directory)
-    except WrongUse as error:  # commands need it, the service does not
+    except UsageError as error:  # commands need it, the service does not
         note(f"logkeep: {error}")
         return
     if access and access.endpoint != endpoint:

@@ -9,7 +9,7 @@ import typer
 
 from logkeep.bootstrap import accept_bucket, bucket_url, open_agencies, open_buckets
 from logkeep.cli.directory import installed_settings
-from logkeep.cli.errors import Failed, WrongUse
+from logkeep.cli.errors import CommandFailed, UsageError
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.missing import tell_missing
 from logkeep.cli.output import print_json, print_line, print_table
@@ -40,9 +40,9 @@ def check_store(
     stores = open_buckets(settings)
     tell_missing(settings)
     if name not in stores:
-        raise WrongUse(f"there is no bucket {name}; logkeep.toml has {', '.join(stores) or 'none'}")
+        raise UsageError(f"there is no bucket {name}; logkeep.toml has {', '.join(stores) or 'none'}")
     if agency and agency not in settings.agencies:
-        raise WrongUse(f"there is no agency {agency}; logkeep.toml has {', '.join(settings.agencies) or 'none'}")
+        raise UsageError(f"there is no agency {agency}; logkeep.toml has {', '.join(settings.agencies) or 'none'}")
     store = open_agencies(settings, stores)[agency][name] if agency else stores[name]
     steps: list[Step] = []
     problem: StoreError | None = None
@@ -56,7 +56,7 @@ def check_store(
     elif not problem:
         print_line(f"ok: {name}: {', '.join(f'{step.deed} {step.seconds * 1000:.0f} ms' for step in steps)}")
     if problem:
-        raise Failed(f"{name}: {problem}")
+        raise CommandFailed(f"{name}: {problem}")
 
 
 def accept_store(
@@ -71,7 +71,7 @@ def accept_store(
     asked = invocation(context)
     settings = installed_settings(asked.directory)
     if name not in settings.buckets:
-        raise WrongUse(f"there is no bucket {name}; logkeep.toml has {', '.join(settings.buckets) or 'none'}")
+        raise UsageError(f"there is no bucket {name}; logkeep.toml has {', '.join(settings.buckets) or 'none'}")
     accept_bucket(settings, name)
     if asked.as_json:
         print_json({"bucket": name, "accepted": True})

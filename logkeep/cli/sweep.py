@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from logkeep.cli.errors import Failed, WrongUse
+from logkeep.cli.errors import CommandFailed, UsageError
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_json, print_line
@@ -42,7 +42,7 @@ def sweep(
     """
     asked = invocation(context)
     if dry_run == yes:
-        raise WrongUse("give either --dry-run, which only lists, or --yes, which removes")
+        raise UsageError("give either --dry-run, which only lists, or --yes, which removes")
     told: list[Orphan] = []
     failed: list[str] = []
     with open_installation(asked.directory) as opened:
@@ -61,15 +61,15 @@ def sweep(
         for line in failed:
             note(f"logkeep: {line}")
     if failed:
-        raise Failed(f"the buckets of {count_text(len(failed), 'cluster')} could not be swept")
+        raise CommandFailed(f"the buckets of {count_text(len(failed), 'cluster')} could not be swept")
 
 
 def _find_clusters(context: Context, name_or_id: str) -> list[Cluster]:
     found = clusters.find_clusters(context, name_or_id)
     if name_or_id and not found:
-        raise WrongUse(f"there is no cluster {name_or_id} in this installation")
+        raise UsageError(f"there is no cluster {name_or_id} in this installation")
     if name_or_id and len(found) > 1:
-        raise WrongUse(
+        raise UsageError(
             f"several projects have a cluster {name_or_id}; name one by its id: {', '.join(one.id for one in found)}"
         )
     return found

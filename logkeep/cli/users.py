@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from logkeep.cli.errors import WrongUse
+from logkeep.cli.errors import UsageError
 from logkeep.cli.identity import ROLES, find_project
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
@@ -42,7 +42,7 @@ def add_user(
     """Add a user. The password is kept as a hash only."""
     asked = invocation(context)
     if generate and password_file:
-        raise WrongUse("give --generate or --password-file, not both")
+        raise UsageError("give --generate or --password-file, not both")
     with open_installation(asked.directory) as parts:
         found = find_project(parts, project)
         password = secrets.token_hex(12) if generate else _read_password(password_file)
@@ -104,7 +104,7 @@ def _read_password(file: Path | None) -> str:
         try:
             return file.read_text("utf-8").partition("\n")[0].rstrip("\r")
         except UnicodeDecodeError as error:
-            raise WrongUse(f"{file}: is no text in UTF-8") from error
+            raise UsageError(f"{file}: is no text in UTF-8") from error
     if not sys.stdin.isatty():
-        raise WrongUse("there is no terminal to ask for the password; give --password-file FILE, or --generate")
+        raise UsageError("there is no terminal to ask for the password; give --password-file FILE, or --generate")
     return typer.prompt("Password", hide_input=True, confirmation_prompt=True)

@@ -12,7 +12,7 @@ import typer
 
 from logkeep.cli.client import Cluster, ServiceClient, open_client
 from logkeep.cli.clusters import ClusterName
-from logkeep.cli.errors import Failed, NotCarriedOut, ServiceFault, WrongUse
+from logkeep.cli.errors import CommandFailed, NotCarriedOut, ServiceFault, UsageError
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import byte_progress, print_json, print_line
 from logkeep.cli.texts import count_text, size_text
@@ -61,7 +61,7 @@ def verify(
     if sample:
         request["sample"] = _read_percent(sample)
         if read_data or chain:
-            raise WrongUse("--sample reads a part and --read-data or --chain all of the archive; give one of them")
+            raise UsageError("--sample reads a part and --read-data or --chain all of the archive; give one of them")
     client = open_client(context)
     found = client.find_cluster(cluster)
     try:
@@ -77,18 +77,18 @@ def verify(
     if report["error"]:
         raise NotCarriedOut(f"the verification could not be carried out: {report['error']}")
     if report["findings"]:
-        raise Failed(f"{count_text(report['findings_total'], 'finding')} in the archive of {found.name}")
+        raise CommandFailed(f"{count_text(report['findings_total'], 'finding')} in the archive of {found.name}")
 
 
 def _read_percent(text: str) -> float:
     if not re.fullmatch(r"\d{1,3}(\.\d{1,6})?%?", text) or not 0 < float(text.rstrip("%")) <= 100:
-        raise WrongUse(f"--sample {text}: write it as a percentage above 0, up to 100: 5%")
+        raise UsageError(f"--sample {text}: write it as a percentage above 0, up to 100: 5%")
     return float(text.rstrip("%"))
 
 
 def read_hash(text: str) -> str:
     if not re.fullmatch("[0-9a-fA-F]{64}", text):
-        raise WrongUse(f"--head {text}: write all 64 hex digits of the hash")
+        raise UsageError(f"--head {text}: write all 64 hex digits of the hash")
     return text.lower()
 
 

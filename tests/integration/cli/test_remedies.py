@@ -22,7 +22,7 @@ from sqlalchemy import event, text
 
 from logkeep import bootstrap
 from logkeep.cli import client
-from logkeep.cli.errors import WrongUse
+from logkeep.cli.errors import UsageError
 from logkeep.cli.serve import _listen
 from logkeep.database import connection
 from logkeep.database.connection import connect, reading, try_connection, writing
@@ -294,7 +294,7 @@ def test_a_port_that_is_taken(served: Served) -> None:
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
 def test_an_address_that_this_machine_does_not_have(host: str) -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         _listen(host, 0)
     assert says(Cause.PORT_ADDRESS, str(caught.value)), caught.value
 
@@ -302,7 +302,7 @@ def test_an_address_that_this_machine_does_not_have(host: str) -> None:
 def test_a_port_that_is_for_root() -> None:
     if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 1:
         pytest.skip("any user may listen on any port here")
-    with not_root(), pytest.raises(WrongUse) as caught:
+    with not_root(), pytest.raises(UsageError) as caught:
         _listen("127.0.0.1", 1)
     assert says(Cause.PORT_DENIED, str(caught.value)), caught.value
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from logkeep.cli import download
 from logkeep.cli.client import Broken, Kept, NotAnswering
 from logkeep.cli.download import Download, Incomplete, drop_first
-from logkeep.cli.errors import Failed
+from logkeep.cli.errors import CommandFailed
 
 DATA = bytes(range(256))
 KEPT = Kept("n1", "a.log", 1, "a.log", 200, 10, 210, 200)
@@ -35,7 +35,7 @@ class Clock:
 class Service:
     """Gives some bytes at each request, then breaks off; where the list has ended, all."""
 
-    def __init__(self, *sizes: int, error: type[Failed] = Broken, forever: bool = False) -> None:
+    def __init__(self, *sizes: int, error: type[CommandFailed] = Broken, forever: bool = False) -> None:
         self.sizes, self.error, self.forever = list(sizes), error, forever
         self.asked: list[int] = []
 
@@ -75,7 +75,7 @@ def test_records_of_a_span_come_again_and_are_left_out(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("error", [Broken, NotAnswering])
-def test_a_minute_without_a_byte_is_the_most(clock: Clock, error: type[Failed]) -> None:
+def test_a_minute_without_a_byte_is_the_most(clock: Clock, error: type[CommandFailed]) -> None:
     service = Service(50, 0, 0, 20, error=error, forever=True)
     with pytest.raises(error):
         list(Download(service, None).read(KEPT))  # type: ignore[arg-type]

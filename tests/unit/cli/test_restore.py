@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from logkeep.cli.client import Kept
-from logkeep.cli.errors import Failed, WrongUse
+from logkeep.cli.errors import CommandFailed, UsageError
 from logkeep.cli.restore import check_free, plan_files, plan_joined
 
 
@@ -36,14 +36,14 @@ def kept(name: str, *, node: str = "n1", family: str = "", generation: int = 1) 
 )
 def test_a_name_never_leads_out_of_the_directory(name: str) -> None:
     for plan in (plan_files, plan_joined):
-        with pytest.raises(Failed):
+        with pytest.raises(CommandFailed):
             plan([kept(name)])
 
 
 @pytest.mark.parametrize("node", ["..", ".", "", "a/b", "%2E%2E", "a%2Fb", "/"])
 def test_nor_does_the_name_of_a_node(node: str) -> None:
     for plan in (plan_files, plan_joined):
-        with pytest.raises(Failed):
+        with pytest.raises(CommandFailed):
             plan([kept("x.log", node=node)])
 
 
@@ -77,16 +77,16 @@ def test_joining_keeps_the_order_and_the_families_apart() -> None:
 
 
 def test_two_spellings_of_one_name_do_not_overwrite_each_other() -> None:
-    with pytest.raises(Failed, match="one file name"):
+    with pytest.raises(CommandFailed, match="one file name"):
         plan_joined([kept("A.log"), kept("%41.log")])
 
 
 def test_a_file_that_is_a_folder_of_another_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WrongUse, match="--family"):
+    with pytest.raises(UsageError, match="--family"):
         check_free(tmp_path, plan_files([kept("a"), kept("a/b")]), force=True)
 
 
 def test_a_directory_in_the_way_is_refused_even_by_force(tmp_path: Path) -> None:
     (tmp_path / "n1" / "a.log").mkdir(parents=True)
-    with pytest.raises(WrongUse, match="is a directory"):
+    with pytest.raises(UsageError, match="is a directory"):
         check_free(tmp_path, plan_files([kept("a.log")]), force=True)
