@@ -95,7 +95,7 @@ def plan_files(kept: Iterable[Kept]) -> list[RestoredFile]:
 def check_free(
     directory: Path, files: Sequence[RestoredFile], *, force: bool, there: Collection[str] = (), resumable: bool = False
 ) -> None:
-    """Raise `UsageError` where something is in the way, before anything is written; `there` are labels of what stays."""
+    """Raise `UsageError` where something is in the way, before anything is written; `there` labels what stays."""
     paths = {file.path for file in files}
     for file in files:
         if clash := next((parent for parent in file.path.parents if parent in paths), None):

@@ -331,8 +331,8 @@ class NodeBackup:
     def _doubt_order(self, observed: FileObservation) -> None:
         self._state.warn(
             WarningCode.ORDER_UNPROVEN,
-            f"{observed.file.name!r} is new, and neither its times nor its name prove where in {observed.name.family!r} it "
-            "belongs; joined, it stands behind what was kept before",
+            f"{observed.file.name!r} is new, and neither its times nor its name prove where in "
+            f"{observed.name.family!r} it belongs; joined, it stands behind what was kept before",
             family=observed.name.family,
             file=observed.file.name,
         )

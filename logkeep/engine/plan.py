@@ -1,7 +1,7 @@
 """Checkpoints and what was seen in the listing -> what to read, and what went missing. No I/O.
 
-Which file is which generation is decided by content: `FileObservation.continues` names the generations whose kept bytes a file
-begins with, `FileObservation.foreign` those of other logs. Inode and name only choose where the content leaves a choice.
+Which file is which generation is decided by content: `FileObservation.continues` names the generations whose kept bytes
+a file begins with, `foreign` those of other logs. Inode and name only choose where the content leaves a choice.
 """
 
 from __future__ import annotations
