@@ -303,7 +303,7 @@ def open_service(settings: Settings, *, works: bool = True) -> Service:
     def ready() -> list[str]:
         return queue[0].problems() if queue else ["the queue does not run"]
 
-    return Service(worker.id, context, ready, start, stop)
+    return Service(worker_id=worker.id, context=context, ready=ready, start=start, stop=stop)
 
 
 def _tell_unknown_projects(context: Context, settings: Settings) -> None:
@@ -430,7 +430,14 @@ def set_up_logging(level: str) -> None:
 def _this_process(jobs_at_once: int) -> Worker:
     host, pid = socket.gethostname(), os.getpid()
     return Worker(
-        f"{host}-{pid}-{secrets.token_hex(3)}", host, pid, __version__, QUEUE_VERSION, HEAD, jobs_at_once, started_at=0
+        id=f"{host}-{pid}-{secrets.token_hex(3)}",
+        host=host,
+        pid=pid,
+        version=__version__,
+        queue_version=QUEUE_VERSION,
+        revision=HEAD,
+        jobs_at_once=jobs_at_once,
+        started_at=0,
     )
 
 
@@ -480,7 +487,7 @@ def _prove_bucket(name: str, url: str, database: Engine, store: ObjectStore) -> 
     if isinstance(store, ProvenStore) or url.startswith("memory:"):
         return store
     seconds = 0 if url.startswith("file:") else _PROOF_SECONDS  # a disk may be unmounted; a check is cheap
-    return ProvenStore(store, name, url, BucketMemory(database, name), seconds)
+    return ProvenStore(store=store, name=name, where=url, memory=BucketMemory(database, name), seconds=seconds)
 
 
 def accept_bucket(settings: Settings, name: str) -> None:
@@ -488,7 +495,9 @@ def accept_bucket(settings: Settings, name: str) -> None:
     database = open_database(settings)
     try:
         memory = BucketMemory(database, name)
-        store = ProvenStore(open_buckets(settings)[name], name, bucket_url(settings, name), memory, 0)
+        store = ProvenStore(
+            store=open_buckets(settings)[name], name=name, where=bucket_url(settings, name), memory=memory, seconds=0
+        )
         memory.change(store.accept())
     finally:
         database.dispose()

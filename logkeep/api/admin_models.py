@@ -220,7 +220,16 @@ def read_adoption(cluster_id: str, body: bytes) -> Adoption:
     if not url:
         return Adoption(cluster_id, name, buckets, () if nodes is None else _read_nodes(nodes))
     found = _to_discover(members, name, url)
-    return Adoption(cluster_id, name, buckets, (), url, found.source, found.user, found.password)
+    return Adoption(
+        cluster_id=cluster_id,
+        name=name,
+        buckets=buckets,
+        nodes=(),
+        url=url,
+        source=found.source,
+        user=found.user,
+        password=found.password,
+    )
 
 
 def read_cluster_change(body: bytes) -> ClusterChange:
@@ -232,12 +241,12 @@ def read_cluster_change(body: bytes) -> ClusterChange:
 
     nodes, removed = members.get("nodes"), members.get(fields.normalise("remove_nodes"))
     return ClusterChange(
-        () if nodes is None else _read_nodes(nodes),
-        () if removed is None else _read_names("remove_nodes", removed),
-        text("url"),
-        text("source"),
-        text("user"),
-        text("password"),
+        nodes=() if nodes is None else _read_nodes(nodes),
+        remove_nodes=() if removed is None else _read_names("remove_nodes", removed),
+        url=text("url"),
+        source=text("source"),
+        user=text("user"),
+        password=text("password"),
     )
 
 
@@ -557,7 +566,14 @@ def _cluster(cluster: Cluster, standings: Standings, sources: bool) -> ClusterVi
 
 
 def _node(node: Node, sources: bool) -> NodeView:
-    return NodeView(node.id, node.name, node.role, node.ip, node.source if sources else None, node.gone_at)
+    return NodeView(
+        id=node.id,
+        name=node.name,
+        role=node.role,
+        ip=node.ip,
+        source=node.source if sources else None,
+        gone_at=node.gone_at,
+    )
 
 
 def _verify_line(item: Told) -> FindingLine | ProgressLine | OrphansLine | UnprovenLine:

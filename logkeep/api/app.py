@@ -156,7 +156,13 @@ class Application:
         scope[_OPERATION] = route.operation.id
         if self._pools is None:
             self._pools = Pools()
-        request = Request(request_id, route, parameters, scope, AuditTrail(self._addresses.find(scope)))
+        request = Request(
+            id=request_id,
+            route=route,
+            parameters=parameters,
+            scope=scope,
+            trail=AuditTrail(self._addresses.find(scope)),
+        )
         try:
             call = await self._admit(request, receive, self._pools)
             if call is None:
@@ -235,15 +241,15 @@ class Application:
         check_rights(caller, request.route.operation, request.parameters)
         scope = request.scope
         return Call(
-            self._context,
-            caller,
-            request.trail,
-            request.parameters,
-            scope["query_string"],
-            headers,
-            body,
-            scope["scheme"],
-            request.route.operation.id in css.AT_ONCE and time.monotonic() >= self._at_once_from,
+            context=self._context,
+            caller=caller,
+            trail=request.trail,
+            parameters=request.parameters,
+            query=scope["query_string"],
+            headers=headers,
+            body=body,
+            scheme=scope["scheme"],
+            at_once=request.route.operation.id in css.AT_ONCE and time.monotonic() >= self._at_once_from,
         )
 
     def _handle_at_once(self, request: Request, call: Call) -> Answer | StartedStream | None:

@@ -32,7 +32,15 @@ class Auditor:
         if not trail.proven and not self._may_write(trail.address, now):
             return
         entry = AuditEntry(
-            now, trail.who, trail.project_id, operation, trail.cluster_id, trail.address, status, code, request_id
+            at=now,
+            who=trail.who,
+            project_id=trail.project_id,
+            operation=operation,
+            cluster_id=trail.cluster_id,
+            address=trail.address,
+            status=status,
+            code=code,
+            request_id=request_id,
         )
         try:
             audit.record(self._context, entry)

@@ -149,22 +149,28 @@ def held_lines(held: Iterable[LogCoverage], last_success: tuple[str, int] | None
 
 def _held(held: LogCoverage, last_success_at: int | None, last_success_job: str | None) -> HeldLine:
     return HeldLine(
-        held.node,
-        held.family,
-        held.first_time,
-        held.last_time,
-        held.generations,
-        held.lines,
-        held.raw,
-        held.stored,
-        held.safe_until,
-        last_success_at,
-        last_success_job,
-        [
-            HeldGapView(told.gap.after, told.gap.until, told.gap.at_least, told.gap.reason, told.job_id)
+        node=held.node,
+        family=held.family,
+        first_time=held.first_time,
+        last_time=held.last_time,
+        generations=held.generations,
+        lines=held.lines,
+        raw=held.raw,
+        stored=held.stored,
+        safe_until=held.safe_until,
+        last_success_at=last_success_at,
+        last_success_job=last_success_job,
+        gaps=[
+            HeldGapView(
+                after=told.gap.after,
+                until=told.gap.until,
+                at_least=told.gap.at_least,
+                reason=told.gap.reason,
+                job_id=told.job_id,
+            )
             for told in held.gaps
         ],
-        [
+        warnings=[
             HeldWarningView(told.warning.file, told.warning.code, told.warning.message, told.job_id)
             for told in held.warnings
         ],

@@ -44,12 +44,12 @@ def read_adaptive(body: bytes) -> bool:
 def render_policy(policy: Policy) -> bytes:
     runs = policy.runs
     view = PolicyView(
-        policy.period,
-        policy.adaptive,
-        policy.next_run,
-        policy.state,
-        runs and runs.since,
-        runs and runs.missed_at,
-        runs and runs.last_success,
+        period=policy.period,
+        adaptive=policy.adaptive,
+        next_run=policy.next_run,
+        state=policy.state,
+        since=runs and runs.since,
+        missed=runs and runs.missed_at,
+        last_success=runs and runs.last_success,
     )
     return msgspec.json.encode(view)

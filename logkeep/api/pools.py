@@ -105,7 +105,7 @@ class Pool:
         `discard` is given, in a thread, a result for which nobody waits any more.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        call = _Call(owner, function, arguments, future, discard)
+        call = _Call(owner=owner, function=function, arguments=arguments, future=future, discard=discard)
         free = self._running < self._rule.threads and self._held[owner] < self._rule.each
         if not free and not goes_on and self._is_full_for(owner):
             future.set_exception(Overloaded(f"Too many calls wait for {self._what} just now."))

@@ -44,7 +44,13 @@ def find_access(asked: CommonOptions) -> Access:
         )
     _check_endpoint(endpoint)
     if asked.ak or saved is None:
-        return Access(endpoint, asked.ak, asked.sk, asked.project_id, asked.security_token)
+        return Access(
+            endpoint=endpoint,
+            ak=asked.ak,
+            sk=asked.sk,
+            project_id=asked.project_id,
+            security_token=asked.security_token,
+        )
     return replace(saved, endpoint=endpoint, project_id=asked.project_id or saved.project_id)
 
 

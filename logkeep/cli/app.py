@@ -126,7 +126,16 @@ def begin(
 
     These options may stand before a command and after it.
     """
-    context.obj = CommonOptions(directory, as_json, debug, endpoint, ak, sk, project_id, security_token)
+    context.obj = CommonOptions(
+        directory=directory,
+        as_json=as_json,
+        debug=debug,
+        endpoint=endpoint,
+        ak=ak,
+        sk=sk,
+        project_id=project_id,
+        security_token=security_token,
+    )
 
 
 def run(arguments: Sequence[str]) -> int:

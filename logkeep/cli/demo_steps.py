@@ -93,7 +93,14 @@ class Demonstration:
         seconds = time.monotonic() - started
         objects_now, stored_now = self._stored()
         kept_now = sum(log.size for log in self._client.list_kept(self._cluster))
-        backup = Backup(record, seconds, kept_now - kept, kept_now, objects_now - objects, stored_now - stored)
+        backup = Backup(
+            record=record,
+            seconds=seconds,
+            new=kept_now - kept,
+            kept=kept_now,
+            objects=objects_now - objects,
+            stored=stored_now - stored,
+        )
         self._backups.append(backup)
         self._say(
             f"   {record.status} in {duration_text(seconds)}: {size_text(backup.new)} of logs are new, "

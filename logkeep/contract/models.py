@@ -189,11 +189,11 @@ def read_search(body: bytes) -> tuple[str, LogQuery]:
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= SEARCH_LIMIT:
         raise InvalidField("limit", f"{shown(limit)} came; a whole number from 1 to {SEARCH_LIMIT} is allowed")
     return node, LogQuery(
-        LogKind(kind),
-        frozenset() if level == "ALL" else frozenset(level.split("|")),
-        limit,
-        _matching(fields, "time_index", TIME_INDEX, "a time such as 2026-11-24T00:00:00,000"),
-        _matching(fields, "keyword", KEYWORD, "at most 64 letters, digits, spaces and _ - . [ ]"),
+        kind=LogKind(kind),
+        levels=frozenset() if level == "ALL" else frozenset(level.split("|")),
+        limit=limit,
+        before=_matching(fields, "time_index", TIME_INDEX, "a time such as 2026-11-24T00:00:00,000"),
+        keyword=_matching(fields, "keyword", KEYWORD, "at most 64 letters, digits, spaces and _ - . [ ]"),
     )
 
 
@@ -387,15 +387,15 @@ def render_projects(projects: Sequence[Project], url: str, *, found_by: str | No
 
 def make_record(job: BackupJob, *, digit_strings: bool) -> ClusterLogRecord:
     return ClusterLogRecord(
-        job.id,
-        job.cluster_id,
-        str(job.created_at) if digit_strings else job.created_at,
-        job.log_path,
-        job.status,
-        job.finished_at,
-        job.type,
-        job.failed_msg,
-        job.job_id,
+        id=job.id,
+        cluster_id=job.cluster_id,
+        create_at=str(job.created_at) if digit_strings else job.created_at,
+        log_path=job.log_path,
+        status=job.status,
+        finished_at=job.finished_at,
+        job_types=job.type,
+        failed_msg=job.failed_msg,
+        job_id=job.job_id,
     )
 
 
@@ -427,7 +427,7 @@ def _cluster(cluster: Cluster) -> ClusterDetail:
 
 
 def _instance(node: Node) -> Instance:
-    return Instance(_AVAILABLE, node.role, node.id, node.name, node.ip)
+    return Instance(status=_AVAILABLE, type=node.role, id=node.id, name=node.name, ip=node.ip)
 
 
 def _time_text(unix_ms: int) -> str:

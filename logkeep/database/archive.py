@@ -498,7 +498,15 @@ def fetch_manifests(connection: Connection, cluster_id: str) -> list[ManifestRow
 
 
 def _manifest(row: Row[*tuple[Any, ...]]) -> ManifestRow:
-    return ManifestRow(row.job_id, row.number, row.bucket, row.object, row.sha256, row.proven, row.unproven)
+    return ManifestRow(
+        job_id=row.job_id,
+        number=row.number,
+        bucket=row.bucket,
+        object=row.object,
+        sha256=row.sha256,
+        proven=row.proven,
+        unproven=row.unproven,
+    )
 
 
 def _kind(found: Gap | Sighting | Forecast | str) -> str:
@@ -510,25 +518,25 @@ def to_checkpoint(row: Row[*tuple[Any, ...]]) -> Checkpoint:
     head = Fingerprint(row.head_length, row.head_sha256)
     tail = Fingerprint(row.tail_length, row.tail_sha256)
     return Checkpoint(
-        row.generation,
-        intern(row.family),
-        row.position,
-        row.name,
-        row.kept,
-        head,
-        head if tail == head else tail,
-        row.first_time,
-        row.first_time if row.last_time == row.first_time else row.last_time,
-        row.present,
-        row.size,
-        row.mtime_ns,
-        row.ctime_ns,
-        row.inode,
-        row.joined,
-        row.lead,
-        row.checked,
-        row.start,
-        Flaw(row.flaw),
+        generation=row.generation,
+        family=intern(row.family),
+        position=row.position,
+        name=row.name,
+        kept=row.kept,
+        head=head,
+        tail=head if tail == head else tail,
+        first_time=row.first_time,
+        last_time=row.first_time if row.last_time == row.first_time else row.last_time,
+        present=row.present,
+        size=row.size,
+        mtime_ns=row.mtime_ns,
+        ctime_ns=row.ctime_ns,
+        inode=row.inode,
+        joined=row.joined,
+        lead=row.lead,
+        checked=row.checked,
+        start=row.start,
+        flaw=Flaw(row.flaw),
     )
 
 

@@ -36,15 +36,15 @@ def fetch_entries(
     rows = connection.execute(page.limit(limit).offset(offset - 1))
     return [
         AuditEntry(
-            row.at,
-            row.who,
-            row.project_id,
-            row.operation,
-            row.cluster_id,
-            row.address,
-            row.status,
-            row.code,
-            row.request_id,
+            at=row.at,
+            who=row.who,
+            project_id=row.project_id,
+            operation=row.operation,
+            cluster_id=row.cluster_id,
+            address=row.address,
+            status=row.status,
+            code=row.code,
+            request_id=row.request_id,
         )
         for row in rows
     ], total

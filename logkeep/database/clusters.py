@@ -107,20 +107,28 @@ def _with_nodes(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -
     )
     for node in found:
         by_cluster[node.cluster_id].append(
-            Node(node.id, node.name, node.source, node.role, node.ip, node.instance, node.gone_at)
+            Node(
+                id=node.id,
+                name=node.name,
+                source=node.source,
+                role=node.role,
+                ip=node.ip,
+                instance=node.instance,
+                gone_at=node.gone_at,
+            )
         )
     return [
         Cluster(
-            row.id,
-            row.project_id,
-            row.name,
-            row.kind,
-            row.version,
-            row.endpoint,
-            row.created_at,
-            row.updated_at,
-            tuple(by_cluster[row.id]),
-            Discovery(row.url, row.source, row.url_user) if row.url else None,
+            id=row.id,
+            project_id=row.project_id,
+            name=row.name,
+            kind=row.kind,
+            version=row.version,
+            endpoint=row.endpoint,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            nodes=tuple(by_cluster[row.id]),
+            discovery=Discovery(row.url, row.source, row.url_user) if row.url else None,
         )
         for row in rows
     ]

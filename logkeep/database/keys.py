@@ -73,11 +73,11 @@ def revoke_key(connection: Connection, ak: str, now_ms: int) -> bool:
 
 def _key(row: Row[*tuple[Any, ...]]) -> AccessKey:
     return AccessKey(
-        row.ak,
-        row.project_id,
-        Role(row.role),
-        row.created_at,
-        row.revoked_at,
-        row.expires_at,
-        row.security_token_sha256,
+        ak=row.ak,
+        project_id=row.project_id,
+        role=Role(row.role),
+        created_at=row.created_at,
+        revoked_at=row.revoked_at,
+        expires_at=row.expires_at,
+        security_token_sha256=row.security_token_sha256,
     )

@@ -81,7 +81,7 @@ def fetch_runs(connection: Connection, cluster_ids: Sequence[str]) -> dict[str, 
 def policy_runs(row: Sequence[Any]) -> PolicyHistory:
     """Make the record of a row of `RUNS`."""
     _, since, due_at, missed_at, ran, last_success = row
-    return PolicyHistory(since, due_at, missed_at, bool(ran), last_success)
+    return PolicyHistory(since=since, due_at=due_at, missed_at=missed_at, ran=bool(ran), last_success=last_success)
 
 
 def _runs() -> Select[*tuple[Any, ...]]:
@@ -127,14 +127,14 @@ def claim_extra(connection: Connection, cluster_id: str, due: int) -> bool:
 
 def _setting(row: Row[*tuple[Any, ...]]) -> LogSetting:
     return LogSetting(
-        row.id,
-        row.cluster_id,
-        row.enabled,
-        row.agency,
-        row.bucket,
-        row.base_path,
-        row.period,
-        row.updated_at,
-        row.failures_cleared_at,
-        row.adaptive,
+        id=row.id,
+        cluster_id=row.cluster_id,
+        enabled=row.enabled,
+        agency=row.agency,
+        bucket=row.bucket,
+        base_path=row.base_path,
+        period=row.period,
+        updated_at=row.updated_at,
+        failures_cleared_at=row.failures_cleared_at,
+        adaptive=row.adaptive,
     )

@@ -65,7 +65,13 @@ def fetch_token(connection: Connection, sha256: str) -> tuple[Token, User] | Non
     row = connection.execute(statement.where(tokens.c.sha256 == sha256, users.c.revoked_at.is_(None))).first()
     if row is None:
         return None
-    token = Token(row.token_sha256, row.id, row.token_project_id, row.token_issued_at, row.token_expires_at)
+    token = Token(
+        sha256=row.token_sha256,
+        user_id=row.id,
+        project_id=row.token_project_id,
+        issued_at=row.token_issued_at,
+        expires_at=row.token_expires_at,
+    )
     return token, _user(row)
 
 
@@ -76,4 +82,11 @@ def delete_expired_tokens(connection: Connection, before_ms: int, limit: int) ->
 
 
 def _user(row: Row[*tuple[Any, ...]]) -> User:
-    return User(row.id, row.name, row.project_id, Role(row.role), row.created_at, row.revoked_at)
+    return User(
+        id=row.id,
+        name=row.name,
+        project_id=row.project_id,
+        role=Role(row.role),
+        created_at=row.created_at,
+        revoked_at=row.revoked_at,
+    )

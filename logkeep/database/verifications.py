@@ -30,15 +30,15 @@ def fetch_verification(connection: Connection, cluster_id: str) -> Verification:
     if row is None:
         return Verification()
     return Verification(
-        row.started_at,
-        row.finished_at,
-        row.objects,
-        row.bytes,
-        row.objects_read,
-        row.findings,
-        row.problem,
-        row.failed_at,
-        row.failure,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        objects=row.objects,
+        bytes=row.bytes,
+        objects_read=row.objects_read,
+        findings=row.findings,
+        problem=row.problem,
+        failed_at=row.failed_at,
+        failure=row.failure,
     )
 
 

@@ -59,4 +59,4 @@ def _row(warning: JobWarning) -> dict[str, str]:
 
 
 def _warning(row: Row[*tuple[Any, ...]]) -> JobWarning:
-    return JobWarning(row.node, row.family, row.file, row.code, row.message)
+    return JobWarning(node=row.node, family=row.family, file=row.file, code=row.code, message=row.message)

@@ -55,12 +55,23 @@ class NodeBackup:
         max_file_bytes: int = 2**62,
     ) -> None:
         flawed = FlawedFiles(clock, (), _WAIT_SECONDS)
-        self._state = NodeState(node, source, target, catalogue, clock, flawed, settle_ns, max_file_bytes)
+        self._state = NodeState(
+            node=node,
+            source=source,
+            target=target,
+            catalogue=catalogue,
+            clock=clock,
+            flawed=flawed,
+            settle_ns=settle_ns,
+            max_file_bytes=max_file_bytes,
+        )
         self._sizes = sizes
         changed = ChangedBytes(self._state)
         self._copies = Copies(self._state)
         self._examination = Examination(self._state, self._copies, changed)
-        self._keeper = FileKeeper(self._state, changed, executor, sizes, bandwidth)
+        self._keeper = FileKeeper(
+            state=self._state, changed=changed, executor=executor, sizes=sizes, bandwidth=bandwidth
+        )
         self._all_unchanged = False
         self._slipped = False  # a file of the listing was gone when it was looked into
         self._noted: list[PendingFile] = []  # what is unread, as in the catalogue
@@ -326,7 +337,15 @@ class NodeBackup:
 
     def _sighting(self, look: Checkpoint) -> Sighting:
         node = self._state.node
-        return Sighting(node, look.family, look.generation, look.position, look.name, look.present, look.flaw)
+        return Sighting(
+            node=node,
+            family=look.family,
+            generation=look.generation,
+            position=look.position,
+            name=look.name,
+            present=look.present,
+            flaw=look.flaw,
+        )
 
     def _doubt_order(self, observed: FileObservation) -> None:
         self._state.warn(

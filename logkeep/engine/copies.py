@@ -144,8 +144,8 @@ class Copies:
             since_ms = before.since_ms if before else self._state.clock.now_ms()
             self.notes.append(
                 PendingFile(
-                    PendingKind.COPY, kept.family, kept.position, kept.generation, file.name, file.inode, observed.size,
-                    file.mtime_ns, observed.head, observed.tail, since_ms, file.size,
+                    kind=PendingKind.COPY, family=kept.family, position=kept.position, generation=kept.generation, name=file.name, inode=file.inode, size=observed.size,
+                    mtime_ns=file.mtime_ns, head=observed.head, tail=observed.tail, since_ms=since_ms, stored=file.size,
                 )
             )  # fmt: skip
 

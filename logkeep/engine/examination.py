@@ -161,20 +161,20 @@ class Examination:
             if not continues and not foreign and self._is_of_no_use(content, name):
                 return None
         return FileObservation(
-            file,
-            name,
-            continues,
-            ContentState.READABLE,
-            first_time(head),
-            last_time(last),
-            lead_of(head),
-            end,
-            known,
-            fingerprint(last),
-            matches_pending,
-            foreign,
-            copy,
-            changed,
+            file=file,
+            name=name,
+            continues=continues,
+            state=ContentState.READABLE,
+            first_time=first_time(head),
+            last_time=last_time(last),
+            lead=lead_of(head),
+            size=end,
+            head=known,
+            tail=fingerprint(last),
+            matches_pending=matches_pending,
+            foreign=foreign,
+            copy=copy,
+            changed=changed,
         )
 
     def _find_end(self, content: Content) -> tuple[int, bytes]:

@@ -191,7 +191,14 @@ def tell_gap(node: str, family: str, line: FamilyTimeline, place: int, losses: S
     times = (younger.first_time for younger in line.kept[place:] if younger.first_time)
     until = next((time for time in times if not after or instant(time) > instant(after)), "")
     reason = min((loss.reason for loss in losses), key=_rank)
-    return Gap(node, family, after, until, sum(loss.at_least for loss in losses), reason)
+    return Gap(
+        node=node,
+        family=family,
+        after=after,
+        until=until,
+        at_least=sum(loss.at_least for loss in losses),
+        reason=reason,
+    )
 
 
 def _rank(reason: str) -> int:

@@ -141,7 +141,7 @@ class NodeState:
 
     def warn(self, code: WarningCode, message: str, *, family: str = "", file: str = "") -> None:
         """Let the job say something of a log, a file or the node, though it does not fail."""
-        warning = JobWarning(self.node, family, file, code, message)
+        warning = JobWarning(node=self.node, family=family, file=file, code=code, message=message)
         self.outcome.warnings.append(warning)
         self.catalogue.warn(warning)
 

@@ -206,7 +206,12 @@ class _Place:
         first = observed.first_time or (owner.first_time if owner else "")
         time = instant(first) if first else None
         return _Place(
-            position, index, time, _turn(observed.name.order, turned), observed.name.active, observed.file.mtime_ns
+            position=position,
+            index=index,
+            time=time,
+            order=_turn(observed.name.order, turned),
+            active=observed.name.active,
+            mtime_ns=observed.file.mtime_ns,
         )
 
 

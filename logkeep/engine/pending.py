@@ -20,21 +20,30 @@ from logkeep.logformat.names import compressed_names, is_compressed, parse_name
 def empty_file(observed: FileObservation) -> PendingFile:
     """Return the note of an active file in which nothing was written yet."""
     file = observed.file
-    return PendingFile(PendingKind.EMPTY, observed.name.family, 0.0, 0, file.name, file.inode, 0, file.mtime_ns)
+    return PendingFile(
+        kind=PendingKind.EMPTY,
+        family=observed.name.family,
+        position=0.0,
+        generation=0,
+        name=file.name,
+        inode=file.inode,
+        size=0,
+        mtime_ns=file.mtime_ns,
+    )
 
 
 def planned_read(observed: FileObservation, checkpoint: Checkpoint) -> PendingFile:
     return PendingFile(
-        PendingKind.PLANNED if observed.head.length else PendingKind.EMPTY,
-        checkpoint.family,
-        checkpoint.position,
-        checkpoint.generation,
-        observed.file.name,
-        observed.file.inode,
-        observed.size,
-        observed.file.mtime_ns,
-        observed.head,
-        observed.tail,
+        kind=PendingKind.PLANNED if observed.head.length else PendingKind.EMPTY,
+        family=checkpoint.family,
+        position=checkpoint.position,
+        generation=checkpoint.generation,
+        name=observed.file.name,
+        inode=observed.file.inode,
+        size=observed.size,
+        mtime_ns=observed.file.mtime_ns,
+        head=observed.head,
+        tail=observed.tail,
         first_time=observed.first_time,
     )
 
@@ -61,7 +70,16 @@ def unknown_file(observed: FileObservation, checkpoint: Checkpoint, newest: int)
     if kept and not missing:
         return None
     position = checkpoint.position
-    found = PendingFile(kind, observed.name.family, position, newest, file.name, file.inode, missing, file.mtime_ns)
+    found = PendingFile(
+        kind=kind,
+        family=observed.name.family,
+        position=position,
+        generation=newest,
+        name=file.name,
+        inode=file.inode,
+        size=missing,
+        mtime_ns=file.mtime_ns,
+    )
     return (
         replace(found, head=observed.head, tail=observed.tail, stored=observed.size) if observed.head.length else found
     )
@@ -81,7 +99,16 @@ def grown_file(observed: FileObservation, checkpoint: Checkpoint) -> PendingFile
     if observed.name.compressed or file.size <= _accounted(checkpoint) or not checkpoint.kept:
         return None
     family, position, number = checkpoint.family, checkpoint.position, checkpoint.generation
-    return PendingFile(PendingKind.GROWN, family, position, number, file.name, file.inode, file.size, file.mtime_ns)
+    return PendingFile(
+        kind=PendingKind.GROWN,
+        family=family,
+        position=position,
+        generation=number,
+        name=file.name,
+        inode=file.inode,
+        size=file.size,
+        mtime_ns=file.mtime_ns,
+    )
 
 
 EARLIER_JOB = -1  # in place of the number of a listing

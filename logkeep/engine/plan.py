@@ -104,7 +104,7 @@ def make_plan(
     fresh, unproven, old = _number_new(checkpoints, observations, owners, pending, earlier)
     newest = max((checkpoint.generation for checkpoint in checkpoints), default=0)
     lost = [c for c in gone if c.generation not in replaced]
-    listing = _Listing(observations, owners, known, fresh, lost, missing)
+    listing = _Listing(observations=observations, owners=owners, known=known, fresh=fresh, gone=lost, missing=missing)
     current = {c.generation: c for c in (*checkpoints, *owners.values())}
     went = {c.generation for c in gone}
     lines = _lines(listing, current.values())
@@ -443,7 +443,17 @@ def _number_new(
             if empty and not start:  # the first content of a log that was seen empty
                 fresh[index] = replace(empty.pop(), position=position, name=name, present=True, joined=False)
                 continue
-            fresh[index] = Checkpoint(following, family, position, name, start, EMPTY, EMPTY, joined=False, start=start)
+            fresh[index] = Checkpoint(
+                generation=following,
+                family=family,
+                position=position,
+                name=name,
+                kept=start,
+                head=EMPTY,
+                tail=EMPTY,
+                joined=False,
+                start=start,
+            )
             following += 1
     return fresh, frozenset(unproven), frozenset(old)
 

@@ -49,17 +49,17 @@ class Entry:
 def make_entry(document: Document, manifest: Manifest | Claim) -> Entry:
     job, name = manifest.job, parse_object(manifest.object)
     return Entry(
-        document,
-        manifest.object,
-        job.bucket,
-        manifest.cluster_id,
-        job.job_id,
-        name.attempt if name else 0,
-        job.created_at,
-        manifest.number,
-        manifest.previous,
-        manifest.unproven,
-        () if isinstance(manifest, Claim) else tuple(one.job.job_id for one in manifest.earlier),
+        document=document,
+        object=manifest.object,
+        bucket=job.bucket,
+        cluster_id=manifest.cluster_id,
+        job_id=job.job_id,
+        attempt=name.attempt if name else 0,
+        created_at=job.created_at,
+        number=manifest.number,
+        previous=manifest.previous,
+        unproven=manifest.unproven,
+        told=() if isinstance(manifest, Claim) else tuple(one.job.job_id for one in manifest.earlier),
     )
 
 

@@ -43,7 +43,15 @@ class Generations:
         for s in manifest.sightings:
             key = s.node, s.generation
             self.touched.add(key)
-            new = Checkpoint(s.generation, s.family, s.position, s.name, 0, EMPTY, EMPTY)
+            new = Checkpoint(
+                generation=s.generation,
+                family=s.family,
+                position=s.position,
+                name=s.name,
+                kept=0,
+                head=EMPTY,
+                tail=EMPTY,
+            )
             known = self._known.get(key, new)
             flaw = s.flaw or known.flaw  # a sighting may have been told before what the segments of the job tell
             self._known[key] = replace(known, position=s.position, name=s.name, present=s.present, flaw=flaw)
@@ -59,15 +67,15 @@ class Generations:
 
 def _extended(before: Checkpoint | None, segment: Segment) -> Checkpoint:
     return Checkpoint(
-        segment.generation,
-        segment.family,
-        segment.position,
-        segment.name,
-        segment.end,
-        segment.head,
-        segment.tail,
-        (before.first_time if before else "") or segment.first_time,
-        segment.last_time or (before.last_time if before else ""),
+        generation=segment.generation,
+        family=segment.family,
+        position=segment.position,
+        name=segment.name,
+        kept=segment.end,
+        head=segment.head,
+        tail=segment.tail,
+        first_time=(before.first_time if before else "") or segment.first_time,
+        last_time=segment.last_time or (before.last_time if before else ""),
         lead=segment.lead,
         start=before.start if before and before.kept else segment.start,
         flaw=segment.flaw,

@@ -122,7 +122,14 @@ class SegmentWriter:
         confirmed = store.put(name, self._compressed())
         if confirmed != self._stored:
             raise StoreCorrupt(f"{name} has {confirmed} bytes in the bucket, {self._stored} were sent")
-        return Written(self._raw, self._stored, self._hash.hexdigest(), tuple(self._frames), self._first, self._last)
+        return Written(
+            raw=self._raw,
+            stored=self._stored,
+            sha256=self._hash.hexdigest(),
+            frames=tuple(self._frames),
+            first_bytes=self._first,
+            last_bytes=self._last,
+        )
 
     def _compressed(self) -> Iterator[bytes]:
         waiting: tuple[Future[bytes], Frame] | None = None
@@ -137,7 +144,16 @@ class SegmentWriter:
 
     def _describe(self, raw: bytes) -> Frame:
         first, last, levels = annotate(raw)
-        frame = Frame(0, 0, self._start + self._raw, len(raw), first, last, levels, raw.count(b"\n"))
+        frame = Frame(
+            offset=0,
+            stored=0,
+            start=self._start + self._raw,
+            raw=len(raw),
+            first_time=first,
+            last_time=last,
+            levels=levels,
+            lines=raw.count(b"\n"),
+        )
         self._raw += len(raw)
         self._first += raw[: self._ends - len(self._first)]
         self._last = (self._last + raw[-self._ends :])[-self._ends :]

@@ -142,20 +142,54 @@ def parse_name(name: str, known: Collection[str], logs: Collection[str] = ()) ->
         base = base[: base.rindex(".")]
         plain = folder + slash + base
     if plain in logs:
-        return LogName(plain, plain, compressed, not compressed, (_PACKED if compressed else _ACTIVE, "", 0))
+        return LogName(
+            family=plain,
+            plain=plain,
+            compressed=compressed,
+            active=not compressed,
+            order=(_PACKED if compressed else _ACTIVE, "", 0),
+        )
     if "gc.log." in base and (gc := _GC.fullmatch(base)):
-        return LogName(folder + slash + gc[1], plain, compressed, gc[2] is not None, (_NUMBERED, "", 0), True)
+        return LogName(
+            family=folder + slash + gc[1],
+            plain=plain,
+            compressed=compressed,
+            active=gc[2] is not None,
+            order=(_NUMBERED, "", 0),
+            order_by_time=True,
+        )
     rotated = _rotated(folder + slash, base, known)
     if rotated:
         family, order, proposed = rotated
-        return LogName(family, plain, compressed, False, order, proposed=proposed)
+        return LogName(family=family, plain=plain, compressed=compressed, active=False, order=order, proposed=proposed)
     if old := _OLD_LAST.search(base, 1):
         family = folder + slash + base[: old.start()]
         if family in known or family.endswith(_EXTENSIONS):
-            return LogName(family, plain, compressed, False, (_NUMBERED, "", 0), True)
+            return LogName(
+                family=family,
+                plain=plain,
+                compressed=compressed,
+                active=False,
+                order=(_NUMBERED, "", 0),
+                order_by_time=True,
+            )
     if family := _stamped(folder + slash, base, known):
-        return LogName(family, plain, compressed, False, (_NUMBERED, "", 0), True, True)
-    return LogName(plain, plain, compressed, not compressed, (_PACKED if compressed else _ACTIVE, "", 0))
+        return LogName(
+            family=family,
+            plain=plain,
+            compressed=compressed,
+            active=False,
+            order=(_NUMBERED, "", 0),
+            order_by_time=True,
+            proposed=True,
+        )
+    return LogName(
+        family=plain,
+        plain=plain,
+        compressed=compressed,
+        active=not compressed,
+        order=(_PACKED if compressed else _ACTIVE, "", 0),
+    )
 
 
 _Rotated = tuple[str, Order, bool]  # family, order, `LogName.proposed`

@@ -207,7 +207,11 @@ def _members(
     if adoption.nodes:
         new = checked_nodes(context, project_id, adoption.nodes)
         return [make_node(one, known.get(one.name)) for one in new], None
-    there = [NewNode(one.name, one.source, one.role, one.ip, one.instance) for one in archived.nodes if not one.gone_at]
+    there = [
+        NewNode(name=one.name, source=one.source, role=one.role, ip=one.ip, instance=one.instance)
+        for one in archived.nodes
+        if not one.gone_at
+    ]
     nodes = [make_node(one, known[one.name]) for one in checked_nodes(context, project_id, there)]
     return [*nodes, *(node for node in archived.nodes if node.gone_at)], archived.discovery
 

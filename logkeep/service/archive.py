@@ -62,7 +62,17 @@ def list_kept(
 
 
 def _kept_log(node: str, c: Checkpoint, start: int, end: int, expected: int, *, timed: bool) -> ArchivedGeneration:
-    return ArchivedGeneration(node, c.family, c.generation, c.name, end - start, start, end, expected, timed)
+    return ArchivedGeneration(
+        node=node,
+        family=c.family,
+        generation=c.generation,
+        name=c.name,
+        size=end - start,
+        start=start,
+        end=end,
+        expected=expected,
+        timed=timed,
+    )
 
 
 def read_kept(

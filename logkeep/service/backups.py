@@ -138,14 +138,14 @@ def _new_job(context: Context, connection: Connection, setting: LogSetting, job_
     # Later than the previous job even if the clock was set back: clients take the first of the list for the newest.
     created_at = max(context.clock.now_ms(), jobs.fetch_last_created(connection, setting.cluster_id) + 1)
     return BackupJob(
-        str(uuid4()),
-        uuid4().hex,
-        setting.cluster_id,
-        job_type,
-        JobStatus.RUNNING,
-        setting.bucket,
-        setting.base_path,
-        created_at,
+        id=str(uuid4()),
+        job_id=uuid4().hex,
+        cluster_id=setting.cluster_id,
+        type=job_type,
+        status=JobStatus.RUNNING,
+        bucket=setting.bucket,
+        base_path=setting.base_path,
+        created_at=created_at,
     )
 
 
@@ -260,18 +260,31 @@ def back_up_nodes(context: Context, job_id: str, attempt: int) -> None:
     """
     job, cluster = _job_and_cluster(context, job_id)
     turn = Turn(context.turn_seconds, context.others_wait)
-    catalogue = JobCatalogue(context.database, cluster.id, job_id, attempt, context.stopping, turn)
+    catalogue = JobCatalogue(
+        database=context.database,
+        cluster_id=cluster.id,
+        job_id=job_id,
+        attempt=attempt,
+        stopping=context.stopping,
+        turn=turn,
+    )
     follow_members(context, cluster, catalogue, job_id, attempt)
     job, cluster = _job_and_cluster(context, job_id)
     with reading(context.database) as connection:
         ended = job_nodes.fetch_ended(connection, job_id)
-    target = Target(job_store(context, job), job.bucket, cluster_folder(job.base_path, cluster.name), job_id, attempt)
+    target = Target(
+        store=job_store(context, job),
+        bucket=job.bucket,
+        folder=cluster_folder(job.base_path, cluster.name),
+        job_id=job_id,
+        attempt=attempt,
+    )
     run = _Run(
-        context,
-        cluster.project_id,
-        catalogue,
-        target,
-        Bandwidth(context.cluster_bandwidth, context.bandwidth),
+        context=context,
+        project_id=cluster.project_id,
+        catalogue=catalogue,
+        target=target,
+        bandwidth=Bandwidth(context.cluster_bandwidth, context.bandwidth),
     )
     nodes = [partial(_back_up_node, run, node) for node in cluster.nodes if node.name not in ended]
     run_some_at_once(nodes, context.nodes_at_once, run.look)
@@ -285,11 +298,11 @@ def _shared(context: Context, cluster: Cluster) -> list[JobWarning]:
         shared = archive.fetch_shared(connection, cluster.id, [node.name for node in cluster.nodes])
     return [
         JobWarning(
-            node,
-            "",
-            name,
-            WarningCode.NODE_SHARED,
-            f"its file {name!r} is also file {others!r} of node {other}: where both have one directory, all of it is "
+            node=node,
+            family="",
+            file=name,
+            code=WarningCode.NODE_SHARED,
+            message=f"its file {name!r} is also file {others!r} of node {other}: where both have one directory, all of it is "
             "kept twice; give each its own, or remove one: "
             f"`logkeep cluster update {quote(cluster.name)} --remove-node {quote(node)}`",
         )
@@ -341,16 +354,16 @@ def _back_up_node(run: _Run, node: Node) -> None:
         source = open_source(context, run.project_id, node.source)
         with ThreadPoolExecutor(1, thread_name_prefix="compress") as executor:
             outcome = NodeBackup(
-                node_name,
-                StoppableSource(source, run.over),
-                target,
-                catalogue,
-                context.clock,
-                executor,
-                context.settle_ns,
-                SIZES,
-                run.bandwidth,
-                context.max_file_bytes,
+                node=node_name,
+                source=StoppableSource(source, run.over),
+                target=target,
+                catalogue=catalogue,
+                clock=context.clock,
+                executor=executor,
+                settle_ns=context.settle_ns,
+                sizes=SIZES,
+                bandwidth=run.bandwidth,
+                max_file_bytes=context.max_file_bytes,
             ).run()
         failures = outcome.all_failures()
         catalogue.record_margins(node_name, started_at, _margins(outcome))
@@ -428,7 +441,9 @@ def _counted(context: Context, ended: BackupJob, found: archive.Findings, failur
         raw, stored = archive.sum_segments(connection, ended.job_id)
     codes = [failure.partition(":")[0] for failure in failures]
     warned = [warning.code for warning in found.warnings]
-    return EndedJob(ended, raw, stored, [gap.at_least for gap in found.gaps], codes, warned)
+    return EndedJob(
+        job=ended, raw=raw, stored=stored, lost=[gap.at_least for gap in found.gaps], codes=codes, warnings=warned
+    )
 
 
 def _job_and_cluster(context: Context, job_id: str) -> tuple[BackupJob, Cluster]:

@@ -197,4 +197,10 @@ def _with_head(retired: RetiredGenerations, log: Log, head: bytes) -> Iterator[C
 
 
 def _more(node: str, number: int) -> JobWarning:
-    return JobWarning(node, "", "", WarningCode.MORE, f"{number} more warnings like those that are named")
+    return JobWarning(
+        node=node,
+        family="",
+        file="",
+        code=WarningCode.MORE,
+        message=f"{number} more warnings like those that are named",
+    )

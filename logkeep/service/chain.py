@@ -25,7 +25,10 @@ def check_manifests(
     with reading(context.database) as connection:
         rows = archive.fetch_manifests(connection, cluster.id)
     jobs = {row.object: row.job_id for row in rows}
-    chain = [Kept(row.bucket, row.object, row.sha256, row.number, row.proven) for row in rows]
+    chain = [
+        Kept(bucket=row.bucket, object=row.object, sha256=row.sha256, number=row.number, proven=row.proven)
+        for row in rows
+    ]
     for checked in check_chain(cluster_stores(context, cluster.id), chain, context.find_signer, contents=contents):
         name = checked.kept.object
         for problem in checked.problems:

@@ -87,16 +87,16 @@ def add_cluster(
     nodes = checked_nodes(context, project_id, nodes)
     now = context.clock.now_ms()
     cluster = Cluster(
-        str(uuid4()),
-        project_id,
-        name,
-        kind,
-        version[:_LONGEST_CLUSTER],
-        endpoint[:1024],
-        now,
-        now,
-        tuple(make_node(one) for one in nodes),
-        discovery,
+        id=str(uuid4()),
+        project_id=project_id,
+        name=name,
+        kind=kind,
+        version=version[:_LONGEST_CLUSTER],
+        endpoint=endpoint[:1024],
+        created_at=now,
+        updated_at=now,
+        nodes=tuple(make_node(one) for one in nodes),
+        discovery=discovery,
     )
     with writing(context.database) as connection:
         insert_cluster(context, connection, cluster, password)
@@ -229,11 +229,20 @@ def instance_of(found: FoundNode) -> str:
 
 
 def make_node(new: NewNode, old: Node | None = None) -> Node:
-    return Node(old.id if old else str(uuid4()), new.name, new.source, new.role, new.ip, new.instance)
+    return Node(
+        id=old.id if old else str(uuid4()),
+        name=new.name,
+        source=new.source,
+        role=new.role,
+        ip=new.ip,
+        instance=new.instance,
+    )
 
 
 def _new_node(found: FoundNode, pattern: str) -> NewNode:
-    return NewNode(found.name, found.source_url(pattern), found.role, found.ip, instance_of(found))
+    return NewNode(
+        name=found.name, source=found.source_url(pattern), role=found.role, ip=found.ip, instance=instance_of(found)
+    )
 
 
 def remove_cluster(context: Context, cluster: Cluster) -> str:

@@ -42,10 +42,12 @@ def get_policy(context: Context, cluster: Cluster) -> Policy:
         planned = log_settings.fetch_next_runs(connection, cluster.id)
         runs = log_settings.fetch_runs(connection, [cluster.id]).get(cluster.id)
     if setting is None or not setting.enabled:
-        return Policy(None, False, None, PolicyState.OFF, None)
+        return Policy(period=None, adaptive=False, next_run=None, state=PolicyState.OFF, runs=None)
     now = context.clock.now_ms()
     state = judge_policy(runs, now, context.policy.stale_ms)
-    return Policy(setting.period, setting.adaptive, _next_run(planned, now), state, runs)
+    return Policy(
+        period=setting.period, adaptive=setting.adaptive, next_run=_next_run(planned, now), state=state, runs=runs
+    )
 
 
 def list_standings(context: Context, cluster_ids: Sequence[str]) -> dict[str, PolicyStatus]:

@@ -289,7 +289,7 @@ def _warning(line: Sequence[Entry]) -> JobWarning:
         f"the database was behind its bucket, as after it was put back from a copy: {len(line)} manifests up to "
         f"{line[-1].object} were taken up; keys, users and settings changed since that copy are as they were then"
     )
-    return JobWarning("", "", "", WarningCode.CATALOGUE_BEHIND, message)
+    return JobWarning(node="", family="", file="", code=WarningCode.CATALOGUE_BEHIND, message=message)
 
 
 def expect_none_newer(context: Context, cluster: Cluster) -> None:

@@ -29,14 +29,14 @@ def get_detail(
             raise InvalidField("job_id", f"the {owner} has no such job")
         job, attempts = found
         return JobDetail(
-            job,
-            attempts,
-            _nodes(connection, job),
-            list(job_nodes.fetch_files(connection, job_id, offset=offset - 1, limit=limit)),
-            job_nodes.fetch_gaps(connection, job_id, _MOST_TOLD),
-            job_nodes.fetch_failures(connection, job_id, _MOST_TOLD),
-            fetch_warnings(connection, job_id, _MOST_TOLD),
-            job_nodes.fetch_forecasts(connection, job_id, _MOST_TOLD),
+            job=job,
+            attempts=attempts,
+            nodes=_nodes(connection, job),
+            files=list(job_nodes.fetch_files(connection, job_id, offset=offset - 1, limit=limit)),
+            gaps=job_nodes.fetch_gaps(connection, job_id, _MOST_TOLD),
+            failures=job_nodes.fetch_failures(connection, job_id, _MOST_TOLD),
+            warnings=fetch_warnings(connection, job_id, _MOST_TOLD),
+            forecasts=job_nodes.fetch_forecasts(connection, job_id, _MOST_TOLD),
         )
 
 
@@ -48,4 +48,12 @@ def _nodes(connection: Connection, job: BackupJob) -> list[JobNode]:
     cluster = clusters.fetch_cluster(connection, job.cluster_id)
     named = {node.node for node in begun}
     to_come = [node.name for node in (cluster.nodes if cluster else ()) if node.name not in named]
-    return [*begun, *(JobNode(name, None, None, None, None, 0, 0, 0, 0) for name in to_come)]
+    return [
+        *begun,
+        *(
+            JobNode(
+                node=name, started_at=None, finished_at=None, planned=None, done=None, files=0, lines=0, raw=0, stored=0
+            )
+            for name in to_come
+        ),
+    ]

@@ -145,16 +145,16 @@ def _changed(found: LogSetting | None, cluster: Cluster, change: LogSettingChang
     if change.auto_enable is None and change.period is None and found is not None and found.enabled:
         period = found.period
     return LogSetting(
-        found.id if found else str(uuid4()),
-        cluster.id,
-        True,
-        change.agency,
-        change.bucket,
-        change.base_path,
-        period,
-        0,
-        found.failures_cleared_at if found else 0,
-        found is not None and found.enabled and found.adaptive,
+        id=found.id if found else str(uuid4()),
+        cluster_id=cluster.id,
+        enabled=True,
+        agency=change.agency,
+        bucket=change.bucket,
+        base_path=change.base_path,
+        period=period,
+        updated_at=0,
+        failures_cleared_at=found.failures_cleared_at if found else 0,
+        adaptive=found is not None and found.enabled and found.adaptive,
     )
 
 

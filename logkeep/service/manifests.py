@@ -150,5 +150,7 @@ def _as_they_are(connection: Connection, cluster: Cluster, sightings: Sequence[S
     for node in sorted({sighting.node for sighting in sightings}):
         sighted = {sighting.generation for sighting in sightings if sighting.node == node}
         for c in archive.fetch_checkpoints_of(connection, cluster.id, node, sighted):
-            found[node, c.generation] = Sighting(node, c.family, c.generation, c.position, c.name, c.present)
+            found[node, c.generation] = Sighting(
+                node=node, family=c.family, generation=c.generation, position=c.position, name=c.name, present=c.present
+            )
     return list(found.values())

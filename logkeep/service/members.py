@@ -121,7 +121,9 @@ def read_nodes(context: Context, cluster: Cluster, found: Sequence[FoundNode]) -
             refused.append(_refused(one.name, error))
             source = sources.get(one.instance, "")
         if source:
-            nodes.append(Node(str(uuid4()), one.name, source, one.role, one.ip, instance_of(one)))
+            nodes.append(
+                Node(id=str(uuid4()), name=one.name, source=source, role=one.role, ip=one.ip, instance=instance_of(one))
+            )
     return nodes, refused
 
 
@@ -130,14 +132,14 @@ def _unasked(url: str, why: str) -> JobWarning:
         f"the cluster cannot be asked for its nodes at {url}, so those that are known were backed up, and a new one "
         f"would not be: {why}"
     )
-    return JobWarning("", "", "", WarningCode.CLUSTER_UNASKED, message)
+    return JobWarning(node="", family="", file="", code=WarningCode.CLUSTER_UNASKED, message=message)
 
 
 def _new(node: Node) -> JobWarning:
     message = (
         f"is new in the cluster and backed up from now on, from {node.source}; its lines before that may be missing"
     )
-    return JobWarning(node.name, "", "", WarningCode.NODE_NEW, message)
+    return JobWarning(node=node.name, family="", file="", code=WarningCode.NODE_NEW, message=message)
 
 
 def _gone(cluster: Cluster, node: Node) -> JobWarning:
@@ -145,10 +147,10 @@ def _gone(cluster: Cluster, node: Node) -> JobWarning:
         "is not in the cluster any more; what is kept of it stays, and its directory is read as long as it can be. "
         f"Where it does not come back: `logkeep cluster update {quote(cluster.name)} --remove-node {quote(node.name)}`"
     )
-    return JobWarning(node.name, "", "", WarningCode.NODE_GONE, message)
+    return JobWarning(node=node.name, family="", file="", code=WarningCode.NODE_GONE, message=message)
 
 
 def _refused(name: str, error: InvalidField) -> JobWarning:
     shown = "".join(filter(str.isprintable, name))[:100]
     message = f"node {shown!r} of the cluster is not backed up: {error.message}"
-    return JobWarning("", "", shown, WarningCode.NODE_REFUSED, message)
+    return JobWarning(node="", family="", file=shown, code=WarningCode.NODE_REFUSED, message=message)

@@ -37,12 +37,12 @@ def collect_stats(context: Context, most_named: int) -> InstallationStats:
         number = clusters.count_clusters(connection)
         found[PolicyState.OFF] = max(0, number - len(runs))
         return InstallationStats(
-            number,
-            {state: found[state] for state in PolicyState},
-            monitoring.count_records(connection),
-            monitoring.count_queued(connection),
-            min((one.last_success for one in runs if one.last_success is not None), default=None),
-            monitoring.fetch_successes(connection, most_named) if number <= most_named else [],
-            monitoring.sum_verifications(connection),
-            {one.id: one.silent_ms for one in workers.fetch_workers(connection)[-_MOST_WORKERS:]},
+            clusters=number,
+            policies={state: found[state] for state in PolicyState},
+            records=monitoring.count_records(connection),
+            queued=monitoring.count_queued(connection),
+            oldest_success=min((one.last_success for one in runs if one.last_success is not None), default=None),
+            successes=monitoring.fetch_successes(connection, most_named) if number <= most_named else [],
+            verified=monitoring.sum_verifications(connection),
+            silences={one.id: one.silent_ms for one in workers.fetch_workers(connection)[-_MOST_WORKERS:]},
         )

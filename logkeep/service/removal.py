@@ -71,7 +71,17 @@ def write_removal(context: Context, cluster: Cluster) -> str:
         return ""
     now = context.clock.now_ms()
     name = removal_object(place.folder, now, cluster.id)
-    data = encode_removal(Removal(1, cluster.id, cluster.name, name, now, last.sha256, context.signing_key))
+    data = encode_removal(
+        Removal(
+            version=1,
+            cluster_id=cluster.id,
+            cluster_name=cluster.name,
+            object=name,
+            removed_at=now,
+            manifest=last.sha256,
+            key=context.signing_key,
+        )
+    )
     try:
         store = find_store(cluster_stores(context, cluster.id), last.bucket)
         store.put(signature_object(name), [context.sign(data)])

@@ -59,7 +59,11 @@ def find_refused(context: Context, most: int = 1000) -> tuple[list[Refused], int
         try:
             open_source(context, cluster.project_id, node.source)
         except RootsMissing as error:
-            refused.append(Refused(cluster.name, node.name, error.message, error.project, error.directory))
+            refused.append(
+                Refused(
+                    cluster=cluster.name, node=node.name, why=error.message, project=error.project, root=error.directory
+                )
+            )
         except SourceRefused as error:
             refused.append(Refused(cluster.name, node.name, error.message))
         except SourceUnreachable:  # reported by its backups

@@ -87,13 +87,13 @@ def _orphan(cluster: Cluster, unknown_object: UnknownObject, fate: Fate, reason:
     found = unknown_object.object
     job_id = unknown_object.name.job_id if unknown_object.name else ""
     return Orphan(
-        cluster.id,
-        cluster.name,
-        unknown_object.prefix.bucket,
-        found.name,
-        found.size,
-        found.modified_at,
-        job_id,
-        fate,
-        reason,
+        cluster_id=cluster.id,
+        cluster=cluster.name,
+        bucket=unknown_object.prefix.bucket,
+        object=found.name,
+        bytes=found.size,
+        modified_at=found.modified_at,
+        job_id=job_id,
+        fate=fate,
+        reason=reason,
     )

@@ -26,7 +26,7 @@ _BATCH, _BATCHES = 500, 20  # tokens per transaction, and transactions per call
 def add_user(context: Context, project: Project, name: str, password: str, role: Role) -> User:
     """Add a user. Raises `InvalidField`, `NameTaken`."""
     check_name(name)
-    user = User(uuid4().hex, name, project.id, role, context.clock.now_ms())
+    user = User(id=uuid4().hex, name=name, project_id=project.id, role=role, created_at=context.clock.now_ms())
     hashed = hash_password(password)
     try:
         with writing(context.database) as connection:
@@ -58,7 +58,13 @@ def sign_in(context: Context, asked: SignIn, address: str) -> SignedIn:
         user, expires_at = _check_user(context, asked, address, now), now + VALID_MS
     project = None if asked.account else _project(context, user, asked.project)
     secret = secrets.token_hex(32)
-    token = Token(hash_token(secret.encode()), user.id, project.id if project else None, now, expires_at)
+    token = Token(
+        sha256=hash_token(secret.encode()),
+        user_id=user.id,
+        project_id=project.id if project else None,
+        issued_at=now,
+        expires_at=expires_at,
+    )
     with writing(context.database) as connection:
         users.insert_token(connection, token)
     return SignedIn(secret, token, user, project)

@@ -173,11 +173,11 @@ def _tell(
     context: Context, cluster: Cluster, percent: float, *, chain: bool, noted: str, readers: int
 ) -> Iterator[Told]:
     for name, problem, job_id in check_manifests(context, cluster, contents=chain, noted=noted):
-        yield Finding("", "", name, problem, job_id)
+        yield Finding(node="", family="", object=name, problem=problem, job_id=job_id)
     try:
         expect_none_newer(context, cluster)
     except (CatalogueBehind, ChainForked) as error:
-        yield Finding("", "", "", error.message, "")
+        yield Finding(node="", family="", object="", problem=error.message, job_id="")
     unproven, head = find_unproven(context, cluster)
     if head:
         yield Unproven(unproven, head)
@@ -260,7 +260,13 @@ class _Walk:
             for damage in damages:
                 yield self._finding(damage, row.job_id)
             self._objects, self._bytes = self._objects + 1, self._bytes + row.stored
-            yield Progress(self._objects, self._total, self._bytes, self._total_bytes, self._turns.read)
+            yield Progress(
+                objects=self._objects,
+                objects_total=self._total,
+                bytes=self._bytes,
+                bytes_total=self._total_bytes,
+                objects_read=self._turns.read,
+            )
 
     def _result(self, row: SegmentRow, size: int | None, being_read: Future[list[Damage]] | None) -> list[Damage]:
         if not being_read and size == row.stored:
@@ -287,17 +293,17 @@ class _Walk:
         with reading(self._context.database) as connection:
             lines_before = archive.fetch_lines_before(connection, self._cluster.id, segment)
         return Finding(
-            segment.node,
-            segment.family,
-            segment.object,
-            damage.problem,
-            job_id,
-            segment.generation,
-            damage.start,
-            damage.end,
-            count_lines(lines_before, damage),
-            damage.first_time,
-            damage.last_time,
+            node=segment.node,
+            family=segment.family,
+            object=segment.object,
+            problem=damage.problem,
+            job_id=job_id,
+            generation=segment.generation,
+            start=damage.start,
+            end=damage.end,
+            lines=count_lines(lines_before, damage),
+            first_time=damage.first_time,
+            last_time=damage.last_time,
         )
 
     def _sift(self, strangers: list[tuple[ClusterPrefix, StoredObject]]) -> Iterator[Finding]:
@@ -316,7 +322,13 @@ def _read_row(store: ObjectStore, row: SegmentRow) -> list[Damage]:
 
 def _foreign(unknown_object: UnknownObject) -> Finding:
     """Return the finding, without a job: the job id in the object's name proves nothing."""
-    return Finding("", "", unknown_object.object.name, "foreign: nothing in the catalogue tells of it", "")
+    return Finding(
+        node="",
+        family="",
+        object=unknown_object.object.name,
+        problem="foreign: nothing in the catalogue tells of it",
+        job_id="",
+    )
 
 
 class _Listing:

@@ -135,7 +135,9 @@ def _found_node(id_: str, node: _Node) -> FoundNode:
         raise InvalidField("url", "the cluster names an address of a node that is none")
     name = _plain(node.name, "the name of a node")
     logs = _plain(node.settings.path.logs, "path.logs of a node", 4096)
-    return FoundNode(name, logs, node.ip, _role(node.roles), _plain(id_, "the id of a node", 64))
+    return FoundNode(
+        name=name, path_logs=logs, ip=node.ip, role=_role(node.roles), instance=_plain(id_, "the id of a node", 64)
+    )
 
 
 def _plain(text: str, what: str, most: int = 255) -> str:

@@ -339,7 +339,13 @@ def _linked(directory: Path, link: Path) -> SourceRefused:
 
 
 def _log_file(name: str, seen: os.stat_result) -> LogFile:
-    return LogFile(name, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, f"{seen.st_dev}:{seen.st_ino}")
+    return LogFile(
+        name=name,
+        size=seen.st_size,
+        mtime_ns=seen.st_mtime_ns,
+        ctime_ns=seen.st_ctime_ns,
+        inode=f"{seen.st_dev}:{seen.st_ino}",
+    )
 
 
 def _failed(name: str, error: OSError) -> SourceFileError:

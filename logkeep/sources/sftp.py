@@ -74,7 +74,9 @@ class SftpSources:
                 f"add '{address.host}' or '{address.host}:{shown}' there"
             )
         roots = () if any(not host.directory for host in allowed) else tuple(host.directory for host in allowed)
-        return SftpSource(self._connections, address, directory, excluded, roots)
+        return SftpSource(
+            connections=self._connections, address=address, directory=directory, excluded=excluded, roots=roots
+        )
 
     def close(self) -> None:
         self._connections.close()
@@ -202,7 +204,9 @@ class SftpSource(LogSource):
         await self._check_kinds(connection, name, parts)
         file = await connection.sftp.open(path, "rb")
         connection.take()
-        log = _OpenSftpLog(self._connections, self._address, connection, file, name)
+        log = _OpenSftpLog(
+            connections=self._connections, address=self._address, connection=connection, file=file, name=name
+        )
         try:
             await self._check_kinds(connection, name, parts)
         except BaseException:
@@ -328,4 +332,4 @@ def _is(attributes: asyncssh.SFTPAttrs, kind: Callable[[int], bool]) -> bool:
 
 def _log_file(name: str, attributes: asyncssh.SFTPAttrs) -> LogFile:
     mtime_ns = int(attributes.mtime or 0) * 1_000_000_000 + (attributes.mtime_ns or 0)
-    return LogFile(name, attributes.size or 0, mtime_ns, 0, "")
+    return LogFile(name=name, size=attributes.size or 0, mtime_ns=mtime_ns, ctime_ns=0, inode="")

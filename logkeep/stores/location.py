@@ -106,7 +106,7 @@ def _remote(scheme: str, bucket: str, prefix: str, query: dict[str, str], creden
         _expect_keys(scheme, options)
     where = f"{scheme}://{bucket}/{prefix}" + (f" at {options['endpoint']}" if "endpoint" in options else "")
     secrets = tuple(value for name, value in credentials.items() if value and _SECRET.search(name))
-    return Location(scheme, where, options, secrets, timeout)
+    return Location(scheme=scheme, where=where, options=options, secrets=secrets, timeout=timeout)
 
 
 def _known_options(scheme: str) -> frozenset[str]:
