@@ -144,10 +144,20 @@ class Copies:
             since_ms = before.since_ms if before else self._state.clock.now_ms()
             self.notes.append(
                 PendingFile(
-                    kind=PendingKind.COPY, family=kept.family, position=kept.position, generation=kept.generation, name=file.name, inode=file.inode, size=observed.size,
-                    mtime_ns=file.mtime_ns, head=observed.head, tail=observed.tail, since_ms=since_ms, stored=file.size,
+                    kind=PendingKind.COPY,
+                    family=kept.family,
+                    position=kept.position,
+                    generation=kept.generation,
+                    name=file.name,
+                    inode=file.inode,
+                    size=observed.size,
+                    mtime_ns=file.mtime_ns,
+                    head=observed.head,
+                    tail=observed.tail,
+                    since_ms=since_ms,
+                    stored=file.size,
                 )
-            )  # fmt: skip
+            )
 
     def _is_kept_to(self, copy: PendingFile) -> bool:
         original = self._state.known.get(copy.generation)

@@ -87,9 +87,17 @@ class FlawedFiles:
     def _note(self, kind: PendingKind, file: LogFile, family: str) -> None:
         now, known = self._clock.now_ms(), self._looks.get(file_key(file))
         note = PendingFile(
-            kind=kind, family=family, position=0.0, generation=0, name=file.name, inode=file.inode, size=file.size, mtime_ns=file.mtime_ns,
-            since_ms=now, stored=known.note.stored if known else now,
-        )  # fmt: skip
+            kind=kind,
+            family=family,
+            position=0.0,
+            generation=0,
+            name=file.name,
+            inode=file.inode,
+            size=file.size,
+            mtime_ns=file.mtime_ns,
+            since_ms=now,
+            stored=known.note.stored if known else now,
+        )
         self._looks[file_key(file)] = _Look(note, time.monotonic())
 
 

@@ -302,8 +302,8 @@ def _shared(context: Context, cluster: Cluster) -> list[JobWarning]:
             family="",
             file=name,
             code=WarningCode.NODE_SHARED,
-            message=f"its file {name!r} is also file {others!r} of node {other}: where both have one directory, all of it is "
-            "kept twice; give each its own, or remove one: "
+            message=f"its file {name!r} is also file {others!r} of node {other}: where both have one directory, all "
+            "of it is kept twice; give each its own, or remove one: "
             f"`logkeep cluster update {quote(cluster.name)} --remove-node {quote(node)}`",
         )
         for node, other, name, others in shared
