@@ -49,8 +49,8 @@
     │   ├── JobHandedOver           the worker ends; the job stays RUNNING, and another worker resumes it
     │   │   └── TurnOver                its time slice is over while others wait; it resumes later
     │   └── JobInternal             LK-INTERNAL
-    ├── WrongUse                cli/errors.py: an argument must be changed (exit 2)
-    ├── Failed                  cli/errors.py: the command failed (exit 1)
+    ├── UsageError              cli/errors.py: an argument must be changed (exit 2)
+    ├── CommandFailed           cli/errors.py: the command failed (exit 1)
     │   ├── NotCarriedOut           cli/errors.py: a verification could not be run (exit 3)
     │   ├── NotAnswering            cli/client.py: the service does not answer
     │   ├── Broken                  cli/client.py: the answer broke off

@@ -26,7 +26,7 @@ from logkeep.service.checks import NodeCheck
 from logkeep.service.clusters import KINDS, ClusterChange, NewNode
 from logkeep.service.forecasts import PolicyStatus
 from logkeep.service.rebuild import Rebuilt
-from logkeep.service.verification import Finding, Orphans, Progress, Told, Unproven, Verification
+from logkeep.service.verification import Finding, Orphans, Progress, Unproven, Verification, VerificationEvent
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _MAX_GENERATION = 2**31 - 1  # of its column in PostgreSQL
@@ -532,7 +532,7 @@ def kept_lines(logs: Iterable[ArchivedGeneration]) -> Iterator[bytes]:
     return json_lines(logs, _LINES_AT_ONCE)
 
 
-def verify_lines(items: Iterable[Told]) -> Iterator[bytes]:
+def verify_lines(items: Iterable[VerificationEvent]) -> Iterator[bytes]:
     """Yield each finding and step when it comes, and at the end if all was well."""
     ok = True
     for item in items:
@@ -576,12 +576,12 @@ def _node(node: Node, sources: bool) -> NodeView:
     )
 
 
-def _verify_line(item: Told) -> FindingLine | ProgressLine | OrphansLine | UnprovenLine:
+def _verify_line(item: VerificationEvent) -> FindingLine | ProgressLine | OrphansLine | UnprovenLine:
     kind = _LINES[type(item)]
     return msgspec.convert(item, kind, from_attributes=True)
 
 
-_LINES: dict[type[Told], type[FindingLine | ProgressLine | OrphansLine | UnprovenLine]] = {
+_LINES: dict[type[VerificationEvent], type[FindingLine | ProgressLine | OrphansLine | UnprovenLine]] = {
     Finding: FindingLine,
     Progress: ProgressLine,
     Orphans: OrphansLine,

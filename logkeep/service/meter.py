@@ -30,7 +30,7 @@ class Metrics(Protocol):
 
 
 class NullMetrics:
-    """Meter that counts nothing."""
+    """Metrics that count nothing."""
 
     def count_request(self, operation: str, status: int, seconds: float) -> None:
         pass

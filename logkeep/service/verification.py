@@ -78,7 +78,7 @@ class Unproven:
     head: str  # SHA-256 of the last one
 
 
-Told = Finding | Progress | Orphans | Unproven
+VerificationEvent = Finding | Progress | Orphans | Unproven
 
 
 def verify(
@@ -90,7 +90,7 @@ def verify(
     chain: bool = False,
     noted: str = "",
     readers: int = READERS,
-) -> Iterator[Told]:
+) -> Iterator[VerificationEvent]:
     """Compare the bucket with the catalogue and its manifests; the result is stored as the last verification.
 
     With `read_data`, every byte is read back; with `sample`, that percentage of the objects, those read longest ago
@@ -107,7 +107,9 @@ def verify(
     yield from _recorded(context, cluster, before, started_at, told)
 
 
-def verify_most_due(context: Context, every_ms: int, sample: float) -> tuple[Cluster, Generator[Told]] | None:
+def verify_most_due(
+    context: Context, every_ms: int, sample: float
+) -> tuple[Cluster, Generator[VerificationEvent]] | None:
     """Begin the verification of the cluster that is most overdue; None if none is due."""
     now = context.clock.now_ms()  # later than when the last one began
     with reading(context.database) as connection:
@@ -130,8 +132,8 @@ def get_verification(context: Context, cluster: Cluster) -> Verification:
 
 
 def _recorded(
-    context: Context, cluster: Cluster, before: int | None, started_at: int, told: Iterator[Told]
-) -> Generator[Told]:
+    context: Context, cluster: Cluster, before: int | None, started_at: int, told: Iterator[VerificationEvent]
+) -> Generator[VerificationEvent]:
     """Store the result of a verification once it has ended; an interrupted one does not count.
 
     If it failed to run, only the reason is stored: its findings are incomplete.
@@ -157,7 +159,7 @@ def _recorded(
                 verifications.give_up_verification(connection, cluster.id, started_at, before)
 
 
-def _counted(result: Verification, told: Told) -> Verification:
+def _counted(result: Verification, told: VerificationEvent) -> Verification:
     match told:
         case Progress():
             return replace(result, objects=told.objects, bytes=told.bytes, objects_read=told.objects_read)
@@ -171,7 +173,7 @@ def _counted(result: Verification, told: Told) -> Verification:
 
 def _tell(
     context: Context, cluster: Cluster, percent: float, *, chain: bool, noted: str, readers: int
-) -> Iterator[Told]:
+) -> Iterator[VerificationEvent]:
     for name, problem, job_id in check_manifests(context, cluster, contents=chain, noted=noted):
         yield Finding(node="", family="", object=name, problem=problem, job_id=job_id)
     try:
@@ -208,7 +210,7 @@ class _Walk:
             self._total, self._total_bytes = archive.fetch_segment_totals(connection, cluster.id)
         self._objects = self._bytes = 0
 
-    def run(self) -> Iterator[Told]:
+    def run(self) -> Iterator[VerificationEvent]:
         strangers: list[tuple[ClusterPrefix, StoredObject]] = []
         for event in self._match():
             if isinstance(event[0], ClusterPrefix):
@@ -250,7 +252,7 @@ class _Walk:
             return row, size, self._pool.submit(_read_row, store, row)
         return row, size, None
 
-    def _finish(self, ahead: int) -> Iterator[Told]:
+    def _finish(self, ahead: int) -> Iterator[VerificationEvent]:
         """Yield the results of the objects read so far, in order; wait until at most `ahead` are pending."""
         while self._pending and (len(self._pending) > ahead or not self._pending[0][2]):
             row, size, being_read = self._pending.popleft()

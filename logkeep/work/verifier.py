@@ -12,7 +12,7 @@ from logkeep.domain.cluster import Cluster
 from logkeep.errors import StoreError
 from logkeep.service import verification
 from logkeep.service.context import Context
-from logkeep.service.verification import Finding, Told
+from logkeep.service.verification import Finding, VerificationEvent
 
 _TICK_SECONDS = 10.0
 _STOP_SECONDS = 1.0  # time for the object being read; an interrupted verification begins again after a restart
@@ -66,7 +66,7 @@ class Verifier:
             _log.error("verification stopped", cluster_id=cluster.id, error=str(error))
         return True
 
-    def _follow(self, cluster: Cluster, told: Iterable[Told]) -> None:
+    def _follow(self, cluster: Cluster, told: Iterable[VerificationEvent]) -> None:
         """Log the first `_LOGGED` findings one by one; `verify` reports all."""
         findings = 0
         for one in told:

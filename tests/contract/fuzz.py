@@ -35,6 +35,7 @@ NOWHERE = "00000000-0000-4000-8000-000000000000"
 ACCEPTED = ["2xx", "401", "403", "404", "409", "415"]  # what is valid may still meet a log backup that is closed
 # Of a member in its two spellings, of a list, of two members together, of a URL.
 BEYOND_SCHEMAS = (
+    b"is after until; exchange the two",
     b"came in two spellings",
     b"each node needs a name of its own",
     b"the deprecation log takes ALL only",

@@ -64,7 +64,7 @@ class Recorder:
         """One that runs on after its document."""
         line = [*COMMAND, "--dir", self.directory, "--json", command, *arguments]
         with started(line, on="stdout", env=environment()) as (_, said):
-            said.wait_for("^}$")
+            said.wait_for(r"^\{.*\}$")
             self.shapes.setdefault((command,), []).append(shape(json.loads("".join(said.lines))))
             yield
 

@@ -92,7 +92,7 @@ def test_without_its_agency_a_cluster_is_read_as_the_bucket_itself_is_opened_and
     failed = two.installation.back_up(two.cluster)
     assert failed.failed_msg == (
         "LK-STORE-DENIED: agency first is no longer configured; add [agencies.first] to logkeep.toml, or name another "
-        "one with `logkeep logs settings`"
+        "one with `logkeep logs settings CLUSTER --agency NAME`"
     )
     with pytest.raises(InvalidAgency, match="there is no agency first; configured are second"):
         two.choose("first")
@@ -105,7 +105,7 @@ def test_without_its_agency_a_cluster_is_read_as_the_bucket_itself_is_opened_and
         ("s3 = {access_key_id = 'a'}", "agencies.a.credentials.s3: s3: the credentials lack secret_access_key"),
         ("s3 = {acess_key_id = 'a'}", "agencies.a.credentials.s3: s3: there is no option 'acess_key_id'; is it"),
         ("logs = {access_key_id = 'a'}", "agencies.a.credentials.logs: a bucket of this kind takes no credentials"),
-        ("s3 = 'a'", r"logkeep.toml: agencies\[...\].credentials\[...\]: expected `object`, got `str`"),
+        ("s3 = 'a'", r"logkeep.toml: agencies.a.credentials.s3: expected `object`, got `str`"),
     ],
 )
 def test_wrong_credentials_are_refused_by_their_key(tmp_path: Path, agency: str, said: str) -> None:

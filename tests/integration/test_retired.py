@@ -17,7 +17,7 @@ from logkeep.database import archive
 from logkeep.database.connection import reading, writing
 from logkeep.database.retired import RetiredGenerations
 from logkeep.domain.cluster import Cluster
-from logkeep.domain.manifest import EMPTY, Checkpoint
+from logkeep.domain.manifest import Checkpoint, Fingerprint
 from logkeep.engine.identity import Fits, Heads, fingerprint, lead_of
 from logkeep.logformat.names import parse_name
 from logkeep.service.catalogue import JobCatalogue
@@ -111,7 +111,7 @@ def test_number_of_steps_does_not_depend_on_how_much_is_retired(catalogue: JobCa
     for number in (50, 5000):
         node = f"n{number}"
         with writing(catalogue._database) as connection:
-            rows = [a_generation(one, head=replace(EMPTY, length=4096, sha256=f"{one}")) for one in range(number)]
+            rows = [a_generation(one, head=Fingerprint(4096, f"{one}")) for one in range(number)]
             archive.save_checkpoints(
                 connection, catalogue._cluster_id, node, [replace(c, lead=rows[0].lead) for c in rows]
             )

@@ -187,7 +187,7 @@ def test_an_object_that_is_committed_after_the_listing_stays(swept: Swept, monke
             was = replace(unknown_object, object=replace(unknown_object.object, name=known))
             yield verdict, was
 
-    monkeypatch.setattr(orphans.OrphanScanner, "sift", listed_before)
+    monkeypatch.setattr(orphans.OrphanScanner, "scan", listed_before)
     before = swept.files()
     assert [(one.fate, one.reason) for one in left] == [(Fate.KEPT, "it was committed meanwhile")]
     assert swept.files() == before

@@ -228,13 +228,13 @@ def test_pipes_and_devices_are_neither_opened_nor_waited_for(installation: Insta
 def test_with_two_projects_a_directory_needs_a_root(installation: Installation, logs: Path) -> None:
     cluster = installation.add_cluster(n1=logs)
     assert installation.back_up(cluster).status is JobStatus.SUCCESS
-    assert sources.find_refused(installation.context) == ("", "")
+    assert sources.find_refused(installation.context) == ([], 0)
     other = identity.add_project(installation.context, "team.b")
     told = f'write in logkeep.toml [sources.projects."team.b"] and below it roots = ["{logs}"]'
     assert told in refusal(installation, logs, other)
-    name, why = sources.find_refused(installation.context)  # which `project add` tells at once
-    assert name == "prod"
-    assert told.replace('"team.b"', "cn-north-4") in why
+    [refused], unchecked = sources.find_refused(installation.context)  # which `project add` tells at once
+    assert (refused.cluster, unchecked) == ("prod", 0)
+    assert told.replace('"team.b"', "cn-north-4") in refused.why
     failed = installation.back_up(cluster)
     assert f'[sources.projects.cn-north-4] and below it roots = ["{logs}"]' in (failed.failed_msg or "")
     assert (failed.failed_msg or "").startswith("LK-SOURCE-REFUSED: node n1: ")

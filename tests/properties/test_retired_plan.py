@@ -117,7 +117,7 @@ def observations(draw: st.DrawFn, known: list[Checkpoint], noted: list[PendingFi
             FileObservation(
                 file,
                 parse_name(name, families, families),
-                look=look,
+                state=look,
                 first_time=begun,
                 last_time=begun,
                 size=size,

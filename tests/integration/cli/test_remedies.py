@@ -407,7 +407,7 @@ class Panic(BaseException): pass
 
 def fail(self): raise {"RuntimeError": RuntimeError, "SystemExit": SystemExit, "Panic": Panic}[sys.argv[1]]("unheard of")
 
-policies.Ticker.start = fail
+policies.Maintenance.start = fail
 from logkeep.cli.app import run
 sys.exit(run(sys.argv[2:]))
 """
