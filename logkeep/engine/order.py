@@ -37,7 +37,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    positions: dict[int, float]  # by the index of the sight
+    positions: dict[int, float]  # by the index of the observation
     unproven: list[int]  # files whose place is a guess
     old: bool = False  # some belong among what is kept, so that all of it has to be known
 
@@ -193,7 +193,7 @@ class _Place:
     """Generation in the order of a log, or a file to be placed there."""
 
     position: float | None  # None for what is new
-    index: int = -1  # of the sight, where this listing shows it
+    index: int = -1  # of the observation, where this listing shows it
     time: float | None = None  # instant of its first record
     order: Order | None = None  # by its name as it is now, in the direction of the log
     active: bool = False
@@ -253,7 +253,7 @@ def _merge(line: list[_Place], new: Sequence[_Place], key: Callable[[_Place], An
 
 
 def _positions(line: Iterable[_Place], taken: Sequence[float]) -> dict[int, float]:
-    """By the index of the sight: of new ones before the next younger one that has its place, else behind all."""
+    """By the index of the observation: of new ones before the next younger one that has its place, else behind all."""
     places: dict[int, float] = {}
     waiting: list[int] = []
     for one in line:

@@ -71,7 +71,7 @@ class _Listing:
     """Observed files, and the generation of each."""
 
     observations: Sequence[FileObservation]
-    owners: dict[int, Checkpoint]  # index of the sight -> its generation as it is now
+    owners: dict[int, Checkpoint]  # index of the observation -> its generation as it is now
     known: Mapping[int, Checkpoint]  # the same as it was known
     fresh: dict[int, Checkpoint]  # new generations
     gone: Sequence[Checkpoint]  # what no file has
@@ -344,7 +344,7 @@ def _is_same_inode(one: str, other: str) -> bool:
 
 
 def match(checkpoints: Sequence[Checkpoint], observations: Sequence[FileObservation]) -> dict[int, Checkpoint]:
-    """Give each file at most one generation and each generation at most one file: index of the sight -> checkpoint.
+    """Give each file at most one generation and each generation one file: index of the observation -> checkpoint.
 
     Where several fit, the unchanged one, the same inode, the one with most bytes kept and the same name go first.
     """

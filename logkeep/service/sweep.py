@@ -48,11 +48,11 @@ def sweep(context: Context, cluster: Cluster, *, grace_ms: int, remove: bool) ->
     expect_none_newer(context, cluster)  # a segment named by such a manifest would look like an orphan
     places = find_prefixes(context, cluster)
     stores = cluster_stores(context, cluster.id)
-    sieve = OrphanScanner(context, cluster, places)
-    for verdict, unknown_object in sieve.scan(_listed(stores, places)):
+    scanner = OrphanScanner(context, cluster, places)
+    for verdict, unknown_object in scanner.scan(_listed(stores, places)):
         if verdict is not Verdict.ORPHAN:
             continue
-        reason = _why_kept(context, sieve, unknown_object, grace_ms)
+        reason = _why_kept(context, scanner, unknown_object, grace_ms)
         if not reason and remove:
             stores[unknown_object.prefix.bucket].delete(unknown_object.object.name)
         fate = Fate.KEPT if reason else Fate.REMOVED if remove else Fate.REMOVABLE
@@ -67,7 +67,7 @@ def _listed(
             yield place, found
 
 
-def _why_kept(context: Context, sieve: OrphanScanner, unknown_object: UnknownObject, grace_ms: int) -> str:
+def _why_kept(context: Context, scanner: OrphanScanner, unknown_object: UnknownObject, grace_ms: int) -> str:
     """Return why an orphan is kept; '' if it may be removed.
 
     The catalogue is asked again, because the object may have been committed since it was listed.
@@ -77,7 +77,7 @@ def _why_kept(context: Context, sieve: OrphanScanner, unknown_object: UnknownObj
         return "the store does not tell its age"
     if context.clock.now_ms() - modified_at < grace_ms:
         return "it is younger than the grace time"
-    verdict, origin = sieve.look_again(unknown_object)
+    verdict, origin = scanner.look_again(unknown_object)
     if verdict is not Verdict.ORPHAN:
         return "it was committed meanwhile"
     return "its job is running" if origin and origin.status is JobStatus.RUNNING else ""

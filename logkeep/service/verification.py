@@ -199,7 +199,7 @@ class _Walk:
         self._stores = cluster_stores(context, cluster.id)
         places = find_prefixes(context, cluster)
         self._listings = {place: _Listing(self._stores[place.bucket], place) for place in places}
-        self._sieve = OrphanScanner(context, cluster, places)
+        self._scanner = OrphanScanner(context, cluster, places)
         self._turns = _Turns(context, cluster, percent)
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="verify")
         self._ahead = 2 * readers
@@ -211,17 +211,17 @@ class _Walk:
         self._objects = self._bytes = 0
 
     def run(self) -> Iterator[VerificationEvent]:
-        strangers: list[tuple[ClusterPrefix, StoredObject]] = []
+        unknown: list[tuple[ClusterPrefix, StoredObject]] = []
         for event in self._match():
             if isinstance(event[0], ClusterPrefix):
-                strangers.append(cast("tuple[ClusterPrefix, StoredObject]", event))
-                if len(strangers) >= _BATCH:
-                    yield from self._sift(strangers)
+                unknown.append(cast("tuple[ClusterPrefix, StoredObject]", event))
+                if len(unknown) >= _BATCH:
+                    yield from self._scan(unknown)
             else:
                 self._pending.append(self._begin(*cast("tuple[SegmentRow, int | None]", event)))
                 yield from self._finish(self._ahead)
         yield from self._finish(0)
-        yield from self._sift(strangers)
+        yield from self._scan(unknown)
         yield self._orphans
 
     def close(self) -> None:
@@ -308,14 +308,14 @@ class _Walk:
             last_time=damage.last_time,
         )
 
-    def _sift(self, strangers: list[tuple[ClusterPrefix, StoredObject]]) -> Iterator[Finding]:
-        for verdict, unknown_object in self._sieve.scan(strangers):
+    def _scan(self, unknown: list[tuple[ClusterPrefix, StoredObject]]) -> Iterator[Finding]:
+        for verdict, unknown_object in self._scanner.scan(unknown):
             if verdict is Verdict.ORPHAN:
                 left = self._orphans
                 self._orphans = Orphans(left.objects + 1, left.bytes + unknown_object.object.size)
             else:
                 yield _foreign(unknown_object)
-        strangers.clear()
+        unknown.clear()
 
 
 def _read_row(store: ObjectStore, row: SegmentRow) -> list[Damage]:
