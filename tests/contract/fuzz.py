@@ -74,7 +74,7 @@ class Sender(AuthBase):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         url, method = request.url or "", request.method or ""
-        found = re.search("/clusters/([^/]+)/logs/", url)
+        found = re.search("/clusters/([^/]+)/(logs/|backups)", url)
         if found and method != "GET":
             self._changes += 1
             if self._changes % 4:
