@@ -314,7 +314,7 @@ def read_audit_query(raw: bytes) -> tuple[Page, int]:
 
 def read_verify(body: bytes) -> VerifyRequest:
     """Read the body of Verify; without a body only the sizes of objects are verified."""
-    if not body.strip():
+    if not body.strip(b" \t\r\n"):
         return VerifyRequest()
     members = fields.read_object(body)
     return VerifyRequest(

@@ -168,7 +168,7 @@ def _normalised(fields: dict[str, object]) -> Fields:
 
 
 def _decode_json(body: bytes) -> dict[str, object]:
-    if not body.strip():
+    if not body.strip(b" \t\r\n"):
         raise EmptyBody()
     try:
         value = json.loads(body.decode(), object_pairs_hook=_unrepeated, parse_constant=_refuse_constant)
