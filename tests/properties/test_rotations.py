@@ -138,14 +138,7 @@ rotations = st.lists(
     st.tuples(st.sampled_from(["before", "during", "after"]), st.integers(0, 9)), min_size=1, max_size=4
 )
 
-
-@settings(
-    derandomize="LOGKEEP_TEST_HISTORIES" not in os.environ,
-    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "400")),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(
+cases = given(
     st.sampled_from(MANNERS),
     st.sampled_from(sorted(NAMES)),
     st.sampled_from(sorted(HEADS)),
@@ -153,6 +146,15 @@ rotations = st.lists(
     st.booleans(),
     rotations,
 )
+
+
+@settings(
+    derandomize="LOGKEEP_TEST_HISTORIES" not in os.environ,
+    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "400")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@cases
 def test_rotated_log_is_kept_once_and_in_order(
     manner: str, name: str, head: str, form: str, beside: bool, moves: list[tuple[str, int]]
 ) -> None:

@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings
 
 from logkeep.engine import backup
 from logkeep.sources.base import LogSource
 from logkeep.sources.local import LocalSource
 from tests.integration.test_agent_source import access_of, running_agent
 from tests.integration.test_agent_source import asking as asking_agent
-from tests.properties.test_rotations import FORMS, HEADS, MANNERS, NAMES, rotate, rotations
+from tests.properties.test_rotations import cases, rotate
 from tests.real.mounts import mergerfs
 from tests.real.servers import SshServer
 from tests.real.test_sftp_source import access
@@ -85,14 +84,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(
-    st.sampled_from(MANNERS),
-    st.sampled_from(sorted(NAMES)),
-    st.sampled_from(sorted(HEADS)),
-    st.sampled_from(FORMS),
-    st.booleans(),
-    rotations,
-)
+@cases
 def test_rotated_log_is_kept_once_and_in_order(
     place: Place, manner: str, name: str, head: str, form: str, beside: bool, moves: list[tuple[str, int]]
 ) -> None:
