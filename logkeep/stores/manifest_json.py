@@ -1,6 +1,7 @@
 """Manifests from the records to their JSON and back.
 
-A record may be renamed, be split or take None for '': that changes what is read of it here, and no byte in the bucket.
+What is written is named field by field, as it is signed. What is read is copied by the names that both have: a record
+that is renamed, split or takes None for '' is read by a function of its own here, and no byte in the bucket changes.
 """
 
 from __future__ import annotations
@@ -22,10 +23,7 @@ def write_json(manifest: Manifest) -> bytes:
 
 def read_json(data: bytes) -> Manifest:
     """Return what a manifest says, unchecked. Raises `msgspec.MsgspecError`, `RecursionError` or `ValueError`."""
-    return _read_manifest(msgspec.json.decode(data, type=form.Manifest))
-
-
-# From the records
+    return msgspec.convert(msgspec.json.decode(data, type=form.Manifest), Manifest, from_attributes=True)
 
 
 def _write_job(job: BackupJob) -> form.Job:
@@ -184,168 +182,5 @@ def _write_manifest(manifest: Manifest) -> form.Manifest:
         notes=manifest.notes,
         earlier=tuple(map(_write_earlier, manifest.earlier)),
         warnings=tuple(map(_write_warning, manifest.warnings)),
-        unproven=manifest.unproven,
-    )
-
-
-# To the records
-
-
-def _read_job(job: form.Job) -> BackupJob:
-    return BackupJob(
-        id=job.id,
-        job_id=job.job_id,
-        cluster_id=job.cluster_id,
-        type=job.type,
-        status=job.status,
-        bucket=job.bucket,
-        base_path=job.base_path,
-        created_at=job.created_at,
-        finished_at=job.finished_at,
-        failed_msg=job.failed_msg,
-    )
-
-
-def _read_project(project: form.Project) -> Project:
-    return Project(
-        id=project.id,
-        name=project.name,
-        created_at=project.created_at,
-        region=project.region,
-    )
-
-
-def _read_node(node: form.Node) -> Node:
-    return Node(
-        id=node.id,
-        name=node.name,
-        source=node.source,
-        role=node.role,
-        ip=node.ip,
-        instance=node.instance,
-        gone_at=node.gone_at,
-    )
-
-
-def _read_discovery(discovery: form.Discovery) -> Discovery:
-    return Discovery(
-        url=discovery.url,
-        source=discovery.source,
-        user=discovery.user,
-    )
-
-
-def _read_cluster(cluster: form.Cluster) -> Cluster:
-    return Cluster(
-        id=cluster.id,
-        project_id=cluster.project_id,
-        name=cluster.name,
-        kind=cluster.kind,
-        version=cluster.version,
-        endpoint=cluster.endpoint,
-        created_at=cluster.created_at,
-        updated_at=cluster.updated_at,
-        nodes=tuple(map(_read_node, cluster.nodes)),
-        discovery=_read_discovery(cluster.discovery) if cluster.discovery else None,
-    )
-
-
-def _read_setting(setting: form.Setting) -> LogSetting:
-    return LogSetting(
-        id=setting.id,
-        cluster_id=setting.cluster_id,
-        enabled=setting.enabled,
-        agency=setting.agency,
-        bucket=setting.bucket,
-        base_path=setting.base_path,
-        period=setting.period,
-        updated_at=setting.updated_at,
-        failures_cleared_at=setting.failures_cleared_at,
-        adaptive=setting.adaptive,
-    )
-
-
-def _read_segment(segment: form.Segment) -> Segment:
-    return Segment(
-        node=segment.node,
-        family=segment.family,
-        generation=segment.generation,
-        position=segment.position,
-        name=segment.name,
-        start=segment.start,
-        end=segment.end,
-        bucket=segment.bucket,
-        object=segment.object,
-        stored=segment.stored,
-        sha256=segment.sha256,
-        head=segment.head,
-        tail=segment.tail,
-        frames=segment.frames,
-        lead=segment.lead,
-        flaw=segment.flaw,
-    )
-
-
-def _read_sighting(sighting: form.Sighting) -> Sighting:
-    return Sighting(
-        node=sighting.node,
-        family=sighting.family,
-        generation=sighting.generation,
-        position=sighting.position,
-        name=sighting.name,
-        present=sighting.present,
-        flaw=sighting.flaw,
-    )
-
-
-def _read_gap(gap: form.Gap) -> Gap:
-    return Gap(
-        node=gap.node,
-        family=gap.family,
-        after=gap.after,
-        until=gap.until,
-        at_least=gap.at_least,
-        reason=gap.reason,
-    )
-
-
-def _read_warning(warning: form.Warning) -> JobWarning:
-    return JobWarning(
-        node=warning.node,
-        family=warning.family,
-        file=warning.file,
-        code=warning.code,
-        message=warning.message,
-    )
-
-
-def _read_earlier(told: form.Earlier) -> UnreportedJob:
-    return UnreportedJob(
-        job=_read_job(told.job),
-        gaps=tuple(map(_read_gap, told.gaps)),
-        notes=told.notes,
-        warnings=tuple(map(_read_warning, told.warnings)),
-    )
-
-
-def _read_manifest(manifest: form.Manifest) -> Manifest:
-    return Manifest(
-        version=manifest.version,
-        cluster_id=manifest.cluster_id,
-        cluster_name=manifest.cluster_name,
-        object=manifest.object,
-        job=_read_job(manifest.job),
-        number=manifest.number,
-        previous=manifest.previous,
-        key=manifest.key,
-        project=_read_project(manifest.project),
-        cluster=_read_cluster(manifest.cluster),
-        setting=_read_setting(manifest.setting) if manifest.setting else None,
-        segments=tuple(map(_read_segment, manifest.segments)),
-        sightings=tuple(map(_read_sighting, manifest.sightings)),
-        gaps=tuple(map(_read_gap, manifest.gaps)),
-        notes=manifest.notes,
-        earlier=tuple(map(_read_earlier, manifest.earlier)),
-        warnings=tuple(map(_read_warning, manifest.warnings)),
         unproven=manifest.unproven,
     )
