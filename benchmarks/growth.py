@@ -30,12 +30,14 @@ from benchmarks.result import Result, judge
 from benchmarks.run import report
 from benchmarks.site import Site, new_database, open_site
 from benchmarks.surroundings import scratch
-from logkeep import bootstrap
-from logkeep.database import archive, clusters, tables
+from logkeep.bootstrap.logs import set_up_logging
+from logkeep.bootstrap.runtime import make_runtime
+from logkeep.database import clusters, manifests, segments, tables
 from logkeep.database.connection import reading, writing
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Segment, Sighting
 from logkeep.service import backups
+from logkeep.service.backup_run import run_job
 from logkeep.settings import load_settings
 from tests.real.postgres import PostgresServer
 
@@ -71,7 +73,7 @@ def _measure(kind: str, site: Site, gone: int) -> list[Result]:
     logs.mkdir()
     _write_logs(logs)
     cluster = site.add_cluster("old", logs)
-    _back_up(site.context, cluster)
+    _back_up(site.runtime, cluster)
     _age(site, cluster, gone)
     found = _in_a_process(site.folder, cluster.id)
     name = f"{kind}, {gone:,} gone: "
@@ -93,14 +95,14 @@ def _lines(hour: datetime, log: int) -> str:
     )
 
 
-def _back_up(context: Any, cluster: Cluster) -> None:
+def _back_up(runtime: Any, cluster: Cluster) -> None:
     def enqueue(connection: Any, job_id: str, by_hand: bool) -> None:
         """It is carried out here."""
 
-    context = replace(context, enqueue=enqueue)
-    job = backups.start_backup(context, cluster)
-    backups.carry_out(context, job.job_id)
-    with reading(context.database) as connection:
+    runtime = replace(runtime, enqueue=enqueue)
+    job = backups.start_backup(runtime, cluster)
+    run_job(runtime, job.job_id)
+    with reading(runtime.database) as connection:
         statement = select(tables.jobs.c.status, tables.jobs.c.failed_msg).where(tables.jobs.c.job_id == job.job_id)
         assert connection.execute(statement).one() == ("SUCCESS", None)
 
@@ -110,20 +112,20 @@ def _back_up(context: Any, cluster: Cluster) -> None:
 
 def _age(site: Site, cluster: Cluster, gone: int) -> None:
     """Straight into the tables and the bucket, as hourly jobs would have left it."""
-    with reading(site.context.database) as connection:
+    with reading(site.runtime.database) as connection:
         c = tables.generations.c
         rows = connection.execute(select(tables.generations).where(c.cluster_id == cluster.id)).all()
         like = {row.family: dict(row._mapping) for row in rows}  # pyright: ignore[reportPrivateUsage]
-        segment = next(iter(archive.fetch_listed_segments(connection, cluster.id, _last(connection, cluster))))
+        segment = next(iter(segments.fetch_listed_segments(connection, cluster.id, _last(connection, cluster))))
         job = dict(connection.execute(select(tables.jobs)).first()._mapping)  # type: ignore[union-attr]
         manifest = dict(connection.execute(select(tables.manifests)).first()._mapping)  # type: ignore[union-attr]
     folder = site.folder / "buckets" / "logs" / Path(manifest["object"]).parent
     families = sorted(like)
     made = _hours(families, like, segment, job, manifest, -(-gone // len(families)))
-    with writing(site.context.database) as connection:
+    with writing(site.runtime.database) as connection:
         connection.execute(tables.manifests.update().values(number=10**6))
     while some := list(islice(made, 500)):
-        with writing(site.context.database) as connection:
+        with writing(site.runtime.database) as connection:
             for table in (tables.jobs, tables.job_nodes, tables.generations, tables.segments, tables.findings):
                 if found := [row for one in some for row in one.get(table.name, ())]:
                     connection.execute(insert(table), found)
@@ -132,16 +134,16 @@ def _age(site: Site, cluster: Cluster, gone: int) -> None:
             for row in one["manifests"]:
                 (folder / Path(row["object"]).name).write_bytes(b"{}")
                 (folder / f"{Path(row['object']).name}.sig").write_bytes(b"." * 64)
-    with writing(site.context.database) as connection:
+    with writing(site.runtime.database) as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("ANALYZE")
-    if site.context.database.dialect.name != "sqlite":
-        with site.context.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    if site.runtime.database.dialect.name != "sqlite":
+        with site.runtime.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE")
 
 
 def _last(connection: Any, cluster: Cluster) -> str:
-    row = archive.fetch_last_manifest(connection, cluster.id)
+    row = manifests.fetch_last_manifest(connection, cluster.id)
     assert row
     return row.job_id
 
@@ -217,27 +219,27 @@ def _in_a_process(folder: Path, cluster_id: str) -> dict[str, tuple[float, str]]
 
 def _job(folder: Path, cluster_id: str) -> None:
     """Prints what jobs of some kinds take: the least time, the statements of one, and the peak of memory."""
-    context = bootstrap.make_context(load_settings(folder, {}))
-    with reading(context.database) as connection:
+    runtime = make_runtime(load_settings(folder, {}))
+    with reading(runtime.database) as connection:
         cluster = clusters.fetch_cluster(connection, cluster_id)
     assert cluster
     logs = folder.parent / "node"
     found: dict[str, tuple[float, str]] = {}
     statements: list[str] = []
-    event.listen(context.database, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    event.listen(runtime.database, "before_cursor_execute", lambda *given: statements.append(given[2]))
     for kind, times in _KINDS.items():
         took: list[float] = []
         for turn in range(times):
             _change(kind, logs, turn)
             statements.clear()
             start = time.perf_counter()
-            _back_up(context, cluster)
+            _back_up(runtime, cluster)
             took.append(time.perf_counter() - start)
         found[f"{kind}, time"] = (min(took) * 1000, "ms")
         found[f"{kind}, statements"] = (len(statements), "")
         found[f"{kind}, peak"] = (_peak(), "MiB")
-        with reading(context.database) as connection:
-            last = archive.fetch_last_manifest(connection, cluster_id)
+        with reading(runtime.database) as connection:
+            last = manifests.fetch_last_manifest(connection, cluster_id)
         assert last
         found[f"{kind}, manifest"] = ((folder / "buckets" / "logs" / last.object).stat().st_size, "bytes")
     print(json.dumps(found))
@@ -267,6 +269,7 @@ def main(names: list[str]) -> None:
 if __name__ == "__main__":
     with ExitStack():
         if sys.argv[1:2] == ["--job"]:
+            set_up_logging("warning")  # to stderr: stdout is read
             _job(Path(sys.argv[2]), sys.argv[3])
         else:
             main(sys.argv[1:])

@@ -16,17 +16,23 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from logkeep import bootstrap
+from logkeep.backup.node_backup import NodeBackup
+from logkeep.backup.node_state import Target
+from logkeep.backup.uploads import THREADS
+from logkeep.bootstrap.logs import set_up_logging
+from logkeep.bootstrap.runtime import make_runtime
+from logkeep.database.connection import reading
+from logkeep.database.jobs import fetch_job
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.log_setting import LogSettingChange
-from logkeep.engine.backup import NodeBackup
-from logkeep.engine.node_state import Target
 from logkeep.keyfiles.creation import create_keys
 from logkeep.service import backups, clusters, identity, log_settings
+from logkeep.service.backup_run import begin_run, run_job
 from logkeep.service.catalogue import JobCatalogue
+from logkeep.service.runtime import BackupLimits
 from logkeep.service.sources import open_source
 from logkeep.settings import load_settings
-from tests.processes import END_SECONDS, Said
+from tests.support.processes import END_SECONDS, Said
 
 _BACKUP_SECONDS = 3600.0  # more than any takes
 _FOLDER_BUCKET = "[buckets.logs]\n"
@@ -50,30 +56,34 @@ class Installation:
         (folder / "buckets" / "logs").mkdir(parents=True)
         (folder / "logkeep.toml").write_text(configuration, encoding="utf-8")
         create_keys(folder)
-        context = bootstrap.make_context(load_settings(folder, {}))
+        runtime = make_runtime(load_settings(folder, {}))
         # Without waiting for files to settle: the second run of a benchmark follows the first at once.
-        self.context = replace(context, enqueue=_keep_waiting, settle_ns=0, nodes_at_once=nodes_at_once)
-        project = identity.add_project(self.context, "bench")
+        self.runtime = replace(
+            runtime, enqueue=_keep_waiting, limits=BackupLimits(settle_ns=0, concurrent_nodes=nodes_at_once)
+        )
+        project = identity.add_project(self.runtime, "bench")
         new = [clusters.NewNode(name, f"file://{path}") for name, path in nodes.items()]
-        self.cluster = clusters.add_cluster(self.context, project.id, "bench", new)
-        log_settings.open_backup(self.context, self.cluster, LogSettingChange("agency", "logs", "css/log"))
+        self.cluster = clusters.add_cluster(self.runtime, project.id, "bench", new)
+        log_settings.open_backup(self.runtime, self.cluster, LogSettingChange("agency", "logs", "css/log"))
 
     def back_up(self) -> None:
-        job = backups.start_backup(self.context, self.cluster)
-        backups.carry_out(self.context, job.job_id)
-        ended = backups.get_job(self.context, self.cluster, job.job_id)
+        job = backups.start_backup(self.runtime, self.cluster)
+        run_job(self.runtime, job.job_id)
+        with reading(self.runtime.database) as connection:
+            ended = fetch_job(connection, job.job_id)
+        assert ended
         assert ended.status is JobStatus.SUCCESS, ended.failed_msg
 
     def prepare_node(self, name: str) -> Node:
-        job = backups.start_backup(self.context, self.cluster)
-        attempt = backups.begin_job(self.context, job.job_id)
-        assert attempt
+        job = backups.start_backup(self.runtime, self.cluster)
+        run = begin_run(self.runtime, job.job_id)
+        assert run
         node = next(node for node in self.cluster.nodes if node.name == name)
-        catalogue = JobCatalogue(self.context.database, self.cluster.id, job.job_id, attempt)
-        target = Target(self.context.stores["logs"], "logs", "css/log/bench", job.job_id, attempt)
-        source = open_source(self.context, self.cluster.project_id, node.source)
-        backup = NodeBackup(name, source, target, catalogue, self.context.clock, ThreadPoolExecutor(1), 0)
-        return Node(backup, lambda: backups.finish_job(self.context, job.job_id, attempt))
+        catalogue = JobCatalogue(self.runtime.database, self.cluster.id, job.job_id, run.attempt)
+        target = Target(self.runtime.stores["logs"], "logs", "css/log/bench", job.job_id, run.attempt)
+        source = open_source(self.runtime, self.cluster.project_id, node.source)
+        backup = NodeBackup(name, source, target, catalogue, self.runtime.clock, ThreadPoolExecutor(THREADS), 0)
+        return Node(backup, run.finish)
 
 
 def _keep_waiting(_connection: Connection, _job_id: str, _by_hand: bool) -> None:
@@ -111,6 +121,7 @@ class Worker:
 
 
 def main(folder: str, logs: str) -> None:
+    set_up_logging("warning")  # to stderr: stdout is read
     installation = Installation(Path(folder), {"node": Path(logs)})
     print("ready", flush=True)
     sys.stdin.read()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 _CONNECTIONS = 8
 _SECONDS = 3
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
-_SHARE = r"^ +{}% +([\d.]+)(us|ms|s|m)$"
+_SHARE = r"^ +{}% +([\d.]+)(us|ms|s|m) *$"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from operator import add
 from pathlib import Path
 
 from logkeep.logformat.names import parse_name
-from tests import corpus
+from tests.support import corpus
 
 _POOL_BYTES = 8 * 1024 * 1024  # of a family: many times the window of zstd -3, so that a repetition gains nothing
 _HEAD = 110  # bytes of a line that hold time and level; they stay as they are

@@ -35,6 +35,7 @@ from logkeep.database import tables
 from logkeep.database.connection import writing
 from logkeep.domain.backup_job import StatusFilter
 from logkeep.service import backups, clusters
+from logkeep.service.backup_run import run_job
 from logkeep.work.queue import Queue
 from tests.real.postgres import PostgresServer
 from tests.real.servers import S3Server
@@ -94,18 +95,18 @@ def _list_times(name: str, site: Site, ids: list[str]) -> list[Result]:
 
 
 def _page(site: Site, cluster_id: str, **options: Any) -> None:
-    backups.list_jobs(site.context, site.project_id, cluster_id, **options)
+    backups.list_jobs(site.runtime, site.project_id, cluster_id, **options)
 
 
 def _look_times(name: str, site: Site) -> list[Result]:
     """What is asked again and again of the whole installation."""
     meter = PrometheusMeter("bench")
-    meter.watch(site.context, 100)
+    meter.watch(site.runtime, 100)
     looks: dict[str, Callable[[], object]] = {
         "scrape of the metrics": lambda: generate_latest(meter.registry),
-        "look for due policies, none": lambda: backups.start_due_backups(site.context),
+        "look for due policies, none": lambda: backups.start_due_backups(site.runtime),
         "page of 10 clusters": lambda: clusters.list_clusters(
-            site.context, site.project_id, offset=1, limit=10, kind=""
+            site.runtime, site.project_id, offset=0, limit=10, kind=""
         ),
     }
     return [judge(f"{name}{what}", seconds(look, 5) * 1000, "ms") for what, look in looks.items()]
@@ -113,10 +114,10 @@ def _look_times(name: str, site: Site) -> list[Result]:
 
 def _add_clusters(site: Site, logs: str = "/nowhere", due_at: int = 0, number: int = _CLUSTERS) -> list[str]:
     """Clusters with log backup and a daily period, due in 12 hours or as it is said, straight into the tables."""
-    due_at = due_at or site.context.clock.now_ms() + _DAY_MS // 2
+    due_at = due_at or site.runtime.clock.now_ms() + _DAY_MS // 2
     ids = sorted(str(uuid4()) for _ in range(number))
     past = _FIRST_MS
-    with writing(site.context.database) as connection:
+    with writing(site.runtime.database) as connection:
         for start in range(0, number, 1000):
             some = list(enumerate(ids[start : start + 1000], start))
             made = {"project_id": site.project_id, "kind": "opensearch", "version": "", "endpoint": ""}
@@ -168,7 +169,7 @@ def _counts(ids: list[str]) -> list[dict[str, object]]:
 
 def _copy_into_sqlite(site: Site, rows: Iterator[tuple[Any, ...]]) -> None:
     statement = f"INSERT INTO jobs ({', '.join(_JOB)}) VALUES ({', '.join('?' * len(_JOB))})"
-    with writing(site.context.database) as connection:
+    with writing(site.runtime.database) as connection:
         connection.exec_driver_sql("PRAGMA cache_size = -4000000")  # 4 GB: each page is written once, at the end
         for some in iter(lambda: list(itertools.islice(rows, 10_000)), []):
             connection.exec_driver_sql(statement, some)
@@ -187,24 +188,24 @@ def _copy_into_postgresql(site: Site, rows: Iterator[tuple[Any, ...]]) -> None:
 
 
 def _finish(site: Site) -> None:
-    with writing(site.context.database) as connection:
+    with writing(site.runtime.database) as connection:
         ids = [row[0] for row in connection.execute(text("SELECT id FROM clusters ORDER BY id"))]
         connection.execute(insert(tables.job_counts), _counts(ids))
-    if site.context.database.dialect.name == "sqlite":
-        with site.context.database.connect() as connection:
+    if site.runtime.database.dialect.name == "sqlite":
+        with site.runtime.database.connect() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 @contextmanager
 def _raw(site: Site) -> Generator[psycopg.Connection[tuple[Any, ...]]]:
     """A connection of the driver, each statement by itself."""
-    url = site.context.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    url = site.runtime.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url, autocommit=True) as connection:
         yield connection
 
 
 def _database_size(site: Site) -> int:
-    if site.context.database.dialect.name == "sqlite":
+    if site.runtime.database.dialect.name == "sqlite":
         return sum(path.stat().st_size for path in site.folder.glob("logkeep.db*"))
     return int(site.value("SELECT pg_database_size(current_database())"))
 
@@ -245,7 +246,7 @@ def _by_job_id(name: str, site: Site, job_ids: list[str]) -> Result:
 
 
 def _touch(site: Site, job_id: str) -> None:
-    with writing(site.context.database) as connection:
+    with writing(site.runtime.database) as connection:
         connection.execute(update(tables.jobs).where(tables.jobs.c.job_id == job_id).values(attempt=2))
 
 
@@ -270,7 +271,7 @@ def _start_all(site: Site) -> list[Result]:
     started = 0
     while started < _CLUSTERS:
         began = time.perf_counter()
-        started += len(backups.start_due_backups(site.context))
+        started += len(backups.start_due_backups(site.runtime))
         looks.append(time.perf_counter() - began)
     name = f"{_CLUSTERS:,} clusters due at once: "
     return [
@@ -281,13 +282,13 @@ def _start_all(site: Site) -> list[Result]:
 
 def _queue_looks(site: Site) -> list[Result]:
     """What each process does every two and six seconds, here with all jobs waiting."""
-    running = [job_id for job_id, _ in backups.list_running(site.context)]
+    running = [job_id for job_id, _ in backups.list_running(site.runtime)]
     queue: Queue = site.queue
     looks: dict[str, Callable[[], object]] = {
         "look for stranded jobs, each 6 s": lambda: queue.enqueue_stranded(running, {"2"}),
-        "list of running jobs, each 6 s": lambda: backups.list_running(site.context),
+        "list of running jobs, each 6 s": lambda: backups.list_running(site.runtime),
         "look for dead workers and lost jobs, each 2 s": lambda: queue.take_over("nobody", set(), {"nobody"}),
-        "look for due policies, each second": lambda: backups.start_due_backups(site.context),
+        "look for due policies, each second": lambda: backups.start_due_backups(site.runtime),
     }
     name = f"{len(running):,} jobs wait: "
     return [judge(f"{name}{what}", seconds(look, 3) * 1000, "ms") for what, look in looks.items()]
@@ -296,12 +297,12 @@ def _queue_looks(site: Site) -> list[Result]:
 def _statements(site: Site) -> list[Result]:
     """What a job asks of the database, without the queue's own part: some are carried out here."""
     asked: Counter[str] = Counter()
-    event.listen(site.context.database, "before_cursor_execute", lambda *_: asked.update(["statements"]))
-    event.listen(site.context.database, "commit", lambda *_: asked.update(["commits"]))
-    some = backups.list_running(site.context)[:20]
+    event.listen(site.runtime.database, "before_cursor_execute", lambda *_: asked.update(["statements"]))
+    event.listen(site.runtime.database, "commit", lambda *_: asked.update(["commits"]))
+    some = backups.list_running(site.runtime)[:20]
     busy = time.process_time()
     for job_id, _ in some:
-        backups.carry_out(site.context, job_id)
+        run_job(site.runtime, job_id)
     busy = time.process_time() - busy
     told = f"{asked['commits'] / len(some):.0f} transactions that write"
     return [

@@ -17,7 +17,7 @@ from uuid import uuid4
 from benchmarks.load import Load, put_under_load
 from benchmarks.result import Result, judge, middle, not_measured, seconds
 from benchmarks.surroundings import find_program, scratch
-from logkeep import bootstrap
+from logkeep.bootstrap.runtime import open_runtime
 from logkeep.database.connection import writing
 from logkeep.database.tables import job_counts, jobs
 from logkeep.service import clusters
@@ -100,6 +100,7 @@ def _list_round(wrk: str, small: _Filled, large: _Filled) -> dict[str, Load]:
             "last": served.load(wrk, large.last, large.keys),
         }
     with _logkeep_at(small.folder) as served:
+        served.load(wrk, "/healthz")  # until the queue is imported, too
         found["small page"] = served.load(wrk, small.page, small.keys)
         found["small last"] = served.load(wrk, small.last, small.keys)
     with _rival_at(large) as served:
@@ -214,16 +215,16 @@ def _fill(folder: Path, records: int) -> _Filled:
 
 
 def _add_records(folder: Path, project_id: str, records: int) -> str:
-    context = bootstrap.open_context(load_settings(folder, {}))
+    runtime = open_runtime(load_settings(folder, {}))
     logs = folder.with_name(f"{folder.name}-node")
     logs.mkdir()
-    cluster = clusters.add_cluster(context, project_id, "bench", [clusters.NewNode("n", f"file://{logs}")])
-    with writing(context.database) as connection:
+    cluster = clusters.add_cluster(runtime, project_id, "bench", [clusters.NewNode("n", f"file://{logs}")])
+    with writing(runtime.database) as connection:
         for start in range(0, records, 10_000):
             rows = [_record(cluster.id, number) for number in range(start, min(start + 10_000, records))]
             connection.execute(jobs.insert(), rows)
         connection.execute(job_counts.insert().values(cluster_id=cluster.id, status="SUCCESS", jobs=records))
-    context.database.dispose()
+    runtime.database.dispose()
     return cluster.id
 
 

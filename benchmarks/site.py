@@ -13,18 +13,19 @@ from typing import Any
 import psycopg
 from sqlalchemy import text
 
-from logkeep import bootstrap
+from logkeep.bootstrap.database import migrate_database
+from logkeep.bootstrap.runtime import make_runtime
 from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.keyfiles.creation import create_keys
 from logkeep.service import clusters, identity, log_settings
-from logkeep.service.context import Context
+from logkeep.service.runtime import Runtime
 from logkeep.settings import load_settings
 from logkeep.work.queue import Queue
 from tests.integration.cli.installed import COMMAND, environment
-from tests.processes import running
 from tests.real.postgres import PostgresServer
+from tests.support.processes import running
 
 SETTING = LogSettingChange("agency", "logs", "css/log")
 _ENDED = "SELECT count(*) FROM jobs WHERE status <> 'RUNNING'"
@@ -33,7 +34,7 @@ _ENDED = "SELECT count(*) FROM jobs WHERE status <> 'RUNNING'"
 @dataclass
 class Site:
     folder: Path
-    context: Context
+    runtime: Runtime
     queue: Queue
     project_id: str
     held: ExitStack
@@ -45,12 +46,12 @@ class Site:
 
     def add_cluster(self, name: str, logs: Path) -> Cluster:
         new = [clusters.NewNode("n", f"file://{logs}")]
-        cluster = clusters.add_cluster(self.context, self.project_id, name, new)
-        log_settings.open_backup(self.context, cluster, SETTING)
+        cluster = clusters.add_cluster(self.runtime, self.project_id, name, new)
+        log_settings.open_backup(self.runtime, cluster, SETTING)
         return cluster
 
     def value(self, statement: str) -> Any:
-        with reading(self.context.database) as connection:
+        with reading(self.runtime.database) as connection:
             return connection.execute(text(statement)).scalar()
 
     def wait_for(self, statement: str, wanted: int, seconds: float) -> None:
@@ -80,16 +81,16 @@ def open_site(folder: Path, database: str, backup: str, visible: float = 5.0) ->
     (folder / "logkeep.toml").write_text(f"{chosen}[backup]\n{backup}\n[buckets.logs]\n", encoding="utf-8")
     create_keys(folder)
     settings = load_settings(folder, {})
-    context = bootstrap.make_context(settings)
-    bootstrap.migrate_database(settings)
-    identity.check_seal(context)
-    queue = Queue(context.database)
-    context = replace(context, enqueue=queue.enqueue)
-    project = identity.add_project(context, "bench")
+    runtime = make_runtime(settings)
+    migrate_database(settings)
+    identity.check_seal(runtime)
+    queue = Queue(runtime.database)
+    runtime = replace(runtime, enqueue=queue.enqueue)
+    project = identity.add_project(runtime, "bench")
     with ExitStack() as held:
-        yield Site(folder, context, queue, project.id, held)
+        yield Site(folder, runtime, queue, project.id, held)
     queue.close()
-    context.database.dispose()
+    runtime.database.dispose()
 
 
 def start(held: ExitStack, command: Sequence[str], ready: str = "") -> tuple[str, subprocess.Popen[str]]:

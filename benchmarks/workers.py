@@ -62,7 +62,7 @@ def _kill(site: Site, logs: Path, number: int) -> float:
         site.start_worker()
     cluster = site.add_cluster(f"c{number}", logs)
     before = int(site.value(_SEGMENTS))
-    backups.start_backup(site.context, cluster)
+    backups.start_backup(site.runtime, cluster)
     site.wait_for(_SEGMENTS, before + 6, 60)
     busy = site.value("SELECT executor_id FROM dbos.workflow_status WHERE status = 'PENDING'")
     site.workers[busy].kill()
@@ -100,7 +100,7 @@ def _job_rate(folder: Path, database: str, number: int, bounds: str) -> float:
             logs = folder.with_name(f"{folder.name}-nodes") / f"c{index}"
             logs.mkdir(parents=True)
             (logs / "es.log").write_bytes(b"[2026-11-24T00:00:00,000][INFO ] line %d\n" % index * 10)
-            backups.start_backup(site.context, site.add_cluster(f"c{index}", logs))
+            backups.start_backup(site.runtime, site.add_cluster(f"c{index}", logs))
         for _ in range(_WORKERS):
             site.start_worker()
         site.wait_for_jobs(number, 600)

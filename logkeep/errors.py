@@ -11,28 +11,30 @@
     │   ├── UnknownBucket           no such bucket
     │   ├── BodyTooLarge            more than 12 MB
     │   ├── NoSuchApi               unknown path or method
+    │   ├── NoClusterApi            where the cluster's own API answers is not known
+    │   ├── TagNotFound             no tag of this key
     │   └── NameTaken               a cluster or project of this name exists
     ├── NotAuthenticated        no or wrong signature, unknown key, clock off
     │   ├── WrongSignature          another secret, or another way to sign
     │   └── WrongPassword           or no such user, or no role in the project
     ├── NotAuthorized           the role of this key or user does not allow it
+    ├── TokenNotFound           a token that is asked about: unknown, expired, or of another project
     ├── ClusterNotFound         unknown, or of another project
     ├── BackupClosed            log backup of the cluster is not open
     ├── BackupRunning           a job of the cluster is running
     ├── BucketNotWritable       bucket known, but cannot be written now
     ├── Overloaded              too many calls wait for the same, or no answer came in time; retry
-    ├── NotAtOnce               would block the event loop; a thread does it instead, no caller sees this
     ├── JobError                makes a job FAIL; has a stable code
     │   ├── SourceError             a node's log directory or file
     │   │   ├── SourceRefused           LK-SOURCE-REFUSED
     │   │   │   └── RootsMissing            the same; names the directory that would help
     │   │   ├── SourceUnreachable       LK-SOURCE-UNREACHABLE
-    │   │   │   └── Hanging                 sources/hanging.py: a call does not return
+    │   │   │   └── Hanging                 sources/watched.py: a call does not return
     │   │   ├── SourceUnsettled         LK-SOURCE-UNSETTLED
     │   │   └── SourceFileError         one file; the others of the node may be readable
     │   │       ├── SourceUnreadable        LK-SOURCE-UNREADABLE
     │   │       ├── SourceVanished          gone between listing and reading; the plan is made again
-    │   │       └── Incomplete              engine/content.py: a compressed file that is still being written
+    │   │       └── Incomplete              backup/content.py: a compressed file that is still being written
     │   ├── StoreError              a bucket
     │   │   ├── StoreUnreachable        LK-STORE-UNREACHABLE
     │   │   ├── StoreDenied             LK-STORE-DENIED
@@ -48,6 +50,7 @@
     │   ├── JobCancelled            LK-JOB-CANCELLED
     │   ├── JobHandedOver           the worker ends; the job stays RUNNING, and another worker resumes it
     │   │   └── TurnOver                its time slice is over while others wait; it resumes later
+    │   ├── MemoryShort             LK-MEMORY
     │   └── JobInternal             LK-INTERNAL
     ├── UsageError              cli/errors.py: an argument must be changed (exit 2)
     ├── CommandFailed           cli/errors.py: the command failed (exit 1)
@@ -128,6 +131,14 @@ class NoSuchApi(RequestError):
     """The API does not exist or has not been published in the environment."""
 
 
+class NoClusterApi(RequestError):
+    """The cluster was registered by its nodes, and where its own API answers is not known."""
+
+
+class TagNotFound(RequestError):
+    """The cluster has no tag of this key."""
+
+
 class NameTaken(RequestError):
     """The name is taken."""
 
@@ -157,6 +168,10 @@ class NotAuthorized(LogkeepError):
     """The IAM user is not authorized to access the API."""
 
 
+class TokenNotFound(LogkeepError):
+    """There is no such token in this project, or it has expired."""
+
+
 class ClusterNotFound(LogkeepError):
     """No resources are found or the access is denied."""
 
@@ -175,10 +190,6 @@ class BucketNotWritable(LogkeepError):
 
 class Overloaded(LogkeepError):
     """Too many calls wait for the same thing just now; try again in some seconds."""
-
-
-class NotAtOnce(LogkeepError):
-    """This cannot be answered without waiting."""
 
 
 class JobError(LogkeepError):
@@ -321,6 +332,12 @@ class JobHandedOver(JobError):
 
 class TurnOver(JobHandedOver):
     """Others wait, and the job has had its turn; it goes on from what was kept so far when it has the next one."""
+
+
+class MemoryShort(JobError):
+    """The service has too little memory for this, or may start no more threads; give it more."""
+
+    code = "LK-MEMORY"
 
 
 class JobInternal(JobError):

@@ -125,7 +125,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     @property
     def embedded(self) -> bool:
-        """Tell if the database is a file, which one process has for itself."""
+        """Return whether the database is a file, which one process has for itself."""
         return self.database_url.startswith("sqlite")
 
     @property
@@ -180,6 +180,13 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+def documentation(page: str) -> Path:
+    """Return where a page of the documentation lies: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "docs"
+    return (installed if installed.is_dir() else package.parent / "docs") / f"{page}.md"
+
+
 def load_settings(directory: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings of the installation in `directory`. Raises `SettingError` naming the wrong key."""
     document = _read_file(directory / CONFIG_FILE)
@@ -202,9 +209,14 @@ def load_settings(directory: Path, environment: Mapping[str, str] = os.environ) 
     for proxy in settings.server.trusted_proxies:
         _check_network(proxy)
     for name in settings.buckets:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name):
-            raise SettingError(f"buckets.{name}: a bucket's name has 1 to 63 letters, digits, '.', '_' or '-'")
+        check_bucket_name(name, f"buckets.{name}")
     return settings
+
+
+def check_bucket_name(name: str, key: str) -> None:
+    """Raise `SettingError` that names the setting `key`, for a name that no bucket may have."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name):
+        raise SettingError(f"{key}: a bucket's name has 1 to 63 letters, digits, '.', '_' or '-'")
 
 
 def _refuse_nul(value: object, key: str = "") -> None:
@@ -261,7 +273,7 @@ def _apply_variable(document: dict[str, Any], name: str, value: str) -> None:
     section, _, rest = key.partition("_")
     known = _SECTIONS.get(section)
     if known is None or rest not in known.__struct_fields__:
-        raise SettingError(f"{name}: there is no such setting; docs/configuration.md lists them")
+        raise SettingError(f"{name}: there is no such setting; {documentation('configuration')} lists them")
     is_list = isinstance(getattr(known(), rest), tuple)
     parts: Any = [part.strip() for part in value.split(",") if part.strip()] if is_list else value
     document.setdefault(section, {})[rest] = parts

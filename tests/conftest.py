@@ -1,4 +1,4 @@
-"""Golden files: what must stay as it is, byte by byte, stands in tests/data/golden."""
+"""For all tests: golden files, which hold what must stay as it is, byte by byte; and no chance in properties."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples each time, and none refused because the machine is busy. Those that take a number by name say so.
+settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
 Golden = Callable[[str, str | bytes], None]

@@ -34,7 +34,7 @@ MOST_BYTES = 1024 * 1024  # of one answer
 # Limits for the holder of the token; requests beyond them wait, so that the node keeps working.
 _REQUESTS_A_SECOND = 1000
 _BYTES_A_SECOND = 256 * 1024 * 1024
-_AT_ONCE = 8  # requests that read the disk at the same time
+_CONCURRENT_READS = 8  # requests that read the disk at the same time
 _OPEN = re.compile(r"/agent/v1/open/([0-9a-f]{32})(/bytes)?")
 
 
@@ -81,9 +81,9 @@ class Agent:
         question = self._find(scope)
         if question is None:
             return _error(404, "path", "the agent has no such path")
-        self._room = self._room or asyncio.Semaphore(_AT_ONCE)
+        self._room = self._room or asyncio.Semaphore(_CONCURRENT_READS)
         async with self._room:
-            answer = await self._in_thread(_carry_out, question)
+            answer = await self._in_thread(_run_call, question)
         await self._pace.wait(len(answer.body))
         return answer
 
@@ -123,7 +123,7 @@ class Agent:
             self._look_later()
 
     def _in_thread(self, function: Callable[..., _T], *arguments: Any) -> asyncio.Future[_T]:
-        self._threads = self._threads or Threads(_AT_ONCE + 1, "disk")
+        self._threads = self._threads or Threads(_CONCURRENT_READS + 1, "disk")
         return self._threads.run(function, *arguments)
 
     def _open(self, name: str) -> Answer:
@@ -150,7 +150,7 @@ class Agent:
         return Answer(204)
 
 
-def _carry_out(question: Callable[[], Answer]) -> Answer:
+def _run_call(question: Callable[[], Answer]) -> Answer:
     try:
         return question()
     except SourceVanished as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from pathlib import Path
 
@@ -20,15 +19,6 @@ LIMITS = Limits(connections=64, known_seconds=120, stranger_seconds=10, stranger
 _FINISH_SECONDS = 1
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket. Raises `OSError`."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    listener = socket.create_server(address[:2], family=family)
-    # Inherited by connections, on which asyncio does not set it; without it each answer is delayed by 40 ms.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
 class Certificate:
     """Certificate and key, read from files; new connections use `context`."""
 
@@ -36,10 +26,8 @@ class Certificate:
         """Load both files. Raises `SettingError` if they are no certificate and its key."""
         self._certificate = certificate
         self._key = key
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._held = self._read()
-        self._load(self.context)
-        self._tried = self._held
+        self._held = self._tried = self._read()
+        self.context = self._load()
 
     def take_up(self) -> bool:
         """Reload changed files; True if another certificate is used from now on.
@@ -52,9 +40,8 @@ class Certificate:
         self._tried = found
         if found == self._held:
             return False
-        # First into another context, because a wrong key would break the one in use.
-        self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
-        self._load(self.context)
+        # Into another context: one in use has for a moment a certificate without its key, and handshakes fail of it.
+        self.context = self._load()
         self._held = found
         return True
 
@@ -64,11 +51,13 @@ class Certificate:
         except OSError:  # loading reports it
             return b"", b""
 
-    def _load(self, context: ssl.SSLContext) -> None:
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
             context.load_cert_chain(self._certificate, self._key)
         except (OSError, ValueError) as error:
             raise self._unfit(error) from error
+        return context
 
     def _unfit(self, error: Exception) -> SettingError:
         for path in (self._certificate, self._key):
@@ -84,7 +73,7 @@ class Certificate:
 def make_server(agent: Agent, certificate: Certificate, limits: Limits = LIMITS) -> uvicorn.Server:
     """Return the server, to be run on a listening socket."""
     # Not uvloop: it waits at shutdown for clients that keep a TLS connection open.
-    return make_bounded_server(agent, limits, _refuse, _FINISH_SECONDS, loop="asyncio", tls=certificate.context)
+    return make_bounded_server(agent, limits, _refuse, _FINISH_SECONDS, loop="asyncio", tls=lambda: certificate.context)
 
 
 def _refuse(too_large: bool) -> tuple[int, bytes, bytes]:

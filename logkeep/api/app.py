@@ -6,43 +6,50 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import replace
 from math import inf
 from typing import NamedTuple
 
 import msgspec
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from logkeep.api import admin, css, iam
+from logkeep.api import css, iam, native
 from logkeep.api.addresses import ClientAddresses
+from logkeep.api.answers import Answer, StartedStream, discard, send_answer, send_stream
 from logkeep.api.auditing import Auditor
-from logkeep.api.auth import Authenticator, Credentials, check_rights, read_credentials
+from logkeep.api.auth import (
+    Authenticator,
+    Credentials,
+    RecentSenders,
+    StoredSenders,
+    check_rights,
+    read_credentials,
+)
 from logkeep.api.bodies import MAX_BODY, SMALL, Budget, Reader
 from logkeep.api.call import AuditTrail, Call, Stream, WithHeaders, read_cluster_id
 from logkeep.api.pools import Pool, Pools
 from logkeep.api.routes import Route, Routes
-from logkeep.contract.faults import find_fault, render_fault
+from logkeep.contract.codes import find_fault
+from logkeep.contract.faults import render_fault
+from logkeep.contract.native.operations import HEALTH, OPENAPI, READY
 from logkeep.contract.openapi import build_document
-from logkeep.contract.operations import HEALTH, OPENAPI, READY
-from logkeep.contract.operations import JSON as JSON_TYPE
+from logkeep.contract.operation import JSON as JSON_TYPE
 from logkeep.domain.access import Caller, Role
-from logkeep.errors import NotAtOnce, Overloaded, WrongSignature
+from logkeep.domain.blocking import WouldBlock
+from logkeep.errors import CatalogueError, Overloaded, SourceError, StoreError, WrongSignature
 from logkeep.http.protocol import CONNECTION
-from logkeep.service.context import Context
+from logkeep.service.runtime import Runtime
 from logkeep.signing.sdk_hmac import MAX_SKEW_MS
 
-JSON = JSON_TYPE.encode()
 _MIB = 1024 * 1024
 # Bytes of large bodies: of those whose key is known, but not yet whether they have its secret; and of tenants.
 _STRANGERS_BODIES = 24 * _MIB
 _TENANTS_BODIES, _TENANTS_BODIES_EACH = 128 * _MIB, 48 * _MIB
-_SLICE = 16 * 1024  # bytes of an answer that are handed over at once; more would lie in memory for who does not read
-_CHUNK_SLICE = 64 * 1024
-_CHUNK_SECONDS = 600.0  # for the next chunk of a stream; one object of a verification may take minutes
 _STREAMS, _STREAMS_EACH = 64, 16  # open at a time, and of one tenant
-_LONG_AT_ONCE = 0.02  # seconds on the loop
+_LONG_ON_LOOP = 0.02  # seconds
 _SLOW_IN_A_ROW = 3  # took so long: the disk is slow, and the loop is left to others
 _SLOW_SECONDS = 10.0  # for so long
 # Where more than so many signatures of a key from one address were wrong in a row, the refusal of each further one
@@ -52,24 +59,6 @@ _MOST_SLOWED_STRANGERS = 1024  # that were refused as too many, so that they do 
 _TOLD_SECONDS = 10.0  # between two lines of the log on calls that were refused as too many
 
 _logger = structlog.get_logger("logkeep.api")
-
-
-class Answer(NamedTuple):
-    """A whole response."""
-
-    status: int
-    body: bytes
-    headers: Sequence[tuple[bytes, bytes]] = ()
-    code: str = ""  # of an error
-
-
-class StartedStream(NamedTuple):
-    """A response whose first chunk has been made, so that errors before it have their proper status."""
-
-    stream: Stream
-    first: bytes | None
-    pool: Pool | None = None  # whose threads make the next chunks
-    owner: str = ""  # for whom
 
 
 class Request(NamedTuple):
@@ -90,23 +79,27 @@ _HEALTHY = Answer(200, b'{"status":"ok"}')
 class Application:
     """See `create_app`."""
 
-    def __init__(self, context: Context, ready: Callable[[], list[str]], max_clock_skew_ms: int) -> None:
-        self._context = context
+    def __init__(self, runtime: Runtime, ready: Callable[[], list[str]], max_clock_skew_ms: int) -> None:
+        self._runtime = runtime
         self._ready = ready
-        self._authenticator = Authenticator(context, max_clock_skew_ms)
-        self._auditor = Auditor(context)
-        handlers = [*css.HANDLERS, *iam.HANDLERS, *admin.HANDLERS]
+        self._recent = RecentSenders()
+        self._authenticator = Authenticator(runtime, max_clock_skew_ms, StoredSenders(runtime, self._recent))
+        self._loop_authenticator = Authenticator(runtime, max_clock_skew_ms, self._recent)
+        self._auditor = Auditor(runtime)
+        handlers = [*css.HANDLERS, *iam.HANDLERS, *native.HANDLERS]
         self._routes = Routes(handlers)
         document = build_document([*(operation for operation, _ in handlers), HEALTH, READY, OPENAPI])
         self._fixed = {HEALTH.path: _HEALTHY, OPENAPI.path: Answer(200, msgspec.json.encode(document))}
         self._fixed_operations = {operation.path: operation.id for operation in (HEALTH, OPENAPI)}
-        self._at_once_from = 0.0 if context.reads_at_once else inf  # of the monotonic clock
+        loop_reader = runtime.loop_reader
+        self._loop_runtime = replace(runtime, reader=loop_reader) if loop_reader else None
+        self._loop_from = 0.0  # monotonic clock: until then the loop is left to others
         self._slow = 0  # answers in a row
         self._pools: Pools | None = None
         self._strangers_bodies = Budget(_STRANGERS_BODIES, MAX_BODY)
         self._tenants_bodies = Budget(_TENANTS_BODIES, _TENANTS_BODIES_EACH)
         self._streams: Counter[str] = Counter()  # open ones by tenant
-        self._addresses = ClientAddresses(context.trusted_proxies)
+        self._addresses = ClientAddresses(runtime.trusted_proxies)
         self._slowed = 0  # refusals that take their time just now
         self._refused = 0  # calls that were too many, since the log told of them
         self._refused_told = -inf  # when it did
@@ -132,12 +125,12 @@ class Application:
         answer = await self._respond(request_id, scope, receive)
         if answer:
             status = answer.status if isinstance(answer, Answer) else 200
-            self._context.meter.count_request(scope.get(_OPERATION, ""), status, time.perf_counter() - began)
+            self._runtime.meter.count_request(scope.get(_OPERATION, ""), status, time.perf_counter() - began)
         if isinstance(answer, Answer):
-            await _send_answer(send, request_id, answer)
+            await send_answer(send, request_id, answer)
         elif answer:
             try:
-                await self._send_stream(receive, send, request_id, answer)
+                await send_stream(receive, send, request_id, answer, lambda error: self._log_fault(error, request_id))
             finally:
                 self._end_stream(answer.owner)
 
@@ -167,7 +160,7 @@ class Application:
             call = await self._admit(request, receive, self._pools)
             if call is None:
                 return None
-            return self._handle_at_once(request, call) or await self._handle_in_pool(request, call, self._pools)
+            return self._handle_on_loop(request, call) or await self._handle_in_pool(request, call, self._pools)
         except Exception as error:
             return await self._refuse(error, request, self._pools)
 
@@ -180,7 +173,7 @@ class Application:
         headers = _single_headers(scope["headers"])
         credentials = read_credentials(headers) if operation.signed else None
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
-            caller = self._identify_at_once(credentials, request, headers, b"")
+            caller = self._identify_on_loop(credentials, request, headers, b"")
             if caller is None:
                 caller = await self._identify(credentials, request, headers, b"", pools)
             return self._call(request, headers, b"", caller)
@@ -191,18 +184,19 @@ class Application:
             body = await reader.read(headers, receive)
             if body is None:
                 return None
-            caller = self._identify_at_once(credentials, request, headers, body)
+            caller = self._identify_on_loop(credentials, request, headers, body)
             if caller is None:
                 caller = await self._identify(credentials, request, headers, body, pools)
             return self._call(request, headers, body, caller)
 
     async def _recognize(self, credentials: Credentials, trail: AuditTrail, pools: Pools) -> None:
         try:
-            self._authenticator.recognize(credentials, trail, at_once=True)
-        except NotAtOnce:
-            await pools.strangers.run(trail.address, self._authenticator.recognize, credentials, trail)
+            self._loop_authenticator.recognize(credentials, trail)
+        except WouldBlock:
+            pool = self._pool_to_identify(credentials, trail.address, pools)
+            await pool.run(trail.address, self._authenticator.recognize, credentials, trail)
 
-    def _identify_at_once(
+    def _identify_on_loop(
         self, credentials: Credentials | None, request: Request, headers: dict[bytes, bytes], body: bytes
     ) -> Caller | None:
         """Identify the sender without waiting; None for a key not used just now, or a large body to hash."""
@@ -211,13 +205,10 @@ class Application:
         if len(body) > SMALL:
             return None
         try:
-            caller = self._authenticator.identify(
-                credentials, request.scope, headers, body, request.trail, at_once=True
-            )
-        except NotAtOnce:
+            caller = self._loop_authenticator.identify(credentials, request.scope, headers, body, request.trail)
+        except WouldBlock:
             return None
-        if connection := request.scope.get(CONNECTION):
-            connection.know(caller.project_id)
+        self._know(caller, credentials, request)
         return caller
 
     async def _identify(
@@ -230,18 +221,25 @@ class Application:
     ) -> Caller:
         assert credentials is not None
         identify = self._authenticator.identify
-        caller = await pools.strangers.run(
-            request.trail.address, identify, credentials, request.scope, headers, body, request.trail
-        )
+        address = request.trail.address
+        pool = self._pool_to_identify(credentials, address, pools)
+        caller = await pool.run(address, identify, credentials, request.scope, headers, body, request.trail)
+        self._know(caller, credentials, request)
+        return caller
+
+    def _pool_to_identify(self, credentials: Credentials, address: str, pools: Pools) -> Pool:
+        return pools.callers if self._recent.were_right(credentials, address) else pools.strangers
+
+    def _know(self, caller: Caller, credentials: Credentials, request: Request) -> None:
+        self._recent.prove(credentials, request.trail.address)
         if connection := request.scope.get(CONNECTION):
             connection.know(caller.project_id)
-        return caller
 
     def _call(self, request: Request, headers: dict[bytes, bytes], body: bytes, caller: Caller) -> Call:
         check_rights(caller, request.route.operation, request.parameters)
         scope = request.scope
         return Call(
-            context=self._context,
+            runtime=self._runtime,
             caller=caller,
             trail=request.trail,
             parameters=request.parameters,
@@ -249,29 +247,28 @@ class Application:
             headers=headers,
             body=body,
             scheme=scope["scheme"],
-            at_once=request.route.operation.id in css.AT_ONCE and time.monotonic() >= self._at_once_from,
         )
 
-    def _handle_at_once(self, request: Request, call: Call) -> Answer | StartedStream | None:
+    def _handle_on_loop(self, request: Request, call: Call) -> Answer | StartedStream | None:
         """Handle on the event loop what takes less time than a thread's hand-over; return None for all else."""
-        if not call.at_once:
+        if self._loop_runtime is None or request.route.operation.id not in css.ON_LOOP:
             return None
         began = time.monotonic()
+        if began < self._loop_from:
+            return None
         try:
-            return self._handle(request, call)
-        except NotAtOnce:
+            return self._handle(request, call._replace(runtime=self._loop_runtime))
+        except WouldBlock:
             return None
         finally:
             ended = time.monotonic()
-            self._slow = self._slow + 1 if ended - began > _LONG_AT_ONCE else 0
+            self._slow = self._slow + 1 if ended - began > _LONG_ON_LOOP else 0
             if self._slow >= _SLOW_IN_A_ROW:
-                self._at_once_from = ended + _SLOW_SECONDS
+                self._loop_from = ended + _SLOW_SECONDS
 
     async def _handle_in_pool(self, request: Request, call: Call, pools: Pools) -> Answer | StartedStream:
         """Handle in a thread of the operation's pool, counted for the caller's project. Raises `Overloaded`."""
         operation = request.route.operation
-        if call.at_once:
-            call = call._replace(at_once=False)
         pool, owner = pools[operation.waits_for], call.caller.project_id or call.trail.address
         size = len(call.body) if len(call.body) > SMALL else 0
         if size:
@@ -281,7 +278,7 @@ class Application:
         try:
             if streams:
                 self._begin_stream(owner)
-            answer = await pool.run(owner, self._handle, request, call, seconds=operation.seconds, discard=_discard)
+            answer = await pool.run(owner, self._handle, request, call, seconds=operation.seconds, discard=discard)
             if not isinstance(answer, StartedStream):
                 return answer
             begun = answer._replace(pool=pool, owner=owner)
@@ -303,7 +300,7 @@ class Application:
             del self._streams[owner]
 
     def _handle(self, request: Request, call: Call) -> Answer | StartedStream:
-        """Call the handler, in a thread or on the event loop; there it raises `NotAtOnce` rather than wait."""
+        """Call the handler, in a thread or on the event loop; there it raises `WouldBlock` rather than wait."""
         operation = request.route.operation
         try:
             result = request.route.handler(call)
@@ -313,7 +310,7 @@ class Application:
                 answer = Answer(operation.status, result.body, result.headers)
             else:
                 answer = Answer(operation.status, result)
-        except NotAtOnce:
+        except WouldBlock:
             raise
         except Exception as error:
             answer = self._fault(error, request.id, operation.id)
@@ -339,7 +336,7 @@ class Application:
         return answer
 
     def _is_slowed(self, error: Exception, request: Request) -> bool:
-        """Tell if the refusal is delayed: after many wrong signatures, and for a stranger who asks for too much."""
+        """Return whether the refusal is delayed: of many wrong signatures, and of a stranger who asks too much."""
         if isinstance(error, WrongSignature):
             return error.in_a_row > _FREE_TRIES and self._slowed < _MOST_SLOWED
         return isinstance(error, Overloaded) and not request.trail.proven and self._slowed < _MOST_SLOWED_STRANGERS
@@ -357,33 +354,6 @@ class Application:
         if problems:
             return Answer(503, msgspec.json.encode({"status": "not ready", "problems": problems}))
         return Answer(200, b'{"status":"ready"}')
-
-    async def _send_stream(self, receive: Receive, send: Send, request_id: str, begun: StartedStream) -> None:
-        """Send chunk after chunk; make the next one only when the client has taken the last.
-
-        The server gives up on a client that takes none. A stream that breaks ends the connection without the end of the
-        body.
-        """
-        stream, pool, owner = begun.stream, begun.pool, begun.owner
-        chunk: bytes | None = begun.first
-        assert pool
-        gone = asyncio.ensure_future(_until_gone(receive))
-        try:
-            await send(_start(200, request_id, stream.content_type.encode()))
-            while chunk is not None and not gone.done():
-                for at in range(0, len(chunk), _CHUNK_SLICE):
-                    piece = chunk[at : at + _CHUNK_SLICE] if len(chunk) > _CHUNK_SLICE else chunk
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                chunk = await pool.run(owner, next, stream.chunks, None, seconds=_CHUNK_SECONDS, goes_on=True)
-        except Exception as error:
-            self._log_fault(error, request_id)
-            if stream.error_trailer is None:
-                return
-            await send({"type": "http.response.body", "body": stream.error_trailer(error), "more_body": True})
-        finally:
-            gone.cancel()
-            await pool.run(owner, _close, stream.chunks, goes_on=True)
-        await send({"type": "http.response.body", "body": b""})
 
     def _fault(self, error: Exception, request_id: str, operation: str = "") -> Answer:
         status, body = render_fault(error, request_id)
@@ -403,17 +373,23 @@ class Application:
             self._refused, self._refused_told = 0, now
 
     def _log_fault(self, error: Exception, request_id: str, operation: str = "") -> None:
+        if isinstance(error, CatalogueError):
+            self._runtime.outage.failed(error)
+            return
+        if isinstance(error, SourceError | StoreError):  # a known fault, which its sentence tells
+            _logger.error("request failed", request_id=request_id, operation=operation, problem=str(error))
+            return
         _logger.error("request failed", request_id=request_id, operation=operation, exc_info=error)
 
 
 def create_app(
-    context: Context,
+    runtime: Runtime,
     *,
     ready: Callable[[], list[str]] = list,
     max_clock_skew_ms: int = MAX_SKEW_MS,
 ) -> ASGIApp:
     """Create the ASGI application; `ready` returns the problems that `/readyz` shows."""
-    return Application(context, ready, max_clock_skew_ms)
+    return Application(runtime, ready, max_clock_skew_ms)
 
 
 def _is_told(error: Exception) -> bool:
@@ -434,37 +410,3 @@ def _single_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     if len(headers) != len(pairs):
         headers = {name: b", ".join(value for other, value in pairs if other == name) for name in headers}
     return headers
-
-
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _send_answer(send: Send, request_id: str, answer: Answer) -> None:
-    body = answer.body
-    start = _start(answer.status, request_id, JSON)
-    start["headers"] += [(b"content-length", str(len(body)).encode()), *answer.headers]
-    await send(start)
-    while len(body) > _SLICE:
-        await send({"type": "http.response.body", "body": body[:_SLICE], "more_body": True})
-        body = body[_SLICE:]
-    await send({"type": "http.response.body", "body": body})
-
-
-def _start(status: int, request_id: str, content_type: bytes) -> Message:
-    headers = [(b"content-type", content_type), (b"x-request-id", request_id.encode())]
-    return {"type": "http.response.start", "status": status, "headers": headers}
-
-
-def _discard(answer: Answer | StartedStream) -> None:
-    """Close an answer that nobody waits for any more."""
-    if isinstance(answer, StartedStream):
-        _close(answer.stream.chunks)
-
-
-def _close(chunks: Iterator[bytes]) -> None:
-    """Let go of what the stream holds, where it is a generator."""
-    if isinstance(chunks, Generator):
-        with suppress(ValueError):  # a chunk is just being made for a server that shuts down
-            chunks.close()

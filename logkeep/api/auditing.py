@@ -8,8 +8,9 @@ import structlog
 
 from logkeep.api.call import AuditTrail
 from logkeep.domain.access import AuditEntry
+from logkeep.errors import CatalogueError
 from logkeep.service import audit
-from logkeep.service.context import Context
+from logkeep.service.runtime import Runtime
 
 _MINUTE_MS = 60_000
 _MAX_REFUSED = 200  # entries a minute on callers that have not proven who they are
@@ -20,15 +21,15 @@ _logger = structlog.get_logger("logkeep.audit")
 class Auditor:
     """One entry for each mutating call."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._minute = 0
         self._refused: dict[str, int] = {}  # in this minute, by address
         self._lock = threading.Lock()
 
     def record(self, trail: AuditTrail, operation: str, status: int, code: str, request_id: str) -> None:
         """Write the entry, or log it where that fails: the call has been carried out, and its answer stays."""
-        now = self._context.clock.now_ms()
+        now = self._runtime.clock.now_ms()
         if not trail.proven and not self._may_write(trail.address, now):
             return
         entry = AuditEntry(
@@ -43,13 +44,15 @@ class Auditor:
             request_id=request_id,
         )
         try:
-            audit.record(self._context, entry)
+            audit.record(self._runtime, entry)
+        except CatalogueError as error:
+            _logger.error("the audit cannot be written", entry=entry, error=error.message)
         except Exception:
             _logger.exception("the audit cannot be written", entry=entry)
 
     def is_full_for(self, trail: AuditTrail) -> bool:
-        """Tell if this minute takes no more entries of a sender who is not proven, so that no call need try."""
-        if trail.proven or self._context.clock.now_ms() // _MINUTE_MS != self._minute:
+        """Return whether this minute takes no more entries of a sender who is not proven, so that no call need try."""
+        if trail.proven or self._runtime.clock.now_ms() // _MINUTE_MS != self._minute:
             return False
         with self._lock:
             return self._is_full(trail.address)

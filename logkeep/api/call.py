@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import NamedTuple
-
-import msgspec
 
 from logkeep.domain.access import Caller
 from logkeep.domain.cluster import Cluster
 from logkeep.errors import ClusterNotFound
 from logkeep.service import clusters
-from logkeep.service.context import Context
+from logkeep.service.runtime import Runtime
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -39,7 +36,7 @@ class AuditTrail:
 class Call(NamedTuple):
     """One request whose sender is known."""
 
-    context: Context
+    runtime: Runtime
     caller: Caller
     trail: AuditTrail
     parameters: dict[str, str]  # of the path, decoded
@@ -47,7 +44,6 @@ class Call(NamedTuple):
     headers: Mapping[bytes, bytes]  # by lower-case name
     body: bytes
     scheme: str
-    at_once: bool = False  # on the event loop: raise `NotAtOnce` rather than wait
 
     @property
     def user_agent(self) -> str:
@@ -55,7 +51,7 @@ class Call(NamedTuple):
 
     def cluster(self) -> Cluster:
         """Return the cluster that the path names. Raises `ClusterNotFound` unless it is one of the caller's project."""
-        return clusters.get_cluster(self.context, self.caller.project_id, self.cluster_id())
+        return clusters.get_cluster(self.runtime, self.caller.project_id, self.cluster_id())
 
     def cluster_id(self) -> str:
         cluster_id = read_cluster_id(self.parameters)
@@ -85,11 +81,3 @@ class Stream:
     # What to send as the last chunk where it breaks in the middle; without it the connection is broken off,
     # so that the client does not take a part for the whole.
     error_trailer: Callable[[Exception], bytes] | None = None
-
-
-def json_lines(items: Iterable[object], at_once: int) -> Iterator[bytes]:
-    """Yield one JSON object a line, `at_once` lines a chunk."""
-    encoder = msgspec.json.Encoder()
-    items = iter(items)
-    while batch := list(islice(items, at_once)):
-        yield encoder.encode_lines(batch)

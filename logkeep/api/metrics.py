@@ -12,9 +12,9 @@ from prometheus_client.registry import Collector
 
 from logkeep.domain.warning import WarningCode
 from logkeep.errors import CatalogueError, JobError
-from logkeep.service.context import Context
 from logkeep.service.meter import EndedJob
 from logkeep.service.monitoring import InstallationStats, collect_stats
+from logkeep.service.runtime import Runtime
 
 _Name = TypeVar("_Name", bound=str)
 _JOB_SECONDS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600)
@@ -83,9 +83,9 @@ class PrometheusMeter:
         for code in ended.warnings:
             self._warnings.labels(code).inc()
 
-    def watch(self, context: Context, most_named: int) -> None:
+    def watch(self, runtime: Runtime, most_named: int) -> None:
         """Show besides how the installation does; clusters by name where there are no more than so many."""
-        self.registry.register(_Installation(context, most_named))
+        self.registry.register(_Installation(runtime, most_named))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -98,8 +98,8 @@ def _codes(kind: type[JobError]) -> set[str]:
 class _Installation(Collector):
     """Asks the database when somebody asks."""
 
-    def __init__(self, context: Context, most_named: int) -> None:
-        self._context = context
+    def __init__(self, runtime: Runtime, most_named: int) -> None:
+        self._runtime = runtime
         self._most_named = most_named
 
     def describe(self) -> Iterable[Metric]:
@@ -108,7 +108,7 @@ class _Installation(Collector):
     def collect(self) -> Iterable[Metric]:
         began = time.perf_counter()
         try:
-            stock = collect_stats(self._context, self._most_named)
+            stock = collect_stats(self._runtime, self._most_named)
         except CatalogueError:  # who asks next is told by /readyz what is wrong; that it does not work is what counts
             yield _gauge("logkeep_database_up", "Whether the database answers.", 0)
             return
@@ -151,6 +151,7 @@ def _metrics_of(stock: InstallationStats) -> Iterable[Metric]:
             "The oldest of their last verifications that were carried out.",
             stock.verified.oldest / 1000,
         )
+    yield _gauge("logkeep_workers_alive", "Workers that are alive and carry out backups.", stock.workers)
     silences = {(worker,): silent / 1000 for worker, silent in stock.silences.items()}
     yield _gauges("logkeep_worker_silent_seconds", "Since a worker was heard of.", ("worker",), silences)
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, make_asgi_app
 from logkeep.api.protocol import make_server
 from logkeep.errors import SettingError
 from logkeep.http.connections import Limits
+from logkeep.http.server import listen
 
 _LIMITS = Limits(connections=64, stranger_seconds=120)  # all are strangers: who scrapes shows no key
 _END_SECONDS = 2
@@ -41,9 +42,7 @@ def _listen(text: str) -> socket.socket:
     if not (host and port.isascii() and port.isdigit() and int(port) <= 65535):
         raise SettingError(f"metrics.listen: {text!r} is no address; write it as 127.0.0.1:9475")
     try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
-        return socket.create_server(address[:2], family=family)
+        return listen(host.strip("[]"), int(port))
     except OSError as error:
         raise SettingError(
             f"metrics.listen: {text} cannot be listened on: {error.strerror}; choose another address, or '' for none"

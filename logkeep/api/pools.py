@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from logkeep.contract.operations import WaitsFor
+from logkeep.contract.operation import WaitsFor
 from logkeep.errors import Overloaded
 from logkeep.http.threads import Threads
 
@@ -47,9 +47,10 @@ RULES = {
 }
 # Finding a key or a token of who is a stranger yet; a tenant is an address here.
 STRANGERS = Rule(threads=4, each=2, waiting=512, waiting_each=128, seconds=15, overdue=4)
+# The same of who was right at the same address some time ago: strangers there do not hold him up.
+CALLERS = Rule(threads=4, each=2, waiting=512, waiting_each=128, seconds=15, overdue=4)
 # Writing of a call that was refused into the audit, for which nobody waits long.
 AUDIT = Rule(threads=2, each=2, waiting=128, waiting_each=128, seconds=5, overdue=2)
-MOST_THREADS = sum(rule.most_threads for rule in (*RULES.values(), STRANGERS, AUDIT))
 
 
 class _Call:
@@ -195,11 +196,12 @@ class Pools:
     def __init__(self) -> None:
         self._pools = {one: Pool(one.name.lower(), rule, one.value) for one, rule in RULES.items()}
         self.strangers = Pool("strangers", STRANGERS, "looking up keys")
+        self.callers = Pool("callers", CALLERS, "looking up keys")
         self.audit = Pool("audit", AUDIT, "the audit")
 
     def __getitem__(self, waits_for: WaitsFor) -> Pool:
         return self._pools[waits_for]
 
     def close(self) -> None:
-        for pool in (*self._pools.values(), self.strangers, self.audit):
+        for pool in (*self._pools.values(), self.strangers, self.callers, self.audit):
             pool.close()

@@ -7,7 +7,8 @@ from typing import Any
 
 import uvicorn
 
-from logkeep.contract.faults import HEAD_TOO_LARGE, render_fault
+from logkeep.contract.codes import HEAD_TOO_LARGE
+from logkeep.contract.faults import render_fault
 from logkeep.errors import RequestError
 from logkeep.http.connections import Limits
 from logkeep.http.server import make_server as make_bounded_server
@@ -19,7 +20,7 @@ def make_server(app: Any, finish_seconds: int, limits: Limits, backlog: int = 20
 
 
 def _refuse(too_large: bool) -> tuple[int, bytes, bytes]:
-    """Answer a malformed request with APIGW.0201 (docs/contract.md, "Gateway codes")."""
+    """Answer a malformed request (docs/contract.md, "Gateway codes")."""
     status, text = HEAD_TOO_LARGE if too_large else (400, "API request error.")
     request_id = os.urandom(16).hex()
     _, body = render_fault(RequestError(text), request_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
 from logkeep.api.call import Call, Stream, WithHeaders
-from logkeep.contract.operations import Operation
+from logkeep.contract.operation import Operation
 from logkeep.errors import NoSuchApi, RequestError
 
 Handler = Callable[[Call], bytes | WithHeaders | Stream]

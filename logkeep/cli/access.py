@@ -7,14 +7,16 @@ import os
 import tempfile
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from logkeep.cli.errors import UsageError
 from logkeep.cli.invocation import CommonOptions
+from logkeep.cli.owner import CLIENT_FILE
 
-CLIENT_FILE = "client.toml"
+_BESIDE = f".{CLIENT_FILE}."  # beginning of the name that it has while it is written
 _INSTEAD = "give --endpoint, --ak and --sk (LOGKEEP_ENDPOINT, LOGKEEP_AK and LOGKEEP_SK)"
 
 
@@ -73,7 +75,30 @@ def write_access(directory: Path, access: Access) -> None:
     values = {"endpoint": access.endpoint, "project_id": access.project_id, "ak": access.ak, "sk": access.sk}
     text = "# Where the service is and the key that commands use; `logkeep serve` keeps the endpoint up to date.\n"
     text += "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
-    descriptor, name = tempfile.mkstemp(prefix=f".{CLIENT_FILE}.", dir=directory)  # made with mode 0600
+    _replace(directory, text)
+
+
+def read_client(directory: Path) -> str | None:
+    """Return `client.toml` as it stands, for `restore_client`; None where it cannot be read."""
+    with suppress(OSError, UnicodeDecodeError):
+        return (directory / CLIENT_FILE).read_text("utf-8")
+    return None
+
+
+def restore_client(directory: Path, text: str | None) -> None:
+    """Put back what `read_client` read, where it is another by now."""
+    with suppress(OSError):
+        if text is not None and text != read_client(directory):
+            _replace(directory, text)
+
+
+def is_leftover(name: str) -> bool:
+    """Return whether a process that was killed while it wrote `client.toml` left a file of this name."""
+    return name.startswith(_BESIDE)
+
+
+def _replace(directory: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=_BESIDE, dir=directory)  # made with mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)

@@ -16,16 +16,18 @@ from typing import Annotated
 import typer
 
 from logkeep.agent.app import Agent
-from logkeep.agent.server import Certificate, listen, make_server
+from logkeep.agent.server import Certificate, make_server
 from logkeep.cli.errors import UsageError
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_ready
 from logkeep.errors import SettingError, SourceRefused, SourceUnreachable
+from logkeep.http.server import listen
 from logkeep.keyfiles.agent import create_certificate, create_token
 from logkeep.logformat.names import NOT_LOGS, compile_exclusions
 from logkeep.sources.confinement import Confinement, OwnPlaces
-from logkeep.sources.hanging import Patience, PatientSource
-from logkeep.sources.local import LocalSource, watch
+from logkeep.sources.local import LocalSource
+from logkeep.sources.watched import WatchedSource, watch_sources
+from logkeep.watchdog import watch
 
 _RELOAD_SECONDS = 5.0
 _STALLED_SECONDS = 20.0  # without progress, as on a dead mount; the service waits 30 for an answer
@@ -47,9 +49,10 @@ def agent(
         Path | None, typer.Option(help="The token; else agent.token in --dir, made where it is missing.")
     ] = None,
 ) -> None:
-    """Serve the log directory of this node over HTTPS, read-only, until Ctrl-C or SIGTERM.
+    """Serve the log directory of this node over HTTPS, read-only.
 
-    A certificate or token that was renewed in its file is taken up within seconds, by SIGHUP at once.
+    It runs until Ctrl-C or SIGTERM. A certificate or token that was renewed in its file is taken up within seconds, by
+    SIGHUP at once.
 
     Who shows the token may list and read the logs below --logs, and nothing else. The fingerprint of the certificate
     is printed; both go into [agents.NAME] of the logkeep.toml of the service, and the source of the node is agent:NAME.
@@ -74,9 +77,9 @@ def _serve(
     key: Path | None,
     token_file: Path | None,
 ) -> None:
-    patience = Patience(_STALLED_SECONDS, "")
+    watchdog = watch_sources(_STALLED_SECONDS, "")
     try:
-        found = patience.call(watch(logs.absolute()), lambda: logs.resolve() if logs.is_dir() else None)
+        found = watchdog.call(watch(logs.absolute()), lambda: logs.resolve() if logs.is_dir() else None)
     except SourceUnreachable as error:
         raise UsageError(error.message) from error
     if found is None:
@@ -90,12 +93,12 @@ def _serve(
     token = create_token(token_file)
     own = dict.fromkeys((directory, certificate, private, token_file), "which is the agent's own")
     confinement = Confinement([logs], OwnPlaces(own))
-    source = LocalSource(logs, compile_exclusions(NOT_LOGS), confinement, patience.note_progress)
+    source = LocalSource(logs, compile_exclusions(NOT_LOGS), confinement, watchdog.note_progress)
     try:
-        patience.call(watched, source.check)
+        watchdog.call(watched, source.check)
     except (SourceRefused, SourceUnreachable) as error:
         raise UsageError(error.message) from error
-    application = Agent(PatientSource(source, watched, patience), token)
+    application = Agent(WatchedSource(source, watched, watchdog), token)
     shown = Certificate(certificate, private)
     server = make_server(application, shown)
     fingerprint = _fingerprint(certificate)

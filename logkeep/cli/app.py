@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -18,8 +19,12 @@ from logkeep import __version__
 from logkeep.cli.errors import CommandFailed, NotCarriedOut, ServiceFault, UsageError
 from logkeep.cli.invocation import DEFAULT_DIRECTORY, CommonOptions, common_first
 from logkeep.cli.output import note, print_line
+from logkeep.cli.owner import check_readable, is_installation
 from logkeep.domain.causes import Cause
-from logkeep.errors import LogkeepError, RequestError, SettingError
+from logkeep.errors import LogkeepError, NameTaken, RequestError, SettingError
+
+# Commands on the directory of an installation, which the directory of a client elsewhere is not.
+_WHERE_IT_RUNS = frozenset({"key", "project", "user", "store", "audit", "workers", "migrate", "sweep", "rebuild"})
 
 WRONG_USE, FAILED, NOT_CARRIED_OUT, INTERRUPTED = 2, 1, 3, 130
 
@@ -29,21 +34,19 @@ COMMANDS = {
     "demo": ("demo", "Show the main job on real logs, then serve."),
     "init": ("init", "Make an installation: settings, database, bucket, project, key."),
     "serve": ("serve", "Run the service until Ctrl-C or SIGTERM."),
-    "worker": (
-        "worker",
-        "Carry out backups, on any number of machines that share a PostgreSQL database, until Ctrl-C or SIGTERM.",
-    ),
-    "workers": ("worker", "Show the processes that share the database: workers, and those that only answer."),
+    "worker": ("worker", "Carry out backups; many machines may share one database."),
+    "workers": ("worker", "Show the processes that share the database."),
     "migrate": ("worker", "Bring the database to the tables of this version."),
-    "agent": ("agent", "Serve the log directory of this node over HTTPS, read-only, until Ctrl-C or SIGTERM."),
+    "agent": ("agent", "Serve the log directory of this node over HTTPS, read-only."),
     "audit": ("audit", "List who changed what, and who was refused, newest first."),
+    "status": ("status", "Show how all clusters stand, worst first, and what to do."),
     "backup": ("backups", "Back up what is new in the logs of a cluster."),
-    "records": ("backups", "List the backups of a cluster, newest first."),
-    "coverage": ("coverage", "Show which span of each log is held, and what is known to be missing."),
-    "restore": ("archive", "Write the kept logs of a cluster to a directory, or to standard output."),
+    "records": ("backups", "List the backups of a cluster, or of all, newest first."),
+    "coverage": ("coverage", "Show which span of each log is held, and what is missing."),
+    "restore": ("archive", "Write kept logs to a directory, or to standard output."),
     "verify": ("verification", "Prove that the archive of a cluster is whole."),
     "sweep": ("sweep", "List or remove objects that no manifest names."),
-    "rebuild": ("rebuild", "Make the database anew from what lies in the buckets, where it was lost."),
+    "rebuild": ("rebuild", "Make a lost database anew from what lies in the buckets."),
     "store": ("stores", "Buckets, where logs are kept."),
     "project": ("identity", "Projects: tenants that see only their own."),
     "key": ("identity", "Access keys, each of one project."),
@@ -95,7 +98,8 @@ def _show_version(asked: bool) -> None:
 def begin(
     context: typer.Context,
     directory: Annotated[
-        Path, typer.Option("--dir", envvar="LOGKEEP_DIR", help="Where everything of an installation lies.")
+        Path,
+        typer.Option("--dir", envvar="LOGKEEP_DIR", readable=False, help="Where everything of an installation lies."),
     ] = DEFAULT_DIRECTORY,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")
@@ -126,6 +130,8 @@ def begin(
 
     These options may stand before a command and after it.
     """
+    if not (endpoint and ak and sk):
+        check_readable(directory)
     context.obj = CommonOptions(
         directory=directory,
         as_json=as_json,
@@ -171,8 +177,10 @@ def _pasteable(sentence: str, arguments: Sequence[str]) -> str:
     if at is None:  # the variable, or the directory of this shell, holds for them too
         return sentence
     _, equals, directory = given[at].partition("=")
-    directory = directory if equals else "".join(given[at + 1 : at + 2])
-    return sentence.replace("`logkeep ", f"`{CommonOptions(Path(directory)).command} ")
+    path = Path(directory if equals else "".join(given[at + 1 : at + 2]))
+    here = CommonOptions(path).command
+    elsewhere = frozenset[str]() if is_installation(path) else _WHERE_IT_RUNS
+    return re.sub(r"`logkeep (\S+)", lambda m: m[0] if m[1] in elsewhere else f"`{here} {m[1]}", sentence)
 
 
 def _explain(error: Exception) -> tuple[str, int]:
@@ -199,7 +207,7 @@ def _explain_usage(error: typer.TyperException) -> str:
 
 def _exit_code(error: LogkeepError) -> int:
     if isinstance(error, ServiceFault):
-        return WRONG_USE if error.status in _WRONG_USE_STATUS or error.code == _NAME_TAKEN else FAILED
+        return WRONG_USE if error.status in _WRONG_USE_STATUS or error.tells(NameTaken) else FAILED
     if isinstance(error, CommandFailed):
         return NOT_CARRIED_OUT if isinstance(error, NotCarriedOut) else FAILED
     return WRONG_USE if isinstance(error, (UsageError, SettingError, RequestError)) else FAILED
@@ -208,7 +216,6 @@ def _exit_code(error: LogkeepError) -> int:
 # What the caller must change: a field, a key, a right, a name; while a closed backup (415) or a running one (409) is a
 # failure.
 _WRONG_USE_STATUS = frozenset({400, 401, 403, 404, 413})
-_NAME_TAKEN = "CSS.0031"
 
 
 def _discard_output() -> None:

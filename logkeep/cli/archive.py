@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from logkeep.cli import restore as files_of
-from logkeep.cli.client import Cluster, Kept, ServiceClient, open_client
+from logkeep.cli.client import ServiceClient, open_client
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.download import Download
 from logkeep.cli.errors import CommandFailed, ServiceFault, UsageError
@@ -20,6 +21,8 @@ from logkeep.cli.journal import Journal
 from logkeep.cli.output import byte_progress, note, print_json, print_line
 from logkeep.cli.restore import Outcome, RestoredFile
 from logkeep.cli.texts import count_text, duration_text, size_text
+from logkeep.contract.native.responses import ClusterView, KeptLine
+from logkeep.domain.span import Moment, Span, read_moment
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -40,8 +43,9 @@ def restore(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what was interrupted.")] = False,
+    mode: Annotated[str, typer.Option(metavar="MODE", help="Of each file: 0640 lets the group read it.")] = "0600",
 ) -> None:
-    """Write the kept logs of a cluster to a directory, or to standard output.
+    """Write kept logs to a directory, or to standard output.
 
     Each file is written under its own name, uncompressed; of several that had one name, the newest has it and the
     older ones get .~1, .~2 and so on. With --join there is one file for each log, named as the active one. Standard
@@ -50,8 +54,10 @@ def restore(
     asked = invocation(context)
     if to == "-" and (asked.as_json or resume):
         raise UsageError("--to - writes the logs themselves, so it goes neither with --json nor with --resume")
+    permissions = _read_mode(mode)
     client = open_client(context)
     found = client.find_cluster(cluster)
+    _check_span(since, until)
     query = {"node": node, "family": family, "job": job, "since": since, "until": until}
     selection = {name: value for name, value in query.items() if value}
     download = Download(client, found, since, until)
@@ -59,7 +65,13 @@ def restore(
         _pour(download, _list_kept(client, found, selection))
         return
     question = [found.id, *query.values(), "joined" if join else "files"]
-    _restore_to(asked, download, Path(to), selection, question, join=join, force=force, resume=resume)
+    _restore_to(asked, download, Path(to), selection, question, join=join, force=force, resume=resume, mode=permissions)
+
+
+def _read_mode(text: str) -> int:
+    if not re.fullmatch("0?[0-7]{3}", text):
+        raise UsageError(f"--mode: {text!r} is no mode of a file; write it as 0640")
+    return int(text, 8)
 
 
 def _restore_to(
@@ -72,12 +84,13 @@ def _restore_to(
     join: bool,
     force: bool,
     resume: bool,
+    mode: int,
 ) -> None:
     journal = Journal(directory, question)
     goes_on = resume and journal.exists()
     kept = journal.read() if goes_on else _list_kept(download.client, download.cluster, selection)
     files = files_of.plan_joined(kept) if join else files_of.plan_files(kept)
-    writer = files_of.Restore(download, directory, force=force, journal=journal)
+    writer = files_of.Restore(download, directory, force=force, journal=journal, mode=mode)
     there = writer.find_there(files) if resume else {}
     files_of.check_free(directory, files, force=force, there=there, resumable=journal.exists())
     if not goes_on:
@@ -109,7 +122,7 @@ def _restore_to(
         )
 
 
-def _pour(download: Download, kept: list[Kept]) -> None:
+def _pour(download: Download, kept: list[KeptLine]) -> None:
     """To standard output. After an error nothing more is written, so that no hole is hidden in the middle."""
     out = sys.stdout.buffer
     done = 0
@@ -135,7 +148,7 @@ def _tell_untimed(download: Download, files: list[tuple[RestoredFile, int]]) -> 
             note(f"{file.label}: no times are known of it; what shows no time is given whole")
 
 
-def _list_kept(client: ServiceClient, cluster: Cluster, selection: dict[str, str]) -> list[Kept]:
+def _list_kept(client: ServiceClient, cluster: ClusterView, selection: dict[str, str]) -> list[KeptLine]:
     kept = client.list_kept(cluster, **selection)
     if kept:
         return kept
@@ -146,12 +159,25 @@ def _list_kept(client: ServiceClient, cluster: Cluster, selection: dict[str, str
     raise _nothing_of(client, cluster, selection)
 
 
-def _nothing_of(client: ServiceClient, cluster: Cluster, selection: dict[str, str]) -> UsageError:
+def _check_span(since: str, until: str) -> None:
+    """Raise `UsageError` that names the options, where the API would name its parameters."""
+    moments: list[Moment | None] = []
+    for option, text in (("--since", since), ("--until", until)):
+        try:
+            moments.append(read_moment(text) if text else None)
+        except ValueError as error:
+            raise UsageError(f"{option} {text}: {error}") from error
+    if Span(*moments).is_reversed:
+        raise UsageError(f"--since {since} is after --until {until}; exchange the two")
+
+
+def _nothing_of(client: ServiceClient, cluster: ClusterView, selection: dict[str, str]) -> UsageError:
     there = sorted({f"{entry.node}/{entry.family}" for entry in client.list_kept(cluster)})
     more = f" and {len(there) - 20} more" if len(there) > 20 else ""
     asked = ", ".join(f"{name} {value}" for name, value in selection.items())
+    when = f"; `logkeep coverage {quote(cluster.name)}` tells from when until when" if there else ""
     return UsageError(
-        f"nothing of that ({asked}) is kept of {cluster.name}; there are: {', '.join(there[:20]) or 'none'}{more}"
+        f"nothing of that ({asked}) is kept of {cluster.name}; there are: {', '.join(there[:20]) or 'none'}{more}{when}"
     )
 
 

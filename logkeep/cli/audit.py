@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -12,8 +11,9 @@ from logkeep.cli.errors import UsageError
 from logkeep.cli.identity import find_project
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.output import note, print_json, print_table
+from logkeep.cli.output import note, print_document, print_table
 from logkeep.cli.texts import time_text, zone_text
+from logkeep.contract.native.responses import render_audit
 from logkeep.service import audit as service
 from logkeep.service import identity
 
@@ -34,24 +34,24 @@ def audit(
     """List who changed what, and who was refused, newest first."""
     asked = invocation(context)
     since_ms = _read_time(since) if since else 0
-    with open_installation(asked.directory) as parts:
-        project_id = find_project(parts, project).id if project else ""
-        entries, total = service.list_entries(parts, project_id=project_id, since_ms=since_ms, limit=limit)
-        names = {found.id: found.name for found in identity.list_projects(parts)}
+    with open_installation(asked.directory) as runtime:
+        project_id = find_project(runtime, project).id if project else ""
+        entries, total = service.list_entries(runtime, project_id=project_id, since_ms=since_ms, limit=limit)
+        names = {found.id: found.name for found in identity.list_projects(runtime)}
     if asked.as_json:
-        print_json({"entries": [asdict(entry) for entry in entries], "totalSize": total})
+        print_document(render_audit(entries, total))
         return
     print_table(
-        (f"TIME ({zone_text()})", "WHO", "PROJECT", "OPERATION", "CLUSTER", "FROM", "STATUS", "REQUEST"),
+        (f"TIME ({zone_text()})", "OPERATION", "STATUS", "WHO", "FROM", "PROJECT", "CLUSTER", "REQUEST"),
         [
             (
                 time_text(entry.at),
-                entry.who or "-",
-                names.get(entry.project_id, entry.project_id) or "-",
                 entry.operation,
-                entry.cluster_id or "-",
-                entry.address or "-",
                 f"{entry.status} {entry.code}".rstrip(),
+                entry.who or "-",
+                entry.address or "-",
+                names.get(entry.project_id, entry.project_id) or "-",
+                entry.cluster_id or "-",
                 entry.request_id,
             )
             for entry in entries

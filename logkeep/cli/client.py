@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -16,8 +16,15 @@ import typer
 from logkeep.cli.access import Access, find_access
 from logkeep.cli.errors import CommandFailed, ServiceFault, UsageError
 from logkeep.cli.invocation import invocation
+from logkeep.contract.codes import find_fault_of
+from logkeep.contract.css.responses import GetLogSettingResponse, LogConfiguration
+from logkeep.contract.faults import FaultBody
+from logkeep.contract.iam.responses import ProjectList
+from logkeep.contract.native.job_responses import HeldLine
+from logkeep.contract.native.responses import ClusterList, ClusterView, KeptLine, VerificationView, VerifyLine
 from logkeep.domain.causes import Cause
 from logkeep.domain.cluster import is_cluster_id
+from logkeep.errors import ClusterNotFound, NotAuthenticated
 from logkeep.signing import sdk_hmac
 
 T = TypeVar("T")
@@ -37,179 +44,6 @@ _CONNECT_SAYS = (
     ("name resolution", Cause.SERVICE_HOST),
     ("No address associated", Cause.SERVICE_HOST),
 )
-
-
-class Node(msgspec.Struct):
-    id: str
-    name: str
-    role: str
-    ip: str = ""
-    source: str = ""  # told to administrators only
-    gone_at: int | None = None  # Unix ms
-
-
-class Discovery(msgspec.Struct):
-    url: str
-    user: str
-    source: str
-
-
-class Cluster(msgspec.Struct):
-    id: str
-    name: str
-    kind: str
-    version: str
-    endpoint: str
-    created_at: int  # Unix ms
-    nodes: list[Node]
-    policy_state: str = ""
-    last_success_at: int | None = None  # Unix ms
-    discovery: Discovery | None = None
-    warnings: list[str] = []  # of one that was just registered
-    records: int | None = None  # that were taken up, of one whose archive was
-    objects: int = 0
-    bytes: int = 0
-
-
-class Check(msgspec.Struct):
-    """Result of a check of a node's log directory."""
-
-    node: str
-    reachable: bool
-    problem: str
-    files: int
-    bytes: int
-    opened: int
-    unreadable: list[str]
-    unreadable_total: int
-    left_out: dict[str, int]
-    left_out_names: list[str]
-
-
-class Checks(msgspec.Struct):
-    nodes: list[Check]
-
-
-class Gap(msgspec.Struct, rename="camel"):
-    """Bytes that went before a backup could keep them."""
-
-    node: str
-    family: str
-    after: str
-    until: str
-    at_least: int
-    reason: str
-
-
-class Record(msgspec.Struct, rename="camel"):
-    """One backup, as the list of records shows it; gaps only where it is asked for by itself."""
-
-    id: str
-    create_at: int  # Unix ms
-    log_path: str
-    status: str
-    job_types: str
-    job_id: str
-    finished_at: int | None = None
-    failed_msg: str | None = None
-    gaps: list[Gap] = []
-
-
-class JobNode(msgspec.Struct, rename="camel"):
-    """Progress of a job on one node."""
-
-    node: str
-    started_at: int | None  # Unix ms
-    finished_at: int | None
-    planned: int | None  # bytes; None where it is not known
-    done: int | None
-    files: int
-    lines: int
-    raw: int  # plain bytes stored
-    stored: int
-
-
-class JobFile(msgspec.Struct, rename="camel"):
-    """One object that a job stored."""
-
-    node: str
-    name: str
-    start: int
-    end: int
-    lines: int
-    stored: int
-    first_time: str
-    last_time: str
-
-
-class Warned(msgspec.Struct, rename="camel"):
-    """Warning of a job that did not fail."""
-
-    node: str
-    code: str
-    message: str
-
-
-class Forecast(msgspec.Struct, rename="camel"):
-    """A log that may lose lines before the next backup."""
-
-    node: str
-    family: str
-    safe_until: int  # Unix ms
-    next_run: int | None = None
-
-
-class Job(Record):
-    """A backup by itself; of its files one page."""
-
-    cluster_id: str = ""
-    attempts: int = 0
-    nodes: list[JobNode] = []
-    files: list[JobFile] = []
-    files_total: int = 0
-    warnings: list[Warned] = []
-    forecasts: list[Forecast] = []
-
-
-class Records(msgspec.Struct, rename="camel"):
-    cluster_log_record: list[Record]
-    total_size: int
-
-
-class Setting(msgspec.Struct, rename="camel"):
-    """Log setting of a cluster."""
-
-    obs_bucket: str
-    agency: str
-    base_path: str
-    update_at: int  # Unix ms
-    auto_enable: bool
-    log_switch: bool
-    period: str | None = None
-
-
-class Policy(msgspec.Struct, rename="camel"):
-    """When a cluster is backed up without being asked."""
-
-    adaptive: bool
-    next_run: int | None = None  # Unix ms
-    state: str = ""
-    missed: int | None = None
-    last_success: int | None = None
-
-
-class Kept(msgspec.Struct):
-    """One generation of a log in the archive; node, family and name are text forms (`sources.names`)."""
-
-    node: str
-    family: str
-    generation: int
-    name: str
-    size: int  # bytes
-    start: int  # of the generation's bytes [start, end)
-    end: int
-    expected: int  # about how many of them a span of time gives
-    timed: bool = True  # whether times are known of any record
 
 
 class ServiceClient:
@@ -290,7 +124,7 @@ class ServiceClient:
         if not code:
             self._refuse_stranger(response)
         if response.status_code == 401:
-            message = f"the service refuses the key {self.access.ak}: {_reason(message)}"
+            message = f"the service at {self._base} refuses the key {self.access.ak}: {_reason(message)}"
         raise ServiceFault(response.status_code, code, message, self._cluster)
 
     def _refuse_stranger(self, response: httpx.Response) -> NoReturn:
@@ -304,64 +138,59 @@ class ServiceClient:
         """Project of the key; asked of the service where it is not configured."""
         if self.access.project_id:
             return self.access.project_id
-        found = decode(self.get("/v3/projects"), dict[str, Any])["projects"]
-        return str(found[0]["id"])
+        return decode(self.get("/v3/projects"), ProjectList).projects[0].id
 
-    def find_cluster(self, name_or_id: str) -> Cluster:
-        """By id or by name, as the form says. Raises `UsageError` where there is none."""
-        return decode(self.find_cluster_document(name_or_id), Cluster)
-
-    def find_cluster_document(self, name_or_id: str) -> bytes:
+    def find_cluster(self, name_or_id: str) -> ClusterView:
+        """Find a cluster by id or by name, as the form says. Raises `UsageError` where there is none."""
         self._cluster = name_or_id
         if is_cluster_id(name_or_id):
-            return self._cluster_of_id(name_or_id)
-        found = decode(self.get(_CLUSTERS, name=name_or_id), dict[str, Any])["clusters"]
+            return self.get_cluster(name_or_id)
+        found = decode(self.get(_CLUSTERS, name=name_or_id), ClusterList).clusters
         if not found:
             raise UsageError(f"there is no cluster {name_or_id}; `logkeep cluster list` shows those of this project")
-        return msgspec.json.encode(found[0])
+        return found[0]
 
-    def _cluster_of_id(self, cluster_id: str) -> bytes:
+    def get_cluster(self, cluster_id: str) -> ClusterView:
         try:
-            return self.get(f"{_CLUSTERS}/{cluster_id}")
+            return decode(self.get(f"{_CLUSTERS}/{cluster_id}"), ClusterView)
         except ServiceFault as fault:
-            if fault.code != "CSS.0015":
+            if not fault.tells(ClusterNotFound):
                 raise
             raise UsageError(
                 f"there is no cluster of the id {cluster_id} in this project; see `logkeep cluster list`"
             ) from fault
 
-    def css(self, cluster: Cluster, path: str) -> str:
+    def css(self, cluster: ClusterView, path: str) -> str:
         """Return the path of a CSS operation on a cluster."""
         return f"/v1.0/{self.project_id}/clusters/{cluster.id}/{path}"
 
-    def records(self, cluster: Cluster, **query: str | int) -> bytes:
+    def records(self, cluster: ClusterView, **query: str | int) -> bytes:
         """Return the list of records as the API gives it."""
         return self.get(self.css(cluster, "logs/records"), **query)
 
-    def setting(self, cluster: Cluster) -> tuple[Setting | None, bytes]:
+    def setting(self, cluster: ClusterView) -> tuple[LogConfiguration | None, bytes]:
         """Return the log setting, None before the first open; and the whole answer."""
         document = self.get(self.css(cluster, "logs/settings"))
-        found = decode(document, dict[str, Any])["logConfiguration"]
-        return (msgspec.convert(found, Setting) if found else None), document
+        return decode(document, GetLogSettingResponse).log_configuration, document
 
-    def list_clusters(self) -> list[dict[str, Any]]:
+    def list_clusters(self) -> list[ClusterView]:
         """All of them, newest first."""
-        found: list[dict[str, Any]] = []
+        found: list[ClusterView] = []
         while True:
-            page = decode(self.get(_CLUSTERS, offset=len(found) + 1, limit=_PAGE), dict[str, Any])
-            found += page["clusters"]
-            if len(page["clusters"]) < _PAGE:
+            page = decode(self.get(_CLUSTERS, offset=len(found) + 1, limit=_PAGE), ClusterList).clusters
+            found += page
+            if len(page) < _PAGE:
                 return found
 
-    def list_kept(self, cluster: Cluster, **query: str) -> list[Kept]:
+    def list_kept(self, cluster: ClusterView, **query: str) -> list[KeptLine]:
         """Every generation in the archive, by node and family, in the order it was written."""
-        return self._list(cluster, "archive", query, Kept)
+        return self._list(cluster, "archive", query, KeptLine)
 
-    def coverage(self, cluster: Cluster, **query: str) -> list[dict[str, Any]]:
-        """Yield what is held of each log and what is missing, as the API gives it."""
-        return self._list(cluster, "coverage", query, dict[str, Any])
+    def coverage(self, cluster: ClusterView, **query: str) -> list[HeldLine]:
+        """What is held of each log and what is missing."""
+        return self._list(cluster, "coverage", query, HeldLine)
 
-    def _list(self, cluster: Cluster, what: str, query: dict[str, str], kind: type[T]) -> list[T]:
+    def _list(self, cluster: ClusterView, what: str, query: dict[str, str], kind: type[T]) -> list[T]:
         """A list that comes as lines of JSON; '' in the query asks for nothing."""
         asked = urlencode({name: value for name, value in query.items() if value}, quote_via=quote)
         with self.lines("GET", f"{_CLUSTERS}/{cluster.id}/{what}?{asked}".rstrip("?")) as lines:
@@ -369,7 +198,7 @@ class ServiceClient:
 
     @contextmanager
     def read_kept(
-        self, cluster: Cluster, kept: Kept, start: int, since: str = "", until: str = ""
+        self, cluster: ClusterView, kept: KeptLine, start: int, since: str = "", until: str = ""
     ) -> Generator[Iterator[bytes]]:
         """Yield the plain bytes of one generation from `start` to its listed end, or those of records of a span."""
         query = {"start": start, "end": kept.end, "since": since, "until": until}
@@ -378,15 +207,14 @@ class ServiceClient:
         with self.stream("GET", f"{path}?{asked}") as pieces:
             yield pieces
 
-    def last_verification(self, cluster: Cluster) -> dict[str, Any]:
-        """Return the result of the last verification; `finished_at` is null before the first one."""
-        return decode(self.get(f"{_CLUSTERS}/{cluster.id}/verification"), dict[str, Any])
+    def last_verification(self, cluster: ClusterView) -> VerificationView:
+        return decode(self.get(f"{_CLUSTERS}/{cluster.id}/verification"), VerificationView)
 
     @contextmanager
-    def verify(self, cluster: Cluster, asked: dict[str, Any]) -> Generator[Iterator[dict[str, Any]]]:
+    def verify(self, cluster: ClusterView, asked: dict[str, Any]) -> Generator[Iterator[VerifyLine]]:
         """Yield the lines of a verification."""
         with self.lines("POST", f"{_CLUSTERS}/{cluster.id}/verify", asked) as lines:
-            yield (decode(line, dict[str, Any]) for line in lines)
+            yield (decode(line, cast("type[VerifyLine]", VerifyLine)) for line in lines)
 
 
 class NotAnswering(CommandFailed):
@@ -417,17 +245,15 @@ def open_client(context: typer.Context) -> ServiceClient:
 def _read_fault(body: bytes) -> tuple[str, str]:
     """Code and message of an error; '' where it is not one of ours."""
     try:
-        found = msgspec.json.decode(body)
+        found = msgspec.json.decode(body, type=FaultBody)
     except msgspec.DecodeError:
         return "", ""
-    if not isinstance(found, dict):
-        return "", ""
-    return str(found.get("error_code", "")), str(found.get("error_msg", ""))
+    return found.error_code, found.error_msg
 
 
 def _reason(message: str) -> str:
     """Return what is wrong with a key, without the canonical request and the usual words before it."""
-    message = message.removeprefix("Incorrect IAM authentication information: ")
+    message = message.removeprefix(find_fault_of(NotAuthenticated).prefix)
     if message.startswith("verify aksk signature fail"):
         return "its secret is not the one given"
     if "signature expired" in message:

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
+from msgspec import to_builtins
 
-from logkeep.cli.client import Check, Checks, Cluster, decode, open_client
+from logkeep.cli.client import ServiceClient, decode, open_client
 from logkeep.cli.errors import UsageError
-from logkeep.cli.invocation import EVERYWHERE, invocation
+from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
 from logkeep.cli.output import note, print_document, print_fields, print_json, print_line, print_table, waiting
 from logkeep.cli.texts import count_text, moment_text, size_text
+from logkeep.contract.native.responses import (
+    AddedCluster,
+    AdoptedCluster,
+    CheckList,
+    ClusterList,
+    ClusterView,
+    NodeCheckView,
+    RemovedCluster,
+    VerificationView,
+)
 from logkeep.domain.cluster import is_cluster_id
 
 CLUSTERS = "/api/v1/clusters"
 ClusterName = Annotated[str, typer.Argument(metavar="CLUSTER", help="Its name or id.")]
+Ip = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NODE=ADDRESS", help="The address of a node that --node names, for the record; repeatable."),
+]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -50,6 +64,13 @@ def add_cluster(
     ] = "",
     kind: Annotated[str, typer.Option(help="With --node: elasticsearch, opensearch or logstash.")] = "opensearch",
     version: Annotated[str, typer.Option(help="With --node: the version, for the record.")] = "",
+    ip: Ip = None,
+    reached: Annotated[
+        str,
+        typer.Option(
+            "--cluster-endpoint", metavar="HOST:PORT", help="Where clients reach the cluster; else that of --url."
+        ),
+    ] = "",
     adopt: Annotated[
         str,
         typer.Option(metavar="CLUSTER_ID", help="Take up what the buckets hold of this cluster, and go on from there."),
@@ -65,41 +86,62 @@ def add_cluster(
     are those of the archive. Only an administrator's key may do this.
     """
     asked = invocation(context)
+    _check_options(node, url, adopt, buckets)
+    addresses, password = _read_addresses(ip), password or _ask_password(user) or ""
+    body: dict[str, object] = {"name": name}
+    if url:
+        body |= {"url": url, "source": source, "user": user, "password": password}
+    elif node:
+        body |= {"nodes": [_read_node(text, addresses) for text in node]}
+    if addresses:
+        raise UsageError(f"--ip {next(iter(addresses))}=…: there is no such --node; with --url the cluster tells it")
+    if reached:
+        body["endpoint"] = reached
+    client = open_client(context)
+    if adopt:
+        document = _adopt(client, adopt, body | {"buckets": buckets or []}, shown=not asked.as_json)
+    else:
+        document = client.send("POST", CLUSTERS, body if url else body | {"kind": kind, "version": version})
+    if asked.as_json:
+        print_document(document)
+        return
+    _tell_added(asked, decode(document, AdoptedCluster if adopt else AddedCluster))
+
+
+def _ask_password(user: str | None) -> str | None:
+    """Ask for it on a terminal; None without a user, or off one."""
+    return typer.prompt(f"Password of {user}", hide_input=True, err=True) if user and sys.stdin.isatty() else None
+
+
+def _tell_added(asked: CommonOptions, cluster: AddedCluster | AdoptedCluster) -> None:
+    print_line(f"cluster {cluster.name} registered with {count_text(len(cluster.nodes), 'node')}: {cluster.id}")
+    for warning in cluster.warnings:
+        note(f"warning: {warning}")
+    if not isinstance(cluster, AdoptedCluster):
+        print_line(f"keep its logs:  {asked.command} logs open {shlex.quote(cluster.name)}")
+    else:
+        taken = f"{count_text(cluster.records, 'record')} and {count_text(cluster.objects, 'object')}"
+        print_line(f"{taken} were taken up, {size_text(cluster.bytes)} of logs; see how it goes on:")
+        print_line(f"  {asked.command} logs settings {shlex.quote(cluster.name)}")
+
+
+def _check_options(node: list[str] | None, url: str, adopt: str, buckets: list[str] | None) -> None:
+    """Raise `UsageError` for options of `cluster add` that do not go together."""
     if (node and url) or not (node or url or adopt):
         raise UsageError("give either --node NODE=file:///directory (repeatable) or --url http://host:9200")
     if buckets and not adopt:
         raise UsageError("--from says in which buckets --adopt looks; give that too")
     if adopt and not is_cluster_id(adopt):
         raise UsageError(f"--adopt {adopt}: give the id of the cluster, as cluster_id of its manifests has it")
-    if user and not password and sys.stdin.isatty():
-        password = typer.prompt(f"Password of {user}", hide_input=True, err=True)
-    body: dict[str, object] = {"name": name}
-    if url:
-        body |= {"url": url, "source": source, "user": user, "password": password}
-    elif node:
-        body |= {"nodes": [_read_node(text) for text in node]}
-    client = open_client(context)
-    if adopt:
-        with (
-            waiting("reading the manifests", shown=not asked.as_json),
-            client.stream("POST", f"{CLUSTERS}/{adopt}/adopt", body | {"buckets": buckets or []}) as pieces,
-        ):
-            document = b"".join(pieces)
-    else:
-        document = client.send("POST", CLUSTERS, body if url else body | {"kind": kind, "version": version})
-    if asked.as_json:
-        print_document(document)
-        return
-    cluster = decode(document, Cluster)
-    print_line(f"cluster {cluster.name} registered with {count_text(len(cluster.nodes), 'node')}: {cluster.id}")
-    for warning in cluster.warnings:
-        note(f"warning: {warning}")
-    if cluster.records is None:
-        print_line(f"keep its logs:  {asked.command} logs open {shlex.quote(cluster.name)}")
-    else:
-        taken = f"{count_text(cluster.records, 'record')} and {count_text(cluster.objects, 'object')}"
-        print_line(f"{taken} were taken up, {size_text(cluster.bytes)} of logs; see how it goes on:")
-        print_line(f"  {asked.command} logs settings {shlex.quote(cluster.name)}")
+
+
+def _adopt(client: ServiceClient, cluster_id: str, body: dict[str, object], *, shown: bool) -> bytes:
+    """Return the answer; it comes in pieces, so that a long reading of manifests keeps the connection alive."""
+    with (
+        waiting("reading the manifests", shown=shown),
+        client.stream("POST", f"{CLUSTERS}/{cluster_id}/adopt", body) as pieces,
+    ):
+        return b"".join(pieces)
 
 
 def update_cluster(
@@ -119,24 +161,37 @@ def update_cluster(
     source: Annotated[str | None, typer.Option(help="Where the logs of each node lie: file://{path.logs}.")] = None,
     user: Annotated[str | None, typer.Option(help="User of the cluster's API.")] = None,
     password: Annotated[str | None, typer.Option(help="Its password, kept encrypted; asked for on a terminal.")] = None,
+    ip: Ip = None,
+    reached: Annotated[
+        str | None,
+        typer.Option("--cluster-endpoint", metavar="HOST:PORT", help="Where clients reach the cluster; '' if unknown."),
+    ] = None,
 ) -> None:
-    """Change the nodes of a cluster, their sources, or how it is asked for its nodes."""
-    if user and password is None and sys.stdin.isatty():
-        password = typer.prompt(f"Password of {user}", hide_input=True, err=True)
-    given = {"url": url, "source": source, "user": user, "password": password}
+    """Change the nodes of a cluster, or how it is asked for them.
+
+    A node that is there may get another source.
+    """
+    password = _ask_password(user) if password is None else password
+    given = {"url": url, "source": source, "user": user, "password": password, "endpoint": reached}
     body: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-    if node:
-        body["nodes"] = [_read_node(text) for text in node]
+    addresses = _read_addresses(ip)
+    nodes = [_read_node(text, addresses) for text in node or ()]
+    nodes += [{"name": name, "ip": address} for name, address in addresses.items()]
+    if nodes:
+        body["nodes"] = nodes
     if remove_node:
         body["remove_nodes"] = remove_node
     if not body:
-        raise UsageError("say what is to change: --node, --remove-node, --url, --source, --user, --password")
+        raise UsageError(
+            "say what is to change: --node, --ip, --remove-node, --url, --source, --user, --password, "
+            "--cluster-endpoint"
+        )
     client = open_client(context)
     document = client.send("PATCH", f"{CLUSTERS}/{client.find_cluster(cluster).id}", body)
     if invocation(context).as_json:
         print_document(document)
         return
-    changed = decode(document, Cluster)
+    changed = decode(document, ClusterView)
     print_line(f"cluster {changed.name} has {count_text(len(changed.nodes), 'node')} now")
     _print_nodes(changed)
 
@@ -147,7 +202,7 @@ def check_cluster(context: typer.Context, cluster: ClusterName) -> None:
     client = open_client(context)
     found = client.find_cluster(cluster)
     document = client.send("POST", f"{CLUSTERS}/{found.id}/check")
-    checks = decode(document, Checks).nodes
+    checks = decode(document, CheckList).nodes
     if asked.as_json:
         print_document(document)
     else:
@@ -163,7 +218,7 @@ def check_cluster(context: typer.Context, cluster: ClusterName) -> None:
         raise typer.Exit(1)
 
 
-def _check_row(check: Check) -> tuple[str, ...]:
+def _check_row(check: NodeCheckView) -> tuple[str, ...]:
     left_out = ", ".join(f"{number} {kind}" for kind, number in sorted(check.left_out.items()))
     names = f" ({', '.join(check.left_out_names[:3])}{', …' if len(check.left_out_names) > 3 else ''})"
     return (
@@ -182,12 +237,13 @@ def list_clusters(context: typer.Context) -> None:
     asked = invocation(context)
     clusters = open_client(context).list_clusters()
     if asked.as_json:
-        print_json({"clusters": clusters, "totalSize": len(clusters)})
+        print_json(to_builtins(ClusterList(clusters, len(clusters))))
         return
     print_table(
         ("NAME", "KIND", "VERSION", "NODES", "POLICY", "ID"),
-        [(c["name"], c["kind"], c["version"], str(len(c["nodes"])), c["policy_state"], c["id"]) for c in clusters],
+        [(c.name, c.kind, c.version, str(len(c.nodes)), c.policy_state, c.id) for c in clusters],
         right=(3,),
+        drop=(2, 1),
     )
 
 
@@ -195,11 +251,10 @@ def show_cluster(context: typer.Context, cluster: ClusterName) -> None:
     """Show a cluster, its nodes and where their logs lie."""
     asked = invocation(context)
     client = open_client(context)
-    document = client.find_cluster_document(cluster)
-    found = decode(document, Cluster)
+    found = client.find_cluster(cluster)
     verification = client.last_verification(found)
     if asked.as_json:
-        print_json(decode(document, dict[str, Any]) | {"verification": verification})
+        print_json(to_builtins(found) | {"verification": to_builtins(verification)})
         return
     print_fields(
         [
@@ -218,7 +273,7 @@ def show_cluster(context: typer.Context, cluster: ClusterName) -> None:
     _print_nodes(found)
 
 
-def _print_nodes(cluster: Cluster) -> None:
+def _print_nodes(cluster: ClusterView) -> None:
     rows = [
         (
             node.name,
@@ -232,20 +287,20 @@ def _print_nodes(cluster: Cluster) -> None:
     print_table(("NODE", "ROLE", "IP", "LOGS", ""), rows)
 
 
-def _verified_text(last: dict[str, Any]) -> str:
+def _verified_text(last: VerificationView) -> str:
     """When, how much of it was read back, and what was found; and why it could not be done since."""
     text = _result_text(last)
-    if last["failed_at"] is None:
+    if last.failed_at is None:
         return text
-    return f"{text}; could not be carried out {moment_text(last['failed_at'])}: {last['failure']}"
+    return f"{text}; could not be carried out {moment_text(last.failed_at)}: {last.failure}"
 
 
-def _result_text(last: dict[str, Any]) -> str:
-    if last["finished_at"] is None:
+def _result_text(last: VerificationView) -> str:
+    if last.finished_at is None:
         return "never"
-    read = f"{last['objects_read']:,} of {count_text(last['objects'], 'object')} read back"
-    text = f"{moment_text(last['finished_at'])}, {read}, {count_text(last['findings'], 'finding')}"
-    return f"{text}: {last['problem']}" if last["problem"] else text
+    read = f"{last.objects_read:,} of {count_text(last.objects, 'object')} read back"
+    text = f"{moment_text(last.finished_at)}, {read}, {count_text(last.findings, 'finding')}"
+    return f"{text}: {last.problem}" if last.problem else text
 
 
 def remove_cluster(
@@ -263,8 +318,8 @@ def remove_cluster(
         question = f"Forget cluster {found.name} and its records? What lies in the bucket stays."
         if not typer.confirm(question, err=True):
             raise UsageError("nothing was changed")
-    answer: dict[str, Any] = json.loads(client.send("DELETE", f"{CLUSTERS}/{found.id}"))
-    for warning in answer.get("warnings", ()):
+    answer = decode(client.send("DELETE", f"{CLUSTERS}/{found.id}"), RemovedCluster)
+    for warning in answer.warnings:
         note(f"warning: {warning}")
     if asked.as_json:
         print_json({"id": found.id, "name": found.name, "removed": True})
@@ -272,9 +327,21 @@ def remove_cluster(
         print_line(f"cluster {found.name} is forgotten; its objects are still in the bucket")
 
 
-def _read_node(text: str) -> dict[str, str]:
-    """`n1=file:///var/log/x`; a plain absolute path is taken for a `file:` URL."""
+def _read_node(text: str, addresses: dict[str, str]) -> dict[str, str]:
+    """Read `n1=file:///var/log/x`, or a plain absolute path, and take the node's address out of `addresses`."""
     name, equals, source = text.partition("=")
     if not (name and equals and source):
         raise UsageError(f"--node {text}: write it as NAME=file:///directory")
-    return {"name": name, "source": f"file://{quote(source)}" if source.startswith("/") else source}
+    node = {"name": name, "source": f"file://{quote(source)}" if source.startswith("/") else source}
+    return node | ({"ip": addresses.pop(name)} if name in addresses else {})
+
+
+def _read_addresses(texts: list[str] | None) -> dict[str, str]:
+    """Return addresses by node: `n1=10.0.0.5`."""
+    addresses: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, address = text.partition("=")
+        if not (name and equals) or name in addresses:
+            raise UsageError(f"--ip {text}: write it as NODE=ADDRESS, once for each node")
+        addresses[name] = address
+    return addresses

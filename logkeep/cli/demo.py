@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -36,6 +37,7 @@ poll_seconds = 0.2
 [buckets.logs]
 """
 _END_SECONDS = 15
+_START_SECONDS = 120
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -63,7 +65,7 @@ def demo(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # so that the service is ended in any case
     directory = _fresh_directory(asked, source, keep=keep)
-    demonstration = Demonstration(directory, quiet=asked.as_json)
+    demonstration = Demonstration(directory, quiet=asked.as_json, once=once)
     demonstration.prepare_node(source)
     with _serving(directory) as (access, service):
         with closing(ServiceClient(access)) as client:
@@ -144,9 +146,12 @@ def _environment() -> dict[str, str]:
 
 
 def _first_document(service: subprocess.Popen[str]) -> dict[str, Any] | None:
-    """Return the JSON document that `serve` prints once it is ready; None where it ended instead."""
+    """Return the JSON document that `serve` prints once it is ready; None where it ended instead, or was too slow."""
     assert service.stdout
+    late = threading.Timer(_START_SECONDS, service.kill)
+    late.start()
     line = service.stdout.readline()
+    late.cancel()
     return json.loads(line) if line else None
 
 

@@ -13,11 +13,13 @@ from typing import Any
 
 from logkeep.cli import restore
 from logkeep.cli.backups import print_records, start_backup, wait_for_job
-from logkeep.cli.client import Cluster, Record, Records, ServiceClient, decode
+from logkeep.cli.client import ServiceClient, decode
 from logkeep.cli.demo_node import DemoNode, Digest, Written, copy_logs, digest_file
 from logkeep.cli.download import Download
 from logkeep.cli.output import print_heading, print_line
 from logkeep.cli.texts import count_text, duration_text, size_text
+from logkeep.contract.css.responses import ClusterLogRecord, ListLogsJobResponse
+from logkeep.contract.native.responses import ClusterView
 from logkeep.sources.names import name_text
 
 CLUSTER, NODE = "demo", "node-1"
@@ -29,7 +31,7 @@ _TREE_LINES = 60
 class Backup:
     """One backup, in numbers."""
 
-    record: Record
+    record: ClusterLogRecord
     seconds: float
     new: int  # plain bytes that it kept
     kept: int  # plain bytes kept in all
@@ -40,8 +42,10 @@ class Backup:
 class Demonstration:
     """Runs the steps and remembers what to tell; `problems` is empty where all went well."""
 
-    def __init__(self, directory: Path, *, quiet: bool) -> None:
+    def __init__(self, directory: Path, *, quiet: bool, once: bool) -> None:
+        """Tell no endpoint with `once`, as nobody listens there when the demonstration has ended."""
         self._directory = directory
+        self._once = once
         self._quiet = quiet
         self._node = DemoNode(directory / NODE)
         self._bucket = directory / "data" / "buckets" / BUCKET
@@ -74,10 +78,11 @@ class Demonstration:
 
     def _register(self) -> None:
         source = self._node.directory.absolute().as_uri()
-        self._begin(f"2. The service runs at {self._client.access.endpoint}; its cluster, and where its logs are kept")
+        where = "" if self._once else f" at {self._client.access.endpoint}"
+        self._begin(f"2. The service runs{where}; its cluster, and where its logs are kept")
         self._say(f"   $ {self._command} cluster add {CLUSTER} --node {NODE}={source}")
         body = {"name": CLUSTER, "nodes": [{"name": NODE, "source": source}]}
-        self._cluster = decode(self._client.send("POST", "/api/v1/clusters", body), Cluster)
+        self._cluster = decode(self._client.send("POST", "/api/v1/clusters", body), ClusterView)
         self._say(f"   $ {self._command} logs open {CLUSTER} --bucket {BUCKET} --base-path {BASE_PATH}")
         opening = {"agency": AGENCY, "log_bucket": BUCKET, "log_base_path": BASE_PATH}
         self._client.send("POST", self._client.css(self._cluster, "logs/open"), opening)
@@ -89,7 +94,7 @@ class Demonstration:
         kept = self._backups[-1].kept if self._backups else 0
         started = time.monotonic()
         job_id = start_backup(self._client, self._cluster)
-        record = decode(wait_for_job(self._client, job_id), Record)
+        record = decode(wait_for_job(self._client, job_id), ClusterLogRecord)
         seconds = time.monotonic() - started
         objects_now, stored_now = self._stored()
         kept_now = sum(log.size for log in self._client.list_kept(self._cluster))
@@ -134,7 +139,8 @@ class Demonstration:
         self._say(json.dumps(self._records, indent=2, ensure_ascii=False))
         self._say("")
         if not self._quiet:
-            print_records(decode(json.dumps(self._records).encode(), Records).cluster_log_record)
+            records = decode(json.dumps(self._records).encode(), ListLogsJobResponse).cluster_log_record
+            print_records(records, [CLUSTER] * len(records))
 
     def _show_bucket(self) -> None:
         objects, stored = self._stored()
@@ -179,6 +185,9 @@ class Demonstration:
         return equal
 
     def _show_access(self) -> None:
+        if self._once:
+            self._begin(f"9. The service ends now; `{self._command} serve` starts it again")
+            return
         access = self._client.access
         self._begin("9. Ask it with an SDK")
         self._say(f"   endpoint  {access.endpoint}, region cn-north-4")
@@ -209,12 +218,12 @@ class Demonstration:
             "ok": not self.problems,
             "problems": self.problems,
             "dir": str((self._directory / "data").absolute()),
-            "endpoint": access.endpoint,
+            "endpoint": None if self._once else access.endpoint,
             "project_id": access.project_id,
             "ak": access.ak,
             "sk": access.sk,
             "cluster_id": self._cluster.id,
-            "environment": {"HUAWEICLOUD_SDK_REGION_CSS_CN_NORTH_4": access.endpoint},
+            "environment": {} if self._once else {"HUAWEICLOUD_SDK_REGION_CSS_CN_NORTH_4": access.endpoint},
             "backups": [
                 {
                     "status": backup.record.status,

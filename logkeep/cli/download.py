@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from logkeep.cli.client import Broken, Cluster, Kept, NotAnswering, ServiceClient
+from logkeep.cli.client import Broken, NotAnswering, ServiceClient
 from logkeep.cli.errors import CommandFailed
+from logkeep.contract.native.responses import ClusterView, KeptLine
 
 _PATIENCE = 60.0  # seconds without a byte, for a service that is being started again
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0  # seconds
@@ -22,7 +23,7 @@ class Download:
     """From where kept logs come, and which records of them; '' for no bound."""
 
     client: ServiceClient
-    cluster: Cluster
+    cluster: ClusterView
     since: str = ""
     until: str = ""
 
@@ -31,7 +32,7 @@ class Download:
         """Return whether the size of the answer is known before."""
         return not self.since and not self.until
 
-    def read(self, kept: Kept, done: int = 0) -> Iterator[bytes]:
+    def read(self, kept: KeptLine, done: int = 0) -> Iterator[bytes]:
         """Yield the bytes after the first `done`.
 
         Raises `Broken` or `NotAnswering` after a minute without a byte, `ServiceFault` where the archive is damaged.
@@ -52,7 +53,7 @@ class Download:
         if self.exact and done < kept.size:
             raise Incomplete(f"{done} bytes of {kept.name} came instead of {kept.size}")
 
-    def _read_once(self, kept: Kept, done: int) -> Iterator[bytes]:
+    def _read_once(self, kept: KeptLine, done: int) -> Iterator[bytes]:
         """Of a span the first bytes come again, since the service alone knows where they lie, and are left out."""
         start, skipped = (kept.start + done, 0) if self.exact else (kept.start, done)
         if start == kept.end:

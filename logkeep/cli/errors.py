@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from shlex import quote
 
-from logkeep.errors import LogkeepError
+from logkeep.contract.codes import find_fault_of
+from logkeep.domain.cluster import for_cluster
+from logkeep.errors import BackupClosed, BackupRunning, LogkeepError, NotAuthorized, UnknownBucket
 
 
 class UsageError(LogkeepError):
@@ -20,11 +21,6 @@ class NotCarriedOut(CommandFailed):
     """What was to be found out could not be found out."""
 
 
-def for_cluster(message: str, cluster: str) -> str:
-    """Return the message with the cluster's name filled into its commands."""
-    return re.sub(r"(`logkeep [^`]*)\bCLUSTER\b", lambda found: found[1] + quote(cluster), message)
-
-
 class ServiceFault(LogkeepError):
     """The service refused a request, or failed at it."""
 
@@ -32,21 +28,42 @@ class ServiceFault(LogkeepError):
         super().__init__(message)
         self.cluster = cluster  # that the command is about, for commands in the message
         self.status = status
-        self.code = code  # CSS.0015, APIGW.0301, …; '' where the answer has none
+        self.code = code  # as `contract.codes` has it; '' where the answer has none
+
+    def tells(self, *kinds: type[BaseException]) -> bool:
+        """Return whether it has the code of one of these errors."""
+        return self.code in {find_fault_of(kind).code for kind in kinds}
 
     def __str__(self) -> str:
-        remedy = _REMEDIES.get(self.code)
-        message = f"{self.message.rstrip('.')}; {remedy}" if remedy else self.message
+        told = _FIELD.sub(lambda field: f"{_OPTIONS.get(field[1], field[1])}: ", self.message, count=1)
+        remedy = next((remedy for kind, remedy in _REMEDIES.items() if self.tells(kind)), "")
+        message = f"{told.rstrip('.')}; {remedy}" if remedy else told
         message = for_cluster(message, self.cluster)
         return f"{message} ({self.code})" if self.code else message
 
 
+# Fields of a request by which the service names what is wrong, and what they are on this command line.
+_FIELD = re.compile(r"(?:^|(?<=\())([a-z_.]+): ")
+_OPTIONS = {
+    "log_base_path": "--base-path",
+    "log_bucket": "--bucket",
+    "agency": "--agency",
+    "url": "--url",
+    "source": "--source",
+    "nodes.source": "--node",
+    "nodes.name": "--node",
+    "endpoint": "--cluster-endpoint",
+    "status": "--status",
+    "job_id": "JOB",
+}
+
 # What to do with this command line, where the message, written for every client, does not say it.
-_REMEDIES = {
-    "CSS.0004": "`logkeep logs open CLUSTER` opens it",
-    "CSS.3004": "`logkeep records CLUSTER` shows it",
-    "CSS.0048": "buckets are named in logkeep.toml, read when the service starts",
-    "CSS.0005": "the service's log on standard error tells more",
-    "APIGW.0302": "use an administrator's key, or an operator's for logs (`logkeep key add --project PROJECT "
-    "--role operator`)",
+_REMEDIES: dict[type[BaseException], str] = {
+    BackupClosed: "`logkeep logs open CLUSTER` opens it",
+    BackupRunning: "`logkeep records CLUSTER` shows it",
+    UnknownBucket: "where the service runs, `logkeep store list` shows all, and `logkeep store add NAME --url URL` "
+    "adds one",
+    BaseException: "the service's log on standard error tells more",
+    NotAuthorized: "use an administrator's key (`logkeep key add --project PROJECT --admin`) or, for logs and backups, "
+    "an operator's (`logkeep key add --project PROJECT --role operator`), made where the service runs",
 }

@@ -11,14 +11,14 @@ import typer
 
 from logkeep.cli.access import CLIENT_FILE, read_access
 from logkeep.cli.errors import UsageError
-from logkeep.cli.installation import open_installation
+from logkeep.cli.installation import open_installation, record_change
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_fields, print_json, print_line, print_table
 from logkeep.cli.texts import count_text, moment_text, time_text, zone_text
 from logkeep.domain.access import AccessKey, Role
 from logkeep.domain.cluster import Project
 from logkeep.service import identity, sources
-from logkeep.service.context import Context
+from logkeep.service.runtime import Runtime
 from logkeep.service.sources import Refused
 
 MOST_NAMED = 10  # clusters
@@ -48,9 +48,10 @@ def add_project(
 ) -> None:
     """Add a project. A key for it is made by `logkeep key add`."""
     asked = invocation(context)
-    with open_installation(asked.directory) as parts:
-        project = identity.add_project(parts, name, region=region)
-        refused, unknown = sources.find_refused(parts)
+    with open_installation(asked.directory) as runtime:
+        project = identity.add_project(runtime, name, region=region)
+        record_change(runtime, "AddProject", project.id)
+        refused, unknown = sources.find_refused(runtime)
     _tell_refused(refused, unknown)
     if asked.as_json:
         print_json(_project_document(project))
@@ -84,8 +85,8 @@ def _tell_refused(refused: Sequence[Refused], unknown: int) -> None:
 def list_projects(context: typer.Context) -> None:
     """List the projects."""
     asked = invocation(context)
-    with open_installation(asked.directory) as parts:
-        projects = identity.list_projects(parts)
+    with open_installation(asked.directory) as runtime:
+        projects = identity.list_projects(runtime)
     if asked.as_json:
         print_json({"projects": [_project_document(p) for p in projects]})
         return
@@ -108,10 +109,11 @@ def add_key(
     asked = invocation(context)
     if admin and role not in {None, Role.ADMIN}:
         raise UsageError("--admin means --role admin; give one of them")
-    with open_installation(asked.directory) as parts:
-        found = find_project(parts, project)
+    with open_installation(asked.directory) as runtime:
+        found = find_project(runtime, project)
         valid_ms = round(temporary * 3_600_000) or None
-        new = identity.add_key(parts, found, admin=admin, role=role, valid_ms=valid_ms)
+        new = identity.add_key(runtime, found, admin=admin, role=role, valid_ms=valid_ms)
+        record_change(runtime, "AddKey", found.id)
     if asked.as_json:
         document = {"ak": new.key.ak, "sk": new.sk, "project_id": found.id, "project": found.name}
         extra = {"security_token": new.security_token, "expires_at": new.key.expires_at} if temporary else {}
@@ -132,9 +134,9 @@ def add_key(
 def list_keys(context: typer.Context) -> None:
     """List the keys, without their secrets."""
     asked = invocation(context)
-    with open_installation(asked.directory) as parts:
-        keys = identity.list_keys(parts)
-        names = {project.id: project.name for project in identity.list_projects(parts)}
+    with open_installation(asked.directory) as runtime:
+        keys = identity.list_keys(runtime)
+        names = {project.id: project.name for project in identity.list_projects(runtime)}
     if asked.as_json:
         print_json({"keys": [_key_document(key, names) for key in keys]})
         return
@@ -159,9 +161,10 @@ def revoke_key(
 ) -> None:
     """Revoke a key: within a second the service refuses it."""
     asked = invocation(context)
-    with open_installation(asked.directory) as parts:
-        identity.revoke_key(parts, ak)
-        [key] = [one for one in identity.list_keys(parts) if one.ak == ak]
+    with open_installation(asked.directory) as runtime:
+        identity.revoke_key(runtime, ak)
+        [key] = [one for one in identity.list_keys(runtime) if one.ak == ak]
+        record_change(runtime, "RevokeKey", key.project_id)
     if asked.as_json:
         print_json({"ak": ak, "revoked": True})
     else:
@@ -176,9 +179,9 @@ def revoke_key(
         )
 
 
-def find_project(parts: Context, name_or_id: str) -> Project:
+def find_project(runtime: Runtime, name_or_id: str) -> Project:
     """Raises `UsageError`."""
-    found = identity.list_projects(parts, name=name_or_id) or identity.list_projects(parts, project_id=name_or_id)
+    found = identity.list_projects(runtime, name=name_or_id) or identity.list_projects(runtime, project_id=name_or_id)
     if not found:
         raise UsageError(f"there is no project {name_or_id}; see `logkeep project list`")
     return found[0]

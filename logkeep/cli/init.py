@@ -6,27 +6,29 @@ from pathlib import Path
 
 import typer
 
-from logkeep.bootstrap import check_installation, claim_database, expect_no_other, open_new_context
+from logkeep.bootstrap.database import check_installation, claim_database, expect_no_other
+from logkeep.bootstrap.runtime import open_new_runtime
+from logkeep.cli import access as client_file
 from logkeep.cli.access import CLIENT_FILE, Access, read_access, write_access
-from logkeep.cli.directory import endpoint_url, installed_settings, is_installation
+from logkeep.cli.directory import endpoint_url, installed_settings, may_become_installation
 from logkeep.cli.errors import UsageError
 from logkeep.cli.installation import opened
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.missing import tell_missing
-from logkeep.cli.output import print_fields, print_json, print_line
+from logkeep.cli.missing import tell_missing, tell_owner
+from logkeep.cli.output import note, print_fields, print_json, print_line
+from logkeep.cli.owner import is_installation
 from logkeep.errors import SettingError
-from logkeep.installation_id import begin_id, begun_id, finish_id, is_unfinished
 from logkeep.keyfiles.creation import create_keys
 from logkeep.keyfiles.files import lacks_seal, no_installation
+from logkeep.keyfiles.installation_id import begin_id, begun_id, finish_id, is_leftover, is_unfinished
 from logkeep.service import identity
-from logkeep.settings import load_settings
+from logkeep.settings import CONFIG_FILE, documentation, load_settings
 
 FIRST_PROJECT = "cn-north-4"  # the name of a region, by which the SDKs look for a project
 FIRST_BUCKET = "logs"
-CONFIG_FILE = "logkeep.toml"
 
 _CONFIGURATION = """\
-# Settings of this Logkeep; docs/configuration.md tells all of them. They are read when `logkeep serve` starts.
+# Settings of this Logkeep; {documentation} tells all of them. They are read when `logkeep serve` starts.
 
 [server]
 # host = "127.0.0.1"
@@ -64,6 +66,8 @@ def init(context: typer.Context) -> None:
         tell_missing(settings)
         _show_existing(directory, as_json=asked.as_json)
         return
+    for text in tell_owner(directory):
+        note(f"logkeep: warning: {text}")
     access = create_installation(directory)
     if asked.as_json:
         print_json(_document(directory, access))
@@ -80,20 +84,29 @@ def create_installation(directory: Path, configuration: str = _CONFIGURATION) ->
     """Fill a directory that is new or empty; a `logkeep.toml` that lies there already is kept and obeyed."""
     _make_directory(directory)
     if not (directory / CONFIG_FILE).exists():
-        (directory / CONFIG_FILE).write_text(configuration, "utf-8")
+        made = directory / f"{CONFIG_FILE}.new"  # renamed when it is whole: an `init` that is killed leaves no half
+        made.write_text(configuration.replace("{documentation}", str(documentation("configuration"))), "utf-8")
+        made.chmod(0o600)  # it may come to hold secrets
+        made.rename(directory / CONFIG_FILE)
     settings = load_settings(directory)
     expect_no_other(settings, begun_id(directory))
     id_ = begin_id(directory)  # before the keys: what is broken off from here on, the next `init` goes on with
     for name in (name for name, bucket in settings.buckets.items() if not bucket.url):
         (directory / "buckets" / name).mkdir(parents=True, exist_ok=True)
     create_keys(directory)
-    with opened(lambda: open_new_context(settings, id_)) as context:
-        found = identity.list_projects(context, name=FIRST_PROJECT)
-        project = found[0] if found else identity.add_project(context, FIRST_PROJECT)
-        new = identity.add_key(context, project, admin=True)
+    with opened(lambda: open_new_runtime(settings, id_)) as runtime:
+        found = identity.list_projects(runtime, name=FIRST_PROJECT)
+        project = found[0] if found else identity.add_project(runtime, FIRST_PROJECT)
+        for key in identity.list_keys(runtime):  # of an attempt that was killed: nobody was told them
+            if key.revoked_at is None:
+                identity.revoke_key(runtime, key.ak)
+        new = identity.add_key(runtime, project, admin=True)
         access = Access(endpoint_url(settings.server.host, settings.server.port), new.key.ak, new.sk, project.id)
         write_access(directory, access)
-        claim_database(settings, context, id_)
+        claim_database(settings, runtime.database, id_)
+    for one in list(directory.iterdir()):  # of a killed attempt; some hold a key
+        if is_leftover(one.name) or client_file.is_leftover(one.name):
+            one.unlink(missing_ok=True)
     finish_id(directory)
     return access
 
@@ -104,13 +117,7 @@ def _make_directory(directory: Path) -> None:
     if lacks_seal(directory) and not is_unfinished(directory):
         raise no_installation(directory)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not is_unfinished(directory) and {entry.name for entry in directory.iterdir()} - {
-        CONFIG_FILE,
-        "buckets",
-        "logkeep.db",
-        "logkeep.db-wal",
-        "logkeep.db-shm",
-    }:
+    if not may_become_installation(directory):
         raise UsageError(f"{directory} holds other things and is no Logkeep directory; name a new one with --dir")
     directory.chmod(0o700)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from logkeep.cli.client import Kept, decode
+from logkeep.cli.client import decode
+from logkeep.contract.native.responses import KeptLine
 
 _DONE = b'{"done":'
 
@@ -31,16 +32,16 @@ class Journal:
     def exists(self) -> bool:
         return self._path.is_file()
 
-    def read(self) -> list[Kept]:
+    def read(self) -> list[KeptLine]:
         """Return the list as it was; fills `sizes`."""
         *lines, _ = self._path.read_bytes().split(b"\n")  # the last line may have been cut off
         for line in lines:
             if line.startswith(_DONE):
                 done = decode(line, _Done)
                 self.sizes[done.done] = done.size
-        return [decode(line, Kept) for line in lines if not line.startswith(_DONE)]
+        return [decode(line, KeptLine) for line in lines if not line.startswith(_DONE)]
 
-    def begin(self, kept: Iterable[Kept]) -> None:
+    def begin(self, kept: Iterable[KeptLine]) -> None:
         """Take the place of one that is there."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self._path.with_suffix(f".{os.getpid()}")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from shlex import quote
 from typing import Annotated
 
 import typer
 
-from logkeep.cli.client import Cluster, Policy, ServiceClient, decode, open_client
+from logkeep.cli.client import ServiceClient, decode, open_client
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import CommandFailed, UsageError
 from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
-from logkeep.cli.output import print_fields, print_json, print_line
+from logkeep.cli.output import note, print_fields, print_json, print_line
 from logkeep.cli.texts import moment_text
+from logkeep.contract.native.job_responses import PolicyView
+from logkeep.contract.native.responses import ClusterView
 from logkeep.domain.log_setting import parse_period
 from logkeep.errors import RequestError
 
@@ -94,7 +97,10 @@ def logs_policy(
         typer.Option("--adaptive/--no-adaptive", help="Also back up before a node deletes what is not kept."),
     ] = None,
 ) -> None:
-    """Back up daily at a time, or no longer; and before a node deletes what is not kept, or no longer."""
+    """Say when a cluster is backed up without being asked.
+
+    That is daily at a time, and before a node deletes what is not kept; or no longer.
+    """
     if (at and off) or not (at or off or adaptive is not None):
         raise UsageError("give --at TIME, for example --at '00:00 GMT+08:00', or --off; --adaptive or --no-adaptive")
     _check_time(at)
@@ -105,6 +111,9 @@ def logs_policy(
         client.send("POST", client.css(found, "logs/policy/update"), {"period": at})
     if adaptive is not None:
         client.send("PUT", _policy_path(found), {"adaptive": adaptive})
+    elif off and decode(client.get(_policy_path(found)), PolicyView).adaptive:
+        ending = f"`{invocation(context).command} logs policy {quote(found.name)} --no-adaptive` ends them"
+        note(f"there is no daily backup any more; those before a node deletes what is not kept go on: {ending}")
     _show(invocation(context), client, found)
 
 
@@ -114,9 +123,11 @@ def _check_time(at: str) -> None:
         if at:
             parse_period(at)
     except RequestError as error:
-        raise UsageError(
-            f"--at {at}: {error.message.removeprefix('period: ').rstrip('.')}; this machine has {_own_zone()}"
-        ) from error
+        zone = _own_zone()
+        said = f"{error.message.removeprefix('period: ').rstrip('.')}; this machine has {zone}"
+        if re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", at):
+            said = f"its zone is missing; in that of this machine it is --at '{at} {zone}'"
+        raise UsageError(f"--at {at}: {said}") from error
 
 
 def _own_zone() -> str:
@@ -124,16 +135,16 @@ def _own_zone() -> str:
     return f"GMT{offset[:3]}:{offset[3:5]}"
 
 
-def _policy_path(cluster: Cluster) -> str:
+def _policy_path(cluster: ClusterView) -> str:
     return f"/api/v1/clusters/{cluster.id}/policy"
 
 
-def _open(context: typer.Context, cluster: str) -> tuple[ServiceClient, Cluster]:
+def _open(context: typer.Context, cluster: str) -> tuple[ServiceClient, ClusterView]:
     client = open_client(context)
     return client, client.find_cluster(cluster)
 
 
-def _show(asked: CommonOptions, client: ServiceClient, cluster: Cluster) -> None:
+def _show(asked: CommonOptions, client: ServiceClient, cluster: ClusterView) -> None:
     """Print the present setting."""
     setting, document = client.setting(cluster)
     policy = client.get(_policy_path(cluster))
@@ -144,16 +155,13 @@ def _show(asked: CommonOptions, client: ServiceClient, cluster: Cluster) -> None
             f"log backup of {cluster.name} was never opened; open it:  {asked.command} logs open {quote(cluster.name)}"
         )
     else:
-        daily = f"daily at {setting.period}" if setting.auto_enable else "by hand only"
-        planned = decode(policy, Policy)
-        if planned.adaptive:
-            daily += ", and before a node deletes what is not kept"
+        planned = decode(policy, PolicyView)
         print_fields(
             [
                 ("cluster", cluster.name),
                 ("log backup", "on" if setting.log_switch else "off"),
                 ("kept in", f"{setting.obs_bucket}/{setting.base_path}/{cluster.name}"),
-                ("backups", daily if setting.log_switch else "none"),
+                ("backups", _backups_text(planned) if setting.log_switch else "none"),
                 ("state", _state_text(planned)),
                 ("next", moment_text(planned.next_run) if planned.next_run else "not foreseen"),
                 ("agency", setting.agency),
@@ -162,9 +170,17 @@ def _show(asked: CommonOptions, client: ServiceClient, cluster: Cluster) -> None
         )
 
 
-def _state_text(policy: Policy) -> str:
+def _backups_text(policy: PolicyView) -> str:
+    """Return when backups start without being asked."""
+    if not policy.adaptive:
+        return f"daily at {policy.period}" if policy.period else "by hand only"
+    when = f"daily at {policy.period}, and" if policy.period else "not daily, but"
+    return f"{when} before a node deletes what is not kept"
+
+
+def _state_text(policy: PolicyView) -> str:
     """Return how well the policy is kept, and the evidence."""
-    success = f"last success {moment_text(policy.last_success)}" if policy.last_success else "no success so far"
+    success = f"last success {moment_text(policy.last_success_at)}" if policy.last_success_at else "no success so far"
     match policy.state:
         case "stale":
             return f"stale: {success}"

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from logkeep.bootstrap import bucket_folders
+from logkeep.bootstrap.stores import bucket_folders
 from logkeep.cli.output import note
+from logkeep.cli.owner import user_name
 from logkeep.settings import Settings
 
-_MOST = 100  # directories that are looked at
+_MAX_LOOKED_AT = 100  # directories, each in a thread of its own
 _SHOWN = 10
 _SECONDS = 2.0  # for all of them; a mount may hang
 
 
 def tell_missing(settings: Settings) -> None:
     """Say each in a line on standard error, and what then holds."""
-    told = [*_tell_file(settings), *_tell_directories(settings)]
+    told = [*tell_owner(settings.directory), *_tell_file(settings), *_tell_directories(settings)]
     for text in told[:_SHOWN]:
         note(f"logkeep: warning: {text}")
     if len(told) > _SHOWN:
         note(f"logkeep: warning: and {len(told) - _SHOWN} more that logkeep.toml names and that are not there")
+
+
+def tell_owner(directory: Path) -> list[str]:
+    """Return what is to be said where root acts on the directory of another user."""
+    owner = directory.stat().st_uid if directory.exists() else 0
+    if os.geteuid() or not owner:
+        return []
+    name = user_name(owner)
+    return [
+        f"{directory} belongs to {name}, and this runs as root: what it writes there, {name} may not read later; run "
+        f"it as {name}, by `runuser -u {name} --` before it"
+    ]
 
 
 def _tell_file(settings: Settings) -> list[str]:
@@ -41,11 +55,16 @@ def _tell_directories(settings: Settings) -> list[str]:
     roots = {f"sources.projects.{name}": project.roots for name, project in settings.sources.projects.items()}
     for name, some in {"sources": settings.sources.roots, **roots}.items():
         where |= {f"{name}.roots: {root} {{}}; no log below it can be read until it is": Path(root) for root in some}
-    return [
+    told = [
         text.format("gives no sign" if there is None else "is not there")
-        for text, there in _look(dict(list(where.items())[:_MOST])).items()
+        for text, there in _look(dict(list(where.items())[:_MAX_LOOKED_AT])).items()
         if not there
     ]
+    if len(where) > _MAX_LOOKED_AT:
+        told.insert(
+            0, f"only {_MAX_LOOKED_AT} of {len(where)} buckets and roots were looked at, whether they are there"
+        )
+    return told
 
 
 def _look(where: Mapping[str, Path]) -> dict[str, bool | None]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Protocol
 
-from logkeep.cli.texts import one_line, readable
+from logkeep.cli.texts import one_line, readable, width_of, wrapped
+
+_LEAST_ROOM = 20  # columns for words beside a label
 
 
 class Advance(Protocol):
@@ -23,13 +26,42 @@ def print_line(text: str = "") -> None:
     print(readable(text))
 
 
+def print_paragraph(text: str, label: str, *, hang: int | None = None) -> None:
+    """Words beside a label; on a terminal they are broken between words, and a word is never cut.
+
+    The lines after the first are indented by `hang`, or as wide as the label.
+    """
+    text = one_line(text)
+    if not sys.stdout.isatty():
+        print_line(f"{label}{text}")
+        return
+    for line in _indented(text, label, len(label) if hang is None else hang):
+        print_line(line)
+
+
+def _indented(text: str, label: str, hang: int) -> list[str]:
+    room = max(_LEAST_ROOM, shutil.get_terminal_size().columns - max(len(label), hang))
+    return [f"{' ' * hang if index else label}{line}" for index, line in enumerate(wrapped(text, room))]
+
+
 def print_heading(text: str) -> None:
     print(f"\x1b[1m{readable(text)}\x1b[0m" if sys.stdout.isatty() else readable(text))
 
 
 def note(text: str) -> None:
-    """A line for the person who watches, on standard error."""
-    print(readable(text), file=sys.stderr, flush=True)
+    """A line for the person who watches, on standard error; on a terminal broken between words."""
+    text = readable(text)
+    if sys.stderr.isatty():
+        text = "\n".join(folded for line in text.split("\n") for folded in _folded(line))
+    print(text, file=sys.stderr, flush=True)
+
+
+def _folded(line: str) -> list[str]:
+    if width_of(line) <= shutil.get_terminal_size().columns:
+        return [line]
+    words = line.lstrip(" ")
+    label = line[: len(line) - len(words)]
+    return _indented(words, label, len(label) + 2)
 
 
 def print_json(document: object) -> None:
@@ -47,24 +79,39 @@ def print_document(document: bytes) -> None:
     print_json(json.loads(document))
 
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """Columns; with rules and bold heads on a terminal, plain text elsewhere. `right`: columns of numbers."""
+def print_table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[int] = (),
+    cut: Sequence[int] = (),
+    drop: Sequence[int] = (),
+) -> None:
+    """Columns; with rules and bold heads on a terminal, plain text elsewhere.
+
+    `right`: columns of numbers. `cut`: columns of paths, which a terminal may show with "…" in the middle. `drop`:
+    those that a terminal may leave out where the table would not fit, the first one first; it says so.
+    """
     if sys.stdout.isatty():
-        _terminal().print_table(heads, rows, right)
+        _terminal().print_table(heads, rows, right, cut, drop)
         return
     table = [list(heads), *([one_line(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    widths = [max(map(width_of, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = (
-            cell.rjust(width) if index in right else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            _padded(cell, width, index in right) for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         print_line("  ".join(cells).rstrip())
 
 
+def _padded(cell: str, width: int, right: bool) -> str:
+    pad = " " * (width - width_of(cell))
+    return pad + cell if right else cell + pad
+
+
 def print_fields(fields: Sequence[tuple[str, str]]) -> None:
     """Names and values, one pair a line."""
-    width = max(len(name) for name, _ in fields)
+    width = max(len(name) for name, _ in fields)  # names of ours, in ASCII
     for name, value in fields:
         print_line(f"{name:<{width}}  {value}".rstrip())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,10 @@ from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import is_cluster_id
 from logkeep.keyfiles.signing import check_fingerprint, read_public_keys, trust_keys
 from logkeep.service import identity
-from logkeep.service.context import Context
-from logkeep.service.rebuild import Outcome, Rebuilt
+from logkeep.service.clusters import check_cluster_name
 from logkeep.service.rebuild import rebuild as rebuild_catalogue
+from logkeep.service.rebuild_report import Outcome, Rebuilt
+from logkeep.service.runtime import Runtime
 
 _MOST_LINES = 50  # of problems: who can write to a bucket may put any number of objects there
 _LAST_TIME = 253_402_300_799_999  # the year 9999, Unix ms
@@ -60,8 +61,12 @@ def rebuild(
         list[str] | None,
         typer.Option(metavar="SHA256", help="Hash of a manifest that you noted, and that must be there; repeatable."),
     ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CLUSTER=NAME", help="Another name for the cluster of this id; repeatable."),
+    ] = None,
 ) -> None:
-    """Make the database anew from what lies in the buckets, where it was lost.
+    """Make a lost database anew from what lies in the buckets.
 
     Records, settings as of the last backup, and all that is kept come back, and backups go on from there. Clusters that
     the database has are left alone. Only what is signed with a key of sign.pub counts; what else lies in the buckets is
@@ -69,16 +74,17 @@ def rebuild(
     """
     asked = invocation(context)
     wanted = _Wanted(
-        list(dict.fromkeys(buckets)),
-        _ids(unproven),
-        [read_hash(one) for one in head or ()],
-        _ids(adopt),
+        buckets=list(dict.fromkeys(buckets)),
+        unproven=_ids(unproven),
+        noted=[read_hash(one) for one in head or ()],
+        adopt=_ids(adopt),
+        names=_read_names(name or ()),
     )
     vouched = _read_vouched(trust, trust_key or ())
     _expect_buckets(installed_settings(asked.directory).buckets, buckets)
-    with open_lost_installation(asked.directory, vouched) as parts:
-        found = _rebuild(parts, wanted, lambda: trust_keys(asked.directory, vouched), shown=not asked.as_json)
-        key = _put_key_back(parts, asked) if found.trusted else ""
+    with open_lost_installation(asked.directory, vouched) as runtime:
+        found = _rebuild(runtime, wanted, lambda: trust_keys(asked.directory, vouched), shown=not asked.as_json)
+        key = _put_key_back(runtime, asked) if found.trusted else ""
         if asked.as_json:
             print_json(_document(found, key))
         else:
@@ -95,6 +101,18 @@ class _Wanted:
     unproven: Sequence[str]
     noted: Sequence[str]
     adopt: Sequence[str]
+    names: Mapping[str, str]  # by id
+
+
+def _read_names(asked: Sequence[str]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for one in asked:
+        id_, equals, name = one.partition("=")
+        if not equals:
+            raise UsageError(f"--name {one}: write the id of the cluster and its new name: --name ID=NAME")
+        check_cluster_name(name)
+        names[_ids([id_])[0]] = name
+    return names
 
 
 def _ids(asked: Sequence[str] | None) -> list[str]:
@@ -115,26 +133,30 @@ def _read_vouched(file: Path | None, keys: Sequence[str]) -> list[str]:
 
 def _expect_buckets(known: Collection[str], buckets: Sequence[str]) -> None:
     if unknown := [bucket for bucket in buckets if bucket not in known]:
-        raise UsageError(f"there is no bucket {unknown[0]}; logkeep.toml has {', '.join(known) or 'none'}")
+        raise UsageError(
+            f"there is no bucket {unknown[0]}; logkeep.toml has {', '.join(known) or 'none'}. One that "
+            "`store add` named went with the database: write it into logkeep.toml"
+        )
 
 
-def _rebuild(context: Context, wanted: _Wanted, begin: Callable[[], None], *, shown: bool) -> Outcome:
+def _rebuild(runtime: Runtime, wanted: _Wanted, begin: Callable[[], None], *, shown: bool) -> Outcome:
     with waiting(f"reading the manifests in {', '.join(wanted.buckets)}", shown=shown):
         return rebuild_catalogue(
-            context,
+            runtime,
             wanted.buckets,
             unproven=wanted.unproven,
             noted=wanted.noted,
             adopt=wanted.adopt,
+            names=wanted.names,
             begin=begin,
         )
 
 
-def _put_key_back(context: Context, asked: CommonOptions) -> str:
+def _put_key_back(runtime: Runtime, asked: CommonOptions) -> str:
     """Restore the key of client.toml where the database lacks it; '' where nothing is to be done."""
     with suppress(UsageError):  # without a client.toml, a new key is made with `key add`
         access = read_access(asked.directory)
-        if access and identity.put_key_back(context, access.project_id, access.ak, access.sk):
+        if access and identity.put_key_back(runtime, access.project_id, access.ak, access.sk):
             return access.ak
     return ""
 
@@ -189,12 +211,14 @@ def _print_outcome(outcome: Outcome, buckets: Sequence[str], key: str) -> None:
     if outcome.keys:
         _print_keys(outcome, buckets)
     if key:
-        print_line(f"\nthe key of client.toml, {key}, works again; other keys and users are to be made anew")
+        print_line(f"\nthe key of client.toml, {key}, works again")
     if outcome.removed:
         print_line("\nwhat was removed on purpose is left out; it comes back with")
     for id_ in outcome.removed[:_MOST_LINES]:
         print_line(f"    --adopt {id_}")
     if rebuilt := [one for one in outcome.clusters if one.records]:
+        print_line("\nno bucket holds these, so make them anew: other access keys, users, tags of")
+        print_line("clusters, passwords for their own APIs, and buckets that `store add` named")
         print_line(f"\n{count_text(len(rebuilt), 'cluster')} rebuilt; start the service and verify each")
 
 

@@ -15,10 +15,11 @@ from typing import BinaryIO
 
 import msgspec
 
-from logkeep.cli.client import Broken, Kept, NotAnswering
+from logkeep.cli.client import Broken, NotAnswering
 from logkeep.cli.download import Download, Incomplete, drop_first
 from logkeep.cli.errors import CommandFailed, ServiceFault, UsageError
 from logkeep.cli.journal import Journal
+from logkeep.contract.native.responses import KeptLine
 from logkeep.sources.names import name_bytes
 
 _BUFFER = 1024 * 1024  # bytes; pieces that come are 64 KiB
@@ -31,7 +32,7 @@ class RestoredFile:
 
     label: str  # as the service calls it
     path: Path  # relative
-    parts: tuple[Kept, ...]
+    parts: tuple[KeptLine, ...]
 
     @property
     def size(self) -> int:
@@ -62,9 +63,9 @@ class Outcome:
         return sum(size for _, size in self.files)
 
 
-def plan_joined(kept: Iterable[Kept]) -> list[RestoredFile]:
+def plan_joined(kept: Iterable[KeptLine]) -> list[RestoredFile]:
     """One file for each family: `<node>/<family>`."""
-    families: defaultdict[tuple[str, str], list[Kept]] = defaultdict(list)
+    families: defaultdict[tuple[str, str], list[KeptLine]] = defaultdict(list)
     for generation in kept:
         families[generation.node, generation.family].append(generation)
     return _distinct(
@@ -73,9 +74,9 @@ def plan_joined(kept: Iterable[Kept]) -> list[RestoredFile]:
     )
 
 
-def plan_files(kept: Iterable[Kept]) -> list[RestoredFile]:
+def plan_files(kept: Iterable[KeptLine]) -> list[RestoredFile]:
     """One file for each generation: `<node>/<name>`; of several of one name the newest has it, the others `.~1`, …"""
-    names: defaultdict[tuple[str, str], list[Kept]] = defaultdict(list)
+    names: defaultdict[tuple[str, str], list[KeptLine]] = defaultdict(list)
     for generation in kept:
         names[generation.node, generation.name].append(generation)
     files: list[RestoredFile] = []
@@ -111,7 +112,10 @@ def check_free(
 class Restore:
     """Writes files to a directory, one after the other; an earlier run may have begun."""
 
-    def __init__(self, download: Download, directory: Path, *, force: bool, journal: Journal | None = None) -> None:
+    def __init__(
+        self, download: Download, directory: Path, *, force: bool, journal: Journal | None = None, mode: int = 0o600
+    ) -> None:
+        self._mode = mode
         self._download = download
         self._directory = directory
         self._force = force
@@ -184,6 +188,7 @@ class Restore:
                 if not size:
                     part.unlink()
                 raise
+            os.fchmod(out.fileno(), self._mode)
             self._put_in_place(file, part, target, size)
         return size
 
@@ -218,7 +223,7 @@ class Restore:
 @contextmanager
 def _open_part(path: Path) -> Generator[BinaryIO]:
     """For this process alone."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "r+b", _BUFFER) as out:
         try:
             fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)

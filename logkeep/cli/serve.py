@@ -8,35 +8,34 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import uvicorn
 
 from logkeep.api.protocol import make_server
-from logkeep.cli.access import read_access, write_access
+from logkeep.cli.access import read_access, read_client, restore_client, write_access
 from logkeep.cli.directory import endpoint_url, installed_settings
+from logkeep.cli.ending import HAND_OVER_SECONDS, finish_within
 from logkeep.cli.errors import CommandFailed, UsageError
 from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
+from logkeep.cli.lock import only_process
 from logkeep.cli.output import note, print_ready
 from logkeep.cli.starting import StartupGate
 from logkeep.domain.causes import listen_cause
 from logkeep.errors import CatalogueError, SettingError
 from logkeep.http.connections import Limits
-from logkeep.http.server import default_connections, most_connections, raise_open_files
+from logkeep.http.server import default_connections, listen, most_connections, raise_open_files
 from logkeep.settings import Settings
 
 if TYPE_CHECKING:
-    from logkeep.bootstrap import Service
+    from logkeep.bootstrap.service import Service
 
 _FINISH_SECONDS = 5  # for requests, once the end is asked for
-_HAND_OVER_SECONDS = 15  # then for the slices that are read, so that others, or the next start, go on behind them
 _SETTLE_SECONDS = 5  # at most, for the database's own log
 _PAUSE = 0.005  # seconds
 _BACKLOG = 2048
@@ -87,6 +86,10 @@ class _Running:
         self._starting = StartupGate()
         self._service: Service | None = None
         self._held = ExitStack()
+        if settings.embedded:
+            self._held.enter_context(only_process(settings.directory))
+        self._before = read_client(asked.directory)
+        _follow_endpoint(asked.directory, endpoint_url(*self._address))  # before any probe is answered
         self.failure: Exception | None = None
         self.server = _http_server(self._starting, settings)
         self._thread = threading.Thread(target=self._start, name="start", daemon=True)
@@ -96,9 +99,10 @@ class _Running:
         """End the queue; what goes on longer ends with the process, as in a crash, and is gone on with."""
         self._starting.end()
         if self._service:
-            _carry_out(self._service.stop, _HAND_OVER_SECONDS)
-            _carry_out(partial(_settle, self._service), _SETTLE_SECONDS)
+            finish_within(HAND_OVER_SECONDS, self._service.stop)
+            finish_within(_SETTLE_SECONDS, partial(_settle, self._service))
         if self.failure:
+            restore_client(self._asked.directory, self._before)
             self._held.close()
 
     def _start(self) -> None:
@@ -114,7 +118,7 @@ class _Running:
     def _put_together(self) -> None:
         from logkeep.cli import application  # noqa: PLC0415  takes longer than a probe waits; the port answers now
 
-        service = self._held.enter_context(application.open_service(self._settings, works=self._works))
+        service = application.open_service(self._settings, works=self._works)
         self._starting.begin_reading(application.make_app(service, self._settings))
         service.start()
         self._service = service
@@ -123,17 +127,9 @@ class _Running:
 
     def _announce(self) -> None:
         endpoint = endpoint_url(*self._address)
-        _follow_endpoint(self._asked.directory, endpoint)
         if self._asked.as_json:
             print_ready({"endpoint": endpoint, "dir": str(self._settings.directory), "pid": os.getpid()})
         note(f"logkeep listens on {endpoint} for {self._asked.directory}; Ctrl-C ends it")
-
-
-def _carry_out(deed: Callable[[], None], seconds: float) -> None:
-    """Run a task of the shutdown; one that takes too long ends with the process."""
-    thread = threading.Thread(target=deed, name="stop", daemon=True)
-    thread.start()
-    thread.join(seconds)
 
 
 def _settle(service: Service) -> None:
@@ -152,25 +148,13 @@ def _http_server(app: StartupGate, settings: Settings) -> uvicorn.Server:
     return make_server(app, _FINISH_SECONDS, limits, _BACKLOG)
 
 
-def import_structlog() -> None:
-    """Import it without rich, which is for tracebacks in colour and a twelfth of the time to a signed answer."""
-    modules: dict[str, Any] = sys.modules
-    if "rich" not in modules:
-        modules["rich"] = None
-        try:
-            import_module("structlog")
-        finally:
-            del modules["rich"]
-
-
 def _named(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}; the start was given up; please report it"
 
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+        return listen(host, port, _BACKLOG)
     except OSError as error:
         cause, where = listen_cause(error), f"{host}:{port}"
         said = f"{where} cannot be listened on: {error.strerror}"

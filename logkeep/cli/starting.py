@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from logkeep.contract.codes import find_fault
+from logkeep.contract.faults import render_fault
+from logkeep.errors import Overloaded
 
 _MOST_WAITING = 256  # requests; nothing is known of who sent them yet
 _WAIT_SECONDS = 30.0  # of each
@@ -72,17 +75,11 @@ class StartupGate:
 
 
 async def _refuse(send: Send) -> None:
-    """As the service does (`errors.Overloaded`), whose table of errors is not imported yet."""
-    request_id, code, message = os.urandom(16).hex(), "CSS.9998", "The service is still starting; try again soon."
-    document = {
-        "errCode": code,
-        "externalMessage": f"{code} : {message}",
-        "error_code": code,
-        "error_msg": message,
-        "request_id": request_id,
-    }
-    headers = [(b"retry-after", b"5"), (b"x-request-id", request_id.encode())]
-    await _answer(send, 503, json.dumps(document).encode(), headers)
+    """Answer as the service does where a call waits for too long."""
+    request_id, error = os.urandom(16).hex(), Overloaded("The service is still starting; try again soon.")
+    status, body = render_fault(error, request_id)
+    retry_after = str(find_fault(error).retry_after).encode()
+    await _answer(send, status, body, [(b"retry-after", retry_after), (b"x-request-id", request_id.encode())])
 
 
 async def _answer(send: Send, status: int, body: bytes, more: Sequence[tuple[bytes, bytes]] = ()) -> None:

@@ -18,7 +18,7 @@ from logkeep.domain.cluster import Cluster
 from logkeep.errors import StoreError
 from logkeep.service import clusters
 from logkeep.service import sweep as service
-from logkeep.service.context import Context
+from logkeep.service.runtime import Runtime
 from logkeep.service.sweep import Orphan
 
 _HOUR_MS = 3_600_000
@@ -45,10 +45,10 @@ def sweep(
         raise UsageError("give either --dry-run, which only lists, or --yes, which removes")
     told: list[Orphan] = []
     failed: list[str] = []
-    with open_installation(asked.directory) as opened:
-        for found in _find_clusters(opened, cluster):
+    with open_installation(asked.directory) as runtime:
+        for found in _find_clusters(runtime, cluster):
             try:
-                for orphan in _sweep(opened, found, grace, remove=yes):
+                for orphan in _sweep(runtime, found, grace, remove=yes):
                     told.append(orphan)
                     if not asked.as_json:
                         _print_orphan(orphan)
@@ -64,8 +64,8 @@ def sweep(
         raise CommandFailed(f"the buckets of {count_text(len(failed), 'cluster')} could not be swept")
 
 
-def _find_clusters(context: Context, name_or_id: str) -> list[Cluster]:
-    found = clusters.find_clusters(context, name_or_id)
+def _find_clusters(runtime: Runtime, name_or_id: str) -> list[Cluster]:
+    found = clusters.find_clusters(runtime, name_or_id)
     if name_or_id and not found:
         raise UsageError(f"there is no cluster {name_or_id} in this installation")
     if name_or_id and len(found) > 1:
@@ -75,8 +75,8 @@ def _find_clusters(context: Context, name_or_id: str) -> list[Cluster]:
     return found
 
 
-def _sweep(context: Context, cluster: Cluster, grace: float, *, remove: bool) -> Iterator[Orphan]:
-    return service.sweep(context, cluster, grace_ms=round(grace * _HOUR_MS), remove=remove)
+def _sweep(runtime: Runtime, cluster: Cluster, grace: float, *, remove: bool) -> Iterator[Orphan]:
+    return service.sweep(runtime, cluster, grace_ms=round(grace * _HOUR_MS), remove=remove)
 
 
 def _document(told: list[Orphan], failed: list[str], *, dry_run: bool) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import unicodedata
 from datetime import datetime
 
+_WORD = re.compile(r"(?:`[^`]*`|[^ ])+")  # a command between backquotes is not broken: it is to be pasted
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -20,6 +23,48 @@ def readable(text: str) -> str:
 def one_line(text: str) -> str:
     """Return the text readable, and without line breaks."""
     return readable(text).replace("\n", "\\n")
+
+
+def width_of(text: str) -> int:
+    """Return how many columns of a terminal the text takes: CJK characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(_character_width(character) for character in text)
+
+
+def _character_width(character: str) -> int:
+    if unicodedata.category(character) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return lines of at most so many columns; a word or a command that is wider has a line of its own."""
+    lines = [""]
+    for word in _WORD.findall(text):
+        if lines[-1] and width_of(lines[-1]) + 1 + width_of(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+    return lines
+
+
+def shortened(text: str, width: int) -> str:
+    """Return the text cut to so many columns, in the middle, as the ends of a path tell most."""
+    if width_of(text) <= width:
+        return text
+    head = (width - 1) // 3
+    return f"{_columns(text, head)}…{_columns(text[::-1], width - 1 - head)[::-1]}"
+
+
+def _columns(text: str, width: int) -> str:
+    """Return as many of the first characters as fit."""
+    taken = 0
+    for index, character in enumerate(text):
+        taken += _character_width(character)
+        if taken > width:
+            return text[:index]
+    return text
 
 
 def size_text(size: float) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from logkeep.cli.errors import UsageError
 from logkeep.cli.identity import ROLES, find_project
-from logkeep.cli.installation import open_installation
+from logkeep.cli.installation import open_installation, record_change
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_fields, print_json, print_line, print_table
 from logkeep.cli.texts import time_text, zone_text
@@ -25,6 +25,7 @@ def add_commands(app: typer.Typer) -> None:
     )
     user.command("add", epilog=EVERYWHERE)(add_user)
     user.command("list", epilog=EVERYWHERE)(list_users)
+    user.command("password", epilog=EVERYWHERE)(change_password)
     user.command("revoke", epilog=EVERYWHERE)(revoke_user)
     app.add_typer(user, name="user")
 
@@ -41,12 +42,11 @@ def add_user(
 ) -> None:
     """Add a user. The password is kept as a hash only."""
     asked = invocation(context)
-    if generate and password_file:
-        raise UsageError("give --generate or --password-file, not both")
-    with open_installation(asked.directory) as parts:
-        found = find_project(parts, project)
-        password = secrets.token_hex(12) if generate else _read_password(password_file)
-        user = users.add_user(parts, found, name, password, role)
+    with open_installation(asked.directory) as runtime:
+        found = find_project(runtime, project)
+        password = _choose_password(password_file, generate=generate)
+        user = users.add_user(runtime, found, name, password, role)
+        record_change(runtime, "AddUser", found.id)
     shown = {"password": password} if generate else {}
     if asked.as_json:
         document = {"id": user.id, "name": user.name, "project_id": found.id, "project": found.name}
@@ -61,9 +61,9 @@ def add_user(
 def list_users(context: typer.Context) -> None:
     """List the users."""
     asked = invocation(context)
-    with open_installation(asked.directory) as parts:
-        found = users.list_users(parts)
-        names = {project.id: project.name for project in identity.list_projects(parts)}
+    with open_installation(asked.directory) as runtime:
+        found = users.list_users(runtime)
+        names = {project.id: project.name for project in identity.list_projects(runtime)}
     if asked.as_json:
         rows = [
             {
@@ -88,15 +88,49 @@ def list_users(context: typer.Context) -> None:
     )
 
 
-def revoke_user(context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="The user.")]) -> None:
-    """Revoke a user: within a second the service refuses the password and every token."""
+def change_password(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The user.")],
+    password_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The password is its first line; else it is asked for.")
+    ] = None,
+    generate: Annotated[bool, typer.Option("--generate", help="Make a password and show it once.")] = False,
+) -> None:
+    """Change the password of a user.
+
+    Within a second the service refuses the old one, and every token and temporary key that was got for it.
+    """
     asked = invocation(context)
-    with open_installation(asked.directory) as parts:
-        users.revoke_user(parts, name)
+    password = _choose_password(password_file, generate=generate)
+    with open_installation(asked.directory) as runtime:
+        project_id = users.change_password(runtime, name, password)
+        record_change(runtime, "ChangePassword", project_id)
+    shown = {"password": password} if generate else {}
+    if asked.as_json:
+        print_json({"name": name, "changed": True, **shown})
+        return
+    print_line(f"the password of user {name} is changed; tokens that were issued for the old one are revoked")
+    if generate:
+        print_fields([*shown.items()])
+        note("The password is not shown again; keep it now.")
+
+
+def revoke_user(context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="The user.")]) -> None:
+    """Revoke a user. Within a second the service refuses the password and every token."""
+    asked = invocation(context)
+    with open_installation(asked.directory) as runtime:
+        project_id = users.revoke_user(runtime, name)
+        record_change(runtime, "RevokeUser", project_id)
     if asked.as_json:
         print_json({"name": name, "revoked": True})
     else:
         print_line(f"user {name} is revoked")
+
+
+def _choose_password(file: Path | None, *, generate: bool) -> str:
+    if generate and file:
+        raise UsageError("give --generate or --password-file, not both")
+    return secrets.token_hex(12) if generate else _read_password(file)
 
 
 def _read_password(file: Path | None) -> str:

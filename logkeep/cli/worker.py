@@ -9,8 +9,11 @@ import threading
 
 import typer
 
-from logkeep import bootstrap
+from logkeep.bootstrap.database import migrate_database
+from logkeep.bootstrap.logs import set_up_logging
+from logkeep.bootstrap.service import Service
 from logkeep.cli.directory import installed_settings
+from logkeep.cli.ending import HAND_OVER_SECONDS, finish_within
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.missing import tell_missing
@@ -28,10 +31,11 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def work(context: typer.Context) -> None:
-    """Carry out backups, on any number of machines that share a PostgreSQL database, until Ctrl-C or SIGTERM.
+    """Carry out backups; many machines may share one database.
 
-    The directory needs the logkeep.toml, installation.id, seal.key, sign.key and sign.pub of the installation. At its
-    end a worker finishes the slice that it reads and hands the rest over to others; a second signal ends it at once.
+    The database is PostgreSQL then. It runs until Ctrl-C or SIGTERM. The directory needs the logkeep.toml,
+    installation.id, seal.key, sign.key and sign.pub of the installation. At its end a worker finishes the slice that it
+    reads and hands the rest over to others; a second signal ends it at once.
     """
     asked = invocation(context)
     settings = installed_settings(asked.directory)
@@ -39,25 +43,32 @@ def work(context: typer.Context) -> None:
         raise SettingError(
             "database: workers need PostgreSQL, which processes can share; with SQLite `logkeep serve` does it all"
         )
-    ending = _end_on_signal()
-    bootstrap.set_up_logging(settings.log_level)
+    working, ending = threading.Event(), threading.Event()
+    _end_on_signal(working, ending)
+    set_up_logging(settings.log_level)
     tell_missing(settings)
-    service = bootstrap.open_service(settings)
+    service = Service(settings)
     service.start()
+    working.set()
     if asked.as_json:
         print_ready({"worker": service.worker_id, "dir": str(settings.directory), "pid": os.getpid()})
     at_once = settings.backup.jobs_at_once
     note(f"logkeep worker {service.worker_id} takes up to {at_once} backups at a time; Ctrl-C ends it")
     ending.wait()
     note("logkeep worker hands over what it has; once more ends it at once")
-    service.stop()
-    note("logkeep worker has ended")
+    if finish_within(HAND_OVER_SECONDS, service.stop):
+        note("logkeep worker has ended")
+    else:
+        note("logkeep worker has ended without handing over, as the database does not answer; others take over")
     sys.stdout.flush()
     os._exit(0)  # threads that wait for a store or a node would hold the interpreter's end up
 
 
 def list_workers(context: typer.Context) -> None:
-    """Show the processes that share the database: workers, and those that only answer."""
+    """Show the processes that share the database.
+
+    They are workers, and those that only answer.
+    """
     asked = invocation(context)
     with open_installation(asked.directory) as opened:
         found = workers.list_workers(opened)
@@ -90,7 +101,7 @@ def migrate(context: typer.Context) -> None:
     """
     asked = invocation(context)
     settings = installed_settings(asked.directory)
-    before, now = bootstrap.migrate_database(settings)
+    before, now = migrate_database(settings)
     if asked.as_json:
         print_json({"before": before, "now": now})
     elif before == now:
@@ -99,18 +110,21 @@ def migrate(context: typer.Context) -> None:
         print_line(f"The database went from revision {before or 'none'} to {now}.")
 
 
-def _end_on_signal() -> threading.Event:
-    """Set by the first SIGTERM or SIGINT; the second one ends the process."""
-    ending = threading.Event()
+def _end_on_signal(working: threading.Event, ending: threading.Event) -> None:
+    """Set `ending` at the first SIGTERM or SIGINT. The second one ends the process, and so does one before it works.
+
+    A start may wait for a database that does not answer, and has nothing to hand over.
+    """
 
     def end(_number: int, _frame: object) -> None:
+        if not working.is_set():
+            os._exit(0)
         if ending.is_set():
             os._exit(1)
         ending.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    return ending
 
 
 def _document(worker: Worker) -> dict[str, object]:

@@ -7,5 +7,5 @@ DIGIT_STRING_AGENTS = ("huaweicloud-usdk-go/", "huaweicloud-usdk-java/")
 
 
 def wants_digit_string(user_agent: str) -> bool:
-    """Tell if `createAt` must be a string of digits for this client; it is a number for all others."""
+    """Return whether `createAt` must be a string of digits for this client; it is a number for all others."""
     return user_agent.startswith(DIGIT_STRING_AGENTS)

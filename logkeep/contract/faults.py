@@ -1,62 +1,20 @@
-"""One table from domain errors to HTTP status and code, and the body of every error (docs/contract.md, "Errors")."""
+"""The body of every error (docs/contract.md, "Bodies of errors")."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from http import HTTPStatus
 
 import msgspec
 
-from logkeep import errors
+from logkeep.contract.codes import Fault, find_fault
 
 _MAX_MESSAGE = 2500  # characters; the longest is a wrong signature with its canonical request
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """How one kind of error looks on the wire."""
-
-    status: int
-    code: str
-    prefix: str = ""  # of the message
-    message: str = ""  # instead of the error's own, which may tell of the inside
-    keystone: bool = False  # whether the body has `error` too, as the identity API's has
-    retry_after: int = 0  # seconds, for the header of this name
-
-
-SERVER_ERROR = Fault(500, "CSS.0005", message="Server error.")
-HEAD_TOO_LARGE = (431, "Request headers too large.")  # found while parsing, before there is a request; a RequestError
-
-# Found along the error's MRO, so a subclass without a row of its own takes its parent's.
-FAULTS: dict[type[BaseException], Fault] = {
-    errors.SettingError: Fault(400, "CSS.0001"),
-    errors.RequestError: Fault(400, "APIGW.0201"),
-    errors.InvalidField: Fault(400, "CSS.0001"),
-    errors.EmptyBody: Fault(400, "CSS.0006"),
-    errors.InvalidAgency: Fault(400, "CSS.5130"),
-    errors.InvalidPeriod: Fault(400, "CSS.5020"),
-    errors.InvalidZone: Fault(400, "CSS.5178"),
-    errors.UnknownBucket: Fault(400, "CSS.0048"),
-    errors.BodyTooLarge: Fault(413, "APIGW.0201"),
-    errors.NoSuchApi: Fault(404, "APIGW.0101"),
-    errors.NameTaken: Fault(409, "CSS.0031"),
-    errors.NotAuthenticated: Fault(401, "APIGW.0301", prefix="Incorrect IAM authentication information: "),
-    errors.WrongPassword: Fault(401, "APIGW.0301", prefix="Incorrect IAM authentication information: ", keystone=True),
-    errors.NotAuthorized: Fault(403, "APIGW.0302"),
-    errors.ClusterNotFound: Fault(403, "CSS.0015"),  # not 404: Terraform reads this pair as "gone"
-    errors.BackupClosed: Fault(415, "CSS.0004"),
-    errors.BackupRunning: Fault(409, "CSS.3004"),
-    errors.BucketNotWritable: Fault(412, "CSS.0048"),
-    errors.Overloaded: Fault(503, "CSS.9998", retry_after=5),  # never 429, by which Terraform sleeps for minutes
-    errors.SourceError: Fault(500, "CSS.9999"),  # what a service leans on: the message is written for the user
-    errors.StoreError: Fault(500, "CSS.9999"),
-    errors.CatalogueError: Fault(500, "CSS.9999"),
-    BaseException: SERVER_ERROR,
-}
-
-
 class FaultBody(msgspec.Struct):
-    """Both pairs of code and message (docs/contract.md, "Errors as clients read them")."""
+    """Code and message of an error, in a pair for each family of clients."""
 
+    # docs/contract.md, "Errors as clients read them"
     errCode: str
     externalMessage: str
     error_code: str
@@ -67,23 +25,13 @@ class FaultBody(msgspec.Struct):
 class KeystoneFault(msgspec.Struct):
     code: int
     message: str
-    title: str = "Unauthorized"
+    title: str
 
 
 class KeystoneFaultBody(FaultBody):
     """The same body with `error`, which identity clients read."""
 
     error: KeystoneFault
-
-
-def find_fault(error: BaseException) -> Fault:
-    """Return the row of the nearest class along the MRO of an error."""
-    return find_fault_of(type(error))
-
-
-def find_fault_of(error: type[BaseException]) -> Fault:
-    """Return the row of the nearest class along the MRO."""
-    return next(FAULTS[kind] for kind in error.__mro__ if kind in FAULTS)
 
 
 def fault_message(error: BaseException, fault: Fault) -> str:
@@ -97,5 +45,7 @@ def render_fault(error: BaseException, request_id: str) -> tuple[int, bytes]:
     fault = find_fault(error)
     message = fault_message(error, fault)
     texts = (fault.code, f"{fault.code} : {message}", fault.code, message, request_id)
-    body = KeystoneFaultBody(*texts, KeystoneFault(fault.status, message)) if fault.keystone else FaultBody(*texts)
-    return fault.status, msgspec.json.encode(body)
+    if not fault.keystone:
+        return fault.status, msgspec.json.encode(FaultBody(*texts))
+    title = HTTPStatus(fault.status).phrase
+    return fault.status, msgspec.json.encode(KeystoneFaultBody(*texts, KeystoneFault(fault.status, message, title)))

@@ -16,6 +16,7 @@ from logkeep.errors import EmptyBody, InvalidField, RequestError
 
 MAX_DEPTH = 32  # levels of objects and arrays in a body
 MAX_INTEGER = 2**63 - 1  # what every database column and client holds
+_MAX_TEXT = 4096  # characters
 _MAX_SHOWN = 200  # characters of what came, in a message
 _UNWRITABLE = re.compile("[\x00\ud800-\udfff]")  # no database and no UTF-8 text holds these
 
@@ -96,22 +97,27 @@ def read_object(body: bytes) -> Fields:
 def read_members(value: object, name: str, *, secret: bool = False) -> Fields:
     """Parse a JSON object inside a body and normalise its keys. Errors quote no value that is `secret`."""
     if not isinstance(value, dict):
-        raise InvalidField(name, f"{_came(value, secret)}; an object is allowed")
+        raise InvalidField(name, f"{came(value, secret)}; an object is allowed")
     return _normalised(cast(dict[str, object], value))
 
 
-def text_field(fields: Fields, name: str, *, secret: bool = False, max_length: int = 4096) -> str:
+def text_field(fields: Fields, name: str, *, secret: bool = False) -> str:
     """Return a string, '' where it is missing, null or empty. Errors quote no value that is `secret`."""
     value = fields.get(normalise(name))
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise InvalidField(name, f"{_came(value, secret)}; a string is allowed")
-    if len(value) > max_length:
-        raise InvalidField(name, f"has {len(value)} characters; at most {max_length} are allowed")
-    if _UNWRITABLE.search(value):
-        raise InvalidField(name, f"{_came(value, secret)}; NUL and lone surrogates are not allowed")
+        raise InvalidField(name, f"{came(value, secret)}; a string is allowed")
+    check_text(name, value, secret=secret)
     return value
+
+
+def check_text(name: str, value: str, *, secret: bool = False) -> None:
+    """Raise `InvalidField` for a text that no database holds. It is not quoted if it is `secret`."""
+    if len(value) > _MAX_TEXT:
+        raise InvalidField(name, f"has {len(value)} characters; at most {_MAX_TEXT} are allowed")
+    if _UNWRITABLE.search(value):
+        raise InvalidField(name, f"{came(value, secret)}; NUL and lone surrogates are not allowed")
 
 
 def required_text(fields: Fields, name: str, hint: str, *, secret: bool = False) -> str:
@@ -121,25 +127,7 @@ def required_text(fields: Fields, name: str, hint: str, *, secret: bool = False)
     return text
 
 
-def boolean_field(fields: Fields, name: str) -> bool | None:
-    """Return None where the field is missing or null."""
-    value = fields.get(normalise(name))
-    if value is not None and not isinstance(value, bool):
-        raise InvalidField(name, f"{shown(value)} came; true or false is allowed")
-    return value
-
-
-def number_field(fields: Fields, name: str, *, above: float, most: float) -> float | None:
-    """Return None where the field is missing or null."""
-    value = fields.get(normalise(name))
-    if value is None:
-        return None
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not above < value <= most:
-        raise InvalidField(name, f"{shown(value)} came; a number above {above:g}, up to {most:g}, is allowed")
-    return float(value)
-
-
-def _came(value: object, secret: bool) -> str:
+def came(value: object, secret: bool) -> str:
     return "something else came" if secret else f"{shown(value)} came"
 
 

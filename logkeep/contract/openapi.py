@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from logkeep import errors
-from logkeep.contract.faults import HEAD_TOO_LARGE, Fault, FaultBody, find_fault_of
-from logkeep.contract.models import Readiness
-from logkeep.contract.operations import JSON, NDJSON, READY, Link, Operation
-from logkeep.contract.requests import PATH_PARAMETERS, Body, Member, Parameter, Schema
+from logkeep.contract.bodies import rule_of
+from logkeep.contract.codes import HEAD_TOO_LARGE, Fault, find_fault_of
+from logkeep.contract.faults import FaultBody
+from logkeep.contract.native.operations import READY
+from logkeep.contract.native.responses import Readiness
+from logkeep.contract.operation import JSON, NDJSON, Link, Operation
+from logkeep.contract.parameters import PATH_PARAMETERS, Parameter, Schema
 
 _REFERENCE = "#/components/schemas/{name}"
 _Texts = dict[str, list[str]]  # when each code of a status comes
@@ -61,7 +66,7 @@ def build_document(operations: Iterable[Operation]) -> dict[str, Any]:
     operations = list(operations)
     answers = [operation.answer for operation in operations]
     schemas, components = msgspec.json.schema_components([*answers, FaultBody, Readiness], ref_template=_REFERENCE)
-    bodies = {operation.body.name: _body_schema(operation.body) for operation in operations if operation.body}
+    bodies = _body_schemas(kind for operation in operations for kind in operation.body)
     paths: dict[str, dict[str, Any]] = {}
     for operation, schema in zip(operations, schemas, strict=False):
         item = paths.setdefault(operation.path, _path_item(operation.path))
@@ -92,25 +97,34 @@ def _path_parameter(name: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "description": known.about, "schema": known.schema}
 
 
-def _query_parameter(parameter: Parameter) -> Schema:
-    return {"name": parameter.name, "in": "query", "description": parameter.about, "schema": parameter.schema}
+def _parameter(parameter: Parameter, place: str) -> Schema:
+    return {"name": parameter.name, "in": place, "description": parameter.about, "schema": parameter.schema}
 
 
 def _operation(operation: Operation, answer: Schema) -> dict[str, Any]:
     document: dict[str, Any] = {"operationId": operation.id, "summary": operation.summary}
     if not operation.signed:
         document["security"] = []
-    if operation.query:
-        document["parameters"] = [_query_parameter(parameter) for parameter in operation.query]
+    parameters = [_parameter(parameter, "query") for parameter in operation.query]
+    parameters += [_parameter(parameter, "header") | {"required": True} for parameter in operation.headers]
+    if parameters:
+        document["parameters"] = parameters
     if operation.body:
-        content = {JSON: {"schema": {"$ref": _REFERENCE.format(name=operation.body.name)}}}
-        document["requestBody"] = {"required": operation.body.required, "content": content}
+        document["requestBody"] = _request_body(operation)
     document["responses"] = {str(operation.status): _success(operation, answer)} | _failures(operation)
     return document
 
 
+def _request_body(operation: Operation) -> Schema:
+    choices = [{"$ref": _REFERENCE.format(name=kind.__name__)} for kind in operation.body]
+    content = {JSON: {"schema": choices[0] if len(choices) == 1 else {"anyOf": choices}}}
+    return {"required": operation.body_needed, "content": content}
+
+
 def _success(operation: Operation, answer: dict[str, Any]) -> dict[str, Any]:
     description = "Done."
+    if operation.status == HTTPStatus.NO_CONTENT:
+        return {"description": description, "headers": {"X-Request-Id": _REQUEST_ID}}
     if operation.content_type == NDJSON:
         answer, description = {"type": "string"}, f"One JSON object a line: {_names(answer)}."
     elif operation.content_type != JSON:
@@ -187,46 +201,51 @@ def _unready() -> dict[str, Any]:
 # Bodies
 
 
-def _body_schema(body: Body) -> Schema:
-    choices = [schema for members in body.alternatives for schema in _spelled(members)]
-    schema: Schema = choices[0] if len(choices) == 1 else {"type": "object", "anyOf": choices}
-    return schema | {"description": _SPELLINGS}
+def _body_schemas(kinds: Iterable[type[Struct]]) -> dict[str, Schema]:
+    """Return the schema of each body by the name of its struct, and those of the objects inside them."""
+    kinds = list(dict.fromkeys(kinds))
+    _, components = msgspec.json.schema_components(kinds, ref_template=_REFERENCE)
+    inner = {
+        name: schema | {"properties": _properties(schema)} if "properties" in schema else schema
+        for name, schema in components.items()
+    }
+    return inner | {kind.__name__: _body_schema(kind, components[kind.__name__]) for kind in kinds}
 
 
-def _spelled(members: tuple[Member, ...]) -> list[Schema]:
-    """Return the schema of a body in snake_case, and in camelCase where that differs."""
-    snake = _object(members, camel=False)
-    camel = _object(members, camel=True)
-    return [snake] if snake == camel else [snake, camel]
+def _body_schema(kind: type[Struct], schema: dict[str, Any]) -> Schema:
+    """Return the schema of a body in snake_case, or in camelCase where that differs."""
+    snake, camel = _object(kind, schema, lambda name: name), _object(kind, schema, _camel)
+    found: Schema = snake if snake == camel else {"type": "object", "anyOf": [snake, camel]}
+    return found | {"description": _SPELLINGS}
 
 
-def _object(members: tuple[Member, ...], *, camel: bool) -> Schema:
+def _object(kind: type[Struct], schema: dict[str, Any], spell: Callable[[str], str]) -> Schema:
     """Require one spelling of each member, but describe both: the service reads either."""
-
-    def spell(name: str) -> str:
-        return _camel(name) if camel else name
-
-    properties = {name: _member(member) for member in members for name in (member.name, _camel(member.name))}
-    required = [spell(member.name) for member in members if member.required]
-    schema: Schema = {"type": "object", "properties": properties}
+    required: list[str] = schema["required"]
+    properties = {name: one for member, one in _properties(schema).items() for name in (member, _camel(member))}
+    found: Schema = {"type": "object", "properties": properties}
     if required:
-        schema["required"] = required
-    for member in members:
-        if member.needs:
-            name, needed = spell(member.name), spell(member.needs)
-            schema["if"] = {"properties": {name: {"const": True}}, "required": [name]}
-            schema["then"] = {"properties": {needed: {"type": "string", "minLength": 1}}, "required": [needed]}
-    return schema
+        found["required"] = [spell(name) for name in required]
+    for member in msgspec.structs.fields(kind):
+        if needs := rule_of(member).needs:
+            name, needed = spell(member.name), spell(needs)
+            found["if"] = {"properties": {name: {"const": True}}, "required": [name]}
+            found["then"] = {"properties": {needed: {"type": "string", "minLength": 1}}, "required": [needed]}
+    return found
+
+
+def _properties(schema: dict[str, Any]) -> dict[str, Schema]:
+    """Return the members of an object; one that may be missing may also be null."""
+    members: dict[str, Schema] = schema["properties"]
+    return {name: one if name in schema["required"] else _or_null(one) for name, one in members.items()}
 
 
 def _camel(name: str) -> str:
     return re.sub("_(.)", lambda found: found[1].upper(), name)
 
 
-def _member(member: Member) -> Schema:
-    schema = member.schema if member.required else _or_null(member.schema)
-    return schema | {"description": member.about} if member.about else schema
-
-
-def _or_null(schema: Schema) -> Schema:
-    return schema if schema["type"] == "null" else schema | {"type": [schema["type"], "null"]}
+def _or_null(schema: dict[str, Any]) -> Schema:
+    """Return the schema of a member, or null."""
+    kind = schema.get("type") or schema["anyOf"][0]["type"]
+    found: Schema = {name: value for name, value in schema.items() if name not in {"default", "anyOf"}}
+    return found | {"type": kind if kind == "null" else [kind, "null"]}

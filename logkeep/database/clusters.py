@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
+from logkeep.database.bodies import decode_bodies, encode_bodies
 from logkeep.database.connection import upsert
+from logkeep.database.records import read_row, values
 from logkeep.database.tables import clusters, findings, nodes
 from logkeep.domain.cluster import Cluster, Discovery, Node
+from logkeep.domain.manifest import PendingFile
 
 
 def insert_cluster(connection: Connection, cluster: Cluster) -> None:
     """Insert a cluster. Raises `IntegrityError` if the project has one of this name."""
-    connection.execute(
-        clusters.insert().values(
-            id=cluster.id,
-            project_id=cluster.project_id,
-            name=cluster.name,
-            kind=cluster.kind,
-            version=cluster.version,
-            endpoint=cluster.endpoint,
-            created_at=cluster.created_at,
-            updated_at=cluster.updated_at,
-            **_asked(cluster.discovery),
-        )
-    )
+    connection.execute(clusters.insert().values(**values(clusters, cluster), **_asked(cluster.discovery)))
     save_nodes(connection, cluster.id, cluster.nodes)
 
 
@@ -49,15 +40,40 @@ def touch_cluster(connection: Connection, cluster_id: str, updated_at: int) -> N
     connection.execute(update(clusters).where(clusters.c.id == cluster_id).values(updated_at=updated_at))
 
 
+def save_endpoint(connection: Connection, cluster_id: str, endpoint: str) -> None:
+    connection.execute(update(clusters).where(clusters.c.id == cluster_id).values(endpoint=endpoint))
+
+
 def save_nodes(connection: Connection, cluster_id: str, members: Sequence[Node]) -> None:
     """Replace the nodes of the cluster; a node that stays keeps its listing digest and its unread files."""
     left_out = (nodes.c.cluster_id == cluster_id, nodes.c.name.not_in([node.name for node in members]))
     connection.execute(nodes.delete().where(*left_out))
-    rows = [{"cluster_id": cluster_id, **asdict(node)} for node in members]
+    rows = [{"cluster_id": cluster_id, **values(nodes, node)} for node in members]
     if rows:
         insert = upsert(connection.dialect)(nodes)
-        changes = {name: insert.excluded[name] for name in asdict(members[0]) if name != "name"}
+        changes = {name: insert.excluded[name] for name in rows[0].keys() - {"cluster_id", "name"}}
         connection.execute(insert.on_conflict_do_update(index_elements=["cluster_id", "name"], set_=changes), rows)
+
+
+def fetch_listing_digest(connection: Connection, cluster_id: str, node: str) -> str:
+    statement = select(nodes.c.listing_digest).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
+    return connection.execute(statement).scalar() or ""
+
+
+def save_listing_digest(connection: Connection, cluster_id: str, node: str, digest: str) -> None:
+    statement = update(nodes).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
+    connection.execute(statement.values(listing_digest=digest))
+
+
+def fetch_unread(connection: Connection, cluster_id: str, node: str) -> list[PendingFile]:
+    statement = select(nodes.c.unread).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
+    body = connection.execute(statement).scalar()
+    return decode_bodies(body, PendingFile) if body else []
+
+
+def save_unread(connection: Connection, cluster_id: str, node: str, unread: Sequence[PendingFile]) -> None:
+    statement = update(nodes).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
+    connection.execute(statement.values(unread=encode_bodies(unread) if unread else None))
 
 
 def fetch_cluster(connection: Connection, cluster_id: str) -> Cluster | None:
@@ -106,27 +122,10 @@ def _with_nodes(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -
         select(nodes).where(nodes.c.cluster_id.in_(ids)).order_by(nodes.c.name)
     )
     for node in found:
-        by_cluster[node.cluster_id].append(
-            Node(
-                id=node.id,
-                name=node.name,
-                source=node.source,
-                role=node.role,
-                ip=node.ip,
-                instance=node.instance,
-                gone_at=node.gone_at,
-            )
-        )
+        by_cluster[node.cluster_id].append(read_row(Node, node))
     return [
-        Cluster(
-            id=row.id,
-            project_id=row.project_id,
-            name=row.name,
-            kind=row.kind,
-            version=row.version,
-            endpoint=row.endpoint,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
+        replace(
+            read_row(Cluster, row),
             nodes=tuple(by_cluster[row.id]),
             discovery=Discovery(row.url, row.source, row.url_user) if row.url else None,
         )

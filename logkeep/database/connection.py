@@ -5,24 +5,28 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Column,
     ColumnElement,
     Connection,
     Dialect,
     Engine,
+    Row,
     Select,
     create_engine,
+    delete,
     event,
     func,
     literal_column,
     select,
+    tuple_,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
@@ -34,10 +38,9 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 from sqlalchemy.pool import Pool
-from sqlalchemy.sql.compiler import SQLCompiler
 
 from logkeep.domain.causes import Cause, explain_database
-from logkeep.errors import CatalogueError, NotAtOnce, SettingError
+from logkeep.errors import CatalogueError, SettingError
 
 _LEAST_SQLITE = (3, 35)  # RETURNING, without which the queue gives no job out
 _BUSY_SECONDS = 30  # SQLite has one writer; a commit takes milliseconds, so this is never reached in health
@@ -55,6 +58,7 @@ _CONNECT = {
 _MOST_CONNECTIONS = 60
 _MOST_SQLITE = 200
 _POSTGRESQL = "postgresql+psycopg"
+_BATCH, _BATCHES = 500, 20  # rows that one transaction deletes, and transactions of one call
 _MIGRATION_LOCK = 0x4C4F474B  # a number of our own among the locks of the server
 
 
@@ -154,77 +158,19 @@ def _autocommitting(engine: Engine) -> Engine:
     return engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-Ask = Callable[[Select[*tuple[Any, ...]], Mapping[str, Any]], list[tuple[Any, ...]]]
-
-
-@contextmanager
-def asking(engine: Engine) -> Generator[Ask]:
-    """Open a connection that runs statements by the driver itself, and returns all rows.
-
-    SQLAlchemy's own way takes several times as long, too long for what is asked thousands of times a second. Raises
-    `CatalogueError` if the database fails.
-    """
-    driver: Any = engine.dialect.loaded_dbapi
-    connection = None
-    try:
-        with naming_failures():
-            connection = engine.raw_connection()
-        cursor = connection.cursor()
-
-        def ask(statement: Select[*tuple[Any, ...]], values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-            sql, order = _driver_sql(statement, engine.dialect)
-            cursor.execute(sql, [values[name] for name in order] if order else values)
-            return cast("list[tuple[Any, ...]]", cursor.fetchall())
-
-        yield ask
-    except driver.DatabaseError as error:
-        raise _catalogue_error(error) from error
-    finally:
-        if connection:
-            connection.close()
-
-
-@contextmanager
-def asking_at_once(engine: Engine) -> Generator[Ask]:
-    """Do the same for the event loop, which must not wait: raises `NotAtOnce` if the answer would take a wait.
-
-    Only for SQLite, on a connection of its own. No other user of the pool can delay it, and taking a connection out of
-    the pool and back takes as long as reading a page of records.
-    """
-    try:
-        connection = _connection_at_once(engine)
-
-        def ask(statement: Select[*tuple[Any, ...]], values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-            sql, order = _driver_sql(statement, engine.dialect)
-            return connection.execute(sql, [values[name] for name in order or ()]).fetchall()
-
-        yield ask
-    except sqlite3.Error as error:
-        raise NotAtOnce() from error
-
-
-@cache
-def _connection_at_once(engine: Engine) -> sqlite3.Connection:
-    if engine.dialect.name != "sqlite":
-        raise NotAtOnce()
-    where, options = engine.dialect.create_connect_args(engine.url)
-    options.update(timeout=0, isolation_level=None, check_same_thread=False)
-    connection = cast("sqlite3.Connection", engine.dialect.connect(*where, **options))
-    connection.execute("PRAGMA query_only=ON")
-    event.listen(engine, "engine_disposed", _closer(connection))
-    return connection
-
-
-def _closer(connection: sqlite3.Connection) -> Callable[[Engine], None]:
-    return lambda _engine: connection.close()
-
-
-@cache
-def _driver_sql(statement: Select[*tuple[Any, ...]], dialect: Dialect) -> tuple[str, Sequence[str] | None]:
-    """Return the SQL for the driver and the order of its parameters; None if they are passed by name."""
-    compiled = statement.compile(dialect=dialect)
-    assert isinstance(compiled, SQLCompiler)
-    return str(compiled), compiled.positiontup
+def read_pages(
+    engine: Engine, statement: Select[*tuple[Any, ...]], order: Sequence[Column[Any]], size: int
+) -> Iterator[Row[*tuple[Any, ...]]]:
+    """Yield all rows, sorted by columns that are selected and together unique; no connection is held meanwhile."""
+    page = statement.order_by(*order).limit(size)
+    after = page
+    while True:
+        with reading(engine) as connection:
+            rows = connection.execute(after).all()
+        yield from rows
+        if len(rows) < size:
+            return
+        after = page.where(tuple_(*order) > tuple(getattr(rows[-1], column.name) for column in order))
 
 
 @contextmanager
@@ -237,6 +183,18 @@ def writing(engine: Engine) -> Generator[Connection]:
         yield connection
 
 
+def delete_in_batches(engine: Engine, key: Column[Any], condition: ColumnElement[bool]) -> None:
+    """Delete rows of a table, each batch in its own transaction, so that other writers wait for one batch at most.
+
+    At most 10,000 rows are deleted; the next call goes on.
+    """
+    some = select(key).where(condition).limit(_BATCH)
+    for _ in range(_BATCHES):
+        with writing(engine) as connection:
+            if connection.execute(delete(key.table).where(key.in_(some))).rowcount < _BATCH:
+                return
+
+
 @contextmanager
 def naming_failures() -> Generator[None]:
     """Translate what SQLAlchemy raises for a failing database into a `CatalogueError`."""
@@ -245,10 +203,11 @@ def naming_failures() -> Generator[None]:
     except (IntegrityError, ProgrammingError, DataError, NotSupportedError):
         raise  # the database works
     except DatabaseError as error:
-        raise _catalogue_error(error.orig or error) from error.orig
+        raise catalogue_error(error.orig or error) from error.orig
 
 
-def _catalogue_error(cause: BaseException) -> CatalogueError:
+def catalogue_error(cause: BaseException) -> CatalogueError:
+    """Return what a driver raised as an error of ours."""
     return CatalogueError(_explain(cause))
 
 

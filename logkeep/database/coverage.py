@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Row, Select, Subquery, func, select
 
+from logkeep.database.bodies import decode_body
 from logkeep.database.tables import findings, forecasts, generations, jobs, segments
 from logkeep.database.warnings import fetch_told
 from logkeep.domain.backup_job import JobStatus
@@ -94,7 +94,7 @@ def _fetch_gaps(
     )
     found: dict[_Log, list[ReportedGap]] = defaultdict(list)
     for row in connection.execute(statement.order_by(findings.c.id)):
-        gap = msgspec.msgpack.decode(row.body, type=Gap)
+        gap = decode_body(row.body, Gap)
         if family in {"", gap.family}:
             found[gap.node, gap.family].append(ReportedGap(gap, row.job_id))
     return found
@@ -113,20 +113,19 @@ def _held(
     gaps: list[ReportedGap],
     warnings: list[ToldWarning],
 ) -> LogCoverage:
-    in_order = tuple(sorted(gaps, key=_begin))
-    if not rows:
-        return LogCoverage(*log, gaps=in_order, warnings=tuple(warnings))
+    node, family = log
     return LogCoverage(
-        *log,
-        earliest(row.first_time or "" for row in rows),
-        latest(row.last_time for row in rows),
-        sum(int(row.generations) for row in rows),
-        sum(int(row.lines or 0) for row in rows),
-        sum(int(row.raw) for row in rows),
-        sum(int(row.stored or 0) for row in rows),
-        safe_until,
-        in_order,
-        tuple(warnings),
+        node=node,
+        family=family,
+        first_time=earliest(row.first_time or "" for row in rows),
+        last_time=latest(row.last_time for row in rows),
+        generations=sum(int(row.generations) for row in rows),
+        lines=sum(int(row.lines or 0) for row in rows),
+        raw=sum(int(row.raw) for row in rows),
+        stored=sum(int(row.stored or 0) for row in rows),
+        safe_until=safe_until if rows else None,
+        gaps=tuple(sorted(gaps, key=_begin)),
+        warnings=tuple(warnings),
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Row, Select, func, select, update
 
+from logkeep.database.bodies import decode_body
 from logkeep.database.connection import upsert
 from logkeep.database.tables import findings, job_nodes, segments
 from logkeep.domain.forecast import Forecast
@@ -18,7 +18,10 @@ from logkeep.domain.manifest import Gap, Segment
 def begin_node(connection: Connection, job_id: str, node: str, started_at: int) -> None:
     """Record that the job begins a node; if another attempt began it, keep its first start and what it did."""
     insert = upsert(connection.dialect)(job_nodes).values(job_id=job_id, node=node, started_at=started_at)
-    again = {"finished_at": None}
+    kept = select(func.coalesce(func.sum(segments.c.raw), 0)).where(
+        segments.c.job_id == job_id, segments.c.node == node
+    )
+    again = {"finished_at": None, "done": kept.scalar_subquery()}  # what that attempt only read does not count
     connection.execute(insert.on_conflict_do_update(index_elements=["job_id", "node"], set_=again))
 
 
@@ -27,6 +30,12 @@ def plan_node(connection: Connection, job_id: str, node: str, remaining: int, do
     statement = update(job_nodes).where(job_nodes.c.job_id == job_id, job_nodes.c.node == node)
     now_done = job_nodes.c.done + done
     connection.execute(statement.values(done=now_done, planned=now_done + remaining))
+
+
+def advance_node(connection: Connection, job_id: str, node: str, read: int) -> None:
+    """Add bytes that were read and are not committed yet to what is done."""
+    statement = update(job_nodes).where(job_nodes.c.job_id == job_id, job_nodes.c.node == node)
+    connection.execute(statement.values(done=job_nodes.c.done + read))
 
 
 def end_node(connection: Connection, job_id: str, node: str, finished_at: int) -> None:
@@ -52,19 +61,19 @@ def fetch_files(connection: Connection, job_id: str, *, offset: int, limit: int)
     order = (segments.c.node, segments.c.generation, segments.c.start)
     statement = select(segments.c.body).where(segments.c.job_id == job_id).order_by(*order)
     for body in connection.execute(statement.limit(limit).offset(offset)).scalars():
-        yield _file(msgspec.msgpack.decode(body, type=Segment))
+        yield _file(decode_body(body, Segment))
 
 
 def fetch_gaps(connection: Connection, job_id: str, limit: int) -> tuple[Gap, ...]:
-    return tuple(msgspec.msgpack.decode(body, type=Gap) for body in _found(connection, job_id, "gap", limit))
+    return tuple(decode_body(body, Gap) for body in _found(connection, job_id, "gap", limit))
 
 
 def fetch_failures(connection: Connection, job_id: str, limit: int) -> tuple[str, ...]:
-    return tuple(msgspec.msgpack.decode(body, type=str) for body in _found(connection, job_id, "failure", limit))
+    return tuple(decode_body(body, str) for body in _found(connection, job_id, "failure", limit))
 
 
 def fetch_forecasts(connection: Connection, job_id: str, limit: int) -> tuple[Forecast, ...]:
-    return tuple(msgspec.msgpack.decode(body, type=Forecast) for body in _found(connection, job_id, "forecast", limit))
+    return tuple(decode_body(body, Forecast) for body in _found(connection, job_id, "forecast", limit))
 
 
 def _found(connection: Connection, job_id: str, kind: str, limit: int) -> Iterable[bytes]:

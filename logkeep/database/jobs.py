@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, Engine, Integer, Select, String, bindparam, func, literal_column, select, update
+from sqlalchemy import Connection, Integer, Select, String, bindparam, func, literal_column, select, update
 
-from logkeep.database.connection import asking, asking_at_once, upsert
+from logkeep.database.connection import upsert
+from logkeep.database.records import reader, values
+from logkeep.database.short_reads import Reader
 from logkeep.database.tables import clusters, findings, job_counts, jobs
-from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
-from logkeep.errors import NotAtOnce
+from logkeep.domain.backup_job import BackupJob, JobStatus, StatusFilter
+from logkeep.domain.blocking import WouldBlock
 
-_COLUMNS = (
+JOB_COLUMNS = (
     jobs.c.id,
     jobs.c.job_id,
     jobs.c.cluster_id,
@@ -25,21 +26,19 @@ _COLUMNS = (
     jobs.c.finished_at,
     jobs.c.failed_msg,
 )
-_PASSES = {
+PASSES = {
     StatusFilter.ALL: tuple(JobStatus),
     StatusFilter.FAIL: (JobStatus.FAIL,),
     StatusFilter.NOT_FAIL: (JobStatus.RUNNING, JobStatus.SUCCESS),
 }
 RUNNING = jobs.c.status == literal_column("'RUNNING'")  # as in the condition of the index, which is used by it
-_ROWS_AT_ONCE = 100  # passed over or given; takes less than a millisecond
-_TYPES = {str(kind): kind for kind in JobType}
-_STATUSES = {str(status): status for status in JobStatus}
+read_job = reader(BackupJob, tuple(column.name for column in JOB_COLUMNS))
 
 
 def _count_statement(status: StatusFilter) -> Select[*tuple[Any, ...]]:
     """Select the number of records that match, as one row; no row if the project has no such cluster."""
     cluster_id = bindparam("cluster", type_=String)
-    passing = [literal_column(f"'{one}'") for one in _PASSES[status]]
+    passing = [literal_column(f"'{one}'") for one in PASSES[status]]
     number = select(func.coalesce(func.sum(job_counts.c.jobs), literal_column("0"))).where(
         job_counts.c.cluster_id == cluster_id, job_counts.c.status.in_(passing)
     )
@@ -48,7 +47,7 @@ def _count_statement(status: StatusFilter) -> Select[*tuple[Any, ...]]:
 
 
 def _page_statement(status: StatusFilter, *, newest_first: bool) -> Select[*tuple[Any, ...]]:
-    statement = select(*_COLUMNS).where(jobs.c.cluster_id == bindparam("cluster", type_=String))
+    statement = select(*JOB_COLUMNS).where(jobs.c.cluster_id == bindparam("cluster", type_=String))
     if status is StatusFilter.FAIL:
         statement = statement.where(jobs.c.status == literal_column("'FAIL'"))
     elif status is StatusFilter.NOT_FAIL:
@@ -73,13 +72,13 @@ def insert_job(
 ) -> None:
     """Insert a new job, or a past one with its number of attempts and the job whose manifest names it."""
     more = {"agency": agency, "attempt": attempt, "manifest_job_id": manifest_job_id}
-    connection.execute(jobs.insert().values(**msgspec.structs.asdict(job), **more))
+    connection.execute(jobs.insert().values(**values(jobs, job), **more))
     _count(connection, job.cluster_id, job.status, 1, job.finished_at)
 
 
 def fetch_job(connection: Connection, job_id: str) -> BackupJob | None:
-    row = connection.execute(select(*_COLUMNS).where(jobs.c.job_id == job_id)).first()
-    return _job(row) if row else None
+    row = connection.execute(select(*JOB_COLUMNS).where(jobs.c.job_id == job_id)).first()
+    return read_job(row) if row else None
 
 
 def fetch_agency(connection: Connection, job_id: str) -> str:
@@ -89,16 +88,16 @@ def fetch_agency(connection: Connection, job_id: str) -> str:
 
 def fetch_project_job(connection: Connection, project_id: str, job_id: str) -> tuple[BackupJob, int] | None:
     """Return the job and its number of attempts, or None unless it is one of the project."""
-    statement = select(*_COLUMNS, jobs.c.attempt).join(clusters, clusters.c.id == jobs.c.cluster_id)
+    statement = select(*JOB_COLUMNS, jobs.c.attempt).join(clusters, clusters.c.id == jobs.c.cluster_id)
     row = connection.execute(statement.where(jobs.c.job_id == job_id, clusters.c.project_id == project_id)).first()
-    return (_job(row[:-1]), row.attempt) if row else None
+    return (read_job(row), row.attempt) if row else None
 
 
 def fetch_traces(connection: Connection, job_ids: Sequence[str]) -> dict[str, tuple[str, JobStatus, int]]:
     """Return cluster, status and number of attempts of those jobs that exist."""
     statement = select(jobs.c.job_id, jobs.c.cluster_id, jobs.c.status, jobs.c.attempt)
     rows = connection.execute(statement.where(jobs.c.job_id.in_(list(job_ids))))
-    return {row[0]: (row[1], _STATUSES[row[2]], row[3]) for row in rows}
+    return {row[0]: (row[1], JobStatus(row[2]), row[3]) for row in rows}
 
 
 def fetch_targets(connection: Connection, cluster_id: str) -> list[tuple[str, str]]:
@@ -108,9 +107,9 @@ def fetch_targets(connection: Connection, cluster_id: str) -> list[tuple[str, st
 
 
 def fetch_running_job(connection: Connection, cluster_id: str) -> BackupJob | None:
-    statement = select(*_COLUMNS).where(jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.RUNNING)
+    statement = select(*JOB_COLUMNS).where(jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.RUNNING)
     row = connection.execute(statement.limit(1)).first()
-    return _job(row) if row else None
+    return read_job(row) if row else None
 
 
 def fetch_last_created(connection: Connection, cluster_id: str) -> int:
@@ -127,9 +126,9 @@ def fetch_last_successes(connection: Connection, cluster_ids: Sequence[str]) -> 
 
 
 def fetch_newest_job(connection: Connection, cluster_id: str) -> BackupJob | None:
-    statement = select(*_COLUMNS).where(jobs.c.cluster_id == cluster_id)
+    statement = select(*JOB_COLUMNS).where(jobs.c.cluster_id == cluster_id)
     row = connection.execute(statement.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(1)).first()
-    return _job(row) if row else None
+    return read_job(row) if row else None
 
 
 def fetch_running(connection: Connection) -> list[tuple[str, str]]:
@@ -139,21 +138,14 @@ def fetch_running(connection: Connection) -> list[tuple[str, str]]:
 
 
 def fetch_job_page(
-    engine: Engine,
-    project_id: str,
-    cluster_id: str,
-    *,
-    offset: int,
-    limit: int,
-    status: StatusFilter,
-    at_once: bool = False,
+    reader: Reader, project_id: str, cluster_id: str, *, offset: int, limit: int, status: StatusFilter
 ) -> tuple[list[BackupJob], int] | None:
     """Return a page of records, newest first and ties by id, and the number of all. None if there is no such cluster.
 
-    `offset` counts from 0. Clients make this call most, so a page of the older half is counted from the end. With
-    `at_once`, a page that lies deep raises `NotAtOnce`.
+    `offset` counts from 0. Clients make this call most, so a page of the older half is counted from the end. Raises
+    `WouldBlock` for a page that lies too deep for the reader.
     """
-    with (asking_at_once if at_once else asking)(engine) as ask:
+    with reader.open() as ask:
         counted = ask(_COUNTS[status], {"project": project_id, "cluster": cluster_id})
         if not counted:
             return None
@@ -162,14 +154,14 @@ def fetch_job_page(
         if limit <= 0:
             return [], total
         from_end = total - offset - limit
-        if at_once and min(offset, from_end) + limit > _ROWS_AT_ONCE:
-            raise NotAtOnce()
+        if min(offset, from_end) + limit > reader.max_rows:
+            raise WouldBlock()
         if offset <= total // 2:
             rows = ask(_PAGES[status], {"cluster": cluster_id, "limit": limit, "offset": offset})
         else:
             values = {"cluster": cluster_id, "limit": limit, "offset": from_end}
             rows = ask(_PAGES_FROM_THE_END[status], values)[::-1]
-    return [_job(row) for row in rows], total
+    return [read_job(row) for row in rows], total
 
 
 def begin_attempt(connection: Connection, job_id: str) -> int | None:
@@ -187,33 +179,35 @@ def fetch_attempt(connection: Connection, job_id: str) -> int | None:
 
 
 def is_current_attempt(connection: Connection, job_id: str, attempt: int) -> bool:
-    """Tell if this attempt may commit, and lock the job's row until the transaction ends."""
+    """Return whether this attempt may commit, and lock the job's row until the transaction ends."""
     statement = select(jobs.c.job_id).where(
         jobs.c.job_id == job_id, jobs.c.attempt == attempt, jobs.c.status == JobStatus.RUNNING
     )
     return connection.execute(statement.with_for_update()).first() is not None
 
 
-def finish_job(
-    connection: Connection, job_id: str, status: JobStatus, finished_at: int, failed_msg: str | None
-) -> bool:
-    """Change RUNNING to `status`; return False if the job has ended already."""
-    statement = update(jobs).where(jobs.c.job_id == job_id, jobs.c.status == JobStatus.RUNNING)
-    values = {"status": status, "finished_at": finished_at, "failed_msg": failed_msg}
-    if not connection.execute(statement.values(**values)).rowcount:
+def finish_job(connection: Connection, ended: BackupJob, now: int | None = None) -> bool:
+    """Write the end of a RUNNING job; return False if it has ended already.
+
+    Where the record's end lies behind `now` (Unix ms), as the clock was ahead before, that is the cluster's last end of
+    this status.
+    """
+    statement = update(jobs).where(jobs.c.job_id == ended.job_id, jobs.c.status == JobStatus.RUNNING)
+    end = {"status": ended.status, "finished_at": ended.finished_at, "failed_msg": ended.failed_msg}
+    if not connection.execute(statement.values(**end)).rowcount:
         return False
-    cluster_id = connection.execute(select(jobs.c.cluster_id).where(jobs.c.job_id == job_id)).scalar_one()
-    _count(connection, cluster_id, JobStatus.RUNNING, -1)
-    _count(connection, cluster_id, status, 1, finished_at)
+    _count(connection, ended.cluster_id, JobStatus.RUNNING, -1)
+    finished_at = ended.finished_at or 0
+    _count(connection, ended.cluster_id, ended.status, 1, finished_at if now is None else min(finished_at, now))
     return True
 
 
 def fetch_untold_jobs(connection: Connection, cluster_id: str) -> list[BackupJob]:
     """Return the jobs that have ended and that no manifest names yet, oldest first."""
-    statement = select(*_COLUMNS).where(
+    statement = select(*JOB_COLUMNS).where(
         jobs.c.cluster_id == cluster_id, jobs.c.manifest_job_id.is_(None), jobs.c.status != JobStatus.RUNNING
     )
-    return [_job(row) for row in connection.execute(statement.order_by(jobs.c.created_at, jobs.c.id))]
+    return [read_job(row) for row in connection.execute(statement.order_by(jobs.c.created_at, jobs.c.id))]
 
 
 def mark_job_told(connection: Connection, job_id: str, manifest_job_id: str) -> None:
@@ -246,8 +240,3 @@ def _count(
     insert = upsert(connection.dialect)(job_counts).values(cluster_id=cluster_id, status=status, jobs=change, **last)
     changed = {"jobs": job_counts.c.jobs + change, **last}
     connection.execute(insert.on_conflict_do_update(index_elements=["cluster_id", "status"], set_=changed))
-
-
-def _job(row: Sequence[Any]) -> BackupJob:
-    id_, job_id, cluster_id, kind, status, *rest = row
-    return BackupJob(id_, job_id, cluster_id, _TYPES[kind], _STATUSES[status], *rest)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from sqlalchemy import Connection, Engine, func, or_, select, update
 
-from sqlalchemy import Connection, Row, or_, select, update
-
+from logkeep.database.connection import delete_in_batches
+from logkeep.database.records import read_row, read_rows, values
 from logkeep.database.tables import access_keys, projects
-from logkeep.domain.access import AccessKey, Role
+from logkeep.domain.access import AccessKey
 from logkeep.domain.cluster import Project
 
 
 def insert_project(connection: Connection, project: Project) -> None:
-    connection.execute(
-        projects.insert().values(id=project.id, name=project.name, created_at=project.created_at, region=project.region)
-    )
+    connection.execute(projects.insert().values(**values(projects, project)))
 
 
 def fetch_projects(
@@ -29,7 +26,7 @@ def fetch_projects(
         statement = statement.where(projects.c.name == name)
     if found_by is not None:
         statement = statement.where(or_(projects.c.name == found_by, projects.c.region == found_by))
-    return [Project(row.id, row.name, row.created_at, row.region) for row in connection.execute(statement)]
+    return list(read_rows(Project, connection.execute(statement)))
 
 
 def has_other_projects(connection: Connection, project_id: str) -> bool:
@@ -42,42 +39,41 @@ def fetch_any_secret(connection: Connection) -> bytes | None:
 
 
 def insert_key(connection: Connection, key: AccessKey, sealed_sk: bytes) -> None:
-    connection.execute(
-        access_keys.insert().values(
-            ak=key.ak,
-            project_id=key.project_id,
-            sealed_sk=sealed_sk,
-            role=key.role,
-            created_at=key.created_at,
-            expires_at=key.expires_at,
-            security_token_sha256=key.security_token_sha256,
-        )
-    )
+    connection.execute(access_keys.insert().values(sealed_sk=sealed_sk, **values(access_keys, key)))
 
 
 def fetch_key(connection: Connection, ak: str) -> tuple[AccessKey, bytes] | None:
     """Return a key that is not revoked, and its sealed secret."""
     statement = select(access_keys).where(access_keys.c.ak == ak, access_keys.c.revoked_at.is_(None))
     row = connection.execute(statement).first()
-    return (_key(row), row.sealed_sk) if row else None
+    return (read_row(AccessKey, row), row.sealed_sk) if row else None
 
 
-def fetch_keys(connection: Connection) -> Sequence[AccessKey]:
-    return [_key(row) for row in connection.execute(select(access_keys).order_by(access_keys.c.created_at))]
+def fetch_keys(connection: Connection) -> list[AccessKey]:
+    return list(read_rows(AccessKey, connection.execute(select(access_keys).order_by(access_keys.c.created_at))))
 
 
 def revoke_key(connection: Connection, ak: str, now_ms: int) -> bool:
+    """Revoke a key and those that were issued for it; False if there is no such key."""
+    revoke_issued(connection, ak, now_ms)
     statement = update(access_keys).where(access_keys.c.ak == ak, access_keys.c.revoked_at.is_(None))
     return connection.execute(statement.values(revoked_at=now_ms)).rowcount > 0
 
 
-def _key(row: Row[*tuple[Any, ...]]) -> AccessKey:
-    return AccessKey(
-        ak=row.ak,
-        project_id=row.project_id,
-        role=Role(row.role),
-        created_at=row.created_at,
-        revoked_at=row.revoked_at,
-        expires_at=row.expires_at,
-        security_token_sha256=row.security_token_sha256,
+def revoke_issued(connection: Connection, issuer: str, now_ms: int) -> None:
+    """Revoke the temporary keys that were issued for a user or key."""
+    statement = update(access_keys).where(access_keys.c.issuer == issuer, access_keys.c.revoked_at.is_(None))
+    connection.execute(statement.values(revoked_at=now_ms))
+
+
+def count_issued(connection: Connection, issuer: str, now_ms: int) -> int:
+    """Count the keys of an issuer that have not expired, revoked or not."""
+    statement = select(func.count()).where(access_keys.c.issuer == issuer, access_keys.c.expires_at > now_ms)
+    return connection.execute(statement).scalar_one()
+
+
+def delete_expired_keys(engine: Engine, before_ms: int) -> None:
+    """Delete issued keys that expired before a time."""
+    delete_in_batches(
+        engine, access_keys.c.ak, access_keys.c.issuer.is_not(None) & (access_keys.c.expires_at < before_ms)
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, literal_column, or_, select, update
 
 from logkeep.database.connection import upsert
-from logkeep.database.tables import job_counts, jobs, log_settings
+from logkeep.database.records import read_row, values
+from logkeep.database.tables import clusters, job_counts, jobs, log_settings
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.policy import PolicyHistory
@@ -16,34 +17,26 @@ from logkeep.domain.policy import PolicyHistory
 
 def fetch_setting(connection: Connection, cluster_id: str) -> LogSetting | None:
     row = connection.execute(select(log_settings).where(log_settings.c.cluster_id == cluster_id)).first()
-    return _setting(row) if row else None
+    return read_row(LogSetting, row) if row else None
 
 
 def lock_setting(connection: Connection, cluster_id: str) -> LogSetting | None:
     """Return the setting, and lock it against changes and backups by others until the transaction ends."""
     statement = select(log_settings).where(log_settings.c.cluster_id == cluster_id)
     row = connection.execute(statement.with_for_update()).first()
-    return _setting(row) if row else None
+    return read_row(LogSetting, row) if row else None
 
 
 def save_setting(connection: Connection, setting: LogSetting) -> None:
     """Insert or replace a setting; drop the plans of a policy that it no longer has."""
-    values: dict[str, Any] = {
-        "enabled": setting.enabled,
-        "agency": setting.agency,
-        "bucket": setting.bucket,
-        "base_path": setting.base_path,
-        "period": setting.period,
-        "updated_at": setting.updated_at,
-        "failures_cleared_at": setting.failures_cleared_at,
-        "adaptive": setting.adaptive,
-    }
+    changes = values(log_settings, setting)
     if setting.period is None:
-        values |= {"policy_since": None, "due_at": None, "missed_at": None}
+        changes |= {"policy_since": None, "due_at": None, "missed_at": None}
     if not setting.adaptive:
-        values["extra_due"] = None
-    insert = upsert(connection.dialect)(log_settings).values(id=setting.id, cluster_id=setting.cluster_id, **values)
-    connection.execute(insert.on_conflict_do_update(index_elements=["cluster_id"], set_=values))
+        changes["extra_due"] = None
+    insert = upsert(connection.dialect)(log_settings).values(**changes)
+    del changes["id"], changes["cluster_id"]
+    connection.execute(insert.on_conflict_do_update(index_elements=["cluster_id"], set_=changes))
 
 
 def plan_policy(connection: Connection, cluster_id: str, since: int, due_at: int) -> None:
@@ -56,14 +49,14 @@ def fetch_due(connection: Connection, now: int, most: int) -> list[tuple[LogSett
     """Return the settings whose daily run is due, and since when; omit clusters that have a running job."""
     c = log_settings.c
     statement = select(log_settings).where(c.due_at <= now, _idle()).order_by(c.due_at)
-    return [(_setting(row), row.due_at) for row in connection.execute(statement.limit(most))]
+    return [(read_row(LogSetting, row), row.due_at) for row in connection.execute(statement.limit(most))]
 
 
 def fetch_planned_after(connection: Connection, moment: int, most: int) -> list[tuple[LogSetting, int]]:
     """Return the settings whose next daily run is planned for later than `moment`, and for when."""
     c = log_settings.c
     statement = select(log_settings).where(c.due_at > moment).order_by(c.due_at.desc())
-    return [(_setting(row), row.due_at) for row in connection.execute(statement.limit(most))]
+    return [(read_row(LogSetting, row), row.due_at) for row in connection.execute(statement.limit(most))]
 
 
 def move_due(connection: Connection, cluster_id: str, due_at: int, next_due: int, missed_at: int | None) -> bool:
@@ -75,6 +68,13 @@ def move_due(connection: Connection, cluster_id: str, due_at: int, next_due: int
 def fetch_runs(connection: Connection, cluster_ids: Sequence[str]) -> dict[str, PolicyHistory]:
     """Return what is known of the runs of each policy, by cluster; omit clusters without a policy."""
     rows = connection.execute(RUNS.where(log_settings.c.cluster_id.in_(list(cluster_ids))))
+    return {row[0]: policy_runs(row) for row in rows}
+
+
+def fetch_project_runs(connection: Connection, project_id: str) -> dict[str, PolicyHistory]:
+    """Return the same of each policy of a project."""
+    mine = select(clusters.c.id).where(clusters.c.project_id == project_id)
+    rows = connection.execute(RUNS.where(log_settings.c.cluster_id.in_(mine)))
     return {row[0]: policy_runs(row) for row in rows}
 
 
@@ -116,25 +116,10 @@ def fetch_extra_runs(connection: Connection, now: int, most: int) -> list[tuple[
     """Return the settings whose extra run is due, and its time (Unix ms)."""
     c = log_settings.c
     statement = select(log_settings).where(c.extra_due <= now, _idle()).order_by(c.extra_due)
-    return [(_setting(row), row.extra_due) for row in connection.execute(statement.limit(most))]
+    return [(read_row(LogSetting, row), row.extra_due) for row in connection.execute(statement.limit(most))]
 
 
 def claim_extra(connection: Connection, cluster_id: str, due: int) -> bool:
     """Claim the extra run of `due` for this process; False if another one claimed it."""
     statement = update(log_settings).where(log_settings.c.cluster_id == cluster_id, log_settings.c.extra_due == due)
     return connection.execute(statement.values(extra_due=None)).rowcount > 0
-
-
-def _setting(row: Row[*tuple[Any, ...]]) -> LogSetting:
-    return LogSetting(
-        id=row.id,
-        cluster_id=row.cluster_id,
-        enabled=row.enabled,
-        agency=row.agency,
-        bucket=row.bucket,
-        base_path=row.base_path,
-        period=row.period,
-        updated_at=row.updated_at,
-        failures_cleared_at=row.failures_cleared_at,
-        adaptive=row.adaptive,
-    )

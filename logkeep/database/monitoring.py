@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, func, select
 
-from logkeep.database.connection import asking
 from logkeep.database.jobs import RUNNING
 from logkeep.database.log_settings import RUNS, policy_runs
+from logkeep.database.short_reads import asking
 from logkeep.database.tables import clusters, job_counts, jobs, projects, verifications
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.policy import PolicyHistory

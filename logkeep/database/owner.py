@@ -45,7 +45,7 @@ def describe(engine: Engine) -> str:
 
 
 def _has_tables(path: str) -> bool:
-    """Tell if a SQLite file exists and has tables of Logkeep; True for one that cannot be read: opening it says why."""
+    """Return whether a SQLite file has tables of Logkeep; True for one that cannot be read: opening it says why."""
     file = Path(path)
     if not path or path == ":memory:" or not file.exists():
         return False

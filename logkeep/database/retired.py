@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from logkeep.database.archive import to_checkpoint
+from logkeep.database.records import read_rows
 from logkeep.database.tables import generations
 from logkeep.domain.manifest import Checkpoint, Fingerprint
 
@@ -46,7 +46,7 @@ class RetiredGenerations:
         """Return the generations of a log and clear their retired mark."""
         statement = update(generations).where(*self._of_node, _c.retired, _c.family == family)
         rows = self._connection.execute(statement.values(retired=False).returning(*generations.c))
-        return [to_checkpoint(row) for row in rows]
+        return list(read_rows(Checkpoint, rows))
 
     def any(self) -> bool:
         statement = select(_c.generation).where(*self._of_node, _c.retired).limit(1)
@@ -64,12 +64,12 @@ class RetiredGenerations:
         """Yield at most `most` generations with this head, newest first."""
         alike = (*self._of_log(log), _c.head_length == head.length, _c.head_sha256 == head.sha256)
         statement = select(generations).where(*alike).order_by(_c.generation.desc()).limit(most)
-        yield from map(to_checkpoint, self._connection.execute(statement))
+        yield from read_rows(Checkpoint, self._connection.execute(statement))
 
     def fetch_longer(self, log: Log, length: int, most: int) -> Iterator[Checkpoint]:
         """Yield at most `most` generations whose heads are longer than `length` bytes."""
         statement = select(generations).where(*self._of_log(log), _c.head_length > length).limit(most)
-        yield from map(to_checkpoint, self._connection.execute(statement))
+        yield from read_rows(Checkpoint, self._connection.execute(statement))
 
     def _of_log(self, log: Log) -> Sequence[ColumnElement[bool]]:
         return (*self._of_node, _c.retired, _c.lead == log.lead, _c.family == log.family)

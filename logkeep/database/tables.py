@@ -53,6 +53,8 @@ access_keys = Table(
     Column("revoked_at", BigInteger),
     Column("expires_at", BigInteger),
     Column("security_token_sha256", String(64), nullable=False, server_default=""),
+    Column("issuer", String(64)),
+    Index("ix_access_keys_issuer", "issuer", "expires_at"),
 )
 
 users = Table(
@@ -140,6 +142,14 @@ nodes = Table(
     Column(
         "unread", LargeBinary
     ),  # files of which not all is kept yet, a list of `PendingFile` as msgpack; None for none
+)
+
+cluster_tags = Table(
+    "cluster_tags",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("value", String(255), nullable=False),
 )
 
 log_settings = Table(
@@ -242,7 +252,7 @@ generations = Table(
     Column("checked", BigInteger, nullable=False, server_default="0"),  # up to here compared with the file, by turns
     Column("start", BigInteger, nullable=False, server_default="0"),  # its first byte
     Column("flaw", String(16), nullable=False, server_default=""),  # of the compressed file that it was read from
-    # No file has it, and no rule asks for it but by its content; see `engine.retirement`. All but a few are.
+    # No file has it, and no rule asks for it but by its content; see `backup.retirement`. All but a few are.
     Column("retired", Boolean, nullable=False, server_default=false()),
     # What a job loads, and then the retired ones by the first bytes of a file that was looked into.
     Index(
@@ -329,6 +339,15 @@ buckets = Table(
     metadata,
     Column("name", String(255), primary_key=True),
     Column("id", String(100), nullable=False),
+)
+
+# Buckets that were named at run time, besides those of logkeep.toml.
+named_buckets = Table(
+    "named_buckets",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),  # URL and credentials, as JSON
+    Column("created_at", BigInteger, nullable=False),
 )
 
 manifests = Table(

@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy import Connection, exists, func, or_, select, update
 
 from logkeep.database.connection import upsert
+from logkeep.database.records import read_row, values
 from logkeep.database.tables import clusters, manifests, segments, verifications
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """The last verification of a cluster that was carried out, and when one was begun, in Unix ms."""
-
-    started_at: int | None = None
-    finished_at: int | None = None
-    objects: int = 0
-    bytes: int = 0
-    objects_read: int = 0
-    findings: int = 0
-    problem: str = ""  # the first finding; '' for none
-    failed_at: int | None = None  # since then, when another could not be carried out; None where none has failed
-    failure: str = ""  # and why
+from logkeep.domain.verification import Verification
 
 
 def fetch_verification(connection: Connection, cluster_id: str) -> Verification:
     row = connection.execute(select(verifications).where(verifications.c.cluster_id == cluster_id)).first()
-    if row is None:
-        return Verification()
-    return Verification(
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        objects=row.objects,
-        bytes=row.bytes,
-        objects_read=row.objects_read,
-        findings=row.findings,
-        problem=row.problem,
-        failed_at=row.failed_at,
-        failure=row.failure,
-    )
+    return read_row(Verification, row) if row else Verification()
 
 
 def fetch_most_due(connection: Connection, before: int, failed_before: int) -> tuple[str, int | None] | None:
@@ -81,17 +54,9 @@ def give_up_verification(connection: Connection, cluster_id: str, started_at: in
 def end_verification(connection: Connection, cluster_id: str, result: Verification) -> None:
     """Save the result of a verification."""
     statement = update(verifications).where(verifications.c.cluster_id == cluster_id)
-    values = {
-        "finished_at": result.finished_at,
-        "objects": result.objects,
-        "bytes": result.bytes,
-        "objects_read": result.objects_read,
-        "findings": result.findings,
-        "problem": result.problem,
-        "failed_at": None,
-        "failure": "",
-    }
-    connection.execute(statement.values(**values))
+    ended = {**values(verifications, result), "failed_at": None, "failure": ""}
+    del ended["started_at"]
+    connection.execute(statement.values(**ended))
 
 
 def fail_verification(connection: Connection, cluster_id: str, failed_at: int, failure: str) -> None:

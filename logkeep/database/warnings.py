@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from logkeep.database.connection import upsert
+from logkeep.database.records import read_row, read_rows, values
 from logkeep.database.tables import job_warnings
 from logkeep.domain.coverage import ToldWarning
 from logkeep.domain.warning import JobWarning
@@ -30,7 +30,7 @@ def save_warnings(connection: Connection, cluster_id: str, job_id: str, warnings
 def fetch_warnings(connection: Connection, job_id: str, limit: int | None = None) -> tuple[JobWarning, ...]:
     """Return the warnings of a job in the order in which they were first given."""
     statement = select(job_warnings).where(job_warnings.c.job_id == job_id).order_by(job_warnings.c.id).limit(limit)
-    return tuple(_warning(row) for row in connection.execute(statement))
+    return tuple(read_rows(JobWarning, connection.execute(statement)))
 
 
 def fetch_told(
@@ -42,21 +42,10 @@ def fetch_told(
     last = select(func.max(c.id)).where(*of_logs).group_by(c.node, c.key)
     found: dict[_Log, list[ToldWarning]] = defaultdict(list)
     for row in connection.execute(select(job_warnings).where(c.id.in_(last)).order_by(c.id)):
-        found[row.node, row.family].append(ToldWarning(_warning(row), row.job_id))
+        found[row.node, row.family].append(ToldWarning(read_row(JobWarning, row), row.job_id))
     return found
 
 
 def _row(warning: JobWarning) -> dict[str, str]:
     key = hashlib.sha256(msgspec.msgpack.encode(warning.key)).hexdigest()  # names of files are too long for an index
-    return {
-        "node": warning.node,
-        "family": warning.family,
-        "file": warning.file,
-        "code": warning.code,
-        "message": warning.message,
-        "key": key,
-    }
-
-
-def _warning(row: Row[*tuple[Any, ...]]) -> JobWarning:
-    return JobWarning(node=row.node, family=row.family, file=row.file, code=row.code, message=row.message)
+    return {**values(job_warnings, warning), "key": key}

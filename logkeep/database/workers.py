@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from logkeep.database.connection import clock_ms, upsert
+from logkeep.database.records import read_rows, values
 from logkeep.database.tables import workers
 from logkeep.domain.worker import Worker
 
@@ -12,17 +13,16 @@ from logkeep.domain.worker import Worker
 def save_beat(connection: Connection, worker: Worker) -> None:
     """Save a heartbeat: the worker runs, and the database accepts its writes."""
     now = clock_ms(connection.dialect)
-    row = {column.name: getattr(worker, column.name) for column in workers.c if column.name not in _TIMES}
-    insert = upsert(connection.dialect)(workers).values(**row, started_at=now, seen_at=now)
+    row = {**values(workers, worker), "started_at": now, "seen_at": now}
+    insert = upsert(connection.dialect)(workers).values(**row)
     connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_={"seen_at": now}))
 
 
 def fetch_workers(connection: Connection) -> list[Worker]:
     """Return all workers, dead ones included, the longest running first."""
     silent = (clock_ms(connection.dialect) - workers.c.seen_at).label("silent_ms")
-    columns = [column for column in workers.c if column.name != "seen_at"]
-    rows = connection.execute(select(*columns, silent).order_by(workers.c.started_at, workers.c.id))
-    return [Worker(**row) for row in rows.mappings()]
+    statement = select(workers, silent).order_by(workers.c.started_at, workers.c.id)
+    return list(read_rows(Worker, connection.execute(statement)))
 
 
 def delete_worker(connection: Connection, worker_id: str) -> None:
@@ -32,6 +32,3 @@ def delete_worker(connection: Connection, worker_id: str) -> None:
 def delete_workers(connection: Connection, silent_ms: int) -> None:
     """Delete the workers whose last heartbeat is older than `silent_ms`."""
     connection.execute(workers.delete().where(workers.c.seen_at < clock_ms(connection.dialect) - silent_ms))
-
-
-_TIMES = ("started_at", "seen_at")

@@ -59,7 +59,8 @@ class AccessKey:
     created_at: int  # Unix ms
     revoked_at: int | None = None
     expires_at: int | None = None  # of a temporary key
-    security_token_sha256: str = ""  # of a temporary key: hash of its X-Security-Token
+    security_token_sha256: str | None = None  # of a temporary key: hash of its X-Security-Token
+    issuer: str | None = None  # of a temporary key got by a call: the id of the user, or the key, that asked for it
 
     @property
     def admin(self) -> bool:

@@ -8,7 +8,9 @@ import msgspec
 
 
 class JobStatus(StrEnum):
-    """RUNNING becomes SUCCESS or FAIL, once; `database.jobs.finish_job` alone carries that out."""
+    """State of a backup: RUNNING becomes SUCCESS or FAIL, once."""
+
+    # `database.jobs.finish_job` alone carries that out.
 
     RUNNING = "RUNNING"
     SUCCESS = "SUCCESS"
@@ -16,6 +18,8 @@ class JobStatus(StrEnum):
 
 
 class JobType(StrEnum):
+    """Who started a backup: somebody, or the policy of the cluster."""
+
     MANUAL = "Manual"
     AUTO = "Auto"
 
@@ -45,3 +49,8 @@ class BackupJob(msgspec.Struct, frozen=True):  # not a dataclass: each page crea
     @property
     def log_path(self) -> str:
         return f"{self.bucket}/{self.base_path}"
+
+
+def split_failures(failed_msg: str) -> list[str]:
+    """Return the failures that the message of a record names, each led by its code."""
+    return failed_msg.replace("; LK-", "\nLK-").split("\n") if failed_msg else []

@@ -39,6 +39,12 @@ class Cause(Enum):
         "{path} cannot be used: {said}",
         "let the user that Logkeep runs as read and write the directory and what is in it",
     )
+    DIRECTORY_CLOSED = (
+        "LK-DIRECTORY-CLOSED",
+        "{path} cannot be looked into: {said}",
+        "run the same as the user that it belongs to, by `sudo -u USER` before it; or be a client, by --endpoint, --ak "
+        "and --sk",
+    )
     DIRECTORY_SERVED = (
         "LK-DIRECTORY-SERVED",
         "{path} is served by another process",

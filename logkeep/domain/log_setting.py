@@ -36,18 +36,18 @@ class LogSettingChange:
     period: str | None = None
 
 
-_AGENCY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+AGENCY = "[A-Za-z0-9_-]{1,64}"  # a pattern
 _PERIOD = re.compile(r"(\d{1,2}):(\d{2}) (\S.*)", re.ASCII)
 _ZONE = re.compile(r"GMT([+-])(\d{2}):?(\d{2})", re.ASCII)
 _FORBIDDEN_IN_PATH = re.compile(r"""[\\:*?"<>|'{}\x00-\x1f\x7f-\x9f\ud800-\udfff]""")
 _DAY_MS = 24 * 60 * 60 * 1000
-_MAX_PATH = 512
+MAX_PATH = 512  # bytes
 _MAX_FOLDER = 240  # file systems allow 255 bytes
 
 
 def check_agency(agency: str) -> None:
     """Raise `InvalidAgency` if the name breaks the rules of CSS."""
-    if not _AGENCY.fullmatch(agency):
+    if not re.fullmatch(AGENCY, agency):
         raise InvalidAgency()
 
 
@@ -56,8 +56,8 @@ def check_base_path(path: str) -> None:
     field = "log_base_path"
     if not path:
         raise InvalidField(field, "is missing; give the path in the bucket, for example 'css/log'")
-    if len(path.encode(errors="surrogatepass")) > _MAX_PATH:
-        raise InvalidField(field, f"is too long; at most {_MAX_PATH} bytes in UTF-8 are allowed")
+    if len(path.encode(errors="surrogatepass")) > MAX_PATH:
+        raise InvalidField(field, f"is too long; at most {MAX_PATH} bytes in UTF-8 are allowed")
     if _FORBIDDEN_IN_PATH.search(path):
         raise InvalidField(field, "must not contain control characters or any of \\ : * ? \" < > | ' { }")
     if path.startswith("/"):

@@ -112,8 +112,8 @@ class PendingFile:
     head: Fingerprint = EMPTY  # of the first bytes, if known
     tail: Fingerprint = EMPTY  # of the bytes that end at `size`; of a plain file only
     since_ms: int = 0  # FLAWED, COPY: Unix ms when it was first seen in this state, by the clock of the service
-    # COPY: size of the file; EMPTY: 1 if its time distinguishes it from others; BLOCKED: plain bytes read from it;
-    # FLAWED: ms when it came
+    # COPY, compressed PLANNED: size of the file; EMPTY: 1 if its time is unlike others; BLOCKED: plain bytes
+    # read from it; FLAWED: ms when it came
     stored: int = 0
     first_time: str = ""  # PLANNED: of its first record
 

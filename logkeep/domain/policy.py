@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 
 from logkeep.domain.log_setting import parse_period
 
@@ -19,8 +21,9 @@ _SMALL_STEP_MS = 2 * _HOUR_MS
 
 
 class PolicyState(StrEnum):
-    """State of a cluster's policy; the worst that applies (docs/glossary.md, "Policy states")."""
+    """State of a cluster's policy; the worst that applies."""
 
+    # docs/glossary.md, "Policy states"
     OFF = "off"  # there is no daily backup
     OK = "ok"
     NEVER_RAN = "never_ran"  # there is no record yet
@@ -52,6 +55,25 @@ class PolicyHistory:
     last_success: int | None  # end of the newest successful job
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Policy of a cluster: when backups start without being asked for."""
+
+    period: str | None  # of the daily backup
+    adaptive: bool  # extra runs start before a node deletes lines that are not backed up
+    next_run: int | None  # Unix ms; None if none is planned
+    state: PolicyState
+    runs: PolicyHistory | None  # of the daily backup; None if there is none
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyStatus:
+    """Policy state and last success of a cluster, as shown in the list of clusters."""
+
+    policy_state: PolicyState
+    last_success: int | None  # Unix ms, end of the newest backup that ended SUCCESS
+
+
 def next_start(period: str, cluster_id: str, after: int, spread_ms: int) -> int:
     """Return when the next run starts (Unix ms): the first daily moment after `after`, plus the cluster's spread."""
     return parse_period(period).next_due(after) + spread(cluster_id, spread_ms)
@@ -63,9 +85,22 @@ def spread(cluster_id: str, window_ms: int) -> int:
     return int.from_bytes(digest[:8]) % window_ms if window_ms else 0
 
 
+def next_run_of(planned: Sequence[int], now: int) -> int | None:
+    """Return the earliest planned start; now, if that has passed already."""
+    return max(now, min(planned)) if planned else None
+
+
 def missed_moment(due_at: int, now: int) -> int | None:
     """Return `due_at` if a run that has not started by `now` counts as missed, else None."""
     return due_at if now - due_at > LATE_MS else None
+
+
+def known_age(moment: int | None, now: int) -> int | None:
+    """Return how long ago (ms) that was; None if it never was, or lies in the future.
+
+    The clock was ahead then, and when that was is not known: to wait for its time would hide that backups fail.
+    """
+    return None if moment is None or moment - now > _SMALL_STEP_MS else max(0, now - moment)
 
 
 def judge_policy(runs: PolicyHistory | None, now: int, stale_ms: int) -> PolicyState:
@@ -75,7 +110,8 @@ def judge_policy(runs: PolicyHistory | None, now: int, stale_ms: int) -> PolicyS
     """
     if runs is None:
         return PolicyState.OFF
-    if now - max(runs.since, runs.last_success or 0) > stale_ms:
+    ages = [age for moment in (runs.since, runs.last_success) if (age := known_age(moment, now)) is not None]
+    if min(ages, default=inf) > stale_ms:
         return PolicyState.STALE
     if runs.missed_at is not None or missed_moment(runs.due_at, now) is not None:
         return PolicyState.MISSED

@@ -70,11 +70,6 @@ class Span:
             return self.since.instant > self.until.instant
         return self.since.written > self.until.written
 
-    @property
-    def is_of_instants(self) -> bool:
-        """Return whether every bound has a zone."""
-        return all(bound is None or bound.instant for bound in (self.since, self.until))
-
     def holds(self, time: str) -> bool:
         """Return whether the span contains `time`, as a log writes it."""
         if self.since is not None and self.since.is_after(time):

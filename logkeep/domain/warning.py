@@ -19,6 +19,7 @@ class WarningCode(StrEnum):
     LOG_LARGE = "LK-LOG-LARGE"
     LOG_REFUSED = "LK-LOG-REFUSED"
     LOG_WAITING = "LK-LOG-WAITING"
+    MANIFESTS_UNREAD = "LK-MANIFESTS-UNREAD"
     MORE = "LK-MORE-WARNINGS"
     NODE_EMPTY = "LK-NODE-EMPTY"
     NODE_GONE = "LK-NODE-GONE"
@@ -26,6 +27,25 @@ class WarningCode(StrEnum):
     NODE_REFUSED = "LK-NODE-REFUSED"
     NODE_SHARED = "LK-NODE-SHARED"
     ORDER_UNPROVEN = "LK-ORDER-UNPROVEN"
+    SEGMENT_LOST = "LK-SEGMENT-LOST"
+    SEGMENT_REPAIRED = "LK-SEGMENT-REPAIRED"
+
+
+# What needs a hand. The others tell of something that was kept all the same, or is at the next backup.
+NODES_LEFT_OUT = frozenset({WarningCode.CLUSTER_UNASKED, WarningCode.NODE_EMPTY, WarningCode.NODE_REFUSED})
+LOGS_LEFT_OUT = frozenset(
+    {
+        WarningCode.LOG_CUT,
+        WarningCode.LOG_DAMAGED,
+        WarningCode.LOG_DEEP,
+        WarningCode.LOG_LARGE,
+        WarningCode.LOG_REFUSED,
+        WarningCode.MANIFESTS_UNREAD,
+        WarningCode.MORE,
+        WarningCode.NODE_SHARED,
+        WarningCode.SEGMENT_LOST,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class Connection(Protocol):
 
     @property
     def working(self) -> bool:
-        """Tell if one of its requests is being carried out."""
+        """Return whether one of its requests is being carried out."""
         ...
 
     def hang_up(self) -> None:

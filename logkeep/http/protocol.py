@@ -61,8 +61,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().__init__(**given)
         self._connections = connections
         self._refuse = refuse
-        self._patience = connections.limits.stranger_seconds
-        self._keep(self._patience)
+        self._head_seconds = connections.limits.stranger_seconds
+        self._keep(self._head_seconds)
 
     # What the application says, and what `Connections` asks
 
@@ -73,7 +73,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if owner != self.owner:
             self._connections.know(self, owner)
             self._keep(self._connections.limits.known_seconds)
-            self._patience = HEAD_SECONDS
+            self._head_seconds = HEAD_SECONDS
             if not self.reads_much and self.scheme == "http" and not self._ended:
                 self.transport.set_protocol(self)  # without the door, which reads little
             self.reads_much = True
@@ -91,7 +91,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=_WRITTEN_AHEAD)
-        self._wait(self._patience)
+        self._wait(self._head_seconds)
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -212,7 +212,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _measure_head(self, read: int) -> None:
         if self._hang_up is None:
-            self._wait(self._patience)
+            self._wait(self._head_seconds)
         if self._begun:
             self._first = read
         else:

@@ -69,7 +69,21 @@ class Threads:
             wake.release()
             return
         self._started += 1
-        threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
+        try:
+            threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
+        except RuntimeError:
+            self._go_on_without()
+
+    def _go_on_without(self) -> None:
+        """Leave what waits to the threads that work, as no other can be started; fail it where there are none."""
+        with self._lock:
+            self._busy -= 1
+            stranded = [] if self._busy else [self._tasks.popleft() for _ in range(len(self._tasks))]
+        for future, *_ in stranded:
+            if not future.done():
+                future.set_exception(MemoryError("no thread can be started"))
+        if not self._ticking:
+            self._tick_later()
 
     def _tick_later(self) -> None:
         self._ticking = True
@@ -92,7 +106,7 @@ class Threads:
         wake.acquire()
         while (task := self._next_task(wake)) or (wake.acquire() and not self._closed):
             if task:
-                self._carry_out(*task)
+                self._run_call(*task)
 
     def _next_task(self, wake: threading.Lock) -> _Task | None:
         """Return the next task; None if there is none, and the thread then counts as idle."""
@@ -106,7 +120,7 @@ class Threads:
                 self._idle.append(wake)
         return None
 
-    def _carry_out(self, future: asyncio.Future[Any], function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    def _run_call(self, future: asyncio.Future[Any], function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         result, error = None, None
         try:
             result = function(*arguments)

@@ -17,11 +17,11 @@ def no_installation(directory: Path) -> SettingError:
     """Return the error for a directory without a sealing key: not of Logkeep, or one that has lost it."""
     if lacks_seal(directory):
         return damaged(directory / SEAL_FILE, "it is missing, and other keys of an installation are there")
-    return SettingError(f"{directory} is no Logkeep directory; make one with `logkeep --dir {directory} init`")
+    return SettingError(f"{directory} is no Logkeep directory; make one with `logkeep init`")
 
 
 def lacks_seal(directory: Path) -> bool:
-    """Tell if only the sealing key is missing, as after an interrupted `init`, or since it was lost."""
+    """Return whether only the sealing key is missing, as after an interrupted `init`, or since it was lost."""
     others = any((directory / name).exists() for name in (SIGN_FILE, TRUST_FILE))
     return others and not (directory / SEAL_FILE).exists()
 
@@ -56,14 +56,14 @@ def create_file(path: Path, data: bytes, mode: int) -> bool:
         return False
     finally:
         made.unlink()
-    _sync(path.parent)
+    sync(path.parent)
     return True
 
 
 def replace_file(path: Path, data: bytes, mode: int) -> None:
     """Write a file durably and whole, replacing an existing one."""
     _write_beside(path, data, mode).rename(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _write_beside(path: Path, data: bytes, mode: int) -> Path:
@@ -76,7 +76,8 @@ def _write_beside(path: Path, data: bytes, mode: int) -> Path:
     return made
 
 
-def _sync(directory: Path) -> None:
+def sync(directory: Path) -> None:
+    """Make durable what was created or renamed in the directory."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

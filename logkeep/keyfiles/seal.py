@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from logkeep.domain.keys import Seal
 from logkeep.errors import SettingError
 from logkeep.keyfiles.files import SEAL_FILE, create_file, damaged, no_installation, read_file
 
@@ -16,8 +16,8 @@ def create_seal(directory: Path) -> None:
     create_file(directory / SEAL_FILE, Fernet.generate_key(), 0o600)
 
 
-def open_seal(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes], str]]:
-    """Return functions that encrypt a secret for the database and decrypt it. Raises `SettingError`."""
+def open_seal(directory: Path) -> Seal:
+    """Open the sealing key. Raises `SettingError`."""
     path = directory / SEAL_FILE
     try:
         sealer = Fernet(read_file(path))
@@ -26,7 +26,7 @@ def open_seal(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes]
     except ValueError as error:
         raise damaged(path) from error
 
-    def unseal(sealed: bytes) -> str:
+    def decrypt(sealed: bytes) -> str:
         try:
             return sealer.decrypt(sealed).decode()
         except InvalidToken as error:
@@ -34,4 +34,4 @@ def open_seal(directory: Path) -> tuple[Callable[[str], bytes], Callable[[bytes]
                 f"{path}: is not the key that the database was sealed with; copy the one of the installation here"
             ) from error
 
-    return lambda secret: sealer.encrypt(secret.encode()), unseal
+    return Seal(lambda secret: sealer.encrypt(secret.encode()), decrypt)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from logkeep.domain.causes import Cause
+from logkeep.domain.keys import Signing
 from logkeep.errors import SettingError
 from logkeep.keyfiles.files import (
     SEAL_FILE,
@@ -24,15 +24,6 @@ from logkeep.keyfiles.files import (
     read_file,
     replace_file,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Signing:
-    """Signs manifests, and verifies signatures with the keys of `sign.pub`."""
-
-    key: str  # the public key, 32 bytes in hex
-    sign: Callable[[bytes], bytes]  # 64 bytes
-    find_signer: Callable[[bytes, bytes], str]  # data, signature: the trusted key that signed, in hex; '' if none
 
 
 def create_signing_key(directory: Path) -> None:
@@ -59,7 +50,7 @@ def open_signing(directory: Path, vouched: Iterable[str] = ()) -> Signing:
     def find_signer(data: bytes, signature: bytes) -> str:
         return next((name for name, public in trusted.items() if _fits(public, data, signature)), "")
 
-    return Signing(_hex(own), key.sign, find_signer)
+    return Signing(_hex(own), key.sign, find_signer, _is_signed_by)
 
 
 def read_public_keys(pem: bytes, where: str) -> list[str]:
@@ -83,14 +74,6 @@ def trust_keys(directory: Path, keys: Iterable[str]) -> None:
     _trust(directory, [_public_key(key) for key in keys])
 
 
-def is_signed_by(key: str, data: bytes, signature: bytes) -> bool:
-    """Tell if a signature is of this public key in hex, trusted or not."""
-    try:
-        return _fits(_public_key(key), data, signature)
-    except SettingError:
-        return False
-
-
 def _trust(directory: Path, keys: Iterable[Ed25519PublicKey]) -> None:
     if not (directory / SEAL_FILE).exists():
         raise no_installation(directory)
@@ -100,6 +83,14 @@ def _trust(directory: Path, keys: Iterable[Ed25519PublicKey]) -> None:
     if new:
         before = path.read_bytes() if path.exists() else b""
         replace_file(path, b"".join([before, *map(_pem, new.values())]), 0o644)
+
+
+def _is_signed_by(key: str, data: bytes, signature: bytes) -> bool:
+    """Return whether a signature is of this public key in hex, trusted or not."""
+    try:
+        return _fits(_public_key(key), data, signature)
+    except SettingError:
+        return False
 
 
 def _fits(public: Ed25519PublicKey, data: bytes, signature: bytes) -> bool:

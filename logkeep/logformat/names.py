@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-# Files beside the logs: dumps and crash reports of the JVM, core dumps, pid and lock files, and what editors, copies
-# and NFS leave for a while (`.nfs*`, `.x.swp` and rsync's `.x.AbC123` are hidden). Folders: what fsck found, which
-# only root may read, and snapshots of file servers, which show all files once more, as they were.
+# Files beside the logs: dumps and crash reports of the JVM, core dumps, pid and lock files, parts of what is being
+# transferred or compressed, which get another name once they are whole, and what editors, copies and NFS leave for a
+# while (`.nfs*`, `.x.swp` and rsync's `.x.AbC123` are hidden). Folders: what fsck found, which only root may read, and
+# snapshots of file servers, which show all files once more, as they were.
 NOT_LOGS = (
     ".*",
     "*.hprof",
@@ -21,6 +22,9 @@ NOT_LOGS = (
     "*.pid",
     "*.lock",
     "*.tmp",
+    "*.part",
+    "*.partial",
+    "*.filepart",
     "*.swp",
     "*~",
     "lost+found/",
@@ -75,8 +79,8 @@ class LogName(NamedTuple):  # made for each of 10,000 names of a job: a frozen d
     family: str  # name of the active file, with its folder
     plain: str  # the name without .gz, .xz, …
     compressed: bool
-    active: bool  # the file being written
-    order: Order
+    active: bool = False  # the file being written
+    order: Order = (_NUMBERED, "", 0)
     order_by_time: bool = False  # the name shows no age
     proposed: bool = False  # counts as rotated only because the family's name is known
 
@@ -97,7 +101,7 @@ def parse_counted(name: str) -> CountedName | None:
 
 
 def counts_rotations(written: Collection[str]) -> bool:
-    """Tell if the numbers of a series come from a counter; if all may be times of the day, nothing proves it.
+    """Return whether the numbers of a series come from a counter; if all may be times of the day, nothing proves it.
 
     `written` are all known numbers of it. log4j2 writes 1, 2, 3, …; hours are 00 to 23, or 0 to 23.
     """
@@ -116,7 +120,7 @@ def numbers_between(older: CountedName, newer: CountedName) -> range | None:
 
 
 def is_compressed(name: str) -> bool:
-    """Tell if the name says so; the content may be something else."""
+    """Return whether the name says so; the content may be something else."""
     ending = name[-6:].rpartition("/")[2].lower()  # one letter more than the longest
     return ending.endswith(COMPRESSED) and ending not in COMPRESSED
 
@@ -142,54 +146,25 @@ def parse_name(name: str, known: Collection[str], logs: Collection[str] = ()) ->
         base = base[: base.rindex(".")]
         plain = folder + slash + base
     if plain in logs:
-        return LogName(
-            family=plain,
-            plain=plain,
-            compressed=compressed,
-            active=not compressed,
-            order=(_PACKED if compressed else _ACTIVE, "", 0),
-        )
+        return _not_rotated(plain, compressed)
     if "gc.log." in base and (gc := _GC.fullmatch(base)):
-        return LogName(
-            family=folder + slash + gc[1],
-            plain=plain,
-            compressed=compressed,
-            active=gc[2] is not None,
-            order=(_NUMBERED, "", 0),
-            order_by_time=True,
-        )
-    rotated = _rotated(folder + slash, base, known)
-    if rotated:
+        family, written = folder + slash + gc[1], gc[2] is not None
+        return LogName(family=family, plain=plain, compressed=compressed, active=written, order_by_time=True)
+    if rotated := _rotated(folder + slash, base, known):
         family, order, proposed = rotated
-        return LogName(family=family, plain=plain, compressed=compressed, active=False, order=order, proposed=proposed)
+        return LogName(family=family, plain=plain, compressed=compressed, order=order, proposed=proposed)
     if old := _OLD_LAST.search(base, 1):
         family = folder + slash + base[: old.start()]
         if family in known or family.endswith(_EXTENSIONS):
-            return LogName(
-                family=family,
-                plain=plain,
-                compressed=compressed,
-                active=False,
-                order=(_NUMBERED, "", 0),
-                order_by_time=True,
-            )
+            return LogName(family=family, plain=plain, compressed=compressed, order_by_time=True)
     if family := _stamped(folder + slash, base, known):
-        return LogName(
-            family=family,
-            plain=plain,
-            compressed=compressed,
-            active=False,
-            order=(_NUMBERED, "", 0),
-            order_by_time=True,
-            proposed=True,
-        )
-    return LogName(
-        family=plain,
-        plain=plain,
-        compressed=compressed,
-        active=not compressed,
-        order=(_PACKED if compressed else _ACTIVE, "", 0),
-    )
+        return LogName(family=family, plain=plain, compressed=compressed, order_by_time=True, proposed=True)
+    return _not_rotated(plain, compressed)
+
+
+def _not_rotated(plain: str, compressed: bool) -> LogName:
+    rank = _PACKED if compressed else _ACTIVE
+    return LogName(family=plain, plain=plain, compressed=compressed, active=not compressed, order=(rank, "", 0))
 
 
 _Rotated = tuple[str, Order, bool]  # family, order, `LogName.proposed`

@@ -32,7 +32,7 @@ class SpanCutter:
 
     @property
     def passing_over(self) -> bool:
-        """Tell if what comes next is outside the span, but for records that begin in it."""
+        """Return whether what comes next is outside the span, but for records that begin in it."""
         return not self._inside and not self._rest
 
     def skip_to(self, at: int, *, ends_line: bool) -> None:

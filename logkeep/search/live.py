@@ -54,7 +54,7 @@ def search_log(source: LogSource, name: str, query: LogQuery) -> tuple[list[LogL
     """
     log = source.open(name)
     try:
-        records = _newest_records(log)
+        records, looked_through = _newest_records(log)
     finally:
         log.close()
     found: list[LogLine] = []
@@ -65,18 +65,26 @@ def search_log(source: LogSource, name: str, query: LogQuery) -> tuple[list[LogL
             if len(found) == query.limit or size > MOST_BYTES:
                 return found, False
             found.append(record)
-    return found, True
+        elif len(record.content) > MOST_BYTES // 4 and len(record.content.encode()) > MOST_BYTES:
+            looked_through = False  # what was left out of it may match
+    return found, looked_through
 
 
-def _newest_records(log: OpenLog) -> list[LogLine]:
-    """Return at most `MOST_RECORDS`, oldest first; the window at the end of the log grows until it contains them."""
+def _newest_records(log: OpenLog) -> tuple[list[LogLine], bool]:
+    """Return at most `MOST_RECORDS`, oldest first, and whether these are all that are to be searched.
+
+    The window at the end of the log grows until it contains them, up to `_LAST_WINDOW`.
+    """
     end = log.stat().size
     window = _FIRST_WINDOW
     while True:
         start = max(0, end - window)
-        records = _records(_read(log, start, end), whole=start == 0)
-        if start == 0 or len(records) >= MOST_RECORDS or window >= _LAST_WINDOW:
-            return records[-MOST_RECORDS:]
+        data = _read(log, start, end)
+        read, records = len(data), _records(data, whole=start == 0)
+        del data  # before the next one is read
+        enough = start == 0 or len(records) >= MOST_RECORDS
+        if enough or window >= _LAST_WINDOW:
+            return records[-MOST_RECORDS:], enough and read == end - start
         window *= 2
 
 
@@ -107,13 +115,15 @@ def _records(data: bytes, *, whole: bool) -> list[LogLine]:
         )
         if head:
             if at and headed:
-                records.append(_line(data[begun : at - 1], date, level))
+                records.append(_line(data, begun, at - 1, date, level))
             begun, date, level, headed = at, head.time[:_DATE], head.level or "", True
         at = end + 1 if end >= 0 else len(data)
-    if headed and (rest := data[begun:].rstrip(b"\n")):
-        records.append(_line(rest, date, level))
+    if headed and data[begun : begun + MOST_BYTES].rstrip(b"\n"):
+        records.append(_line(data, begun, len(data), date, level))
     return list(records)
 
 
-def _line(record: bytes, date: str, level: str) -> LogLine:
+def _line(data: bytes, start: int, end: int, date: str, level: str) -> LogLine:
+    """Copy no more of a record than makes it too long for an answer: it may be as long as the window."""
+    record = data[start : min(end, start + MOST_BYTES + 1)]
     return LogLine(record.decode("utf-8", "replace").rstrip("\n"), date, level)

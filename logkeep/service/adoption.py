@@ -3,65 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import Self
 
 from sqlalchemy import Connection
 
+from logkeep.archive.proof import Chain, Document, Entry, Link, Proof, lay_out, order_chain, prove
 from logkeep.database import clusters
 from logkeep.database.connection import reading
 from logkeep.domain.causes import rebuild_command
-from logkeep.domain.cluster import Cluster, Discovery, Node
+from logkeep.domain.cluster import Adoption, Cluster, Discovery, NewNode, Node
 from logkeep.domain.manifest import Manifest
 from logkeep.domain.members import match_nodes
-from logkeep.engine.proof import Chain, Document, Entry, Link, Proof, lay_out, order_chain, prove
 from logkeep.errors import ChainForked, ClusterNotFound, InvalidField, NameTaken, StoreError
 from logkeep.service.clusters import (
-    NewNode,
     check_cluster_name,
+    check_endpoint,
     checked_nodes,
     find_new_nodes,
     insert_cluster,
     make_discovery,
     make_node,
 )
-from logkeep.service.context import Context
 from logkeep.service.heads import stops_backups, tell_objects
-from logkeep.service.rebuild import (
-    Reader,
-    Rebuilt,
-    State,
-    fetch_manifest,
-    find_project,
-    find_unreadable_end,
-    put_in,
-    read_manifest,
-    tell_chain,
-    tell_places,
-)
+from logkeep.service.manifest_reader import ManifestReader, fetch_manifest, find_unreadable_end, read_manifest
+from logkeep.service.rebuild_report import Rebuilt, State, tell_chain, tell_places
+from logkeep.service.restored_records import find_project, put_in
+from logkeep.service.runtime import Runtime
 from logkeep.stores.layout import decode_manifest
 
 _MOST_TOLD = 20
 _IN_MEMORY = 16 * 1024 * 1024  # bytes of manifests; more lie in a file
 
 
-@dataclass(frozen=True, slots=True)
-class Adoption:
-    """Id of the archive to adopt, and how its cluster is registered from now on."""
-
-    cluster_id: str
-    name: str
-    buckets: Sequence[str] = ()  # buckets to search; empty: all
-    nodes: Sequence[NewNode] = ()  # empty, and no URL: the nodes named by the archive
-    url: str = ""
-    source: str = ""
-    user: str = ""
-    password: str = ""
-
-
-def adopt_cluster(context: Context, project_id: str, adoption: Adoption) -> Rebuilt:
+def adopt_cluster(runtime: Runtime, project_id: str, adoption: Adoption) -> Rebuilt:
     """Register a cluster under the id of an archive, and put everything that the archive tells of it into the database.
 
     Only a chain counts that belongs to this project and ends in a manifest with a trusted signature. Whatever was left
@@ -69,32 +46,33 @@ def adopt_cluster(context: Context, project_id: str, adoption: Adoption) -> Rebu
     `StoreError` if a bucket fails.
     """
     check_cluster_name(adoption.name)
-    _expect_unknown(context, project_id, adoption)
-    buckets = _buckets(context, adoption)
-    reader = Reader(context)
+    check_endpoint(adoption.endpoint)
+    _expect_unknown(runtime, project_id, adoption)
+    buckets = _buckets(runtime, adoption)
+    reader = ManifestReader(runtime)
     documents = [one for bucket in buckets for one in _find_documents(reader, bucket, adoption)]
     proof = prove(documents, reader.read_entry)
     chain = order_chain([entry for entry in proof.proven if entry.cluster_id == adoption.cluster_id])
     _expect_end(chain, proof, reader, adoption, buckets)
     _expect_one_end(chain)
     links = lay_out(chain, (), ())
-    told = read_manifest(context, chain.links[-1])
-    with reading(context.database) as connection:
+    told = read_manifest(runtime, chain.links[-1])
+    with reading(runtime.database) as connection:
         owner = find_project(connection, told.project)
     if owner is None or owner.id != project_id:
         raise ClusterNotFound(_nothing(adoption, buckets))
-    cluster = _make_cluster(context, project_id, adoption, told)
+    cluster = _make_cluster(runtime, project_id, adoption, told)
     rebuilt = Rebuilt(adoption.cluster_id, project=owner.name)
     rebuilt.problems = _problems(chain, links, proof, reader, adoption, buckets)
     with _Fetched() as fetched:
-        fetched.fetch(context, links)
-        put_in(context, links, rebuilt, partial(_register, context, cluster, adoption.password), fetched.read)
+        fetched.fetch(runtime, links)
+        put_in(runtime, links, rebuilt, partial(_register, runtime, cluster, adoption.password), fetched.read)
     if rebuilt.state is State.KNOWN:  # somebody else was quicker
         raise NameTaken(f"cluster {adoption.cluster_id} is registered already")
     return rebuilt
 
 
-def _find_documents(reader: Reader, bucket: str, adoption: Adoption) -> list[Document]:
+def _find_documents(reader: ManifestReader, bucket: str, adoption: Adoption) -> list[Document]:
     try:
         return list(reader.find_documents(bucket, adoption.cluster_id))
     except StoreError as error:
@@ -102,8 +80,8 @@ def _find_documents(reader: Reader, bucket: str, adoption: Adoption) -> list[Doc
         raise type(error)(f"bucket {bucket}: {error.message}{hint}") from error
 
 
-def _expect_unknown(context: Context, project_id: str, adoption: Adoption) -> None:
-    with reading(context.database) as connection:
+def _expect_unknown(runtime: Runtime, project_id: str, adoption: Adoption) -> None:
+    with reading(runtime.database) as connection:
         known = clusters.fetch_cluster(connection, adoption.cluster_id)
         same_name = clusters.fetch_cluster_page(connection, project_id, offset=0, limit=1, name=adoption.name)[0]
     if known and known.project_id != project_id:
@@ -116,16 +94,16 @@ def _expect_unknown(context: Context, project_id: str, adoption: Adoption) -> No
         )
 
 
-def _buckets(context: Context, adoption: Adoption) -> list[str]:
+def _buckets(runtime: Runtime, adoption: Adoption) -> list[str]:
     for bucket in adoption.buckets:
-        if bucket not in context.stores:
+        if bucket not in runtime.stores:
             raise InvalidField(
-                "buckets", f"no bucket {bucket[:200]!r} is configured; there are {', '.join(context.stores) or 'none'}"
+                "buckets", f"no bucket {bucket[:200]!r} is configured; there are {', '.join(runtime.stores) or 'none'}"
             )
-    return list(dict.fromkeys(adoption.buckets)) or list(context.stores)
+    return list(dict.fromkeys(adoption.buckets)) or list(runtime.stores)
 
 
-def _expect_end(chain: Chain, proof: Proof, reader: Reader, adoption: Adoption, buckets: Sequence[str]) -> None:
+def _expect_end(chain: Chain, proof: Proof, reader: ManifestReader, adoption: Adoption, buckets: Sequence[str]) -> None:
     if not chain.links:
         unproven = [one for one in map(reader.read_claim, proof.beyond) if one]
         mine = [one for one in unproven if one.entry.cluster_id == adoption.cluster_id]
@@ -165,7 +143,12 @@ def _nothing(adoption: Adoption, buckets: Sequence[str]) -> str:
 
 
 def _problems(
-    chain: Chain, links: Sequence[Link], proof: Proof, reader: Reader, adoption: Adoption, buckets: Sequence[str]
+    chain: Chain,
+    links: Sequence[Link],
+    proof: Proof,
+    reader: ManifestReader,
+    adoption: Adoption,
+    buckets: Sequence[str],
 ) -> list[str]:
     """Return what was left out, or is not as written: `_MOST_TOLD` lines at most, and a count of the rest."""
     copies = [*tell_chain(chain, links), *tell_places(chain, proof.copies, buckets)]
@@ -179,40 +162,43 @@ def _problems(
     return found[:_MOST_TOLD] + more
 
 
-def _make_cluster(context: Context, project_id: str, adoption: Adoption, told: Manifest) -> Cluster:
+def _make_cluster(runtime: Runtime, project_id: str, adoption: Adoption, told: Manifest) -> Cluster:
     """Return the cluster to register. Nodes keep the ids of the archive, by which records name them."""
-    nodes, discovery = _members(context, project_id, adoption, told.cluster)
+    nodes, discovery = _members(runtime, project_id, adoption, told.cluster)
     return replace(
         told.cluster,
         id=adoption.cluster_id,
         project_id=project_id,
         name=adoption.name,
-        updated_at=context.clock.now_ms(),
+        endpoint=adoption.endpoint or told.cluster.endpoint,
+        updated_at=runtime.clock.now_ms(),
         nodes=tuple(nodes),
         discovery=discovery,
     )
 
 
 def _members(
-    context: Context, project_id: str, adoption: Adoption, archived: Cluster
+    runtime: Runtime, project_id: str, adoption: Adoption, archived: Cluster
 ) -> tuple[Sequence[Node], Discovery | None]:
     """Return the nodes to register, each checked against the sources that the project may read, and the discovery."""
     known = {node.name: node for node in archived.nodes}
     if adoption.url:
         asked = adoption.name, adoption.url, adoption.source
-        found = find_new_nodes(context, project_id, *asked, user=adoption.user, password=adoption.password)
-        members = match_nodes(archived.nodes, [make_node(one) for one in found], context.clock.now_ms()).nodes
+        found = find_new_nodes(runtime, project_id, *asked, user=adoption.user, password=adoption.password)
+        members = match_nodes(
+            archived.nodes, [make_node(one, archived.kind) for one in found], runtime.clock.now_ms()
+        ).nodes
         discovery = make_discovery(adoption.url, adoption.source, adoption.user)
         return [node for node in members if node.instance], discovery
     if adoption.nodes:
-        new = checked_nodes(context, project_id, adoption.nodes)
-        return [make_node(one, known.get(one.name)) for one in new], None
+        new = checked_nodes(runtime, project_id, adoption.nodes)
+        return [make_node(one, archived.kind, known.get(one.name)) for one in new], None
     there = [
         NewNode(name=one.name, source=one.source, role=one.role, ip=one.ip, instance=one.instance)
         for one in archived.nodes
         if not one.gone_at
     ]
-    nodes = [make_node(one, known[one.name]) for one in checked_nodes(context, project_id, there)]
+    nodes = [make_node(one, archived.kind, known[one.name]) for one in checked_nodes(runtime, project_id, there)]
     return [*nodes, *(node for node in archived.nodes if node.gone_at)], archived.discovery
 
 
@@ -229,9 +215,9 @@ class _Fetched:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def fetch(self, context: Context, links: Sequence[Link]) -> None:
+    def fetch(self, runtime: Runtime, links: Sequence[Link]) -> None:
         for link in links:
-            data = fetch_manifest(context, link.entry.document)
+            data = fetch_manifest(runtime, link.entry.document)
             self._places[link.entry.sha256] = self._file.tell(), len(data)
             self._file.write(data)
 
@@ -241,6 +227,6 @@ class _Fetched:
         return decode_manifest(self._file.read(length))
 
 
-def _register(context: Context, cluster: Cluster, password: str, connection: Connection, _told: Manifest) -> Cluster:
-    insert_cluster(context, connection, cluster, password)
+def _register(runtime: Runtime, cluster: Cluster, password: str, connection: Connection, _told: Manifest) -> Cluster:
+    insert_cluster(runtime, connection, cluster, password)
     return cluster

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from threading import Event
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from logkeep.database import archive, forecasts, job_nodes, jobs
+from logkeep.backup.catalogue import Kept
+from logkeep.backup.identity import fingerprint, lead_of
+from logkeep.database import clusters, findings, forecasts, generations, job_nodes, jobs, segments
 from logkeep.database.connection import reading, writing
 from logkeep.database.retired import Log, RetiredGenerations
 from logkeep.database.warnings import save_warnings
 from logkeep.domain.manifest import LEAD, Checkpoint, Gap, PendingFile, Segment, Sighting
 from logkeep.domain.warning import JobWarning, WarningCode
-from logkeep.engine.identity import fingerprint, lead_of
-from logkeep.errors import JobHandedOver, JobSuperseded, TurnOver, writable
+from logkeep.errors import CatalogueError, JobHandedOver, JobSuperseded, TurnOver, writable
 from logkeep.service.turns import ENDLESS, Turn
 
 _NEVER = Event()
 _MOST_WARNINGS = 1000  # per node and attempt; further ones are only counted
 _MOST_ALIKE = 100  # retired generations with the same head that a file is compared with
+_FLOW_SECONDS = 1.0  # between two updates of what was read
 _Key = tuple[str, str, str, str]
 
 
+@dataclass(slots=True)
+class _Flow:
+    """Plain bytes of a node that are read and not committed yet."""
+
+    read: int = 0
+    shown: int = 0  # of them in the database
+    next_at: float = field(default_factory=lambda: time.monotonic() + _FLOW_SECONDS)
+
+
 class JobCatalogue:
-    """Implements `engine.catalogue.Catalogue` over the database."""
+    """Implements `backup.catalogue.Catalogue` over the database."""
 
     def __init__(
         self,
@@ -50,6 +62,7 @@ class JobCatalogue:
         # By node: keys of its warnings, how many more were only counted, and warnings not written yet.
         self._said: defaultdict[str, set[_Key]] = defaultdict(set)
         self._unnamed: defaultdict[str, int] = defaultdict(int)
+        self._flows: defaultdict[str, _Flow] = defaultdict(_Flow)
         self._pending: defaultdict[str, dict[_Key, JobWarning]] = defaultdict(dict)
 
     @contextmanager
@@ -86,7 +99,7 @@ class JobCatalogue:
 
     def checkpoints(self, node: str) -> list[Checkpoint]:
         with reading(self._database) as connection:
-            return archive.fetch_checkpoints(connection, self._cluster_id, node)
+            return generations.fetch_checkpoints(connection, self._cluster_id, node)
 
     def retired_alike(self, node: str, family: str, head: bytes) -> list[Checkpoint]:
         if not self._any_retired.get(node, True):  # a node that has deleted nothing has none
@@ -102,33 +115,55 @@ class JobCatalogue:
             return RetiredGenerations(connection, self._cluster_id, node).recall(family)
 
     def kept_segments(self, node: str, generation: int, start: int) -> Iterable[Segment]:
-        return archive.fetch_segments_from(self._database, self._cluster_id, node, generation, start)
+        return segments.fetch_segments_from(self._database, self._cluster_id, node, generation, start)
 
     def last_segments(self, node: str) -> dict[int, int]:
         with reading(self._database) as connection:
-            return archive.fetch_last_segments(connection, self._cluster_id, node, self._job_id)
+            return generations.fetch_last_segments(connection, self._cluster_id, node, self._job_id)
 
     def listing_digest(self, node: str) -> str:
         with reading(self._database) as connection:
-            return archive.fetch_listing_digest(connection, self._cluster_id, node)
+            return clusters.fetch_listing_digest(connection, self._cluster_id, node)
 
     def record_plan(self, node: str, remaining: int) -> None:
         with self._writing(node) as connection:
-            job_nodes.plan_node(connection, self._job_id, node, remaining)
+            job_nodes.plan_node(connection, self._job_id, node, remaining, -self._flows.pop(node, _Flow()).shown)
 
-    def commit(self, segment: Segment, after: Checkpoint, remaining: int = 0) -> None:
+    def record_flow(self, node: str, read: int) -> None:
+        flow = self._flows[node]
+        flow.read += read
+        now = time.monotonic()
+        if now < flow.next_at:
+            return
+        flow.next_at = now + _FLOW_SECONDS
+        with suppress(CatalogueError), writing(self._database) as connection:  # the next commit is what counts
+            if jobs.is_current_attempt(connection, self._job_id, self._attempt):
+                job_nodes.advance_node(connection, self._job_id, node, flow.read - flow.shown)
+                flow.shown = flow.read
+
+    def commit(self, kept: Sequence[Kept], remaining: int = 0) -> None:
+        node, numbers = kept[0].segment.node, [after.generation for _, after in kept]
         try:
-            with self._writing(segment.node) as connection:
-                kept = archive.fetch_kept(connection, self._cluster_id, segment.node, segment.generation)
-                if (kept or after.start) != segment.start:  # another attempt has moved the checkpoint
-                    raise JobSuperseded()
-                archive.insert_segment(connection, self._cluster_id, self._job_id, segment)
-                archive.save_checkpoints(connection, self._cluster_id, segment.node, [after])
-                done = segment.end - segment.start
-                job_nodes.plan_node(connection, self._job_id, segment.node, remaining, done)
+            with self._writing(node) as connection:
+                archived = generations.fetch_kept(connection, self._cluster_id, node, numbers)
+                if any((archived.get(after.generation) or after.start) != segment.start for segment, after in kept):
+                    raise JobSuperseded()  # another attempt has moved a checkpoint
+                segments.insert_segments(connection, self._cluster_id, self._job_id, [one.segment for one in kept])
+                generations.save_checkpoints(connection, self._cluster_id, node, [one.after for one in kept])
+                done = sum(segment.end - segment.start for segment, _ in kept) - self._flows.pop(node, _Flow()).shown
+                job_nodes.plan_node(connection, self._job_id, node, remaining, done)
         except IntegrityError as error:  # another attempt inserted a segment with this start at the same time
             raise JobSuperseded() from error
-        # After the commit, so that the segment counts and the next attempt goes on behind it.
+        self._give_way()
+
+    def settle(self, segment: Segment, read_at: int) -> None:
+        """Record what became of a segment that was to be kept again."""
+        with self._writing(segment.node) as connection:
+            segments.settle_asked(connection, self._cluster_id, segment, read_at)
+        self._give_way()
+
+    def _give_way(self) -> None:
+        """Called after a commit, so that the segment counts and the next attempt goes on behind it."""
         if self._stopping.is_set():
             raise JobHandedOver()
         if self._turn.is_over():
@@ -136,7 +171,7 @@ class JobCatalogue:
 
     def pending(self, node: str) -> list[PendingFile]:
         with reading(self._database) as connection:
-            return archive.fetch_unread(connection, self._cluster_id, node)
+            return clusters.fetch_unread(connection, self._cluster_id, node)
 
     def record_node(
         self,
@@ -148,23 +183,24 @@ class JobCatalogue:
         retired: Collection[int] = (),
     ) -> None:
         with self._writing(node) as connection:
-            archive.save_checkpoints(connection, self._cluster_id, node, seen)
+            generations.save_checkpoints(connection, self._cluster_id, node, seen)
             RetiredGenerations(connection, self._cluster_id, node).add(retired)
-            archive.insert_findings(connection, self._job_id, node, found)
+            findings.insert_findings(connection, self._job_id, node, found)
             if digest is not None:
-                archive.save_listing_digest(connection, self._cluster_id, node, digest)
+                clusters.save_listing_digest(connection, self._cluster_id, node, digest)
             if pending is not None:
-                archive.save_unread(connection, self._cluster_id, node, pending)
+                clusters.save_unread(connection, self._cluster_id, node, pending)
 
     def begin_node(self, node: str, started_at: int) -> None:
         """Record that the node is begun, and forget the failures of an earlier attempt on it."""
         with self._writing(node) as connection:
-            archive.delete_failures(connection, self._job_id, node)
+            findings.delete_failures(connection, self._job_id, node)
             job_nodes.begin_node(connection, self._job_id, node, started_at)
 
     def end_node(self, node: str, finished_at: int, failures: Sequence[str]) -> None:
         with self._writing(node) as connection:
-            archive.insert_findings(connection, self._job_id, node, list(map(writable, failures)))
+            findings.insert_findings(connection, self._job_id, node, list(map(writable, failures)))
+            job_nodes.advance_node(connection, self._job_id, node, -self._flows.pop(node, _Flow()).shown)
             job_nodes.end_node(connection, self._job_id, node, finished_at)
 
     def record_margins(self, node: str, kept_at: int, margins: Mapping[str, int | None] | None) -> None:

@@ -5,36 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from logkeep.database import archive
+from logkeep.archive.chain import Kept, check_chain
+from logkeep.database import manifests, segments
 from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Manifest, Segment
-from logkeep.engine.chain import Kept, check_chain
-from logkeep.service.context import Context
+from logkeep.service.runtime import Runtime
 from logkeep.service.stores import cluster_stores
 
 
 def check_manifests(
-    context: Context, cluster: Cluster, *, contents: bool, noted: str
+    runtime: Runtime, cluster: Cluster, *, contents: bool, noted: str, signers: set[str]
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield object, problem and job for everything that is wrong with the manifests.
+    """Yield object, problem and job for everything that is wrong with the manifests; add keys that signed to `signers`.
 
     With `contents`, also check that each manifest follows the one before, lists what the catalogue has, and is proven.
     `noted` is the hash of a manifest that must be among them, '' for none.
     """
-    with reading(context.database) as connection:
-        rows = archive.fetch_manifests(connection, cluster.id)
+    with reading(runtime.database) as connection:
+        rows = manifests.fetch_manifests(connection, cluster.id)
     jobs = {row.object: row.job_id for row in rows}
     chain = [
         Kept(bucket=row.bucket, object=row.object, sha256=row.sha256, number=row.number, proven=row.proven)
         for row in rows
     ]
-    for checked in check_chain(cluster_stores(context, cluster.id), chain, context.find_signer, contents=contents):
+
+    def find_signer(data: bytes, signature: bytes) -> str:
+        signer = runtime.signing.find_signer(data, signature)
+        signers.update({signer} - {""})
+        return signer
+
+    for checked in check_chain(cluster_stores(runtime, cluster.id), chain, find_signer, contents=contents):
         name = checked.kept.object
         for problem in checked.problems:
             yield name, problem, jobs[name]
         if checked.manifest:
-            for segment, problem in _differences(context, cluster, checked.manifest, jobs[name]):
+            for segment, problem in _differences(runtime, cluster, checked.manifest, jobs[name]):
                 yield segment, problem, jobs[name]
     if contents:
         yield from _tell_unproven(rows)
@@ -42,18 +48,20 @@ def check_manifests(
         yield noted, "no proven manifest has the hash that was noted", ""
 
 
-def find_unproven(context: Context, cluster: Cluster) -> tuple[int, str]:
-    """Return the number of unproven manifests in the catalogue, and the hash of the last one, '' if all are proven.
+def find_heads(runtime: Runtime, cluster: Cluster) -> tuple[tuple[int, str], tuple[int, str]]:
+    """Return number and last hash of the proven manifests in the catalogue, and of the unproven ones; '' for none.
 
-    That hash is also returned if the manifest is not in the catalogue, but a later one names it as unproven.
+    The unproven hash is also returned if that manifest is not in the catalogue, but a later one names it as unproven.
     """
-    with reading(context.database) as connection:
-        rows = archive.fetch_manifests(connection, cluster.id)
-    hashes = [row.unproven if row.proven else row.sha256 for row in rows]
-    return sum(not row.proven for row in rows), next(filter(None, reversed(hashes)), "")
+    with reading(runtime.database) as connection:
+        rows = manifests.fetch_manifests(connection, cluster.id)
+    proven = [row.sha256 for row in rows if row.proven]
+    unproven = [row.unproven if row.proven else row.sha256 for row in rows]
+    head, unproven_head = (next(filter(None, reversed(hashes)), "") for hashes in (proven, unproven))
+    return (len(proven), head), (len(rows) - len(proven), unproven_head)
 
 
-def _tell_unproven(rows: Sequence[archive.ManifestRow]) -> Iterator[tuple[str, str, str]]:
+def _tell_unproven(rows: Sequence[manifests.ManifestRow]) -> Iterator[tuple[str, str, str]]:
     """Yield one problem for each run of consecutive unproven manifests, and one for each that is named but missing."""
     for proven, together in groupby(rows, key=lambda row: row.proven):
         *before, last = together
@@ -66,9 +74,9 @@ def _tell_unproven(rows: Sequence[archive.ManifestRow]) -> Iterator[tuple[str, s
             yield row.object, "unproven: what came before it, which is not in the catalogue", row.job_id
 
 
-def _differences(context: Context, cluster: Cluster, manifest: Manifest, job_id: str) -> Iterator[tuple[str, str]]:
-    with reading(context.database) as connection:
-        listed = archive.fetch_listed_segments(connection, cluster.id, job_id)
+def _differences(runtime: Runtime, cluster: Cluster, manifest: Manifest, job_id: str) -> Iterator[tuple[str, str]]:
+    with reading(runtime.database) as connection:
+        listed = segments.fetch_listed_segments(connection, cluster.id, job_id)
     known = {segment.object: _essence(segment) for segment in listed}
     for segment in manifest.segments:
         if known.pop(segment.object, None) != _essence(segment):

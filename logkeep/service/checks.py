@@ -5,46 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from functools import partial
 
-from logkeep.domain.cluster import Node
+from logkeep.domain.cluster import NewNode, Node
+from logkeep.domain.node_check import NodeCheck
 from logkeep.errors import SettingError, SourceError, SourceFileError, SourceVanished
-from logkeep.service.clusters import NewNode
-from logkeep.service.context import Context
-from logkeep.service.node_threads import run_some_at_once
+from logkeep.service.node_threads import run_concurrently
+from logkeep.service.runtime import Runtime
 from logkeep.service.sources import find_tenant
 from logkeep.sources.base import Listing, LogSource, PassedKind, Tenant
 
 CHECK_SECONDS = 20.0  # for all nodes of a cluster
-_AT_ONCE = 16
+_CONCURRENT_CHECKS = 16
 _MOST_OPENED = 1000  # files of one node
 _MOST_NAMED = 20  # of each kind
-
-
-@dataclass(slots=True)
-class NodeCheck:
-    """Result of checking one node's log directory."""
-
-    node: str
-    reachable: bool = False
-    problem: str = ""  # why it cannot be listed, or looks wrong, with its code; '' if it is fine
-    files: int = 0  # number of logs
-    bytes: int = 0  # size of the logs, compressed files as they are
-    opened: int = 0  # logs opened to see whether this user may read them
-    unreadable: list[str] = field(default_factory=list[str])  # the first few, each with its reason
-    unreadable_total: int = 0
-    left_out: dict[str, int] = field(default_factory=dict[str, int])  # number of other entries, by kind
-    left_out_names: list[str] = field(default_factory=list[str])  # the first few
-
-    @property
-    def warning(self) -> str:
-        """Return what to tell whoever registers the node; '' for nothing."""
-        if self.problem:
-            return f"node {self.node}: {self.problem}"
-        if self.unreadable:
-            return f"node {self.node}: {self.unreadable_total} files or folders cannot be read: {self.unreadable[0]}"
-        return ""
 
 
 class _TimeIsUp(Exception):
@@ -52,7 +26,7 @@ class _TimeIsUp(Exception):
 
 
 def check_nodes(
-    context: Context,
+    runtime: Runtime,
     project_id: str,
     nodes: Sequence[Node | NewNode],
     *,
@@ -60,19 +34,19 @@ def check_nodes(
     most_opened: int = _MOST_OPENED,
 ) -> list[NodeCheck]:
     """Check nodes in parallel, all within `seconds`; a node that hangs is abandoned and reported as unreachable."""
-    tenant = find_tenant(context, project_id)
+    tenant = find_tenant(runtime, project_id)
     end = time.monotonic() + seconds
     checks = {node.name: NodeCheck(node.name, problem=_unanswered(seconds)) for node in nodes}
 
     def check(node: Node | NewNode) -> None:
-        checks[node.name] = _check(context, tenant, node, end, most_opened)
+        checks[node.name] = _check(runtime, tenant, node, end, most_opened)
 
     def look() -> None:
         if time.monotonic() > end:
             raise _TimeIsUp
 
     with suppress(_TimeIsUp):
-        run_some_at_once([partial(check, node) for node in nodes], _AT_ONCE, look)
+        run_concurrently([partial(check, node) for node in nodes], _CONCURRENT_CHECKS, look)
     return [checks[node.name] for node in nodes]
 
 
@@ -80,9 +54,9 @@ def _unanswered(seconds: float) -> str:
     return f"LK-SOURCE-UNREACHABLE: it does not answer within {seconds:.0f} seconds; see that it is mounted and up"
 
 
-def _check(context: Context, tenant: Tenant, node: Node | NewNode, end: float, most_opened: int) -> NodeCheck:
+def _check(runtime: Runtime, tenant: Tenant, node: Node | NewNode, end: float, most_opened: int) -> NodeCheck:
     try:
-        source = context.open_source(node.source, tenant)
+        source = runtime.open_source(node.source, tenant)
         listing = source.list()
     except SourceError as error:
         return NodeCheck(node.name, problem=str(error))

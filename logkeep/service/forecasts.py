@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -12,60 +12,41 @@ from logkeep.database.connection import reading, writing
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.forecast import HORIZON_MS, LEAST_PAUSE_MS, Forecast, plan_extra_run
-from logkeep.domain.policy import PolicyHistory, PolicyState, judge_policy
+from logkeep.domain.policy import Policy, PolicyState, PolicyStatus, judge_policy, next_run_of
 from logkeep.errors import BackupClosed
-from logkeep.service.context import Context
+from logkeep.service.runtime import Runtime
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Policy of a cluster: when backups start without being asked for."""
-
-    period: str | None  # of the daily backup
-    adaptive: bool  # extra runs start before a node deletes lines that are not backed up
-    next_run: int | None  # Unix ms; None if none is planned
-    state: PolicyState
-    runs: PolicyHistory | None  # of the daily backup; None if there is none
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyStatus:
-    """Policy state and last success of a cluster, as shown in the list of clusters."""
-
-    policy_state: PolicyState
-    last_success: int | None  # Unix ms, end of the newest backup that ended SUCCESS
-
-
-def get_policy(context: Context, cluster: Cluster) -> Policy:
-    with reading(context.database) as connection:
+def get_policy(runtime: Runtime, cluster: Cluster) -> Policy:
+    with reading(runtime.database) as connection:
         setting = log_settings.fetch_setting(connection, cluster.id)
         planned = log_settings.fetch_next_runs(connection, cluster.id)
         runs = log_settings.fetch_runs(connection, [cluster.id]).get(cluster.id)
     if setting is None or not setting.enabled:
         return Policy(period=None, adaptive=False, next_run=None, state=PolicyState.OFF, runs=None)
-    now = context.clock.now_ms()
-    state = judge_policy(runs, now, context.policy.stale_ms)
+    now = runtime.clock.now_ms()
+    state = judge_policy(runs, now, runtime.policy.stale_ms)
     return Policy(
-        period=setting.period, adaptive=setting.adaptive, next_run=_next_run(planned, now), state=state, runs=runs
+        period=setting.period, adaptive=setting.adaptive, next_run=next_run_of(planned, now), state=state, runs=runs
     )
 
 
-def list_standings(context: Context, cluster_ids: Sequence[str]) -> dict[str, PolicyStatus]:
+def list_standings(runtime: Runtime, cluster_ids: Sequence[str]) -> dict[str, PolicyStatus]:
     """Return the policy state and the last success of each of these clusters."""
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         runs = log_settings.fetch_runs(connection, cluster_ids)
         successes = jobs.fetch_last_successes(connection, cluster_ids)
-    now = context.clock.now_ms()
+    now = runtime.clock.now_ms()
     return {
-        one: PolicyStatus(judge_policy(runs.get(one), now, context.policy.stale_ms), successes.get(one))
+        one: PolicyStatus(judge_policy(runs.get(one), now, runtime.policy.stale_ms), successes.get(one))
         for one in cluster_ids
     }
 
 
-def set_adaptive(context: Context, cluster: Cluster, adaptive: bool) -> Policy:
+def set_adaptive(runtime: Runtime, cluster: Cluster, adaptive: bool) -> Policy:
     """Turn extra runs before a node deletes lines on or off. Raises `BackupClosed`."""
-    now = context.clock.now_ms()
-    with writing(context.database) as connection:
+    now = runtime.clock.now_ms()
+    with writing(runtime.database) as connection:
         setting = log_settings.lock_setting(connection, cluster.id)
         if setting is None or not setting.enabled:
             raise BackupClosed()
@@ -73,7 +54,7 @@ def set_adaptive(context: Context, cluster: Cluster, adaptive: bool) -> Policy:
             log_settings.save_setting(connection, replace(setting, adaptive=adaptive, updated_at=now))
             if adaptive:
                 _plan_first(connection, cluster.id, now)
-    return get_policy(context, cluster)
+    return get_policy(runtime, cluster)
 
 
 def look_ahead(connection: Connection, job: BackupJob, now: int) -> list[Forecast]:
@@ -84,7 +65,7 @@ def look_ahead(connection: Connection, job: BackupJob, now: int) -> list[Forecas
         soonest = forecasts.fetch_safe_until(connection, job.cluster_id, now, job.created_at)
         extra = None if soonest is None else plan_extra_run(now, soonest)
     log_settings.save_extra_due(connection, job.cluster_id, extra)
-    next_run = _next_run(log_settings.fetch_next_runs(connection, job.cluster_id), now)
+    next_run = next_run_of(log_settings.fetch_next_runs(connection, job.cluster_id), now)
     return forecasts.fetch_soonest(connection, job.cluster_id, next_run or now + HORIZON_MS, next_run)
 
 
@@ -96,8 +77,3 @@ def _plan_first(connection: Connection, cluster_id: str, now: int) -> None:
     if newest and soonest is not None:
         extra = max(now, (newest.finished_at or now) + LEAST_PAUSE_MS, now + (soonest - now) // 2)
     log_settings.save_extra_due(connection, cluster_id, extra)
-
-
-def _next_run(planned: Sequence[int], now: int) -> int | None:
-    """Return the earliest planned start; now, if that has passed already."""
-    return max(now, min(planned)) if planned else None

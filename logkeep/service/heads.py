@@ -10,32 +10,32 @@ A place that the database does not know is found by its pointer, an object besid
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy import Connection
 
-from logkeep.database import archive, clusters, jobs, log_settings, places
+from logkeep.archive.chain import SIGNATURE_BYTES
+from logkeep.archive.heads import Beyond, follow, leave_out_settled
+from logkeep.archive.orphans import ClusterPrefix, object_prefix, setting_prefix
+from logkeep.archive.proof import Chain, Document, Entry, make_entry
+from logkeep.archive.rebuild import Generations
+from logkeep.database import clusters, findings, generations, jobs, log_settings, manifests, places, segments
 from logkeep.database.connection import reading, writing
 from logkeep.database.warnings import save_warnings
-from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Manifest, Segment, UnreportedJob
 from logkeep.domain.policy import next_start
 from logkeep.domain.warning import JobWarning, WarningCode
-from logkeep.engine.chain import SIGNATURE_BYTES, find_flaw
-from logkeep.engine.heads import Beyond, follow, leave_out_settled
-from logkeep.engine.orphans import ClusterPrefix, object_prefix, setting_prefix
-from logkeep.engine.proof import Chain, Document, Entry, make_entry
-from logkeep.engine.rebuild import Generations
 from logkeep.errors import CatalogueBehind, ChainForked, JobSuperseded, StoreCorrupt, StoreError, StoreUnreachable
-from logkeep.service.context import Context
 from logkeep.service.places import note_place
+from logkeep.service.runtime import Runtime
 from logkeep.service.stores import cluster_stores
-from logkeep.stores.base import ObjectStore
+from logkeep.stores.base import LARGEST_MANIFEST, ObjectStore
 from logkeep.stores.layout import (
     ObjectKind,
     decode_manifest,
@@ -48,20 +48,23 @@ from logkeep.stores.layout import (
 
 _OVERLAP_MS = 24 * 3_600_000  # names sort by the start of a job, not its end, and clocks of machines differ
 _MOST_PLACES = 100
+_UNTRUSTED_BYTES = LARGEST_MANIFEST  # of manifests that no trusted key signed, as each job reads them again
+_LEAST_BYTES = 64 * 1024  # that each counts as, so that small ones do not come in any number
 _POINTER_BYTES = 4096
 _BATCH = 500
 _MOST_TOLD = 10
 _log = structlog.get_logger("logkeep.heads")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Newer:
     """Manifests in the buckets that the catalogue does not have."""
 
-    head: archive.ManifestRow | None  # the catalogue's last proven manifest
+    head: manifests.ManifestRow | None  # the catalogue's last proven manifest
     beyond: Beyond
     manifests: dict[str, Manifest]  # by hash
-    buckets: tuple[str, ...] = ()  # of the installation
+    unread: Counter[str]  # manifests that could not be read, by bucket
+    buckets: tuple[str, ...]  # of the installation
 
     def refuse_strays(self) -> None:
         """Raise `ChainForked` if the bucket has manifests that do not follow the catalogue's last one."""
@@ -92,56 +95,89 @@ def tell_objects(entries: Sequence[Entry]) -> str:
     return told if len(entries) <= _MOST_TOLD else f"{told} and {len(entries) - _MOST_TOLD} more"
 
 
-def find_newer(context: Context, cluster: Cluster, bucket: str = "") -> Newer:
+def find_newer(runtime: Runtime, cluster: Cluster, bucket: str = "") -> Newer:
     """Return proven manifests of the cluster that the catalogue does not have.
 
     Raises a `StoreError` if `bucket` fails; other buckets that cannot be reached are skipped.
     """
-    with reading(context.database) as connection:
-        head = archive.fetch_last_manifest(connection, cluster.id, proven=True)
-    found: dict[str, tuple[Entry, Manifest]] = {}
-    pending = Counter[str]()
-    for place, names in _listed(context, cluster, head, bucket):
-        for name in names:
+    with reading(runtime.database) as connection:
+        head = manifests.fetch_last_manifest(connection, cluster.id, proven=True)
+    reader = _Reader(runtime, cluster, bucket)
+    for place, sizes in _listed(runtime, cluster, head, bucket):
+        reader.read(place, sizes)
+    reader.log_unread()
+    found = reader.found
+    entries = [entry for entry, _ in found.values()]
+    beyond = follow(head.sha256 if head else "", entries)
+    if beyond.strays:
+        beside = _read_beside(runtime, cluster, {one.number for one in beyond.strays})
+        beyond = replace(beyond, strays=leave_out_settled(beside, beyond.strays))
+    by_hash = {sha256: manifest for sha256, (_, manifest) in found.items()}
+    return Newer(
+        head=head,
+        beyond=_without_own(runtime, cluster, beyond, by_hash),
+        manifests=by_hash,
+        unread=reader.unread,
+        buckets=tuple(runtime.stores),
+    )
+
+
+class _Reader:
+    """Reads manifests that the catalogue does not have. Anybody who may write to the bucket can put any number there.
+
+    So much as `_UNTRUSTED_BYTES` is read of what no trusted key signed; what is left then is counted, as what fails is.
+    """
+
+    def __init__(self, runtime: Runtime, cluster: Cluster, bucket: str) -> None:
+        self._runtime = runtime
+        self._cluster = cluster
+        self._bucket = bucket
+        self._left = _UNTRUSTED_BYTES
+        self.found: dict[str, tuple[Entry, Manifest]] = {}  # by hash
+        self.unread = Counter[str]()  # by bucket
+
+    def read(self, place: ClusterPrefix, sizes: Mapping[str, int]) -> None:
+        """Read the manifests of a place. Raises `StoreUnreachable` if it lies in the bucket of the job."""
+        store = cluster_stores(self._runtime, self._cluster.id)[place.bucket]
+        for name, size in sizes.items():
             try:
-                one = _read(cluster_stores(context, cluster.id)[place.bucket], context, place.bucket, name)
+                if self._left <= 0:
+                    raise StoreCorrupt("too many manifests beside it are not signed with a key of sign.pub")
+                one = _read(store, self._runtime, place.bucket, name, size)
             except StoreUnreachable as error:  # it may be the next of the chain, which those after it need
-                if place.bucket == bucket:
+                if place.bucket == self._bucket:
                     raise
                 _log.warning("place not looked at", bucket=place.bucket, folder=place.folder, error=error.message)
                 break
             except StoreError as error:
-                if not pending:
+                if not self.unread:
                     _log.warning("manifest not looked at", bucket=place.bucket, object=name, error=error.message)
-                pending[place.bucket] += 1
+                self.unread[place.bucket] += 1
                 continue
-            if one and one[0].cluster_id == cluster.id and one[0].object == name:
-                found[one[0].sha256] = one
-    if pending.total() > 1:  # one line for all: there may be any number
-        _log.warning("manifests not looked at", numbers=dict(pending))
-    entries = [entry for entry, _ in found.values()]
-    beyond = follow(head.sha256 if head else "", entries)
-    if beyond.strays:
-        beside = _read_beside(context, cluster, {one.number for one in beyond.strays})
-        beyond = replace(beyond, strays=leave_out_settled(beside, beyond.strays))
-    manifests = {sha256: manifest for sha256, (_, manifest) in found.items()}
-    return Newer(head, _without_own(context, cluster, beyond, manifests), manifests, tuple(context.stores))
+            if one is None:
+                self._left -= max(size, _LEAST_BYTES)
+            elif one[0].cluster_id == self._cluster.id and one[0].object == name:
+                self.found[one[0].sha256] = one
+
+    def log_unread(self) -> None:
+        if self.unread.total() > 1:  # one line for all: there may be any number
+            _log.warning("manifests not looked at", numbers=dict(self.unread))
 
 
-def _read_beside(context: Context, cluster: Cluster, numbers: set[int]) -> Iterator[Entry]:
+def _read_beside(runtime: Runtime, cluster: Cluster, numbers: set[int]) -> Iterator[Entry]:
     """Yield the catalogue's own manifests of these numbers, to see which jobs they report as ended."""
-    with reading(context.database) as connection:
-        rows = archive.fetch_manifests(connection, cluster.id)
-    stores = cluster_stores(context, cluster.id)
+    with reading(runtime.database) as connection:
+        rows = manifests.fetch_manifests(connection, cluster.id)
+    stores = cluster_stores(runtime, cluster.id)
     for row in rows:
         if row.proven and row.number in numbers and (store := stores.get(row.bucket)):
             with suppress(StoreError):
-                one = _read(store, context, row.bucket, row.object)
+                one = _read(store, runtime, row.bucket, row.object)
                 if one and one[0].sha256 == row.sha256:
                     yield one[0]
 
 
-def _without_own(context: Context, cluster: Cluster, beyond: Beyond, manifests: dict[str, Manifest]) -> Beyond:
+def _without_own(runtime: Runtime, cluster: Cluster, beyond: Beyond, manifests: dict[str, Manifest]) -> Beyond:
     """Leave out the manifest of a running job whose worker was killed before it was recorded in the database.
 
     Such a manifest names only segments of the catalogue, and nothing follows it; the next attempt writes another one.
@@ -149,25 +185,25 @@ def _without_own(context: Context, cluster: Cluster, beyond: Beyond, manifests: 
     if len(beyond.line) != 1:
         return beyond
     [entry] = beyond.line
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         running = jobs.fetch_running_job(connection, cluster.id)
         if running is None or running.job_id != entry.job_id:
             return beyond
         known = all(
-            archive.fetch_segment_object(connection, cluster.id, segment) == segment.object
+            segments.fetch_segment_object(connection, cluster.id, segment) == segment.object
             for segment in manifests[entry.sha256].segments
         )
     return Beyond((), beyond.strays) if known else beyond
 
 
 def _listed(
-    context: Context, cluster: Cluster, head: archive.ManifestRow | None, bucket: str
-) -> Iterator[tuple[ClusterPrefix, list[str]]]:
-    """Yield the signed manifests of each place that may be newer and that the catalogue does not have."""
-    stores = cluster_stores(context, cluster.id)
-    waiting = _known_places(context, cluster, head)
+    runtime: Runtime, cluster: Cluster, head: manifests.ManifestRow | None, bucket: str
+) -> Iterator[tuple[ClusterPrefix, dict[str, int]]]:
+    """Yield the signed manifests of each place that may be newer and that the catalogue does not have, with sizes."""
+    stores = cluster_stores(runtime, cluster.id)
+    waiting = _known_places(runtime, cluster, head)
     seen: set[ClusterPrefix] = set()
-    since = _since(context, head)
+    since = _since(runtime, head)
     while waiting and len(seen) < _MOST_PLACES:
         place = waiting.pop()
         if place in seen or place.bucket not in stores:
@@ -183,11 +219,11 @@ def _listed(
                 raise
             _log.warning("place not looked at", bucket=place.bucket, folder=place.folder, error=error.message)
             continue
-        yield place, _unknown(context, _signed(sizes))
+        yield place, {name: sizes[name] for name in _unknown(runtime, _signed(sizes))}
 
 
-def _known_places(context: Context, cluster: Cluster, head: archive.ManifestRow | None) -> list[ClusterPrefix]:
-    with reading(context.database) as connection:
+def _known_places(runtime: Runtime, cluster: Cluster, head: manifests.ManifestRow | None) -> list[ClusterPrefix]:
+    with reading(runtime.database) as connection:
         found = [ClusterPrefix(*row) for row in places.fetch_places(connection, cluster.id)]
         if setting := log_settings.fetch_setting(connection, cluster.id):
             found.append(setting_prefix(setting.bucket, setting.base_path, cluster.name))
@@ -196,11 +232,11 @@ def _known_places(context: Context, cluster: Cluster, head: archive.ManifestRow 
     return [*found, object_prefix(head.bucket, head.object)] if head else found
 
 
-def _since(context: Context, head: archive.ManifestRow | None) -> int:
+def _since(runtime: Runtime, head: manifests.ManifestRow | None) -> int:
     """Return the Unix ms from which on manifests may be newer; 0 for all."""
     if head is None:
         return 0
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         job = jobs.fetch_job(connection, head.job_id)
     return max(0, job.created_at - _OVERLAP_MS) if job else 0
 
@@ -225,7 +261,7 @@ def _signed(sizes: dict[str, int]) -> list[str]:
     ]
 
 
-def _unknown(context: Context, names: Sequence[str]) -> list[str]:
+def _unknown(runtime: Runtime, names: Sequence[str]) -> list[str]:
     """Return the manifests whose jobs have neither ended nor a recorded manifest.
 
     Any other manifest of an ended job is of a superseded attempt.
@@ -233,18 +269,24 @@ def _unknown(context: Context, names: Sequence[str]) -> list[str]:
     unknown: list[str] = []
     for at in range(0, len(names), _BATCH):
         part = {name: found.job_id for name in names[at : at + _BATCH] if (found := parse_object(name))}
-        with reading(context.database) as connection:
-            told = archive.fetch_manifest_of_jobs(connection, list(part.values()))
+        with reading(runtime.database) as connection:
+            told = manifests.fetch_manifest_of_jobs(connection, list(part.values()))
             traces = jobs.fetch_traces(connection, list(part.values()))
         ended = {job_id for job_id, (_, status, _) in traces.items() if status is not JobStatus.RUNNING}
         unknown += [name for name, job_id in part.items() if job_id not in told and job_id not in ended]
     return unknown
 
 
-def _read(store: ObjectStore, context: Context, bucket: str, name: str) -> tuple[Entry, Manifest] | None:
-    """Read a manifest; None if no trusted key signed it. Raises a `StoreError` if it is gone or damaged."""
-    data = store.get(name)
-    if find_flaw(store, name, data, context.find_signer):
+def _read(
+    store: ObjectStore, runtime: Runtime, bucket: str, name: str, size: int | None = None
+) -> tuple[Entry, Manifest] | None:
+    """Read a manifest, of `size` bytes as listed; None if no trusted key signed it.
+
+    Raises a `StoreError` if it or its signature is gone, or damaged, or larger than any manifest.
+    """
+    signature = store.get(signature_object(name), SIGNATURE_BYTES)
+    data = store.get(name, LARGEST_MANIFEST, size)
+    if not runtime.signing.find_signer(data, signature):
         return None
     manifest = decode_manifest(data)
     return make_entry(Document(bucket, name, manifest_hash(data), ""), manifest), manifest
@@ -253,38 +295,36 @@ def _read(store: ObjectStore, context: Context, bucket: str, name: str) -> tuple
 # Taking up --------------------------------------------------------------------------------------------------------
 
 
-def take_up(context: Context, job_id: str, attempt: int) -> None:
+def take_up(runtime: Runtime, job: BackupJob, cluster: Cluster, attempt: int) -> None:
     """Put manifests that the catalogue does not have into it, before the job reads anything.
 
     All or none are taken up. Raises `ChainForked` if database and bucket have both gone on from one manifest,
     `JobSuperseded` if another attempt has begun or the job's own manifest was among them, and a `StoreError`.
     """
-    with reading(context.database) as connection:
-        job = jobs.fetch_job(connection, job_id)
-        cluster = clusters.fetch_cluster(connection, job.cluster_id) if job else None
-    if job is None or cluster is None:
-        raise JobSuperseded("the job or its cluster was removed")
-    newer = find_newer(context, cluster, job.bucket)
+    newer = find_newer(runtime, cluster, job.bucket)
     newer.refuse_strays()
     line = newer.beyond.line
-    if not line:
+    warnings = [*([_behind(line)] if line else ()), *([_unread(newer.unread)] if newer.unread else ())]
+    if not warnings:
         return
-    with writing(context.database) as connection:
-        if not jobs.is_current_attempt(connection, job_id, attempt):
+    with writing(runtime.database) as connection:
+        if not jobs.is_current_attempt(connection, job.job_id, attempt):
             raise JobSuperseded()
-        taking = _Taking(connection, cluster, newer.buckets)
-        for entry in line:
-            taking.add(entry, newer.manifests[entry.sha256])
-        taking.finish(newer.manifests[line[-1].sha256])
-        ended = not jobs.is_current_attempt(connection, job_id, attempt)
+        if line:
+            taking = _Taking(connection, cluster, newer.buckets, runtime.policy.spread_ms)
+            for entry in line:
+                taking.add(entry, newer.manifests[entry.sha256])
+            taking.finish(newer.manifests[line[-1].sha256])
+        ended = not jobs.is_current_attempt(connection, job.job_id, attempt)
         if not ended:
-            save_warnings(connection, cluster.id, job_id, [_warning(line)])
-    _log.warning("database was behind its bucket", cluster=cluster.id, manifests=len(line), last=line[-1].object)
+            save_warnings(connection, cluster.id, job.job_id, warnings)
+    if line:
+        _log.warning("database was behind its bucket", cluster=cluster.id, manifests=len(line), last=line[-1].object)
     if ended:
         raise JobSuperseded("the bucket tells how this job ended")
 
 
-def _warning(line: Sequence[Entry]) -> JobWarning:
+def _behind(line: Sequence[Entry]) -> JobWarning:
     message = (
         f"the database was behind its bucket, as after it was put back from a copy: {len(line)} manifests up to "
         f"{line[-1].object} were taken up; keys, users and settings changed since that copy are as they were then"
@@ -292,9 +332,19 @@ def _warning(line: Sequence[Entry]) -> JobWarning:
     return JobWarning(node="", family="", file="", code=WarningCode.CATALOGUE_BEHIND, message=message)
 
 
-def expect_none_newer(context: Context, cluster: Cluster) -> None:
+def _unread(unread: Mapping[str, int]) -> JobWarning:
+    where = ", ".join(f"{number} of bucket {bucket}" for bucket, number in sorted(unread.items()))
+    message = (
+        f"manifests that the database does not know were not read: {where}; the log of the service names the first. "
+        "Damaged ones and those of strangers do no harm, if none of this cluster is among them: move them out of "
+        "_manifests, each with its .sig, and find out who may write to the bucket"
+    )
+    return JobWarning(node="", family="", file="", code=WarningCode.MANIFESTS_UNREAD, message=message)
+
+
+def expect_none_newer(runtime: Runtime, cluster: Cluster) -> None:
     """Raise `ChainForked` or `CatalogueBehind` if the bucket has manifests that the catalogue does not have."""
-    newer = find_newer(context, cluster)
+    newer = find_newer(runtime, cluster)
     newer.refuse_strays()
     if newer.beyond.line:
         raise CatalogueBehind(
@@ -306,10 +356,11 @@ def expect_none_newer(context: Context, cluster: Cluster) -> None:
 class _Taking:
     """Writes newer manifests over the state of the catalogue."""
 
-    def __init__(self, connection: Connection, cluster: Cluster, buckets: Sequence[str]) -> None:
+    def __init__(self, connection: Connection, cluster: Cluster, buckets: Sequence[str], spread_ms: int) -> None:
         self._connection = connection
         self._cluster = cluster
         self._buckets = buckets
+        self._spread_ms = spread_ms
         self._generations = Generations()
         self._begun: defaultdict[str, set[int]] = defaultdict(set)  # generations of each node
 
@@ -324,10 +375,10 @@ class _Taking:
             self._begin(node, numbers)
         for segment in manifest.segments:
             self._add_segment(segment, manifest.job.job_id)
-        row = archive.ManifestRow(
+        row = manifests.ManifestRow(
             manifest.job.job_id, entry.number, bucket, entry.object, entry.sha256, unproven=entry.unproven
         )
-        archive.insert_manifest(self._connection, self._cluster.id, row)
+        manifests.insert_manifest(self._connection, self._cluster.id, row)
         note_place(self._connection, self._cluster.id, object_prefix(bucket, entry.object))
         self._generations.add(manifest)
 
@@ -335,22 +386,22 @@ class _Taking:
         """Write checkpoints, and the setting if it is newer; drop hints for the next backup, which are outdated."""
         for node, checkpoints in self._generations.checkpoints().items():
             new = [one for one in checkpoints if (node, one.generation) in self._generations.touched]
-            archive.save_checkpoints(self._connection, self._cluster.id, node, new)
-            archive.save_listing_digest(self._connection, self._cluster.id, node, "")
-            archive.save_unread(self._connection, self._cluster.id, node, ())
+            generations.save_checkpoints(self._connection, self._cluster.id, node, new)
+            clusters.save_listing_digest(self._connection, self._cluster.id, node, "")
+            clusters.save_unread(self._connection, self._cluster.id, node, ())
         setting = last.setting
         known = log_settings.fetch_setting(self._connection, self._cluster.id)
         if setting and (known is None or setting.updated_at > known.updated_at):
             log_settings.save_setting(self._connection, setting)
             if setting.period:
-                due_at = next_start(setting.period, self._cluster.id, last.job.created_at, 0)
+                due_at = next_start(setting.period, self._cluster.id, last.job.created_at, self._spread_ms)
                 log_settings.plan_policy(self._connection, self._cluster.id, setting.updated_at, due_at)
 
     def _begin(self, node: str, numbers: set[int]) -> None:
         """Start from the catalogue's checkpoints of these generations."""
         new = numbers - self._begun[node]
         self._begun[node] |= new
-        self._generations.begin(node, archive.fetch_checkpoints_of(self._connection, self._cluster.id, node, new))
+        self._generations.begin(node, generations.fetch_checkpoints_of(self._connection, self._cluster.id, node, new))
 
     def _add_job(self, told: UnreportedJob, manifest_job_id: str, attempt: int) -> None:
         job, connection = told.job, self._connection
@@ -359,19 +410,19 @@ class _Taking:
             jobs.mark_job_told(connection, job.job_id, manifest_job_id)
             return
         if known:
-            jobs.finish_job(connection, job.job_id, job.status, job.finished_at or job.created_at, job.failed_msg)
+            jobs.finish_job(connection, job)
             jobs.mark_job_told(connection, job.job_id, manifest_job_id)
         else:
             jobs.insert_job(connection, job, attempt=attempt, manifest_job_id=manifest_job_id)
         for gap in told.gaps:
-            archive.insert_findings(connection, job.job_id, gap.node, [gap])
-        archive.insert_findings(connection, job.job_id, "", told.notes)
+            findings.insert_findings(connection, job.job_id, gap.node, [gap])
+        findings.insert_findings(connection, job.job_id, "", told.notes)
         save_warnings(connection, self._cluster.id, job.job_id, told.warnings)
 
     def _add_segment(self, segment: Segment, manifest_job_id: str) -> None:
-        there = archive.fetch_segment_object(self._connection, self._cluster.id, segment)
+        there = segments.fetch_segment_object(self._connection, self._cluster.id, segment)
         if there == segment.object:
-            archive.mark_segment_listed(self._connection, self._cluster.id, segment, manifest_job_id)
+            segments.mark_segment_listed(self._connection, self._cluster.id, segment, manifest_job_id)
             return
         kept = self._generations.kept(segment)
         if there or (kept is not None and kept != segment.start):
@@ -381,7 +432,6 @@ class _Taking:
                 f"`{rebuild_command(self._buckets)}`"
             )
         name = parse_object(segment.object)
-        archive.insert_segment(
-            self._connection, self._cluster.id, name.job_id if name else manifest_job_id, segment, manifest_job_id
-        )
+        job_id = name.job_id if name else manifest_job_id
+        segments.insert_segments(self._connection, self._cluster.id, job_id, [segment], manifest_job_id)
         self._generations.extend(segment)

@@ -15,7 +15,7 @@ from logkeep.database.connection import reading, writing
 from logkeep.domain.access import AccessKey, Role
 from logkeep.domain.cluster import Project
 from logkeep.errors import InvalidField, NameTaken
-from logkeep.service.context import Context
+from logkeep.service.runtime import Runtime
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ID = re.compile(r"[0-9a-fA-F]{32}")
@@ -30,12 +30,12 @@ class NewKey:
     security_token: str = field(default="", repr=False)  # of a temporary key
 
 
-def check_seal(context: Context) -> None:
+def check_seal(runtime: Runtime) -> None:
     """Raise `SettingError` if the sealing key is not the one that encrypted the secrets in the database."""
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         secret = keys.fetch_any_secret(connection)
     if secret is not None:
-        context.unseal(secret)
+        runtime.seal.decrypt(secret)
 
 
 def check_name(name: str, field: str = "name") -> None:
@@ -46,14 +46,14 @@ def check_name(name: str, field: str = "name") -> None:
         raise InvalidField(field, "has the form of an id, and could be taken for one; choose another")
 
 
-def add_project(context: Context, name: str, *, region: str = "") -> Project:
+def add_project(runtime: Runtime, name: str, *, region: str = "") -> Project:
     """Add a project; `region` is a second name that finds it. Raises `InvalidField`, `NameTaken`."""
     check_name(name)
     if region:
         check_name(region, "region")
-    project = Project(uuid4().hex, name, context.clock.now_ms(), region)
+    project = Project(uuid4().hex, name, runtime.clock.now_ms(), region)
     try:
-        with writing(context.database) as connection:
+        with writing(runtime.database) as connection:
             keys.insert_project(connection, project)
     except IntegrityError as error:
         raise NameTaken(f"there is a project named {name}; choose another name") from error
@@ -61,61 +61,74 @@ def add_project(context: Context, name: str, *, region: str = "") -> Project:
 
 
 def add_key(
-    context: Context,
+    runtime: Runtime,
     project: Project,
     *,
     admin: bool = False,
     role: Role | None = None,
     valid_ms: int | None = None,
+    issuer: str | None = None,
 ) -> NewKey:
-    """Add an access key, an operator's by default; with `valid_ms` it is temporary and has a security token."""
+    """Add an access key, an operator's by default; with `valid_ms` it is temporary and has a security token.
+
+    It is revoked with its `issuer`, the id of a user or another key.
+    """
     role = role or (Role.ADMIN if admin else Role.OPERATOR)
-    now, sk = context.clock.now_ms(), secrets.token_hex(20)
+    now, sk = runtime.clock.now_ms(), secrets.token_hex(20)
     security_token = secrets.token_hex(32) if valid_ms is not None else ""
     key = AccessKey(
-        f"LK{secrets.token_hex(9).upper()}",
-        project.id,
-        role,
-        now,
+        ak=f"LK{secrets.token_hex(9).upper()}",
+        project_id=project.id,
+        role=role,
+        created_at=now,
         expires_at=None if valid_ms is None else now + valid_ms,
-        security_token_sha256=sha256(security_token.encode()).hexdigest() if security_token else "",
+        security_token_sha256=sha256(security_token.encode()).hexdigest() if security_token else None,
+        issuer=issuer,
     )
-    with writing(context.database) as connection:
-        keys.insert_key(connection, key, context.seal(sk))
+    with writing(runtime.database) as connection:
+        keys.insert_key(connection, key, runtime.seal.encrypt(sk))
     return NewKey(key, sk, security_token)
 
 
-def put_key_back(context: Context, project_id: str, ak: str, sk: str) -> bool:
+def put_key_back(runtime: Runtime, project_id: str, ak: str, sk: str) -> bool:
     """Restore an administrator's key that a lost database knew. False if it exists, or its project does not."""
-    if find_key(context, ak) or not list_projects(context, project_id=project_id):
+    if find_key(runtime, ak) or not list_projects(runtime, project_id=project_id):
         return False
-    with writing(context.database) as connection:
-        keys.insert_key(connection, AccessKey(ak, project_id, Role.ADMIN, context.clock.now_ms()), context.seal(sk))
+    with writing(runtime.database) as connection:
+        keys.insert_key(
+            connection, AccessKey(ak, project_id, Role.ADMIN, runtime.clock.now_ms()), runtime.seal.encrypt(sk)
+        )
     return True
 
 
-def revoke_key(context: Context, ak: str) -> None:
+def revoke_key(runtime: Runtime, ak: str) -> None:
     """Revoke a key; takes effect within a second. Raises `InvalidField` if there is no such key."""
-    with writing(context.database) as connection:
-        if not keys.revoke_key(connection, ak, context.clock.now_ms()):
+    with writing(runtime.database) as connection:
+        if not keys.revoke_key(connection, ak, runtime.clock.now_ms()):
             raise InvalidField("ak", f"there is no key {ak[:64]!r} in use; see `logkeep key list`")
 
 
-def list_keys(context: Context) -> list[AccessKey]:
-    with reading(context.database) as connection:
+def list_keys(runtime: Runtime) -> list[AccessKey]:
+    with reading(runtime.database) as connection:
         return list(keys.fetch_keys(connection))
 
 
-def find_key(context: Context, ak: str) -> tuple[AccessKey, str] | None:
+def find_key(runtime: Runtime, ak: str) -> tuple[AccessKey, str] | None:
     """Return a key and its secret; None if it is unknown or revoked."""
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         found = keys.fetch_key(connection, ak)
-    return (found[0], context.unseal(found[1])) if found else None
+    return (found[0], runtime.seal.decrypt(found[1])) if found else None
 
 
 def list_projects(
-    context: Context, *, project_id: str | None = None, name: str | None = None, found_by: str | None = None
+    runtime: Runtime, *, project_id: str | None = None, name: str | None = None, found_by: str | None = None
 ) -> list[Project]:
     """List projects, optionally only those with this id, this exact name, or this name or region (`found_by`)."""
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         return keys.fetch_projects(connection, project_id=project_id, name=name, found_by=found_by)
+
+
+def get_project(runtime: Runtime, project_id: str) -> Project:
+    """Return a project that is known to exist, as that of a key, a user or a cluster."""
+    (project,) = list_projects(runtime, project_id=project_id)
+    return project

@@ -10,19 +10,19 @@ from logkeep.database.warnings import fetch_warnings
 from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.job_detail import JobDetail, JobNode
 from logkeep.errors import InvalidField
-from logkeep.service.context import Context
+from logkeep.service.runtime import Runtime
 
 _MOST_TOLD = 1000  # findings of each kind; the job's manifest has all of them
 
 
 def get_detail(
-    context: Context, project_id: str, job_id: str, *, cluster_id: str = "", offset: int = 1, limit: int = 1000
+    runtime: Runtime, project_id: str, job_id: str, *, cluster_id: str = "", offset: int = 0, limit: int = 1000
 ) -> JobDetail:
-    """Return a job with its nodes and findings, and one page of its files; `offset` counts from 1.
+    """Return a job with its nodes and findings, and one page of its files; `offset` counts from 0.
 
     Raises `InvalidField` if the project, or the cluster if one is given, has no such job.
     """
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         found = jobs.fetch_project_job(connection, project_id, job_id)
         if found is None or cluster_id not in {"", found[0].cluster_id}:
             owner = "cluster" if cluster_id else "project"
@@ -32,7 +32,7 @@ def get_detail(
             job=job,
             attempts=attempts,
             nodes=_nodes(connection, job),
-            files=list(job_nodes.fetch_files(connection, job_id, offset=offset - 1, limit=limit)),
+            files=list(job_nodes.fetch_files(connection, job_id, offset=offset, limit=limit)),
             gaps=job_nodes.fetch_gaps(connection, job_id, _MOST_TOLD),
             failures=job_nodes.fetch_failures(connection, job_id, _MOST_TOLD),
             warnings=fetch_warnings(connection, job_id, _MOST_TOLD),

@@ -8,13 +8,13 @@ from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_line import LogLine, LogQuery
 from logkeep.errors import InvalidField, SourceVanished
 from logkeep.search.live import find_log, search_log
-from logkeep.service.context import Context
+from logkeep.service.runtime import Runtime
 from logkeep.service.sources import open_source
 
 _PAUSE = 0.05  # seconds; log4j2 opens the new file within one millisecond
 
 
-def search_live(context: Context, cluster: Cluster, node_name: str, query: LogQuery) -> tuple[list[LogLine], bool]:
+def search_live(runtime: Runtime, cluster: Cluster, node_name: str, query: LogQuery) -> tuple[list[LogLine], bool]:
     """Return matching records, newest first, and whether these are all. Raises `InvalidField`, a `SourceError`.
 
     A node without a log of this kind has no matching records.
@@ -22,7 +22,7 @@ def search_live(context: Context, cluster: Cluster, node_name: str, query: LogQu
     node = next((node for node in cluster.nodes if node.name == node_name), None)
     if node is None:
         raise InvalidField("instance_name", "the cluster has no such node; ShowClusterDetail names them")
-    source = open_source(context, cluster.project_id, node.source)
+    source = open_source(runtime, cluster.project_id, node.source)
     for last in (False, False, True):
         name = find_log((file.name for file in source.list()), query.kind)
         if name is None:

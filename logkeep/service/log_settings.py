@@ -8,7 +8,8 @@ from uuid import uuid4
 
 from sqlalchemy import Connection
 
-from logkeep.database import jobs, log_settings
+from logkeep.archive.orphans import setting_prefix
+from logkeep.database import jobs, log_settings, places
 from logkeep.database.connection import reading, writing
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import (
@@ -28,67 +29,67 @@ from logkeep.errors import (
     StoreError,
     UnknownBucket,
 )
-from logkeep.service.context import Context
 from logkeep.service.places import take_place
 from logkeep.service.removal import find_owner
+from logkeep.service.runtime import Runtime
 from logkeep.service.stores import agency_stores
 from logkeep.stores.layout import cluster_folder
 
 
-def open_backup(context: Context, cluster: Cluster, change: LogSettingChange) -> None:
+def open_backup(runtime: Runtime, cluster: Cluster, change: LogSettingChange) -> None:
     """Turn log backup on, or change its setting if it is on.
 
     Raises `InvalidAgency`, `InvalidField`, `InvalidPeriod`, `InvalidZone`, `UnknownBucket`, `BucketNotWritable`.
     """
-    _check(context, change)
-    _check_archive(context, cluster, change)
-    with writing(context.database) as connection:
-        take_place(context, connection, cluster, change.bucket, change.base_path)
+    _check(runtime, change)
+    _check_archive(runtime, cluster, change)
+    with writing(runtime.database) as connection:
+        take_place(runtime, connection, cluster, change.bucket, change.base_path)
         found = log_settings.fetch_setting(connection, cluster.id)
-        _save(context, connection, _changed(found, cluster, change), found)
+        _save(runtime, connection, _changed(found, cluster, change), found)
 
 
-def update_setting(context: Context, cluster: Cluster, change: LogSettingChange) -> None:
+def update_setting(runtime: Runtime, cluster: Cluster, change: LogSettingChange) -> None:
     """Change the setting. Raises `BackupClosed`, and what `open_backup` raises."""
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         _opened(connection, cluster)
-    _check(context, change)
-    _check_archive(context, cluster, change)
-    with writing(context.database) as connection:
+    _check(runtime, change)
+    _check_archive(runtime, cluster, change)
+    with writing(runtime.database) as connection:
         found = _opened(connection, cluster)
-        take_place(context, connection, cluster, change.bucket, change.base_path)
-        _save(context, connection, _changed(found, cluster, change), found)
+        take_place(runtime, connection, cluster, change.bucket, change.base_path)
+        _save(runtime, connection, _changed(found, cluster, change), found)
 
 
-def close_backup(context: Context, cluster: Cluster) -> None:
+def close_backup(runtime: Runtime, cluster: Cluster) -> None:
     """Turn log backup off: the policy ends and records of failures are deleted; objects stay. Raises `BackupClosed`."""
-    with writing(context.database) as connection:
+    with writing(runtime.database) as connection:
         setting = _opened(connection, cluster)
-        now = context.clock.now_ms()
+        now = runtime.clock.now_ms()
         closed = replace(setting, enabled=False, period=None, adaptive=False, failures_cleared_at=now)
-        _save(context, connection, closed, setting)
+        _save(runtime, connection, closed, setting)
         jobs.delete_failed_jobs(connection, cluster.id)
 
 
-def get_setting(context: Context, cluster: Cluster) -> LogSetting | None:
+def get_setting(runtime: Runtime, cluster: Cluster) -> LogSetting | None:
     """Return the setting, also of a closed log backup (`enabled` is False then); None if it was never open."""
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         return log_settings.fetch_setting(connection, cluster.id)
 
 
-def start_policy(context: Context, cluster: Cluster, period: str) -> None:
+def start_policy(runtime: Runtime, cluster: Cluster, period: str) -> None:
     """Back up daily at `period`. Raises `BackupClosed`, `InvalidPeriod`, `InvalidZone`."""
-    with writing(context.database) as connection:
+    with writing(runtime.database) as connection:
         setting = _opened(connection, cluster)
         parse_period(period)
-        _save(context, connection, replace(setting, period=period), setting)
+        _save(runtime, connection, replace(setting, period=period), setting)
 
 
-def stop_policy(context: Context, cluster: Cluster) -> None:
+def stop_policy(runtime: Runtime, cluster: Cluster) -> None:
     """End the daily backup. Raises `BackupClosed`."""
-    with writing(context.database) as connection:
+    with writing(runtime.database) as connection:
         setting = _opened(connection, cluster)
-        _save(context, connection, replace(setting, period=None), setting)
+        _save(runtime, connection, replace(setting, period=None), setting)
 
 
 def _opened(connection: Connection, cluster: Cluster) -> LogSetting:
@@ -98,12 +99,12 @@ def _opened(connection: Connection, cluster: Cluster) -> LogSetting:
     return setting
 
 
-def _check(context: Context, change: LogSettingChange) -> None:
+def _check(runtime: Runtime, change: LogSettingChange) -> None:
     """Check a change against the rules, and that its bucket can be written, by writing to it."""
     check_agency(change.agency)
-    if context.agencies and change.agency not in context.agencies:
+    if runtime.agencies and change.agency not in runtime.agencies:
         raise InvalidAgency(
-            f"agency: there is no agency {change.agency}; configured are {', '.join(sorted(context.agencies))}"
+            f"agency: there is no agency {change.agency}; configured are {', '.join(sorted(runtime.agencies))}"
         )
     check_base_path(change.base_path)
     if change.auto_enable and change.period is None:
@@ -112,7 +113,7 @@ def _check(context: Context, change: LogSettingChange) -> None:
         parse_period(change.period)
     if not change.bucket:
         raise InvalidField("log_bucket", "is missing; give the name of a configured bucket")
-    store = agency_stores(context, change.agency).get(change.bucket)
+    store = agency_stores(runtime, change.agency).get(change.bucket)
     if store is None:
         raise UnknownBucket(
             f"The OBS bucket does not exist. (log_bucket: no bucket {change.bucket[:200]!r} is configured)"
@@ -123,12 +124,15 @@ def _check(context: Context, change: LogSettingChange) -> None:
         raise BucketNotWritable(f"log_bucket: {error.message}") from error
 
 
-def _check_archive(context: Context, cluster: Cluster, change: LogSettingChange) -> None:
-    """Raise `InvalidField` if the folder holds the archive of another cluster, such as a removed namesake."""
-    store = agency_stores(context, change.agency)[change.bucket]
+def _check_archive(runtime: Runtime, cluster: Cluster, change: LogSettingChange) -> None:
+    """Raise `InvalidField` if the folder holds the archive of another cluster, such as a removed namesake.
+
+    Raise it also if that cannot be told.
+    """
+    store = agency_stores(runtime, change.agency)[change.bucket]
     folder = cluster_folder(change.base_path, cluster.name)
     try:
-        other = find_owner(store, folder)
+        other, unread = find_owner(store, folder)
     except StoreError as error:
         raise BucketNotWritable(f"log_bucket: {error.message}") from error
     if other and other != cluster.id:
@@ -138,6 +142,18 @@ def _check_archive(context: Context, cluster: Cluster, change: LogSettingChange)
             f"or, where that one is meant, remove this cluster and register it as what it was with `logkeep cluster "
             f"add {quote(cluster.name)} --adopt {other}`",
         )
+    if unread and not _is_place_of(runtime, cluster, change):
+        raise InvalidField(
+            "log_base_path",
+            f"{folder} of bucket {change.bucket} holds {unread} manifests that are too large to be read before it is "
+            "known whose they are; choose another path, or move out of _manifests what is not an archive of yours",
+        )
+
+
+def _is_place_of(runtime: Runtime, cluster: Cluster, change: LogSettingChange) -> bool:
+    place = setting_prefix(change.bucket, change.base_path, cluster.name)
+    with reading(runtime.database) as connection:
+        return (place.bucket, place.folder) in places.fetch_places(connection, cluster.id)
 
 
 def _changed(found: LogSetting | None, cluster: Cluster, change: LogSettingChange) -> LogSetting:
@@ -158,10 +174,10 @@ def _changed(found: LogSetting | None, cluster: Cluster, change: LogSettingChang
     )
 
 
-def _save(context: Context, connection: Connection, setting: LogSetting, before: LogSetting | None) -> None:
+def _save(runtime: Runtime, connection: Connection, setting: LogSetting, before: LogSetting | None) -> None:
     """Save the setting. A new period starts at its next moment: no start is made up for from before."""
-    now = context.clock.now_ms()
+    now = runtime.clock.now_ms()
     log_settings.save_setting(connection, replace(setting, updated_at=now))
     if setting.period and (before is None or before.period != setting.period):
-        due_at = next_start(setting.period, setting.cluster_id, now, context.policy.spread_ms)
+        due_at = next_start(setting.period, setting.cluster_id, now, runtime.policy.spread_ms)
         log_settings.plan_policy(connection, setting.cluster_id, now, due_at)

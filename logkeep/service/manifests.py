@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import Connection
 
-from logkeep.database import archive, jobs, keys, log_settings
+from logkeep.archive.orphans import object_prefix
+from logkeep.database import clusters, findings, generations, jobs, keys, log_settings, manifests, segments
 from logkeep.database.connection import reading
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Manifest, Segment, Sighting, UnreportedJob
-from logkeep.engine.orphans import object_prefix
-from logkeep.errors import StoreError
-from logkeep.service.context import Context
+from logkeep.errors import JobSuperseded, StoreError
+from logkeep.service.runtime import Runtime
 from logkeep.service.stores import cluster_stores, job_store
 from logkeep.stores.base import LARGEST_MANIFEST
 from logkeep.stores.layout import (
@@ -39,39 +39,39 @@ class Written:
     """A manifest whose storage the bucket has confirmed."""
 
     manifest: Manifest
-    row: archive.ManifestRow
+    row: manifests.ManifestRow
 
 
 def write_manifest(
-    context: Context, job: BackupJob, cluster: Cluster, attempt: int, found: archive.Findings, new: Sequence[Segment]
+    runtime: Runtime, job: BackupJob, cluster: Cluster, attempt: int, found: findings.Findings, new: Sequence[Segment]
 ) -> Written:
     """Store the manifest of a job that is ending. Raises a `StoreError`.
 
     The signature is stored first, so that no manifest is ever unsigned.
     """
     name = manifest_object(cluster_folder(job.base_path, cluster.name), job.created_at, job.job_id, attempt)
-    manifest = _manifest(context, job, cluster, name, found, new)
+    manifest = _manifest(runtime, job, cluster, name, found, new)
     data = encode_manifest(manifest)
-    store = job_store(context, job)
-    _point_from_the_last(context, cluster, job.bucket, name)
-    store.put(signature_object(name), [context.sign(data)])
+    store = job_store(runtime, job)
+    _point_from_the_last(runtime, cluster, job.bucket, name)
+    store.put(signature_object(name), [runtime.signing.sign(data)])
     store.put(name, [data])
-    row = archive.ManifestRow(
+    row = manifests.ManifestRow(
         job.job_id, manifest.number, job.bucket, name, manifest_hash(data), unproven=manifest.unproven
     )
     return Written(manifest, row)
 
 
-def _point_from_the_last(context: Context, cluster: Cluster, bucket: str, name: str) -> None:
+def _point_from_the_last(runtime: Runtime, cluster: Cluster, bucket: str, name: str) -> None:
     """Store a pointer beside the last manifest if the chain continues in another place.
 
     A database restored from an older copy does not know the new place, and finds it by the pointer. The old place may
     be unreachable, which is often why it was left; then there is no pointer.
     """
-    with reading(context.database) as connection:
-        last = archive.fetch_last_manifest(connection, cluster.id, proven=True)
+    with reading(runtime.database) as connection:
+        last = manifests.fetch_last_manifest(connection, cluster.id, proven=True)
     if last and object_prefix(last.bucket, last.object) != object_prefix(bucket, name):
-        store = cluster_stores(context, cluster.id).get(last.bucket)
+        store = cluster_stores(runtime, cluster.id).get(last.bucket)
         try:
             if store:
                 store.put(pointer_object(last.object), [encode_pointer(bucket, name)])
@@ -79,9 +79,9 @@ def _point_from_the_last(context: Context, cluster: Cluster, bucket: str, name: 
             _log.warning("no pointer left in the place before", bucket=last.bucket, error=error.message)
 
 
-def withdraw_manifest(context: Context, job: BackupJob, written: Written) -> None:
+def withdraw_manifest(runtime: Runtime, job: BackupJob, written: Written) -> None:
     """Delete a manifest that was never recorded because its job had ended otherwise."""
-    store = job_store(context, job)
+    store = job_store(runtime, job)
     with suppress(StoreError):
         store.delete(written.row.object)
         store.delete(signature_object(written.row.object))
@@ -90,23 +90,26 @@ def withdraw_manifest(context: Context, job: BackupJob, written: Written) -> Non
 def record_manifest(connection: Connection, written: Written) -> None:
     """Record the manifest, and that it names its segments and jobs; in the transaction in which its job ends."""
     manifest = written.manifest
-    archive.insert_manifest(connection, manifest.cluster_id, written.row)
-    archive.mark_listed(connection, manifest.cluster_id, manifest.job.job_id, manifest.segments)
+    manifests.insert_manifest(connection, manifest.cluster_id, written.row)
+    segments.mark_listed(connection, manifest.cluster_id, manifest.job.job_id, manifest.segments)
     jobs.mark_reported(connection, manifest.cluster_id, manifest.job.job_id)
 
 
 def _manifest(
-    context: Context, job: BackupJob, cluster: Cluster, name: str, found: archive.Findings, new: Sequence[Segment]
+    runtime: Runtime, job: BackupJob, cluster: Cluster, name: str, found: findings.Findings, new: Sequence[Segment]
 ) -> Manifest:
     """Return the manifest. It follows the last proven one, so that its signature does not vouch for unproven ones.
 
-    The last unproven manifest is named in a field of its own.
+    The last unproven manifest is named in a field of its own. Raises `JobSuperseded` if the cluster was removed.
     """
-    with reading(context.database) as connection:
-        last = archive.fetch_last_manifest(connection, cluster.id)
-        proven = archive.fetch_last_manifest(connection, cluster.id, proven=True)
+    with reading(runtime.database) as connection:
+        present = clusters.fetch_cluster(connection, cluster.id)  # its nodes may have been changed during the job
+        if present is None:
+            raise JobSuperseded("the cluster was removed")
+        last = manifests.fetch_last_manifest(connection, cluster.id)
+        proven = manifests.fetch_last_manifest(connection, cluster.id, proven=True)
         untold = jobs.fetch_untold_jobs(connection, cluster.id)
-        met = {one.job_id: archive.fetch_findings(connection, one.job_id) for one in untold}
+        met = {one.job_id: findings.fetch_findings(connection, one.job_id) for one in untold}
         sightings = [sighting for one in [*met.values(), found] for sighting in one.sightings]
         return Manifest(
             version=VERSION,
@@ -116,9 +119,9 @@ def _manifest(
             job=job,
             number=last.number + 1 if last else 1,
             previous=proven.sha256 if proven else "",
-            key=context.signing_key,
+            key=runtime.signing.key,
             project=keys.fetch_projects(connection, project_id=cluster.project_id)[0],
-            cluster=cluster,
+            cluster=present,
             setting=log_settings.fetch_setting(connection, cluster.id),
             segments=tuple(_fitting(new)),
             sightings=tuple(_as_they_are(connection, cluster, sightings)),
@@ -130,7 +133,7 @@ def _manifest(
         )
 
 
-def _told(job: BackupJob, found: archive.Findings) -> UnreportedJob:
+def _told(job: BackupJob, found: findings.Findings) -> UnreportedJob:
     return UnreportedJob(job, found.gaps, found.failures, found.warnings)
 
 
@@ -149,7 +152,7 @@ def _as_they_are(connection: Connection, cluster: Cluster, sightings: Sequence[S
     found: dict[tuple[str, int], Sighting] = {}
     for node in sorted({sighting.node for sighting in sightings}):
         sighted = {sighting.generation for sighting in sightings if sighting.node == node}
-        for c in archive.fetch_checkpoints_of(connection, cluster.id, node, sighted):
+        for c in generations.fetch_checkpoints_of(connection, cluster.id, node, sighted):
             found[node, c.generation] = Sighting(
                 node=node, family=c.family, generation=c.generation, position=c.position, name=c.name, present=c.present
             )

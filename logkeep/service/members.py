@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from shlex import quote
 from uuid import uuid4
 
@@ -18,8 +19,8 @@ from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.errors import InvalidField, JobError, JobSuperseded
 from logkeep.service.catalogue import JobCatalogue
 from logkeep.service.clusters import check_node_name, instance_of
-from logkeep.service.context import Context
-from logkeep.service.node_threads import run_some_at_once
+from logkeep.service.node_threads import run_concurrently
+from logkeep.service.runtime import Runtime
 from logkeep.service.sources import check_source, find_tenant
 from logkeep.sources.base import FoundNode
 
@@ -31,30 +32,32 @@ class _NoAnswer(Exception):
     """A cluster's API did not answer in time."""
 
 
-def follow_members(context: Context, cluster: Cluster, catalogue: JobCatalogue, job_id: str, attempt: int) -> None:
+def follow_members(runtime: Runtime, cluster: Cluster, catalogue: JobCatalogue, job_id: str, attempt: int) -> Cluster:
     """Ask the cluster for its nodes, save changes, and warn about nodes that are new, gone or refused.
 
-    If the API does not answer, or answers for another cluster, a warning is given and the known nodes are kept. Raises
-    `JobSuperseded`.
+    Return the cluster with its present nodes. If the API does not answer, or answers for another cluster, a warning is
+    given and the known nodes are kept. Raises `JobSuperseded`.
     """
     if cluster.discovery is None:
-        return None
+        return cluster
     try:
-        members, refused = _ask(context, cluster)
+        members, refused = _ask(runtime, cluster)
     except JobError:
         raise
     except (InvalidField, _NoAnswer) as error:
-        return catalogue.record_warnings([_unasked(cluster.discovery.url, str(error))])
+        catalogue.record_warnings([_unasked(cluster.discovery.url, str(error))])
+        return cluster
     except Exception:
         _log.exception("a cluster was not asked for its nodes", cluster=cluster.name, job_id=job_id)
-        return catalogue.record_warnings([_unasked(cluster.discovery.url, "unexpected error; see the service's log")])
+        catalogue.record_warnings([_unasked(cluster.discovery.url, "unexpected error; see the service's log")])
+        return cluster
     catalogue.record_warnings([*refused, *map(_new, members.new), *(_gone(cluster, node) for node in members.gone)])
     if members.nodes != cluster.nodes:
-        with writing(context.database) as connection:
+        with writing(runtime.database) as connection:
             if not jobs.is_current_attempt(connection, job_id, attempt):
                 raise JobSuperseded()
-            save_members(connection, cluster.id, members.nodes, context.clock.now_ms())
-    return None
+            save_members(connection, cluster.id, members.nodes, runtime.clock.now_ms())
+    return replace(cluster, nodes=members.nodes)
 
 
 def save_members(connection: Connection, cluster_id: str, nodes: Sequence[Node], now: int) -> None:
@@ -63,32 +66,32 @@ def save_members(connection: Connection, cluster_id: str, nodes: Sequence[Node],
     clusters.touch_cluster(connection, cluster_id, now)
 
 
-def _ask(context: Context, cluster: Cluster) -> tuple[Members, list[JobWarning]]:
+def _ask(runtime: Runtime, cluster: Cluster) -> tuple[Members, list[JobWarning]]:
     """Ask for the nodes, for at most `_ANSWER_SECONDS` even if the other side or a mount hangs.
 
     Raises `InvalidField`, `_NoAnswer`.
     """
     discovery = cluster.discovery
     assert discovery
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         sealed = clusters.fetch_sealed_password(connection, cluster.id)
-    password = context.unseal(sealed) if sealed else ""
+    password = runtime.seal.decrypt(sealed) if sealed else ""
     answers: list[tuple[Members, list[JobWarning]]] = []
     end = time.monotonic() + _ANSWER_SECONDS
 
-    def look() -> None:
+    def check_time() -> None:
         if time.monotonic() > end:
             raise _NoAnswer(f"no whole answer came within {_ANSWER_SECONDS:.0f} seconds")
 
     def ask() -> None:
-        found = context.describe_cluster(discovery.url, discovery.user, password)
-        answers.append(_members(context, cluster, found.nodes))
+        found = runtime.describe_cluster(discovery.url, discovery.user, password)
+        answers.append(_members(runtime, cluster, found.nodes))
 
-    run_some_at_once([ask], 1, look)
+    run_concurrently([ask], 1, check_time)
     return answers[0]
 
 
-def _members(context: Context, cluster: Cluster, found: Sequence[FoundNode]) -> tuple[Members, list[JobWarning]]:
+def _members(runtime: Runtime, cluster: Cluster, found: Sequence[FoundNode]) -> tuple[Members, list[JobWarning]]:
     """Match the nodes found with the known ones. Raises `InvalidField` if none is known: it may be another cluster."""
     url = cluster.discovery.url if cluster.discovery else ""
     known = [node for node in cluster.nodes if node.instance]
@@ -99,23 +102,23 @@ def _members(context: Context, cluster: Cluster, found: Sequence[FoundNode]) -> 
             f"none of the {len(found)} nodes that it names is known; where it is still this cluster, say so with "
             f"`logkeep cluster update {quote(cluster.name)} --url {quote(url)}`",
         )
-    nodes, refused = read_nodes(context, cluster, found)
-    return match_nodes(cluster.nodes, nodes, context.clock.now_ms()), refused
+    nodes, refused = read_nodes(runtime, cluster, found)
+    return match_nodes(cluster.nodes, nodes, runtime.clock.now_ms()), refused
 
 
-def read_nodes(context: Context, cluster: Cluster, found: Sequence[FoundNode]) -> tuple[list[Node], list[JobWarning]]:
+def read_nodes(runtime: Runtime, cluster: Cluster, found: Sequence[FoundNode]) -> tuple[list[Node], list[JobWarning]]:
     """Return the nodes that the project may read, and warnings about the others.
 
     A known node with a new source that may not be read keeps its old one.
     """
     assert cluster.discovery
-    tenant = find_tenant(context, cluster.project_id)
+    tenant = find_tenant(runtime, cluster.project_id)
     sources = {node.instance: node.source for node in cluster.nodes if node.instance}
     nodes: list[Node] = []
     refused: list[JobWarning] = []
     for one in found:
         try:
-            source = check_source(context, tenant, one.source_url(cluster.discovery.source))
+            source = check_source(runtime, tenant, one.source_url(cluster.discovery.source))
             check_node_name(one.name)
         except InvalidField as error:
             refused.append(_refused(one.name, error))

@@ -9,7 +9,7 @@ from logkeep.database import clusters, monitoring, workers
 from logkeep.database.connection import reading
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.policy import PolicyState, judge_policy
-from logkeep.service.context import Context
+from logkeep.service.runtime import Runtime
 
 _MOST_WORKERS = 200
 
@@ -25,15 +25,17 @@ class InstallationStats:
     oldest_success: int | None  # oldest among the last successes of all clusters with a policy
     successes: list[tuple[str, str, int]]  # project, cluster, last success; empty for too many clusters
     verified: monitoring.Verified
+    workers: int  # alive, that carry out backups
     silences: dict[str, int]  # by worker: ms since its last heartbeat
 
 
-def collect_stats(context: Context, most_named: int) -> InstallationStats:
+def collect_stats(runtime: Runtime, most_named: int) -> InstallationStats:
     """Collect the statistics; clusters are named if there are at most `most_named`. Raises `CatalogueError`."""
-    now = context.clock.now_ms()
-    runs = monitoring.fetch_all_runs(context.database)
-    found = Counter(judge_policy(one, now, context.policy.stale_ms) for one in runs)
-    with reading(context.database) as connection:
+    now = runtime.clock.now_ms()
+    runs = monitoring.fetch_all_runs(runtime.database)
+    found = Counter(judge_policy(one, now, runtime.policy.stale_ms) for one in runs)
+    with reading(runtime.database) as connection:
+        known = workers.fetch_workers(connection)
         number = clusters.count_clusters(connection)
         found[PolicyState.OFF] = max(0, number - len(runs))
         return InstallationStats(
@@ -44,5 +46,6 @@ def collect_stats(context: Context, most_named: int) -> InstallationStats:
             oldest_success=min((one.last_success for one in runs if one.last_success is not None), default=None),
             successes=monitoring.fetch_successes(connection, most_named) if number <= most_named else [],
             verified=monitoring.sum_verifications(connection),
-            silences={one.id: one.silent_ms for one in workers.fetch_workers(connection)[-_MOST_WORKERS:]},
+            workers=sum(one.alive and one.jobs_at_once > 0 for one in known),
+            silences={one.id: one.silent_ms for one in known[-_MOST_WORKERS:]},
         )

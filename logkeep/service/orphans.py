@@ -8,12 +8,8 @@ from itertools import islice
 
 from sqlalchemy import Connection
 
-from logkeep.database import archive, jobs, log_settings
-from logkeep.database.connection import reading
-from logkeep.domain.backup_job import JobStatus
-from logkeep.domain.cluster import Cluster
-from logkeep.engine.chain import SIGNATURE_BYTES, find_flaw
-from logkeep.engine.orphans import (
+from logkeep.archive.chain import SIGNATURE_BYTES, find_flaw
+from logkeep.archive.orphans import (
     ClusterPrefix,
     JobOrigin,
     UnknownObject,
@@ -23,9 +19,13 @@ from logkeep.engine.orphans import (
     object_prefix,
     setting_prefix,
 )
+from logkeep.database import jobs, log_settings, manifests, segments
+from logkeep.database.connection import reading
+from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.cluster import Cluster
 from logkeep.errors import ObjectError, StoreCorrupt, StoreMissing
-from logkeep.service.context import Context
 from logkeep.service.removal import read_removal
+from logkeep.service.runtime import Runtime
 from logkeep.service.stores import cluster_stores
 from logkeep.stores.base import StoredObject
 from logkeep.stores.layout import (
@@ -40,25 +40,25 @@ from logkeep.stores.layout import (
 _BATCH = 500  # objects that are looked up at a time
 
 
-def find_prefixes(context: Context, cluster: Cluster) -> list[ClusterPrefix]:
+def find_prefixes(runtime: Runtime, cluster: Cluster) -> list[ClusterPrefix]:
     """Return every folder that may contain objects of the cluster."""
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         targets = jobs.fetch_targets(connection, cluster.id)
         if setting := log_settings.fetch_setting(connection, cluster.id):
             targets.append((setting.bucket, setting.base_path))
         found = {setting_prefix(bucket, path, cluster.name) for bucket, path in targets}
-        found |= {object_prefix(*row) for row in archive.fetch_manifest_objects(connection, cluster.id)}
+        found |= {object_prefix(*row) for row in manifests.fetch_manifest_objects(connection, cluster.id)}
         found |= set(_segment_prefixes(connection, cluster.id))
-    return sorted(prefix for prefix in found if prefix.bucket in context.stores)
+    return sorted(prefix for prefix in found if prefix.bucket in runtime.stores)
 
 
 def _segment_prefixes(connection: Connection, cluster_id: str) -> Iterator[ClusterPrefix]:
     """Loose index scan: one lookup per folder."""
-    row = archive.fetch_next_object(connection, cluster_id, "")
+    row = segments.fetch_next_object(connection, cluster_id, "")
     while row:
         prefix = object_prefix(*row)
         yield prefix
-        row = archive.fetch_next_object(connection, cluster_id, f"{prefix.folder}0")  # '0' follows '/'
+        row = segments.fetch_next_object(connection, cluster_id, f"{prefix.folder}0")  # '0' follows '/'
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ class _Doubts:
 class OrphanScanner:
     """Finds orphans and foreign objects in the folders of one cluster."""
 
-    def __init__(self, context: Context, cluster: Cluster, prefixes: Iterable[ClusterPrefix]) -> None:
-        self._context = context
-        self._stores = cluster_stores(context, cluster.id)
+    def __init__(self, runtime: Runtime, cluster: Cluster, prefixes: Iterable[ClusterPrefix]) -> None:
+        self._runtime = runtime
+        self._stores = cluster_stores(runtime, cluster.id)
         self._cluster_id = cluster.id
         self._places = frozenset(prefixes)
         self._doubts: dict[ClusterPrefix, _Doubts] = {}
@@ -100,9 +100,9 @@ class OrphanScanner:
         Jobs are fetched before segments: if a job has ended by then, all of its segments are committed.
         """
         job_ids = sorted({one.name.job_id for one in batch if one.name})
-        with reading(self._context.database) as connection:
+        with reading(self._runtime.database) as connection:
             traces, manifests = _fetch_traces(connection, job_ids)
-            named = archive.fetch_named_segments(connection, self._cluster_id, [one.object.name for one in batch])
+            named = segments.fetch_named_segments(connection, self._cluster_id, [one.object.name for one in batch])
         named |= manifests
         return [
             (one, traces.get(one.name.job_id) if one.name else None)
@@ -130,7 +130,7 @@ class OrphanScanner:
         if not is_removal(name):
             return False
         try:
-            return read_removal(store, name, self._context.find_signer).cluster_id == self._cluster_id
+            return read_removal(store, name, self._runtime.signing.find_signer).cluster_id == self._cluster_id
         except StoreMissing:
             alone = name != unknown_object.object.name and unknown_object.object.size == SIGNATURE_BYTES
             return alone and name.endswith(f"-{self._cluster_id}.json")
@@ -171,16 +171,16 @@ class OrphanScanner:
             if store.size(signature_object(name)) != SIGNATURE_BYTES:
                 return True  # unsigned: no need to read it
             data = store.get(name, size=manifest.object.size)
-            if find_flaw(store, name, data, self._context.find_signer):
+            if find_flaw(store, name, data, self._runtime.signing.find_signer):
                 return True
             names = [segment.object for segment in decode_manifest(data).segments]
         except StoreMissing:
             return False
         except StoreCorrupt:
             return True
-        with reading(self._context.database) as connection:
+        with reading(self._runtime.database) as connection:
             return any(
-                len(archive.fetch_named_segments(connection, self._cluster_id, part)) < len(part)
+                len(segments.fetch_named_segments(connection, self._cluster_id, part)) < len(part)
                 for part in (names[at : at + _BATCH] for at in range(0, len(names), _BATCH))
             )
 
@@ -192,14 +192,14 @@ def _fetch_traces(connection: Connection, job_ids: Sequence[str]) -> tuple[dict[
     catalogue the number of attempts comes from the manifest's name.
     """
     known = jobs.fetch_traces(connection, job_ids)
-    manifests = archive.fetch_manifest_of_jobs(connection, job_ids)
+    listed = manifests.fetch_manifest_of_jobs(connection, job_ids)
     found: dict[str, JobOrigin] = {}
     for job_id in job_ids:
-        owner, name = manifests.get(job_id, ("", ""))
+        owner, name = listed.get(job_id, ("", ""))
         if job_id in known:
             parsed = parse_object(name)
             cluster_id, status, attempts = known[job_id]
             found[job_id] = JobOrigin(cluster_id, status, max(attempts, parsed.attempt if parsed else 0))
-        elif owner := owner or archive.fetch_segment_owner(connection, job_id):
+        elif owner := owner or segments.fetch_segment_owner(connection, job_id):
             found[job_id] = JobOrigin(owner, JobStatus.FAIL, 1)
-    return found, {name for _, name in manifests.values()}
+    return found, {name for _, name in listed.values()}

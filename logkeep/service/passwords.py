@@ -15,7 +15,7 @@ from logkeep.errors import InvalidField
 MIN_LENGTH, MAX_LENGTH = 8, 256  # characters
 _PASSES, _KIBIBYTES, _LANES = 2, 19 * 1024, 1  # minimum recommended by OWASP
 # Bounds memory and cores used by many guesses at the same time.
-_AT_ONCE = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
+_CONCURRENT_CHECKS = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 
 
 def hash_password(password: str) -> str:
@@ -27,7 +27,7 @@ def hash_password(password: str) -> str:
 
 def check_password(password: str, password_hash: str | None) -> bool:
     """Return whether the password matches. A hash of None, for an unknown user, takes as long and never matches."""
-    with _AT_ONCE:
+    with _CONCURRENT_CHECKS:
         try:
             _hasher().verify(password_hash or _nobodys_hash(), password)
         except VerifyMismatchError:

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
+from logkeep.archive.orphans import ClusterPrefix, setting_prefix
 from logkeep.database import keys, places
 from logkeep.database.connection import hold_alone
 from logkeep.domain.cluster import Cluster
-from logkeep.engine.orphans import ClusterPrefix, setting_prefix
 from logkeep.errors import InvalidField
-from logkeep.service.context import Context
+from logkeep.service.runtime import Runtime
 
 
-def take_place(context: Context, connection: Connection, cluster: Cluster, bucket: str, base_path: str) -> None:
+def take_place(runtime: Runtime, connection: Connection, cluster: Cluster, bucket: str, base_path: str) -> None:
     """Reserve the folder for the cluster until that is removed. Raises `InvalidField` if another's is in the way."""
     hold_alone(connection)  # concurrent transactions would not see each other's folders
-    problem = find_conflict(context, connection, cluster, bucket, base_path)
+    problem = find_conflict(runtime, connection, cluster, bucket, base_path)
     if problem:
         raise InvalidField("log_base_path", problem)
     note_place(connection, cluster.id, setting_prefix(bucket, base_path, cluster.name))
@@ -29,10 +29,12 @@ def note_place(connection: Connection, cluster_id: str, place: ClusterPrefix) ->
     places.insert_place(connection, cluster_id, place.bucket, place.folder, _fold(place.folder))
 
 
-def find_conflict(context: Context, connection: Connection, cluster: Cluster, bucket: str, base_path: str) -> str:
-    """Return why the cluster cannot keep its logs there, and what to do; '' if it can."""
+def find_conflict(
+    runtime: Runtime, connection: Connection, cluster: Cluster, bucket: str, base_path: str
+) -> str | None:
+    """Return why the cluster cannot keep its logs there, and what to do; None if it can."""
     place = setting_prefix(bucket, base_path, cluster.name)
-    for project_id, name, folder in _neighbours(context, connection, cluster.id, place):
+    for project_id, name, folder in _neighbours(runtime, connection, cluster.id, place):
         whose = f"cluster {name}" if project_id == cluster.project_id else "a cluster of another project"
         where = "there" if folder == place.folder else f"in {folder}, and one would lie in the other"
         [project] = keys.fetch_projects(connection, project_id=cluster.project_id)
@@ -40,18 +42,18 @@ def find_conflict(context: Context, connection: Connection, cluster: Cluster, bu
             f"the logs of {cluster.name} would lie in {place.folder} of bucket {bucket}, but {whose} keeps or kept its "
             f"logs {where}; choose another path, for example '{project.name}/{base_path}', or another bucket"
         )
-    return ""
+    return None
 
 
 def _neighbours(
-    context: Context, connection: Connection, cluster_id: str, place: ClusterPrefix
+    runtime: Runtime, connection: Connection, cluster_id: str, place: ClusterPrefix
 ) -> Iterator[tuple[str, str, str]]:
     """Yield project id, cluster name and folder of each conflict.
 
     Other names of the bucket are considered, and buckets nested in one another.
     """
-    mine = context.bucket_locations.get(place.bucket, place.bucket)
-    for bucket, location in {place.bucket: mine, **context.bucket_locations}.items():
+    mine = runtime.bucket_locations.get(place.bucket, place.bucket)
+    for bucket, location in {place.bucket: mine, **runtime.bucket_locations}.items():
         folds = location.startswith("fs:")  # a file system may not know upper and lower case
         folder = _seen_from(f"{mine}/{place.folder}", location)
         folded = None if folder is None else _fold(folder)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from logkeep.archive.orphans import ClusterPrefix, UnknownObject, Verdict
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
-from logkeep.engine.orphans import ClusterPrefix, UnknownObject, Verdict
-from logkeep.service.context import Context
 from logkeep.service.heads import expect_none_newer
 from logkeep.service.orphans import OrphanScanner, find_prefixes
+from logkeep.service.runtime import Runtime
 from logkeep.service.stores import cluster_stores
 from logkeep.stores.base import ObjectStore, StoredObject
 
@@ -39,20 +39,20 @@ class Orphan:
     reason: str  # why it is kept, '' otherwise
 
 
-def sweep(context: Context, cluster: Cluster, *, grace_ms: int, remove: bool) -> Iterator[Orphan]:
+def sweep(runtime: Runtime, cluster: Cluster, *, grace_ms: int, remove: bool) -> Iterator[Orphan]:
     """Yield every orphan of a cluster. With `remove`, delete those older than `grace_ms` whose job has ended.
 
     Raises a `StoreError` if the bucket fails, and `CatalogueBehind` or `ChainForked` if it has manifests that are not
     in the catalogue.
     """
-    expect_none_newer(context, cluster)  # a segment named by such a manifest would look like an orphan
-    places = find_prefixes(context, cluster)
-    stores = cluster_stores(context, cluster.id)
-    scanner = OrphanScanner(context, cluster, places)
+    expect_none_newer(runtime, cluster)  # a segment named by such a manifest would look like an orphan
+    places = find_prefixes(runtime, cluster)
+    stores = cluster_stores(runtime, cluster.id)
+    scanner = OrphanScanner(runtime, cluster, places)
     for verdict, unknown_object in scanner.scan(_listed(stores, places)):
         if verdict is not Verdict.ORPHAN:
             continue
-        reason = _why_kept(context, scanner, unknown_object, grace_ms)
+        reason = _why_kept(runtime, scanner, unknown_object, grace_ms)
         if not reason and remove:
             stores[unknown_object.prefix.bucket].delete(unknown_object.object.name)
         fate = Fate.KEPT if reason else Fate.REMOVED if remove else Fate.REMOVABLE
@@ -67,7 +67,7 @@ def _listed(
             yield place, found
 
 
-def _why_kept(context: Context, scanner: OrphanScanner, unknown_object: UnknownObject, grace_ms: int) -> str:
+def _why_kept(runtime: Runtime, scanner: OrphanScanner, unknown_object: UnknownObject, grace_ms: int) -> str:
     """Return why an orphan is kept; '' if it may be removed.
 
     The catalogue is asked again, because the object may have been committed since it was listed.
@@ -75,7 +75,7 @@ def _why_kept(context: Context, scanner: OrphanScanner, unknown_object: UnknownO
     modified_at = unknown_object.object.modified_at
     if modified_at is None:
         return "the store does not tell its age"
-    if context.clock.now_ms() - modified_at < grace_ms:
+    if runtime.clock.now_ms() - modified_at < grace_ms:
         return "it is younger than the grace time"
     verdict, origin = scanner.look_again(unknown_object)
     if verdict is not Verdict.ORPHAN:

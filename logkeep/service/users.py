@@ -11,52 +11,54 @@ from sqlalchemy.exc import IntegrityError
 
 from logkeep.database import keys, users
 from logkeep.database.connection import reading, writing
-from logkeep.domain.access import Role, SignedIn, SignIn, Token, User
+from logkeep.domain.access import Caller, Role, SignedIn, SignIn, Token, User
 from logkeep.domain.cluster import Project
-from logkeep.errors import InvalidField, NameTaken, NotAuthenticated, WrongPassword
-from logkeep.service.context import Context
-from logkeep.service.identity import check_name
+from logkeep.errors import InvalidField, NameTaken, NotAuthenticated, NotAuthorized, TokenNotFound, WrongPassword
+from logkeep.service.identity import check_name, get_project
 from logkeep.service.passwords import check_password, hash_password
+from logkeep.service.runtime import Runtime
 
 VALID_MS = 24 * 3_600_000  # of a token
 _TOLD_MS = 3_600_000  # how long an expired token is kept, so that its owner is told that it expired
-_BATCH, _BATCHES = 500, 20  # tokens per transaction, and transactions per call
 
 
-def add_user(context: Context, project: Project, name: str, password: str, role: Role) -> User:
+def add_user(runtime: Runtime, project: Project, name: str, password: str, role: Role) -> User:
     """Add a user. Raises `InvalidField`, `NameTaken`."""
     check_name(name)
-    user = User(id=uuid4().hex, name=name, project_id=project.id, role=role, created_at=context.clock.now_ms())
+    user = User(id=uuid4().hex, name=name, project_id=project.id, role=role, created_at=runtime.clock.now_ms())
     hashed = hash_password(password)
     try:
-        with writing(context.database) as connection:
+        with writing(runtime.database) as connection:
             users.insert_user(connection, user, hashed)
     except IntegrityError as error:
         raise NameTaken(f"there is or was a user named {name}; choose another name") from error
     return user
 
 
-def list_users(context: Context) -> list[User]:
-    with reading(context.database) as connection:
+def list_users(runtime: Runtime) -> list[User]:
+    with reading(runtime.database) as connection:
         return users.fetch_users(connection)
 
 
-def revoke_user(context: Context, name: str) -> None:
-    """Revoke a user; takes effect within a second. Raises `InvalidField` if there is no such user."""
-    with writing(context.database) as connection:
-        if not users.revoke_user(connection, name, context.clock.now_ms()):
-            raise InvalidField("name", f"there is no user {name[:64]!r} in use; see `logkeep user list`")
+def revoke_user(runtime: Runtime, name: str) -> str:
+    """Revoke a user, within a second; return the project's id. Raises `InvalidField` if there is no such user."""
+    return _update_user(runtime, name, revoked_at=runtime.clock.now_ms()).project_id
 
 
-def sign_in(context: Context, asked: SignIn, address: str) -> SignedIn:
+def change_password(runtime: Runtime, name: str, password: str) -> str:
+    """Change a user's password, revoke the user's tokens and keys; return the project's id. Raises `InvalidField`."""
+    return _update_user(runtime, name, password_hash=hash_password(password)).project_id
+
+
+def sign_in(runtime: Runtime, asked: SignIn, address: str) -> SignedIn:
     """Issue a new token. Raises `WrongPassword`, `NotAuthenticated`."""
-    now = context.clock.now_ms()
+    now = runtime.clock.now_ms()
     if asked.token:
-        old, user = find_token(context, hash_token(asked.token.encode()))
+        old, user = find_token(runtime, hash_token(asked.token.encode()))
         expires_at = old.expires_at  # a token cannot extend its own life
     else:
-        user, expires_at = _check_user(context, asked, address, now), now + VALID_MS
-    project = None if asked.account else _project(context, user, asked.project)
+        user, expires_at = _check_user(runtime, asked, address, now), now + VALID_MS
+    project = None if asked.account else _project(runtime, user, asked.project)
     secret = secrets.token_hex(32)
     token = Token(
         sha256=hash_token(secret.encode()),
@@ -65,22 +67,40 @@ def sign_in(context: Context, asked: SignIn, address: str) -> SignedIn:
         issued_at=now,
         expires_at=expires_at,
     )
-    with writing(context.database) as connection:
+    with writing(runtime.database) as connection:
         users.insert_token(connection, token)
     return SignedIn(secret, token, user, project)
+
+
+def show_token(runtime: Runtime, secret: bytes, caller: Caller | None) -> SignedIn:
+    """Show a token: the caller's own (None), or another of the project of an administrator.
+
+    Raises `InvalidField` without one, `NotAuthorized`, `TokenNotFound`.
+    """
+    if not secret:
+        raise InvalidField("X-Subject-Token", "send the token that is asked about in this header")
+    if caller and not caller.admin:
+        raise NotAuthorized("Only an administrator may ask about the token of somebody else.")
+    try:
+        token, user = find_token(runtime, hash_token(secret))
+    except NotAuthenticated as error:
+        raise TokenNotFound() from error
+    if caller and user.project_id != caller.project_id:
+        raise TokenNotFound()
+    return SignedIn(secret.decode("latin-1"), token, user, _project(runtime, user, "") if token.project_id else None)
 
 
 def hash_token(secret: bytes) -> str:
     return sha256(secret).hexdigest()
 
 
-def find_token(context: Context, token_sha256: str) -> tuple[Token, User]:
+def find_token(runtime: Runtime, token_sha256: str) -> tuple[Token, User]:
     """Return a valid token and its user. Raises `NotAuthenticated` (docs/contract.md, "Gateway codes")."""
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         found = users.fetch_token(connection, token_sha256)
     if found is None:
         raise NotAuthenticated("decrypt token fail")
-    check_token(found[0], context.clock.now_ms())
+    check_token(found[0], runtime.clock.now_ms())
     return found
 
 
@@ -91,33 +111,37 @@ def check_token(token: Token, now_ms: int) -> None:
         raise NotAuthenticated(f"token expires, expires_at: {moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}")
 
 
-def remove_expired_tokens(context: Context) -> None:
-    """Delete expired tokens in batches, each in its own transaction."""
-    before = context.clock.now_ms() - _TOLD_MS
-    for _ in range(_BATCHES):
-        with writing(context.database) as connection:
-            if users.delete_expired_tokens(connection, before, _BATCH) < _BATCH:
-                return
+def remove_expired_tokens(runtime: Runtime) -> None:
+    users.delete_expired_tokens(runtime.database, runtime.clock.now_ms() - _TOLD_MS)
 
 
-def _check_user(context: Context, asked: SignIn, address: str, now_ms: int) -> User:
+def _update_user(runtime: Runtime, name: str, **changed: object) -> User:
+    """Change a user, and end all that was got for the password."""
+    with writing(runtime.database) as connection:
+        user = users.update_user(connection, name, **changed)
+        if user is None:
+            raise InvalidField("name", f"there is no user {name[:64]!r} in use; see `logkeep user list`")
+        keys.revoke_issued(connection, user.id, runtime.clock.now_ms())
+    return user
+
+
+def _check_user(runtime: Runtime, asked: SignIn, address: str, now_ms: int) -> User:
     """Return the user. Neither the error nor its timing reveals whether the user exists."""
     locked_by = f"user {asked.user}"
-    if context.lockout.is_locked(locked_by, address, now_ms):
+    if runtime.lockout.is_locked(locked_by, address, now_ms):
         raise WrongPassword("The password failed too often from this address; try again in 5 minutes.")
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         found = users.fetch_user(connection, asked.user)
     if not check_password(asked.password, found[1] if found else None) or found is None:
-        context.lockout.failed(locked_by, address, now_ms)
+        runtime.lockout.failed(locked_by, address, now_ms)
         raise WrongPassword(who=found[0].name if found else "", project_id=found[0].project_id if found else "")
-    context.lockout.succeeded(locked_by, address)
+    runtime.lockout.succeeded(locked_by, address)
     return found[0]
 
 
-def _project(context: Context, user: User, asked: str) -> Project:
+def _project(runtime: Runtime, user: User, asked: str) -> Project:
     """Return the user's own project. Raises `WrongPassword` if `asked` is not its id, name or region, nor ''."""
-    with reading(context.database) as connection:
-        (project,) = keys.fetch_projects(connection, project_id=user.project_id)
+    project = get_project(runtime, user.project_id)
     if asked not in {"", project.id, project.name, project.region}:
         raise WrongPassword(
             "The user has no role in this project, or there is no such project.",

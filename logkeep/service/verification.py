@@ -7,22 +7,22 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from typing import cast
 
-from logkeep.database import archive, clusters, verifications
-from logkeep.database.archive import SegmentRow
+from logkeep.archive.orphans import ClusterPrefix, UnknownObject, Verdict, object_prefix
+from logkeep.archive.verify import Damage, check_size, count_lines, read_back, whole_segment
+from logkeep.database import clusters, generations, segments, verifications
 from logkeep.database.connection import reading, writing
-from logkeep.database.verifications import Verification
+from logkeep.database.segments import SegmentRow
 from logkeep.domain.cluster import Cluster
-from logkeep.engine.orphans import ClusterPrefix, UnknownObject, Verdict, object_prefix
-from logkeep.engine.verify import Damage, check_size, count_lines, read_back, whole_segment
+from logkeep.domain.verification import Chain, Finding, Orphans, Progress, Unproven, Verification, VerificationEvent
 from logkeep.errors import BucketMissing, CatalogueBehind, ChainForked, JobError, StoreError
-from logkeep.service.chain import check_manifests, find_unproven
-from logkeep.service.context import Context
+from logkeep.service.chain import check_manifests, find_heads
 from logkeep.service.heads import expect_none_newer
 from logkeep.service.orphans import OrphanScanner, find_prefixes
+from logkeep.service.runtime import Runtime
 from logkeep.service.stores import cluster_stores
 from logkeep.stores.base import ObjectStore, StoredObject, expect_bucket, find_store
 
@@ -34,55 +34,8 @@ _LONGEST_PROBLEM = 500
 _RETRY_MS = 3_600_000  # pause after a scheduled verification that failed to run
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A problem, and the bytes and lines of the log that it affects."""
-
-    node: str  # '' if it is no part of a log
-    family: str
-    object: str
-    problem: str  # missing, wrong size, damaged, foreign, …
-    job_id: str  # job that stored it, '' if unknown
-    generation: int | None = None  # number within the node
-    start: int | None = None  # bytes [start, end) of the generation
-    end: int | None = None
-    lines: tuple[int, int] | None = None  # first and last line, counted within the generation from 1
-    first_time: str = ""  # of those lines, as written in the log
-    last_time: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Progress of a verification."""
-
-    objects: int
-    objects_total: int
-    bytes: int  # stored bytes checked
-    bytes_total: int
-    objects_read: int = 0  # of `objects`: those that were read back
-
-
-@dataclass(frozen=True, slots=True)
-class Orphans:
-    """Number and size of orphans; they are harmless."""
-
-    objects: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unproven:
-    """Manifests taken on trust, without a trusted signature; reported by every verification."""
-
-    manifests: int  # in the catalogue
-    head: str  # SHA-256 of the last one
-
-
-VerificationEvent = Finding | Progress | Orphans | Unproven
-
-
 def verify(
-    context: Context,
+    runtime: Runtime,
     cluster: Cluster,
     *,
     read_data: bool = False,
@@ -97,42 +50,42 @@ def verify(
     first. `chain` also proves the manifests by their signatures, and so every byte that they name. `noted` is the hash
     of a manifest that must be in the chain.
     """
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         before = verifications.fetch_verification(connection, cluster.id).started_at
-    started_at = max(context.clock.now_ms(), (before or 0) + 1)
-    with writing(context.database) as connection:
+    started_at = max(runtime.clock.now_ms(), (before or 0) + 1)
+    with writing(runtime.database) as connection:
         verifications.begin_verification(connection, cluster.id, before, started_at)
     percent = 100.0 if read_data or chain else sample
-    told = _tell(context, cluster, percent, chain=chain, noted=noted, readers=readers)
-    yield from _recorded(context, cluster, before, started_at, told)
+    told = _tell(runtime, cluster, percent, chain=chain, noted=noted, readers=readers)
+    yield from _recorded(runtime, cluster, before, started_at, told)
 
 
 def verify_most_due(
-    context: Context, every_ms: int, sample: float
+    runtime: Runtime, every_ms: int, sample: float
 ) -> tuple[Cluster, Generator[VerificationEvent]] | None:
     """Begin the verification of the cluster that is most overdue; None if none is due."""
-    now = context.clock.now_ms()  # later than when the last one began
-    with reading(context.database) as connection:
+    now = runtime.clock.now_ms()  # later than when the last one began
+    with reading(runtime.database) as connection:
         due = verifications.fetch_most_due(connection, now - every_ms, now - min(every_ms, _RETRY_MS))
         cluster = clusters.fetch_cluster(connection, due[0]) if due else None
     if due is None or cluster is None:
         return None
     before = due[1]
-    with writing(context.database) as connection:
+    with writing(runtime.database) as connection:
         if not verifications.begin_verification(connection, cluster.id, before, now):
             return None
-    told = _tell(context, cluster, sample, chain=False, noted="", readers=1)
-    return cluster, _recorded(context, cluster, before, now, told)
+    told = _tell(runtime, cluster, sample, chain=False, noted="", readers=1)
+    return cluster, _recorded(runtime, cluster, before, now, told)
 
 
-def get_verification(context: Context, cluster: Cluster) -> Verification:
+def get_verification(runtime: Runtime, cluster: Cluster) -> Verification:
     """Return the result of the last verification, and why a later one failed to run."""
-    with reading(context.database) as connection:
+    with reading(runtime.database) as connection:
         return verifications.fetch_verification(connection, cluster.id)
 
 
 def _recorded(
-    context: Context, cluster: Cluster, before: int | None, started_at: int, told: Iterator[VerificationEvent]
+    runtime: Runtime, cluster: Cluster, before: int | None, started_at: int, told: Iterator[VerificationEvent]
 ) -> Generator[VerificationEvent]:
     """Store the result of a verification once it has ended; an interrupted one does not count.
 
@@ -147,10 +100,12 @@ def _recorded(
         ended = True
     except Exception as error:
         failure = str(error) if isinstance(error, JobError) else "unexpected error; the service's log tells more"
+        if isinstance(error, MemoryError):
+            failure = "the service has too little memory to read objects back; give it more"
         raise
     finally:
-        finished_at = max(context.clock.now_ms(), started_at)
-        with writing(context.database) as connection:
+        finished_at = max(runtime.clock.now_ms(), started_at)
+        with writing(runtime.database) as connection:
             if ended:
                 verifications.end_verification(connection, cluster.id, replace(result, finished_at=finished_at))
             elif failure:
@@ -167,23 +122,26 @@ def _counted(result: Verification, told: VerificationEvent) -> Verification:
             said = f"{told.object}: {told.problem}" if told.object else told.problem
             problem = result.problem or said[:_LONGEST_PROBLEM]
             return replace(result, findings=result.findings + 1, problem=problem)
-        case Orphans() | Unproven():
+        case Orphans() | Unproven() | Chain():
             return result
 
 
 def _tell(
-    context: Context, cluster: Cluster, percent: float, *, chain: bool, noted: str, readers: int
+    runtime: Runtime, cluster: Cluster, percent: float, *, chain: bool, noted: str, readers: int
 ) -> Iterator[VerificationEvent]:
-    for name, problem, job_id in check_manifests(context, cluster, contents=chain, noted=noted):
+    signers = set[str]()
+    for name, problem, job_id in check_manifests(runtime, cluster, contents=chain, noted=noted, signers=signers):
         yield Finding(node="", family="", object=name, problem=problem, job_id=job_id)
     try:
-        expect_none_newer(context, cluster)
+        expect_none_newer(runtime, cluster)
     except (CatalogueBehind, ChainForked) as error:
         yield Finding(node="", family="", object="", problem=error.message, job_id="")
-    unproven, head = find_unproven(context, cluster)
-    if head:
-        yield Unproven(unproven, head)
-    with closing(_Walk(context, cluster, percent, readers)) as walk:
+    (proven, head), (unproven, unproven_head) = find_heads(runtime, cluster)
+    if chain:
+        yield Chain(proven, head, tuple(sorted(signers)))
+    if unproven_head:
+        yield Unproven(unproven, unproven_head)
+    with closing(_Walk(runtime, cluster, percent, readers)) as walk:
         yield from walk.run()
 
 
@@ -193,21 +151,21 @@ _Pending = tuple[SegmentRow, int | None, "Future[list[Damage]] | None"]
 class _Walk:
     """Merge of the catalogue's segments with the listing of the bucket, both sorted by name."""
 
-    def __init__(self, context: Context, cluster: Cluster, percent: float, readers: int) -> None:
-        self._context = context
+    def __init__(self, runtime: Runtime, cluster: Cluster, percent: float, readers: int) -> None:
+        self._runtime = runtime
         self._cluster = cluster
-        self._stores = cluster_stores(context, cluster.id)
-        places = find_prefixes(context, cluster)
+        self._stores = cluster_stores(runtime, cluster.id)
+        places = find_prefixes(runtime, cluster)
         self._listings = {place: _Listing(self._stores[place.bucket], place) for place in places}
-        self._scanner = OrphanScanner(context, cluster, places)
-        self._turns = _Turns(context, cluster, percent)
+        self._scanner = OrphanScanner(runtime, cluster, places)
+        self._turns = _Turns(runtime, cluster, percent)
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="verify")
         self._ahead = 2 * readers
         self._pending: deque[_Pending] = deque()
         self._failures = 0  # unreadable objects, in a row
         self._orphans = Orphans(0, 0)
-        with reading(context.database) as connection:
-            self._total, self._total_bytes = archive.fetch_segment_totals(connection, cluster.id)
+        with reading(runtime.database) as connection:
+            self._total, self._total_bytes = segments.fetch_segment_totals(connection, cluster.id)
         self._objects = self._bytes = 0
 
     def run(self) -> Iterator[VerificationEvent]:
@@ -230,7 +188,7 @@ class _Walk:
 
     def _match(self) -> Iterator[tuple[SegmentRow, int | None] | tuple[ClusterPrefix, StoredObject]]:
         """Yield each segment with the size of its object, and each object that is no segment's."""
-        for row in archive.fetch_segments_by_object(self._context.database, self._cluster.id):
+        for row in segments.fetch_segments_by_object(self._runtime.database, self._cluster.id):
             listing = self._listing(object_prefix(row.bucket, row.object))
             if listing:
                 yield from listing.pass_over(row.object)
@@ -257,10 +215,10 @@ class _Walk:
         while self._pending and (len(self._pending) > ahead or not self._pending[0][2]):
             row, size, being_read = self._pending.popleft()
             damages = self._result(row, size, being_read)
-            if being_read:
-                self._turns.mark(row, damaged=bool(damages))
+            if being_read or damages:
+                self._turns.mark(row, damaged=bool(damages), read=being_read is not None)
             for damage in damages:
-                yield self._finding(damage, row.job_id)
+                yield self._finding(damage, row)
             self._objects, self._bytes = self._objects + 1, self._bytes + row.stored
             yield Progress(
                 objects=self._objects,
@@ -290,22 +248,25 @@ class _Walk:
         """Check the size with a new request: the object may have appeared since the folder was listed."""
         return check_size(row.segment(), find_store(self._stores, row.bucket).size(row.object))
 
-    def _finding(self, damage: Damage, job_id: str) -> Finding:
+    def _finding(self, damage: Damage, row: SegmentRow) -> Finding:
         segment = damage.segment
-        with reading(self._context.database) as connection:
-            lines_before = archive.fetch_lines_before(connection, self._cluster.id, segment)
+        with reading(self._runtime.database) as connection:
+            lines_before = segments.fetch_lines_before(connection, self._cluster.id, segment)
+            known = generations.fetch_generation(connection, self._cluster.id, segment.node, segment.generation)
+        there = segment.node in {node.name for node in self._cluster.nodes if node.gone_at is None}
         return Finding(
             node=segment.node,
             family=segment.family,
             object=segment.object,
             problem=damage.problem,
-            job_id=job_id,
+            job_id=row.job_id,
             generation=segment.generation,
             start=damage.start,
             end=damage.end,
             lines=count_lines(lines_before, damage),
             first_time=damage.first_time,
             last_time=damage.last_time,
+            on_node=there and known is not None and known.present and row.read_at != segments.LOST,
         )
 
     def _scan(self, unknown: list[tuple[ClusterPrefix, StoredObject]]) -> Iterator[Finding]:
@@ -359,32 +320,32 @@ class _Listing:
 class _Turns:
     """Selection of the objects to read back: those read longest ago, and those found damaged."""
 
-    def __init__(self, context: Context, cluster: Cluster, percent: float) -> None:
-        self._context = context
+    def __init__(self, runtime: Runtime, cluster: Cluster, percent: float) -> None:
+        self._runtime = runtime
         self._cluster = cluster
         self._all = percent >= 100
         self.any = percent > 0
         self.read = 0
         self._marks: list[tuple[SegmentRow, int]] = []
-        with reading(context.database) as connection:
-            count, _ = archive.fetch_segment_totals(connection, cluster.id)
+        with reading(runtime.database) as connection:
+            count, _ = segments.fetch_segment_totals(connection, cluster.id)
             wanted = ceil(round(count * percent / 100, 6))
-            self._last = archive.fetch_turn(connection, cluster.id, wanted - 1) if wanted else None
-            self._now = max(context.clock.now_ms(), archive.fetch_last_read(connection, cluster.id) + 1)
+            self._last = segments.fetch_turn(connection, cluster.id, wanted - 1) if wanted else None
+            self._now = max(runtime.clock.now_ms(), segments.fetch_last_read(connection, cluster.id) + 1)
 
     def takes(self, row: SegmentRow) -> bool:
         if self._all or (self.any and row.read_at < 0):
             return True
         return self._last is not None and row.turn <= self._last
 
-    def mark(self, row: SegmentRow, *, damaged: bool) -> None:
-        """Record that an object was read. A damaged one is read again each time, on top of the sample."""
-        self.read += 1
-        self._marks.append((row, -1 if damaged else self._now))
+    def mark(self, row: SegmentRow, *, damaged: bool, read: bool) -> None:
+        """Record what was found of an object. A damaged one is read again each time, on top of the sample."""
+        self.read += read
+        self._marks.append((row, segments.DAMAGED if damaged else self._now))
         if len(self._marks) >= _MARKED:
             self.save()
 
     def save(self) -> None:
-        with writing(self._context.database) as connection:
-            archive.save_read(connection, self._cluster.id, self._marks)
+        with writing(self._runtime.database) as connection:
+            segments.save_read(connection, self._cluster.id, self._marks)
         self._marks.clear()

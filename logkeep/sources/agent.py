@@ -33,8 +33,8 @@ from logkeep.sources.base import (
     is_plausible,
     printable,
 )
+from logkeep.sources.deadline import DeadlineTransport
 from logkeep.sources.names import is_log_name, name_bytes, name_text
-from logkeep.sources.patience import PatientTransport
 
 _PIECE = 1024 * 1024  # bytes that the agent sends at once
 _MOST_LISTED = 16 * 1024 * 1024  # bytes of a listing; a file takes about 100
@@ -221,7 +221,7 @@ class _Calls:
                     base_url=access.url,
                     headers=headers,
                     timeout=_TIMEOUT,
-                    transport=PatientTransport(_ANSWER_SECONDS + 1, self._trusted(), _LIMITS),  # of its head as well
+                    transport=DeadlineTransport(_ANSWER_SECONDS + 1, self._trusted(), _LIMITS),  # of its head as well
                 )
             return self._client
 

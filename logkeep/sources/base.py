@@ -91,7 +91,7 @@ class Listing(list[LogFile]):
 
 
 def is_plausible(file: LogFile) -> bool:
-    """Tell if a file can have these values, and a database store them."""
+    """Return whether a file can have these values, and a database store them."""
     return (
         0 <= file.size <= _LARGEST
         and -_LARGEST <= file.mtime_ns <= _LARGEST
@@ -135,7 +135,7 @@ class LogSource(Protocol):
         """Open a log. Raises `SourceVanished` if no regular file has the name any more, else `SourceUnreadable`."""
         ...
 
-    def carry_out(self, action: Callable[[], _T]) -> _T:
+    def run(self, action: Callable[[], _T]) -> _T:
         """Call `action`, which uses this source many times, and hold meanwhile what each use needs.
 
         It may run in another thread. If the source hangs, this raises `SourceUnreachable` and abandons `action`, of
@@ -159,6 +159,32 @@ class FoundNode:
         if "{" in url or "}" in url:
             raise InvalidField("source", "{path.logs}, {name} and {ip} can be filled in; write 'file://{path.logs}'")
         return url
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVolume:
+    """Space of the disks that a node keeps its data on."""
+
+    name: str
+    instance: str
+    total: int  # bytes
+    available: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundSnapshot:
+    """A snapshot of indexes in one of a cluster's repositories."""
+
+    id: str
+    name: str
+    version: str
+    state: str  # as the cluster calls it: IN_PROGRESS, SUCCESS, PARTIAL, FAILED, INCOMPATIBLE
+    indices: tuple[str, ...]
+    started_at: int  # Unix ms
+    ended_at: int  # Unix ms; 0 while it is made
+    shards: int
+    failed_shards: int
+    bucket: str  # of its repository, '' where that is no bucket
 
 
 @dataclass(frozen=True, slots=True)

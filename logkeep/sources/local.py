@@ -23,9 +23,9 @@ from logkeep.errors import (
 )
 from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog, PassedKind, Tenant
 from logkeep.sources.confinement import Confinement, OwnPlaces, Roots
-from logkeep.sources.hanging import Patience, PatientSource, Watched
 from logkeep.sources.names import MAX_DEPTH, TOO_DEEP, is_log_name, name_bytes, name_text
-from logkeep.sources.places import find_mount
+from logkeep.sources.watched import WatchedSource
+from logkeep.watchdog import Watchdog, watch
 
 _T = TypeVar("_T")
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -56,20 +56,14 @@ def settle_url(url: str) -> str:
     return url if real == str(directory) else f"file://{quote(os.fsencode(real))}"
 
 
-def watch(directory: Path) -> Watched:
-    """Return the directory with the mount that its path leads to, without a call to that mount."""
-    number, mount = find_mount(directory)
-    return Watched(directory, number, mount.point) if mount else Watched(directory)
-
-
 class LocalSources:
     """Opens the directories of this machine that a project may read."""
 
-    def __init__(self, roots: Roots, own: Mapping[Path, str], patience: Patience) -> None:
+    def __init__(self, roots: Roots, own: Mapping[Path, str], watchdog: Watchdog) -> None:
         """Open only what `roots` allow; `own` describes each path of Logkeep's own."""
         self._roots = roots
         self._own = own
-        self._patience = patience
+        self._watchdog = watchdog
         self._recent = (-inf, OwnPlaces({}))
 
     def open(self, url: str, tenant: Tenant, excluded: Callable[[str], bool]) -> LogSource:
@@ -79,12 +73,12 @@ class LocalSources:
         def open_checked() -> LocalSource:
             places = self._places()
             confinement = Confinement(self._roots.of(tenant, directory, places), places)
-            source = LocalSource(directory, excluded, confinement, self._patience.note_progress)
+            source = LocalSource(directory, excluded, confinement, self._watchdog.note_progress)
             source.check()
             return source
 
         watched = watch(directory)
-        return PatientSource(self._patience.call(watched, open_checked), watched, self._patience)
+        return WatchedSource(self._watchdog.call(watched, open_checked), watched, self._watchdog)
 
     def _places(self) -> OwnPlaces:
         """Look up Logkeep's own places, at most once a second: that takes 1 ms, and a cluster may have 1000 nodes."""
@@ -196,7 +190,7 @@ class LocalSource(LogSource):
             raise SourceVanished(f"{name} is no regular file any more")
         return _OpenLocalLog(name, opened)
 
-    def carry_out(self, action: Callable[[], _T]) -> _T:
+    def run(self, action: Callable[[], _T]) -> _T:
         """Hold folders open meanwhile: the way to a file takes two thirds of the time of opening it."""
         self._held = {}
         try:
@@ -270,7 +264,7 @@ class _Folder:
         os.close(self.descriptor)
 
     def is_there(self) -> bool:
-        """Tell if its path still leads to it. While it is open, no other directory gets its inode."""
+        """Return whether its path still leads to it. While it is open, no other directory gets its inode."""
         try:
             return os.path.samestat(self._seen, os.lstat(self._path))
         except OSError:

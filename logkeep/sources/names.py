@@ -29,7 +29,7 @@ def name_bytes(text: str) -> bytes:
 
 
 def is_log_name(parts: Sequence[bytes], excluded: Callable[[str], bool]) -> bool:
-    """Tell if a listing could contain a name of these parts: none leads elsewhere, and none is excluded."""
+    """Return whether a listing could contain a name of these parts: none leads elsewhere, and none is excluded."""
     *folders, base = map(os.fsdecode, parts)
     return (
         len(parts) <= MAX_DEPTH + 1

@@ -7,18 +7,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from logkeep.mounts import Mount, read_mounts
+
 _SELF = Path("/proc/self")
-_ESCAPE = re.compile(r"\\([0-7]{3})")
 _ID = re.compile(r"^mnt_id:\s*(\d+)$", re.MULTILINE)
-
-
-class Mount(NamedTuple):
-    """A part of a file system, and where it is seen."""
-
-    device: str  # major:minor
-    root: Path  # of the part, in the file system
-    point: Path
-    kind: str  # ext4, proc, …
 
 
 class Place(NamedTuple):
@@ -30,7 +22,7 @@ class Place(NamedTuple):
     kind: str = ""  # of that file system
 
     def is_within(self, other: Place) -> bool:
-        """Tell if it is the other place or below it, even where another mount shows it elsewhere."""
+        """Return whether it is the other place or below it, even where another mount shows it elsewhere."""
         if self.path.is_relative_to(other.path):
             return True
         return bool(self.device) and self.device == other.device and self.inside.is_relative_to(other.inside)
@@ -40,11 +32,11 @@ class Mounts:
     """All mounts by id; none where the system does not tell."""
 
     def __init__(self) -> None:
-        self._known = _read_mounts()
+        self._known = read_mounts()
 
     def find(self, number: int) -> Mount | None:
         if number not in self._known:  # mounted since
-            self._known = _read_mounts()
+            self._known = read_mounts()
         return self._known.get(number)
 
 
@@ -72,32 +64,3 @@ def find_place(path: Path, mounts: Mounts) -> Place:
         return locate(descriptor, real, mounts)
     finally:
         os.close(descriptor)
-
-
-def find_mount(path: Path) -> tuple[int, Mount | None]:
-    """Return id and mount of a path without links; (0, None) if the system does not tell.
-
-    The mount itself, which may hang, is not called.
-    """
-    over = [(number, mount) for number, mount in _read_mounts().items() if path.is_relative_to(mount.point)]
-    # Of those at one point the last one lies over the others.
-    return max(reversed(over), key=lambda one: len(one[1].point.parts), default=(0, None))
-
-
-def _read_mounts() -> dict[int, Mount]:
-    try:
-        text = (_SELF / "mountinfo").read_text("utf-8", "surrogateescape")
-    except OSError:
-        return {}
-    return dict(_read_mount(line) for line in text.split("\n") if line)
-
-
-def _read_mount(line: str) -> tuple[int, Mount]:
-    """Parse `36 35 98:0 /part /point rw,noatime master:1 - ext4 /dev/root rw`, see proc(5)."""
-    seen, _, source = line.partition(" - ")
-    number, _, device, root, point, *_ = seen.split(" ")
-    return int(number), Mount(device, _path(root), _path(point), source.partition(" ")[0])
-
-
-def _path(text: str) -> Path:
-    return Path(_ESCAPE.sub(lambda escape: chr(int(escape[1], 8)), text))

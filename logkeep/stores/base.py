@@ -97,5 +97,8 @@ def find_store(stores: Mapping[str, ObjectStore], bucket: str) -> ObjectStore:
     """Return the store of a bucket that the database names. Raises `BucketMissing` if it is not configured."""
     store = stores.get(bucket)
     if store is None:
-        raise BucketMissing(f"bucket {bucket} is no longer configured; add [buckets.{bucket}] to logkeep.toml")
+        raise BucketMissing(
+            f"bucket {bucket} is no longer configured; add [buckets.{bucket}] to logkeep.toml, or name it with "
+            f"`logkeep store add {bucket} --url URL`"
+        )
     return store

@@ -32,18 +32,18 @@ _MISSING = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}  # on a disk, part of a n
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "FilesystemNotFound", "specified bucket does not exist")
 _NO_SPACE = ("QuotaExceeded", "StorageFull", "InsufficientStorage", "InsufficientCapacity")
 
-_GOES_ON = "the next backup goes on from here."
+GOES_ON = "the next backup goes on from here."
 _TRUST = "add its CA to those of this machine, or name a file with all CAs in the variable SSL_CERT_FILE"
 # What the text of an error tells of its cause, and the remedy; the first that fits.
 _REMEDIES = (
-    (r"RequestTimeTooSkewed", f"Set the clock of this machine; {_GOES_ON}"),
+    (r"RequestTimeTooSkewed", f"Set the clock of this machine; {GOES_ON}"),
     (
         r"SignatureDoesNotMatch|InvalidAccessKeyId|AuthenticationFailed",
         "The key is wrong: check the credentials of the bucket, or of the agency.",
     ),
     (r"AccessDenied|AuthorizationPermissionMismatch", "The key may not {right} there: give it that right."),
     (r"AuthorizationHeaderMalformed|PermanentRedirect", "Check region= and endpoint= in the bucket's URL."),
-    (r"dns error", f"The server's name is not known here: check endpoint= in the bucket's URL, and DNS; {_GOES_ON}"),
+    (r"dns error", f"The server's name is not known here: check endpoint= in the bucket's URL, and DNS; {GOES_ON}"),
     (r"not valid for name", "Its certificate is for another name: write one that it is for in endpoint=."),
     (r"certificate (expired|not valid yet)", "Renew its certificate, or set the clock of this machine."),
     (r"invalid peer certificate", f"Its certificate is not trusted here: {_TRUST}."),
@@ -53,10 +53,10 @@ _REMEDIES = (
 _RIGHTS = {"write": "write", "read": "read", "look": "read", "list": "list", "delete": "delete"}
 _ADVICE: dict[type[StoreError], str] = {
     StoreDenied: "Check the keys or the owner, and that listing, reading, writing and deleting are allowed there.",
-    StoreFull: f"Free space or raise the quota; {_GOES_ON}",
+    StoreFull: f"Free space or raise the quota; {GOES_ON}",
     StoreMissing: "Check the name of the bucket and its endpoint.",
     StoreCorrupt: "`logkeep verify CLUSTER` says what else is damaged.",
-    StoreUnreachable: f"Check that it runs and can be reached from here; {_GOES_ON}",
+    StoreUnreachable: f"Check that it runs and can be reached from here; {GOES_ON}",
 }
 _LONGEST_DETAIL = 300  # characters; a proxy may answer with a page
 
@@ -83,7 +83,8 @@ def explain(error: Exception, secrets: Iterable[str] = ()) -> str:
 
 def bucket_missing(where: str) -> BucketMissing:
     """Report that the bucket itself is missing, not an object in it."""
-    return BucketMissing(f"there is no bucket {where}. Create it, mount the disk it lies on, or correct its name.")
+    name = where.removeprefix("bucket ")
+    return BucketMissing(f"there is no bucket {name}. Create it, mount the disk it lies on, or correct its name.")
 
 
 def object_missing(name: str, where: str) -> StoreMissing:
@@ -119,7 +120,7 @@ def _advice(kind: type[StoreError], error: Exception, text: str, deed: str) -> s
         if re.search(pattern, text):
             return remedy.format(right=_RIGHTS[deed.split(maxsplit=1)[0]])
     if kind is StoreUnreachable and _os_error(error, text) == errno.EIO:
-        return f"Check the disk that it lies on; {_GOES_ON}"
+        return f"Check the disk that it lies on; {GOES_ON}"
     if kind is StoreDenied and deed.startswith("look up") and _STATUS.search(text):  # no text says which of the two
         return "Check the keys, and that reading is allowed there."
     if kind is StoreUnreachable and "timeout" in text:

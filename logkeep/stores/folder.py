@@ -1,10 +1,11 @@
-"""A folder of this machine as a bucket: what opendal leaves open there is closed here.
+"""A folder of this machine as a bucket.
 
-Opendal creates a folder that is missing, and so fills the disk under a mount that failed. It fsyncs the file, but not
-the folders that lead to it. A write that fails or is given up leaves its unfinished file behind. It lists slowly.
+Not by opendal, which creates a folder that is missing, and so fills the disk under a mount that failed; fsyncs the
+file, but not the folders that lead to it; leaves behind what it did not finish; and takes several times as long for a
+small object.
 
 Links in the folder are not followed: who can write there could lead a listing in circles or through the whole machine.
-The folder itself may be reached over one.
+The folder itself may be reached over one. It may lie on a mount that hangs, for which no call waits without an end.
 """
 
 from __future__ import annotations
@@ -14,22 +15,27 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from uuid import uuid4
 
-from logkeep.errors import SettingError, StoreDenied, StoreError
-from logkeep.stores.base import LARGEST_MANIFEST, ObjectStore, StoredObject
-from logkeep.stores.failures import bucket_missing, cut_short, failure, object_missing, too_large
+from logkeep.errors import SettingError, StoreDenied, StoreError, StoreUnreachable
+from logkeep.stores.base import LARGEST_MANIFEST, StoredObject
+from logkeep.stores.failures import GOES_ON, bucket_missing, cut_short, failure, object_missing, too_large
 from logkeep.stores.listing import walk
 from logkeep.stores.names import UNFINISHED, check_name, check_prefix
-from logkeep.stores.trial import try_out
+from logkeep.stores.probe import try_out
+from logkeep.stores.ranges import open_ranges
+from logkeep.watchdog import Watchdog, Watched, watch
 
-_PIECE = 16 * 1024 * 1024  # bytes; a system call reads at most 2 GiB
+_T = TypeVar("_T")
+
+_STALLED_SECONDS = 300.0  # a disk that is full or broken stays so, and an fsync behind others may take its time
+_PIECE = 16 * 1024 * 1024  # bytes of one call of the system
 _ABANDONED = 2 * 24 * 3600  # seconds; what a killed process left, and no upload lasts so long
 
 
@@ -47,158 +53,279 @@ def create_folder(folder: Path) -> None:
         raise SettingError(f"the bucket {folder.as_uri()} cannot be created: {error.strerror}") from error
 
 
-class FolderStore:
-    """An `ObjectStore` over stores that `connect` opens on the same folder."""
+class _Hanging(Exception):
+    """A call does not come back."""
 
-    def __init__(self, folder: Path, connect: Callable[[Path | None], ObjectStore]) -> None:
-        """Use `connect` to open stores on the folder: with a folder for unfinished files to write, None to read."""
+    def __init__(self, watched: Watched, began: bool) -> None:
+        super().__init__()
+        self.point = watched.point
+        self.began = began  # the very call; not, where an earlier one hangs
+
+
+_WATCHDOG = Watchdog(_STALLED_SECONDS, _Hanging)
+
+
+class FolderStore:
+    """An `ObjectStore` in a folder."""
+
+    def __init__(self, folder: Path, where: str) -> None:
+        """`where` is the bucket in messages."""
         self._folder = folder
-        self._connect = connect
+        self._where = where
+        self._watched = watch(folder)
         self._durable: set[str] = set()  # folders whose own entries are on the disk
 
     def __repr__(self) -> str:
-        return f"FolderStore({self._folder.as_uri()})"
+        return f"FolderStore({self._where})"
 
     def check(self) -> None:
-        self._expect_folder()
-        self._remove_abandoned()
-        try_out(self, self._folder.as_uri())
+        self._call("look", self._expect_folder)
+        self._call("list objects", self._remove_abandoned)
+        try_out(self, self._where)
 
     def put(self, name: str, chunks: Iterable[bytes]) -> int:
+        """Write beside the objects, and move in what is on the disk. A list of chunks takes one call."""
         check_name(name)
-        self._expect_folder()
-        self._expect_no_link(name)
-        unfinished = self._unfinished()
-        try:
-            size = self._connect(unfinished).put(name, chunks)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-        self._make_durable(name)
-        return size
+        deed = f"write {name!r}"
+        if isinstance(chunks, Sequence):
+            return self._call(deed, lambda: self._put(name, chunks, _run_here))
+        return self._put(name, chunks, partial(self._call, deed))
 
     def get(self, name: str, most: int = LARGEST_MANIFEST, size: int | None = None) -> bytes:
-        """Read without opendal, whose read takes longer than a `put`: a small read before puts proves the bucket."""
         check_name(name)
-        self._expect_folder()
-        try:
-            return self._read(name, most, size)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            self._expect_folder()
-            raise object_missing(name, self._folder.as_uri()) from None
-        except OSError as error:
-            raise self._failure(error, f"read {name!r}") from error
+        return self._call(f"read {name!r}", lambda: self._get(name, most, size))
 
     def open(self, name: str) -> BinaryIO:
-        return self._reader().open(name)
+        check_name(name)
+        call = partial(self._call, f"read {name!r}")
+        file, size = call(lambda: self._open(name), lambda late: late and late[0].close())
+
+        def read(start: int, most: int) -> bytes:
+            return call(lambda: os.pread(file.fileno(), min(most, _PIECE), start))
+
+        def close() -> None:
+            with suppress(StoreError):
+                call(file.close)
+
+        return open_ranges(f"{name!r} in {self._where}", size, read, close)
 
     def size(self, name: str) -> int | None:
-        return self._reader().size(name)
+        check_name(name)
+        return self._call(f"look up {name!r}", lambda: self._size(name))
 
     def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
         check_prefix(prefix)
-        self._expect_folder()
-        return walk(prefix, partial(self._entries, after=after), after)
+        self._call("list objects", self._expect_folder)
+        return walk(prefix, lambda folder: self._call("list objects", lambda: self._entries(folder, after)), after)
 
     def delete(self, name: str) -> None:
-        self._reader().delete(name)
+        check_name(name)
+        self._call(f"delete {name!r}", lambda: self._delete(name))
 
-    def _read(self, name: str, most: int, size: int | None) -> bytes:
-        with open(f"{self._folder}/{name}", "rb", buffering=0, opener=_open_readable) as file:
-            seen = os.fstat(file.fileno())
-            if not stat.S_ISREG(seen.st_mode):
-                raise object_missing(name, self._folder.as_uri())
-            size = seen.st_size if size is None else size
-            if size > most:
-                raise too_large(name, self._folder.as_uri(), size, most)
-            whole = io.BytesIO()  # which gives what it holds without another copy
-            while piece := file.read(min(size - whole.tell(), _PIECE)):
-                whole.write(piece)
-            found = whole.getvalue()
-        if len(found) < size:
-            raise cut_short(name, self._folder.as_uri(), len(found), size)
-        return found
+    def _call(self, deed: str, action: Callable[[], _T], late: Callable[[_T | None], object] = lambda _: None) -> _T:
+        """Return what `action` returns, unless it hangs; `deed` names it, as in "read 'a/b.zst'"."""
+        try:
+            return self._call_watched(action, late)
+        except _Hanging as error:
+            raise StoreUnreachable(
+                f"cannot {deed} in {self._where}: it gave no sign of progress for {_STALLED_SECONDS:g} s. See that "
+                f"what is mounted at {error.point} answers, or unmount it (`umount -l`) and mount it anew; {GOES_ON}"
+            ) from None
+        except FileNotFoundError:
+            raise bucket_missing(self._where) from None
+        except OSError as error:
+            raise failure(error, deed, self._where) from error
 
-    def _reader(self) -> ObjectStore:
-        """Return the store for everything but writing."""
+    def _call_watched(self, action: Callable[[], _T], late: Callable[[_T | None], object]) -> _T:
+        try:
+            return _WATCHDOG.call(self._watched, action, late)
+        except _Hanging as error:
+            watched = watch(self._folder)
+            if error.began or watched == self._watched:
+                raise
+        self._watched = watched  # mounted anew
+        return _WATCHDOG.call(watched, action, late)
+
+    # Within a call: raise `OSError` or a `StoreError` -------------------------------------------------------------
+
+    def _put(self, name: str, chunks: Iterable[bytes], call: Callable[..., Any]) -> int:
+        """Make each step by `call`, which takes what `_call_watched` takes."""
+        file: _Unfinished = call(lambda: self._begin(name), _discard)
+        try:
+            for chunk in chunks:
+                call(partial(file.write, chunk))
+            return call(lambda: self._finish(file, name))
+        except BaseException:
+            with suppress(OSError, StoreError):  # a later `check` removes it
+                call(file.discard)
+            raise
+
+    def _begin(self, name: str) -> _Unfinished:
+        """Create the unfinished file of one put, one level at a time, so that a missing bucket is not created."""
         self._expect_folder()
-        return self._connect(None)
+        self._expect_no_link(name)
+        unfinished = self._folder / UNFINISHED
+        unfinished.mkdir(exist_ok=True)
+        return _Unfinished(unfinished / uuid4().hex)
 
-    def _expect_folder(self) -> None:
+    def _finish(self, file: _Unfinished, name: str) -> int:
+        """Return the object's size once it is on the disk under its name."""
+        size = file.close()
         try:
-            if not stat.S_ISDIR(self._folder.stat().st_mode):
-                raise bucket_missing(self._folder.as_uri())
-        except OSError as error:
-            raise self._failure(error, "look") from error
-
-    def _expect_no_link(self, name: str) -> None:
-        """Raise `StoreDenied` if a folder on the way is a link: objects behind it would not be listed."""
-        *parents, _ = accumulate(name.split("/"), "{}/{}".format)
-        for part in parents:
-            try:
-                linked = stat.S_ISLNK(os.lstat(f"{self._folder}/{part}").st_mode)
-            except (FileNotFoundError, NotADirectoryError):  # the latter is told where it is written
-                return
-            except OSError as error:
-                raise self._failure(error, "write") from error
-            if linked:
-                raise StoreDenied(
-                    f"{part!r} in {self._folder.as_uri()} is a link, and links in a bucket are not followed. Move "
-                    "the folder itself there, or mount it there (mount --bind)."
-                )
-
-    def _entries(self, folder: str, after: str) -> list[StoredObject]:
-        """List without opendal, which takes twelve times as long and holds the interpreter's lock meanwhile.
-
-        What is not behind `after` is skipped before it is looked at: of a cluster's manifests that is almost all.
-        """
+            file.path.rename(self._folder / name)
+        except FileNotFoundError:
+            self._make_folders(name)
+            file.path.rename(self._folder / name)
         try:
-            with os.scandir(self._folder / folder) as found:
-                behind = (item for item in found if folder + item.name > after or after.startswith(folder + item.name))
-                return [entry for item in behind if (entry := _entry(folder, item))]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise self._failure(error, "list objects") from error
+            self._make_durable(name)
+        except OSError:
+            with suppress(OSError):  # what is not durable is not there
+                (self._folder / name).unlink()
+            raise
+        return size
 
-    def _unfinished(self) -> Path:
-        """Create a folder for the unfinished file of one put.
-
-        It is created one level at a time, so that a missing bucket is not created.
-        """
-        mine = self._folder / UNFINISHED / uuid4().hex
-        try:
-            mine.parent.mkdir(exist_ok=True)
-            mine.mkdir()
-        except OSError as error:
-            raise self._failure(error, "write") from error
-        return mine
+    def _make_folders(self, name: str) -> None:
+        for part in _folders(name):
+            (self._folder / part).mkdir(exist_ok=True)
 
     def _make_durable(self, name: str) -> None:
         """Fsync the entry of the object, and once the entries of the folders above it, whoever created them."""
         folder = name.rpartition("/")[0]
+        _fsync(self._folder / folder)
+        if folder not in self._durable:
+            for part in Path(folder).parents if folder else ():
+                _fsync(self._folder / part)
+            self._durable.add(folder)
+
+    def _get(self, name: str, most: int, size: int | None) -> bytes:
+        file, there = self._open(name)
+        with file:
+            size = there if size is None else size
+            if size > most:
+                raise too_large(name, self._where, size, most)
+            whole = io.BytesIO()  # which gives what it holds without another copy
+            while piece := file.read(min(size - whole.tell(), _PIECE)):
+                whole.write(piece)
+                _WATCHDOG.note_progress()
+            found = whole.getvalue()
+        if len(found) < size:
+            raise cut_short(name, self._where, len(found), size)
+        return found
+
+    def _open(self, name: str) -> tuple[io.FileIO, int]:
+        """Return an open object and its size."""
         try:
-            _fsync(self._folder / folder)
-            if folder not in self._durable:
-                for part in Path(folder).parents if folder else ():
-                    _fsync(self._folder / part)
-                self._durable.add(folder)
-        except OSError as error:
-            with suppress(OSError):  # what is not durable is not there
-                (self._folder / name).unlink()
-            raise self._failure(error, f"write {name!r}") from error
+            file = open(f"{self._folder}/{name}", "rb", buffering=0, opener=_open_readable)  # noqa: SIM115  the caller does
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            self._expect_folder()
+            raise object_missing(name, self._where) from None
+        seen = os.fstat(file.fileno())
+        if not stat.S_ISREG(seen.st_mode):
+            file.close()
+            raise object_missing(name, self._where)
+        return file, seen.st_size
+
+    def _size(self, name: str) -> int | None:
+        try:
+            seen = (self._folder / name).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            self._expect_folder()
+            return None
+        return seen.st_size if stat.S_ISREG(seen.st_mode) else None
+
+    def _delete(self, name: str) -> None:
+        try:
+            (self._folder / name).unlink()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            self._expect_folder()
+
+    def _expect_folder(self) -> None:
+        try:
+            found = stat.S_ISDIR(self._folder.stat().st_mode)
+        except NotADirectoryError:  # a folder on the way to it
+            found = False
+        if not found:
+            raise bucket_missing(self._where)
+
+    def _expect_no_link(self, name: str) -> None:
+        """Raise `StoreDenied` if a folder on the way is a link: objects behind it would not be listed."""
+        for part in _folders(name):
+            try:
+                linked = stat.S_ISLNK(os.lstat(f"{self._folder}/{part}").st_mode)
+            except (FileNotFoundError, NotADirectoryError):  # the latter is told where it is written
+                return
+            if linked:
+                raise StoreDenied(
+                    f"{part!r} in {self._where} is a link, and links in a bucket are not followed. Move "
+                    "the folder itself there, or mount it there (mount --bind)."
+                )
+
+    def _entries(self, folder: str, after: str) -> list[StoredObject]:
+        """List one folder. What is not behind `after` is skipped before it is looked at."""
+        found: list[StoredObject] = []
+        try:
+            with os.scandir(self._folder / folder) as items:
+                for item in items:
+                    _WATCHDOG.note_progress()
+                    name = folder + item.name
+                    if (name > after or after.startswith(name)) and (entry := _entry(folder, item)):
+                        found.append(entry)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return found
 
     def _remove_abandoned(self) -> None:
         before = time.time() - _ABANDONED
         with suppress(OSError):  # whether the bucket can be used is not found out here
             for path in (self._folder / UNFINISHED).iterdir():
                 with suppress(OSError):  # another process may be at it
-                    if path.stat().st_mtime < before:
+                    if path.lstat().st_mtime >= before:
+                        continue
+                    if path.is_dir():  # by earlier versions
                         shutil.rmtree(path)
+                    else:
+                        path.unlink()
 
-    def _failure(self, error: OSError, deed: str) -> StoreError:
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
-            return bucket_missing(self._folder.as_uri())
-        return failure(error, deed, self._folder.as_uri())
+
+class _Unfinished:
+    """A file that becomes an object as a whole, or is discarded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("xb", buffering=0)
+
+    def write(self, chunk: bytes) -> None:
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+            _WATCHDOG.note_progress()
+
+    def close(self) -> int:
+        """Return the file's size once its bytes are on the disk."""
+        os.fsync(self._file.fileno())
+        size = os.fstat(self._file.fileno()).st_size
+        self._file.close()
+        return size
+
+    def discard(self) -> None:
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _discard(late: _Unfinished | None) -> None:
+    if late:
+        late.discard()
+
+
+def _run_here(action: Callable[[], _T], _late: object = None) -> _T:
+    """Make a step of a put within a call, which is watched as a whole."""
+    return action()
+
+
+def _folders(name: str) -> Iterator[str]:
+    """Yield the folders that an object lies in, the outermost first."""
+    *parents, _ = accumulate(name.split("/"), "{}/{}".format)
+    return iter(parents)
 
 
 def _entry(folder: str, item: os.DirEntry[str]) -> StoredObject | None:

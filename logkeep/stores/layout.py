@@ -20,7 +20,7 @@ from logkeep.domain.manifest import Manifest, Segment
 from logkeep.domain.manifest_rules import check_manifest
 from logkeep.errors import StoreCorrupt
 from logkeep.stores.base import LARGEST_MANIFEST
-from logkeep.stores.manifest_json import read_json, write_json
+from logkeep.stores.manifest_format import read_json, write_json
 from logkeep.stores.names import is_listed
 
 VERSION = 1
@@ -133,7 +133,7 @@ def removal_object(folder: str, removed_at: int, cluster_id: str) -> str:
 
 
 def is_removal(name: str) -> bool:
-    """Tell if an object is the entry of a removal, not its signature."""
+    """Return whether an object is the entry of a removal, not its signature."""
     found = _REMOVAL.fullmatch(name)
     return found is not None and not found[3]
 

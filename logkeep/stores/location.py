@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -47,6 +47,12 @@ class Location:
         bucket = next((self.options[name] for name in _BUCKET_OPTIONS if name in self.options), "")
         server = self.options.get("endpoint", "").lower().rstrip("/")
         return f"{self.scheme}:{server}/{bucket}{self.options.get('root', '')}".rstrip("/")
+
+    def called(self, name: str) -> Location:
+        """Return the same, told by its name in messages: tenants see them, and shall learn nothing of the inside."""
+        endpoint = self.options.get("endpoint", "")
+        inside = (endpoint, urlsplit(endpoint).netloc, self.options["root"] if self.scheme == "fs" else "")
+        return replace(self, where=f"bucket {name}", secrets=(*self.secrets, *filter(None, inside)))
 
     @property
     def folder(self) -> Path | None:

@@ -1,12 +1,15 @@
 """The JSON of a manifest: structs whose fields have the names of docs/backup-format.md, in the order of their writing.
 
 What they are encoded to is signed. A field that is new goes to the end and has a default, as early manifests lack it.
+Records are copied to them and back by the names that both have: a domain field that is renamed, or takes None for '',
+is copied by a function of its own here, and no byte in the bucket changes.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from logkeep.domain import manifest as domain
 from logkeep.domain.backup_job import JobStatus, JobType
 from logkeep.domain.manifest import Fingerprint, Flaw, Frame
 
@@ -149,3 +152,14 @@ class Manifest(_Form):
     earlier: tuple[Earlier, ...] = ()
     warnings: tuple[Warning, ...] = ()
     unproven: str = ""
+
+
+def write_json(manifest: domain.Manifest) -> bytes:
+    """Return the bytes that are signed."""
+    written = msgspec.convert(manifest, Manifest, from_attributes=True)
+    return msgspec.json.format(msgspec.json.encode(written), indent=1)
+
+
+def read_json(data: bytes) -> domain.Manifest:
+    """Return what a manifest says, unchecked. Raises `msgspec.MsgspecError`, `RecursionError` or `ValueError`."""
+    return msgspec.convert(msgspec.json.decode(data, type=Manifest), domain.Manifest, from_attributes=True)

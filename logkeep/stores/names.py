@@ -29,11 +29,11 @@ def check_prefix(prefix: str) -> None:
 
 
 def is_listed(path: str) -> bool:
-    """Tell if a path found in a bucket is an object that Logkeep could have stored, or a folder of such."""
+    """Return whether a path found in a bucket is an object that Logkeep could have stored, or a folder of such."""
     return not path.startswith(TRIAL) and not _problem(f"{path}x" if path.endswith("/") else path)
 
 
-def _problem(name: str) -> str:
+def _problem(name: str) -> str | None:
     parts = name.split("/")
     if not all(parts):
         return "it has an empty part"
@@ -46,11 +46,11 @@ def _problem(name: str) -> str:
     return _too_long(name, parts)
 
 
-def _too_long(name: str, parts: list[str]) -> str:
+def _too_long(name: str, parts: list[str]) -> str | None:
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
         return "it is not Unicode"
     if size > _LONGEST_NAME or (size > _LONGEST_PART and any(len(part.encode()) > _LONGEST_PART for part in parts)):
         return f"it is longer than {_LONGEST_NAME} bytes or has a part longer than {_LONGEST_PART}"
-    return ""
+    return None

@@ -13,23 +13,22 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import opendal
 
-from logkeep.errors import SettingError, StoreCorrupt, StoreMissing
+from logkeep.errors import SettingError, StoreCorrupt, StoreDenied, StoreError, StoreMissing
 from logkeep.stores.base import LARGEST_MANIFEST, ObjectStore, StoredObject
 from logkeep.stores.failures import bucket_missing, explain, failure, object_missing, too_large
 from logkeep.stores.folder import FolderStore, create_folder
 from logkeep.stores.listing import walk
 from logkeep.stores.location import Location, parse_location
 from logkeep.stores.names import check_name, check_prefix
-from logkeep.stores.trial import try_out
+from logkeep.stores.probe import try_out
+from logkeep.stores.ranges import open_ranges
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
     from opendal.types import Entry  # pyright: ignore[reportMissingModuleSource]
 
 PART = 8 * 1024 * 1024  # bytes of one part of an upload; 10,000 of them are the most that S3 takes
-_PARTS_AT_ONCE = 2  # on loopback 277 MiB/s against 180 for one and 259 for four; each costs its size in memory
+_CONCURRENT_PARTS = 2  # on loopback 277 MiB/s against 180 for one and 259 for four; each costs its size in memory
 _PIECE = 16 * 1024 * 1024  # bytes that one request reads of an object that is read as a whole
-_READ_AHEAD = 1024 * 1024  # bytes, the least that one request reads
 
 _OPENDAL_ERRORS = (
     OSError,  # what an opendal file being written raises
@@ -61,25 +60,30 @@ class RetryPolicy:
 
 
 REMOTE = RetryPolicy()
-# A disk that is full or broken stays so, and an fsync behind other writers may take its time.
-LOCAL = RetryPolicy(timeout=300.0, tries=1)
 
 
 def open_store(
-    url: str, credentials: Mapping[str, str] | None = None, *, base: Path, patience: RetryPolicy = REMOTE
+    url: str,
+    credentials: Mapping[str, str] | None = None,
+    *,
+    base: Path,
+    retries: RetryPolicy = REMOTE,
+    called: str = "",
 ) -> ObjectStore:
     """Open the bucket of a URL; a `file:` URL is relative to `base`. Raises `SettingError`; contacts no server yet.
 
     `file:folder`, `file:///folder`, `memory:` (a new one at each call), `s3://bucket/prefix?region=…&endpoint=…`, and
     any other kind of opendal with its options as query parameters. `credentials` are the options that are secret;
     `?credentials=environment` lets the store look for them as its own tools do. `?timeout=` takes seconds.
+    A bucket that is `called` something is told by that name in messages, without its folder or server.
     """
     location = parse_location(url, credentials, base)
+    location = location.called(called) if called else location
     if location.folder:
-        return _folder_store(location.folder, location)
+        return FolderStore(location.folder, location.where)
     if location.timeout is not None:
-        patience = replace(patience, timeout=location.timeout)
-    return OpendalStore(_connect(location, location.options, patience), location.where, location.secrets)
+        retries = replace(retries, timeout=location.timeout)
+    return OpendalStore(_connect(location, location.options, retries), location.where, location.secrets)
 
 
 def create_bucket(url: str, *, base: Path) -> None:
@@ -135,7 +139,7 @@ class OpendalStore:
         size = self.size(name)
         if size is None:
             raise object_missing(name, self._where)
-        return io.BufferedReader(_ObjectBytes(self, name, size), _READ_AHEAD)
+        return open_ranges(f"{name!r} in {self._where}", size, partial(self._read_range, name))
 
     def size(self, name: str) -> int | None:
         check_name(name)
@@ -145,6 +149,8 @@ class OpendalStore:
         except StoreMissing:
             self._expect_bucket()
             return None
+        except StoreDenied as denied:
+            raise self._explained(name, denied) from None
         return found.content_length if found.is_file else None
 
     def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
@@ -156,7 +162,7 @@ class OpendalStore:
         with suppress(StoreMissing), self._failing(f"delete {name!r}"):
             self._operator.delete(name)
 
-    def read_range(self, name: str, start: int, size: int) -> bytes:
+    def _read_range(self, name: str, start: int, size: int) -> bytes:
         """Read `size` bytes from `start` on, of an object that has that many."""
         with self._failing(f"read {name!r}"):
             return self._operator.read(name, offset=start, size=size)
@@ -164,15 +170,11 @@ class OpendalStore:
     def _read_whole(self, name: str, size: int) -> bytes:
         """Read in pieces, as the library holds what it reads twice."""
         if size <= _PIECE:
-            return self.read_range(name, 0, size) if size else b""
+            return self._read_range(name, 0, size) if size else b""
         whole = io.BytesIO()
         for start in range(0, size, _PIECE):
-            whole.write(self.read_range(name, start, min(_PIECE, size - start)))
+            whole.write(self._read_range(name, start, min(_PIECE, size - start)))
         return whole.getvalue()  # which is not another copy
-
-    def describe(self, name: str) -> str:
-        """Return the object's name for a message."""
-        return f"{name!r} in {self._where}"
 
     def _write_parts(self, name: str, chunks: Iterable[bytes]) -> int:
         """Upload in parts. An error leaves the upload unfinished: a file of opendal can be closed, but not aborted.
@@ -182,7 +184,7 @@ class OpendalStore:
         deed = f"write {name!r}"
         sent = 0
         with self._failing(deed):
-            upload = self._operator.open(name, "wb", chunk=PART, concurrent=_PARTS_AT_ONCE)
+            upload = self._operator.open(name, "wb", chunk=PART, concurrent=_CONCURRENT_PARTS)
         for chunk in chunks:
             with self._failing(deed):
                 upload.write(chunk)
@@ -206,6 +208,16 @@ class OpendalStore:
             self._expect_bucket()
             return []
         return [entry for entry in found if len(entry.name) > len(folder) and entry.name.startswith(folder)]
+
+    def _explained(self, name: str, denied: StoreDenied) -> StoreError:
+        """Return why a lookup was refused, as far as a read is told: the answer to a lookup over HTTP has no body."""
+        try:
+            self._read_range(name, 0, 1)
+        except StoreDenied as explained:
+            return explained
+        except StoreError:
+            pass
+        return denied
 
     def _expect_bucket(self) -> None:
         """Raise `BucketMissing` if the bucket itself is not found: a lookup of an object does not tell."""
@@ -245,62 +257,7 @@ def _stored(entry: Entry) -> StoredObject:
     return StoredObject(entry.path, entry.metadata.content_length, at)
 
 
-class _ObjectBytes(io.RawIOBase):
-    """The bytes of an object for a `BufferedReader`, which asks for as much as its buffer holds at least."""
-
-    def __init__(self, store: OpendalStore, name: str, size: int) -> None:
-        self.name = store.describe(name)
-        self._store = store
-        self._object = name
-        self._size = size
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        from_where = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}
-        to = from_where[whence] + offset
-        if to < 0:
-            raise ValueError(f"cannot seek to {to}, before the start of {self.name}")
-        self._at = to
-        return to
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        room = memoryview(buffer).cast("B")
-        data = self._next(len(room))
-        room[: len(data)] = data
-        return len(data)
-
-    def readall(self) -> bytes:
-        return b"".join(iter(lambda: self._next(PART), b""))
-
-    def _next(self, most: int) -> bytes:
-        size = min(most, self._size - self._at)
-        if size <= 0:
-            return b""
-        data = self._store.read_range(self._object, self._at, size)
-        self._at += len(data)
-        return data
-
-
-def _folder_store(folder: Path, location: Location) -> FolderStore:
-    def connect(unfinished: Path | None) -> OpendalStore:
-        options = dict(location.options)
-        if unfinished:
-            options["atomic_write_dir"] = str(unfinished)
-        return OpendalStore(_connect(location, options, LOCAL), location.where)
-
-    return FolderStore(folder, connect)
-
-
-def _connect(location: Location, options: Mapping[str, str], patience: RetryPolicy) -> opendal.Operator:
+def _connect(location: Location, options: Mapping[str, str], retries: RetryPolicy) -> opendal.Operator:
     """Connect with time-outs and retries. The outer layer retries what the inner one has timed out."""
     try:
         operator = opendal.Operator(location.scheme, **options)
@@ -313,10 +270,8 @@ def _connect(location: Location, options: Mapping[str, str], patience: RetryPoli
         raise SettingError(
             f"{location.where}: {location.scheme} cannot be a bucket, it does not read, write, list and delete"
         )
-    operator = operator.layer(opendal.layers.TimeoutLayer(timeout=patience.timeout, io_timeout=patience.timeout))
-    if patience.tries == 1:
-        return operator
+    operator = operator.layer(opendal.layers.TimeoutLayer(timeout=retries.timeout, io_timeout=retries.timeout))
     pauses = opendal.layers.RetryLayer(
-        max_times=patience.tries - 1, jitter=True, min_delay=patience.pause, max_delay=patience.longest_pause
+        max_times=retries.tries - 1, jitter=True, min_delay=retries.pause, max_delay=retries.longest_pause
     )
     return operator.layer(pauses)

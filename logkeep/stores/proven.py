@@ -22,8 +22,8 @@ _LENGTH = 32 + 1 + _CHECK + 1  # bytes of a marker
 class Memory(Protocol):
     """What the installation remembers of one bucket."""
 
-    def recall(self) -> str:
-        """Return the id, '' before the first use."""
+    def recall(self) -> str | None:
+        """Return the id, None before the first use."""
         ...
 
     def remember(self, bucket_id: str) -> str:
@@ -34,17 +34,13 @@ class Memory(Protocol):
 class ProvenStore:
     """An `ObjectStore` over another one: whatever is missing is missing only if the bucket is the right one."""
 
-    def __init__(self, store: ObjectStore, name: str, where: str, memory: Memory, seconds: float) -> None:
-        """Wrap the store of the bucket `name`; `where` is its URL, without secrets.
-
-        A proof is valid for `seconds` of writing.
-        """
+    def __init__(self, store: ObjectStore, name: str, memory: Memory, seconds: float) -> None:
+        """Wrap the store of the bucket `name`. A proof is valid for `seconds` of writing."""
         self._store = store
         self._name = name
-        self._where = where
         self._memory = memory
         self._seconds = seconds
-        self._known = ""
+        self._known: str | None = None
         self._proven_at = float("-inf")
 
     def __repr__(self) -> str:
@@ -101,9 +97,9 @@ class ProvenStore:
         """Raise `BucketMissing` if this is another bucket; mark it if it is `used` for the first time."""
         found = self._read_marker()
         if not found or found != self._known:
-            self._known = self._memory.recall() or (self._begin(found) if used else "")
+            self._known = self._memory.recall() or (self._begin(found) if used else None)
             if self._known and found != self._known and self._read_marker() != self._known:
-                raise BucketMissing(_problem(self._name, self._where, found, self._known))
+                raise BucketMissing(_problem(self._name, found, self._known))
         if self._known:
             self._proven_at = time.monotonic()
 
@@ -112,12 +108,12 @@ class ProvenStore:
         try:
             found = self._read_marker()
         except StoreCorrupt:
-            found = ""
+            found = None
         found = found or self._memory.recall() or uuid4().hex
         self._write_marker(found)
         return found
 
-    def _begin(self, found: str) -> str:
+    def _begin(self, found: str | None) -> str:
         """Write the marker, then remember it: if a crash comes between, the next start finds the marker."""
         bucket_id = found or uuid4().hex
         if not found:
@@ -127,19 +123,19 @@ class ProvenStore:
             self._write_marker(known)
         return known
 
-    def _read_marker(self) -> str:
-        """Return the id, '' where there is no marker. Raises `StoreCorrupt` for other bytes than were written.
+    def _read_marker(self) -> str | None:
+        """Return the id, None where there is no marker. Raises `StoreCorrupt` for other bytes than were written.
 
         The marker is read without a lookup before it, whose refusal would not say why.
         """
         try:
             marker = self._store.get(MARKER, _LENGTH, _LENGTH)
         except StoreMissing:
-            return ""
+            return None
         bucket_id = marker[:32].decode("ascii", "replace")
         if marker != render_marker(bucket_id):
             raise StoreCorrupt(
-                f"{self._name} at {self._where} gives back other bytes than were written, as its object {MARKER} shows."
+                f"bucket {self._name} gives back other bytes than were written, as its object {MARKER} shows."
                 " Do not keep backups there."
             )
         return bucket_id
@@ -152,9 +148,9 @@ def render_marker(bucket_id: str) -> bytes:
     return f"{bucket_id} {hashlib.sha256(bucket_id.encode()).hexdigest()[:_CHECK]}\n".encode()
 
 
-def _problem(name: str, where: str, found: str, known: str) -> str:
+def _problem(name: str, found: str | None, known: str) -> str:
     what = f"its object {MARKER} says {found!r} instead of {known!r}" if found else f"it has no object {MARKER}"
     return (
-        f"{name} at {where} is not the bucket that was used before: {what}. Mount the disk that it lies on, or correct "
+        f"{name} is not the bucket that was used before: {what}. Mount the disk that it lies on, or correct "
         f"its URL; if it is the right one all the same, `logkeep store accept {name}` takes it."
     )

@@ -8,6 +8,7 @@ gives up its slot and queues again as a new one.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
@@ -28,9 +29,10 @@ _WAITING = ["ENQUEUED", "DELAYED"]
 _ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 _HEAD_START = 3600  # seconds by which a job started by a user counts as older
 _BEGINNING = 1_700_000_000  # Unix seconds of priority 0
-_FORGOTTEN_AT_ONCE = 1000
+_BATCH = 1000
 _KEPT = timedelta(days=1)
 _log = structlog.get_logger("logkeep.work")
+logging.getLogger("dbos").setLevel(logging.ERROR)  # it warns of each attempt while the database is away
 
 
 class Json(Serializer):
@@ -66,7 +68,7 @@ class Queue:
     def enqueue_stranded(self, running: Iterable[str], served: Collection[str]) -> None:
         """Enqueue each RUNNING job whose workflow has ended; safe to call at any time.
 
-        A job that waits for workers of a queue version that is not in `served` is also enqueued anew. Nothing is stored
+        A job that waits for workers of a queue version that is not in `served` is enqueued again too. Nothing is stored
         twice.
         """
         active = self._list([_UNDER_WAY, *_WAITING])
@@ -77,14 +79,14 @@ class Queue:
         known = {workflow.workflow_id.partition("-")[0] for workflow in active}
         for job_id in running:
             if job_id not in known:
-                self._enqueue_anew(job_id)
+                self._enqueue_again(job_id)
 
     @naming_failures()
     def enqueue_behind(self, job_id: str) -> None:
         """Enqueue a job whose turn is over behind all that wait now."""
-        self._enqueue_anew(job_id)
+        self._enqueue_again(job_id)
 
-    def _enqueue_anew(self, job_id: str) -> None:
+    def _enqueue_again(self, job_id: str) -> None:
         """Enqueue under a workflow id that the job has not had.
 
         Old workflows are deleted, the newest last, so a number above the remaining ones is new.
@@ -95,24 +97,24 @@ class Queue:
 
     @naming_failures()
     def others_wait(self) -> bool:
-        """Tell if any job waits for a slot."""
+        """Return whether any job waits for a slot."""
         waiting = self._client.list_workflows(
             status="ENQUEUED", queue_name=QUEUE, limit=1, load_input=False, load_output=False
         )
         return bool(waiting)
 
     @naming_failures()
-    def take_over(self, worker_id: str, carried_out: Collection[str], alive: Collection[str]) -> None:
+    def take_over(self, worker_id: str, running: Collection[str], alive: Collection[str]) -> None:
         """Requeue workflows of workers that are not `alive` (ids), and those that this worker has lost.
 
-        A workflow is lost if it is assigned to this worker and no thread carries it out (`carried_out`, workflow ids):
+        A workflow is lost if it is assigned to this worker and no thread carries it out (`running`, workflow ids):
         the database failed it, and could not record its end either. It is requeued when two calls in a row find it
         lost, as at the first it may just be beginning or ending.
         """
         lost: set[str] = set()
         for workflow in self._list([_UNDER_WAY]):
             if workflow.executor_id == worker_id:
-                if workflow.workflow_id not in carried_out:
+                if workflow.workflow_id not in running:
                     lost.add(workflow.workflow_id)
             elif workflow.executor_id not in alive:
                 self._give_back(workflow.workflow_id, workflow.executor_id, "its worker is not alive")
@@ -133,7 +135,8 @@ class Queue:
         system = self._client._sys_db  # pyright: ignore[reportPrivateUsage]
         given = worker_id and system.reenqueue_for_recovery(workflow_id, [worker_id], QUEUE)
         if given:
-            _log.warning("a backup goes back into the queue", workflow=workflow_id, worker=worker_id, reason=reason)
+            job_id = workflow_id.partition("-")[0]
+            _log.warning("backup taken over", job_id=job_id, worker=worker_id, reason=reason)
 
     @naming_failures()
     def forget_ended(self) -> None:
@@ -143,7 +146,7 @@ class Queue:
             name=WORKFLOW,
             status=_ENDED,
             completed_before=before,
-            limit=_FORGOTTEN_AT_ONCE,
+            limit=_BATCH,
             load_input=False,
             load_output=False,
         )

@@ -1,6 +1,6 @@
 """Worker: runs jobs from the queue in this process.
 
-A workflow is one call of `service.backups`, which resumes from the catalogue. DBOS knows which jobs wait and which
+A workflow is one call of `service.backup_run`, which resumes from the catalogue. DBOS knows which jobs wait and which
 worker has each job, and nothing of their steps.
 """
 
@@ -12,19 +12,17 @@ from collections.abc import Callable
 from itertools import chain, repeat
 from typing import Any
 
-import structlog
 from dbos import DBOS
 
 from logkeep.domain.worker import QUEUE_VERSION
 from logkeep.errors import CatalogueError, JobHandedOver, JobSuperseded, TurnOver
-from logkeep.service import backups
-from logkeep.service.context import Context
+from logkeep.service.backup_run import run_job
+from logkeep.service.runtime import Runtime
 from logkeep.work.queue import APP, QUEUE, WORKFLOW, Json
 
 _FINISH_SECONDS = 10.0  # time for segments being uploaded when the worker stops
 _PAUSE = 0.02
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between attempts while the database fails
-_log = structlog.get_logger("logkeep.work")
 
 
 class Runner:
@@ -32,7 +30,7 @@ class Runner:
 
     def __init__(
         self,
-        context: Context,
+        runtime: Runtime,
         worker_id: str,
         database_url: str,
         enqueue_behind: Callable[[str], None],
@@ -47,10 +45,10 @@ class Runner:
         `visible_ms` is how long a record is RUNNING at least, `poll_seconds` the interval between queries of the queue.
         `enqueue_behind` queues a job for its next turn. `jobs_in_all` limits all workers together, 0 for no limit.
         """
-        self._context = context
+        self._runtime = runtime
         self._enqueue_behind = enqueue_behind
         self._visible_ms = visible_ms
-        self.carried_out: set[str] = set()  # ids of workflows that a thread is running
+        self.running: set[str] = set()  # ids of workflows that a thread is running
         self._parked: set[str] = set()  # those of them whose thread waits until the workflow is handed over
         self._ended = threading.Event()
         DBOS(
@@ -68,11 +66,11 @@ class Runner:
 
         def back_up(job_id: str) -> str:
             workflow_id = str(DBOS.workflow_id)
-            self.carried_out.add(workflow_id)
+            self.running.add(workflow_id)
             try:
                 return self._back_up(job_id)
             finally:
-                self.carried_out.discard(workflow_id)
+                self.running.discard(workflow_id)
 
         DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)(back_up)
         DBOS.listen_queues([QUEUE])
@@ -93,9 +91,9 @@ class Runner:
 
         Then they can be handed over.
         """
-        self._context.stopping.set()
+        self._runtime.stopping.set()
         end = time.monotonic() + _FINISH_SECONDS
-        while self.carried_out - self._parked and time.monotonic() < end:
+        while self.running - self._parked and time.monotonic() < end:
             time.sleep(_PAUSE)
         DBOS.destroy(destroy_registry=True)
 
@@ -105,9 +103,9 @@ class Runner:
 
     def _back_up(self, job_id: str) -> str:
         pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
-        while not self._context.stopping.is_set():
+        while not self._runtime.stopping.is_set():
             try:
-                backups.carry_out(self._context, job_id, self._visible_ms)
+                run_job(self._runtime, job_id, self._visible_ms)
                 return "ended"
             except JobSuperseded:
                 return "superseded"
@@ -118,17 +116,17 @@ class Runner:
             except JobHandedOver:
                 break
             except CatalogueError as error:
-                _log.warning("the database fails a job, which waits for it", job_id=job_id, error=str(error))
-            self._context.stopping.wait(next(pauses))
+                self._runtime.outage.failed(error)  # the job waits for it
+            self._runtime.stopping.wait(next(pauses))
         self._park()
         return "handed over"
 
     def _put_behind(self, job_id: str) -> bool:
-        """Tell if the job waits for its next turn; if the database fails that, the job keeps its slot."""
+        """Return whether the job waits for its next turn; if the database fails that, the job keeps its slot."""
         try:
             self._enqueue_behind(job_id)
         except CatalogueError as error:
-            _log.warning("the database fails a job, which keeps its slot", job_id=job_id, error=str(error))
+            self._runtime.outage.failed(error)
             return False
         return True
 

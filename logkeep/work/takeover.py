@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from logkeep.domain.worker import QUEUE_VERSION, Worker
 from logkeep.service import backups, workers
-from logkeep.service.context import Context
+from logkeep.service.runtime import Runtime
 
 if TYPE_CHECKING:  # DBOS is slow to import: `bootstrap` does it when the queue starts
     from logkeep.work.queue import Queue
@@ -22,24 +22,24 @@ class Takeover:
 
     def __init__(
         self,
-        context: Context,
+        runtime: Runtime,
         queue: Queue,
         worker_id: str,
-        carried_out: Collection[str],
+        running: Collection[str],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keep `carried_out`, which always contains the ids of the workflows that this process runs."""
-        self._context = context
+        """Keep `running`, which always contains the ids of the workflows that this process runs."""
+        self._runtime = runtime
         self._queue = queue
         self._worker_id = worker_id
-        self._carried_out = carried_out
+        self._running = running
         self._now = now
         self._next_search = 0.0
 
     def look(self) -> None:
         """Requeue the jobs of dead workers, and now and then those without a workflow."""
-        alive = [worker for worker in workers.list_workers(self._context) if worker.alive]
-        self._queue.take_over(self._worker_id, self._carried_out, {worker.id for worker in alive})
+        alive = [worker for worker in workers.list_workers(self._runtime) if worker.alive]
+        self._queue.take_over(self._worker_id, self._running, {worker.id for worker in alive})
         if self._now() >= self._next_search:
             self._search(alive)
 
@@ -50,9 +50,9 @@ class Takeover:
         """
         began = self._now()
         served = {worker.queue_version for worker in alive if worker.jobs_at_once}
-        if served:  # includes this process's version: enqueueing such a job anew would not change its version
+        if served:  # includes this process's version: enqueueing such a job again would not change its version
             served.add(QUEUE_VERSION)
-        running = [job_id for job_id, _ in backups.list_running(self._context)]
+        running = [job_id for job_id, _ in backups.list_running(self._runtime)]
         self._queue.enqueue_stranded(running, served)
         ended = self._now()
         self._next_search = ended + max(_SEARCH_SECONDS, _REST * (ended - began))

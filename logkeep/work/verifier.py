@@ -9,10 +9,11 @@ from contextlib import closing
 import structlog
 
 from logkeep.domain.cluster import Cluster
-from logkeep.errors import StoreError
+from logkeep.domain.verification import Finding, VerificationEvent
+from logkeep.errors import CatalogueError, StoreError
 from logkeep.service import verification
-from logkeep.service.context import Context
-from logkeep.service.verification import Finding, VerificationEvent
+from logkeep.service.runtime import Runtime
+from logkeep.work.periodic import QuietLog
 
 _TICK_SECONDS = 10.0
 _STOP_SECONDS = 1.0  # time for the object being read; an interrupted verification begins again after a restart
@@ -24,13 +25,14 @@ class Verifier:
     """Thread that verifies due clusters; a failure is logged, and the verification tried again later."""
 
     def __init__(
-        self, context: Context, every_hours: float, sample_percent: float, *, tick_seconds: float = _TICK_SECONDS
+        self, runtime: Runtime, every_hours: float, sample_percent: float, *, tick_seconds: float = _TICK_SECONDS
     ) -> None:
         """Verify each cluster every `every_hours` hours; 0 for never."""
-        self._context = context
+        self._runtime = runtime
         self._every_ms = round(every_hours * 3_600_000)
         self._sample = sample_percent
         self._tick_seconds = tick_seconds
+        self._quiet = QuietLog()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="verifier", daemon=True)
 
@@ -49,13 +51,15 @@ class Verifier:
             try:
                 if self._verify_next():
                     continue
-            except Exception:
-                _log.exception("nothing was verified")
+            except CatalogueError as error:
+                self._runtime.outage.failed(error)
+            except Exception as error:
+                self._quiet.log_exception("nothing was verified", error)
             self._stopped.wait(self._tick_seconds)
 
     def _verify_next(self) -> bool:
         """Verify the cluster that is most due; False if none is."""
-        due = verification.verify_most_due(self._context, self._every_ms, self._sample)
+        due = verification.verify_most_due(self._runtime, self._every_ms, self._sample)
         if due is None:
             return False
         cluster, told = due

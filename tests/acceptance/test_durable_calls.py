@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
-from logkeep import bootstrap
+from logkeep.bootstrap.service import Service
 from logkeep.cli.access import read_access
 from logkeep.settings import load_settings
 from logkeep.signing.sdk_hmac import sign
@@ -154,12 +154,12 @@ def test_every_connection_of_the_service_syncs_what_it_commits(tmp_path: Path, m
 
     event.listen(Pool, "checkout", look)
     try:
-        service = bootstrap.open_service(load_settings(tmp_path, {}))
+        service = Service(load_settings(tmp_path, {}))
         service.start()
         until(lambda: not service.ready())
         time.sleep(1.5)  # the queue and the policies look around
         service.stop()
-        service.context.database.dispose()
+        service.runtime.database.dispose()
     finally:
         event.remove(Pool, "checkout", look)
     assert len(levels) > 1

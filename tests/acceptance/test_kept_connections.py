@@ -14,7 +14,7 @@ from contextlib import closing
 import pytest
 
 from tests.integration.cli.installed import CONFIGURATION, Served, init, serving
-from tests.strangers import Caller
+from tests.support.strangers import Caller
 
 KNOWN, STRANGER = 1.0, 0.4  # seconds
 CLIENTS = 48

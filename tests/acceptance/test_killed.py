@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests import corpus
 from tests.integration.cli.installed import Served, called, init, serving, until
+from tests.support import corpus
 
 _FILES = 250
 

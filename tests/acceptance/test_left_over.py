@@ -19,14 +19,15 @@ from logkeep.clock import FixedClock
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.service import backups, clusters, log_settings, sweep
-from logkeep.service.rebuild import State, rebuild
-from tests.crash_points import NOW, remove_until, run_until
-from tests.installation import SETTING, Installation, open_installation, reopen_installation
+from logkeep.service.rebuild import rebuild
+from logkeep.service.rebuild_report import State
 from tests.integration.test_put_back import copy_database, put_back
 from tests.integration.test_rebuild import forget
+from tests.support.crash_points import NOW, remove_until, run_until
+from tests.support.installation import SETTING, Installation, open_installation, reopen_installation
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["tests.crash_points"])
+_PROCESSES.set_forkserver_preload(["tests.support.crash_points"])
 _VERIFY_CHAIN = Path(__file__).parents[2] / "docs" / "verify_chain.py"
 
 
@@ -62,7 +63,7 @@ def find_points(action: Callable[[Path, int | None, Path], None], folder: Path) 
 
 
 def the_cluster(installation: Installation) -> Cluster:
-    return clusters.list_clusters(installation.context, installation.project.id)[0][0]
+    return clusters.list_clusters(installation.runtime, installation.project.id)[0][0]
 
 
 def append(log: Path, line: bytes) -> None:
@@ -74,13 +75,13 @@ def leave_a_manifest(folder: Path, log: Path) -> None:
     """A job is killed when its manifest is stored and the database does not know it yet; then it is cancelled."""
     append(log, b"second")
     with reopen_installation(folder, FixedClock(NOW - 1000)) as installation:
-        backups.start_backup(installation.context, the_cluster(installation))
+        backups.start_backup(installation.runtime, the_cluster(installation))
     points = find_points(run_until, folder)
     [stored] = [number for number, what in enumerate(points) if what.startswith("after put") and what.endswith(".json")]
     run_to(run_until, folder, stored)
     with reopen_installation(folder, FixedClock(NOW)) as installation:
-        [(job_id, _)] = backups.list_running(installation.context)
-        backups.cancel_job(installation.context, installation.project.id, job_id)
+        [(job_id, _)] = backups.list_running(installation.runtime)
+        backups.cancel_job(installation.runtime, installation.project.id, job_id)
 
 
 def expect_whole(installation: Installation, log: Path) -> None:
@@ -105,15 +106,15 @@ def test_manifest_of_a_job_that_was_killed_and_cancelled_forks_no_chain(
         append(log, b"third")
         assert installation.back_up(cluster).status is JobStatus.SUCCESS
         if cleared:
-            log_settings.close_backup(installation.context, cluster)
-            log_settings.open_backup(installation.context, cluster, SETTING)
+            log_settings.close_backup(installation.runtime, cluster)
+            log_settings.open_backup(installation.runtime, cluster, SETTING)
             assert [job.status for job in installation.jobs(cluster)] == [JobStatus.SUCCESS] * 2
         append(log, b"fourth")
         assert installation.back_up(cluster).status is JobStatus.SUCCESS
         expect_whole(installation, log)
-        list(sweep.sweep(installation.context, cluster, grace_ms=0, remove=False))
+        list(sweep.sweep(installation.runtime, cluster, grace_ms=0, remove=False))
         lost = forget(installation)
-        outcome = rebuild(lost.context, ["logs"])
+        outcome = rebuild(lost.runtime, ["logs"])
         assert outcome.problems == []
         assert [(one.state, one.problems) for one in outcome.clusters] == [(State.REBUILT, [])]
         expect_whole(lost, log)
@@ -155,8 +156,8 @@ def test_look_for_newer_manifests_that_is_killed_at_any_point_is_made_again(
             went_on.back_up(cluster)
         again = put_back(went_on, tmp_path / "before.db")
         append(log, b"last")
-        backups.start_backup(again.context, cluster)
-        again.context.database.dispose()
+        backups.start_backup(again.runtime, cluster)
+        again.runtime.database.dispose()
     points = find_points(run_until, folder)
     last = points.index("read of the source")  # then all is taken up
     assert 4 < last < 40
@@ -186,18 +187,18 @@ def test_removal_that_is_killed_at_any_point_leaves_a_cluster_or_none(scene: tup
 def expect_either(folder: Path, log: Path, point: str) -> None:
     """It is there, whole, and goes on; or it is gone and a rebuild leaves it out."""
     with reopen_installation(folder, FixedClock(NOW)) as installation:
-        found = clusters.find_clusters(installation.context)
+        found = clusters.find_clusters(installation.runtime)
         if not found:
-            outcome = rebuild(forget(installation).context, ["logs"])
+            outcome = rebuild(forget(installation).runtime, ["logs"])
             assert [one.state for one in outcome.clusters] == [State.REMOVED], point
             return
         [cluster] = found
         assert installation.findings(cluster, chain=True) == [], point
         assert installation.back_up(cluster).status is JobStatus.SUCCESS, point
         lost = forget(installation)
-        assert [one.state for one in rebuild(lost.context, ["logs"]).clusters] == [State.REBUILT], point
+        assert [one.state for one in rebuild(lost.runtime, ["logs"]).clusters] == [State.REBUILT], point
         assert lost.restored(cluster) == {("n1", "es.log"): log.read_bytes()}
-        assert clusters.remove_cluster(lost.context, cluster) == ""
+        assert clusters.remove_cluster(lost.runtime, cluster) is None
 
 
 @pytest.mark.parametrize("name", ["as it was", "of the other"])
@@ -206,11 +207,11 @@ def test_removal_that_is_copied_to_another_place_removes_nothing_there(scene: tu
     with reopen_installation(folder, FixedClock(NOW)) as installation:
         first = the_cluster(installation)
         other = clusters.add_cluster(
-            installation.context, installation.project.id, "other", [clusters.NewNode("n1", f"file://{log.parent}")]
+            installation.runtime, installation.project.id, "other", [clusters.NewNode("n1", f"file://{log.parent}")]
         )
-        log_settings.open_backup(installation.context, other, SETTING)
+        log_settings.open_backup(installation.runtime, other, SETTING)
         installation.back_up(other)
-        clusters.remove_cluster(installation.context, first)
+        clusters.remove_cluster(installation.runtime, first)
         [entry] = installation.bucket.rglob("_removed/*.json")
         place = installation.bucket / "css/log/other/_removed"
         place.mkdir()
@@ -219,10 +220,10 @@ def test_removal_that_is_copied_to_another_place_removes_nothing_there(scene: tu
         shutil.copy(f"{entry}.sig", place / f"{named}.sig")
         assert installation.findings(other) != []  # what lies there is foreign
         lost = forget(installation)
-        states = {one.cluster_id: one.state for one in rebuild(lost.context, ["logs"]).clusters}
+        states = {one.cluster_id: one.state for one in rebuild(lost.runtime, ["logs"]).clusters}
         assert states == {first.id: State.REMOVED, other.id: State.REBUILT}
         shutil.rmtree(entry.parent)  # the true one is gone: the copy does not stand for it
         lost = forget(lost)
-        outcome = rebuild(lost.context, ["logs"])
+        outcome = rebuild(lost.runtime, ["logs"])
         assert {one.cluster_id: one.state for one in outcome.clusters}[first.id] is State.REBUILT
         assert any(named in problem and "counts for nothing" in problem for problem in outcome.problems)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cli.installed import Served, called, init, serving, until
-from tests.strangers import Caller, dripping, flooding, resident, time_calls
+from tests.support.strangers import Caller, dripping, flooding, resident, time_calls
 
 MIB = 1024 * 1024
 CONFIGURATION = """\

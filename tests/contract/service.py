@@ -14,19 +14,22 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from logkeep import bootstrap
+from msgspec import structs
+
 from logkeep.api.app import create_app
 from logkeep.api.protocol import make_server
-from logkeep.database.connection import writing
-from logkeep.database.jobs import finish_job, insert_job
+from logkeep.bootstrap.runtime import make_runtime
+from logkeep.database.connection import reading, writing
+from logkeep.database.jobs import fetch_job, finish_job, insert_job
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.errors import StoreUnreachable
 from logkeep.http.connections import Limits
 from logkeep.keyfiles.creation import create_keys
 from logkeep.service import backups, clusters, identity
-from logkeep.service.context import Context
+from logkeep.service.backup_run import run_job
 from logkeep.service.identity import NewKey
+from logkeep.service.runtime import Runtime
 from logkeep.settings import load_settings
 from logkeep.signing.sdk_hmac import sign
 
@@ -69,7 +72,7 @@ class Reply:
 class Service:
     """One running service with one project, and a second project of somebody else."""
 
-    context: Context
+    runtime: Runtime
     folder: Path
     project: Project
     admin: NewKey
@@ -88,7 +91,7 @@ class Service:
         logs = self.logs()
         new = [clusters.NewNode(f"node-{n}", f"file://{logs}") for n in range(nodes)]
         project_id = (key or self.admin).key.project_id
-        return clusters.add_cluster(self.context, project_id, f"cluster-{uuid4().hex[:8]}", new, **given)
+        return clusters.add_cluster(self.runtime, project_id, f"cluster-{uuid4().hex[:8]}", new, **given)
 
     def add_records(self, cluster: Cluster, *statuses: JobStatus) -> list[BackupJob]:
         """Records in this order, the last one the newest."""
@@ -96,11 +99,12 @@ class Service:
 
     def back_up(self, cluster: Cluster) -> BackupJob:
         """Carry a whole backup out at once, without the queue."""
-        job = backups.start_backup(self.context, cluster)
-        backups.carry_out(self.context, job.job_id)
-        job = backups.get_job(self.context, cluster, job.job_id)
-        assert job.status is JobStatus.SUCCESS
-        return job
+        job = backups.start_backup(self.runtime, cluster)
+        run_job(self.runtime, job.job_id)
+        with reading(self.runtime.database) as connection:
+            ended = fetch_job(connection, job.job_id)
+        assert ended and ended.status is JobStatus.SUCCESS
+        return ended
 
     def path(self, cluster: Cluster | str, rest: str = "", key: NewKey | None = None) -> str:
         cluster_id = cluster if isinstance(cluster, str) else cluster.id
@@ -179,42 +183,44 @@ class Service:
         job = BackupJob(
             str(uuid4()), uuid4().hex, cluster.id, JobType.MANUAL, JobStatus.RUNNING, "logs", "css/log", created_at
         )
-        with writing(self.context.database) as connection:
+        with writing(self.runtime.database) as connection:
             insert_job(connection, job)
             if status is not JobStatus.RUNNING:
                 failed_msg = "LK-SOURCE-UNREACHABLE: node-0" if status is JobStatus.FAIL else None
-                finish_job(connection, job.job_id, status, created_at + 500, failed_msg)
+                finish_job(
+                    connection, structs.replace(job, status=status, finished_at=created_at + 500, failed_msg=failed_msg)
+                )
         return job
 
 
 @contextmanager
 def running_service(folder: Path, limits: Limits = LIMITS, **replaced: Any) -> Iterator[Service]:
-    """A service that listens on a free port until the block is left; `replaced` are parts of its context."""
+    """A service that listens on a free port until the block is left; `replaced` are parts of its runtime."""
     (folder / "logkeep.toml").write_text(f'[buckets.logs]\n[sources]\nroots = ["{folder.parent}"]\n', encoding="utf-8")
     (folder / "buckets" / "logs").mkdir(parents=True)
     create_keys(folder)
-    context = bootstrap.make_context(load_settings(folder, {}))
-    stores = {**context.stores, "unreachable": UnreachableStore()}
-    context = replace(context, enqueue=lambda *_: None, stores=stores, **replaced)
-    project, other = identity.add_project(context, "cn-north-4"), identity.add_project(context, "cn-south-1")
+    runtime = make_runtime(load_settings(folder, {}))
+    stores = {**runtime.stores, "unreachable": UnreachableStore()}
+    runtime = replace(runtime, enqueue=lambda *_: None, stores=stores, **replaced)
+    project, other = identity.add_project(runtime, "cn-north-4"), identity.add_project(runtime, "cn-south-1")
     service = Service(
-        context,
+        runtime,
         folder,
         project,
-        admin=identity.add_key(context, project, admin=True),
-        tenant=identity.add_key(context, project),
-        stranger=identity.add_key(context, other, admin=True),
+        admin=identity.add_key(runtime, project, admin=True),
+        tenant=identity.add_key(runtime, project),
+        stranger=identity.add_key(runtime, other, admin=True),
     )
     try:
         with _listening(service, limits):
             yield service
     finally:
-        context.database.dispose()
+        runtime.database.dispose()
 
 
 @contextmanager
 def _listening(service: Service, limits: Limits) -> Iterator[None]:
-    app = create_app(service.context, ready=lambda: service.problems)
+    app = create_app(service.runtime, ready=lambda: service.problems)
     server = make_server(app, 30, limits)
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     thread = threading.Thread(target=server.run, args=([listener],), name="server")

@@ -15,10 +15,10 @@ import pytest
 
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
+from logkeep.domain.verification import Progress
 from logkeep.errors import StoreCorrupt
 from logkeep.http import protocol
 from logkeep.service import archive, verification
-from logkeep.service.verification import Progress
 from tests.contract.service import SETTING, Reply, Service
 from tests.contract.test_api import assert_error
 
@@ -204,14 +204,14 @@ def test_a_job_of_another_project_is_not_told(service: Service, kept: Cluster) -
 
 def test_the_policy_adds_runs_and_is_shown(service: Service, opened: Cluster) -> None:
     path = f"{CLUSTERS}/{opened.id}/policy"
-    off = {"period": None, "nextRun": None, "state": "off", "since": None, "missed": None, "lastSuccess": None}
+    off = {"period": None, "nextRun": None, "state": "off", "since": None, "missed": None, "lastSuccessAt": None}
     assert service.call("GET", path).json == off | {"adaptive": False}
     assert service.call("PUT", path, {"adaptive": True}).json == off | {"adaptive": True}
     service.call("POST", service.path(opened, "/logs/policy/update"), {"period": "00:00 GMT+08:00"})
     shown = service.call("GET", path).json
     assert (shown["adaptive"], shown["period"]) == (True, "00:00 GMT+08:00")
     assert shown["nextRun"] > shown["since"] >= opened.created_at
-    assert (shown["state"], shown["missed"], shown["lastSuccess"]) == ("never_ran", None, None)
+    assert (shown["state"], shown["missed"], shown["lastSuccessAt"]) == ("never_ran", None, None)
     assert_error(service.call("PUT", path, {}), 400, "CSS.0001", "^adaptive: ")
     assert_error(service.call("PUT", path, {"adaptive": "yes"}), 400, "CSS.0001", "^adaptive: ")
     assert_error(service.call("PUT", path, {"adaptive": True}, key=service.stranger), 403, "CSS.0015")
@@ -325,9 +325,9 @@ def test_archive_is_verified_line_by_line(service: Service, kept: Cluster) -> No
         found = lines(service.call("POST", f"{CLUSTERS}/{kept.id}/verify", body))
         assert found[-1] == {"type": "end", "ok": True}
         assert [line["type"] for line in found[:-1]] == ["progress", "progress", "orphans"]
-        assert found[-3]["objects"] == found[-3]["objects_total"] == 2
+        assert found[-3]["objects"] == found[-3]["objectsTotal"] == 2
     found = lines(service.call("POST", f"{CLUSTERS}/{kept.id}/verify", {"sample": 50}))
-    assert found[-3]["objects_read"] == 1
+    assert found[-3]["objectsRead"] == 1
     for wrong in ("0", "-1", "100.5", '"5"', "true", "1e400"):
         reply = service.call("POST", f"{CLUSTERS}/{kept.id}/verify", f'{{"sample": {wrong}}}'.encode())
         assert_error(reply, 400, "CSS.0001", "^sample: ")
@@ -341,8 +341,8 @@ def test_damage_is_a_finding(service: Service, kept: Cluster) -> None:
     found = lines(service.call("POST", f"{CLUSTERS}/{kept.id}/verify", {"read_data": True}))
     assert found[-1] == {"type": "end", "ok": False}
     (finding,) = (line for line in found if line["type"] == "finding")
-    assert set(finding) == {"type", "node", "family", "object", "problem", "job_id", "generation", "start", "end",
-                            "lines", "first_time", "last_time"}  # fmt: skip
+    assert set(finding) == {"type", "node", "family", "object", "problem", "jobId", "generation", "start", "end",
+                            "lines", "firstTime", "lastTime", "onNode"}  # fmt: skip
     assert finding["node"] == "node-0"
 
 
@@ -356,8 +356,8 @@ def test_error_in_the_middle_of_a_verification_is_its_last_line(
     monkeypatch.setattr(verification, "verify", verify)
     found = lines(service.call("POST", f"{CLUSTERS}/{cluster.id}/verify"))
     assert [line["type"] for line in found] == ["progress", "error"]
-    assert found[-1]["error_code"] == "CSS.9999"
-    assert "object a is damaged" in str(found[-1]["error_msg"])
+    assert found[-1]["errorCode"] == "CSS.9999"
+    assert "object a is damaged" in str(found[-1]["errorMsg"])
 
 
 def test_error_before_the_first_byte_has_its_status(

@@ -330,7 +330,7 @@ def test_second_collect_is_409_while_one_runs(service: Service, opened: Cluster)
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/"),
+        ("GET", "/v4"),
         ("GET", "/v1.0"),
         ("GET", "/v3/auth"),
         ("POST", "/v1.0/p/clusters/c/logs/connectivity"),
@@ -369,10 +369,10 @@ def test_wrong_secret_unknown_key_and_wrong_clock_are_401(service: Service, clus
 
 
 def test_revoked_key_is_refused_within_a_second(service: Service, cluster: Cluster) -> None:
-    key = identity.add_key(service.context, service.project)
+    key = identity.add_key(service.runtime, service.project)
     path = service.path(cluster)
     assert service.call("GET", path, key=key).status == 200
-    identity.revoke_key(service.context, key.key.ak)
+    identity.revoke_key(service.runtime, key.key.ak)
     time.sleep(1.1)
     assert_error(service.call("GET", path, key=key), 401, "APIGW.0301", "not exist")
 
@@ -414,3 +414,10 @@ def test_health_is_constant_and_readiness_asks(service: Service) -> None:
         assert service.send("GET", "/healthz").status == 200
     finally:
         service.problems.clear()
+
+
+def test_node_of_logstash_is_told_as_one(service: Service) -> None:
+    for kind, role in (("logstash", "lgs"), ("opensearch", "ess")):
+        cluster = service.add_cluster(kind=kind)
+        [node] = service.call("GET", service.path(cluster), key=service.admin).json["instances"]
+        assert node["type"] == role

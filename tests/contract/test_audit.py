@@ -62,26 +62,26 @@ def test_change_is_told_with_all_that_is_known(service: Service, cluster: Cluste
         {
             "at": clock.value,
             "who": service.tenant.key.ak,
-            "project_id": service.project.id,
+            "projectId": service.project.id,
             "operation": "StartLogs",
-            "cluster_id": cluster.id,
+            "clusterId": cluster.id,
             "address": "127.0.0.1",
             "status": 200,
             "code": "",
-            "request_id": reply.headers["x-request-id"],
+            "requestId": reply.headers["x-request-id"],
         }
     ]
 
 
 def test_refusals_are_told_with_their_code(service: Service, cluster: Cluster) -> None:
-    reader = identity.add_key(service.context, service.project, role=Role.READER)
+    reader = identity.add_key(service.runtime, service.project, role=Role.READER)
     service.call("PUT", service.path(cluster, "/logs/close"))
     service.call("PUT", service.path(cluster, "/logs/close"), key=reader)
     service.call("POST", service.path(cluster, "/logs/open"), {})
     forge(service, service.path(cluster, "/logs/collect"), method="POST")
     service.send("POST", service.path(cluster, "/logs/collect"))
     service.send("POST", service.path(cluster, "/logs/collect"), headers={"X-Auth-Token": "hidden"})
-    found, _ = audit.list_entries(service.context)
+    found, _ = audit.list_entries(service.runtime)
     told = [(e.operation, e.who, e.project_id, e.status, e.code) for e in reversed(found)]
     mine, tenant = service.project.id, service.tenant.key.ak
     assert told == [
@@ -107,19 +107,19 @@ def test_new_cluster_is_named_and_its_removal_stays_told(service: Service) -> No
     nodes = [{"name": "n", "source": f"file://{service.logs()}"}]
     made = service.call("POST", "/api/v1/clusters", {"name": "c", "nodes": nodes}, key=service.admin).json
     service.call("DELETE", f"/api/v1/clusters/{made['id']}", key=service.admin)
-    assert [(e["operation"], e["cluster_id"], e["who"]) for e in entries(service)] == [
+    assert [(e["operation"], e["clusterId"], e["who"]) for e in entries(service)] == [
         ("RemoveCluster", made["id"], service.admin.key.ak),
         ("AddCluster", made["id"], service.admin.key.ak),
     ]
 
 
 def test_sign_in_is_told_without_secrets(service: Service) -> None:
-    users.add_user(service.context, service.project, "alice", PASSWORD, Role.READER)
+    users.add_user(service.runtime, service.project, "alice", PASSWORD, Role.READER)
     token = sign_in(service, "alice", PASSWORD).headers["x-subject-token"]
     sign_in(service, "alice", "wrong password")
     sign_in(service, "mistyped password", "wrong password")
     service.send("POST", "/v3/auth/tokens", b"nonsense")
-    found, _ = audit.list_entries(service.context)
+    found, _ = audit.list_entries(service.runtime)
     assert [(e.who, e.status) for e in reversed(found)] == [("alice", 201), ("alice", 401), ("", 401), ("", 400)]
     for secret in (token, PASSWORD, "wrong", "mistyped"):
         assert secret not in str(found)
@@ -151,23 +151,23 @@ def test_strangers_can_write_only_so_much(service: Service, cluster: Cluster, cl
     for _ in range(15):
         service.send("POST", service.path(cluster, "/logs/collect"))
         service.send("POST", "/v3/auth/tokens", b"nonsense")
-    assert audit.list_entries(service.context)[1] == 20
+    assert audit.list_entries(service.runtime)[1] == 20
     service.call("PUT", service.path(cluster, "/logs/close"))
-    assert audit.list_entries(service.context)[1] == 21
+    assert audit.list_entries(service.runtime)[1] == 21
     clock.advance(MINUTE_MS)
     service.send("POST", service.path(cluster, "/logs/collect"))
-    assert audit.list_entries(service.context)[1] == 22
+    assert audit.list_entries(service.runtime)[1] == 22
 
 
 def test_old_entries_are_removed_in_batches(
     service: Service, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "_BATCH", 2)
+    monkeypatch.setattr("logkeep.database.connection._BATCH", 2)
     for age_days in (500, 450, 401, 399, 0):
         at = clock.value - age_days * DAY_MS
-        audit.record(service.context, AuditEntry(at, "ak", "p", "StopLogs", "", "127.0.0.1", 200, "", "0" * 32))
-    audit.remove_old_entries(service.context, 400)
-    left, total = audit.list_entries(service.context)
+        audit.record(service.runtime, AuditEntry(at, "ak", "p", "StopLogs", "", "127.0.0.1", 200, "", "0" * 32))
+    audit.remove_old_entries(service.runtime, 400)
+    left, total = audit.list_entries(service.runtime)
     assert ([(clock.value - entry.at) // DAY_MS for entry in left], total) == ([0, 399], 2)
 
 
@@ -232,7 +232,7 @@ def test_what_is_no_guess_does_not_count(service: Service, cluster: Cluster) -> 
 
 
 def test_user_is_locked_whether_there_is_one_or_not(service: Service, clock: FixedClock) -> None:
-    users.add_user(service.context, service.project, "alice", PASSWORD, Role.READER)
+    users.add_user(service.runtime, service.project, "alice", PASSWORD, Role.READER)
     for name in ("alice", "nobody"):
         for _ in range(LIMIT):
             assert_error(sign_in(service, name, "wrong password"), 401, "APIGW.0301", "is wrong")
@@ -270,7 +270,7 @@ def test_addresses_of_one_ipv6_network_count_together() -> None:
 
 def test_clients_behind_a_trusted_proxy_are_told_apart(tmp_path: Any, clock: FixedClock) -> None:
     with running_service(tmp_path, clock=clock, trusted_proxies=("127.0.0.1",)) as service:
-        users.add_user(service.context, service.project, "alice", PASSWORD, Role.READER)
+        users.add_user(service.runtime, service.project, "alice", PASSWORD, Role.READER)
         for _ in range(LIMIT):
             sign_in(service, "alice", "wrong password", "203.0.113.9, 198.51.100.1")
         assert sign_in(service, "alice", PASSWORD, "203.0.113.9, 198.51.100.1").status == 401
@@ -280,7 +280,7 @@ def test_clients_behind_a_trusted_proxy_are_told_apart(tmp_path: Any, clock: Fix
 
 
 def test_nobody_else_is_believed(service: Service) -> None:
-    users.add_user(service.context, service.project, "alice", PASSWORD, Role.READER)
+    users.add_user(service.runtime, service.project, "alice", PASSWORD, Role.READER)
     for number in range(LIMIT):
         sign_in(service, "alice", "wrong password", f"198.51.100.{number}")
     assert sign_in(service, "alice", PASSWORD, "198.51.100.99").status == 401
@@ -293,4 +293,4 @@ def test_nobody_else_is_believed(service: Service) -> None:
 def test_no_header_breaks_a_request(tmp_path: Any, clock: FixedClock, header: str) -> None:
     with running_service(tmp_path, clock=clock, trusted_proxies=("127.0.0.0/8", "::1")) as service:
         assert sign_in(service, "nobody", PASSWORD, header).status == 401
-        assert [entry.address for entry in audit.list_entries(service.context)[0]] == ["127.0.0.1"]
+        assert [entry.address for entry in audit.list_entries(service.runtime)[0]] == ["127.0.0.1"]

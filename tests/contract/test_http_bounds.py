@@ -128,7 +128,7 @@ def test_what_is_no_http_is_400_in_json(service: Service, data: bytes) -> None:
     [
         (b"GET http://example.org/healthz HTTP/1.1", b"200"),
         (b"OPTIONS * HTTP/1.1", b"404"),
-        (b"GET / HTTP/1.0", b"404"),
+        (b"GET /nothing HTTP/1.0", b"404"),
         (b"GET /healthz?x=%00%ff HTTP/1.1", b"200"),
         (b"HEAD /healthz HTTP/1.1", b"404"),
     ],

@@ -13,21 +13,23 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from logkeep.api import admin
+from logkeep.api import native
 from logkeep.clock import FixedClock
-from logkeep.contract.operations import OPERATIONS, Operation
+from logkeep.contract.css.operations import OPERATIONS as CSS_OPERATIONS
+from logkeep.contract.iam.operations import OPERATIONS as IAM_OPERATIONS
+from logkeep.contract.operation import Operation
 from logkeep.database.connection import reading
 from logkeep.database.tables import tokens
-from logkeep.domain.access import Right, Role
+from logkeep.domain.access import AccessKey, Right, Role
 from logkeep.domain.cluster import Cluster
-from logkeep.service import identity, users
+from logkeep.service import identity, temporary_keys, users
 from tests.contract.service import SETTING, Reply, Service, running_service
 from tests.contract.test_api import assert_error
 
 HOUR_MS = 3_600_000
 PASSWORD = "correct horse battery"
 TOKENS = "/v3/auth/tokens"
-ALL = [*OPERATIONS, *(operation for operation, _ in admin.HANDLERS)]
+ALL = [*CSS_OPERATIONS, *IAM_OPERATIONS, *(operation for operation, _ in native.HANDLERS)]
 _numbers = count()
 
 
@@ -57,7 +59,7 @@ def user(service: Service) -> str:
 
 def add_user(service: Service, role: Role = Role.OPERATOR) -> str:
     name = f"user-{next(_numbers)}"
-    users.add_user(service.context, service.project, name, PASSWORD, role)
+    users.add_user(service.runtime, service.project, name, PASSWORD, role)
     return name
 
 
@@ -102,8 +104,8 @@ def test_projects_are_filtered_and_paged(service: Service) -> None:
 
 
 def test_regions_name_finds_the_project_of_the_key_alone(service: Service) -> None:
-    project = identity.add_project(service.context, "team", region="cn-north-4")
-    key = identity.add_key(service.context, project)
+    project = identity.add_project(service.runtime, "team", region="cn-north-4")
+    key = identity.add_key(service.runtime, project)
     for name in ("cn-north-4", "team"):
         (found,) = service.call("GET", f"/v3/projects?name={name}", key=key).json["projects"]
         assert (found["id"], found["name"]) == (project.id, name)
@@ -167,7 +169,7 @@ def test_token_for_the_account_identifies_and_nothing_else(service: Service, use
 
 
 def test_user_is_named_by_id_too(service: Service, user: str) -> None:
-    (found,) = [found for found in users.list_users(service.context) if found.name == user]
+    (found,) = [found for found in users.list_users(service.runtime) if found.name == user]
     assert sign_in(service, "", id=found.id).status == 201
 
 
@@ -199,7 +201,7 @@ def test_unknown_token_is_401(service: Service) -> None:
 
 def test_revoked_user_and_tokens_are_refused(service: Service, user: str) -> None:
     token = token_of(sign_in(service, user))
-    users.revoke_user(service.context, user)
+    users.revoke_user(service.runtime, user)
     assert_error(ask(service, token, "GET", "/v3/projects"), 401, "APIGW.0301", "decrypt token fail$")
     assert_error(sign_in(service, user), 401, "APIGW.0301", "username or password is wrong")
 
@@ -260,11 +262,11 @@ def test_body_of_a_stranger_is_bounded(service: Service) -> None:
 
 def test_tokens_are_kept_as_hashes(service: Service, user: str) -> None:
     secret = token_of(sign_in(service, user))
-    with reading(service.context.database) as connection:
+    with reading(service.runtime.database) as connection:
         rows = connection.execute(select(tokens)).all()
     assert users.hash_token(secret.encode()) in {row.sha256 for row in rows}
     assert secret not in str(rows)
-    with closing(service.context.database.raw_connection()) as connection:
+    with closing(service.runtime.database.raw_connection()) as connection:
         dump = "\n".join(connection.driver_connection.iterdump())  # type: ignore[union-attr]
     assert secret not in dump
     assert PASSWORD not in dump
@@ -274,14 +276,14 @@ def test_tokens_are_kept_as_hashes(service: Service, user: str) -> None:
 def test_expired_tokens_are_removed_in_batches(
     service: Service, user: str, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(users, "_BATCH", 2)
+    monkeypatch.setattr("logkeep.database.connection._BATCH", 2)
     for _ in range(3):
         sign_in(service, user)
     clock.advance(25 * HOUR_MS - 1)
     new = token_of(sign_in(service, user))
     clock.advance(2)
-    users.remove_expired_tokens(service.context)
-    with reading(service.context.database) as connection:
+    users.remove_expired_tokens(service.runtime)
+    with reading(service.runtime.database) as connection:
         left = {row.sha256 for row in connection.execute(select(tokens))}
     assert left == {users.hash_token(new.encode())}
 
@@ -300,7 +302,7 @@ def test_signature_decides_where_a_token_comes_too(service: Service, user: str, 
 
 @pytest.mark.parametrize("signed", [True, False])
 def test_temporary_key_needs_its_security_token(service: Service, cluster: Cluster, signed: bool) -> None:
-    key, target = identity.add_key(service.context, service.project, valid_ms=HOUR_MS), service.path(cluster)
+    key, target = identity.add_key(service.runtime, service.project, valid_ms=HOUR_MS), service.path(cluster)
 
     def status(token: str | None) -> Reply:
         more = {"X-Security-Token": token} if token is not None else {}
@@ -314,7 +316,7 @@ def test_temporary_key_needs_its_security_token(service: Service, cluster: Clust
 
 
 def test_temporary_key_ends(service: Service, cluster: Cluster, clock: FixedClock) -> None:
-    key = identity.add_key(service.context, service.project, valid_ms=10_000)
+    key = identity.add_key(service.runtime, service.project, valid_ms=10_000)
     headers = {"X-Security-Token": key.security_token}
     clock.advance(9_999)
     assert service.call("GET", service.path(cluster), key=key, headers=headers).status == 200
@@ -335,9 +337,9 @@ def test_lasting_key_does_with_any_security_token(service: Service, cluster: Clu
 def test_role_may_what_the_operation_says(service: Service, cluster: Cluster, operation: Operation, role: Role) -> None:
     if not operation.signed:
         return
-    key = identity.add_key(service.context, service.project, role=role)
+    key = identity.add_key(service.runtime, service.project, role=role)
     target = operation.path.format(
-        project_id=service.project.id, cluster_id=cluster.id, job_id="0" * 32, node="n", generation=1
+        project_id=service.project.id, cluster_id=cluster.id, job_id="0" * 32, node="n", generation=1, key="k"
     )
     reply = service.call(operation.method, target, b"nonsense" if operation.body else None, key=key)
     allowed = {"reader": {"identify", "read"}, "operator": {"identify", "read", "operate"}, "admin": set(Right)}[role]
@@ -351,7 +353,8 @@ def test_role_may_what_the_operation_says(service: Service, cluster: Cluster, op
 def test_every_operation_that_reads_is_for_readers_and_no_other() -> None:
     reads = {operation.id for operation in ALL if operation.right is Right.READ}
     assert {operation.id for operation in ALL if operation.method == "GET"} - reads == {
-        "KeystoneListProjects", "KeystoneListAuthDomains", "ListAudit",
+        "KeystoneListProjects", "KeystoneListAuthDomains", "KeystoneValidateToken", "KeystoneListVersions",
+        "KeystoneShowVersion", "KeystoneShowCatalog", "KeystoneListAuthProjects", "KeystoneListRegions", "ListAudit",
     }  # fmt: skip
     assert {operation.id for operation in ALL if operation.method != "GET"} & reads <= {"Verify", "ShowLogBackup"}
     assert {operation.id for operation in ALL if operation.right is Right.ADMINISTER} == {
@@ -367,3 +370,140 @@ def test_users_role_counts_as_that_of_a_key(service: Service, cluster: Cluster) 
     assert ask(service, leader, "GET", "/api/v1/audit").status == 200
     shown: Any = ask(service, leader, "GET", f"/api/v1/clusters/{cluster.id}").json
     assert shown["nodes"][0]["source"].startswith("file://")
+
+
+# Tokens that are asked about
+
+
+def validate(service: Service, token: str, subject: str, query: str = "") -> Reply:
+    return service.send("GET", TOKENS + query, b"", {"X-Auth-Token": token, "X-Subject-Token": subject})
+
+
+@pytest.mark.parametrize("role", Role)
+def test_token_validates_itself(service: Service, role: Role) -> None:
+    name = add_user(service, role)
+    token = token_of(sign_in(service, name))
+    reply = validate(service, token, token)
+    assert (reply.status, reply.headers["x-subject-token"]) == (200, token)
+    assert reply.json["token"]["user"]["name"] == name
+    assert "catalog" in reply.json["token"]
+    assert "catalog" not in validate(service, token, token, "?nocatalog").json["token"]
+
+
+def test_token_of_somebody_else_is_shown_to_administrators_of_its_project_alone(service: Service, user: str) -> None:
+    token = token_of(sign_in(service, user))
+    admin = token_of(sign_in(service, add_user(service, Role.ADMIN)))
+    other = identity.add_project(service.runtime, "elsewhere")
+    users.add_user(service.runtime, other, "elsewhere-admin", PASSWORD, Role.ADMIN)
+    stranger = token_of(sign_in(service, "elsewhere-admin"))
+    assert validate(service, admin, token).json["token"]["user"]["name"] == user
+    for unknown, who in ((token, stranger), ("0" * 64, stranger), ("0" * 64, admin)):
+        reply = validate(service, who, unknown)
+        assert (reply.status, reply.json["error"]["title"]) == (404, "Not Found")
+    for subject in (admin, "0" * 64):  # which of them there is, is not told
+        assert_error(validate(service, token, subject), 403, "APIGW.0302")
+    assert_error(ask(service, admin, "GET", TOKENS), 400, "CSS.0001", "^X-Subject-Token: ")
+
+
+def test_expired_token_is_not_found(service: Service, user: str, clock: FixedClock) -> None:
+    token = token_of(sign_in(service, user))
+    clock.value += 24 * HOUR_MS
+    admin = token_of(sign_in(service, add_user(service, Role.ADMIN)))
+    assert validate(service, admin, token).status == 404
+
+
+# Temporary keys that are got by a call
+
+TEMPORARY_KEYS = "/v3.0/OS-CREDENTIAL/securitytokens"
+
+
+def temporary(seconds: object = None, **more: object) -> dict[str, object]:
+    return {"auth": {"identity": {"methods": ["token"], "token": {"duration_seconds": seconds}, **more}}}
+
+
+def key_of(reply: Reply) -> identity.NewKey:
+    assert reply.status == 201, reply.body
+    credential = reply.json["credential"]
+    key = AccessKey(ak=credential["access"], project_id="", role=Role.READER, created_at=0)
+    return identity.NewKey(key, credential["secret"], credential["securitytoken"])
+
+
+def clusters_with(service: Service, new: identity.NewKey, skew_ms: int = 0) -> Reply:
+    target = f"/v1.0/{service.project.id}/clusters"
+    return service.call("GET", target, key=new, headers={"X-Security-Token": new.security_token}, skew_ms=skew_ms)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_key_for_a_token_has_its_rights_and_no_more(service: Service, cluster: Cluster, role: Role) -> None:
+    token = token_of(sign_in(service, add_user(service, role)))
+    new = key_of(ask(service, token, "POST", TEMPORARY_KEYS, temporary()))
+    assert clusters_with(service, new).status == 200
+    opened = service.call(
+        "POST", service.path(cluster, "/logs/open"), SETTING, key=new, headers={"X-Security-Token": new.security_token}
+    )
+    assert (opened.status == 403) == (role is Role.READER)
+
+
+def test_key_for_a_token_ends_with_it(service: Service, user: str, clock: FixedClock) -> None:
+    token = token_of(sign_in(service, user))
+    clock.value += 23 * HOUR_MS
+    new = key_of(ask(service, token, "POST", TEMPORARY_KEYS, temporary("86400")))
+    clock.value += HOUR_MS - 1
+    assert clusters_with(service, new, 24 * HOUR_MS).status == 200
+    clock.value += 1
+    assert_error(clusters_with(service, new, 24 * HOUR_MS), 401, "APIGW.0301", "expired")
+
+
+def test_key_is_revoked_with_its_user_or_key(service: Service, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logkeep.api.auth._KEPT_SECONDS", 0.0)
+    of_token = key_of(ask(service, token_of(sign_in(service, user)), "POST", TEMPORARY_KEYS, temporary()))
+    lasting = identity.add_key(service.runtime, service.project)
+    of_key = key_of(service.call("POST", TEMPORARY_KEYS, as_json(temporary()), key=lasting))
+    assert [clusters_with(service, new).status for new in (of_token, of_key)] == [200, 200]
+    users.revoke_user(service.runtime, user)
+    identity.revoke_key(service.runtime, lasting.key.ak)
+    assert [clusters_with(service, new).status for new in (of_token, of_key)] == [401, 401]
+
+
+def test_changed_password_ends_tokens_and_keys(service: Service, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logkeep.api.auth._KEPT_SECONDS", 0.0)
+    token = token_of(sign_in(service, user))
+    new = key_of(ask(service, token, "POST", TEMPORARY_KEYS, temporary()))
+    users.change_password(service.runtime, user, "another good password")
+    assert [clusters_with(service, new).status, validate(service, token, token).status] == [401, 401]
+    assert sign_in(service, user).status == 401
+    assert sign_in(service, user, "another good password").status == 201
+
+
+def test_neither_a_temporary_key_nor_a_token_without_a_project_gets_a_key(service: Service, user: str) -> None:
+    account = token_of(sign_in(service, user, scope={"domain": {"name": "any"}}))
+    assert_error(ask(service, account, "POST", TEMPORARY_KEYS, temporary()), 403, "APIGW.0302")
+    new = key_of(service.call("POST", TEMPORARY_KEYS, as_json(temporary())))
+    headers = {"X-Security-Token": new.security_token}
+    again = service.call("POST", TEMPORARY_KEYS, as_json(temporary()), key=new, headers=headers)
+    assert_error(again, 403, "APIGW.0302", "temporary key")
+
+
+@pytest.mark.parametrize("seconds", [899, 86_401, -1, True, 900.5, "9e2", "٩٠٠", {}, "9" * 50])
+def test_wrong_duration_is_refused(service: Service, seconds: object) -> None:
+    reply = service.call("POST", TEMPORARY_KEYS, as_json(temporary(seconds)))
+    assert_error(reply, 400, "CSS.0001", "^auth.identity.token.duration_seconds: ")
+
+
+def test_policy_that_could_not_be_kept_is_refused(service: Service) -> None:
+    reply = service.call("POST", TEMPORARY_KEYS, as_json(temporary(policy={"Version": "1.1", "Statement": []})))
+    assert_error(reply, 400, "CSS.0001", "^auth.identity.policy: ")
+
+
+def test_keys_of_one_caller_are_bounded_and_expired_ones_removed(
+    service: Service, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(temporary_keys, "_MAX_VALID", 2)
+    lasting = identity.add_key(service.runtime, service.project)
+    asked = as_json(temporary())
+    replies = [service.call("POST", TEMPORARY_KEYS, asked, key=lasting) for _ in range(3)]
+    assert [reply.status for reply in replies] == [201, 201, 503]
+    clock.value += 2 * HOUR_MS
+    temporary_keys.remove_expired(service.runtime)
+    assert not [one for one in identity.list_keys(service.runtime) if one.issuer == lasting.key.ak]
+    assert service.call("POST", TEMPORARY_KEYS, asked, key=lasting, skew_ms=2 * HOUR_MS).status == 201

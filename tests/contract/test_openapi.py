@@ -104,6 +104,23 @@ def document(service: Service) -> dict[str, Any]:
     return reply.json
 
 
+# Calls of clients that the page of the log API does not list (docs/contract.md, "Identity" and "Clusters").
+BESIDE = {
+    "KeystoneValidateToken",
+    "KeystoneListVersions",
+    "KeystoneShowVersion",
+    "KeystoneShowCatalog",
+    "KeystoneListAuthProjects",
+    "KeystoneListRegions",
+    "CreateTemporaryAccessKeyByToken",
+    "ShowClusterVolumeUsage",
+    "ListSnapshots",
+    "ListClustersTags",
+    "ShowClusterTag",
+    "CreateClustersTags",
+    "DeleteClustersTags",
+    "UpdateBatchClustersTags",
+}
 WANTED = {id_: found for id_, found in by_id(CONTRACT).items() if id_ not in NOT_OFFERED}
 
 
@@ -160,7 +177,9 @@ def references(value: Any) -> Iterator[str]:
 
 def test_operations_are_those_of_the_contract(document: dict[str, Any]) -> None:
     ours = {id_: found[:2] for id_, found in by_id(document).items() if found[1].startswith(("/v1.0/", "/v3/"))}
-    assert ours == {id_: found[:2] for id_, found in WANTED.items()}
+    assert {id_: found for id_, found in ours.items() if id_ not in BESIDE} == {
+        id_: found[:2] for id_, found in WANTED.items()
+    }
     assert set(NOT_OFFERED) < set(by_id(CONTRACT))
 
 
@@ -252,6 +271,9 @@ def assert_documented(document: dict[str, Any], id_: str, reply: Reply) -> None:
     """The answer's status, headers, type and body are those of the document, and of the contract."""
     response = resolved(document, by_id(document)[id_][2]["responses"][str(reply.status)])
     assert re.fullmatch("[0-9a-f]{32}", reply.headers["x-request-id"])
+    if reply.status == 204:
+        assert (reply.body, "content-type" in reply.headers, "content" in response) == (b"", False, False)
+        return
     media = response["content"][reply.headers["content-type"]]
     if reply.headers["content-type"] == "application/json":
         validator(document, media["schema"]).validate(reply.json)
@@ -275,10 +297,25 @@ BODIES: dict[str, Any] = {
     "StartLogAutoBackupPolicy": {"period": "13:00 GMT-05:00"},
     "UpdatePolicy": {"adaptive": True},
     "Verify": {"read_data": True},
+    "CreateTemporaryAccessKeyByToken": {"auth": {"identity": {"methods": ["token"]}}},
     "ShowLogBackup": {"instance_name": "node-0", "log_type": "instance"},
+    "CreateClustersTags": {"tag": {"key": "k", "value": "v"}},
+    "UpdateBatchClustersTags": {"action": "create", "tags": [{"key": "l", "value": ""}]},
+}
+UNUSUAL = {  # statuses
+    "KeystoneCreateToken": 201,
+    "CreateTemporaryAccessKeyByToken": 201,
+    "KeystoneListVersions": 300,
+    "CreateClustersTags": 204,
+    "UpdateBatchClustersTags": 204,
+    "DeleteClustersTags": 204,
+    "ShowClusterVolumeUsage": 400,  # nobody knows where the API of this cluster answers
+    "ListSnapshots": 400,
 }
 # In an order in which each works.
 CALLS = [
+    *("CreateClustersTags", "UpdateBatchClustersTags", "ListClustersTags", "ShowClusterTag", "DeleteClustersTags"),
+    *("ShowClusterVolumeUsage", "ListSnapshots"),
     *("StartLogs", "ShowGetLogSetting", "UpdateLogSetting", "StartLogAutoBackupPolicy", "ShowGetLogSetting"),
     *(
         "StopLogAutoBackupPolicy",
@@ -296,8 +333,11 @@ CALLS = [
         "KeystoneListProjects",
         "KeystoneListAuthDomains",
         "KeystoneCreateToken",
+        *sorted(BESIDE),
         "AddCluster",
         "ListClusters",
+        "ListStatus",
+        "ListRecords",
         "ShowCluster",
         "UpdateCluster",
         "CheckNewCluster",
@@ -330,7 +370,7 @@ def test_every_operation_answers_as_documented(service: Service, document: dict[
     service.call("POST", service.path(cluster, "/logs/open"), SETTING)
     job = service.back_up(cluster)
     service.add_records(cluster, JobStatus.FAIL)
-    users.add_user(service.context, service.project, "documented", "a password", Role.READER)
+    users.add_user(service.runtime, service.project, "documented", "a password", Role.READER)
     new = {"name": f"c-{tmp_path.name}", "nodes": [{"name": "n1", "source": f"file://{tmp_path}"}]}
     extra = service.add_cluster()
     service.call("POST", service.path(extra, "/logs/open"), SETTING)
@@ -340,10 +380,11 @@ def test_every_operation_answers_as_documented(service: Service, document: dict[
     service.call("POST", service.path(idle, "/logs/open"), SETTING)
     others = {"RemoveCluster": extra.id, "AdoptCluster": extra.id, "StartBackup": idle.id}
     assert set(CALLS) == set(by_id(document))
+    headers: dict[str, str] = {}
     for id_ in CALLS:
         cluster_id = others.get(id_, cluster.id)
         method, path = target(
-            service, document, id_, cluster_id=cluster_id, job_id=job.job_id, node="node-0", generation=1
+            service, document, id_, cluster_id=cluster_id, job_id=job.job_id, node="node-0", generation=1, key="k"
         )
         body = new if id_ in {"AddCluster", "UpdateCluster", "CheckNewCluster"} else BODIES.get(id_)
         if id_ == "AdoptCluster":
@@ -354,8 +395,10 @@ def test_every_operation_answers_as_documented(service: Service, document: dict[
         if id_ in {"Health", "Ready", "OpenApi"}:
             reply = service.send(method, path)
         else:
-            reply = service.call(method, path, body, key=service.admin)
-        assert reply.status == (201 if id_ == "KeystoneCreateToken" else 200), (id_, reply.body)
+            reply = service.call(method, path, body, key=service.admin, headers=headers)
+        if id_ == "KeystoneCreateToken":
+            headers = {"X-Subject-Token": reply.headers["x-subject-token"]}
+        assert reply.status == UNUSUAL.get(id_, 200), (id_, reply.body)
         assert_documented(document, id_, reply)
 
 
@@ -368,7 +411,8 @@ def test_records_for_every_agent_are_as_documented(service: Service, document: d
     assert_documented(document, "ListLogsJob", reply)
 
 
-SIGNED = [id_ for id_ in dict.fromkeys(CALLS) if id_ not in {"Health", "Ready", "OpenApi"}]
+UNSIGNED = {"Health", "Ready", "OpenApi", "KeystoneListVersions", "KeystoneShowVersion"}
+SIGNED = [id_ for id_ in dict.fromkeys(CALLS) if id_ not in UNSIGNED]
 
 
 @pytest.mark.parametrize("id_", SIGNED)
@@ -376,7 +420,7 @@ def test_refusals_of_every_operation_are_as_documented(
     service: Service, document: dict[str, Any], cluster: Cluster, id_: str
 ) -> None:
     nowhere = "00000000-0000-4000-8000-000000000000"
-    given = {"job_id": "0" * 32, "node": "none", "generation": 7}
+    given = {"job_id": "0" * 32, "node": "none", "generation": 7, "key": "none"}
     found: set[int] = set()
     for cluster_id in (nowhere, cluster.id):
         method, path = target(service, document, id_, cluster_id=cluster_id, **given)
@@ -390,7 +434,7 @@ def test_refusals_of_every_operation_are_as_documented(
             assert_documented(document, id_, reply)
             found.add(reply.status)
     assert 401 in found or id_ == "KeystoneCreateToken"  # which nobody signs
-    assert found & {400, 403, 415} or id_ in {"KeystoneListProjects", "KeystoneListAuthDomains"}
+    assert found & {400, 403, 415} or id_.startswith("Keystone")
 
 
 @pytest.mark.parametrize("id_", SIGNED)
@@ -398,7 +442,9 @@ def test_every_documented_number_is_held_to_its_range(
     service: Service, document: dict[str, Any], cluster: Cluster, id_: str
 ) -> None:
     [job] = service.add_records(cluster, JobStatus.SUCCESS)
-    method, path = target(service, document, id_, cluster_id=cluster.id, job_id=job.job_id, node="n", generation=1)
+    method, path = target(
+        service, document, id_, cluster_id=cluster.id, job_id=job.job_id, node="n", generation=1, key="k"
+    )
     for name, schema in parameters(document, by_id(document)[id_][2], "query").items():
         if schema["type"] == "integer":
             for value in (schema["minimum"], schema["maximum"]):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from logkeep.cli.access import read_access
 from logkeep.cli.app import run
@@ -279,7 +280,7 @@ def test_log_setting_of_a_cluster_that_is_gone_is_gone(
     service: Service, cluster: Cluster, setting: LogSettingResource
 ) -> None:
     create(setting)
-    clusters.remove_cluster(service.context, cluster)
+    clusters.remove_cluster(service.runtime, cluster)
     reply = setting.provider.send("GET", setting.cluster_id, "/logs/settings")
     assert (reply.status, reply.json["errCode"]) == (403, "CSS.0015")
     with pytest.raises(GoneError):
@@ -321,10 +322,12 @@ def end(service: Service, cluster: Cluster) -> End:
 
 
 def end_job(service: Service, cluster_id: str, status: JobStatus, message: str | None) -> None:
-    with writing(service.context.database) as connection:
+    with writing(service.runtime.database) as connection:
         running = fetch_running_job(connection, cluster_id)
         assert running
-        finish_job(connection, running.job_id, status, running.created_at + 1, message)
+        finish_job(
+            connection, structs.replace(running, status=status, finished_at=running.created_at + 1, failed_msg=message)
+        )
 
 
 def test_manual_backup_is_seen_running_at_once_and_read_when_done(backup: ManualBackupResource, end: End) -> None:

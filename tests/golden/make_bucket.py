@@ -25,8 +25,8 @@ from logkeep.service import clusters, log_settings
 from logkeep.sources.base import LogSource, Tenant
 from logkeep.stores.base import ObjectStore
 from tests.conftest import GOLDEN
-from tests.installation import Installation, open_installation
-from tests.tampering import manifests
+from tests.support.installation import Installation, open_installation
+from tests.support.tampering import manifests
 
 FOLDER = GOLDEN / "bucket"
 NODES = "/var/log/elasticsearch"  # what the manifests name; the logs of this run lie elsewhere
@@ -73,10 +73,10 @@ class Nodes:
 @contextmanager
 def out_of_reach(made: Installation) -> Iterator[None]:
     """A bucket that takes nothing, so that a job ends without a manifest."""
-    there = made.context
-    made.context = replace(there, stores={"logs": _Refusing(there.stores["logs"])})
+    there = made.runtime
+    made.runtime = replace(there, stores={"logs": _Refusing(there.stores["logs"])})
     yield
-    made.context = there
+    made.runtime = there
 
 
 class _Refusing:
@@ -92,8 +92,8 @@ class _Refusing:
 
 def add_cluster(made: Installation, name: str, *nodes: str) -> Cluster:
     new = [clusters.NewNode(node, f"file://{NODES}/{node}") for node in nodes]
-    cluster = clusters.add_cluster(made.context, made.project.id, name, new)
-    log_settings.open_backup(made.context, cluster, LogSettingChange("css_obs_agency", "logs", "css/log"))
+    cluster = clusters.add_cluster(made.runtime, made.project.id, name, new)
+    log_settings.open_backup(made.runtime, cluster, LogSettingChange("css_obs_agency", "logs", "css/log"))
     return cluster
 
 
@@ -133,7 +133,7 @@ def back_up_elsewhere(made: Installation, nodes: Nodes) -> Cluster:
     cluster = add_cluster(made, "tést ünit", "n3")
     nodes.write("n3/es.log", lines(0, 20))
     made.back_up(cluster)
-    log_settings.update_setting(made.context, cluster, LogSettingChange("css_obs_agency", "logs", "other/place"))
+    log_settings.update_setting(made.runtime, cluster, LogSettingChange("css_obs_agency", "logs", "other/place"))
     nodes.write("n3/es.log", lines(0, 40))
     made.back_up(cluster)
     return cluster
@@ -143,7 +143,7 @@ def remove_old(made: Installation, nodes: Nodes) -> None:
     cluster = add_cluster(made, "old", "n4")
     nodes.write("n4/es.log", lines(0, 5))
     made.back_up(cluster)
-    clusters.remove_cluster(made.context, cluster)
+    clusters.remove_cluster(made.runtime, cluster)
 
 
 def describe(made: Installation, kept: list[Cluster]) -> dict[str, object]:
@@ -163,8 +163,8 @@ def describe(made: Installation, kept: list[Cluster]) -> dict[str, object]:
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder, open_installation(Path(folder) / "installation") as made:
-        nodes = Nodes(Path(folder), made.context.open_source)
-        made.context = replace(made.context, open_source=nodes.open_source, settle_source=lambda url: url)
+        nodes = Nodes(Path(folder), made.runtime.open_source)
+        made.runtime = replace(made.runtime, open_source=nodes.open_source, settle_source=lambda url: url)
         kept = [back_up_prod(made, nodes), back_up_elsewhere(made, nodes)]
         remove_old(made, nodes)
         shutil.rmtree(FOLDER, ignore_errors=True)

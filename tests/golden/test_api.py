@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from logkeep.api import admin
+from logkeep.api import native
 from logkeep.contract.openapi import build_document
 from tests.conftest import Golden
 
 
 def test_schema_of_the_native_api_is_this(golden: Golden) -> None:
-    document = build_document(operation for operation, _ in admin.HANDLERS)
+    document = build_document(operation for operation, _ in native.HANDLERS)
     assert all(path.startswith("/api/v1") for path in document["paths"])
     schema = without_prose({name: document[name] for name in ("paths", "components")})
     golden("api_v1.json", json.dumps(schema, indent=1) + "\n")

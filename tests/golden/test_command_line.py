@@ -34,6 +34,11 @@ def help_of(path: tuple[str, ...]) -> str:
     return out.getvalue()
 
 
+def test_no_short_help_is_cut_off() -> None:
+    lines = [line for path in commands() for line in help_of(path).splitlines()]
+    assert [line for line in lines if line.endswith(("...", "…")) and not line.startswith("Usage: ")] == []
+
+
 def test_help_of_every_command_is_this(golden: Golden) -> None:
     texts = (f"$ logkeep {' '.join((*path, '--help'))}\n{help_of(path)}" for path in commands())
     lines = (line.rstrip() for text in texts for line in text.splitlines())

@@ -14,7 +14,7 @@ from typing import Any
 from tests.conftest import Golden
 from tests.golden.test_command_line import commands
 from tests.integration.cli.installed import COMMAND, CONFIGURATION, called, environment, logkeep
-from tests.processes import started
+from tests.support.processes import started
 
 NOT_HERE = {("worker",)}  # it needs PostgreSQL
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
@@ -125,11 +125,16 @@ def install(said: Recorder) -> None:
     said("key revoke", key["ak"])
     said("key list")
     said("user add", "somebody", "--project", "team", "--role", "reader", "--generate")
+    said("user password", "somebody", "--generate")
     said("user revoke", "somebody")
     said("user list")
     said("store list")
     said("store check", "logs")
     said("store accept", "logs")
+    more = said.directory / "more"
+    more.mkdir()
+    said("store add", "more", "--url", more.as_uri())
+    said("store remove", "more")
     said("workers")
 
 
@@ -155,6 +160,7 @@ def back_up(said: Recorder, node: Path) -> None:
     for record in said("records", "prod")["clusterLogRecord"]:
         said("job show", record["jobId"])
     said("coverage", "prod")
+    said("status", code=1)
     said("cluster show", "prod")
     said("cluster list")
     said("workers")

@@ -14,8 +14,8 @@ from logkeep.database.connection import connect, reading, writing
 from logkeep.database.migrate import migrate
 from tests.conftest import Golden
 from tests.golden.test_manifest import FULL
-from tests.installation import new_database
-from tests.manifests import insert_rows
+from tests.support.installation import new_database
+from tests.support.manifests import insert_rows
 
 OF_SQLITE = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY tbl_name, type DESC, name"
 OF_POSTGRESQL = (
@@ -56,7 +56,7 @@ def test_tables_are_these(golden: Golden, database: Engine) -> None:
 
 
 def test_bodies_of_rows_are_these(golden: Golden, database: Engine) -> None:
-    """Records are kept as they stand: to rename a field of one takes a migration."""
+    """A renamed field of a record changes none of them."""
     found: dict[str, list[Any]] = {}
     with writing(database) as connection:
         insert_rows(connection, FULL)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from logkeep.domain.cluster import Cluster
-from tests.installation import Installation, open_installation
+from tests.support.installation import Installation, open_installation
 
 
 @pytest.fixture

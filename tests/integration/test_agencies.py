@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from logkeep import bootstrap
+from logkeep.bootstrap.stores import open_agencies, open_buckets
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSettingChange
@@ -20,7 +20,7 @@ from logkeep.errors import InvalidAgency, SettingError
 from logkeep.service import backups, clusters, log_settings
 from logkeep.settings import load_settings
 from logkeep.stores.opendal import open_store
-from tests.installation import Installation, open_installation
+from tests.support.installation import Installation, open_installation
 
 
 @dataclass
@@ -33,11 +33,11 @@ class Two:
     log: Path
 
     def choose(self, agency: str) -> None:
-        log_settings.open_backup(self.installation.context, self.cluster, LogSettingChange(agency, "logs", "css/log"))
+        log_settings.open_backup(self.installation.runtime, self.cluster, LogSettingChange(agency, "logs", "css/log"))
 
     def forget(self, agency: str) -> None:
-        agencies = {name: stores for name, stores in self.installation.context.agencies.items() if name != agency}
-        self.installation.context = replace(self.installation.context, agencies=agencies)
+        agencies = {name: stores for name, stores in self.installation.runtime.agencies.items() if name != agency}
+        self.installation.runtime = replace(self.installation.runtime, agencies=agencies)
 
     def objects(self, agency: str) -> int:
         return sum(1 for path in self.folders[agency].rglob("*.zst"))
@@ -54,17 +54,17 @@ def two(tmp_path: Path) -> Iterator[Two]:
     log.write_bytes(b"a line\n" * 100)
     with open_installation(tmp_path / "installation") as installation:
         agencies = {"first": stores["first"], "second": stores["second"]}
-        installation.context = replace(installation.context, stores=stores[""], agencies=agencies)
+        installation.runtime = replace(installation.runtime, stores=stores[""], agencies=agencies)
         new = [clusters.NewNode("n1", log.parent.as_uri())]
-        cluster = clusters.add_cluster(installation.context, installation.project.id, "prod", new)
+        cluster = clusters.add_cluster(installation.runtime, installation.project.id, "prod", new)
         yield Two(installation, folders, cluster, log)
 
 
 def test_a_job_writes_as_the_agency_that_was_set_when_it_was_started(two: Two) -> None:
     two.choose("first")
-    job = backups.start_backup(two.installation.context, two.cluster)
+    job = backups.start_backup(two.installation.runtime, two.cluster)
     two.choose("second")
-    ended = two.installation.carry_out(two.cluster, job)
+    ended = two.installation.run(job)
     assert ended.status is JobStatus.SUCCESS
     assert [two.objects(agency) for agency in ("", "first", "second")] == [0, 1, 0]
     assert list(two.folders["first"].rglob("*.json"))
@@ -115,4 +115,4 @@ def test_wrong_credentials_are_refused_by_their_key(tmp_path: Path, agency: str,
     )
     with pytest.raises(SettingError, match=said):
         settings = load_settings(tmp_path, {})
-        bootstrap.open_agencies(settings, bootstrap.open_buckets(settings))
+        open_agencies(settings, open_buckets(settings))

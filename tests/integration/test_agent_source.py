@@ -29,20 +29,22 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from logkeep.agent.app import Agent
 from logkeep.agent.handles import IDLE_SECONDS, MOST, Handles
 from logkeep.agent.pace import Pace
-from logkeep.agent.server import LIMITS, Certificate, listen, make_server
+from logkeep.agent.server import LIMITS, Certificate, make_server
 from logkeep.errors import SettingError, SourceUnreachable, SourceVanished
 from logkeep.http import protocol
 from logkeep.http.connections import Limits
+from logkeep.http.server import listen
 from logkeep.keyfiles.agent import create_certificate
 from logkeep.sources import agent
 from logkeep.sources.agent import AgentAccess, AgentSources
 from logkeep.sources.base import LogSource
-from logkeep.sources.hanging import Patience, PatientSource, Watched
 from logkeep.sources.local import LocalSource
+from logkeep.sources.watched import WatchedSource, watch_sources
+from logkeep.watchdog import Watched
 from tests.integration.cli.installed import COMMAND, environment, logkeep, until
-from tests.integration.test_hanging import Dead
-from tests.processes import running
+from tests.integration.test_watchdog import Dead
 from tests.suites.source_suite import EXCLUDED, SourceSuite, folder_for_all, not_root
+from tests.support.processes import running
 
 TOKEN = "t" * 43
 
@@ -234,6 +236,36 @@ def test_a_renewed_certificate_is_shown_and_a_new_token_asked_for_without_a_rest
         assert process.poll() is None
 
 
+def test_no_handshake_fails_while_certificates_are_renewed(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "agent.crt", tmp_path / "agent.key"
+    create_certificate(certificate, key, "n1")
+    shown = Certificate(certificate, key)
+    server = make_server(Agent(LocalSource(tmp_path, EXCLUDED), TOKEN), shown, LIMITS)
+    with listen("127.0.0.1", 0) as listener, running_thread(lambda: server.run(sockets=[listener])):
+        ended = threading.Event()
+
+        def renew() -> None:
+            while not ended.is_set():
+                make_certificate(tmp_path, datetime.now(UTC) + timedelta(days=20))
+                assert shown.take_up()
+
+        with running_thread(renew):
+            seen = {ssl.get_server_certificate(listener.getsockname()) for _ in range(200)}
+            ended.set()
+        server.should_exit = True
+    assert len(seen) > 1
+
+
+@contextmanager
+def running_thread(action: Callable[[], object]) -> Iterator[None]:
+    """Run it beside; wait for its end."""
+    thread = threading.Thread(target=action, daemon=True)
+    thread.start()
+    yield
+    thread.join(30)
+    assert not thread.is_alive()
+
+
 def test_without_a_fingerprint_the_certificate_must_be_trusted_and_name_the_host(tmp_path: Path) -> None:
     with serving_agent(tmp_path, tmp_path) as access:
         for ca in (None, tmp_path / "agent.crt"):  # the second is trusted, but names another host
@@ -395,7 +427,7 @@ def test_a_directory_of_a_node_that_hangs_is_told_in_time_and_read_again_when_it
     logs = logs_of(tmp_path)
     (logs / "es.log").write_bytes(b"line\n")
     dead = Dead(logs, hangs_in)
-    source = PatientSource(dead, Watched(logs), Patience(0.4, ""))
+    source = WatchedSource(dead, Watched(logs), watch_sources(0.4, ""))
     with serving_agent(tmp_path, logs, source=source) as access, asking(access) as asked:
 
         def read() -> bytes:

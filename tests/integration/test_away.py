@@ -11,20 +11,22 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
-from logkeep import bootstrap
 from logkeep.api.metrics import PrometheusMeter
+from logkeep.bootstrap.runtime import open_runtime
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
+from logkeep.domain.verification import Finding
 from logkeep.errors import BucketMissing, StoreDenied, StoreError, StoreUnreachable
 from logkeep.service import archive
 from logkeep.service.rebuild import rebuild
+from logkeep.service.runtime import Runtime
 from logkeep.service.sweep import sweep
-from logkeep.service.verification import Finding, get_verification, verify_most_due
+from logkeep.service.verification import get_verification, verify_most_due
 from logkeep.settings import load_settings
 from logkeep.stores.base import MARKER, ObjectStore
 from logkeep.stores.proven import render_marker
-from tests.installation import Installation
 from tests.integration.cli.installed import called, init, serving
+from tests.support.installation import Installation
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -87,7 +89,7 @@ class Wrapper:
 
 def metrics(installation: Installation) -> dict[str, float]:
     meter = PrometheusMeter("1")
-    meter.watch(installation.context, 10)
+    meter.watch(installation.runtime, 10)
     lines = generate_latest(meter.registry).decode().splitlines()
     return {name: float(value) for name, _, value in (line.partition(" ") for line in lines if line[0] != "#")}
 
@@ -98,14 +100,14 @@ def test_a_verification_tells_no_finding_and_fails(
     installation: Installation, kept: Cluster, away: Away, asked: dict[str, bool]
 ) -> None:
     assert not installation.findings(kept, read_data=True)
-    before, seen = get_verification(installation.context, kept), metrics(installation)
+    before, seen = get_verification(installation.runtime, kept), metrics(installation)
     installation.clock.advance(1000)
     away(installation.bucket)
     told: list[object] = []
     with pytest.raises(BucketMissing) as caught:
         told.extend(installation.verify(kept, **asked))
     assert not [one for one in told if isinstance(one, Finding)]
-    found, now = get_verification(installation.context, kept), metrics(installation)
+    found, now = get_verification(installation.runtime, kept), metrics(installation)
     assert found.failure == str(caught.value)
     assert found.failed_at == installation.clock.now_ms()
     assert (found.findings, found.problem, found.finished_at) == (0, "", before.finished_at)
@@ -116,7 +118,7 @@ def test_a_verification_tells_no_finding_and_fails(
 
     back(installation.bucket)
     assert not installation.findings(kept, **asked)
-    found = get_verification(installation.context, kept)
+    found = get_verification(installation.runtime, kept)
     assert (found.failed_at, found.failure) == (None, "")
     assert metrics(installation)["logkeep_verifications_failed"] == 0
 
@@ -127,20 +129,20 @@ def test_findings_of_before_are_kept_while_it_is_away(installation: Installation
     unmounted(installation.bucket)
     with pytest.raises(BucketMissing):
         installation.verify(kept)
-    assert get_verification(installation.context, kept).findings == 1
+    assert get_verification(installation.runtime, kept).findings == 1
 
 
 def test_by_the_clock_it_is_tried_again_within_an_hour(installation: Installation, kept: Cluster) -> None:
     installation.clock.advance(2 * DAY)
     unmounted(installation.bucket)
-    due = verify_most_due(installation.context, DAY, 5)
+    due = verify_most_due(installation.runtime, DAY, 5)
     assert due
     with pytest.raises(BucketMissing):
         list(due[1])
-    assert verify_most_due(installation.context, DAY, 5) is None
+    assert verify_most_due(installation.runtime, DAY, 5) is None
     back(installation.bucket)
     installation.clock.advance(HOUR)
-    due = verify_most_due(installation.context, DAY, 5)
+    due = verify_most_due(installation.runtime, DAY, 5)
     assert due
     assert not [one for one in due[1] if isinstance(one, Finding)]
     assert metrics(installation)["logkeep_verifications_failed"] == 0
@@ -167,8 +169,8 @@ def test_an_object_that_cannot_be_read_in_a_bucket_that_can_is_a_finding(
                 raise StoreUnreachable("Input/output error")
             return super().open(name)
 
-    stores: Any = {"logs": BadSector(installation.context.stores["logs"])}
-    installation.context = replace(installation.context, stores=stores)
+    stores: Any = {"logs": BadSector(installation.runtime.stores["logs"])}
+    installation.runtime = replace(installation.runtime, stores=stores)
     [finding] = installation.findings(kept, read_data=True)
     assert (finding.object, finding.problem) == (bad, "cannot be read: LK-STORE-UNREACHABLE: Input/output error")
 
@@ -191,8 +193,8 @@ def test_a_store_that_fails_from_some_moment_on_is_no_damage(
                 raise error("no more")
             return super().size(name)
 
-    stores: Any = {"logs": Failing(installation.context.stores["logs"])}
-    installation.context = replace(installation.context, stores=stores)
+    stores: Any = {"logs": Failing(installation.runtime.stores["logs"])}
+    installation.runtime = replace(installation.runtime, stores=stores)
     told: list[object] = []
     with pytest.raises(error, match="no more"):
         told.extend(installation.verify(kept, read_data=True))
@@ -215,14 +217,14 @@ def test_nothing_is_written_to_it(installation: Installation, kept: Cluster, log
 
 @each_way
 def test_a_restore_and_a_sweep_say_so(installation: Installation, kept: Cluster, away: Away) -> None:
-    generation = next(iter(archive.list_kept(installation.context, kept))).generation
+    generation = next(iter(archive.list_kept(installation.runtime, kept))).generation
     away(installation.bucket)
     with pytest.raises(BucketMissing):
-        b"".join(archive.read_kept(installation.context, kept, "n1", generation))
+        b"".join(archive.read_kept(installation.runtime, kept, "n1", generation))
     with pytest.raises(BucketMissing):
-        list(sweep(installation.context, kept, grace_ms=0, remove=True))
+        list(sweep(installation.runtime, kept, grace_ms=0, remove=True))
     with pytest.raises(BucketMissing):
-        list(rebuild(installation.context, ["logs"]))
+        list(rebuild(installation.runtime, ["logs"]))
 
 
 def test_the_remedy_is_in_the_sentence(installation: Installation, kept: Cluster) -> None:
@@ -237,25 +239,25 @@ def test_the_remedy_is_in_the_sentence(installation: Installation, kept: Cluster
 
 def test_a_bucket_that_is_no_longer_configured_is_no_damage(installation: Installation, kept: Cluster) -> None:
     (installation.folder / "logkeep.toml").write_text("[buckets.other]\n")
-    context = bootstrap.open_context(load_settings(installation.folder, installation.environment))
-    installation.context = context
+    runtime = open_runtime(load_settings(installation.folder, installation.environment))
+    installation.runtime = runtime
     told: list[object] = []
     with pytest.raises(BucketMissing, match=r"bucket logs is no longer configured; add \[buckets.logs\]"):
         told.extend(installation.verify(kept))
     assert not told
-    context.database.dispose()
+    runtime.database.dispose()
 
 
 @pytest.fixture
-def second(installation: Installation) -> Iterator[bootstrap.Context]:
+def second(installation: Installation) -> Iterator[Runtime]:
     """Another process of the installation."""
-    context = bootstrap.open_context(load_settings(installation.folder, installation.environment))
-    yield context
-    context.database.dispose()
+    runtime = open_runtime(load_settings(installation.folder, installation.environment))
+    yield runtime
+    runtime.database.dispose()
 
 
 def test_a_process_that_starts_while_it_is_away_knows_it(
-    installation: Installation, kept: Cluster, second: bootstrap.Context
+    installation: Installation, kept: Cluster, second: Runtime
 ) -> None:
     unmounted(installation.bucket)
     store = second.stores["logs"]
@@ -272,17 +274,17 @@ def test_a_process_that_starts_while_it_is_away_knows_it(
             deed()
 
 
-def test_two_processes_that_use_it_first_agree(installation: Installation, second: bootstrap.Context) -> None:
-    for context in (installation.context, second):
-        context.stores["logs"].put("a", [b"a"])
+def test_two_processes_that_use_it_first_agree(installation: Installation, second: Runtime) -> None:
+    for runtime in (installation.runtime, second):
+        runtime.stores["logs"].put("a", [b"a"])
     marker = (installation.bucket / MARKER).read_text()
-    for context in (installation.context, second):
-        context.stores["logs"].check()
+    for runtime in (installation.runtime, second):
+        runtime.stores["logs"].check()
     assert (installation.bucket / MARKER).read_text() == marker
 
 
 def test_looking_at_a_bucket_that_was_never_used_marks_nothing(installation: Installation) -> None:
-    store = installation.context.stores["logs"]
+    store = installation.runtime.stores["logs"]
     assert store.size("a") is None
     assert list(store.list("")) == []
     with pytest.raises(StoreError):

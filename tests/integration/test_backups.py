@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from logkeep.database import archive as database_archive
-from logkeep.database import job_nodes
+from logkeep.backup.node_backup import NodeBackup
+from logkeep.database import connection, generations, job_nodes, segments
 from logkeep.database.connection import reading
 from logkeep.domain.backup_job import JobStatus, JobType, StatusFilter
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSettingChange
+from logkeep.domain.verification import Progress
 from logkeep.errors import (
     BackupClosed,
     BackupRunning,
@@ -30,10 +31,11 @@ from logkeep.errors import (
     StoreCorrupt,
 )
 from logkeep.service import archive, backups, clusters, log_settings
-from logkeep.service.verification import Progress
+from logkeep.service.backup_run import begin_run, run_job
+from logkeep.service.runtime import BackupLimits
 from logkeep.sources.base import Listing, LogSource, OpenLog, PassedKind, Tenant
-from tests import corpus
-from tests.installation import SETTING, Installation
+from tests.support import corpus
+from tests.support.installation import SETTING, Installation
 
 
 def test_logs_of_four_real_nodes_come_back_byte_for_byte(installation: Installation, tmp_path: Path) -> None:
@@ -57,7 +59,7 @@ def test_objects_are_plain_zstd(installation: Installation, tmp_path: Path) -> N
         pytest.skip("the zstd command is not here; tests/real has it")
     corpus.unpack("os2", tmp_path / "os2")
     installation.add_cluster(os2=tmp_path / "os2")
-    cluster = clusters.list_clusters(installation.context, installation.project.id)[0][0]
+    cluster = clusters.list_clusters(installation.runtime, installation.project.id)[0][0]
     installation.back_up(cluster)
     folder = installation.bucket / "css/log/prod/os2/gc.log"
     shown = subprocess.run([zstd, "-dcq", *sorted(map(str, folder.iterdir()))], capture_output=True, check=True).stdout
@@ -118,9 +120,9 @@ def test_message_with_what_no_database_holds_is_kept_readable(
     installation: Installation, cluster: Cluster, logs: Path, step: str
 ) -> None:
     (logs / "es.log").write_bytes(b"[2026-11-24T00:00:00,000] a line\n")
-    opened = installation.context.open_source
-    context = replace(installation.context, open_source=lambda url, tenant: _Saying(opened(url, tenant), step))
-    job = replace(installation, context=context).back_up(cluster)
+    opened = installation.runtime.open_source
+    runtime = replace(installation.runtime, open_source=lambda url, tenant: _Saying(opened(url, tenant), step))
+    job = replace(installation, runtime=runtime).back_up(cluster)
     if step != "link":
         assert job.status is JobStatus.FAIL
         assert r"it says \x00 and \ud800" in (job.failed_msg or "")
@@ -212,26 +214,26 @@ def test_restore_of_damaged_data_stops_with_its_name(installation: Installation,
 def test_second_backup_while_one_runs_is_refused(installation: Installation, tmp_path: Path) -> None:
     (tmp_path / "n1").mkdir()
     cluster = installation.add_cluster(n1=tmp_path / "n1")
-    backups.start_backup(installation.context, cluster)
+    backups.start_backup(installation.runtime, cluster)
     with pytest.raises(BackupRunning):
-        backups.start_backup(installation.context, cluster)
+        backups.start_backup(installation.runtime, cluster)
 
 
 def test_overtaken_attempt_cannot_commit_nor_finish(installation: Installation, tmp_path: Path) -> None:
     (tmp_path / "n1").mkdir()
     (tmp_path / "n1" / "es.log").write_bytes(b"line\n")
     cluster = installation.add_cluster(n1=tmp_path / "n1")
-    job = backups.start_backup(installation.context, cluster)
-    first = backups.begin_job(installation.context, job.job_id)
-    second = backups.begin_job(installation.context, job.job_id)
+    job = backups.start_backup(installation.runtime, cluster)
+    first = begin_run(installation.runtime, job.job_id)
+    second = begin_run(installation.runtime, job.job_id)
     assert first and second
     with pytest.raises(JobSuperseded):
-        backups.back_up_nodes(installation.context, job.job_id, first)
-    backups.back_up_nodes(installation.context, job.job_id, second)
+        first.back_up()
+    second.back_up()
     with pytest.raises(JobSuperseded):
-        backups.finish_job(installation.context, job.job_id, first)
-    backups.finish_job(installation.context, job.job_id, second)
-    assert backups.begin_job(installation.context, job.job_id) is None
+        first.finish()
+    second.finish()
+    assert begin_run(installation.runtime, job.job_id) is None
     assert installation.restored(cluster) == {("n1", "es.log"): b"line\n"}
 
 
@@ -242,11 +244,11 @@ def test_kept_segments_of_a_job_without_manifest_are_named_by_the_next(
     logs.mkdir()
     (logs / "es.log").write_bytes(b"line\n")
     cluster = installation.add_cluster(n1=logs)
-    job = backups.start_backup(installation.context, cluster)
-    attempt = backups.begin_job(installation.context, job.job_id)
-    assert attempt
-    backups.back_up_nodes(installation.context, job.job_id, attempt)
-    backups.finish_job(installation.context, job.job_id, attempt, "LK-STORE-UNREACHABLE: gone")
+    job = backups.start_backup(installation.runtime, cluster)
+    run = begin_run(installation.runtime, job.job_id)
+    assert run
+    run.back_up()
+    run.finish("LK-STORE-UNREACHABLE: gone")
     installation.back_up(cluster)
     [manifest] = (installation.bucket / "css/log/prod/_manifests").glob("*.json")
     assert len(json.loads(manifest.read_bytes())["segments"]) == 1
@@ -258,42 +260,42 @@ def test_records_are_newest_first_and_close_clears_failures(installation: Instal
     failed = installation.back_up(cluster)
     logs.mkdir()
     kept = [installation.back_up(cluster) for _ in range(3)]
-    context = installation.context
-    assert backups.list_jobs(context, cluster.project_id, cluster.id) == ([*reversed(kept), failed], 4)
-    assert backups.list_jobs(context, cluster.project_id, cluster.id, status=StatusFilter.FAIL) == ([failed], 1)
+    runtime = installation.runtime
+    assert backups.list_jobs(runtime, cluster.project_id, cluster.id) == ([*reversed(kept), failed], 4)
+    assert backups.list_jobs(runtime, cluster.project_id, cluster.id, status=StatusFilter.FAIL) == ([failed], 1)
     assert backups.list_jobs(
-        context, cluster.project_id, cluster.id, offset=2, limit=1, status=StatusFilter.NOT_FAIL
+        runtime, cluster.project_id, cluster.id, offset=1, limit=1, status=StatusFilter.NOT_FAIL
     ) == ([kept[1]], 3)
-    assert backups.list_jobs(context, cluster.project_id, cluster.id, offset=2**63 - 1) == ([], 4)
-    log_settings.close_backup(context, cluster)
-    assert backups.list_jobs(context, cluster.project_id, cluster.id) == (list(reversed(kept)), 3)
+    assert backups.list_jobs(runtime, cluster.project_id, cluster.id, offset=2**63 - 1) == ([], 4)
+    log_settings.close_backup(runtime, cluster)
+    assert backups.list_jobs(runtime, cluster.project_id, cluster.id) == (list(reversed(kept)), 3)
     with pytest.raises(BackupClosed):
-        backups.start_backup(context, cluster)
+        backups.start_backup(runtime, cluster)
     with pytest.raises(BackupClosed):
-        log_settings.close_backup(context, cluster)
+        log_settings.close_backup(runtime, cluster)
 
 
 def test_daily_policy_starts_one_automatic_job_at_its_time(installation: Installation, tmp_path: Path) -> None:
     (tmp_path / "n1").mkdir()
-    context, clock = installation.context, installation.clock
+    runtime, clock = installation.runtime, installation.clock
     cluster = installation.add_cluster(n1=tmp_path / "n1")
-    log_settings.start_policy(context, cluster, "00:00 GMT+08:00")
-    assert backups.start_due_backups(context) == []
+    log_settings.start_policy(runtime, cluster, "00:00 GMT+08:00")
+    assert backups.start_due_backups(runtime) == []
     day = 86_400_000
     clock.value += (16 * 3_600_000 - clock.value) % day - 1  # one millisecond before midnight at GMT+8
-    assert backups.start_due_backups(context) == []
+    assert backups.start_due_backups(runtime) == []
     clock.advance(1)
-    [job] = backups.start_due_backups(context)
+    [job] = backups.start_due_backups(runtime)
     assert (job.type, job.created_at) == (JobType.AUTO, clock.value)
-    assert backups.start_due_backups(context) == []
-    installation.carry_out(cluster, job)
+    assert backups.start_due_backups(runtime) == []
+    installation.run(job)
     clock.advance(5 * day + 1000)  # days on which nothing ran are made up for once
-    [job] = backups.start_due_backups(context)
-    installation.carry_out(cluster, job)
-    assert backups.start_due_backups(context) == []
-    log_settings.stop_policy(context, cluster)
+    [job] = backups.start_due_backups(runtime)
+    installation.run(job)
+    assert backups.start_due_backups(runtime) == []
+    log_settings.stop_policy(runtime, cluster)
     clock.advance(day)
-    assert backups.start_due_backups(context) == []
+    assert backups.start_due_backups(runtime) == []
 
 
 @pytest.mark.parametrize(
@@ -312,17 +314,17 @@ def test_daily_moment_when_the_clock_jumps(
 ) -> None:
     """Served once where the clock goes back by an hour, and not left out where it was far ahead."""
     (tmp_path / "n1").mkdir()
-    context, clock = installation.context, installation.clock
+    runtime, clock = installation.runtime, installation.clock
     begin = clock.value = clock.value // 86_400_000 * 86_400_000 - 1_800_000
     cluster = installation.add_cluster(n1=tmp_path / "n1")
-    log_settings.start_policy(context, cluster, "00:00 GMT+00:00")
+    log_settings.start_policy(runtime, cluster, "00:00 GMT+00:00")
     found: list[int] = []
     for hours in steps:
         clock.value = begin + hours * 3_600_000
-        started = backups.start_due_backups(context) + backups.start_due_backups(context)
+        started = backups.start_due_backups(runtime) + backups.start_due_backups(runtime)
         found.append(len(started))
         for job in started:
-            installation.carry_out(cluster, job)
+            installation.run(job)
     assert found == automatic
 
 
@@ -335,7 +337,7 @@ def test_records_stay_in_the_order_of_the_jobs_when_the_clock_is_set_back(
     for hours in (-1, 24, -24):
         installation.clock.advance(hours * 3_600_000)
         kept.append(installation.back_up(cluster))
-    records, _ = backups.list_jobs(installation.context, cluster.project_id, cluster.id)
+    records, _ = backups.list_jobs(installation.runtime, cluster.project_id, cluster.id)
     assert records == kept[::-1]
     assert len({record.created_at for record in records}) == len(records)
     assert all(record.finished_at is not None and record.finished_at >= record.created_at for record in records)
@@ -343,14 +345,14 @@ def test_records_stay_in_the_order_of_the_jobs_when_the_clock_is_set_back(
 
 def test_policy_moment_during_a_job_is_served_when_it_has_ended(installation: Installation, tmp_path: Path) -> None:
     (tmp_path / "n1").mkdir()
-    context, clock = installation.context, installation.clock
+    runtime, clock = installation.runtime, installation.clock
     cluster = installation.add_cluster(n1=tmp_path / "n1")
-    log_settings.start_policy(context, cluster, "00:00 GMT+00:00")
-    manual = backups.start_backup(context, cluster)
+    log_settings.start_policy(runtime, cluster, "00:00 GMT+00:00")
+    manual = backups.start_backup(runtime, cluster)
     clock.advance(86_400_000)
-    assert backups.start_due_backups(context) == []
-    installation.carry_out(cluster, manual)
-    assert [job.type for job in backups.start_due_backups(context)] == [JobType.AUTO]
+    assert backups.start_due_backups(runtime) == []
+    installation.run(manual)
+    assert [job.type for job in backups.start_due_backups(runtime)] == [JobType.AUTO]
 
 
 def test_settings_may_move_to_another_path_and_all_is_still_restored(
@@ -361,7 +363,7 @@ def test_settings_may_move_to_another_path_and_all_is_still_restored(
     (logs / "es.log").write_bytes(b"one\n")
     cluster = installation.add_cluster(n1=logs)
     installation.back_up(cluster)
-    log_settings.update_setting(installation.context, cluster, LogSettingChange("a", "logs", "other path/日志"))
+    log_settings.update_setting(installation.runtime, cluster, LogSettingChange("a", "logs", "other path/日志"))
     with (logs / "es.log").open("ab") as file:
         file.write(b"two\n")
     job = installation.back_up(cluster)
@@ -373,7 +375,7 @@ def test_settings_may_move_to_another_path_and_all_is_still_restored(
 def test_cluster_of_another_project_is_not_found(installation: Installation, logs: Path) -> None:
     cluster = installation.add_cluster(n1=logs)
     with pytest.raises(ClusterNotFound):
-        clusters.get_cluster(installation.context, "0" * 32, cluster.id)
+        clusters.get_cluster(installation.runtime, "0" * 32, cluster.id)
 
 
 def test_sources_outside_the_allowed_roots_are_refused(installation: Installation, tmp_path: Path) -> None:
@@ -381,10 +383,10 @@ def test_sources_outside_the_allowed_roots_are_refused(installation: Installatio
     (tmp_path / "escape").symlink_to("/etc")
     shutil.copy(installation.folder / "logkeep.toml", installation.folder / "old.toml")
     (installation.folder / "logkeep.toml").write_text(f'[sources]\nroots = ["{tmp_path}/allowed"]\n[buckets.logs]\n')
-    from logkeep import bootstrap
+    from logkeep.bootstrap.runtime import open_runtime
     from logkeep.settings import load_settings
 
-    confined = bootstrap.open_context(load_settings(installation.folder, installation.environment))
+    confined = open_runtime(load_settings(installation.folder, installation.environment))
     add = lambda url: clusters.add_cluster(confined, installation.project.id, "c", [clusters.NewNode("n", url)])  # noqa: E731
     for url in (
         "file:///etc",
@@ -404,24 +406,24 @@ def test_removed_cluster_leaves_its_objects_in_the_bucket(installation: Installa
     cluster = installation.add_cluster(os2=tmp_path / "os2")
     installation.back_up(cluster)
     stored = installation.objects()
-    clusters.remove_cluster(installation.context, cluster)
+    clusters.remove_cluster(installation.runtime, cluster)
     assert installation.objects() == stored
     with pytest.raises(ClusterNotFound):
-        clusters.get_cluster(installation.context, installation.project.id, cluster.id)
+        clusters.get_cluster(installation.runtime, installation.project.id, cluster.id)
 
 
 def test_opening_what_is_open_changes_it_and_keeps_the_policy(installation: Installation, logs: Path) -> None:
     cluster = installation.add_cluster(n1=logs)
-    log_settings.start_policy(installation.context, cluster, "01:00 GMT+08:00")
-    log_settings.open_backup(installation.context, cluster, replace(SETTING, base_path="new"))
-    setting = log_settings.get_setting(installation.context, cluster)
+    log_settings.start_policy(installation.runtime, cluster, "01:00 GMT+08:00")
+    log_settings.open_backup(installation.runtime, cluster, replace(SETTING, base_path="new"))
+    setting = log_settings.get_setting(installation.runtime, cluster)
     assert setting and (setting.base_path, setting.period) == ("new", "01:00 GMT+08:00")
 
 
 def test_read_of_a_generation_that_is_not_there_is_refused(installation: Installation, logs: Path) -> None:
     cluster = installation.add_cluster(n1=logs)
     with pytest.raises(InvalidField):
-        archive.read_kept(installation.context, cluster, "n1", 7)
+        archive.read_kept(installation.runtime, cluster, "n1", 7)
 
 
 def test_archive_of_many_logs_is_listed_and_verified_page_by_page(installation: Installation, tmp_path: Path) -> None:
@@ -431,11 +433,12 @@ def test_archive_of_many_logs_is_listed_and_verified_page_by_page(installation: 
         (logs / f"es-2026-11-24-{number}.log").write_bytes(b"%d\n" % number)
     cluster = installation.add_cluster(n1=logs)
     monkeypatch = pytest.MonkeyPatch()
-    pages = database_archive._pages
-    monkeypatch.setattr(database_archive, "_pages", lambda *given: pages(*given[:-1], 7))
+    pages = connection.read_pages
+    for module in (generations, segments):
+        monkeypatch.setattr(module, "read_pages", lambda *given: pages(*given[:-1], 7))
     try:
         installation.back_up(cluster)
-        listed = [log.name for log in archive.list_kept(installation.context, cluster)]
+        listed = [log.name for log in archive.list_kept(installation.runtime, cluster)]
         progress = [one for one in installation.verify(cluster) if isinstance(one, Progress)]
     finally:
         monkeypatch.undo()
@@ -459,23 +462,30 @@ def test_gap_is_told_with_its_span(installation: Installation, tmp_path: Path) -
     assert json.loads(last.read_bytes())["gaps"][0]["until"] == gap.until
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("secret inside"), "LK-INTERNAL: node n1: unexpected error"),
+        (MemoryError("secret inside"), "LK-MEMORY: node n1: The service has too little memory for this"),
+    ],
+)
 def test_unexpected_error_on_one_node_fails_the_job_and_keeps_the_others(
-    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
 ) -> None:
     for node in ("n1", "n2"):
         (tmp_path / node).mkdir()
         (tmp_path / node / "es.log").write_bytes(b"line\n")
     cluster = installation.add_cluster(n1=tmp_path / "n1", n2=tmp_path / "n2")
-    run = backups.NodeBackup.run
+    run = NodeBackup.run
 
-    def fail_on_n1(self: backups.NodeBackup) -> object:
+    def fail_on_n1(self: NodeBackup) -> object:
         if self._state.node == "n1":
-            raise RuntimeError("secret inside")
+            raise error
         return run(self)
 
-    monkeypatch.setattr(backups.NodeBackup, "run", fail_on_n1)
+    monkeypatch.setattr(NodeBackup, "run", fail_on_n1)
     job = installation.back_up(cluster)
-    assert (job.failed_msg or "").startswith("LK-INTERNAL: node n1: unexpected error")
+    assert (job.failed_msg or "").startswith(said)
     assert "secret" not in (job.failed_msg or "")
     assert installation.restored(cluster) == {("n2", "es.log"): b"line\n"}
 
@@ -497,17 +507,17 @@ def test_nodes_of_a_cluster_are_read_some_at_a_time_and_those_that_are_done_only
             together.wait(10)  # which fails unless two are read at the same time
         elif not again:
             raise SystemExit  # killed between two nodes
-        return installation.context.open_source(url, tenant)
+        return installation.runtime.open_source(url, tenant)
 
-    context = replace(installation.context, open_source=open_source, nodes_at_once=2)
-    job, again = backups.start_backup(context, cluster), False
+    runtime = replace(installation.runtime, open_source=open_source, limits=BackupLimits(concurrent_nodes=2))
+    job, again = backups.start_backup(runtime, cluster), False
     with pytest.raises(SystemExit):
-        backups.carry_out(context, job.job_id)
-    with reading(context.database) as connection:
+        run_job(runtime, job.job_id)
+    with reading(runtime.database) as connection:
         done = job_nodes.fetch_ended(connection, job.job_id)
     again, first = True, len(opened)
-    backups.carry_out(context, job.job_id)
+    run_job(runtime, job.job_id)
     assert done
     assert sorted(opened[first:]) == sorted(nodes.keys() - done)
-    assert backups.get_job(context, cluster, job.job_id).status is JobStatus.SUCCESS
+    assert installation.job(job.job_id).status is JobStatus.SUCCESS
     assert len(installation.restored(cluster)) == 5

@@ -17,12 +17,13 @@ from logkeep.domain.cluster import Cluster
 from logkeep.keyfiles.creation import create_keys
 from logkeep.keyfiles.files import SIGN_FILE, TRUST_FILE
 from logkeep.service import log_settings
-from logkeep.service.rebuild import State, rebuild
+from logkeep.service.rebuild import rebuild
+from logkeep.service.rebuild_report import State
 from logkeep.stores.frames import compress_frame
 from logkeep.stores.layout import manifest_hash
-from tests.installation import SETTING, Installation
 from tests.integration.test_rebuild import forget, name_of
-from tests.tampering import Document, forge, make_stranger, manifests, rewrite_chain, signature
+from tests.support.installation import SETTING, Installation
+from tests.support.tampering import Document, forge, make_stranger, manifests, rewrite_chain, signature
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "verify_chain.py"
 
@@ -131,7 +132,7 @@ DAMAGES = [
 
 def make_catalogue_agree(installation: Installation) -> None:
     """As one could who can write to the database as well."""
-    with writing(installation.context.database) as connection:
+    with writing(installation.runtime.database) as connection:
         for path in manifests(installation.bucket):
             row = {"sha256": manifest_hash(path.read_bytes()), "object": name_of(installation, path)}
             connection.execute(text("UPDATE manifests SET sha256 = :sha256 WHERE object = :object"), row)
@@ -154,7 +155,7 @@ def test_what_was_done_to_a_manifest_is_found(
     assert script(installation, "--head", head)[0] == 1
     if at == 1 or damage is not remove_with_signature:
         assert script(installation)[0] == (damage not in {remove} or at == 1)
-    outcome = rebuild(forget(installation).context, ["logs"], noted=[head])
+    outcome = rebuild(forget(installation).runtime, ["logs"], noted=[head])
     assert outcome.problems or any(one.problems for one in outcome.clusters)
 
 
@@ -179,7 +180,7 @@ def test_chain_that_was_written_anew_is_found_by_all(
         name_of(installation, path) for path in manifests(installation.bucket)
     ]
     assert script(installation)[0] == 1
-    assert [one.state for one in rebuild(forget(installation).context, ["logs"]).clusters] == [State.REFUSED]
+    assert [one.state for one in rebuild(forget(installation).runtime, ["logs"]).clusters] == [State.REFUSED]
 
 
 def test_foreign_manifest_in_the_middle_or_at_the_end_is_found_by_all(
@@ -195,7 +196,7 @@ def test_foreign_manifest_in_the_middle_or_at_the_end_is_found_by_all(
             [finding, *_] = installation.findings(cluster, chain=True)
             assert finding.object == name_of(installation, foreign)
             assert script(installation)[0] == 1
-            outcome = rebuild(forget(installation).context, ["logs"])
+            outcome = rebuild(forget(installation).runtime, ["logs"])
             assert [one.records for one in outcome.clusters] == [4]
             assert [problem.partition(":")[0] for problem in outcome.problems] == [name_of(installation, foreign)]
         foreign.unlink()
@@ -224,7 +225,7 @@ def test_manifests_cut_off_at_the_end_show_against_a_hash_that_was_noted(
     assert script(installation, "--head", digest)[0] == 1
     assert [finding.problem for finding in installation.findings(cluster)][:1] == ["manifest missing"]
     installation = forget(installation)
-    assert [one.problems for one in rebuild(installation.context, ["logs"]).clusters] == [[]]
+    assert [one.problems for one in rebuild(installation.runtime, ["logs"]).clusters] == [[]]
     told = {finding.problem for finding in installation.findings(cluster, chain=True, noted=digest)}
     assert "no proven manifest has the hash that was noted" in told
 
@@ -235,8 +236,8 @@ def test_bucket_without_manifests_is_a_finding_of_the_script(installation: Insta
 
 def test_unproven_beginning_is_told_by_the_script_for_ever(installation: Installation, cluster: Cluster) -> None:
     installation = forget(installation, keys=True)
-    rebuild(installation.context, ["logs"], unproven=[cluster.id])
-    log_settings.open_backup(installation.context, cluster, SETTING)
+    rebuild(installation.runtime, ["logs"], unproven=[cluster.id])
+    log_settings.open_backup(installation.runtime, cluster, SETTING)
     installation.back_up(cluster)
     installation.back_up(cluster)
     code, told = script(installation)
@@ -267,7 +268,7 @@ def test_what_was_done_to_an_object_is_found_by_the_chain(
 
 
 def test_catalogue_that_was_changed_is_found(installation: Installation, cluster: Cluster) -> None:
-    with writing(installation.context.database) as connection:
+    with writing(installation.runtime.database) as connection:
         connection.execute(text("DELETE FROM segments WHERE start = 0"))
     told = {finding.problem for finding in installation.findings(cluster, chain=True)}
     assert told >= {"the catalogue does not have it as its manifest names it"}

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from logkeep.domain.cluster import NewNode
+from logkeep.domain.node_check import NodeCheck
 from logkeep.errors import SourceUnreadable
 from logkeep.service import checks
-from logkeep.service.checks import NodeCheck
-from logkeep.service.clusters import NewNode
 from logkeep.sources.base import Listing, LogSource, OpenLog, PassedKind
-from tests.installation import Installation
+from tests.support.installation import Installation
 
 
 def look(installation: Installation, *nodes: NewNode, **bounds: float) -> dict[str, NodeCheck]:
-    found = checks.check_nodes(installation.context, installation.project.id, nodes, **bounds)  # type: ignore[arg-type]
+    found = checks.check_nodes(installation.runtime, installation.project.id, nodes, **bounds)  # type: ignore[arg-type]
     return {one.node: one for one in found}
 
 
@@ -41,9 +41,9 @@ class Odd(LogSource):
 
 
 def odd(installation: Installation, before: Callable[[], None] = lambda: None) -> Installation:
-    opened = installation.context.open_source
-    context = replace(installation.context, open_source=lambda *asked: Odd(opened(*asked), before))
-    return replace(installation, context=context)
+    opened = installation.runtime.open_source
+    runtime = replace(installation.runtime, open_source=lambda *asked: Odd(opened(*asked), before))
+    return replace(installation, runtime=runtime)
 
 
 def test_a_look_tells_what_is_there_and_what_would_be_left_out(installation: Installation, logs: Path) -> None:

@@ -9,7 +9,7 @@ from logkeep.domain.cluster import Cluster
 from logkeep.domain.coverage import LogCoverage
 from logkeep.domain.manifest import Frame, earliest_time, latest_time
 from logkeep.service import coverage, log_settings
-from tests.installation import Installation
+from tests.support.installation import Installation
 
 
 def line(hour: int, text: str = "a line") -> bytes:
@@ -17,7 +17,7 @@ def line(hour: int, text: str = "a line") -> bytes:
 
 
 def held(installation: Installation, cluster: Cluster, **which: str) -> dict[tuple[str, str], LogCoverage]:
-    return {(one.node, one.family): one for one in coverage.list_held(installation.context, cluster, **which)}
+    return {(one.node, one.family): one for one in coverage.list_held(installation.runtime, cluster, **which)}
 
 
 def test_each_log_is_told_with_its_span_and_sums(installation: Installation, cluster: Cluster, logs: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_gap_stays_known_when_the_record_that_told_it_is_cleared(
     installation.back_up(cluster)
     logs.rename(logs.with_name("away"))
     assert installation.back_up(cluster).status is JobStatus.FAIL
-    log_settings.close_backup(installation.context, cluster)
+    log_settings.close_backup(installation.runtime, cluster)
     assert len(held(installation, cluster)["n1", "es.log"].gaps) == 1
 
 
@@ -122,12 +122,12 @@ def test_only_one_node_or_log_is_told_when_asked_for(installation: Installation,
 def test_the_newest_backup_that_succeeded_is_told(
     installation: Installation, cluster: Cluster, logs: Path, tmp_path: Path
 ) -> None:
-    assert coverage.get_last_success(installation.context, cluster) is None
+    assert coverage.get_last_success(installation.runtime, cluster) is None
     (logs / "es.log").write_bytes(line(1))
     job = installation.back_up(cluster)
     logs.rename(tmp_path / "away")
     assert installation.back_up(cluster).status is JobStatus.FAIL
-    assert coverage.get_last_success(installation.context, cluster) == (job.job_id, job.finished_at)
+    assert coverage.get_last_success(installation.runtime, cluster) == (job.job_id, job.finished_at)
 
 
 def test_more_nodes_than_one_page_are_all_told(installation: Installation, tmp_path: Path) -> None:

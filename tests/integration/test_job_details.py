@@ -15,7 +15,7 @@ from logkeep.domain.cluster import Cluster
 from logkeep.domain.job_detail import JobDetail, JobNode
 from logkeep.errors import InvalidField, StoreUnreachable
 from logkeep.service import backups, job_details
-from tests.installation import Installation
+from tests.support.installation import Installation
 
 LINE = b"[2026-11-24T00:00:00,000][INFO ] a line\n"
 
@@ -35,19 +35,25 @@ class WatchedStore:
         return self._store.put(name, chunks)
 
 
+@pytest.fixture(autouse=True)
+def _one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each segment is committed before the next one is stored, so that there is one order of things."""
+    monkeypatch.setattr("logkeep.backup.uploads._MOST", 1)
+
+
 def watch(installation: Installation, look: Callable[[JobNode], None]) -> None:
     """Show what is told of the node n1 before each upload of the job that runs."""
 
     def now() -> None:
-        [(job_id, _)] = backups.list_running(installation.context)
+        [(job_id, _)] = backups.list_running(installation.runtime)
         look(next(node for node in detail(installation, job_id).nodes if node.node == "n1"))
 
-    stores = {name: WatchedStore(store, now) for name, store in installation.context.stores.items()}
-    installation.context = replace(installation.context, stores=stores)
+    stores = {name: WatchedStore(store, now) for name, store in installation.runtime.stores.items()}
+    installation.runtime = replace(installation.runtime, stores=stores)
 
 
 def detail(installation: Installation, job_id: str, **page: int) -> JobDetail:
-    return job_details.get_detail(installation.context, installation.project.id, job_id, **page)
+    return job_details.get_detail(installation.runtime, installation.project.id, job_id, **page)
 
 
 def test_done_moves_with_each_file(installation: Installation, cluster: Cluster, logs: Path) -> None:
@@ -95,21 +101,19 @@ def test_nodes_that_are_still_to_come_are_told_while_it_runs(installation: Insta
         (tmp_path / name).mkdir()
         (tmp_path / name / "es.log").write_bytes(LINE)
     cluster = installation.add_cluster(n1=tmp_path / "n1", n2=tmp_path / "n2")
-    running = backups.start_backup(installation.context, cluster)
+    running = backups.start_backup(installation.runtime, cluster)
     assert [(n.node, n.started_at, n.planned) for n in detail(installation, running.job_id).nodes] == [
         ("n1", None, None),
         ("n2", None, None),
     ]
-    installation.carry_out(cluster, running)
+    installation.run(running)
     assert all(node.started_at for node in detail(installation, running.job_id).nodes)
 
 
-def test_a_second_attempt_goes_on_counting(
-    installation: Installation, cluster: Cluster, logs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_attempt_goes_on_counting(installation: Installation, cluster: Cluster, logs: Path) -> None:
     for number in (1, 2, 3):
         (logs / f"es-2026-11-24-{number}.log").write_bytes(LINE * number)
-    before = installation.context
+    before = installation.runtime
     left = [2]
 
     def fail(_: JobNode) -> None:
@@ -118,13 +122,13 @@ def test_a_second_attempt_goes_on_counting(
             raise KeyboardInterrupt
 
     watch(installation, fail)
-    running = backups.start_backup(installation.context, cluster)
+    running = backups.start_backup(installation.runtime, cluster)
     with pytest.raises(KeyboardInterrupt):
-        installation.carry_out(cluster, running)
+        installation.run(running)
     told = detail(installation, running.job_id)
     assert (told.attempts, told.nodes[0].done, told.nodes[0].finished_at) == (1, 3 * len(LINE), None)
-    installation.context = before
-    installation.carry_out(cluster, running)
+    installation.runtime = before
+    installation.run(running)
     told = detail(installation, running.job_id)
     assert (told.attempts, told.nodes[0].done, told.nodes[0].planned) == (2, 6 * len(LINE), 6 * len(LINE))
 
@@ -156,7 +160,7 @@ def test_files_of_a_job_come_in_pages(installation: Installation, cluster: Clust
     for number in range(1, 8):
         (logs / f"es-2026-11-24-{number}.log").write_bytes(LINE * number)
     job = installation.back_up(cluster)
-    pages = [detail(installation, job.job_id, offset=offset, limit=3).files for offset in (1, 4, 7, 10)]
+    pages = [detail(installation, job.job_id, offset=offset, limit=3).files for offset in (0, 3, 6, 9)]
     assert [len(page) for page in pages] == [3, 3, 1, 0]
     assert [file.lines for page in pages for file in page] == [1, 2, 3, 4, 5, 6, 7]
     again = installation.back_up(cluster)

@@ -19,8 +19,8 @@ from logkeep.database.migrate import migrate
 from logkeep.errors import StoreCorrupt
 from logkeep.stores.base import LARGEST_MANIFEST
 from logkeep.stores.layout import decode_manifest, encode_manifest
-from tests.installation import new_database
-from tests.manifests import NAME, insert, true_manifest
+from tests.support.installation import new_database
+from tests.support.manifests import NAME, insert, true_manifest
 
 TRUE = encode_manifest(true_manifest())
 ODD: list[Any] = [

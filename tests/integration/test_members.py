@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from logkeep.domain.backup_job import BackupJob, JobStatus
-from logkeep.domain.cluster import Cluster
+from logkeep.domain.cluster import ChangedNode, Cluster, ClusterChange, NewNode
 from logkeep.errors import InvalidField
 from logkeep.service import clusters, job_details, log_settings, members
-from logkeep.service.clusters import ClusterChange, NewNode
 from logkeep.service.rebuild import rebuild
 from logkeep.sources.base import FoundCluster, FoundNode
-from tests.installation import SETTING, Installation
 from tests.integration.test_rebuild import forget
+from tests.support.installation import SETTING, Installation
 
 
 class Api:
@@ -48,7 +47,7 @@ def api(tmp_path: Path) -> Api:
 
 @pytest.fixture
 def asked(installation: Installation, api: Api) -> Installation:
-    return replace(installation, context=replace(installation.context, describe_cluster=api.describe))
+    return replace(installation, runtime=replace(installation.runtime, describe_cluster=api.describe))
 
 
 @pytest.fixture
@@ -56,19 +55,19 @@ def found(asked: Installation, api: Api) -> Cluster:
     """Registered by its API, with a node n1."""
     (api.start("n1", "a") / "es.log").write_bytes(b"of n1\n")
     cluster = clusters.discover_cluster(
-        asked.context, asked.project.id, "prod", "http://h:9200", "file://{path.logs}", user="u", password="secret"
+        asked.runtime, asked.project.id, "prod", "http://h:9200", "file://{path.logs}", user="u", password="secret"
     )
-    log_settings.open_backup(asked.context, cluster, SETTING)
+    log_settings.open_backup(asked.runtime, cluster, SETTING)
     return cluster
 
 
 def now(installation: Installation, cluster: Cluster) -> Cluster:
-    return clusters.get_cluster(installation.context, cluster.project_id, cluster.id)
+    return clusters.get_cluster(installation.runtime, cluster.project_id, cluster.id)
 
 
 def warned(installation: Installation, job: BackupJob) -> list[tuple[str, str]]:
     assert job.status is JobStatus.SUCCESS, job.failed_msg
-    told = job_details.get_detail(installation.context, installation.project.id, job.job_id).warnings
+    told = job_details.get_detail(installation.runtime, installation.project.id, job.job_id).warnings
     return [(one.code, one.node) for one in told]
 
 
@@ -93,7 +92,7 @@ def test_a_node_that_is_gone_is_told_and_what_is_kept_of_it_stays(
     logs.rename(logs.with_name("away"))
     assert warned(asked, asked.back_up(found)) == [("LK-NODE-GONE", "n2")]
     assert asked.restored(found)["n2", "es.log"] == b"of n2\nits end\n"
-    clusters.update_cluster(asked.context, now(asked, found), ClusterChange(remove_nodes=["n2"]))
+    clusters.update_cluster(asked.runtime, now(asked, found), ClusterChange(remove_nodes=["n2"]))
     assert warned(asked, asked.back_up(found)) == []
     assert asked.restored(found)["n2", "es.log"] == b"of n2\nits end\n"
 
@@ -155,12 +154,12 @@ def test_nodes_are_added_moved_and_removed_by_hand(installation: Installation, t
         (tmp_path / name / "es.log").write_bytes(f"of {name}\n".encode())
     cluster = installation.add_cluster(n1=tmp_path / "n1")
     installation.back_up(cluster)
-    change = ClusterChange(nodes=[NewNode("n2", f"file://{tmp_path}/n2")])
-    cluster = clusters.update_cluster(installation.context, cluster, change)
+    change = ClusterChange(nodes=[ChangedNode("n2", f"file://{tmp_path}/n2")])
+    cluster = clusters.update_cluster(installation.runtime, cluster, change)
     installation.back_up(cluster)
     (tmp_path / "n1").rename(tmp_path / "moved")
-    change = ClusterChange(nodes=[NewNode("n1", f"file://{tmp_path}/moved")], remove_nodes=["n2"])
-    cluster = clusters.update_cluster(installation.context, cluster, change)
+    change = ClusterChange(nodes=[ChangedNode("n1", f"file://{tmp_path}/moved")], remove_nodes=["n2"])
+    cluster = clusters.update_cluster(installation.runtime, cluster, change)
     assert [node.name for node in cluster.nodes] == ["n1"]
     assert warned(installation, installation.back_up(cluster)) == []
     assert installation.restored(cluster) == {("n1", "es.log"): b"of n1\n", ("n2", "es.log"): b"of n2\n"}
@@ -170,12 +169,12 @@ def test_a_change_that_is_wrong_changes_nothing(installation: Installation, clus
     for change, problem in (
         (ClusterChange(remove_nodes=["n9"]), "^remove_nodes: "),
         (ClusterChange(remove_nodes=["n1"]), "^nodes: .*0 would be left"),
-        (ClusterChange(nodes=[NewNode("n1", f"file://{installation.folder}")]), "^nodes.source: "),
+        (ClusterChange(nodes=[ChangedNode("n1", f"file://{installation.folder}")]), "^nodes.source: "),
         (ClusterChange(user="u"), "^url: "),
         (ClusterChange(url="http://u:secret@h:9200"), "^url: no user and no password"),
     ):
         with pytest.raises(InvalidField, match=problem):
-            clusters.update_cluster(installation.context, cluster, change)
+            clusters.update_cluster(installation.runtime, cluster, change)
     assert now(installation, cluster) == cluster
 
 
@@ -187,9 +186,9 @@ def test_a_cluster_of_hand_named_nodes_learns_a_url_and_another_url_is_not_told_
     api.start("n1", "a")
     api.start("n2", "b")
     change = ClusterChange(url="http://h:9200", user="u", password="secret")
-    cluster = clusters.update_cluster(asked.context, cluster, change)
+    cluster = clusters.update_cluster(asked.runtime, cluster, change)
     assert {(node.name, Path(node.source).name) for node in cluster.nodes} == {("n1", "mine"), ("n2", "n2")}
-    clusters.update_cluster(asked.context, cluster, ClusterChange(url="http://other:9200"))
+    clusters.update_cluster(asked.runtime, cluster, ClusterChange(url="http://other:9200"))
     assert [password for _, _, password in api.asked] == ["secret", ""]
 
 
@@ -201,7 +200,7 @@ def test_how_a_cluster_is_asked_comes_back_from_the_bucket_without_the_password(
     assert "secret" not in "".join(path.read_text() for path in asked.bucket.rglob("*.json"))
     before = now(asked, found)
     rebuilt = forget(asked)
-    rebuild(rebuilt.context, ["logs"])
+    rebuild(rebuilt.runtime, ["logs"])
     after = now(rebuilt, found)
     assert (after.discovery, after.nodes) == (before.discovery, before.nodes)
 

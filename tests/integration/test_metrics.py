@@ -22,10 +22,11 @@ from logkeep.domain.policy import PolicyState
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.errors import SettingError
 from logkeep.service import backups, log_settings, verification
+from logkeep.service.backup_run import begin_run
 from logkeep.service.catalogue import JobCatalogue
-from tests.installation import Installation
 from tests.integration.cli.installed import CONFIGURATION, init, logkeep, serving
 from tests.integration.test_policies import DAY, PERIOD, add_policies
+from tests.support.installation import Installation
 
 DOCS = Path(__file__).parents[2] / "docs"
 HISTOGRAM = ("_bucket", "_count", "_sum")
@@ -61,8 +62,8 @@ class Watched:
 @pytest.fixture
 def watched(installation: Installation) -> Watched:
     meter = PrometheusMeter("1.2.3")
-    installation.context = replace(installation.context, meter=meter)
-    meter.watch(installation.context, most_named=3)
+    installation.runtime = replace(installation.runtime, meter=meter)
+    meter.watch(installation.runtime, most_named=3)
     return Watched(installation, meter)
 
 
@@ -110,12 +111,14 @@ def test_failures_are_counted_by_their_code_from_zero_on(watched: Watched, tmp_p
 
 def test_warnings_are_counted_by_their_code_from_zero_on(watched: Watched, tmp_path: Path) -> None:
     (tmp_path / "n1").mkdir()
-    context, cluster = watched.installation.context, watched.installation.add_cluster(n1=tmp_path / "n1")
+    runtime, cluster = watched.installation.runtime, watched.installation.add_cluster(n1=tmp_path / "n1")
     before = watched.value("logkeep_job_warnings_total", code="LK-LOG-CUT")
-    job = backups.start_backup(context, cluster)
-    catalogue = JobCatalogue(context.database, cluster.id, job.job_id, backups.begin_job(context, job.job_id) or 0)
+    job = backups.start_backup(runtime, cluster)
+    run = begin_run(runtime, job.job_id)
+    assert run
+    catalogue = JobCatalogue(runtime.database, cluster.id, job.job_id, run.attempt)
     catalogue.record_warnings([JobWarning("n1", "es.log", "es.log.gz", WarningCode.LOG_CUT, "it is cut")])
-    watched.installation.carry_out(cluster, job)
+    watched.installation.run(job)
     assert (before, watched.value("logkeep_job_warnings_total", code="LK-LOG-CUT")) == (0, 1)
 
 
@@ -128,7 +131,7 @@ def test_policies_are_counted_by_their_state(watched: Watched, tmp_path: Path) -
         return {state for state in PolicyState if watched.value("logkeep_policies", state=state)}
 
     assert states() == {"off"}
-    log_settings.start_policy(watched.installation.context, cluster, PERIOD)
+    log_settings.start_policy(watched.installation.runtime, cluster, PERIOD)
     assert states() == {"never_ran"}
     job = watched.installation.back_up(cluster)
     assert states() == {"ok"}
@@ -143,9 +146,9 @@ def test_policies_are_counted_by_their_state(watched: Watched, tmp_path: Path) -
 def test_a_job_is_queued_until_a_worker_begins_it(watched: Watched, tmp_path: Path) -> None:
     (tmp_path / "n1").mkdir()
     cluster = watched.installation.add_cluster(n1=tmp_path / "n1")
-    job = backups.start_backup(watched.installation.context, cluster)
+    job = backups.start_backup(watched.installation.runtime, cluster)
     assert (watched.value("logkeep_jobs_queued"), watched.value("logkeep_records", status="RUNNING")) == (1, 1)
-    backups.begin_job(watched.installation.context, job.job_id)
+    begin_run(watched.installation.runtime, job.job_id)
     assert (watched.value("logkeep_jobs_queued"), watched.value("logkeep_records", status="RUNNING")) == (0, 1)
 
 
@@ -170,7 +173,7 @@ def test_clusters_are_named_only_where_there_are_few(watched: Watched) -> None:
 
 
 def test_a_scrape_without_a_database_tells_so(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = watched.installation.context.database
+    broken = watched.installation.runtime.database
     broken.dispose()
     database = broken.url.database
     if broken.dialect.name != "sqlite" or not database:

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
-from logkeep import bootstrap
+from logkeep.bootstrap.runtime import make_runtime
 from logkeep.database import migrate as migration
 from logkeep.database import workers
 from logkeep.database.connection import connect, reading, writing
@@ -25,7 +25,7 @@ from logkeep.keyfiles.creation import create_keys
 from logkeep.keyfiles.seal import open_seal
 from logkeep.service import identity
 from logkeep.settings import Settings, load_settings
-from tests.installation import new_database
+from tests.support.installation import new_database
 
 PROJECT = "0123456789abcdef0123456789abcdef"
 
@@ -49,12 +49,12 @@ def old(tmp_path: Path, settings: Settings) -> Settings:
     create_keys(tmp_path)
     engine = connect(settings.database_url)
     at_revision(engine, "0001")
-    seal, _ = open_seal(tmp_path)
+    seal = open_seal(tmp_path)
     keys = [("LKA", True, None), ("LKB", False, None), ("LKC", False, 5)]
     with writing(engine) as connection:
         connection.execute(text("INSERT INTO projects VALUES (:id, 'cn-north-4', 1)"), {"id": PROJECT})
         for number, (ak, admin, revoked_at) in enumerate(keys):
-            row: dict[str, Any] = {"ak": ak, "sk": seal(f"secret of {ak}"), "admin": admin, "at": number}
+            row: dict[str, Any] = {"ak": ak, "sk": seal.encrypt(f"secret of {ak}"), "admin": admin, "at": number}
             connection.execute(
                 text(f"INSERT INTO access_keys VALUES (:ak, '{PROJECT}', :sk, :admin, :at, :revoked_at)"),
                 row | {"revoked_at": revoked_at},
@@ -67,24 +67,24 @@ def old(tmp_path: Path, settings: Settings) -> Settings:
 
 
 def test_keys_and_projects_of_the_first_version_work_on(old: Settings) -> None:
-    context = bootstrap.make_context(old)
+    runtime = make_runtime(old)
     try:
-        found = [(key.ak, key.role, key.revoked_at, key.expires_at) for key in identity.list_keys(context)]
+        found = [(key.ak, key.role, key.revoked_at, key.expires_at) for key in identity.list_keys(runtime)]
         assert found == [
             ("LKA", Role.ADMIN, None, None),
             ("LKB", Role.OPERATOR, None, None),
             ("LKC", Role.OPERATOR, 5, None),
         ]
         for ak in ("LKA", "LKB"):
-            key = identity.find_key(context, ak)
+            key = identity.find_key(runtime, ak)
             assert key
             assert key[1] == f"secret of {ak}"
-        (project,) = identity.list_projects(context, found_by="cn-north-4")
+        (project,) = identity.list_projects(runtime, found_by="cn-north-4")
         assert (project.id, project.region) == (PROJECT, "")
-        with reading(context.database) as connection:
+        with reading(runtime.database) as connection:
             assert connection.execute(text("SELECT project_id FROM clusters")).scalars().all() == [PROJECT]
     finally:
-        context.database.dispose()
+        runtime.database.dispose()
 
 
 @pytest.mark.parametrize("from_revision", ["", "0001", "0002"])

@@ -13,7 +13,9 @@ from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.errors import InvalidField
 from logkeep.service import clusters, identity, log_settings, rebuild
-from tests.installation import SETTING, Installation, open_installation
+from logkeep.service.rebuild_report import State
+from logkeep.stores.layout import manifest_object
+from tests.support.installation import SETTING, Installation, open_installation
 
 TOML = """
 [sources]
@@ -37,18 +39,18 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
 
 @pytest.fixture
 def other(installation: Installation) -> Project:
-    return identity.add_project(installation.context, "team-b")
+    return identity.add_project(installation.runtime, "team-b")
 
 
 def cluster_of(installation: Installation, project: Project, name: str = "prod") -> Cluster:
     logs = installation.folder.parent / uuid4().hex
     logs.mkdir()
     (logs / "es.log").write_bytes(b"a line\n")
-    return clusters.add_cluster(installation.context, project.id, name, [clusters.NewNode("n1", f"file://{logs}")])
+    return clusters.add_cluster(installation.runtime, project.id, name, [clusters.NewNode("n1", f"file://{logs}")])
 
 
 def keep(installation: Installation, cluster: Cluster, base_path: str = "css/log", bucket: str = "logs") -> None:
-    log_settings.open_backup(installation.context, cluster, replace(SETTING, base_path=base_path, bucket=bucket))
+    log_settings.open_backup(installation.runtime, cluster, replace(SETTING, base_path=base_path, bucket=bucket))
 
 
 def refusal(installation: Installation, cluster: Cluster, base_path: str = "css/log", bucket: str = "logs") -> str:
@@ -76,8 +78,8 @@ def test_a_setting_is_not_moved_onto_that_of_another(installation: Installation,
     keep(installation, mine)
     keep(installation, theirs, "b")
     with pytest.raises(InvalidField, match="a cluster of another project keeps"):
-        log_settings.update_setting(installation.context, theirs, SETTING)
-    setting = log_settings.get_setting(installation.context, theirs)
+        log_settings.update_setting(installation.runtime, theirs, SETTING)
+    setting = log_settings.get_setting(installation.runtime, theirs)
     assert setting
     assert setting.base_path == "b"
     keep(installation, mine)  # its own is no other's
@@ -132,10 +134,10 @@ def test_what_a_cluster_kept_before_stays_its_own_until_it_is_removed(
     mine, theirs = cluster_of(installation, installation.project), cluster_of(installation, other)
     keep(installation, mine)
     keep(installation, mine, "new")
-    log_settings.close_backup(installation.context, mine)
+    log_settings.close_backup(installation.runtime, mine)
     assert "another project" in refusal(installation, theirs)
     assert "another project" in refusal(installation, theirs, "new")
-    clusters.remove_cluster(installation.context, mine)
+    clusters.remove_cluster(installation.runtime, mine)
     keep(installation, theirs)
 
 
@@ -146,16 +148,16 @@ def test_a_rebuilt_cluster_has_its_places_and_is_closed_where_another_has_them(
     mine, theirs = cluster_of(installation, installation.project), cluster_of(installation, other)
     keep(installation, mine)
     assert installation.back_up(mine).status is JobStatus.SUCCESS
-    clusters.remove_cluster(installation.context, mine)
-    [rebuilt] = rebuild.rebuild(installation.context, ["logs"], adopt=[mine.id]).clusters
-    assert (rebuilt.state, rebuilt.problems) == (rebuild.State.REBUILT, [])
+    clusters.remove_cluster(installation.runtime, mine)
+    [rebuilt] = rebuild.rebuild(installation.runtime, ["logs"], adopt=[mine.id]).clusters
+    assert (rebuilt.state, rebuilt.problems) == (State.REBUILT, [])
     assert "another project" in refusal(installation, theirs)
-    clusters.remove_cluster(installation.context, mine)
+    clusters.remove_cluster(installation.runtime, mine)
     keep(installation, theirs)
-    [rebuilt] = rebuild.rebuild(installation.context, ["logs"], adopt=[mine.id]).clusters
-    assert rebuilt.state is rebuild.State.REBUILT
+    [rebuilt] = rebuild.rebuild(installation.runtime, ["logs"], adopt=[mine.id]).clusters
+    assert rebuilt.state is State.REBUILT
     assert "its log backup is closed: the logs of prod would lie in css/log/prod" in rebuilt.problems[0]
-    setting = log_settings.get_setting(installation.context, mine)
+    setting = log_settings.get_setting(installation.runtime, mine)
     assert setting
     assert not setting.enabled
 
@@ -168,10 +170,22 @@ def test_no_cluster_is_named_like_the_id_of_another(installation: Installation) 
     for name in (mine.id, mine.id.upper()):
         with pytest.raises(InvalidField, match="has the form of a cluster's id"):
             cluster_of(installation, installation.project, name)
-    assert clusters.find_clusters(installation.context, mine.id.upper()) == [mine]
-    assert clusters.find_clusters(installation.context, "prod") == [mine]
+    assert clusters.find_clusters(installation.runtime, mine.id.upper()) == [mine]
+    assert clusters.find_clusters(installation.runtime, "prod") == [mine]
 
 
 def test_no_project_is_named_like_the_id_of_another(installation: Installation) -> None:
     with pytest.raises(InvalidField, match="has the form of an id"):
-        identity.add_project(installation.context, installation.project.id)
+        identity.add_project(installation.runtime, installation.project.id)
+
+
+def test_a_folder_of_which_nobody_can_tell_whose_it_is_is_refused(installation: Installation) -> None:
+    mine, new = cluster_of(installation, installation.project), cluster_of(installation, installation.project, "new")
+    keep(installation, mine)
+    for name in ("prod", "new"):
+        large = installation.bucket / manifest_object(f"css/log/{name}", 1_700_000_000_000, "0" * 32, 1)
+        large.parent.mkdir(parents=True)
+        with large.open("wb") as file:
+            file.truncate(65 * 1024 * 1024)
+    keep(installation, mine)  # the database knows that it is its own
+    assert "holds 1 manifests that are too large to be read" in refusal(installation, new)

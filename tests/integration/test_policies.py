@@ -18,7 +18,7 @@ from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.domain.policy import LATE_MS, PolicyRules, PolicyState, next_start
 from logkeep.service import backups, forecasts, log_settings
-from tests.installation import SETTING, Installation, open_installation
+from tests.support.installation import SETTING, Installation, open_installation
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -30,7 +30,7 @@ def spread(tmp_path: Path) -> Iterator[Installation]:
     """An installation, an hour before midnight, whose clusters start within an hour of their period."""
     with open_installation(tmp_path / "installation") as installation:
         installation.clock.value = installation.clock.value // DAY * DAY + 23 * HOUR
-        installation.context = replace(installation.context, policy=PolicyRules(spread_ms=HOUR))
+        installation.runtime = replace(installation.runtime, policy=PolicyRules(spread_ms=HOUR))
         yield installation
 
 
@@ -39,12 +39,12 @@ def add_policies(installation: Installation, number: int, due_at: int) -> list[s
     now = installation.clock.now_ms()
     ids = [f"00000000-0000-4000-8000-{n:012x}" for n in range(number)]
     common = {"project_id": installation.project.id, "kind": "opensearch", "version": "", "endpoint": ""}
-    with writing(installation.context.database) as connection:
+    with writing(installation.runtime.database) as connection:
         times = {"created_at": now, "updated_at": now}
         connection.execute(insert(tables.clusters), [{"id": one, "name": one, **common, **times} for one in ids])
         setting = {"enabled": True, "agency": "a", "bucket": "logs", "base_path": "p", "period": PERIOD}
         planned = {"updated_at": now, "policy_since": now}
-        spread_ms = installation.context.policy.spread_ms
+        spread_ms = installation.runtime.policy.spread_ms
         rows = [
             {"cluster_id": one, "id": one, "due_at": due_at or next_start(PERIOD, one, now, spread_ms)} for one in ids
         ]
@@ -53,7 +53,7 @@ def add_policies(installation: Installation, number: int, due_at: int) -> list[s
 
 
 def state_of(installation: Installation, cluster: Cluster) -> PolicyState:
-    return forecasts.list_standings(installation.context, [cluster.id])[cluster.id].policy_state
+    return forecasts.list_standings(installation.runtime, [cluster.id])[cluster.id].policy_state
 
 
 def test_clusters_with_one_period_start_one_after_another(spread: Installation) -> None:
@@ -61,7 +61,7 @@ def test_clusters_with_one_period_start_one_after_another(spread: Installation) 
     midnight = spread.clock.value + HOUR
     starts: list[int] = []
     while spread.clock.value <= midnight + HOUR:
-        starts += [job.created_at for job in backups.start_due_backups(spread.context)]
+        starts += [job.created_at for job in backups.start_due_backups(spread.runtime)]
         spread.clock.advance(60_000)
     assert len(starts) == 300
     assert min(starts) >= midnight
@@ -73,48 +73,48 @@ def test_clusters_with_one_period_start_one_after_another(spread: Installation) 
 def test_after_a_down_time_all_are_made_up_once_and_not_at_one_look(spread: Installation) -> None:
     add_policies(spread, 250, 0)
     spread.clock.advance(3 * DAY)
-    started = [len(backups.start_due_backups(spread.context)) for _ in range(5)]
+    started = [len(backups.start_due_backups(spread.runtime)) for _ in range(5)]
     assert started == [100, 100, 50, 0, 0]
-    assert len(backups.list_running(spread.context)) == 250
+    assert len(backups.list_running(spread.runtime)) == 250
 
 
 def test_a_run_made_up_late_is_missed_until_the_next_is_on_time(spread: Installation, tmp_path: Path) -> None:
     (tmp_path / "n1").mkdir()
     cluster, clock = spread.add_cluster(n1=tmp_path / "n1"), spread.clock
     assert state_of(spread, cluster) is PolicyState.OFF
-    log_settings.start_policy(spread.context, cluster, PERIOD)
+    log_settings.start_policy(spread.runtime, cluster, PERIOD)
     assert state_of(spread, cluster) is PolicyState.NEVER_RAN
-    planned = forecasts.get_policy(spread.context, cluster).next_run
+    planned = forecasts.get_policy(spread.runtime, cluster).next_run
     assert planned is not None
     clock.value = planned
-    [job] = backups.start_due_backups(spread.context)
-    spread.carry_out(cluster, job)
+    [job] = backups.start_due_backups(spread.runtime)
+    spread.run(job)
     assert state_of(spread, cluster) is PolicyState.OK
     clock.value = planned + DAY + LATE_MS + 1
     assert state_of(spread, cluster) is PolicyState.MISSED, "nothing has started it"
-    [job] = backups.start_due_backups(spread.context)
-    spread.carry_out(cluster, job)
-    policy = forecasts.get_policy(spread.context, cluster)
+    [job] = backups.start_due_backups(spread.runtime)
+    spread.run(job)
+    policy = forecasts.get_policy(spread.runtime, cluster)
     assert policy.state is PolicyState.MISSED
     assert policy.runs
     assert (policy.runs.missed_at, policy.runs.last_success) == (planned + DAY, clock.value)
     assert policy.next_run == planned + 2 * DAY
     clock.value = planned + 2 * DAY
-    [job] = backups.start_due_backups(spread.context)
-    spread.carry_out(cluster, job)
+    [job] = backups.start_due_backups(spread.runtime)
+    spread.run(job)
     assert state_of(spread, cluster) is PolicyState.OK
 
 
 def test_a_run_that_waits_too_long_for_another_is_missed(spread: Installation, tmp_path: Path) -> None:
     (tmp_path / "n1").mkdir()
     cluster, clock = spread.add_cluster(n1=tmp_path / "n1"), spread.clock
-    log_settings.start_policy(spread.context, cluster, PERIOD)
-    manual = backups.start_backup(spread.context, cluster)
+    log_settings.start_policy(spread.runtime, cluster, PERIOD)
+    manual = backups.start_backup(spread.runtime, cluster)
     clock.advance(3 * HOUR)
-    assert backups.start_due_backups(spread.context) == []
+    assert backups.start_due_backups(spread.runtime) == []
     assert state_of(spread, cluster) is PolicyState.MISSED
-    spread.carry_out(cluster, manual)
-    [job] = backups.start_due_backups(spread.context)
+    spread.run(manual)
+    [job] = backups.start_due_backups(spread.runtime)
     assert job.type is JobType.AUTO
     assert state_of(spread, cluster) is PolicyState.MISSED
 
@@ -123,12 +123,12 @@ def test_a_policy_is_stale_when_runs_only_fail(spread: Installation, tmp_path: P
     logs = tmp_path / "n1"
     logs.mkdir()
     cluster, clock = spread.add_cluster(n1=logs), spread.clock
-    log_settings.start_policy(spread.context, cluster, PERIOD)
+    log_settings.start_policy(spread.runtime, cluster, PERIOD)
     logs.rmdir()
     for _ in range(2):
-        clock.value = forecasts.get_policy(spread.context, cluster).next_run
-        [job] = backups.start_due_backups(spread.context)
-        assert spread.carry_out(cluster, job).status is JobStatus.FAIL
+        clock.value = forecasts.get_policy(spread.runtime, cluster).next_run
+        [job] = backups.start_due_backups(spread.runtime)
+        assert spread.run(job).status is JobStatus.FAIL
         assert state_of(spread, cluster) is PolicyState.OK
     clock.advance(3 * HOUR)
     assert state_of(spread, cluster) is PolicyState.STALE
@@ -141,32 +141,32 @@ def test_a_change_of_other_settings_leaves_the_next_start(spread: Installation, 
     """Also between the daily moment and the start."""
     (tmp_path / "n1").mkdir()
     cluster, clock = spread.add_cluster(n1=tmp_path / "n1"), spread.clock
-    log_settings.start_policy(spread.context, cluster, PERIOD)
-    planned = forecasts.get_policy(spread.context, cluster).next_run
+    log_settings.start_policy(spread.runtime, cluster, PERIOD)
+    planned = forecasts.get_policy(spread.runtime, cluster).next_run
     assert planned is not None
     clock.value = planned - 1
-    log_settings.update_setting(spread.context, cluster, LogSettingChange("a", "logs", "elsewhere"))
-    log_settings.start_policy(spread.context, cluster, PERIOD)
-    forecasts.set_adaptive(spread.context, cluster, adaptive=True)
-    assert forecasts.get_policy(spread.context, cluster).next_run == planned
-    log_settings.start_policy(spread.context, cluster, "00:01 GMT+00:00")
-    later = forecasts.get_policy(spread.context, cluster).next_run
+    log_settings.update_setting(spread.runtime, cluster, LogSettingChange("a", "logs", "elsewhere"))
+    log_settings.start_policy(spread.runtime, cluster, PERIOD)
+    forecasts.set_adaptive(spread.runtime, cluster, adaptive=True)
+    assert forecasts.get_policy(spread.runtime, cluster).next_run == planned
+    log_settings.start_policy(spread.runtime, cluster, "00:01 GMT+00:00")
+    later = forecasts.get_policy(spread.runtime, cluster).next_run
     assert later in {planned + 60_000, planned + DAY + 60_000}  # today where that minute has not passed yet
-    log_settings.close_backup(spread.context, cluster)
-    log_settings.open_backup(spread.context, cluster, SETTING)
-    assert forecasts.get_policy(spread.context, cluster).next_run is None
+    log_settings.close_backup(spread.runtime, cluster)
+    log_settings.open_backup(spread.runtime, cluster, SETTING)
+    assert forecasts.get_policy(spread.runtime, cluster).next_run is None
 
 
 def test_what_is_not_due_costs_nothing(installation: Installation) -> None:
     """A look at 20,000 policies reads none of them."""
     add_policies(installation, 20_000, installation.clock.now_ms() + DAY)
-    backups.start_due_backups(installation.context)
+    backups.start_due_backups(installation.runtime)
     began = time.perf_counter()
     for _ in range(20):
-        assert backups.start_due_backups(installation.context) == []
+        assert backups.start_due_backups(installation.runtime) == []
     assert (time.perf_counter() - began) / 20 < 0.05
-    if installation.context.database.dialect.name == "sqlite":
-        with reading(installation.context.database) as connection:
+    if installation.runtime.database.dialect.name == "sqlite":
+        with reading(installation.runtime.database) as connection:
             for column in ("due_at", "extra_due"):
                 plan = connection.exec_driver_sql(
                     f"EXPLAIN QUERY PLAN SELECT * FROM log_settings WHERE {column} <= 1 ORDER BY {column} LIMIT 9"

@@ -12,30 +12,30 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from logkeep import bootstrap
+from logkeep.bootstrap.runtime import open_runtime
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSettingChange
-from logkeep.errors import StoreUnreachable
+from logkeep.errors import JobSuperseded, StoreUnreachable
 from logkeep.keyfiles.creation import create_keys
 from logkeep.keyfiles.signing import open_signing
-from logkeep.service import backups, clusters, heads, log_settings, sweep
+from logkeep.service import backups, clusters, heads, job_details, log_settings, sweep
 from logkeep.settings import load_settings
 from logkeep.stores.proven import ProvenStore
-from tests.installation import Installation
+from tests.support.installation import Installation
 
 DATABASE, ROTATED = "logkeep.db", "es-2026-11-24-1.log"
 
 
 def reopened(installation: Installation) -> Installation:
-    context = bootstrap.open_context(load_settings(installation.folder, installation.environment))
-    context = replace(context, enqueue=lambda *_: None, clock=installation.clock)
-    return replace(installation, context=context)
+    runtime = open_runtime(load_settings(installation.folder, installation.environment))
+    runtime = replace(runtime, enqueue=lambda *_: None, clock=installation.clock)
+    return replace(installation, runtime=runtime)
 
 
 def copy_database(installation: Installation, to: Path) -> Installation:
     """As one that is stopped for it is copied."""
-    installation.context.database.dispose()
+    installation.runtime.database.dispose()
     if url := installation.environment.get("LOGKEEP_DATABASE"):
         _copy_on_server(url, url.rpartition("/")[2], f"copy_{uuid4().hex[:12]}", to)
     else:
@@ -59,7 +59,7 @@ def back_up_and_copy(installation: Installation, cluster: Cluster, logs: Path, t
 
 
 def put_back(installation: Installation, copy: Path) -> Installation:
-    installation.context.database.dispose()
+    installation.runtime.database.dispose()
     if url := installation.environment.get("LOGKEEP_DATABASE"):
         _copy_on_server(url, copy.read_text(), url.rpartition("/")[2])
         return reopened(installation)
@@ -104,7 +104,7 @@ def test_database_put_back_one_job_old_loses_nothing(
     write(logs, 4)
     job = installation.back_up(cluster)
     assert (job.status, installation.gaps(job)) == (JobStatus.SUCCESS, ())
-    assert backups.get_job(installation.context, cluster, lost.job_id) == lost
+    assert installation.job(lost.job_id) == lost
     [now] = installation.restored(cluster).values()
     assert now.startswith(next(iter(kept.values())))
     assert now.endswith((logs / "es.log").read_bytes())
@@ -149,11 +149,11 @@ def test_place_that_was_changed_between_is_found(
 ) -> None:
     (installation.folder / "buckets" / "other").mkdir()
     (installation.folder / "logkeep.toml").write_text("[buckets.logs]\n[buckets.other]\n")
-    installation.context.database.dispose()
+    installation.runtime.database.dispose()
     installation = reopened(installation)
     installation = back_up_and_copy(installation, cluster, logs, tmp_path / "copy")
     installation.clock.advance(1000)
-    log_settings.update_setting(installation.context, cluster, LogSettingChange("a", bucket, "moved"))
+    log_settings.update_setting(installation.runtime, cluster, LogSettingChange("a", bucket, "moved"))
     for number in (2, 3):
         write(logs, number)
         if number == 3:
@@ -166,7 +166,7 @@ def test_place_that_was_changed_between_is_found(
     job = installation.back_up(cluster)
     assert (job.status, installation.gaps(job)) == (JobStatus.SUCCESS, ())
     assert installation.restored(cluster) == kept
-    setting = log_settings.get_setting(installation.context, cluster)
+    setting = log_settings.get_setting(installation.runtime, cluster)
     assert setting
     assert (setting.bucket, setting.base_path) == (bucket, "moved")
     assert installation.back_up(cluster).status is JobStatus.SUCCESS
@@ -178,8 +178,8 @@ def test_each_cluster_takes_up_its_own(installation: Installation, logs: Path, t
     for name in ("one", "two"):
         (logs / name).mkdir()
         node = clusters.NewNode("n1", f"file://{logs / name}")
-        both.append(clusters.add_cluster(installation.context, installation.project.id, name, [node]))
-        log_settings.open_backup(installation.context, both[-1], LogSettingChange("a", "logs", "css/log"))
+        both.append(clusters.add_cluster(installation.runtime, installation.project.id, name, [node]))
+        log_settings.open_backup(installation.runtime, both[-1], LogSettingChange("a", "logs", "css/log"))
         write(logs / name, 1)
         installation.back_up(both[-1])
     installation = copy_database(installation, tmp_path / "copy")
@@ -203,16 +203,16 @@ def test_kill_while_it_is_taken_up_leaves_all_or_nothing(
         installation.back_up(cluster)
     kept = installation.restored(cluster)
     installation = put_back(installation, tmp_path / "copy")
-    job = backups.start_backup(installation.context, cluster)
+    job = backups.start_backup(installation.runtime, cluster)
     for step in ("_add_job", "_add_segment", "finish"):
         with monkeypatch.context() as patched:
             patched.setattr(heads._Taking, step, _killed)
             with pytest.raises(KeyboardInterrupt):
-                installation.carry_out(cluster, job)
+                installation.run(job)
         assert installation.jobs(cluster)[0].status is JobStatus.RUNNING
-        installation.context.database.dispose()
+        installation.runtime.database.dispose()
         installation = reopened(installation)
-    assert installation.carry_out(cluster, job).status is JobStatus.SUCCESS
+    assert installation.run(job).status is JobStatus.SUCCESS
     assert installation.restored(cluster) == kept
     assert installation.findings(cluster, chain=True) == []
 
@@ -227,16 +227,16 @@ def test_copy_of_a_database_in_mid_job_ends_that_job_as_the_bucket_tells(
     write(logs, 1)
     installation.back_up(cluster)
     installation.clock.advance(1000)
-    job = backups.start_backup(installation.context, cluster)
+    job = backups.start_backup(installation.runtime, cluster)
     installation = copy_database(installation, tmp_path / "copy")
     write(logs, 2)
-    ended = installation.carry_out(cluster, job)
+    ended = installation.run(job)
     kept = installation.restored(cluster)
     (logs / "es.log").unlink()
     installation = put_back(installation, tmp_path / "copy")
-    with pytest.raises(backups.JobSuperseded):  # there is nothing left to do for it
-        installation.carry_out(cluster, job)
-    assert backups.get_job(installation.context, cluster, job.job_id) == ended
+    with pytest.raises(JobSuperseded):  # there is nothing left to do for it
+        installation.run(job)
+    assert installation.job(job.job_id) == ended
     assert installation.restored(cluster) == kept
     assert installation.back_up(cluster).status is JobStatus.SUCCESS
     expect_one_chain(installation, cluster, 3)
@@ -263,7 +263,7 @@ def test_two_that_went_on_from_one_are_told_apart(
     assert sorted(path.name for path in first.parent.iterdir()) == stored  # nothing was signed
     assert any("does not follow it" in one.problem for one in installation.findings(cluster))
     with pytest.raises(heads.ChainForked):
-        list(sweep.sweep(installation.context, cluster, grace_ms=0, remove=True))
+        list(sweep.sweep(installation.runtime, cluster, grace_ms=0, remove=True))
     for path in (other, Path(f"{other}.sig")):
         path.unlink()  # the remedy
     assert installation.back_up(cluster).status is JobStatus.SUCCESS
@@ -298,7 +298,7 @@ def test_sweep_deletes_nothing_that_a_newer_manifest_names(
     stored = installation.objects()
     installation = put_back(installation, tmp_path / "copy")
     with pytest.raises(heads.CatalogueBehind, match="the next backup of the cluster takes them up"):
-        list(sweep.sweep(installation.context, cluster, grace_ms=0, remove=True))
+        list(sweep.sweep(installation.runtime, cluster, grace_ms=0, remove=True))
     assert installation.objects() == stored
 
 
@@ -343,3 +343,40 @@ def test_any_number_of_objects_that_cannot_be_read_is_logged_in_two_lines(
     logged = [line for line in capsys.readouterr().out.splitlines() if "not looked at" in line]
     assert len(logged) == 2
     assert "{'logs': 50}" in logged[1]
+
+
+def test_a_job_warns_of_manifests_that_it_did_not_read(
+    installation: Installation, cluster: Cluster, logs: Path
+) -> None:
+    write(logs, 1)
+    installation.back_up(cluster)
+    [first] = installation.bucket.rglob("_manifests/*.json")
+    junk = first.with_name(f"{first.name[:20]}{0:032x}.1.json")
+    with junk.open("wb") as file:
+        file.truncate(300 * 1024 * 1024)
+    Path(f"{junk}.sig").write_bytes(b"x" * 64)
+    assert "1 of bucket logs" in unread_warning(installation, cluster)
+    junk.unlink()
+    assert not unread_warning(installation, cluster)
+
+
+def test_no_job_reads_any_number_of_manifests_that_nobody_trusted_signed(
+    installation: Installation, cluster: Cluster, logs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(logs, 1)
+    installation.back_up(cluster)
+    [first] = installation.bucket.rglob("_manifests/*.json")
+    for number in range(50):
+        junk = first.with_name(f"{first.name[:20]}{number:032x}.1.json")
+        junk.write_bytes(first.read_bytes())
+        Path(f"{junk}.sig").write_bytes(b"x" * 64)
+    monkeypatch.setattr(heads, "_UNTRUSTED_BYTES", 20 * 64 * 1024)
+    assert "30 of bucket logs" in unread_warning(installation, cluster)
+
+
+def unread_warning(installation: Installation, cluster: Cluster) -> str:
+    """What the next job says of manifests that it did not read."""
+    job = installation.back_up(cluster)
+    assert job.status is JobStatus.SUCCESS
+    warnings = job_details.get_detail(installation.runtime, installation.project.id, job.job_id).warnings
+    return "".join(warning.message for warning in warnings if warning.code == "LK-MANIFESTS-UNREAD")

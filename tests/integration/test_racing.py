@@ -15,7 +15,7 @@ from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
 from logkeep.errors import BackupRunning
 from logkeep.service import backups, log_settings
-from tests.installation import Installation
+from tests.support.installation import Installation
 
 _DAY = 24 * 3600 * 1000
 _ROUNDS = 15
@@ -26,14 +26,14 @@ def at_once(*deeds: Callable[[], Any]) -> None:
     barrier = threading.Barrier(len(deeds))
     raised: list[BaseException] = []
 
-    def carry_out(deed: Callable[[], Any]) -> None:
+    def run(deed: Callable[[], Any]) -> None:
         barrier.wait()
         try:
             deed()
         except BaseException as error:
             raised.append(error)
 
-    threads = [threading.Thread(target=carry_out, args=(deed,)) for deed in deeds]
+    threads = [threading.Thread(target=run, args=(deed,)) for deed in deeds]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -43,17 +43,17 @@ def at_once(*deeds: Callable[[], Any]) -> None:
 
 
 def test_never_two_backups_of_one_cluster_run(installation: Installation, cluster: Cluster) -> None:
-    log_settings.start_policy(installation.context, cluster, "00:00 GMT+08:00")
+    log_settings.start_policy(installation.runtime, cluster, "00:00 GMT+08:00")
     started: list[BackupJob] = []
     enqueued: list[str] = []
-    context = replace(installation.context, enqueue=lambda _connection, job_id, _cluster_id: enqueued.append(job_id))
+    runtime = replace(installation.runtime, enqueue=lambda _connection, job_id, _cluster_id: enqueued.append(job_id))
 
     def call() -> None:
         with suppress(BackupRunning):
-            started.append(backups.start_backup(context, cluster))
+            started.append(backups.start_backup(runtime, cluster))
 
     def look() -> None:
-        started.extend(backups.start_due_backups(context))
+        started.extend(backups.start_due_backups(runtime))
 
     for _ in range(_ROUNDS):
         installation.clock.advance(_DAY)
@@ -62,25 +62,25 @@ def test_never_two_backups_of_one_cluster_run(installation: Installation, cluste
         at_once(call, look, call, look, call, look)
         assert len(started) == 1
         assert [job.job_id for job in started] == enqueued
-        assert backups.list_running(context) == [(started[0].job_id, cluster.id)]
-        installation.carry_out(cluster, started[0])
-        for late in backups.start_due_backups(context):  # the daily moment, where a call came before it
-            installation.carry_out(cluster, late)
+        assert backups.list_running(runtime) == [(started[0].job_id, cluster.id)]
+        installation.run(started[0])
+        for late in backups.start_due_backups(runtime):  # the daily moment, where a call came before it
+            installation.run(late)
 
 
 def test_no_automatic_backup_starts_once_log_backup_is_closed(
     installation: Installation, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log_settings.start_policy(installation.context, cluster, "00:00 GMT+08:00")
+    log_settings.start_policy(installation.runtime, cluster, "00:00 GMT+08:00")
     installation.clock.advance(_DAY)
     fetch_due = statements.fetch_due
 
     def fetch_and_close(connection: Any, now: int, most: int) -> Any:
         """The call comes after the policies were looked up."""
         found = fetch_due(connection, now, most)
-        log_settings.close_backup(installation.context, cluster)
+        log_settings.close_backup(installation.runtime, cluster)
         return found
 
     monkeypatch.setattr(statements, "fetch_due", fetch_and_close)
-    assert backups.start_due_backups(installation.context) == []
-    assert backups.list_running(installation.context) == []
+    assert backups.start_due_backups(installation.runtime) == []
+    assert backups.list_running(installation.runtime) == []

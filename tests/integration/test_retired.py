@@ -13,16 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from logkeep.database import archive
+from logkeep.backup.identity import Fits, Heads, fingerprint, lead_of
 from logkeep.database.connection import reading, writing
+from logkeep.database.generations import save_checkpoints
 from logkeep.database.retired import RetiredGenerations
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Checkpoint, Fingerprint
-from logkeep.engine.identity import Fits, Heads, fingerprint, lead_of
 from logkeep.logformat.names import parse_name
 from logkeep.service.catalogue import JobCatalogue
 from logkeep.sources.base import LogFile
-from tests.installation import Installation
+from tests.support.installation import Installation
 
 FAMILIES = ["app.log", "gc.log", "prod.log"]
 CONTENTS = [
@@ -54,7 +54,7 @@ def generations(draw: st.DrawFn) -> list[Checkpoint]:
 
 @pytest.fixture
 def catalogue(installation: Installation, cluster: Cluster) -> JobCatalogue:
-    return JobCatalogue(installation.context.database, cluster.id, uuid4().hex, 1)
+    return JobCatalogue(installation.runtime.database, cluster.id, uuid4().hex, 1)
 
 
 @settings(
@@ -71,7 +71,7 @@ def test_file_fits_what_it_would_fit_were_all_generations_loaded(
 ) -> None:
     node = uuid4().hex
     with writing(catalogue._database) as connection:
-        archive.save_checkpoints(connection, catalogue._cluster_id, node, known)
+        save_checkpoints(connection, catalogue._cluster_id, node, known)
         last = {c.family: c.generation for c in known}  # of each log one stays, so that it is known to be one
         gone = {c.generation for c in known if not c.present} - set(last.values())
         RetiredGenerations(connection, catalogue._cluster_id, node).add(gone)
@@ -98,9 +98,9 @@ def a_generation(number: int, **changes: object) -> Checkpoint:
 
 def test_what_is_saved_is_retired_no_more(catalogue: JobCatalogue) -> None:
     with writing(catalogue._database) as connection:
-        archive.save_checkpoints(connection, catalogue._cluster_id, "n", [a_generation(1), a_generation(2)])
+        save_checkpoints(connection, catalogue._cluster_id, "n", [a_generation(1), a_generation(2)])
         RetiredGenerations(connection, catalogue._cluster_id, "n").add({1, 2})
-        archive.save_checkpoints(connection, catalogue._cluster_id, "n", [a_generation(2, present=True)])
+        save_checkpoints(connection, catalogue._cluster_id, "n", [a_generation(2, present=True)])
     assert [c.generation for c in catalogue.checkpoints("n")] == [2]
 
 
@@ -112,9 +112,7 @@ def test_number_of_steps_does_not_depend_on_how_much_is_retired(catalogue: JobCa
         node = f"n{number}"
         with writing(catalogue._database) as connection:
             rows = [a_generation(one, head=Fingerprint(4096, f"{one}")) for one in range(number)]
-            archive.save_checkpoints(
-                connection, catalogue._cluster_id, node, [replace(c, lead=rows[0].lead) for c in rows]
-            )
+            save_checkpoints(connection, catalogue._cluster_id, node, [replace(c, lead=rows[0].lead) for c in rows])
             RetiredGenerations(connection, catalogue._cluster_id, node).add(range(number))
         catalogue.retired_alike(node, "app.log", b"")
         said.clear()
@@ -132,7 +130,7 @@ def test_sqlite_answers_from_the_index(catalogue: JobCatalogue) -> None:
 
 def _plans(catalogue: JobCatalogue) -> Iterator[str]:
     with writing(catalogue._database) as connection:
-        archive.save_checkpoints(connection, catalogue._cluster_id, "n", [a_generation(n) for n in range(1, 20)])
+        save_checkpoints(connection, catalogue._cluster_id, "n", [a_generation(n) for n in range(1, 20)])
         RetiredGenerations(connection, catalogue._cluster_id, "n").add(range(2, 20))
     said: list[tuple[str, object]] = []
     event.listen(catalogue._database, "before_cursor_execute", lambda *given: said.append(given[2:4]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from logkeep.bootstrap import open_context
+from logkeep.bootstrap.runtime import open_runtime
 from logkeep.errors import SettingError, SourceRefused
 from logkeep.service import identity
 from logkeep.service.sources import open_source
@@ -34,13 +34,13 @@ def test_a_source_that_is_not_allowed_is_refused_by_the_setting(
     tmp_path: Path, more: str, source: str, problem: str
 ) -> None:
     init(tmp_path / "installation", f"{CONFIGURATION}\n{more}\n")
-    context = open_context(load_settings(tmp_path / "installation", {}))
-    [project] = identity.list_projects(context)
+    runtime = open_runtime(load_settings(tmp_path / "installation", {}))
+    [project] = identity.list_projects(runtime)
     with pytest.raises(SourceRefused) as refused:
-        open_source(context, project.id, source)
+        open_source(runtime, project.id, source)
     assert problem in str(refused.value)
     assert "secret" not in str(refused.value)
-    context.database.dispose()
+    runtime.database.dispose()
 
 
 @pytest.mark.parametrize(
@@ -57,5 +57,5 @@ def test_wrong_settings_of_sources_are_refused_at_the_start(tmp_path: Path, more
     init(tmp_path / "installation")
     (tmp_path / "installation" / "logkeep.toml").write_text(f"{CONFIGURATION}\n{more}\n")
     with pytest.raises(SettingError) as refused:
-        open_context(load_settings(tmp_path / "installation", {}))
+        open_runtime(load_settings(tmp_path / "installation", {}))
     assert problem in str(refused.value)

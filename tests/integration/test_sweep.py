@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.cluster import Cluster
+from logkeep.domain.verification import Finding, Orphans
 from logkeep.service import backups, clusters, log_settings, orphans
+from logkeep.service.backup_run import begin_run
 from logkeep.service.sweep import Fate, Orphan, sweep
-from logkeep.service.verification import Finding, Orphans
-from tests.installation import SETTING, Installation
+from tests.support.installation import SETTING, Installation
 
 HOUR = 3_600_000
 GRACE = 24 * HOUR
@@ -48,7 +49,7 @@ class Swept:
         return str(path.relative_to(self.installation.bucket))
 
     def sweep(self, *, remove: bool = True, cluster: Cluster | None = None) -> list[Orphan]:
-        return list(sweep(self.installation.context, cluster or self.prod, grace_ms=GRACE, remove=remove))
+        return list(sweep(self.installation.runtime, cluster or self.prod, grace_ms=GRACE, remove=remove))
 
 
 def segment(job_id: str, upload: str = "1-9", log: str = "n1/es.log") -> str:
@@ -61,27 +62,27 @@ def swept(installation: Installation, tmp_path: Path) -> Swept:
     logs.mkdir()
     prod = installation.add_cluster(n1=logs)
     new = clusters.NewNode("n1", f"file://{logs}")
-    prod2 = clusters.add_cluster(installation.context, installation.project.id, "prod2", [new])
-    log_settings.open_backup(installation.context, prod2, SETTING)
+    prod2 = clusters.add_cluster(installation.runtime, installation.project.id, "prod2", [new])
+    log_settings.open_backup(installation.runtime, prod2, SETTING)
     jobs = {"unknown": "e" * 32}
     for name in ("success", "again", "fail"):
         with (logs / "es.log").open("ab") as log:
             log.write(f"{name}\n".encode())
-        job = backups.start_backup(installation.context, prod)
+        job = backups.start_backup(installation.runtime, prod)
         if name == "again":  # its first attempt was killed
-            backups.begin_job(installation.context, job.job_id)
-        installation.carry_out(prod, job) if name != "fail" else _fail(installation, job)
+            begin_run(installation.runtime, job.job_id)
+        installation.run(job) if name != "fail" else _fail(installation, job)
         jobs[name] = job.job_id
         installation.clock.advance(1000)
     jobs["other"] = installation.back_up(prod2).job_id
-    jobs["running"] = backups.start_backup(installation.context, prod).job_id
+    jobs["running"] = backups.start_backup(installation.runtime, prod).job_id
     return Swept(installation, prod, prod2, jobs)
 
 
 def _fail(installation: Installation, job: BackupJob) -> None:
-    attempt = backups.begin_job(installation.context, job.job_id)
-    assert attempt
-    backups.finish_job(installation.context, job.job_id, attempt, "LK-STORE-UNREACHABLE: gone")
+    run = begin_run(installation.runtime, job.job_id)
+    assert run
+    run.finish("LK-STORE-UNREACHABLE: gone")
 
 
 @pytest.mark.parametrize("how", ["again", "fail", "unknown"])
@@ -107,7 +108,7 @@ def test_a_manifest_that_another_attempt_followed_goes_with_its_signature(swept:
         swept.put(name)
     data = before[manifest].replace(b".2.json", b".1.json")
     (swept.folder / first).write_bytes(data)
-    (swept.folder / f"{first}.sig").write_bytes(swept.installation.context.sign(data))
+    (swept.folder / f"{first}.sig").write_bytes(swept.installation.runtime.signing.sign(data))
     for name in (first, f"{first}.sig"):
         os.utime(swept.folder / name, (0, 0))
     assert [one.fate for one in swept.sweep()] == [Fate.REMOVED] * 2
@@ -156,7 +157,7 @@ def test_what_a_manifest_names_that_the_catalogue_does_not_know_is_no_orphan(swe
     """As after a database was put back that is older than the bucket, or the cluster was registered anew."""
     clusters_before = swept.files()
     _finish_running(swept)
-    clusters.remove_cluster(swept.installation.context, swept.prod)
+    clusters.remove_cluster(swept.installation.runtime, swept.prod)
     again = swept.installation.add_cluster(n1=swept.installation.folder.parent / "n1")
     for name in clusters_before:
         os.utime(swept.installation.bucket / name, (0, 0))
@@ -178,7 +179,7 @@ def test_what_a_followed_manifest_names_and_the_catalogue_does_not_is_no_orphan(
 
 def test_an_object_that_is_committed_after_the_listing_stays(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
     swept.put(segment(swept.jobs["again"]))
-    left = sweep(swept.installation.context, swept.prod, grace_ms=GRACE, remove=True)
+    left = sweep(swept.installation.runtime, swept.prod, grace_ms=GRACE, remove=True)
     scan = orphans.OrphanScanner.scan
     known = next(name for name in swept.files() if swept.jobs["success"] in name and name.endswith(".zst"))
 
@@ -194,8 +195,8 @@ def test_an_object_that_is_committed_after_the_listing_stays(swept: Swept, monke
 
 
 def _finish_running(swept: Swept) -> None:
-    job = backups.get_job(swept.installation.context, swept.prod, swept.jobs["running"])
-    swept.installation.carry_out(swept.prod, job)
+    job = swept.installation.job(swept.jobs["running"])
+    swept.installation.run(job)
 
 
 names = st.sampled_from(
@@ -250,4 +251,4 @@ def test_restore_and_verification_are_as_before(swept: Swept) -> None:
     assert swept.installation.restored(swept.prod) == before
     told = swept.installation.verify(swept.prod, read_data=True, chain=True)
     assert not [one for one in told if isinstance(one, Finding)]
-    assert backups.get_job(swept.installation.context, swept.prod, swept.jobs["again"]).status is JobStatus.SUCCESS
+    assert swept.installation.job(swept.jobs["again"]).status is JobStatus.SUCCESS

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from logkeep.work.takeover import Takeover
-from tests.installation import Installation
+from tests.support.installation import Installation
 
 
 class FakeQueue:
@@ -24,7 +24,7 @@ class FakeQueue:
         self.searches.append(self.now)
         self.now += self._search_seconds
 
-    def take_over(self, worker_id: str, carried_out: Collection[str], alive: Collection[str]) -> None:
+    def take_over(self, worker_id: str, running: Collection[str], alive: Collection[str]) -> None:
         self.looks += 1
 
 
@@ -33,7 +33,7 @@ def test_search_of_a_long_queue_takes_a_twentieth_of_the_time_and_holds_no_takeo
     installation: Installation, search_seconds: float, searches: int
 ) -> None:
     queue = FakeQueue(search_seconds)
-    takeover = Takeover(installation.context, cast("Any", queue), "w", set(), now=lambda: queue.now)
+    takeover = Takeover(installation.runtime, cast("Any", queue), "w", set(), now=lambda: queue.now)
     for _ in range(300):  # ten minutes
         takeover.look()
         queue.now += 2

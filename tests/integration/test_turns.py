@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from logkeep.backup.segment import Sizes
 from logkeep.database.connection import writing
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
-from logkeep.engine.segment import Sizes
 from logkeep.errors import TurnOver
-from logkeep.service import backups, clusters, log_settings
+from logkeep.service import backup_run, backups, clusters, log_settings
+from logkeep.service.backup_run import run_job
 from logkeep.service.turns import Turn
 from logkeep.work.queue import Queue, prepare_database
-from tests.installation import SETTING, Installation
+from tests.support.installation import SETTING, Installation
 
 
 def lines(number: int) -> bytes:
@@ -27,7 +28,7 @@ def lines(number: int) -> bytes:
 
 @pytest.fixture(autouse=True)
 def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backups, "SIZES", Sizes(4096, 20_000))
+    monkeypatch.setattr(backup_run, "SIZES", Sizes(4096, 20_000))
 
 
 def test_turn_lasts_until_others_wait_and_is_over_for_good_then() -> None:
@@ -59,11 +60,15 @@ class Slots:
         self.installation = installation
         self.waiting: deque[str] = deque()
         self.begun: list[str] = []  # job ids, one for each turn
-        self.context = replace(installation.context, turn_seconds=0, others_wait=lambda: bool(self.waiting))
+        self.runtime = replace(
+            installation.runtime,
+            limits=replace(installation.runtime.limits, turn_seconds=0),
+            others_wait=lambda: bool(self.waiting),
+        )
         self._lock = threading.Lock()
 
     def add(self, cluster: Cluster) -> str:
-        job = backups.start_backup(self.installation.context, cluster)
+        job = backups.start_backup(self.installation.runtime, cluster)
         self.waiting.append(job.job_id)
         return job.job_id
 
@@ -82,7 +87,7 @@ class Slots:
                 job_id = self.waiting.popleft()
                 self.begun.append(job_id)
             try:
-                backups.carry_out(self.context, job_id)
+                run_job(self.runtime, job_id)
             except TurnOver:
                 with self._lock:
                     self.waiting.append(job_id)
@@ -93,8 +98,8 @@ def make_cluster(installation: Installation, folder: Path, name: str, files: dic
     for file, data in files.items():
         (folder / name / file).write_bytes(data)
     node = clusters.NewNode("n1", f"file://{folder / name}")
-    cluster = clusters.add_cluster(installation.context, installation.project.id, name, [node])
-    log_settings.open_backup(installation.context, cluster, SETTING)
+    cluster = clusters.add_cluster(installation.runtime, installation.project.id, name, [node])
+    log_settings.open_backup(installation.runtime, cluster, SETTING)
     return cluster
 
 
@@ -135,25 +140,27 @@ def test_job_that_waits_for_its_next_turn_stays_running_and_can_be_cancelled(
     installation: Installation, tmp_path: Path
 ) -> None:
     cluster = make_cluster(installation, tmp_path, "plain", {"es.log": lines(8000)})
-    job = backups.start_backup(installation.context, cluster)
-    context = replace(installation.context, turn_seconds=0, others_wait=lambda: True)
+    job = backups.start_backup(installation.runtime, cluster)
+    runtime = replace(
+        installation.runtime, limits=replace(installation.runtime.limits, turn_seconds=0), others_wait=lambda: True
+    )
     with pytest.raises(TurnOver):
-        backups.carry_out(context, job.job_id)
+        run_job(runtime, job.job_id)
     assert installation.jobs(cluster)[0].status is JobStatus.RUNNING
-    backups.cancel_job(installation.context, installation.project.id, job.job_id)
-    backups.carry_out(context, job.job_id)
+    backups.cancel_job(installation.runtime, installation.project.id, job.job_id)
+    run_job(runtime, job.job_id)
     assert installation.jobs(cluster)[0].status is JobStatus.FAIL
     assert installation.back_up(cluster).status is JobStatus.SUCCESS
     assert installation.restored(cluster) == {("n1", "es.log"): lines(8000)}
 
 
 def test_job_whose_turn_is_over_waits_behind_all_that_wait_in_the_queue(installation: Installation) -> None:
-    prepare_database(str(installation.context.database.url.render_as_string(hide_password=False)))
-    queue = Queue(installation.context.database)
+    prepare_database(str(installation.runtime.database.url.render_as_string(hide_password=False)))
+    queue = Queue(installation.runtime.database)
     try:
         assert not queue.others_wait()
         giant, policy, by_hand = ("a" * 32, "b" * 32, "c" * 32)
-        with writing(installation.context.database) as connection:
+        with writing(installation.runtime.database) as connection:
             queue.enqueue(connection, policy, False)
             queue.enqueue(connection, by_hand, True)
         assert queue.others_wait()

@@ -12,22 +12,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from logkeep.backup import segment
+from logkeep.backup.segment import Sizes
 from logkeep.database.connection import reading, writing
 from logkeep.domain.cluster import Cluster
-from logkeep.engine import segment
-from logkeep.engine.segment import Sizes
+from logkeep.domain.verification import Finding, Orphans, Progress
 from logkeep.errors import StoreUnreachable
-from logkeep.service import backups, clusters, log_settings
-from logkeep.service.verification import Finding, Orphans, Progress, verify
+from logkeep.service import backup_run, clusters, log_settings
+from logkeep.service.verification import verify
 from logkeep.stores.base import MARKER, ObjectStore
-from tests.installation import SETTING, Installation
+from tests.support.installation import SETTING, Installation
 
 FRAME = 700  # bytes, so that a few kilobytes are many frames
 
 
 @pytest.fixture(autouse=True)
 def _small_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backups, "SIZES", Sizes(FRAME, 10 * FRAME))
+    monkeypatch.setattr(backup_run, "SIZES", Sizes(FRAME, 10 * FRAME))
     assert segment.SIZES.frame > FRAME
 
 
@@ -188,7 +189,7 @@ def test_lines_are_unknown_where_what_came_before_is_not_kept(installation: Inst
     """As where a catalogue was made anew from a chain with a hole."""
     victim = next(p for p in installation.objects() if installation.segment_of(kept, p).start > 0)
     victim.unlink()
-    with writing(installation.context.database) as connection:
+    with writing(installation.runtime.database) as connection:
         connection.execute(text("DELETE FROM segments WHERE start = 0"))
     finding = next(one for one in installation.findings(kept) if one.node)
     assert finding.lines is None
@@ -213,8 +214,8 @@ class Failing:
 
 def failing(installation: Installation, *paths: Path) -> Installation:
     broken = {str(path.relative_to(installation.bucket)) for path in paths}
-    stores: Any = {"logs": Failing(installation.context.stores["logs"], broken)}
-    return replace(installation, context=replace(installation.context, stores=stores))
+    stores: Any = {"logs": Failing(installation.runtime.stores["logs"], broken)}
+    return replace(installation, runtime=replace(installation.runtime, stores=stores))
 
 
 def test_one_object_that_cannot_be_read_does_not_hide_the_others(installation: Installation, kept: Cluster) -> None:
@@ -264,7 +265,7 @@ def test_what_lies_beside_the_folders_of_the_cluster_is_not_its_matter(
 
 
 def test_folders_that_the_setting_left_are_looked_at_too(installation: Installation, kept: Cluster) -> None:
-    log_settings.update_setting(installation.context, kept, replace(SETTING, base_path="elsewhere"))
+    log_settings.update_setting(installation.runtime, kept, replace(SETTING, base_path="elsewhere"))
     installation.back_up(kept)
     for folder in ("css/log/prod", "elsewhere/prod"):
         (installation.bucket / folder / "x").write_bytes(b"theirs")
@@ -275,7 +276,7 @@ def test_folders_that_the_setting_left_are_looked_at_too(installation: Installat
 def test_objects_of_a_removed_cluster_are_foreign_to_one_of_its_name_and_no_orphans(
     installation: Installation, kept: Cluster, logs: Path
 ) -> None:
-    clusters.remove_cluster(installation.context, kept)
+    clusters.remove_cluster(installation.runtime, kept)
     old = everything(installation)
     again = installation.add_cluster(n1=logs)
     told = installation.verify(again)
@@ -287,7 +288,7 @@ def test_what_a_backup_stores_meanwhile_is_neither_missing_nor_foreign(
     installation: Installation, kept: Cluster, logs: Path
 ) -> None:
     told: list[object] = []
-    for one in verify(installation.context, kept, read_data=True):
+    for one in verify(installation.runtime, kept, read_data=True):
         told.append(one)
         if isinstance(one, Progress) and one.objects == 1:
             (logs / "aaa.log").write_bytes(b"new\n")
@@ -312,7 +313,7 @@ def many(installation: Installation, tmp_path: Path) -> Cluster:
 
 
 def read_times(installation: Installation) -> dict[str, int]:
-    with reading(installation.context.database) as connection:
+    with reading(installation.runtime.database) as connection:
         return {row[0]: row[1] for row in connection.execute(text("SELECT object, read_at FROM segments"))}
 
 

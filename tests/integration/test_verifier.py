@@ -13,12 +13,13 @@ import pytest
 import structlog
 
 from logkeep.domain.cluster import Cluster
+from logkeep.domain.verification import Verification
 from logkeep.errors import BucketMissing
 from logkeep.service import clusters, log_settings
-from logkeep.service.verification import Verification, get_verification, verify, verify_most_due
+from logkeep.service.verification import get_verification, verify, verify_most_due
 from logkeep.work.verifier import Verifier
-from tests.installation import SETTING, Installation
 from tests.integration.cli.installed import until
+from tests.support.installation import SETTING, Installation
 
 DAY = 86_400_000
 
@@ -34,9 +35,9 @@ def kept(installation: Installation, tmp_path: Path) -> Cluster:
     return cluster
 
 
-def carry_out(installation: Installation, sample: float = 5) -> str | None:
+def run(installation: Installation, sample: float = 5) -> str | None:
     """Verify what is due, to its end; the name of the cluster."""
-    due = verify_most_due(installation.context, DAY, sample)
+    due = verify_most_due(installation.runtime, DAY, sample)
     if due is None:
         return None
     list(due[1])
@@ -44,19 +45,19 @@ def carry_out(installation: Installation, sample: float = 5) -> str | None:
 
 
 def last(installation: Installation, cluster: Cluster) -> Verification:
-    return get_verification(installation.context, cluster)
+    return get_verification(installation.runtime, cluster)
 
 
 def test_a_cluster_is_verified_a_day_after_it_was_registered_and_then_daily(
     installation: Installation, kept: Cluster
 ) -> None:
-    assert carry_out(installation) is None
+    assert run(installation) is None
     assert last(installation, kept) == Verification()
     for _ in range(3):
         installation.clock.value += DAY
         now = installation.clock.now_ms()
-        assert carry_out(installation) == "prod"
-        assert carry_out(installation) is None
+        assert run(installation) == "prod"
+        assert run(installation) is None
         found = last(installation, kept)
         assert found == Verification(now, now, 40, found.bytes, 2, 0, "")
         installation.clock.value += 1
@@ -67,9 +68,9 @@ def test_a_verification_by_hand_counts_as_well(installation: Installation, kept:
     assert not installation.findings(kept, read_data=True)
     assert last(installation, kept).objects_read == 40
     installation.clock.value += 1
-    assert carry_out(installation) is None
+    assert run(installation) is None
     installation.clock.value += DAY
-    assert carry_out(installation) == "prod"
+    assert run(installation) == "prod"
 
 
 def test_of_several_processes_one_takes_it(installation: Installation, kept: Cluster) -> None:
@@ -79,7 +80,7 @@ def test_of_several_processes_one_takes_it(installation: Installation, kept: Clu
 
     def take() -> None:
         start.wait()
-        if due := verify_most_due(installation.context, DAY, 5):
+        if due := verify_most_due(installation.runtime, DAY, 5):
             taken.append(list(due[1]))
 
     threads = [threading.Thread(target=take) for _ in range(4)]
@@ -95,23 +96,23 @@ def test_the_one_that_was_verified_longest_ago_comes_first(
 ) -> None:
     installation.clock.value += 1000
     new = clusters.NewNode("n1", f"file://{tmp_path / 'n1'}")
-    second = clusters.add_cluster(installation.context, installation.project.id, "second", [new])
-    log_settings.open_backup(installation.context, second, SETTING)
+    second = clusters.add_cluster(installation.runtime, installation.project.id, "second", [new])
+    log_settings.open_backup(installation.runtime, second, SETTING)
     installation.back_up(second)
-    clusters.add_cluster(installation.context, installation.project.id, "keeps nothing", [new])
+    clusters.add_cluster(installation.runtime, installation.project.id, "keeps nothing", [new])
     installation.clock.value += DAY
     assert not installation.findings(kept)
     installation.clock.value += 1
-    assert carry_out(installation) == "second"
+    assert run(installation) == "second"
     installation.clock.value += DAY
-    assert [carry_out(installation) for _ in range(3)] == ["prod", "second", None]
+    assert [run(installation) for _ in range(3)] == ["prod", "second", None]
 
 
 def test_damage_is_kept_as_the_result(installation: Installation, kept: Cluster) -> None:
     for path in installation.objects()[:2]:
         path.unlink()
     installation.clock.value += DAY
-    carry_out(installation)
+    run(installation)
     found = last(installation, kept)
     assert found.findings == 2
     assert found.problem.endswith(".zst: missing")
@@ -124,12 +125,12 @@ def test_a_bucket_that_fails_is_the_problem_and_tried_again_at_the_next_turn(
     installation.bucket.rename(away)
     installation.clock.value += DAY
     with pytest.raises(BucketMissing):
-        carry_out(installation)
+        run(installation)
     assert last(installation, kept).failure.startswith("LK-STORE-MISSING: there is no bucket")
-    assert carry_out(installation) is None
+    assert run(installation) is None
     away.rename(installation.bucket)
     installation.clock.value += DAY
-    assert carry_out(installation) == "prod"
+    assert run(installation) == "prod"
     assert (last(installation, kept).problem, last(installation, kept).failure) == ("", "")
 
 
@@ -137,14 +138,14 @@ def test_a_verification_that_was_broken_off_does_not_count(installation: Install
     assert not installation.findings(kept)
     before = last(installation, kept)
     installation.clock.value += DAY
-    due = verify_most_due(installation.context, DAY, 5)
+    due = verify_most_due(installation.runtime, DAY, 5)
     assert due
     next(due[1])
     assert last(installation, kept).started_at == installation.clock.now_ms()
     due[1].close()
     assert last(installation, kept) == before
-    assert carry_out(installation) == "prod"
-    by_hand = iter(verify(installation.context, kept, read_data=True))
+    assert run(installation) == "prod"
+    by_hand = iter(verify(installation.runtime, kept, read_data=True))
     next(by_hand)
     by_hand.close()  # type: ignore[attr-defined]
     assert last(installation, kept).finished_at == installation.clock.now_ms()
@@ -152,7 +153,7 @@ def test_a_verification_that_was_broken_off_does_not_count(installation: Install
 
 @pytest.fixture
 def verifier(installation: Installation) -> Iterator[Verifier]:
-    verifier = Verifier(installation.context, 24, 5, tick_seconds=0.01)
+    verifier = Verifier(installation.runtime, 24, 5, tick_seconds=0.01)
     verifier.start()
     yield verifier
     verifier.stop()
@@ -187,8 +188,8 @@ def test_a_service_that_is_stopped_does_not_wait_for_a_bucket_that_hangs(
             go_on.wait(60)
             return self._store.open(name)
 
-    stores: Any = {"logs": Hanging(installation.context.stores["logs"])}
-    verifier = Verifier(replace(installation.context, stores=stores), 24, 100, tick_seconds=0.01)
+    stores: Any = {"logs": Hanging(installation.runtime.stores["logs"])}
+    verifier = Verifier(replace(installation.runtime, stores=stores), 24, 100, tick_seconds=0.01)
     installation.clock.value += DAY
     verifier.start()
     assert entered.wait(30)
@@ -201,7 +202,7 @@ def test_a_service_that_is_stopped_does_not_wait_for_a_bucket_that_hangs(
 
 def test_zero_hours_verify_nothing(installation: Installation, kept: Cluster) -> None:
     installation.clock.value += 10 * DAY
-    verifier = Verifier(installation.context, 0, 5, tick_seconds=0.01)
+    verifier = Verifier(installation.runtime, 0, 5, tick_seconds=0.01)
     verifier.start()
     time.sleep(0.1)
     verifier.stop()

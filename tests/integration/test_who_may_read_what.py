@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from logkeep import bootstrap
+import logkeep
+from logkeep.bootstrap.runtime import open_runtime
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.log_line import LogKind, LogQuery
@@ -24,13 +25,13 @@ from logkeep.settings import load_settings
 from logkeep.sources.base import FoundCluster, FoundNode
 from logkeep.sources.confinement import Confinement
 from logkeep.sources.local import LocalSource
-from tests.installation import SETTING, Installation, open_installation
+from tests.support.installation import SETTING, Installation, open_installation
 
 
 def register(installation: Installation, source: str | Path, project: Project | None = None) -> Cluster:
     url = source if isinstance(source, str) else f"file://{source}"
     project_id = (project or installation.project).id
-    return clusters.add_cluster(installation.context, project_id, "prod", [clusters.NewNode("n1", url)])
+    return clusters.add_cluster(installation.runtime, project_id, "prod", [clusters.NewNode("n1", url)])
 
 
 def refusal(installation: Installation, source: str | Path, project: Project | None = None) -> str:
@@ -71,7 +72,7 @@ def test_no_source_is_a_bucket_elsewhere_or_holds_what_the_settings_name(tmp_pat
 
 
 def test_neither_the_program_nor_what_the_system_keeps_is_a_source(installation: Installation) -> None:
-    assert "the program itself" in refusal(installation, Path(bootstrap.__file__).parent / "api")
+    assert "the program itself" in refusal(installation, Path(logkeep.__file__).parent / "api")
     for place in ("/etc", "/etc/ssh", "/proc/self", "/sys/kernel", "/dev", "/run"):
         assert refusal(installation, place if place.startswith("file") else f"file://{place}")
 
@@ -92,7 +93,7 @@ def test_another_mount_of_what_is_logkeeps_own_is_seen_through(
     cluster = register(installation, outer)
     with mounted(installation.folder / inner, outer / "folder"):
         assert "the directory of this installation" in refusal(installation, outer / "folder")
-        log_settings.open_backup(installation.context, cluster, SETTING)
+        log_settings.open_backup(installation.runtime, cluster, SETTING)
         job = installation.back_up(cluster)
     assert job.status is JobStatus.FAIL
     assert "node n1: folder 'folder/' cannot be listed: the directory " in (job.failed_msg or "")
@@ -133,7 +134,7 @@ def test_links_of_an_administrator_are_resolved_once(installation: Installation,
     (tmp_path / "var").symlink_to(tmp_path / "disk")
     cluster = register(installation, f"file://{tmp_path}/var/os%20logs")
     assert cluster.nodes[0].source == f"file://{tmp_path}/disk/os%20logs"
-    log_settings.open_backup(installation.context, cluster, SETTING)
+    log_settings.open_backup(installation.runtime, cluster, SETTING)
     assert installation.back_up(cluster).status is JobStatus.SUCCESS
     assert installation.restored(cluster) == {("n1", "es.log"): b"a line\n"}
 
@@ -153,7 +154,7 @@ def test_a_link_that_was_put_there_later_leads_nowhere(installation: Installatio
     assert (job.failed_msg or "").startswith(f"LK-SOURCE-REFUSED: node n1: the directory {logs / part} is reached over")
     assert f"register the node with file://{other / part}".rstrip("/") in (job.failed_msg or "")
     with pytest.raises(SourceRefused):
-        log_search.search_live(installation.context, cluster, "n1", LogQuery(LogKind.INSTANCE))
+        log_search.search_live(installation.runtime, cluster, "n1", LogQuery(LogKind.INSTANCE))
     assert installation.objects() == []
 
 
@@ -176,7 +177,7 @@ def test_whatever_is_swapped_in_while_it_lists_and_reads_nothing_outside_is_seen
     try:
         source = LocalSource(logs, confinement=Confinement())
         read = partial(read_again_and_again, source, 3.0)
-        listed, contents = source.carry_out(read) if held else read()
+        listed, contents = source.run(read) if held else read()
     finally:
         stop.set()
         swapping.join()
@@ -228,11 +229,11 @@ def test_pipes_and_devices_are_neither_opened_nor_waited_for(installation: Insta
 def test_with_two_projects_a_directory_needs_a_root(installation: Installation, logs: Path) -> None:
     cluster = installation.add_cluster(n1=logs)
     assert installation.back_up(cluster).status is JobStatus.SUCCESS
-    assert sources.find_refused(installation.context) == ([], 0)
-    other = identity.add_project(installation.context, "team.b")
+    assert sources.find_refused(installation.runtime) == ([], 0)
+    other = identity.add_project(installation.runtime, "team.b")
     told = f'write in logkeep.toml [sources.projects."team.b"] and below it roots = ["{logs}"]'
     assert told in refusal(installation, logs, other)
-    [refused], unchecked = sources.find_refused(installation.context)  # which `project add` tells at once
+    [refused], unchecked = sources.find_refused(installation.runtime)  # which `project add` tells at once
     assert (refused.cluster, unchecked) == ("prod", 0)
     assert told.replace('"team.b"', "cn-north-4") in refused.why
     failed = installation.back_up(cluster)
@@ -243,7 +244,7 @@ def test_with_two_projects_a_directory_needs_a_root(installation: Installation, 
 @pytest.mark.parametrize("roots", ["", '[sources]\nroots = ["/srv/logs"]\n'])
 def test_what_no_root_would_allow_is_refused_with_its_own_cause(tmp_path: Path, roots: str) -> None:
     with settings(tmp_path, roots) as installation:
-        other = identity.add_project(installation.context, "team-b")
+        other = identity.add_project(installation.runtime, "team-b")
         for place, cause in (
             ("/", "the directory / holds /"),
             (installation.bucket / "css", "the directory of this installation"),
@@ -264,10 +265,10 @@ def test_each_project_reads_below_its_own_roots_and_those_of_all(tmp_path: Path)
         f'[sources.projects.cn-north-4]\nroots = ["{tmp_path}/b"]\n'
     )
     with settings(tmp_path, toml) as installation:
-        first, second = installation.project, identity.add_project(installation.context, "team-a")
+        first, second = installation.project, identity.add_project(installation.runtime, "team-a")
         for project, own, others in ((first, "b", "a"), (second, "a", "b")):
             cluster = register(installation, tmp_path / own / "logs", project)
-            clusters.remove_cluster(installation.context, cluster)
+            clusters.remove_cluster(installation.runtime, cluster)
             cluster = register(installation, tmp_path / "all" / "logs", project)
             assert "lies outside sources.roots" in refusal(installation, tmp_path / others / "logs", project)
             assert "lies outside sources.roots" in refusal(
@@ -281,8 +282,8 @@ def test_what_was_allowed_once_is_held_against_the_roots_of_now(tmp_path: Path) 
     with settings(tmp_path, "") as installation:
         cluster = installation.add_cluster(n1=logs)
         (installation.folder / "logkeep.toml").write_text(f'[buckets.logs]\n[sources]\nroots = ["{tmp_path}/n2"]\n')
-        narrowed = bootstrap.open_context(load_settings(installation.folder, installation.environment))
-        installation.context = replace(installation.context, open_source=narrowed.open_source)
+        narrowed = open_runtime(load_settings(installation.folder, installation.environment))
+        installation.runtime = replace(installation.runtime, open_source=narrowed.open_source)
         job = installation.back_up(cluster)
         narrowed.database.dispose()
     assert f"LK-SOURCE-REFUSED: node n1: the directory {logs} lies outside sources.roots" in (job.failed_msg or "")
@@ -297,10 +298,10 @@ def test_directories_that_a_cluster_names_are_held_against_the_same_rules(tmp_pa
         path = path.replace("LOGS", f"{tmp_path}/logs").replace("OTHER", "other")
         nodes = (FoundNode("n1", path, "10.0.0.1", "ess"),)
         found = FoundCluster("opensearch", "2.19.0", "10.0.0.1:9200", nodes)
-        context = replace(installation.context, describe_cluster=lambda *_: found)
+        runtime = replace(installation.runtime, describe_cluster=lambda *_: found)
         with pytest.raises(InvalidField, match="the directory "):
-            clusters.discover_cluster(context, installation.project.id, "prod", "http://x", "file://{path.logs}")
-        assert clusters.find_clusters(context) == []
+            clusters.discover_cluster(runtime, installation.project.id, "prod", "http://x", "file://{path.logs}")
+        assert clusters.find_clusters(runtime) == []
 
 
 def test_hosts_and_agents_of_one_project_are_not_for_another(tmp_path: Path) -> None:
@@ -316,9 +317,9 @@ hosts = ["a-*:/var/log"]
 agents = ["one"]
 """
     with settings(tmp_path, toml) as installation:
-        team = identity.add_project(installation.context, "team-a")
+        team = identity.add_project(installation.runtime, "team-a")
         for number, source in enumerate(("sftp://logs@a-1/var/log/es", "agent:one", "agent:all")):
-            clusters.add_cluster(installation.context, team.id, f"c{number}", [clusters.NewNode("n1", source)])
+            clusters.add_cluster(installation.runtime, team.id, f"c{number}", [clusters.NewNode("n1", source)])
         assert "is not allowed by sftp.hosts" in refusal(installation, "sftp://logs@a-1/var/log/es")
         assert "source agent:one: is for other projects" in refusal(installation, "agent:one")
         register(installation, "agent:all")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,17 +12,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from logkeep.backup import node_backup
+from logkeep.backup.node_backup import NodeBackup
+from logkeep.backup.node_state import Outcome, Target
+from logkeep.backup.segment import Sizes
 from logkeep.clock import SystemClock
-from logkeep.engine import backup
-from logkeep.engine.backup import NodeBackup
-from logkeep.engine.node_state import Outcome, Target
-from logkeep.engine.segment import Sizes
 from logkeep.logformat.names import parse_name
 from logkeep.sources.local import LocalSource
-from tests.model import (
+from tests.support.model import (
     TICK_NS,
     Before,
     BusySource,
+    InlineExecutor,
     Ledger,
     MemoryCatalogue,
     MemoryStore,
@@ -41,7 +41,7 @@ FAMILIES = {
     "copied.log": ["copytruncate"],
     "moved.log": ["linked"],
 }
-EXECUTOR = ThreadPoolExecutor(1)
+EXECUTOR = InlineExecutor()
 
 families = st.sampled_from(sorted(FAMILIES))
 pauses = st.sampled_from((0, 0, 1, 2, 3, 9, 30))  # steps of the node before a call of the engine
@@ -180,8 +180,8 @@ def run_history(history: list[tuple], banners: set[str], twins: set[str], *, ino
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup, "_WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(backup, "_MAX_WAITS", 2)
+    monkeypatch.setattr(node_backup, "_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(node_backup, "_MAX_WAITS", 2)
 
 
 @settings(
@@ -192,6 +192,29 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(histories, st.sets(families, max_size=2), st.sets(families, max_size=3))
+@example(
+    [
+        ("rotate", "moved.log"),
+        ("backup", [], [4, 2, 0], False),
+        ("drop", "copied.log"),
+        ("backup", [3, 2, 0], [3, 0, 0], False),
+        ("backup", [], [], False),
+        ("truncate", "es_index_search_slowlog.json"),
+        ("storm", "moved.log", 4, 2),
+        ("drop", "es.log"),
+        ("truncate", "app.log"),
+        ("storm", "es_index_search_slowlog.json", 2, 4),
+        ("truncate", "moved.log"),
+        ("truncate", "es.log"),
+        ("truncate", "es_server.json"),
+        ("storm", "es_index_search_slowlog.json", 2, 5),
+        ("storm", "moved.log", 3, 2),
+        ("backup", [0, 3, 1, 9, 2, 0], [4], True),
+        ("drop", "moved.log"),
+    ],
+    {"app.log", "es_index_search_slowlog.json"},
+    {"es_server.json", "es_index_search_slowlog.json", "es.log"},
+)
 @example([("write", "app.log", 0, False), ("storm", "app.log", 2, 1), ("backup", [1, 0, 30], [0], False)], set(), set())
 @example(
     [("write", "copied.log", 2, False), ("storm", "copied.log", 2, 2), ("backup", [2, 9], [], False)], set(), set()

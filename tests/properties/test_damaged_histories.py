@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from logkeep.backup import node_backup
 from logkeep.domain.manifest import Flaw
-from logkeep.engine import backup
-from tests.unit.engine.test_backup import Kept
-from tests.unit.engine.test_flawed import PACK, left, zstd
+from tests.unit.backup.test_flawed import PACK, left, zstd
+from tests.unit.backup.test_node_backup import Kept
 
 NAMES = ("prod-2026-11-23-1.log", "prod-2026-11-23-2.log", "archive/prod-2026-11-23-1.log")
 TAIL = 256  # bytes before an error that a decoder may take with it
@@ -181,8 +181,8 @@ def directory() -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup, "_WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(backup, "_MAX_WAITS", 2)
+    monkeypatch.setattr(node_backup, "_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(node_backup, "_MAX_WAITS", 2)
 
 
 @settings(

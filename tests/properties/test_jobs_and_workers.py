@@ -13,18 +13,22 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from msgspec import structs
 from sqlalchemy import Table, select
 
-from logkeep.database import archive, tables
+from logkeep.backup.catalogue import Kept
 from logkeep.database import jobs as statements
+from logkeep.database import tables
 from logkeep.database.connection import reading, writing
-from logkeep.domain.backup_job import BackupJob, JobStatus, StatusFilter
+from logkeep.domain.backup_job import JobStatus, StatusFilter
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Segment
 from logkeep.errors import BackupRunning, JobSuperseded
 from logkeep.service import backups, clusters, log_settings
+from logkeep.service.backup_run import BackupRun, begin_run
 from logkeep.service.catalogue import JobCatalogue
-from tests.installation import SETTING, open_installation
+from tests.support.catalogue import all_segments
+from tests.support.installation import SETTING, open_installation
 
 _WATCHED = (tables.jobs, tables.job_counts, tables.generations, tables.segments, tables.findings, tables.manifests)
 _MARK = Fingerprint(3, "0" * 64)
@@ -34,8 +38,7 @@ _MARK = Fingerprint(3, "0" * 64)
 class Worker:
     """One attempt, which may pause for any time between two of its steps."""
 
-    job: BackupJob
-    attempt: int
+    run: BackupRun
     catalogue: JobCatalogue
     kept: int  # how far it believes its log to be kept
     uploads: int = 0
@@ -63,15 +66,15 @@ class Workers(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         self.held = ExitStack()
         self.installation = self.held.enter_context(open_installation(self.folder / "installation"))
-        self.context = self.installation.context
+        self.runtime = self.installation.runtime
         for name in ("one", "two"):
             (self.folder / name).mkdir()
         self.models = [self._cluster(name) for name in ("one", "two")]
 
     def _cluster(self, name: str) -> Model:
         new = [clusters.NewNode("n1", f"file://{self.folder / name}")]
-        cluster = clusters.add_cluster(self.context, self.installation.project.id, name, new)
-        log_settings.open_backup(self.context, cluster, SETTING)
+        cluster = clusters.add_cluster(self.runtime, self.installation.project.id, name, new)
+        log_settings.open_backup(self.runtime, cluster, SETTING)
         return Model(cluster)
 
     def teardown(self) -> None:
@@ -83,22 +86,22 @@ class Workers(RuleBasedStateMachine):
 
     def _go_on(self) -> None:
         """Whatever the workers left, as in a crash, a new attempt settles every job."""
-        for job_id, _ in backups.list_running(self.context):
-            attempt = backups.begin_job(self.context, job_id)
-            assert attempt
-            backups.finish_job(self.context, job_id, attempt)
-        assert not backups.list_running(self.context)
+        for job_id, _ in backups.list_running(self.runtime):
+            run = begin_run(self.runtime, job_id)
+            assert run
+            run.finish()
+        assert not backups.list_running(self.runtime)
 
     def _model(self, worker: Worker) -> Model:
-        return next(model for model in self.models if model.cluster.id == worker.job.cluster_id)
+        return next(model for model in self.models if model.cluster.id == worker.run.job.cluster_id)
 
     def _is_newest(self, worker: Worker) -> bool:
         """Of a job that still runs."""
         model = self._model(worker)
-        return model.running == worker.job.job_id and model.attempts[worker.job.job_id] == worker.attempt
+        return model.running == worker.run.job.job_id and model.attempts[worker.run.job.job_id] == worker.run.attempt
 
     def _rows(self) -> list[Any]:
-        with reading(self.context.database) as connection:
+        with reading(self.runtime.database) as connection:
             return [_all(connection, table) for table in _WATCHED]
 
     @rule(number=st.integers(0, 1))
@@ -108,7 +111,7 @@ class Workers(RuleBasedStateMachine):
     def _start(self, model: Model) -> None:
         self.installation.clock.advance(1000)
         try:
-            job = backups.start_backup(self.context, model.cluster)
+            job = backups.start_backup(self.runtime, model.cluster)
         except BackupRunning:
             assert model.running
             return
@@ -126,16 +129,15 @@ class Workers(RuleBasedStateMachine):
         if not model.jobs:
             return multiple()
         job_id = model.running if model.running and which < 15 else model.jobs[which % len(model.jobs)]
-        attempt = backups.begin_job(self.context, job_id)
+        run = begin_run(self.runtime, job_id)
         if job_id != model.running:
-            assert attempt is None
+            assert run is None
             return multiple()
-        assert attempt
+        assert run
         model.attempts[job_id] += 1
-        assert attempt == model.attempts[job_id]
-        job = backups.get_job(self.context, model.cluster, job_id)
-        catalogue = JobCatalogue(self.context.database, model.cluster.id, job_id, attempt)
-        return Worker(job, attempt, catalogue, model.kept)
+        assert run.attempt == model.attempts[job_id]
+        catalogue = JobCatalogue(self.runtime.database, model.cluster.id, job_id, run.attempt)
+        return Worker(run, catalogue, model.kept)
 
     @rule(worker=workers, size=st.integers(1, 9))
     def commit(self, worker: Worker, size: int) -> None:
@@ -144,9 +146,9 @@ class Workers(RuleBasedStateMachine):
         checkpoint = Checkpoint(1, "es.log", 1.0, "es.log", end, _MARK, _MARK)
         segment = Segment(
             "n1", "es.log", 1, 1.0, "es.log", worker.kept, end, "logs",
-            f"{worker.job.job_id}.{worker.attempt}-{worker.uploads}", 10, "0" * 64, _MARK, _MARK,
+            f"{worker.run.job.job_id}.{worker.run.attempt}-{worker.uploads}", 10, "0" * 64, _MARK, _MARK,
         )  # fmt: skip
-        if self._changes(worker, lambda: worker.catalogue.commit(segment, checkpoint)):
+        if self._changes(worker, lambda: worker.catalogue.commit([Kept(segment, checkpoint)])):
             worker.kept = self._model(worker).kept = end
 
     @rule(worker=workers)
@@ -156,7 +158,7 @@ class Workers(RuleBasedStateMachine):
             before = self._rows()
             segment = Segment("n1", "es.log", 1, 1.0, "es.log", 0, 1, "logs", "twice", 1, "0" * 64, _MARK, _MARK)
             with pytest.raises(JobSuperseded):
-                worker.catalogue.commit(segment, Checkpoint(1, "es.log", 1.0, "es.log", 1, _MARK, _MARK))
+                worker.catalogue.commit([Kept(segment, Checkpoint(1, "es.log", 1.0, "es.log", 1, _MARK, _MARK))])
             assert self._rows() == before
 
     @rule(worker=workers)
@@ -167,8 +169,7 @@ class Workers(RuleBasedStateMachine):
     @rule(worker=consumes(workers), failure=st.sampled_from(["", "LK-STORE-UNREACHABLE: the bucket"]))
     def finish(self, worker: Worker, failure: str) -> None:
         self.installation.clock.advance(10)
-        finish = lambda: backups.finish_job(self.context, worker.job.job_id, worker.attempt, failure)  # noqa: E731
-        if self._changes(worker, finish):
+        if self._changes(worker, lambda: worker.run.finish(failure)):
             model = self._model(worker)
             model.ended[model.running] = JobStatus.FAIL if failure else JobStatus.SUCCESS
             model.running = ""
@@ -176,11 +177,13 @@ class Workers(RuleBasedStateMachine):
     @rule(worker=workers, status=st.sampled_from([JobStatus.SUCCESS, JobStatus.FAIL]))
     def finish_again(self, worker: Worker, status: JobStatus) -> None:
         """The statement itself changes no job that has ended."""
-        if worker.job.job_id in self._model(worker).ended:
+        if worker.run.job.job_id in self._model(worker).ended:
             before = self._rows()
-            with writing(self.context.database) as connection:
-                assert not statements.finish_job(connection, worker.job.job_id, status, 1, None)
-                assert statements.begin_attempt(connection, worker.job.job_id) is None
+            with writing(self.runtime.database) as connection:
+                assert not statements.finish_job(
+                    connection, structs.replace(worker.run.job, status=status, finished_at=1)
+                )
+                assert statements.begin_attempt(connection, worker.run.job.job_id) is None
             assert self._rows() == before
 
     def _changes(self, worker: Worker, deed: Any) -> bool:
@@ -199,7 +202,7 @@ class Workers(RuleBasedStateMachine):
         if not hasattr(self, "models"):
             return
         for model in self.models:
-            page = backups.list_jobs(self.context, self.installation.project.id, model.cluster.id, limit=100)
+            page = backups.list_jobs(self.runtime, self.installation.project.id, model.cluster.id, limit=100)
             statuses = {job.job_id: job.status for job in page[0]}
             running = {model.running: JobStatus.RUNNING} if model.running else {}
             assert statuses == model.ended | running
@@ -209,7 +212,7 @@ class Workers(RuleBasedStateMachine):
     def _counts_agree(self, model: Model) -> None:
         for status in (StatusFilter.FAIL, StatusFilter.NOT_FAIL):
             page, total = backups.list_jobs(
-                self.context, self.installation.project.id, model.cluster.id, limit=100, status=status
+                self.runtime, self.installation.project.id, model.cluster.id, limit=100, status=status
             )
             assert len(page) == total
 
@@ -219,7 +222,7 @@ class Workers(RuleBasedStateMachine):
             return
         for model in self.models:
             end = 0
-            for segment, _ in archive.fetch_segments(self.context.database, model.cluster.id):
+            for segment in all_segments(self.runtime.database, model.cluster.id):
                 assert segment.start == end
                 end = segment.end
             assert end == model.kept

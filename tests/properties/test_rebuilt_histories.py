@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from logkeep.backup import node_backup
 from logkeep.domain.cluster import Cluster
-from logkeep.engine import backup
 from logkeep.service import log_settings
 from logkeep.service.rebuild import rebuild
-from tests.installation import SETTING, Installation, open_installation
 from tests.integration.test_rebuild import everything, forget
-from tests.model import Node
+from tests.support.installation import SETTING, Installation, open_installation
+from tests.support.model import Node
 
 MANNERS = {
     "es_server.json": "dated",
@@ -40,8 +40,8 @@ actions = st.one_of(
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup, "_WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(backup, "_MAX_WAITS", 2)
+    monkeypatch.setattr(node_backup, "_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(node_backup, "_MAX_WAITS", 2)
 
 
 def act(installation: Installation, cluster: Cluster, node: Node, action: tuple) -> None:
@@ -66,9 +66,9 @@ def act(installation: Installation, cluster: Cluster, node: Node, action: tuple)
             away.rename(installation.bucket)
         case ("close",):
             installation.clock.advance(1)
-            log_settings.close_backup(installation.context, cluster)
+            log_settings.close_backup(installation.runtime, cluster)
             installation.clock.advance(1)
-            log_settings.open_backup(installation.context, cluster, SETTING)
+            log_settings.open_backup(installation.runtime, cluster, SETTING)
 
 
 @settings(
@@ -91,12 +91,12 @@ def test_rebuilt_catalogue_is_the_one_that_was_lost(history: list[tuple]) -> Non
             before = everything(installation, cluster)
             stored = installation.objects()
             anew = forget(installation)
-            assert [one.problems for one in rebuild(anew.context, ["logs"]).clusters] == [[]]
+            assert [one.problems for one in rebuild(anew.runtime, ["logs"]).clusters] == [[]]
             assert everything(anew, cluster) == before
             anew.back_up(cluster)
             assert anew.objects() == stored
             assert not before["findings"]
-            anew.context.database.dispose()
+            anew.runtime.database.dispose()
     finally:
         shutil.rmtree(directory)
         shutil.rmtree(logs)

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logkeep.backup import retirement
+from logkeep.backup.observation import Changed, ContentState, FileObservation
+from logkeep.backup.pending import Rounds
+from logkeep.backup.plan import Plan, make_plan
+from logkeep.backup.retirement import find_retired
 from logkeep.domain.manifest import EMPTY, Checkpoint, Fingerprint, Flaw, PendingFile, PendingKind
-from logkeep.engine import retirement
-from logkeep.engine.observation import Changed, ContentState, FileObservation
-from logkeep.engine.pending import Rounds
-from logkeep.engine.plan import Plan, make_plan
-from logkeep.engine.retirement import find_retired
 from logkeep.logformat.names import parse_name
 from logkeep.sources.base import LogFile
 

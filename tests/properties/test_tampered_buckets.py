@@ -20,17 +20,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from logkeep.database import archive
 from logkeep.database.connection import reading
+from logkeep.database.manifests import fetch_manifests
 from logkeep.domain.cluster import Cluster
 from logkeep.keyfiles.files import TRUST_FILE
 from logkeep.keyfiles.signing import Signing
 from logkeep.service import clusters
-from logkeep.service.rebuild import Outcome, rebuild
+from logkeep.service.rebuild import rebuild
+from logkeep.service.rebuild_report import Outcome
 from logkeep.stores.layout import manifest_hash
-from tests.installation import Installation, open_installation, reopen_installation
 from tests.integration.test_rebuild import forget
-from tests.tampering import Document, follow, forge, invent, make_stranger, manifests, move_cluster, signature
+from tests.support.installation import Installation, open_installation, reopen_installation
+from tests.support.tampering import Document, follow, forge, invent, make_stranger, manifests, move_cluster, signature
 
 STRANGE = "0" * 36
 
@@ -242,8 +243,8 @@ def concerns_the_cluster(installation: Installation, finding: str) -> bool:
 
 
 def kept_chain(installation: Installation, cluster: Cluster) -> list[str]:
-    with reading(installation.context.database) as connection:
-        return [row.sha256 for row in archive.fetch_manifests(connection, cluster.id)]
+    with reading(installation.runtime.database) as connection:
+        return [row.sha256 for row in fetch_manifests(connection, cluster.id)]
 
 
 def told(outcome: Outcome) -> bool:
@@ -283,14 +284,14 @@ def check(truth: Truth, installation: Installation) -> None:
     assert bool(found) == bool(scripted), "verify and the script agree"
 
     anew = forget(installation)
-    outcome = rebuild(anew.context, ["logs"], noted=[truth.head])
+    outcome = rebuild(anew.runtime, ["logs"], noted=[truth.head])
     assert told(outcome) or kept_chain(anew, truth.cluster) == truth.chain, "all, or a word"
-    anew.context.database.dispose()
+    anew.runtime.database.dispose()
 
     anew = forget(anew)
-    outcome = rebuild(anew.context, ["logs"])
+    outcome = rebuild(anew.runtime, ["logs"])
     chain = kept_chain(anew, truth.cluster)
-    there, _ = clusters.list_clusters(anew.context, truth.cluster.project_id)
+    there, _ = clusters.list_clusters(anew.runtime, truth.cluster.project_id)
     assert [(one.id, one.nodes) for one in there] == [(truth.cluster.id, truth.cluster.nodes)][: len(chain)]
     assert set(chain) <= set(truth.chain), "nothing of the stranger's comes in"
     assert told(outcome) or chain == truth.chain[: len(chain)], "a part from the beginning, or a word"
@@ -298,4 +299,4 @@ def check(truth: Truth, installation: Installation) -> None:
         assert anew.restored(truth.cluster) == truth.restored
     clean = bool(there) and not told(outcome) and not anew.findings(truth.cluster, chain=True)
     assert clean == (not run_script(anew)), "a rebuilt catalogue and the script agree"
-    anew.context.database.dispose()
+    anew.runtime.database.dispose()

@@ -44,6 +44,12 @@ class PostgresServer(Server):
         """Of the database that every server has; who needs one of his own makes it."""
         return f"postgresql://logkeep@127.0.0.1:{self.port}/postgres"
 
+    def processes(self) -> list[int]:
+        """Its own process and those that serve connections."""
+        assert self.process
+        main = self.process.pid
+        return [main, *map(int, Path(f"/proc/{main}/task/{main}/children").read_text("ascii").split())]
+
     def _listens(self) -> bool:
         try:
             psycopg.connect(self.url(), connect_timeout=2).close()

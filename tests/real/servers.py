@@ -585,6 +585,7 @@ class OpenSearchNode(Server):
             "cluster.name": self.cluster,
             "node.name": self.name,
             "path.data": str(self.folder / "data"),
+            "path.repo": [str(self.folder / "repositories")],
             "path.logs": str(self.logs),
             "network.host": "127.0.0.1",
             "http.port": self.port,

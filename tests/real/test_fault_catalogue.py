@@ -12,9 +12,9 @@ from pathlib import Path
 from logkeep import errors
 from logkeep.domain.warning import WarningCode
 from tests.contract import test_admin_api
-from tests.integration import test_put_back
+from tests.integration import test_backups, test_put_back
 from tests.real import test_faults
-from tests.unit.engine import test_identity
+from tests.unit.backup import test_identity
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
 NEVER_SAID = {errors.SourceVanished.code, errors.JobSuperseded.code, errors.CatalogueError.code}
@@ -30,6 +30,7 @@ REACHED_BY = {
     "LK-STORE-CORRUPT": test_faults.test_s3_that_gives_back_other_bytes_gets_no_backup,
     "LK-CHAIN-FORKED": test_put_back.test_two_that_went_on_from_one_are_told_apart,
     "LK-JOB-CANCELLED": test_admin_api.test_a_backup_that_is_cancelled_is_fail_at_once_and_its_cluster_can_be_removed,
+    "LK-MEMORY": test_backups.test_unexpected_error_on_one_node_fails_the_job_and_keeps_the_others,
     "LK-INTERNAL": test_faults.test_service_that_can_start_no_thread,
 }
 

@@ -30,8 +30,8 @@ from unittest.mock import patch
 import pytest
 
 from tests.integration.cli.installed import until
+from tests.real.deployment import ACTIVE, Ended, Site
 from tests.real.servers import S3Server, Toxiproxy, need_command, other_clock
-from tests.real.site import ACTIVE, Ended, Site
 
 pytestmark = pytest.mark.real
 
@@ -194,7 +194,7 @@ def segments(s3: S3Server) -> list[Path]:
 
 
 UNREACHABLE = (
-    r"LK-STORE-UNREACHABLE: cannot (?:write|look up|read) '\S+' in s3://logs/ at http://\S+: {}\. "
+    r"LK-STORE-UNREACHABLE: cannot (?:write|look up|read) '\S+' in bucket \w+: {}\. "
     f"Check that it runs and can be reached from here; {GOES_ON}\\.{{}}"
 )
 SLOW = UNREACHABLE.format(".*timeout.*", r" Where it is only slow, give it more time with \?timeout=.*")
@@ -209,9 +209,9 @@ SLOW = UNREACHABLE.format(".*timeout.*", r" Where it is only slow, give it more 
         (toxic("reset_peer", timeout=0), UNREACHABLE.format(".*(reset by peer|closed|broken pipe).*", "")),
         (
             other_keys,
-            "LK-STORE-DENIED: cannot .* in s3://logs/ at .*: SignatureDoesNotMatch.* The key is wrong: check .*",
+            "LK-STORE-DENIED: cannot .* in bucket .*: SignatureDoesNotMatch.* The key is wrong: check .*",
         ),
-        (bucket_gone, "LK-STORE-MISSING: there is no bucket s3://logs/ at .*. Create it, mount the disk it lies on.*"),
+        (bucket_gone, "LK-STORE-MISSING: there is no bucket [^/]*. Create it, mount the disk it lies on.*"),
     ],
     ids=["down", "slow", "hanging", "resetting", "other keys", "bucket gone"],
 )
@@ -309,7 +309,7 @@ def test_s3_that_gives_back_other_bytes_gets_no_backup(tmp_path: Path, s3: S3Ser
         site.grow()
         front.garble = True
         said = (
-            r"LK-STORE-CORRUPT: logs at \S+ gives back other bytes than were written, as its object logkeep-bucket shows\. "
+            r"LK-STORE-CORRUPT: bucket logs gives back other bytes than were written, as its object logkeep-bucket shows\. "
             "Do not keep backups there\\."
         )
         expect_failure(site.back_up(), said)
@@ -411,14 +411,14 @@ def not_mounted(_site: Site, bucket: Path) -> Iterator[None]:
     [
         (
             full,
-            f"LK-STORE-FULL: cannot write.* in file:.*: .*No space left.* Free space or raise the quota; {GOES_ON}.",
+            f"LK-STORE-FULL: cannot write.* in bucket [^/]*: .*No space left.* Free space or raise the quota; {GOES_ON}.",
         ),
-        (not_synced, f"LK-STORE-UNREACHABLE: .* in file:.*: Input/output error. Check the disk .*; {GOES_ON}."),
+        (not_synced, f"LK-STORE-UNREACHABLE: .* in bucket [^/]*: Input/output error. Check the disk .*; {GOES_ON}."),
         (
             closed_bucket,
-            "LK-STORE-DENIED: cannot write.* in file:.*: [Pp]ermission denied.*. Check the keys or the owner.*",
+            "LK-STORE-DENIED: cannot write.* in bucket [^/]*: [Pp]ermission denied.*. Check the keys or the owner.*",
         ),
-        (not_mounted, "LK-STORE-MISSING: there is no bucket file:.*. Create it, mount the disk it lies on.*"),
+        (not_mounted, "LK-STORE-MISSING: there is no bucket [^/]*. Create it, mount the disk it lies on.*"),
     ],
     ids=["full", "fsync fails", "closed", "not mounted"],
 )
@@ -516,7 +516,7 @@ def test_database_that_fails_for_a_moment(tmp_path: Path) -> None:
         began, job = time.monotonic(), site.start()
         until(lambda: count_objects(tmp_path / "bucket" / "css", "log*/*.zst") > 2)
         with failing_calls(site.pid, "fsync,fdatasync", "EIO:when=1", site.directory / "logkeep.db-wal"):
-            until(lambda: any("the database fails a job" in line for line in served.log))
+            until(lambda: any("the database fails" in line for line in served.log))
         ended = site.wait_for(job, began)
         assert ended.status == "SUCCESS"
         expect_catch_up(site, before)
@@ -660,7 +660,7 @@ def test_clock_that_is_wrong_is_said_by_whoever_checks_a_signature(tmp_path: Pat
             assert "clocks differ by too much; set them" in said
             with clock.client():
                 site.grow()
-                said = "LK-STORE-DENIED: .* in s3://logs/.*: RequestTimeTooSkewed: .* Set the clock of this machine; .*"
+                said = "LK-STORE-DENIED: .* in bucket logs: RequestTimeTooSkewed: .* Set the clock of this machine; .*"
                 expect_failure(site.back_up(), said)
         clock.set(0)
         expect_catch_up(site, before)

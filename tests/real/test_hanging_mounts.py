@@ -6,18 +6,22 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from logkeep.errors import SourceUnreachable
+from logkeep.errors import SourceUnreachable, StoreUnreachable
 from logkeep.sources.base import LogSource
+from logkeep.stores import folder
+from logkeep.stores.base import ObjectStore
+from logkeep.stores.opendal import open_store
+from logkeep.watchdog import Watchdog
 from tests.integration.cli.installed import serving, until
 from tests.integration.test_agent_source import access_of, asking, running_agent
+from tests.real.deployment import Site
 from tests.real.servers import need_command
-from tests.real.site import Site
 
 pytestmark = pytest.mark.real
 
@@ -104,6 +108,49 @@ def test_an_agent_tells_that_its_mount_hangs_and_ends_all_the_same(tmp_path: Pat
             source.list()
         process.terminate()
         assert process.wait(10) == 0
+
+
+CALLS: list[Callable[[ObjectStore], object]] = [
+    lambda store: store.put("x", [b"x"]),
+    lambda store: store.put("x", iter([b"x"])),
+    lambda store: store.get("here"),
+    lambda store: store.open("here"),
+    lambda store: store.size("here"),
+    lambda store: list(store.list("")),
+    lambda store: store.delete("here"),
+    lambda store: store.check(),
+]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=["put", "put parts", "get", "open", "size", "list", "delete", "check"])
+def test_a_bucket_on_a_mount_that_hangs_is_told_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[ObjectStore], object]
+) -> None:
+    monkeypatch.setattr(folder, "_WATCHDOG", Watchdog(1.0, folder._Hanging))
+    with mounted(tmp_path / "a") as mount:
+        store = open_store(mount.point.as_uri(), base=tmp_path)
+        store.put("here", [b"here" * 1_000_000])
+        with closing(store.open("here")) as stream:
+            assert stream.read(4) == b"here"
+            mount.hang()
+            began = time.monotonic()
+            with pytest.raises(
+                StoreUnreachable, match=f"no sign of progress .* what is mounted at {mount.point} answers"
+            ):
+                call(store)
+            for _ in range(3):
+                with pytest.raises(StoreUnreachable, match="no sign of progress"):
+                    stream.read(2_000_000)
+            assert time.monotonic() - began < 8
+            mount.go_on()
+            until(lambda: can_put(store))
+            assert stream.read(4) == b"here"
+
+
+def can_put(store: ObjectStore) -> bool:
+    with suppress(StoreUnreachable):
+        return store.put("again", [b"again"]) == 5
+    return False
 
 
 def can_list(source: LogSource) -> bool:

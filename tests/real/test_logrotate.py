@@ -21,8 +21,8 @@ from typing import Any, BinaryIO
 import pytest
 
 from logkeep.stores.frames import zstd
+from tests.real.deployment import Site
 from tests.real.servers import need_command, other_clock
-from tests.real.site import Site
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.long_run import run_long
+from tests.support.long_run import run_long
 
 _REPORT = Path(__file__).parents[2] / "build" / "long_run.json"
 

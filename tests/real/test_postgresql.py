@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.installation import new_database
 from tests.integration.cli.installed import CONFIGURATION, init, logkeep, serving, until
 from tests.real.postgres import PostgresServer
+from tests.support.installation import new_database
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]

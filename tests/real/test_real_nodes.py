@@ -17,9 +17,9 @@ from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.logformat.names import parse_name
 from logkeep.service import clusters, log_settings
-from tests import corpus
-from tests.installation import SETTING, Installation, open_installation
 from tests.real.servers import OpenSearchNode, S3Server
+from tests.support import corpus
+from tests.support.installation import SETTING, Installation, open_installation
 
 pytestmark = pytest.mark.real
 # The whole corpus lies beside the checkout where there is one; the cut that the project keeps stands in for it.
@@ -83,11 +83,11 @@ def test_logs_of_a_node_that_rotates_during_backups_come_back_byte_for_byte(
     node = start_node("os1", rotate_bytes=150_000)
     witness = Witness(node.logs, node.folder / "witness")
     cluster = clusters.discover_cluster(
-        installation.context, installation.project.id, "oslogs", node.http, "file://{path.logs}"
+        installation.runtime, installation.project.id, "oslogs", node.http, "file://{path.logs}"
     )
     assert (cluster.kind, cluster.version[:4]) == ("opensearch", "2.19")
     assert [(n.name, n.source) for n in cluster.nodes] == [("os1", f"file://{node.logs}")]
-    log_settings.open_backup(installation.context, cluster, SETTING)
+    log_settings.open_backup(installation.runtime, cluster, SETTING)
     noise = threading.Thread(target=node.make_noise, args=(12,))
     noise.start()
     jobs = []
@@ -179,8 +179,8 @@ def test_corpus_in_a_real_s3_store_comes_back_and_is_plain_zstd(
     corpus.unpack("os2", tmp_path / "os2")
     with open_installation(tmp_path / "installation", SystemClock(), toml) as installation:
         new = [clusters.NewNode("os2", f"file://{tmp_path / 'os2'}")]
-        cluster = clusters.add_cluster(installation.context, installation.project.id, "prod", new)
-        log_settings.open_backup(installation.context, cluster, LogSettingChange("a", "remote", "css/log"))
+        cluster = clusters.add_cluster(installation.runtime, installation.project.id, "prod", new)
+        log_settings.open_backup(installation.runtime, cluster, LogSettingChange("a", "remote", "css/log"))
         job = installation.back_up(cluster)
         assert (job.status, job.failed_msg) == (JobStatus.SUCCESS, None)
         restored = installation.restored(cluster)

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests import corpus
 from tests.integration.cli.installed import logkeep, until
 from tests.integration.test_agent_source import access_of, running_agent
+from tests.real.deployment import NODES, Site
 from tests.real.servers import SshServer
-from tests.real.site import NODES, Site
-from tests.rotation import SimulatedNode
+from tests.support import corpus
+from tests.support.rotation import SimulatedNode
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 

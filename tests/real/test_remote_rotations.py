@@ -10,12 +10,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from logkeep.engine import backup
+from logkeep.backup import node_backup
 from logkeep.sources.base import LogSource
 from logkeep.sources.local import LocalSource
 from tests.integration.test_agent_source import access_of, running_agent
@@ -25,7 +24,7 @@ from tests.real.mounts import mergerfs
 from tests.real.servers import SshServer
 from tests.real.test_sftp_source import access
 from tests.real.test_sftp_source import asking as asking_sftp
-from tests.unit.engine.test_identity import Node
+from tests.unit.backup.test_identity import Node
 
 HISTORIES = int(os.environ.get("LOGKEEP_TEST_HISTORIES", "24"))
 
@@ -61,10 +60,7 @@ def by_inodes_of_names(folder: Path) -> Iterator[Place]:
         yield folder / "behind", LocalSource(mount)
 
 
-# Without inodes and with times of whole seconds, the order of files that were rotated within one is not proven there yet:
-# on a busy machine an example may fail, so that this one runs by name.
-BY_NAME = pytest.mark.skipif("LOGKEEP_TEST_HISTORIES" not in os.environ, reason="by name: LOGKEEP_TEST_HISTORIES=24")
-PLACES: tuple[Any, ...] = (pytest.param(over_sftp, marks=BY_NAME), by_an_agent, by_inodes_of_names)
+PLACES = (over_sftp, by_an_agent, by_inodes_of_names)
 
 
 @pytest.fixture(params=PLACES, ids=lambda placed: placed.__name__)
@@ -75,7 +71,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup, "_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(node_backup, "_WAIT_SECONDS", 0.0)
 
 
 @settings(
@@ -97,5 +93,5 @@ def test_rotated_log_is_kept_once_and_in_order(
         yield Node(directory)
 
     rotate(
-        manner, name, head, form, moves, lambda _: source, beside=beside, settle_ns=backup.SETTLE_NS, place=emptied
+        manner, name, head, form, moves, lambda _: source, beside=beside, settle_ns=node_backup.SETTLE_NS, place=emptied
     )  # fmt: skip

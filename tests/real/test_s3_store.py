@@ -50,12 +50,12 @@ def s3_server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
 
 def open_bucket(server: S3Server, bucket: str, *, prefix: str = "", **credentials: str) -> ObjectStore:
     url = f"s3://{bucket}/{prefix}?endpoint={server.endpoint}"
-    return open_store(url, server.credentials() | credentials, base=Path("/"), patience=BRIEF)
+    return open_store(url, server.credentials() | credentials, base=Path("/"), retries=BRIEF)
 
 
-def open_endpoint(endpoint: str, patience: RetryPolicy = BRIEF) -> ObjectStore:
+def open_endpoint(endpoint: str, retries: RetryPolicy = BRIEF) -> ObjectStore:
     keys = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "very-secret-key"}
-    return open_store(f"s3://logs?endpoint={endpoint}", keys, base=Path("/"), patience=patience)
+    return open_store(f"s3://logs?endpoint={endpoint}", keys, base=Path("/"), retries=retries)
 
 
 def keys(server: S3Server, bucket: str) -> list[str]:
@@ -227,6 +227,13 @@ def test_an_answer_that_is_no_success_is_an_error_of_ours(
     with pytest.raises(kind):
         call(open_endpoint(endpoint))
     assert handler.seen <= BRIEF.tries
+
+
+def test_a_lookup_tells_why_it_was_refused(s3_server: S3Server, s3_bucket: str) -> None:
+    open_bucket(s3_server, s3_bucket).put("there", [b"x"])
+    for name in ("there", "missing"):
+        with pytest.raises(StoreDenied, match=r"SignatureDoesNotMatch.* The key is wrong: check the credentials"):
+            open_bucket(s3_server, s3_bucket, secret_access_key="another-secret").size(name)
 
 
 def test_a_passing_fault_is_tried_again(refusing: tuple[str, type[Refusing]]) -> None:

@@ -7,23 +7,22 @@ import random
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from logkeep.cli.client import Gap as ReportedGap
-from logkeep.cli.client import Record
+from logkeep.backup.node_backup import NodeBackup
+from logkeep.backup.node_state import Outcome, Target
+from logkeep.backup.segment import Sizes
 from logkeep.clock import SystemClock
+from logkeep.contract.native.job_responses import GapView, JobView
+from logkeep.domain.backup_job import JobStatus, JobType
 from logkeep.domain.manifest import Gap
-from logkeep.engine.backup import NodeBackup
-from logkeep.engine.node_state import Outcome, Target
-from logkeep.engine.segment import Sizes
 from logkeep.sources.local import LocalSource
 from tests.integration.cli.installed import environment
-from tests.long_run import Figures, Journal, allow, check_missing, compare
-from tests.model import MemoryCatalogue, MemoryStore
-from tests.numbered_node import CLUSTER, FAMILIES, NODE, Writing
+from tests.support.long_run import Figures, Journal, allow, check_missing, compare
+from tests.support.model import InlineExecutor, MemoryCatalogue, MemoryStore
+from tests.support.numbered_node import CLUSTER, FAMILIES, NODE, Writing
 
 _LINES, _ROTATIONS, _RATE = 50_000, 200, 8000  # of all logs; lines a second of each
 
@@ -37,11 +36,11 @@ class _Engine:
 
     def __init__(self, directory: Path, seed: int) -> None:
         self.catalogue, self._store = MemoryCatalogue(), MemoryStore()
-        self.jobs: list[Record] = []
+        self.jobs: list[JobView] = []
         self.kills = 0
         self._directory = directory
         self._chance = random.Random(seed)
-        self._executor = ThreadPoolExecutor(1)
+        self._executor = InlineExecutor()
         self._writes_left: int | None = None
         self._store.before_put = self._store.after_put = self.catalogue.before_record = self._burn
 
@@ -49,7 +48,7 @@ class _Engine:
         self.catalogue.job = f"{len(self.jobs) + 1:032x}"
         began, told = _now_ms(), len(self.catalogue.gaps)
         for attempt in range(1, 100):
-            self._writes_left = self._chance.randrange(25) if kill and self._chance.random() < 0.7 else None
+            self._writes_left = self._next_kill() if kill else None
             try:
                 outcome = self._attempt(attempt)
             except _Killed:
@@ -57,7 +56,27 @@ class _Engine:
                 continue
             gaps = [_told(gap) for gap in self.catalogue.gaps[told:]]
             status = "FAIL" if outcome.all_failures() else "SUCCESS"
-            self.jobs.append(Record("", began, "", status, "", self.catalogue.job, _now_ms(), None, gaps))
+            self.jobs.append(
+                JobView(
+                    id="",
+                    cluster_id="",
+                    create_at=began,
+                    log_path="",
+                    status=JobStatus(status),
+                    finished_at=_now_ms(),
+                    job_types=JobType.MANUAL,
+                    failed_msg=None,
+                    job_id=self.catalogue.job,
+                    attempts=1,
+                    nodes=[],
+                    files=[],
+                    files_total=0,
+                    gaps=gaps,
+                    failures=[],
+                    warnings=[],
+                    forecasts=[],
+                )
+            )
             return outcome
         raise AssertionError("killed at each attempt")
 
@@ -68,6 +87,12 @@ class _Engine:
         target = Target(self._store, "bucket", f"base/{CLUSTER}", self.catalogue.job, attempt)  # type: ignore[arg-type]
         source, sizes = LocalSource(self._directory), Sizes(65_536, 262_144)
         return NodeBackup(NODE, source, target, self.catalogue, SystemClock(), self._executor, sizes=sizes).run()
+
+    def _next_kill(self) -> int | None:
+        """Choose before which write; early until there was one, as a slow machine may back up but a few times."""
+        if not self.kills:
+            return self._chance.randrange(3)
+        return self._chance.randrange(25) if self._chance.random() < 0.7 else None
 
     def _burn(self) -> None:
         if self._writes_left is not None:
@@ -81,12 +106,20 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _told(gap: Gap) -> ReportedGap:
-    return ReportedGap(gap.node, gap.family, gap.after, gap.until, gap.at_least, gap.reason)
+def _told(gap: Gap) -> GapView:
+    return GapView(gap.node, gap.family, gap.after, gap.until, gap.at_least, gap.reason)
 
 
 def _start_node(logs: Path, journal: Path, writing: Writing) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.numbered_node", str(logs), str(journal), "--seed", str(writing.seed)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.support.numbered_node",
+        str(logs),
+        str(journal),
+        "--seed",
+        str(writing.seed),
+    ]
     command += ["--lines", str(writing.lines), "--rotations", str(writing.rotations), "--rate", str(_RATE)]
     return subprocess.Popen(command, env=environment(), stdin=subprocess.PIPE)
 
@@ -105,7 +138,9 @@ def test_what_a_storm_of_rotations_leaves_is_kept_once_and_in_order(tmp_path: Pa
             time.sleep(0.01)
         engine.back_up(kill=False)  # what went before a first backup looked can be told by nobody
         allow(node, writing.total())
-        while node.poll() is None:
+        ended = False
+        while not ended:
+            ended = node.poll() is not None
             engine.back_up()
         assert node.wait() == 0
     engine.back_up(kill=False)

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_agent_source import access_of, running_agent
-from tests.long_run import Place, run_long
 from tests.real.mounts import Sshfs, mergerfs
 from tests.real.servers import SshServer
+from tests.support.long_run import Place, run_long
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 

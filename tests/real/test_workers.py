@@ -23,8 +23,7 @@ import pytest
 from sqlalchemy import text
 
 from logkeep.database.connection import connect, reading
-from logkeep.installation_id import ID_FILE
-from tests.installation import new_database
+from logkeep.keyfiles.installation_id import ID_FILE
 from tests.integration.cli.installed import (
     COMMAND,
     CONFIGURATION,
@@ -36,9 +35,10 @@ from tests.integration.cli.installed import (
     serving,
     until,
 )
-from tests.processes import END_SECONDS, running
 from tests.real.postgres import PostgresServer
 from tests.real.servers import Toxiproxy
+from tests.support.installation import new_database
+from tests.support.processes import END_SECONDS, running
 
 pytestmark = pytest.mark.real
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from logkeep.cli.client import Gap, Record
-from tests.long_run import Figures, Journal, Missing, check_missing, compare
-from tests.numbered_node import FAMILIES, NumberedNode, Writing
+from logkeep.contract.native.job_responses import GapView, JobView
+from logkeep.domain.backup_job import JobStatus, JobType
+from tests.support.long_run import Figures, Journal, Missing, check_missing, compare
+from tests.support.numbered_node import FAMILIES, NumberedNode, Writing
 
 WRITING = Writing(seed=3, lines=5000, rotations=20)
 FAMILY = next(family for family in FAMILIES if family.name == "oslogs_server.json")
@@ -39,7 +40,7 @@ def generations() -> list[bytes]:
     return [WRITING.text(FAMILY, first, end) for first, end in pairwise(CUTS)]
 
 
-def judge(journal: Journal, kept: list[bytes], jobs: list[Record] | None = None) -> tuple[list[Missing], list[str]]:
+def judge(journal: Journal, kept: list[bytes], jobs: list[JobView] | None = None) -> tuple[list[Missing], list[str]]:
     figures = Figures(3)
     joined = io.BytesIO(b"".join(kept))
     missing = list(compare(WRITING, FAMILY, journal, joined, [len(one) for one in kept], figures))
@@ -47,8 +48,26 @@ def judge(journal: Journal, kept: list[bytes], jobs: list[Record] | None = None)
     return missing, figures.faults
 
 
-def job(began: int, ended: int, *gaps: Gap) -> Record:
-    return Record("id", began, "logs/css/log", "SUCCESS", "Manual", "job", ended, None, list(gaps))
+def job(began: int, ended: int, *gaps: GapView) -> JobView:
+    return JobView(
+        id="id",
+        cluster_id="",
+        create_at=began,
+        log_path="logs/css/log",
+        status=JobStatus.SUCCESS,
+        finished_at=ended,
+        job_types=JobType.MANUAL,
+        failed_msg=None,
+        job_id="job",
+        attempts=1,
+        nodes=[],
+        files=[],
+        files_total=0,
+        gaps=list(gaps),
+        failures=[],
+        warnings=[],
+        forecasts=[],
+    )
 
 
 def test_whole_archive_is_in_order(journal: Journal) -> None:
@@ -88,7 +107,7 @@ def test_line_that_a_rotation_cut_in_two_is_put_together(tmp_path: Path) -> None
 
 def test_lost_and_told_is_no_fault(journal: Journal) -> None:
     first, second, third = generations()
-    gap = Gap("n1", FAMILY.name, "", "", 0, "deleted")
+    gap = GapView("n1", FAMILY.name, "", "", 0, "deleted")
     [missing], faults = judge(journal, [second, third], [job(0, 0), job(0, 2**50, gap)])
     assert (missing.lines, missing.first_time, faults) == (100, "2026-11-22T18:00:00,000", [])
     half = first[: len(first) // 2]
@@ -99,11 +118,11 @@ def test_lost_and_told_is_no_fault(journal: Journal) -> None:
 def test_lost_though_a_job_could_have_kept_it(journal: Journal) -> None:
     written_at = journal.written[FAMILY.name][0][0] // 1_000_000
     deleted_at = journal.gone[FAMILY.name][0][2] // 1_000_000
-    gap = Gap("n1", FAMILY.name, "", "", 0, "deleted")
+    gap = GapView("n1", FAMILY.name, "", "", 0, "deleted")
     slept_through = [job(written_at + 1, deleted_at - 2), job(0, 2**50, gap)]
     assert "did not keep them" in judge(journal, generations()[1:], slept_through)[1][0]
 
 
 def test_gap_of_another_time_does_not_tell(journal: Journal) -> None:
-    later = Gap("n1", FAMILY.name, "2026-11-25T00:00:00,000+0000", "", 0, "deleted")
+    later = GapView("n1", FAMILY.name, "2026-11-25T00:00:00,000+0000", "", 0, "deleted")
     assert "no gap tells of" in judge(journal, generations()[1:], [job(0, 2**50, later)])[1][0]

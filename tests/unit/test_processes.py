@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.processes import running, started
+from tests.support.processes import running, started
 
 SAYS_LATER = "import sys, time; print('a warning', flush=True); print('listens on x', flush=True); time.sleep(60)"
 SAYS_NOTHING_OF_IT = "import time; print('a warning', flush=True); time.sleep(60)"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from logkeep.logformat.lines import read_head
 from logkeep.logformat.names import parse_name
-from tests.rotation import BANNER_BYTES, SimulatedNode
+from tests.support.rotation import BANNER_BYTES, SimulatedNode
 
 FAMILY = {
     "index": "logs_index_search_slowlog.json",

@@ -1,6 +1,7 @@
 access_keys.ak character varying(64) NOT NULL
 access_keys.created_at bigint NOT NULL
 access_keys.expires_at bigint
+access_keys.issuer character varying(64)
 access_keys.project_id character varying(32) NOT NULL
 access_keys.revoked_at bigint
 access_keys.role character varying(16) NOT NULL
@@ -19,6 +20,9 @@ audit.status integer NOT NULL
 audit.who character varying(128) NOT NULL
 buckets.id character varying(100) NOT NULL
 buckets.name character varying(255) NOT NULL
+cluster_tags.cluster_id character varying(36) NOT NULL
+cluster_tags.key character varying(128) NOT NULL
+cluster_tags.value character varying(255) NOT NULL
 clusters.created_at bigint NOT NULL
 clusters.endpoint character varying(1024) NOT NULL
 clusters.id character varying(36) NOT NULL
@@ -121,6 +125,9 @@ manifests.object text NOT NULL
 manifests.proven boolean NOT NULL DEFAULT true
 manifests.sha256 character varying(64) NOT NULL
 manifests.unproven character varying(64) NOT NULL DEFAULT ''::character varying
+named_buckets.created_at bigint NOT NULL
+named_buckets.name character varying(63) NOT NULL
+named_buckets.sealed bytea NOT NULL
 nodes.cluster_id character varying(36) NOT NULL
 nodes.gone_at bigint
 nodes.id character varying(36) NOT NULL
@@ -188,6 +195,8 @@ access_keys CONSTRAINT pk_access_keys PRIMARY KEY (ak)
 alembic_version CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 audit CONSTRAINT pk_audit PRIMARY KEY (id)
 buckets CONSTRAINT pk_buckets PRIMARY KEY (name)
+cluster_tags CONSTRAINT fk_cluster_tags_cluster_id FOREIGN KEY (cluster_id) REFERENCES clusters(id) ON DELETE CASCADE
+cluster_tags CONSTRAINT pk_cluster_tags PRIMARY KEY (cluster_id, key)
 clusters CONSTRAINT fk_clusters_project_id FOREIGN KEY (project_id) REFERENCES projects(id)
 clusters CONSTRAINT pk_clusters PRIMARY KEY (id)
 clusters CONSTRAINT uq_clusters_project_id_name UNIQUE (project_id, name)
@@ -212,6 +221,7 @@ log_settings CONSTRAINT pk_log_settings PRIMARY KEY (cluster_id)
 manifests CONSTRAINT fk_manifests_cluster_id FOREIGN KEY (cluster_id) REFERENCES clusters(id) ON DELETE CASCADE
 manifests CONSTRAINT pk_manifests PRIMARY KEY (job_id)
 manifests CONSTRAINT uq_manifests_cluster_id_number UNIQUE (cluster_id, number)
+named_buckets CONSTRAINT pk_named_buckets PRIMARY KEY (name)
 nodes CONSTRAINT fk_nodes_cluster_id FOREIGN KEY (cluster_id) REFERENCES clusters(id) ON DELETE CASCADE
 nodes CONSTRAINT pk_nodes PRIMARY KEY (cluster_id, name)
 places CONSTRAINT fk_places_cluster_id FOREIGN KEY (cluster_id) REFERENCES clusters(id) ON DELETE CASCADE
@@ -228,6 +238,7 @@ users CONSTRAINT uq_users_name UNIQUE (name)
 verifications CONSTRAINT fk_verifications_cluster_id FOREIGN KEY (cluster_id) REFERENCES clusters(id) ON DELETE CASCADE
 verifications CONSTRAINT pk_verifications PRIMARY KEY (cluster_id)
 workers CONSTRAINT pk_workers PRIMARY KEY (id)
+CREATE INDEX ix_access_keys_issuer ON public.access_keys USING btree (issuer, expires_at)
 CREATE INDEX ix_audit_at ON public.audit USING btree (at, id)
 CREATE INDEX ix_audit_project ON public.audit USING btree (project_id, at, id)
 CREATE INDEX ix_findings_gaps ON public.findings USING btree (cluster_id, kind, node)
@@ -253,6 +264,7 @@ CREATE UNIQUE INDEX alembic_version_pkc ON public.alembic_version USING btree (v
 CREATE UNIQUE INDEX pk_access_keys ON public.access_keys USING btree (ak)
 CREATE UNIQUE INDEX pk_audit ON public.audit USING btree (id)
 CREATE UNIQUE INDEX pk_buckets ON public.buckets USING btree (name)
+CREATE UNIQUE INDEX pk_cluster_tags ON public.cluster_tags USING btree (cluster_id, key)
 CREATE UNIQUE INDEX pk_clusters ON public.clusters USING btree (id)
 CREATE UNIQUE INDEX pk_findings ON public.findings USING btree (id)
 CREATE UNIQUE INDEX pk_forecasts ON public.forecasts USING btree (cluster_id, node, family)
@@ -264,6 +276,7 @@ CREATE UNIQUE INDEX pk_job_warnings ON public.job_warnings USING btree (id)
 CREATE UNIQUE INDEX pk_jobs ON public.jobs USING btree (id)
 CREATE UNIQUE INDEX pk_log_settings ON public.log_settings USING btree (cluster_id)
 CREATE UNIQUE INDEX pk_manifests ON public.manifests USING btree (job_id)
+CREATE UNIQUE INDEX pk_named_buckets ON public.named_buckets USING btree (name)
 CREATE UNIQUE INDEX pk_nodes ON public.nodes USING btree (cluster_id, name)
 CREATE UNIQUE INDEX pk_places ON public.places USING btree (cluster_id, bucket, folder)
 CREATE UNIQUE INDEX pk_projects ON public.projects USING btree (id)

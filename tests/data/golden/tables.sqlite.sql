@@ -6,10 +6,11 @@ CREATE TABLE "access_keys" (
 	revoked_at BIGINT,
 	role VARCHAR(16) NOT NULL,
 	expires_at BIGINT,
-	security_token_sha256 VARCHAR(64) DEFAULT ('') NOT NULL,
+	security_token_sha256 VARCHAR(64) DEFAULT ('') NOT NULL, issuer VARCHAR(64),
 	CONSTRAINT pk_access_keys PRIMARY KEY (ak),
 	CONSTRAINT fk_access_keys_project_id FOREIGN KEY(project_id) REFERENCES projects (id)
 );
+CREATE INDEX ix_access_keys_issuer ON access_keys (issuer, expires_at);
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -33,6 +34,13 @@ CREATE TABLE buckets (
 	name VARCHAR(255) NOT NULL,
 	id VARCHAR(100) NOT NULL,
 	CONSTRAINT pk_buckets PRIMARY KEY (name)
+);
+CREATE TABLE cluster_tags (
+	cluster_id VARCHAR(36) NOT NULL,
+	"key" VARCHAR(128) NOT NULL,
+	value VARCHAR(255) NOT NULL,
+	CONSTRAINT pk_cluster_tags PRIMARY KEY (cluster_id, "key"),
+	CONSTRAINT fk_cluster_tags_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
 );
 CREATE TABLE clusters (
 	id VARCHAR(36) NOT NULL,
@@ -173,6 +181,12 @@ CREATE TABLE manifests (
 	CONSTRAINT uq_manifests_cluster_id_number UNIQUE (cluster_id, number)
 );
 CREATE INDEX ix_manifests_cluster_id ON manifests (cluster_id);
+CREATE TABLE named_buckets (
+	name VARCHAR(63) NOT NULL,
+	sealed BLOB NOT NULL,
+	created_at BIGINT NOT NULL,
+	CONSTRAINT pk_named_buckets PRIMARY KEY (name)
+);
 CREATE TABLE nodes (
 	cluster_id VARCHAR(36) NOT NULL,
 	name VARCHAR(255) NOT NULL,

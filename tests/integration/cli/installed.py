@@ -17,7 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 from logkeep.cli.app import run
-from tests.processes import END_SECONDS, running
+from tests.support.processes import END_SECONDS, running
 
 CONFIGURATION = """\
 [records]

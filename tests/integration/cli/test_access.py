@@ -120,11 +120,11 @@ def test_project_has_a_region(tenant: Command) -> None:
 def test_audit_tells_who_changed_what(tenant: Command, opened: str) -> None:
     cluster = tenant("cluster", "show", opened, "--json").ended(0).json["id"]
     found = tenant("audit", "--project", "cn-north-4", "--json").ended(0).json
-    (entry,) = [e for e in found["entries"] if (e["cluster_id"], e["operation"]) == (cluster, "StartLogs")]
+    (entry,) = [e for e in found["entries"] if (e["clusterId"], e["operation"]) == (cluster, "StartLogs")]
     assert (entry["status"], entry["address"]) == (200, "127.0.0.1")
     limited = tenant("audit", "--limit", "1").ended(0)
     assert limited.out.splitlines()[0].split()[-7:] == [
-        "WHO", "PROJECT", "OPERATION", "CLUSTER", "FROM", "STATUS", "REQUEST",
+        "OPERATION", "STATUS", "WHO", "FROM", "PROJECT", "CLUSTER", "REQUEST",
     ]  # fmt: skip
     assert "--limit" in limited.err
     for since in ("2999-01-01", "2999-01-01T00:00:00+08:00"):

@@ -13,8 +13,9 @@ import pytest
 
 from logkeep.cli.identity import MOST_NAMED
 from logkeep.cli.verification import _print_findings
+from logkeep.contract.native.responses import FindingLine
 from tests.integration.cli.installed import COMMAND, Done, Served, environment, init, serving
-from tests.processes import running
+from tests.support.processes import running
 
 Command = Callable[..., Done]
 
@@ -93,20 +94,92 @@ def test_what_a_message_tells_to_run_can_be_pasted(tenant: Command, command: Com
     tenant("cluster", "remove", name, "--yes").ended(0)
 
 
+def test_a_directory_of_a_client_is_not_told_to_become_an_installation(
+    tenant: Command, command: Command, served: Served, tmp_path: Path
+) -> None:
+    (tmp_path / "client").mkdir()
+    (tmp_path / "client" / "client.toml").write_bytes((served.directory / "client.toml").read_bytes())
+    command("--dir", tmp_path / "client", "cluster", "list").ended(0)
+    said = command("--dir", tmp_path / "client", "key", "list").ended(2).err
+    assert "run this where the service runs" in said
+    assert "init" not in said
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letters.txt").touch()
+    assert "init" not in command("--dir", tmp_path / "full", "key", "list").ended(2).err, "it would refuse"
+
+
+def test_a_role_that_may_not_is_told_of_one_that_may(
+    tenant: Command, command: Command, served: Served, tmp_path: Path
+) -> None:
+    key = tenant("key", "add", "--project", "cn-north-4", "--json").ended(0).json
+    given = ("--dir", tmp_path, "--endpoint", served.endpoint, "--ak", key["ak"], "--sk", key["sk"])
+    said = command(*given, "cluster", "add", "x", "--node", f"n={tmp_path}").ended(2).err
+    assert "AddCluster is not for the role operator" in said
+    assert "use an administrator's key (`logkeep key add --project PROJECT --admin`)" in said, "not one of --dir"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("logs", "open", "{}", "--base-path", "../x"), "--base-path: must not"),
+        (("logs", "open", "{}", "--bucket", "nope"), "(--bucket: no bucket 'nope'"),
+        (("records", "{}", "--status", "FAILED"), "--status: "),
+        (("cluster", "add", "x", "--url", "http://127.0.0.1:1"), "--url: cannot be asked"),
+        (("cluster", "add", "x", "--node", "n=logs"), "--node: a source is written"),
+        (("job", "show", "0" * 32), "JOB: the project has no such job"),
+    ],
+)
+def test_what_is_wrong_is_told_by_its_option(
+    tenant: Command, cluster: str, arguments: tuple[str, ...], option: str
+) -> None:
+    said = tenant(*(one.format(cluster) for one in arguments)).ended(2).err
+    assert option in said, said
+
+
+def test_a_name_that_is_no_job_is_told_where_jobs_are_listed(tenant: Command) -> None:
+    for name in ("nope", "a-b", "F" * 32):
+        assert "`logkeep --dir" in tenant("job", "show", name).ended(2).err
+
+
+def test_a_span_of_which_nothing_is_kept_is_told_how_to_see_what_is(tenant: Command, opened: str) -> None:
+    tenant("backup", opened, "--wait").ended(0)
+    said = tenant("restore", opened, "--to", "out", "--until", "1999-01-01").ended(2).err
+    [pasted] = re.findall(r"`(logkeep .*?)`", said)
+    assert "held " in tenant(*shlex.split(pasted)[3:]).ended(0).out
+
+
 def test_a_finding_of_no_object_ends_with_its_own_words(capsys: pytest.CaptureFixture[str]) -> None:
-    where = {"node": "", "family": "", "job_id": "", "object": ""}
-    _print_findings([{**where, "problem": "the database is behind"}], 1)
+    finding = FindingLine(
+        node="",
+        family="",
+        object="",
+        problem="the database is behind",
+        job_id="",
+        generation=None,
+        start=None,
+        end=None,
+        lines=None,
+        first_time="",
+        last_time="",
+        on_node=False,
+    )
+    _print_findings([finding], 1)
     assert capsys.readouterr().out == "the database is behind\n"
 
 
 def test_what_is_wrong_with_a_time_is_told_by_its_option(tenant: Command, opened: str, tmp_path: Path) -> None:
     for command in (("logs", "policy", opened), ("logs", "open", opened)):
         said = tenant(*command, "--at", "03:00").ended(2).err
-        assert "--at 03:00: write it as 'HH:MM GMT+HH:MM'" in said
-        assert re.search(r"this machine has GMT[+-]\d\d:\d\d$", said.strip())
+        assert "--at 03:00: its zone is missing; in that of this machine it is " in said
+        [offered] = re.findall(r"it is (--at '03:00 GMT[+-]\d\d:\d\d')$", said.strip())
+        tenant(*command, *shlex.split(offered)).ended(0)
+        assert "--at 3am: write it as 'HH:MM GMT+HH:MM'" in tenant(*command, "--at", "3am").ended(2).err
     times = ("--since", "2026-11-24T02:00", "--until", "2026-11-24T01:00")
     tenant("backup", opened, "--wait").ended(0)
-    assert "since: is after until" in tenant("restore", opened, "--to", tmp_path / "out", *times).ended(2).err
+    assert (
+        "--since 2026-11-24T02:00 is after --until 2026-11-24T01:00; exchange the two"
+        in tenant("restore", opened, "--to", tmp_path / "out", *times).ended(2).err
+    )
 
 
 def test_serve_says_in_one_line_of_json_that_it_works(directory: Path) -> None:
@@ -117,5 +190,5 @@ def test_serve_says_in_one_line_of_json_that_it_works(directory: Path) -> None:
 
 
 def test_a_list_of_no_records_is_told_in_plain_words(tenant: Command, opened: str) -> None:
-    assert tenant("records", opened, "--status", "FAIL").ended(0).out == f"{opened} has no record of that kind\n"
-    assert tenant("records", opened, "--offset", "3").ended(0).out == f"{opened} has no record\n"
+    assert tenant("records", opened, "--status", "FAIL").ended(0).out == f"{opened} has no backup that failed yet\n"
+    assert tenant("records", opened, "--offset", "3").ended(0).out == f"{opened} has no backup yet\n"

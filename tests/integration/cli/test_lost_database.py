@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from logkeep.installation_id import ID_FILE, UNFINISHED_FILE
+from logkeep.keyfiles.installation_id import ID_FILE, UNFINISHED_FILE
 from tests.integration.cli.installed import COMMAND, CONFIGURATION, Done, environment, init, logkeep, serving
 
 Command = Callable[..., Done]

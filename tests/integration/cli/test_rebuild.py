@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from logkeep.bootstrap import only_process
+from logkeep.cli.lock import only_process
 from logkeep.keyfiles.signing import open_signing
 from logkeep.stores.layout import manifest_hash
 from tests.integration.cli.installed import Done, environment, init, serving
-from tests.tampering import manifests
+from tests.support.tampering import manifests
 
 Command = Callable[..., Done]
 
@@ -73,6 +73,7 @@ def test_everything_is_there_again_after_the_database_was_lost(
     told = tenant("rebuild", "--from", "logs").ended(0)
     assert "prod" in told.out
     assert "works again" in told.out
+    assert "make them anew: other access keys, users, tags of\nclusters" in told.out
     assert tenant("rebuild", "--from", "logs", "--json").ended(0).json["clusters"][0]["state"] == "known"
     with serving(directory):
         after = [tenant(*words, "--json").ended(0).json for words in (("records", "prod"), ("cluster", "show", "prod"))]
@@ -85,7 +86,7 @@ def test_everything_is_there_again_after_the_database_was_lost(
 
 def test_bucket_that_is_not_configured_is_named(tenant: Command) -> None:
     told = tenant("rebuild", "--from", "other").ended(2).err
-    assert "there is no bucket other; logkeep.toml has logs" in told
+    assert "there is no bucket other; logkeep.toml has logs. One that `store add` named went" in told
 
 
 def test_empty_bucket_is_told(tenant: Command) -> None:

@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
-from logkeep import bootstrap
 from logkeep.cli import client
 from logkeep.cli.errors import UsageError
+from logkeep.cli.lock import only_process
 from logkeep.cli.serve import _listen
 from logkeep.database import connection
 from logkeep.database.connection import connect, reading, try_connection, writing
@@ -30,8 +30,8 @@ from logkeep.domain.causes import Cause
 from logkeep.errors import CatalogueError, SettingError
 from logkeep.keyfiles.agent import create_certificate, create_token
 from tests.integration.cli.installed import Served, called, environment, init, logkeep
-from tests.processes import started
 from tests.suites.source_suite import folder_for_all, not_root
+from tests.support.processes import started
 
 NOBODY = 65534
 for _late in ("agent.server", "sources.sftp", "sources.agent"):  # another user may not be able to read the libraries
@@ -162,10 +162,37 @@ def test_a_key_that_a_setting_names_and_that_may_not_be_read(setting: str) -> No
 def test_a_directory_that_may_not_be_written() -> None:
     with owned_by_nobody() as directory:
         directory.chmod(0o500)
-        with not_root(), pytest.raises(SettingError) as caught, bootstrap.only_process(directory):
+        with not_root(), pytest.raises(SettingError) as caught, only_process(directory):
             pass
         directory.chmod(0o700)
     assert says(Cause.DIRECTORY_DENIED, str(caught.value))
+
+
+@pytest.mark.parametrize("command", [("key", "list"), ("records",), ("init",), ("serve", "--port", "0")])
+def test_a_directory_of_another_user(command: tuple[str, ...]) -> None:
+    with folder_for_all() as folder:
+        init(folder / "installation")
+        for path in (folder / "installation", folder / "installation" / "deeper"):
+            with not_root():
+                done = called(path, *command).ended(2)
+            assert says(Cause.DIRECTORY_CLOSED, done.err)
+        assert "it belongs to root, and this runs as nobody" in called_by_nobody(folder / "installation", "key", "list")
+        client = ("--endpoint", "http://127.0.0.1:1", "--ak", "a", "--sk", "s", "records")
+        assert "nobody listens there" in called_by_nobody(folder / "installation", *client)
+
+
+def called_by_nobody(directory: Path, *arguments: str) -> str:
+    with not_root():
+        return called(directory, *arguments).err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be warned")
+def test_root_is_warned_where_the_service_is_another_user() -> None:
+    with owned_by_nobody() as directory:
+        done = called(directory, "init").ended(2)
+        assert "belongs to nobody, and this runs as root" in done.err and "`runuser -u nobody --` before it" in done.err
+        with not_root():
+            assert "warning" not in called(directory, "init").ended(2).err
 
 
 def test_a_directory_that_another_process_serves(served: Served) -> None:

@@ -27,7 +27,7 @@ from tests.integration.cli.installed import (
     serving,
     until,
 )
-from tests.processes import started
+from tests.support.processes import started
 
 
 def test_client_toml_follows_the_port_that_was_free(served: Served) -> None:
@@ -35,6 +35,24 @@ def test_client_toml_follows_the_port_that_was_free(served: Served) -> None:
     assert saved["endpoint"] == served.endpoint
     assert not served.endpoint.endswith(":0")
     assert (served.directory / "client.toml").stat().st_mode & 0o777 == 0o600
+
+
+def test_client_toml_names_the_port_before_any_probe_is_answered(tmp_path: Path) -> None:
+    directory = tmp_path / "installation"
+    init(directory)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
+
+    def answers() -> bool:
+        try:
+            return urllib.request.urlopen(f"{endpoint}/healthz", timeout=10).status == 200
+        except OSError:
+            return False
+
+    serve = [*COMMAND, "--dir", str(directory), "serve", "--port", endpoint.rpartition(":")[2]]
+    with started(serve, env=environment(), stderr=subprocess.PIPE):
+        until(answers)
+        assert tomllib.loads((directory / "client.toml").read_text())["endpoint"] == endpoint
 
 
 def test_the_answer_tells_nothing_of_the_server_software(served: Served) -> None:

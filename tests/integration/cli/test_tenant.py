@@ -14,7 +14,7 @@ import pytest
 from logkeep.cli import backups
 from logkeep.domain.causes import Cause
 from tests.integration.cli.installed import COMMAND, Done, Served, environment, logkeep, until
-from tests.processes import running, started
+from tests.support.processes import running, started
 
 Command = Callable[..., Done]
 
@@ -33,6 +33,19 @@ def test_a_cluster_is_registered_by_its_nodes(tenant: Command, node: Path) -> No
     assert shown == tenant("cluster", "show", "by-hand", "--json").ended(0).json
 
 
+def test_where_a_cluster_and_its_nodes_are_reached_is_told_and_changed(tenant: Command, node: Path) -> None:
+    add = ("cluster", "add", "reached", "--node", f"n1={node}", "--cluster-endpoint", "h:9200")
+    assert "there is no such --node" in tenant(*add, "--ip", "n2=10.0.0.5").ended(2).err
+    tenant(*add, "--ip", "n1=10.0.0.5").ended(0)
+    shown = tenant("cluster", "show", "reached").ended(0).out
+    assert re.search(r"^endpoint +h:9200$", shown, re.MULTILINE)
+    assert re.search(r"^n1 +ess +10\.0\.0\.5 ", shown, re.MULTILINE)
+    tenant("cluster", "update", "reached", "--ip", "n1=::1", "--cluster-endpoint", "h:9201").ended(0)
+    changed = tenant("cluster", "show", "reached", "--json").ended(0).json
+    assert (changed["endpoint"], changed["nodes"][0]["ip"]) == ("h:9201", "::1")
+    assert changed["nodes"][0]["source"] == f"file://{node}"
+
+
 def test_a_person_sees_clusters_and_nodes(tenant: Command, cluster: str, node: Path) -> None:
     listed = tenant("cluster", "list").ended(0).out.splitlines()
     assert listed[0].split() == ["NAME", "KIND", "VERSION", "NODES", "POLICY", "ID"]
@@ -48,9 +61,9 @@ def test_how_well_a_policy_is_kept_is_shown(tenant: Command, opened: str) -> Non
     assert re.search(r"^state +never_ran$", shown, re.MULTILINE)
     record = tenant("backup", opened, "--wait", "--json").ended(0).json
     cluster = tenant("cluster", "show", opened, "--json").ended(0).json
-    assert (cluster["policy_state"], cluster["last_success_at"]) == ("ok", record["finishedAt"])
+    assert (cluster["policyState"], cluster["lastSuccessAt"]) == ("ok", record["finishedAt"])
     policy = tenant("logs", "settings", opened, "--json").ended(0).json["policy"]
-    assert (policy["state"], policy["lastSuccess"], policy["missed"]) == ("ok", record["finishedAt"], None)
+    assert (policy["state"], policy["lastSuccessAt"], policy["missed"]) == ("ok", record["finishedAt"], None)
 
 
 def test_a_source_is_given_once_and_rightly(tenant: Command) -> None:
@@ -163,7 +176,7 @@ def test_records_are_paged(tenant: Command, opened: str) -> None:
     shown = tenant("records", opened, "--limit", "2").ended(0)
     assert [line.split()[-1] for line in shown.out.splitlines()[1:]] == [jobs[2], jobs[1]]
     assert "1 to 2 of 3; the next: --offset 3" in shown.err
-    assert "has 3 records" in tenant("records", opened, "--offset", "9").ended(0).out
+    assert "has only 3 backups; the oldest: --offset 3" in tenant("records", opened, "--offset", "9").ended(0).out
 
 
 def test_records_refuse_what_the_api_refuses(tenant: Command, opened: str) -> None:
@@ -211,7 +224,8 @@ def test_who_has_no_key_is_told_where_to_put_one(command: Command) -> None:
 def test_a_wrong_secret_is_said_to_be_wrong(tenant: Command, opened: str) -> None:
     ak = tenant("key", "list", "--json").ended(0).json["keys"][0]["ak"]
     assert "its secret is not the one given" in tenant("--ak", ak, "--sk", "wrong", "records", opened).ended(2).err
-    assert "no such key" in tenant("--ak", "LKX", "--sk", "wrong", "records", opened).ended(2).err
+    refused = tenant("--ak", "LKX", "--sk", "wrong", "records", opened).ended(2).err
+    assert re.search(r"the service at http://127.0.0.1:\d+ refuses the key LKX: there is no such key", refused)
 
 
 def test_the_project_need_not_be_said(tenant: Command, command: Command, served: Served, opened: str) -> None:
@@ -231,7 +245,7 @@ def test_variables_take_the_place_of_options(served: Served, tenant: Command, op
 
 
 def test_wrong_use_points_to_the_help(command: Command) -> None:
-    assert "see `logkeep records --help`" in command("records").ended(2).err
+    assert "see `logkeep coverage --help`" in command("coverage").ended(2).err
     assert "no such option: --nope" in command("records", "x", "--nope").ended(2).err
     assert "Usage: logkeep cluster" in command("cluster").ended(2).err
 
@@ -272,7 +286,12 @@ sys.exit(app.run(sys.argv[1:]))
 def test_a_service_that_comes_back_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     from logkeep.cli.client import NotAnswering
 
-    record = b'{"id":"","createAt":1,"logPath":"","status":"SUCCESS","jobTypes":"Manual","jobId":"","finishedAt":2}'
+    id_ = b"0" * 32
+    record = (
+        b'{"id":"00000000-0000-4000-8000-000000000000","createAt":1,"logPath":"","status":"SUCCESS",'
+        b'"jobTypes":"Manual","jobId":"%b","finishedAt":2,"clusterId":"c","failedMsg":null,"attempts":1,"nodes":[],'
+        b'"files":[],"filesTotal":0,"gaps":[],"failures":[],"warnings":[],"forecasts":[]}' % id_
+    )
 
     answers: list[object] = [NotAnswering("gone"), NotAnswering("gone"), record]
 
@@ -319,7 +338,7 @@ def test_more_files_than_one_page_are_shown_when_asked_for(tenant: Command, open
     job_id = tenant("backup", opened, "--wait", "--json").ended(0).json["jobId"]
     done = tenant("job", "show", job_id).ended(0)
     assert done.out.count("prod-2026-11-24-") == 20
-    assert "20 of 1,032 files; all: logkeep --dir" in done.err
+    assert "20 of 1,032 files; all: `logkeep --dir" in done.err
     assert tenant("job", "show", job_id, "--files").ended(0).out.count("prod-2026-11-24-") == 1030
     assert len(tenant("job", "show", job_id, "--json").ended(0).json["files"]) == 1000
     assert len({file["object"] for file in tenant("job", "show", job_id, "--files", "--json").json["files"]}) == 1032
@@ -327,7 +346,7 @@ def test_more_files_than_one_page_are_shown_when_asked_for(tenant: Command, open
 
 def test_a_job_that_is_not_there_is_wrong_use(tenant: Command) -> None:
     assert "no such job" in tenant("job", "show", "0" * 32).ended(2).err
-    assert " records CLUSTER`" in tenant("job", "show", "../clusters").ended(2).err
+    assert " records` lists them" in tenant("job", "show", "../clusters").ended(2).err
 
 
 def test_a_failed_job_and_a_gap_are_told(tenant: Command, opened: str, node: Path) -> None:
@@ -352,15 +371,15 @@ def test_coverage_tells_spans_and_gaps_and_exits_with_0(tenant: Command, opened:
     whole = tenant("coverage", opened).ended(0).out
     assert "the last backup that succeeded ended 20" in whole
     assert job_id in whole
-    assert re.search(r"^n1 +prod\.log +2026-11-24T00:00:00,000 +2026-11-24T00:00:00,000 +1 +50 ", whole, re.MULTILINE)
-    assert whole.endswith("no gap is known\n")
+    assert "\nn1  prod.log\n  held     2026-11-24T00:00:00,000 to 2026-11-24T00:00:00,000\n" in whole
+    assert re.search(r"^  size     1 generation, 50 lines, 2\.\d KiB, ", whole, re.MULTILINE)
+    assert whole.endswith(": no gap is known\n")
     (node / "prod.log").write_bytes(b"[2026-11-24T09:00:00,000][INFO ] another generation\n")
     tenant("backup", opened, "--wait").ended(0)
     missing = tenant("coverage", opened, "--node", "n1", "--family", "prod.log").ended(0).out
-    assert "1 gap:" in missing
-    assert re.search(
-        r"^n1 +prod\.log +2026-11-24T00:00:00,000 +2026-11-24T09:00:00,000 .*truncated", missing, re.MULTILINE
-    )
+    assert "1 log: 1 gap" in missing
+    told = r"^  gap      after 2026-11-24T00:00:00,000 until 2026-11-24T09:00:00,000, .*: truncated$"
+    assert re.search(told, missing, re.MULTILINE)
     logs = tenant("coverage", opened, "--family", "prod.log", "--json").ended(0).json["logs"]
     assert [(log["generations"], log["lines"], len(log["gaps"])) for log in logs] == [(2, 51, 1)]
     assert "nothing of that is held" in tenant("coverage", opened, "--node", "other").ended(0).out
@@ -374,11 +393,13 @@ def test_runs_are_added_and_forecasts_shown(tenant: Command, opened: str, node: 
     done = tenant("backup", opened, "--wait").ended(0)
     assert "forecast: at the pace seen so far, n1 may delete lines of prod_index_search_slowlog.json" in done.err
     job_id = tenant("records", opened, "--json").json["clusterLogRecord"][0]["jobId"]
-    assert "none is planned" in tenant("job", "show", job_id).ended(0).out
+    assert "no backup is planned" in tenant("job", "show", job_id).ended(0).out
     shown = tenant("logs", "policy", opened, "--adaptive").ended(0).out
-    assert "by hand only, and before a node deletes what is not kept" in shown
+    assert "not daily, but before a node deletes what is not kept" in shown
     policy = tenant("logs", "policy", opened, "--at", "00:00 GMT+00:00", "--adaptive", "--json").ended(0).json["policy"]
     assert policy["adaptive"]
+    off = tenant("logs", "policy", opened, "--off").ended(0).err
+    assert f"logs policy {opened} --no-adaptive` ends them" in off
     log = tenant("coverage", opened, "--family", "prod_index_search_slowlog.json", "--json").json["logs"][0]
     assert policy["nextRun"] < log["safeUntil"]
     assert tenant("logs", "policy", opened, "--no-adaptive", "--json").ended(0).json["policy"]["adaptive"] is False
@@ -396,7 +417,11 @@ def test_a_node_that_is_not_there_is_warned_of_checked_and_moved(tenant: Command
     assert "has 1 node now" in removed and "n2" not in removed
     unknown = tenant("cluster", "update", "checked", "--remove-node", "n9").ended(2).err
     assert "remove_nodes: the cluster has no node 'n9'" in unknown
-    assert tenant("cluster", "update", "checked").ended(2).err.startswith("logkeep: say what is to change: ")
+    hint = tenant("cluster", "update", "checked").ended(2).err
+    assert hint.startswith("logkeep: say what is to change: ")
+    own = hint.removesuffix("\n").rpartition("change: ")[2].split(", ")
+    options = tenant("cluster", "update", "--help").ended(0).out.partition("Every command")[0]
+    assert {*own, "--help"} == set(re.findall("^  (--[a-z-]+)", options, re.MULTILINE))
 
 
 def test_a_backup_shows_its_warnings_and_one_that_runs_is_cancelled(tenant: Command, opened: str, node: Path) -> None:

@@ -11,15 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.integration.cli.installed import COMMAND, Done, Served, environment
-from tests.processes import START_SECONDS
+from tests.support.processes import START_SECONDS
 
 
-def on_terminal(served: Served, *arguments: str, answer: str = "") -> tuple[int, str]:
+def on_terminal(served: Served, *arguments: str, answer: str = "", columns: int = 100) -> tuple[int, str]:
     """Exit code and all that a terminal was sent."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*COMMAND, "--dir", str(served.directory), *arguments],
-        env=environment(TERM="xterm", COLUMNS="100"),
+        env=environment(TERM="xterm", COLUMNS=str(columns)),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from logkeep.api import admin, css, iam
+from logkeep.api import css, iam, native
 from logkeep.api.pools import RULES, Pool, Rule
-from logkeep.contract.operations import WaitsFor
+from logkeep.contract.operation import WaitsFor
 from logkeep.errors import Overloaded
 
 RULE = Rule(threads=4, each=2, waiting=6, waiting_each=3, seconds=0.5, overdue=2)
@@ -122,7 +122,7 @@ def test_counts_come_back_to_nothing_whatever_happened(seed: int) -> None:
 
 
 def test_nothing_that_writes_waits_among_those_that_only_read() -> None:
-    for operation, _ in [*css.HANDLERS, *iam.HANDLERS, *admin.HANDLERS]:
+    for operation, _ in [*css.HANDLERS, *iam.HANDLERS, *native.HANDLERS]:
         assert (operation.waits_for is WaitsFor.READS) <= (not operation.mutating), operation.id
     assert set(RULES) == set(WaitsFor)
     for rule in RULES.values():

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from logkeep.api import admin, css, iam
+from logkeep.api import css, iam, native
 from logkeep.api.routes import Routes
-from logkeep.contract.operations import OPERATIONS
+from logkeep.contract.css.operations import OPERATIONS as CSS_OPERATIONS
+from logkeep.contract.iam.operations import OPERATIONS as IAM_OPERATIONS
 from logkeep.errors import NoSuchApi, RequestError
 
-ROUTES = Routes([*css.HANDLERS, *iam.HANDLERS, *admin.HANDLERS])
+ROUTES = Routes([*css.HANDLERS, *iam.HANDLERS, *native.HANDLERS])
 
 
 def test_every_operation_of_the_contract_has_one_handler() -> None:
-    assert [operation for operation, _ in [*css.HANDLERS, *iam.HANDLERS]] == list(OPERATIONS)
+    assert [operation for operation, _ in [*css.HANDLERS, *iam.HANDLERS]] == [*CSS_OPERATIONS, *IAM_OPERATIONS]
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.id)
+@pytest.mark.parametrize("operation", [*CSS_OPERATIONS, *IAM_OPERATIONS], ids=lambda operation: operation.id)
 def test_path_of_an_operation_leads_to_it(operation: object) -> None:
-    path = operation.path.format(project_id="p1", cluster_id="c1")  # type: ignore[attr-defined]
+    path = operation.path.format(project_id="p1", cluster_id="c1", key="k1")  # type: ignore[attr-defined]
     for leading in ("", "/", "//"):
         route, parameters = ROUTES.find(operation.method, (leading + path).encode())  # type: ignore[attr-defined]
         assert route.operation is operation
@@ -34,8 +35,8 @@ def test_segment_is_decoded_after_the_path_is_split() -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", b""),
-        ("GET", b"/"),
+        ("PUT", b""),
+        ("PUT", b"/"),
         ("GET", b"/v1.0"),
         ("GET", b"/v1.0/p/clusters/"),
         ("GET", b"/v1.0//clusters"),

@@ -114,3 +114,26 @@ def test_threads_end_when_closed_and_when_the_loop_is_gone() -> None:
     while time.monotonic() < deadline and any(t.name.startswith(("test-", "left-")) for t in threading.enumerate()):
         time.sleep(0.01)
     assert not [t.name for t in threading.enumerate() if t.name.startswith(("test-", "left-"))]
+
+
+def test_calls_go_on_without_the_threads_that_could_not_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> None:
+        threads = Threads(4, "test")
+        try:
+            monkeypatch.setattr(threading.Thread, "start", refuse)
+            for _ in range(5):  # none is counted as working
+                with pytest.raises(MemoryError):
+                    await threads.run(time.sleep, 0)
+            monkeypatch.setattr(threading.Thread, "start", start)
+            first = threads.run(time.sleep, 0.05)
+            monkeypatch.setattr(threading.Thread, "start", refuse)
+            await asyncio.wait_for(asyncio.gather(first, *(threads.run(time.sleep, 0) for _ in range(5))), 5)
+        finally:
+            threads.close()
+
+    asyncio.run(main())

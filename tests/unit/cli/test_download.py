@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logkeep.cli import download
-from logkeep.cli.client import Broken, Kept, NotAnswering
+from logkeep.cli.client import Broken, NotAnswering
 from logkeep.cli.download import Download, Incomplete, drop_first
 from logkeep.cli.errors import CommandFailed
+from logkeep.contract.native.responses import KeptLine
 
 DATA = bytes(range(256))
-KEPT = Kept("n1", "a.log", 1, "a.log", 200, 10, 210, 200)
+KEPT = KeptLine("n1", "a.log", 1, "a.log", 200, 10, 210, 200, timed=True)
 
 
 class Clock:
@@ -40,7 +41,9 @@ class Service:
         self.asked: list[int] = []
 
     @contextmanager
-    def read_kept(self, _cluster: Any, kept: Kept, start: int, since: str, until: str) -> Generator[Iterator[bytes]]:
+    def read_kept(
+        self, _cluster: Any, kept: KeptLine, start: int, since: str, until: str
+    ) -> Generator[Iterator[bytes]]:
         self.asked.append(start)
         yield self._pieces(DATA[start : kept.end])
 
@@ -84,7 +87,7 @@ def test_a_minute_without_a_byte_is_the_most(clock: Clock, error: type[CommandFa
 
 
 def test_less_than_was_listed_is_a_failure(clock: Clock) -> None:
-    short = Kept("n1", "a.log", 1, "a.log", 300, 0, 300, 300)
+    short = KeptLine("n1", "a.log", 1, "a.log", 300, 0, 300, 300, timed=True)
     with pytest.raises(Incomplete, match=r"256 bytes of a\.log came instead of 300"):
         list(Download(Service(), None).read(short))  # type: ignore[arg-type]
 

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import pytest
 
-from logkeep.cli.client import Policy
 from logkeep.cli.logs import _state_text
 from logkeep.cli.texts import moment_text
+from logkeep.contract.native.job_responses import PolicyView
 
 AT = 1_795_000_000_000
+
+
+def told_policy(state: str, *, missed: int | None = None, last_success_at: int | None = None) -> PolicyView:
+    return PolicyView(
+        period=None,
+        adaptive=False,
+        next_run=None,
+        state=state,
+        since=None,
+        missed=missed,
+        last_success_at=last_success_at,
+    )
 
 
 @pytest.mark.parametrize(
     ("policy", "told"),
     [
-        (Policy(False, state="ok", last_success=AT), "ok"),
-        (Policy(False, state="off"), "off"),
-        (Policy(False, state="never_ran"), "never_ran"),
-        (Policy(False, state="stale", last_success=AT), f"stale: last success {moment_text(AT)}"),
-        (Policy(False, state="stale"), "stale: no success so far"),
-        (Policy(False, state="missed", missed=AT), f"missed: the run of {moment_text(AT)} started late"),
-        (Policy(False, state="missed"), "missed: a run should have started by now"),
+        (told_policy("ok", last_success_at=AT), "ok"),
+        (told_policy("off"), "off"),
+        (told_policy("never_ran"), "never_ran"),
+        (told_policy("stale", last_success_at=AT), f"stale: last success {moment_text(AT)}"),
+        (told_policy("stale"), "stale: no success so far"),
+        (told_policy("missed", missed=AT), f"missed: the run of {moment_text(AT)} started late"),
+        (told_policy("missed"), "missed: a run should have started by now"),
     ],
 )
-def test_the_state_says_what_shows_it(policy: Policy, told: str) -> None:
+def test_the_state_says_what_shows_it(policy: PolicyView, told: str) -> None:
     assert _state_text(policy) == told

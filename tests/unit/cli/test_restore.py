@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from logkeep.cli.client import Kept
 from logkeep.cli.errors import CommandFailed, UsageError
 from logkeep.cli.restore import check_free, plan_files, plan_joined
+from logkeep.contract.native.responses import KeptLine
 
 
-def kept(name: str, *, node: str = "n1", family: str = "", generation: int = 1) -> Kept:
-    return Kept(node, family or name, generation, name, 1, 0, 1, 1)
+def kept(name: str, *, node: str = "n1", family: str = "", generation: int = 1) -> KeptLine:
+    return KeptLine(node, family or name, generation, name, 1, 0, 1, 1, timed=True)
 
 
 @pytest.mark.parametrize(

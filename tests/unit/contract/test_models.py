@@ -6,10 +6,13 @@ import json
 
 import pytest
 
-from logkeep.contract import clients, models
-from logkeep.contract.models import Page
+from logkeep.contract import clients
+from logkeep.contract.css import requests, responses
+from logkeep.contract.iam import requests as iam_requests
+from logkeep.contract.iam import responses as iam_responses
+from logkeep.contract.parameters import Page
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
-from logkeep.domain.cluster import Cluster, Node, Project
+from logkeep.domain.cluster import Cluster, Node, Project, Tag
 from logkeep.domain.log_setting import LogSetting, LogSettingChange
 from logkeep.errors import InvalidAgency, InvalidField, InvalidPeriod, InvalidZone
 
@@ -43,14 +46,14 @@ def body(**members: object) -> bytes:
 
 
 def test_record_is_that_of_the_published_example() -> None:
-    assert json.loads(models.render_records([JOB], 1, digit_strings=False)) == {
+    assert json.loads(responses.render_records([JOB], 1, digit_strings=False)) == {
         "clusterLogRecord": [RECORD],
         "totalSize": 1,
     }
 
 
 def test_time_of_creation_is_a_string_of_digits_where_the_client_needs_it() -> None:
-    (record,) = json.loads(models.render_records([JOB], 1, digit_strings=True))["clusterLogRecord"]
+    (record,) = json.loads(responses.render_records([JOB], 1, digit_strings=True))["clusterLogRecord"]
     assert record == RECORD | {"createAt": "1656042837000"}
 
 
@@ -72,18 +75,18 @@ def test_client_is_known_by_its_agent(agent: str, wanted: bool) -> None:
 @pytest.mark.parametrize(
     ("query", "page", "status"),
     [
-        (b"", Page(1, 10), StatusFilter.ALL),
-        (b"start=11&limit=10", Page(11, 10), StatusFilter.ALL),
-        (b"offset=3&start=11", Page(3, 10), StatusFilter.ALL),
-        (b"offset=1&start=11", Page(1, 10), StatusFilter.ALL),
-        (b"limit=1000&offset=9223372036854775807", Page(2**63 - 1, 1000), StatusFilter.ALL),
-        (b"status=FAIL", Page(1, 10), StatusFilter.FAIL),
-        (b"status=NOT_FAIL", Page(1, 10), StatusFilter.NOT_FAIL),
-        (b"status=&other=1&other=2", Page(1, 10), StatusFilter.ALL),
+        (b"", Page(0, 10), StatusFilter.ALL),
+        (b"start=11&limit=10", Page(10, 10), StatusFilter.ALL),
+        (b"offset=3&start=11", Page(2, 10), StatusFilter.ALL),
+        (b"offset=1&start=11", Page(0, 10), StatusFilter.ALL),
+        (b"limit=1000&offset=9223372036854775807", Page(2**63 - 2, 1000), StatusFilter.ALL),
+        (b"status=FAIL", Page(0, 10), StatusFilter.FAIL),
+        (b"status=NOT_FAIL", Page(0, 10), StatusFilter.NOT_FAIL),
+        (b"status=&other=1&other=2", Page(0, 10), StatusFilter.ALL),
     ],
 )
 def test_query_of_the_record_list_is_read(query: bytes, page: Page, status: StatusFilter) -> None:
-    assert models.read_records_query(query) == (page, status)
+    assert requests.read_records_query(query) == (page, status)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +105,7 @@ def test_query_of_the_record_list_is_read(query: bytes, page: Page, status: Stat
 )
 def test_query_of_the_record_list_is_refused_by_its_field(query: bytes, field: str) -> None:
     with pytest.raises(InvalidField, match=f"^{field}: "):
-        models.read_records_query(query)
+        requests.read_records_query(query)
 
 
 @pytest.mark.parametrize(
@@ -116,13 +119,13 @@ def test_query_of_the_record_list_is_refused_by_its_field(query: bytes, field: s
 )
 def test_query_of_the_project_list_is_refused_by_its_field(query: bytes, field: str) -> None:
     with pytest.raises(InvalidField, match=f"^{field}: "):
-        models.read_projects_query(query)
+        iam_requests.read_projects_query(query)
 
 
 def test_engine_of_the_cluster_list_is_one_of_three() -> None:
-    assert models.read_clusters_query(b"datastoreType=opensearch&start=2") == (Page(2, 10), "opensearch")
+    assert requests.read_clusters_query(b"datastoreType=opensearch&start=2") == (Page(1, 10), "opensearch")
     with pytest.raises(InvalidField, match=r"^datastoreType: .*'logstash'"):
-        models.read_clusters_query(b"datastoreType=mysql")
+        requests.read_clusters_query(b"datastoreType=mysql")
 
 
 @pytest.mark.parametrize(
@@ -135,8 +138,8 @@ def test_engine_of_the_cluster_list_is_one_of_three() -> None:
     ],
 )
 def test_setting_is_read_in_every_spelling(members: dict[str, object]) -> None:
-    assert models.read_opening(b"", json.dumps(members).encode()) == CHANGE
-    assert models.read_setting_change(b"action=base_log_collect", json.dumps(members).encode()) == CHANGE
+    assert requests.read_opening(b"", json.dumps(members).encode()) == CHANGE
+    assert requests.read_setting_change(b"action=base_log_collect", json.dumps(members).encode()) == CHANGE
 
 
 @pytest.mark.parametrize(
@@ -153,7 +156,7 @@ def test_setting_is_read_in_every_spelling(members: dict[str, object]) -> None:
 def test_policy_is_on_where_a_period_is_given(
     members: dict[str, object], auto_enable: bool | None, period: str | None
 ) -> None:
-    change = models.read_opening(b"", body(**members))
+    change = requests.read_opening(b"", body(**members))
     assert (change.auto_enable, change.period) == (auto_enable, period)
 
 
@@ -177,11 +180,11 @@ def test_policy_is_on_where_a_period_is_given(
 )
 def test_setting_is_refused_by_its_field(members: dict[str, object], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
-        models.read_opening(b"", body(**members))
+        requests.read_opening(b"", body(**members))
 
 
 def test_change_of_a_setting_may_leave_the_period_as_it_is() -> None:
-    assert models.read_setting_change(b"", body(auto_enable=True)).period is None
+    assert requests.read_setting_change(b"", body(auto_enable=True)).period is None
 
 
 @pytest.mark.parametrize(
@@ -194,16 +197,16 @@ def test_change_of_a_setting_may_leave_the_period_as_it_is() -> None:
     ],
 )
 def test_action_is_refused_unless_it_means_backup(query: bytes, text: str) -> None:
-    for read in (models.read_opening, models.read_setting_change):
+    for read in (requests.read_opening, requests.read_setting_change):
         with pytest.raises(InvalidField, match=f"^action: .*{text}"):
             read(query, body())
 
 
 @pytest.mark.parametrize("members", [{}, {"period": ""}, {"period": None}, {"period": 1}])
 def test_policy_needs_a_period(members: dict[str, object]) -> None:
-    assert models.read_policy(b'{"period": "00:00 GMT+08:00"}') == "00:00 GMT+08:00"
+    assert requests.read_policy(b'{"period": "00:00 GMT+08:00"}') == "00:00 GMT+08:00"
     with pytest.raises(InvalidPeriod, match=r"^period: "):
-        models.read_policy(json.dumps(members).encode())
+        requests.read_policy(json.dumps(members).encode())
 
 
 def test_setting_is_that_of_the_published_example() -> None:
@@ -217,7 +220,7 @@ def test_setting_is_that_of_the_published_example() -> None:
         period=None,
         updated_at=1639624882000,
     )
-    assert json.loads(models.render_setting(setting)) == {
+    assert json.loads(responses.render_setting(setting)) == {
         "logConfiguration": {
             "id": "00032118-aff5-40e8-b19a-dd4bb576e572",
             "clusterId": "e3201ceb-1a3e-49f3-bb2f-23a816440b20",
@@ -231,7 +234,7 @@ def test_setting_is_that_of_the_published_example() -> None:
         },
         "realTimeLogCollectRecord": None,
     }
-    assert json.loads(models.render_setting(None)) == {"logConfiguration": None, "realTimeLogCollectRecord": None}
+    assert json.loads(responses.render_setting(None)) == {"logConfiguration": None, "realTimeLogCollectRecord": None}
 
 
 def test_cluster_has_what_every_sdk_reads() -> None:
@@ -246,13 +249,17 @@ def test_cluster_has_what_every_sdk_reads() -> None:
         "updated": "2023-10-09T02:07:13",
         "endpoint": None,
         "instances": [{"status": "200", "type": "ess", "id": "8b", "name": "ess-1", "ip": "10.0.0.1"}],
+        "tags": [{"key": "k", "value": "v"}],
     }
-    assert json.loads(models.render_cluster(cluster)) == expected
-    assert json.loads(models.render_clusters([cluster], 7)) == {"clusters": [expected], "totalSize": 7}
+    assert json.loads(responses.render_cluster(cluster, [Tag("k", "v")])) == expected
+    assert json.loads(responses.render_clusters([cluster], {"5c": [Tag("k", "v")]}, 7)) == {
+        "clusters": [expected],
+        "totalSize": 7,
+    }
 
 
 def test_projects_are_in_keystone_form() -> None:
-    rendered = json.loads(models.render_projects([Project("62", "cn-north-4", 0)], "http://h/v3/projects"))
+    rendered = json.loads(iam_responses.render_projects([Project("62", "cn-north-4", 0)], "http://h/v3/projects"))
     assert rendered["links"] == {"self": "http://h/v3/projects", "next": None, "previous": None}
     assert rendered["projects"] == [
         {

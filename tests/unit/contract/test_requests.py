@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import re
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
-from logkeep.contract import models, requests
-from logkeep.contract.requests import BASE_PATH, PERIOD, Body, Member, Number
+from logkeep.contract import parameters
+from logkeep.contract.css import requests
+from logkeep.contract.css.requests import BASE_PATH, PERIOD
+from logkeep.contract.parameters import Number
 from logkeep.domain.log_setting import check_agency, check_base_path, parse_period
 from logkeep.errors import RequestError
 
 SETTING = {"agency": "css_obs_agency", "log_base_path": "css/log", "log_bucket": "000-words"}
-PAGED = (requests.OFFSET, requests.START, requests.LIMIT)
+PAGED = (parameters.OFFSET, parameters.START, parameters.LIMIT)
 
 
 def accepted(check: object, text: str) -> bool:
@@ -66,27 +70,26 @@ def test_published_base_path_refuses_nothing_that_is_read(text: str) -> None:
 
 @given(st.text(st.sampled_from("aZ0_-. 日\n"), max_size=70))
 def test_published_agency_is_the_one_that_is_read(text: str) -> None:
-    (members,) = requests.START_LOGS_BODY.alternatives
-    pattern = str(next(member.schema["pattern"] for member in members if member.name == "agency"))
+    schema = msgspec.json.schema(requests.StartLogsReq)["$defs"]["StartLogsReq"]
+    pattern = schema["properties"]["agency"]["pattern"]
     assert bool(re.search(pattern.replace("$", r"\Z"), text)) == accepted(check_agency, text)
 
 
-@pytest.mark.parametrize("body", [requests.START_LOGS_BODY, requests.UPDATE_LOG_SETTING_BODY])
-def test_every_published_member_of_a_setting_is_read(body: Body) -> None:
-    (members,) = body.alternatives
-    for member in members:
+@pytest.mark.parametrize("kind", [requests.StartLogsReq, requests.UpdateLogSettingReq])
+def test_every_published_member_of_a_setting_is_read(kind: type[msgspec.Struct]) -> None:
+    for member in fields(kind):
         wrong = SETTING | {"period": "00:00 GMT+08:00", member.name: [1]}
         with pytest.raises(RequestError, match=f"^{member.name}: "):
-            models.read_setting_change(b"", json.dumps(wrong).encode())
+            requests.read_setting_change(b"", json.dumps(wrong).encode())
 
 
 def test_member_that_must_be_there_is_missed() -> None:
-    (members,) = requests.START_LOGS_BODY.alternatives
+    members = fields(requests.StartLogsReq)
     required = [member.name for member in members if member.required]
     assert required == ["agency", "log_bucket", "log_base_path"]
     for name in required:
         with pytest.raises(RequestError, match=f"^{name}: is missing"):
-            models.read_opening(b"", json.dumps({**SETTING, name: None}).encode())
+            requests.read_opening(b"", json.dumps({**SETTING, name: None}).encode())
 
 
 @pytest.mark.parametrize("number", PAGED)
@@ -98,7 +101,7 @@ def test_number_is_read_within_its_published_range(number: Number) -> None:
 
 
 def test_optional_member_may_be_null() -> None:
-    optional: list[Member] = [m for m in requests.START_LOGS_BODY.alternatives[0] if not m.required]
+    optional = [m for m in fields(requests.StartLogsReq) if not m.required]
     assert {member.name for member in optional} == {"auto_enable", "period"}
-    change = models.read_opening(b"", json.dumps(SETTING | {m.name: None for m in optional}).encode())
+    change = requests.read_opening(b"", json.dumps(SETTING | {m.name: None for m in optional}).encode())
     assert (change.auto_enable, change.period) == (None, None)

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from logkeep.logformat import lines
-from logkeep.logformat.lines import annotate, first_time, read_head
-from tests.corpus import NODES, unpack
+from logkeep.logformat import annotation, lines
+from logkeep.logformat.lines import first_time, read_head
+from tests.support.corpus import NODES, unpack
 
 TEXT = b"[2026-11-23T10:49:05,123][INFO ][o.o.n.Node              ] [os1] started\n"
 SERVER = (
@@ -28,6 +28,12 @@ GC = b"[2026-11-23T10:49:05.123+0000][20405][gc,init] CPUs: 2 total\n"
 AUDIT = b'{"type":"audit", "timestamp":"2026-11-23T10:49:05,123+0200", "event.type":"rest"}\n'
 TRACE = b'"stacktrace": ["x: y",\n"at a.b(C.java:1)",\n"... 6 more"] }\n\tat a.b(C.java:1)\n'
 UNKNOWN = ("", "", None)
+
+
+def annotate(raw: bytes) -> tuple[str, str, tuple[str, ...] | None]:
+    found = annotation.annotate(raw)
+    assert found.lines == raw.count(b"\n")
+    return found[:3]
 
 
 @cache
@@ -149,7 +155,7 @@ def test_real_file_is_annotated_exactly(name: str) -> None:
 
 
 def test_real_files_need_no_slow_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "_annotate_each", lambda raw: pytest.fail("read one by one"))
+    monkeypatch.setattr(annotation, "_annotate_each", lambda raw: pytest.fail("read one by one"))
     for raw in corpus().values():
         assert not raw or annotate(raw)
 

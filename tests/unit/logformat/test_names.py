@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logkeep.logformat.names import NOT_LOGS, compile_exclusions, parse_counted, parse_name
-from tests.corpus import NODES, unpack
+from tests.support.corpus import NODES, unpack
 
 UNKNOWN: frozenset[str] = frozenset()
 
@@ -196,6 +196,9 @@ def test_order_of_any_two_names_can_be_told(name: str) -> None:
         "node.lock",
         "x.log.tmp",
         ".x.log.swp",
+        "x.log.gz.part",
+        "x.log.gz.partial",
+        "x.log.gz.filepart",
         ".nfs000000001",
         ".hidden",
         "x.log~",

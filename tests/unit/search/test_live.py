@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from logkeep.domain.log_line import LogKind, LogLine, LogQuery
 from logkeep.search import live
 from logkeep.search.live import find_log, search_log
 from logkeep.sources.local import LocalSource
-from tests import corpus
+from tests.support import corpus
 
 LEVELS = ("INFO", "WARN", "ERROR", "DEBUG")
 
@@ -97,3 +98,18 @@ def test_logstash_and_lone_logs_are_found() -> None:
     assert find_log(["one.log", "gc.log"], LogKind.INSTANCE) == "one.log"
     assert find_log(["one.log", "two.log"], LogKind.INSTANCE) is None
     assert find_log(["one.log"], LogKind.SEARCH_SLOW) is None
+
+
+def test_a_record_as_long_as_the_window_is_not_held_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is too long for an answer anyway; that not all of it was looked through is told."""
+    monkeypatch.setattr(live, "_FIRST_WINDOW", 32 * 1024 * 1024)
+    data = line(1) + line(2)[:-1] + "€".encode() * 10_000_000 + b"needle\n"
+    (tmp_path / "one.log").write_bytes(data)
+    tracemalloc.start()
+    try:
+        found, completed = search_log(LocalSource(tmp_path), "one.log", LogQuery(LogKind.INSTANCE, keyword="needle"))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (found, completed) == ([], False)
+    assert peak < 1.5 * len(data)

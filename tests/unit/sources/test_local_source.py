@@ -102,7 +102,7 @@ def test_the_way_to_a_folder_is_walked_once_for_many_files(
     for name in names:
         write(tmp_path / "logs" / name)
     counted = Counted(monkeypatch)
-    assert source.carry_out(lambda: [read(source, name) for name in names]) == [b"line\n"] * 300
+    assert source.run(lambda: [read(source, name) for name in names]) == [b"line\n"] * 300
     assert counted.number <= 300 + len(tmp_path.parts) + 6
 
 
@@ -123,7 +123,7 @@ def test_a_folder_that_was_moved_away_and_replaced_is_noticed(tmp_path: Path, so
         write(tmp_path / "logs/a/es.log", b"third\n")
         assert read(source, "a/es.log") == b"third\n"
 
-    source.carry_out(look)
+    source.run(look)
 
 
 @pytest.mark.parametrize("part", ["logs", "logs/a"])
@@ -140,7 +140,7 @@ def test_a_link_that_was_swapped_in_for_a_folder_that_is_open_leads_nowhere(
         with pytest.raises((SourceRefused, SourceVanished)):
             source.open("a/es.log")
 
-    source.carry_out(look)
+    source.run(look)
 
 
 def test_few_folders_are_held_open_and_none_in_the_end(tmp_path: Path, source: LocalSource) -> None:
@@ -156,6 +156,6 @@ def test_few_folders_are_held_open_and_none_in_the_end(tmp_path: Path, source: L
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        source.carry_out(look)
+        source.run(look)
     assert 1 < max(held) <= 32
     assert open_descriptors() == before

@@ -40,7 +40,7 @@ Source:
 Backtrace:
    0: <unknown>
 """
-FULL = "Unexpected (persistent) at write, context: { service: fs, path: q } => no storage space, source: No space left on device (os error 28)"
+FULL = "Unexpected (persistent) at write, runtime: { service: fs, path: q } => no storage space, source: No space left on device (os error 28)"
 BUSY = """Unexpected (persistent) at stat
 
 Context:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from logkeep.errors import BucketMissing, SettingError, StoreDenied
+from logkeep.errors import BucketMissing, SettingError, StoreDenied, StoreMissing
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.opendal import create_bucket, open_store
 from tests.suites.store_suite import MIB, Stopped, StoreSuite, names, stopping
@@ -41,8 +41,8 @@ def test_an_object_is_written_beside_the_others_and_moved_in(store: ObjectStore,
     def chunks() -> Iterator[bytes]:
         for _ in range(20):
             yield bytes(MIB)
-        unfinished = [path for path in (bucket / ".tmp").rglob("*") if path.is_file()]
-        assert [path.name.startswith("x.") for path in unfinished] == [True]
+        assert [path.stat().st_size for path in (bucket / ".tmp").iterdir()] == [20 * MIB]
+        assert not (bucket / "x").exists()
 
     store.put("x", chunks())
     assert list((bucket / ".tmp").iterdir()) == []
@@ -55,12 +55,13 @@ def test_what_was_given_up_leaves_no_file(store: ObjectStore, bucket: Path) -> N
 
 
 def test_check_removes_what_a_killed_process_left(store: ObjectStore, bucket: Path) -> None:
-    old, young = bucket / ".tmp" / "old", bucket / ".tmp" / "young"
-    for folder in (old, young):
-        folder.mkdir(parents=True)
-        (folder / "x.1234").write_bytes(b"half")
+    old, young, earlier = (bucket / ".tmp" / name for name in ("old", "young", "of an earlier version"))
+    earlier.mkdir(parents=True)
+    for path in (old, young, earlier / "x.1234"):
+        path.write_bytes(b"half")
     three_days_ago = time.time() - 3 * 24 * 3600
-    os.utime(old, (three_days_ago, three_days_ago))
+    for path in (old, earlier):
+        os.utime(path, (three_days_ago, three_days_ago))
     store.check()
     assert list((bucket / ".tmp").iterdir()) == [young]
 
@@ -98,6 +99,16 @@ def test_a_file_is_no_bucket(tmp_path: Path) -> None:
         open_store("file:logs", base=tmp_path).check()
     with pytest.raises(SettingError, match="cannot be created: File exists"):
         create_bucket("file:logs", base=tmp_path)
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_an_object_below_another_one_is_told_and_the_bucket_is_not_said_to_be_missing(
+    store: ObjectStore, bucket: Path, parts: bool
+) -> None:
+    store.put("a", [b"x"])
+    with pytest.raises(StoreMissing, match=r"cannot write 'a/b/c' in file://.*: Not a directory"):
+        store.put("a/b/c", iter([b"y"]) if parts else [b"y"])
+    assert list((bucket / ".tmp").iterdir()) == []
 
 
 def test_a_bucket_that_exists_is_left_as_it_is(store: ObjectStore, bucket: Path, tmp_path: Path) -> None:

@@ -1,0 +1,246 @@
+"""`/api/v1`, what CSS lacks: registering clusters, one record, the archive, verification."""
+
+from __future__ import annotations
+
+from logkeep.api.call import Call, Stream
+from logkeep.api.routes import Handler
+from logkeep.contract.css.requests import read_records_query
+from logkeep.contract.native import job_responses, operations, requests, responses, status_responses
+from logkeep.contract.operation import BYTES, NDJSON, Operation
+from logkeep.domain.cluster import Cluster
+from logkeep.domain.node_check import NodeCheck
+from logkeep.service import (
+    archive,
+    audit,
+    backups,
+    checks,
+    clusters,
+    coverage,
+    forecasts,
+    job_details,
+    status,
+    verification,
+)
+from logkeep.service.adoption import adopt_cluster as adopt
+
+_LOOK_SECONDS, _LOOK_FILES = 5.0, 20  # of a cluster that was just registered
+
+
+def add_cluster(call: Call) -> bytes:
+    new = requests.read_new_cluster(call.body)
+    if isinstance(new, requests.NewClusterReq):
+        cluster = clusters.add_cluster(
+            call.runtime,
+            call.caller.project_id,
+            new.name,
+            requests.new_nodes(new.nodes),
+            kind=new.kind,
+            version=new.version,
+            endpoint=new.endpoint,
+        )
+    else:
+        cluster = clusters.discover_cluster(
+            call.runtime,
+            call.caller.project_id,
+            new.name,
+            new.url,
+            new.source,
+            user=new.user,
+            password=new.password,
+            endpoint=new.endpoint,
+        )
+    call.trail.cluster_id = cluster.id
+    standings = forecasts.list_standings(call.runtime, [cluster.id])
+    return responses.render_added(cluster, standings, _look_at(call, cluster))
+
+
+def adopt_cluster(call: Call) -> bytes:
+    adoption = requests.read_adoption(call.cluster_id(), call.body)
+    adopted = adopt(call.runtime, call.caller.project_id, adoption)
+    cluster = call.cluster()
+    standings = forecasts.list_standings(call.runtime, [cluster.id])
+    return responses.render_adopted(
+        cluster,
+        standings,
+        _look_at(call, cluster),
+        records=adopted.records,
+        objects=adopted.objects,
+        size=adopted.size,
+        problems=adopted.problems,
+    )
+
+
+def _look_at(call: Call, cluster: Cluster) -> list[NodeCheck]:
+    """A short look at the nodes of a cluster that was just registered."""
+    return checks.check_nodes(
+        call.runtime, cluster.project_id, cluster.nodes, seconds=_LOOK_SECONDS, most_opened=_LOOK_FILES
+    )
+
+
+def check_cluster(call: Call) -> bytes:
+    cluster = call.cluster()
+    return responses.render_checks(checks.check_nodes(call.runtime, cluster.project_id, cluster.nodes))
+
+
+def check_new_cluster(call: Call) -> bytes:
+    new = requests.read_new_cluster(call.body)
+    project_id = call.caller.project_id
+    clusters.check_endpoint(new.endpoint)
+    if isinstance(new, requests.NewClusterReq):
+        nodes = clusters.check_new_nodes(call.runtime, project_id, new.name, requests.new_nodes(new.nodes))
+    else:
+        nodes = clusters.find_new_nodes(
+            call.runtime, project_id, new.name, new.url, new.source, user=new.user, password=new.password
+        )
+    return responses.render_checks(checks.check_nodes(call.runtime, project_id, nodes))
+
+
+def list_clusters(call: Call) -> bytes:
+    page, name = requests.read_cluster_list_query(call.query)
+    found, total = clusters.list_clusters(
+        call.runtime, call.caller.project_id, offset=page.offset, limit=page.limit, name=name
+    )
+    standings = forecasts.list_standings(call.runtime, [cluster.id for cluster in found])
+    return responses.render_clusters(found, standings, total, sources=call.caller.admin)
+
+
+def show_cluster(call: Call) -> bytes:
+    cluster = call.cluster()
+    standings = forecasts.list_standings(call.runtime, [cluster.id])
+    return responses.render_cluster(cluster, standings, sources=call.caller.admin)
+
+
+def update_cluster(call: Call) -> bytes:
+    cluster = clusters.update_cluster(call.runtime, call.cluster(), requests.read_cluster_change(call.body))
+    standings = forecasts.list_standings(call.runtime, [cluster.id])
+    return responses.render_cluster(cluster, standings, sources=True)
+
+
+def remove_cluster(call: Call) -> bytes:
+    problem = clusters.remove_cluster(call.runtime, call.cluster())
+    return responses.render_removed(problem)
+
+
+def list_status(call: Call) -> bytes:
+    page = requests.read_list_query(call.query)
+    found = status.list_status(call.runtime, call.caller.project_id, offset=page.offset, limit=page.limit)
+    return status_responses.render_status(found.clusters, need_hand=found.need_hand, total=found.total, at=found.at)
+
+
+def list_records(call: Call) -> bytes:
+    page, wanted = read_records_query(call.query)
+    records, total = backups.list_project_jobs(
+        call.runtime, call.caller.project_id, offset=page.offset, limit=page.limit, status=wanted
+    )
+    return status_responses.render_records(records, total)
+
+
+def show_job(call: Call) -> bytes:
+    return _show_job(call, call.cluster().id)
+
+
+def find_job(call: Call) -> bytes:
+    return _show_job(call)
+
+
+def start_backup(call: Call) -> bytes:
+    asked = requests.read_backup(call.body)
+    job = backups.start_backup(call.runtime, call.cluster(), repair=asked.repair)
+    return job_responses.render_job(job_details.get_detail(call.runtime, call.caller.project_id, job.job_id))
+
+
+def cancel_job(call: Call) -> bytes:
+    backups.cancel_job(call.runtime, call.caller.project_id, requests.read_job_id(call.parameters))
+    return _show_job(call)
+
+
+def _show_job(call: Call, cluster_id: str = "") -> bytes:
+    job_id, page = requests.read_job_id(call.parameters), requests.read_files_page(call.query)
+    detail = job_details.get_detail(
+        call.runtime, call.caller.project_id, job_id, cluster_id=cluster_id, offset=page.offset, limit=page.limit
+    )
+    return job_responses.render_job(detail)
+
+
+def show_policy(call: Call) -> bytes:
+    return job_responses.render_policy(forecasts.get_policy(call.runtime, call.cluster()))
+
+
+def update_policy(call: Call) -> bytes:
+    adaptive = requests.read_adaptive(call.body)
+    return job_responses.render_policy(forecasts.set_adaptive(call.runtime, call.cluster(), adaptive))
+
+
+def list_coverage(call: Call) -> Stream:
+    node, family = requests.read_log_query(call.query)
+    cluster = call.cluster()
+    held = coverage.list_held(call.runtime, cluster, node=node, family=family)
+    return Stream(NDJSON, job_responses.held_lines(held, coverage.get_last_success(call.runtime, cluster)))
+
+
+def list_kept(call: Call) -> Stream:
+    asked = requests.read_archive_query(call.query)
+    logs = archive.list_kept(
+        call.runtime, call.cluster(), node=asked.node, family=asked.family, job_id=asked.job_id, span=asked.span
+    )
+    return Stream(NDJSON, responses.kept_lines(logs))
+
+
+def read_kept(call: Call) -> Stream:
+    node, generation = requests.read_generation(call.parameters)
+    asked = requests.read_piece_query(call.query)
+    pieces = archive.read_kept(
+        call.runtime, call.cluster(), node, generation, start=asked.start, end=asked.end, span=asked.span
+    )
+    return Stream(BYTES, pieces)
+
+
+def verify(call: Call) -> Stream:
+    asked = requests.read_verify(call.body)
+    items = verification.verify(
+        call.runtime,
+        call.cluster(),
+        read_data=asked.read_data,
+        sample=asked.sample,
+        chain=asked.chain,
+        noted=asked.head.lower(),
+    )
+    return Stream(NDJSON, responses.verify_lines(items), responses.error_line)
+
+
+def show_verification(call: Call) -> bytes:
+    return responses.render_verification(verification.get_verification(call.runtime, call.cluster()))
+
+
+def list_audit(call: Call) -> bytes:
+    page, since_ms = requests.read_audit_query(call.query)
+    entries, total = audit.list_entries(
+        call.runtime, project_id=call.caller.project_id, since_ms=since_ms, offset=page.offset, limit=page.limit
+    )
+    return responses.render_audit(entries, total)
+
+
+HANDLERS: list[tuple[Operation, Handler]] = [
+    (operations.ADD_CLUSTER, add_cluster),
+    (operations.ADOPT_CLUSTER, adopt_cluster),
+    (operations.CHECK_NEW_CLUSTER, check_new_cluster),
+    (operations.CHECK_CLUSTER, check_cluster),
+    (operations.LIST_CLUSTERS, list_clusters),
+    (operations.SHOW_CLUSTER, show_cluster),
+    (operations.UPDATE_CLUSTER, update_cluster),
+    (operations.REMOVE_CLUSTER, remove_cluster),
+    (operations.LIST_STATUS, list_status),
+    (operations.LIST_RECORDS, list_records),
+    (operations.START_BACKUP, start_backup),
+    (operations.SHOW_JOB, show_job),
+    (operations.FIND_JOB, find_job),
+    (operations.CANCEL_JOB, cancel_job),
+    (operations.SHOW_POLICY, show_policy),
+    (operations.UPDATE_POLICY, update_policy),
+    (operations.LIST_COVERAGE, list_coverage),
+    (operations.LIST_KEPT, list_kept),
+    (operations.READ_KEPT, read_kept),
+    (operations.VERIFY, verify),
+    (operations.SHOW_VERIFICATION, show_verification),
+    (operations.LIST_AUDIT, list_audit),
+]

@@ -1,0 +1,286 @@
+"""The operations of `/api/v1`: what CSS lacks; and what tells of the service itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from logkeep.contract.css.requests import STATUS
+from logkeep.contract.native import job_responses, requests, responses, status_responses
+from logkeep.contract.operation import BYTES, NDJSON, Link, Operation, WaitsFor
+from logkeep.contract.parameters import PAGE
+from logkeep.domain.access import Right
+from logkeep.errors import BackupClosed, BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
+
+_CLUSTERS = "/api/v1/clusters"
+_CLUSTER = _CLUSTERS + "/{cluster_id}"
+_ADOPT_SECONDS = 800.0  # every manifest of the cluster is read, and each bucket listed
+_SAME = {"cluster_id": "$request.path.cluster_id"}
+_ADDED = {"cluster_id": "$response.body#/id"}
+
+ADD_CLUSTER = Operation(
+    "AddCluster",
+    "POST",
+    _CLUSTERS,
+    summary="Register a cluster; for the role admin",
+    right=Right.ADMINISTER,
+    body=(requests.NewClusterReq, requests.ClusterToDiscoverReq),
+    answer=responses.AddedCluster,
+    raises=(InvalidField, EmptyBody, NameTaken),
+    links=(Link("ShowCluster", _ADDED), Link("RemoveCluster", _ADDED), Link("Verify", _ADDED)),
+    waits_for=WaitsFor.NODES,
+)
+ADOPT_CLUSTER = Operation(
+    "AdoptCluster",
+    "POST",
+    _CLUSTER + "/adopt",
+    summary="Register a cluster under the id of an archive, and take up what the buckets hold of it",
+    right=Right.ADMINISTER,
+    body=(requests.AdoptClusterReq, requests.AdoptDiscoveredReq),
+    answer=responses.AdoptedCluster,
+    raises=(InvalidField, EmptyBody, NameTaken, StoreError),
+    links=(Link("ShowCluster", _SAME),),
+    waits_for=WaitsFor.BUCKETS,
+    seconds=_ADOPT_SECONDS,
+)
+CHECK_NEW_CLUSTER = Operation(
+    "CheckNewCluster",
+    "POST",
+    _CLUSTERS + "/check",
+    summary="Look at the log directories of a cluster as AddCluster would register it; nothing is changed",
+    right=Right.ADMINISTER,
+    body=(requests.NewClusterReq, requests.ClusterToDiscoverReq),
+    answer=responses.CheckList,
+    raises=(InvalidField, EmptyBody),
+    waits_for=WaitsFor.NODES,
+)
+CHECK_CLUSTER = Operation(
+    "CheckCluster",
+    "POST",
+    _CLUSTER + "/check",
+    summary="Look at the log directories of all nodes: reachable, readable, how many logs, what is left out",
+    answer=responses.CheckList,
+    waits_for=WaitsFor.NODES,
+)
+LIST_CLUSTERS = Operation(
+    "ListClusters",
+    "GET",
+    _CLUSTERS,
+    summary="List the clusters, newest first",
+    right=Right.READ,
+    query=(*PAGE, requests.CLUSTER_NAME),
+    answer=responses.ClusterList,
+    raises=(InvalidField,),
+    links=(Link("ShowCluster", {"cluster_id": "$response.body#/clusters/0/id"}),),
+)
+SHOW_CLUSTER = Operation(
+    "ShowCluster",
+    "GET",
+    _CLUSTER,
+    summary="Read one cluster",
+    right=Right.READ,
+    answer=responses.ClusterView,
+)
+UPDATE_CLUSTER = Operation(
+    "UpdateCluster",
+    "PATCH",
+    _CLUSTER,
+    summary="Change nodes, sources, or how the cluster is asked for its nodes; for the role admin",
+    right=Right.ADMINISTER,
+    body=(requests.UpdateClusterReq,),
+    answer=responses.ClusterView,
+    raises=(InvalidField, EmptyBody),
+    links=(Link("ShowCluster", _SAME),),
+    waits_for=WaitsFor.NODES,
+)
+REMOVE_CLUSTER = Operation(
+    "RemoveCluster",
+    "DELETE",
+    _CLUSTER,
+    summary="Forget a cluster and its records; objects stay; for the role admin",
+    right=Right.ADMINISTER,
+    answer=responses.RemovedCluster,
+    raises=(BackupRunning,),
+    links=(Link("ShowCluster", _SAME),),
+    waits_for=WaitsFor.BUCKETS,
+)
+LIST_STATUS = Operation(
+    "ListStatus",
+    "GET",
+    "/api/v1/status",
+    summary="Tell how each cluster stands, worst first, and what needs a hand",
+    right=Right.READ,
+    query=PAGE,
+    answer=status_responses.StatusList,
+    raises=(InvalidField,),
+    links=(Link("ShowCluster", {"cluster_id": "$response.body#/clusters/0/id"}),),
+)
+LIST_RECORDS = Operation(
+    "ListRecords",
+    "GET",
+    "/api/v1/records",
+    summary="List the records of all clusters, newest first",
+    right=Right.READ,
+    query=(*PAGE, STATUS),
+    answer=status_responses.ProjectRecordList,
+    raises=(InvalidField,),
+    links=(Link("FindJob", {"job_id": "$response.body#/records/0/jobId"}),),
+)
+START_BACKUP = Operation(
+    "StartBackup",
+    "POST",
+    _CLUSTER + "/backups",
+    summary="Back up what is new in the logs; answers with the record of the job that was started",
+    body=(requests.BackupReq,),
+    body_needed=False,
+    answer=job_responses.JobView,
+    raises=(InvalidField, EmptyBody, BackupClosed, BackupRunning),
+    links=(Link("FindJob", {"job_id": "$response.body#/jobId"}),),
+    waits_for=WaitsFor.WRITES,
+)
+SHOW_JOB = Operation(
+    "ShowJob",
+    "GET",
+    _CLUSTER + "/jobs/{job_id}",
+    summary="The same for a cluster's job",
+    right=Right.READ,
+    query=requests.FILES_PAGE,
+    answer=job_responses.JobView,
+    raises=(InvalidField,),
+)
+FIND_JOB = Operation(
+    "FindJob",
+    "GET",
+    "/api/v1/jobs/{job_id}",
+    summary="Read one record: how far it is on each node, the files that it stored, and what it met",
+    right=Right.READ,
+    query=requests.FILES_PAGE,
+    answer=job_responses.JobView,
+    raises=(InvalidField,),
+)
+CANCEL_JOB = Operation(
+    "CancelJob",
+    "POST",
+    "/api/v1/jobs/{job_id}/cancel",
+    summary="End a backup that is RUNNING as FAIL; what it kept stays; one that has ended stays as it is",
+    waits_for=WaitsFor.WRITES,
+    query=requests.FILES_PAGE,
+    answer=job_responses.JobView,
+    raises=(InvalidField,),
+)
+SHOW_POLICY = Operation(
+    "ShowPolicy",
+    "GET",
+    _CLUSTER + "/policy",
+    summary="Tell when the cluster is backed up without being asked",
+    right=Right.READ,
+    answer=job_responses.PolicyView,
+)
+UPDATE_POLICY = Operation(
+    "UpdatePolicy",
+    "PUT",
+    _CLUSTER + "/policy",
+    summary="Add runs before a node deletes what is not kept, or no longer",
+    body=(requests.PolicyReq,),
+    answer=job_responses.PolicyView,
+    raises=(InvalidField, EmptyBody, BackupClosed),
+    links=(Link("ShowPolicy", _SAME),),
+    waits_for=WaitsFor.WRITES,
+)
+LIST_COVERAGE = Operation(
+    "ListCoverage",
+    "GET",
+    _CLUSTER + "/coverage",
+    summary="Tell which span of each log is held, and what is missing",
+    right=Right.READ,
+    query=requests.LOG_QUERY,
+    answer=job_responses.HeldLine,
+    content_type=NDJSON,
+    raises=(InvalidField,),
+)
+LIST_KEPT = Operation(
+    "ListKept",
+    "GET",
+    _CLUSTER + "/archive",
+    summary="List the logs that are kept, or those that a job stored or that can hold records of a span",
+    right=Right.READ,
+    query=requests.ARCHIVE_QUERY,
+    answer=responses.KeptLine,
+    content_type=NDJSON,
+    raises=(InvalidField,),
+)
+READ_KEPT = Operation(
+    "ReadKept",
+    "GET",
+    _CLUSTER + "/archive/{node}/{generation}",
+    summary="Read a kept log, bytes of it, or records of a span; broken off where an object is damaged",
+    right=Right.READ,
+    query=requests.READ_QUERY,
+    content_type=BYTES,
+    raises=(InvalidField, StoreError),
+    waits_for=WaitsFor.BUCKETS,
+)
+VERIFY = Operation(
+    "Verify",
+    "POST",
+    _CLUSTER + "/verify",
+    summary="Hold the bucket against what was stored",
+    right=Right.READ,
+    body=(requests.VerifyReq,),
+    body_needed=False,
+    answer=responses.VerifyLine,
+    content_type=NDJSON,
+    raises=(InvalidField, EmptyBody, StoreError),
+    waits_for=WaitsFor.BUCKETS,
+    seconds=600,  # all manifests are read before the first object is told of
+)
+SHOW_VERIFICATION = Operation(
+    "ShowVerification",
+    "GET",
+    _CLUSTER + "/verification",
+    summary="What the last verification came to, by hand or by the clock",
+    right=Right.READ,
+    answer=responses.VerificationView,
+)
+LIST_AUDIT = Operation(
+    "ListAudit",
+    "GET",
+    "/api/v1/audit",
+    summary="List who changed what, newest first; for the role admin",
+    right=Right.ADMINISTER,
+    query=(*PAGE, requests.SINCE),
+    answer=responses.AuditList,
+    raises=(InvalidField,),
+)
+
+OPERATIONS = (
+    ADD_CLUSTER,
+    ADOPT_CLUSTER,
+    CHECK_NEW_CLUSTER,
+    CHECK_CLUSTER,
+    LIST_CLUSTERS,
+    SHOW_CLUSTER,
+    UPDATE_CLUSTER,
+    REMOVE_CLUSTER,
+    LIST_STATUS,
+    LIST_RECORDS,
+    START_BACKUP,
+    SHOW_JOB,
+    FIND_JOB,
+    CANCEL_JOB,
+    SHOW_POLICY,
+    UPDATE_POLICY,
+    LIST_COVERAGE,
+    LIST_KEPT,
+    READ_KEPT,
+    VERIFY,
+    SHOW_VERIFICATION,
+    LIST_AUDIT,
+)
+
+HEALTH = Operation(
+    "Health", "GET", "/healthz", summary="Whether the process answers", answer=responses.Health, signed=False
+)
+READY = Operation(
+    "Ready", "GET", "/readyz", summary="Whether the service can work", answer=responses.Readiness, signed=False
+)
+OPENAPI = Operation("OpenApi", "GET", "/openapi.json", summary="This document", answer=dict[str, Any], signed=False)

@@ -1,0 +1,131 @@
+"""Statements on generations, each with its checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Engine, Select, func, select, tuple_
+
+from logkeep.database.connection import read_pages, upsert
+from logkeep.database.records import read_row, read_rows, writer
+from logkeep.database.tables import generations, segments
+from logkeep.domain.manifest import Checkpoint
+
+LEAST_HEAD = 256  # bytes that tell one file from another
+_KEY = ["cluster_id", "node", "generation"]
+_BATCH = 500  # values in one statement
+
+
+def fetch_checkpoints(connection: Connection, cluster_id: str, node: str) -> list[Checkpoint]:
+    """Fetch the checkpoints of a node that are not retired, by generation."""
+    rows = connection.execute(_generations(cluster_id, node).where(~generations.c.retired))
+    # Sorted here: asked for an order, SQLite would take the key for it, and look at all.
+    return sorted(read_rows(Checkpoint, rows), key=lambda c: c.generation)
+
+
+def fetch_checkpoints_of(
+    connection: Connection, cluster_id: str, node: str, numbers: Collection[int]
+) -> Iterator[Checkpoint]:
+    """Fetch the checkpoints of some generations of a node."""
+    wanted = sorted(numbers)
+    for at in range(0, len(wanted), _BATCH):
+        statement = _generations(cluster_id, node).where(generations.c.generation.in_(wanted[at : at + _BATCH]))
+        yield from read_rows(Checkpoint, connection.execute(statement))
+
+
+def fetch_generation(connection: Connection, cluster_id: str, node: str, generation: int) -> Checkpoint | None:
+    return next(fetch_checkpoints_of(connection, cluster_id, node, [generation]), None)
+
+
+def _generations(cluster_id: str, node: str) -> Select[*tuple[Any, ...]]:
+    return select(generations).where(generations.c.cluster_id == cluster_id, generations.c.node == node)
+
+
+def fetch_generations(
+    engine: Engine, cluster_id: str, *, node: str = "", family: str = "", job_id: str = ""
+) -> Iterator[tuple[str, Checkpoint]]:
+    """Fetch node and checkpoint of every generation, by node and family in the order of writing.
+
+    They come page by page, so that no connection is held while the caller works on them. With `job_id` only the
+    generations come that this job stored something of.
+    """
+    statement = select(generations).where(generations.c.cluster_id == cluster_id)
+    if node:
+        statement = statement.where(generations.c.node == node)
+    if family:
+        statement = statement.where(generations.c.family == family)
+    if job_id:
+        stored = select(segments.c.node, segments.c.generation)
+        stored = stored.where(segments.c.job_id == job_id, segments.c.cluster_id == cluster_id)
+        statement = statement.where(tuple_(generations.c.node, generations.c.generation).in_(stored))
+    order = (generations.c.node, generations.c.family, generations.c.position, generations.c.generation)
+    for row in read_pages(engine, statement, order, 1000):
+        yield row.node, read_row(Checkpoint, row)
+
+
+def save_checkpoints(connection: Connection, cluster_id: str, node: str, checkpoints: Sequence[Checkpoint]) -> None:
+    """Insert or replace checkpoints, and clear their retired mark."""
+    if not checkpoints:
+        return
+    key = {"cluster_id": cluster_id, "node": node, "retired": False}
+    write = writer(generations, Checkpoint)
+    rows = [key | write(checkpoint) for checkpoint in checkpoints]
+    connection.execute(_save_generation(connection.dialect), rows)
+
+
+@cache
+def _save_generation(dialect: Dialect) -> Any:
+    """Build the statement once: building it takes longer than running it."""
+    insert = upsert(dialect)(generations)
+    changes = {column.name: insert.excluded[column.name] for column in generations.c if column.name not in _KEY}
+    return insert.on_conflict_do_update(index_elements=_KEY, set_=changes)
+
+
+def fetch_kept(connection: Connection, cluster_id: str, node: str, numbers: Collection[int]) -> dict[int, int]:
+    """Return how many bytes of each of these generations are archived; those that are unknown are missing."""
+    of_node = (generations.c.cluster_id == cluster_id, generations.c.node == node)
+    statement = select(generations.c.generation, generations.c.kept)
+    rows = connection.execute(statement.where(*of_node, generations.c.generation.in_(numbers)))
+    return {row.generation: row.kept for row in rows}
+
+
+def fetch_last_segments(connection: Connection, cluster_id: str, node: str, job_id: str) -> dict[int, int]:
+    """Return the generations that the cluster's newest job stored, with the size of the last segment of each."""
+    s, g = segments.c, generations.c
+    same = (s.cluster_id == g.cluster_id) & (s.node == g.node) & (s.generation == g.generation)
+    statement = (
+        select(g.generation, g.kept - func.max(s.start))
+        .join(segments, same)
+        .where(s.job_id == job_id, s.cluster_id == cluster_id, s.node == node)
+        .group_by(g.generation, g.kept)
+    )
+    return {int(row[0]): int(row[1]) for row in connection.execute(statement)}
+
+
+def fetch_shared(connection: Connection, cluster_id: str, names: Sequence[str]) -> list[tuple[str, str, str, str]]:
+    """Return pairs of nodes most of whose files look the same, with the name of one such file on each.
+
+    Two files look the same if their first lines are equal and carry a time of their own.
+    """
+    a, b = generations.alias(), generations.alias()
+    telling = [(one.c.head_length >= LEAST_HEAD) & (one.c.first_time != "") & one.c.present for one in (a, b)]
+    # What is present is not retired, and the index finds that without looking at what is.
+    mine = [(one.c.cluster_id == cluster_id) & one.c.node.in_(names) & ~one.c.retired for one in (a, b)]
+    counts = select(a.c.node, func.count()).where(mine[0], telling[0]).group_by(a.c.node)
+    files = {row[0]: int(row[1]) for row in connection.execute(counts)}
+    if len(files) < 2:
+        return []
+    same = (b.c.head_sha256 == a.c.head_sha256) & (b.c.node > a.c.node)
+    pairs = select(a.c.node, b.c.node, func.min(a.c.name), func.min(b.c.name), func.count()).select_from(
+        a.join(b, same)
+    )
+    rows = connection.execute(pairs.where(*mine, *telling).group_by(a.c.node, b.c.node))
+    return [(row[0], row[1], row[2], row[3]) for row in rows if 2 * row[4] >= min(files[row[0]], files[row[1]])]
+
+
+def fetch_nodes(connection: Connection, cluster_id: str) -> set[str]:
+    """Return the names of all nodes that anything is known of, removed ones included."""
+    statement = select(generations.c.node).where(generations.c.cluster_id == cluster_id).distinct()
+    return set(connection.execute(statement).scalars())
