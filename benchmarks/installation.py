@@ -30,7 +30,7 @@ from logkeep.service import backups, clusters, identity, log_settings
 from logkeep.service.backup_run import begin_run, run_job
 from logkeep.service.catalogue import JobCatalogue
 from logkeep.service.runtime import BackupLimits
-from logkeep.service.sources import open_source
+from logkeep.service.sources import find_tenant, open_source
 from logkeep.settings import load_settings
 from tests.support.processes import END_SECONDS, Said
 
@@ -81,7 +81,7 @@ class Installation:
         node = next(node for node in self.cluster.nodes if node.name == name)
         catalogue = JobCatalogue(self.runtime.database, self.cluster.id, job.job_id, run.attempt)
         target = Target(self.runtime.stores["logs"], "logs", "css/log/bench", job.job_id, run.attempt)
-        source = open_source(self.runtime, self.cluster.project_id, node.source)
+        source = open_source(self.runtime, find_tenant(self.runtime, self.cluster.project_id), node.source)
         backup = NodeBackup(name, source, target, catalogue, self.runtime.clock, ThreadPoolExecutor(THREADS), 0)
         return Node(backup, run.finish)
 

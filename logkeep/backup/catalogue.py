@@ -16,6 +16,13 @@ class Kept(NamedTuple):
     after: Checkpoint
 
 
+class LastListing(NamedTuple):
+    """What the catalogue has of a node's last listing."""
+
+    digest: str  # '' where something was left to read or to tell
+    pending: list[PendingFile]  # files of which it showed more than is kept
+
+
 class Catalogue(Protocol):
     """Catalogue of one node, as one attempt of one job sees it.
 
@@ -44,12 +51,14 @@ class Catalogue(Protocol):
         """Generations of which earlier attempts of this job kept something: plain bytes of the last segment of each."""
         ...
 
-    def listing_digest(self, node: str) -> str:
-        """Digest of the last listing after which nothing was left to read, '' where there is none."""
-        ...
+    def last_listing(self, node: str) -> LastListing: ...
 
-    def record_plan(self, node: str, remaining: int) -> None:
-        """So many bytes are to be read of the node now, as far as is known."""
+    def record_plan(self, node: str, remaining: int, pending: Sequence[PendingFile] | None = None) -> None:
+        """So many bytes are to be read of the node now, as far as is known, and these are the files that have them.
+
+        It is durable when this returns: where they are gone when the job goes on, nobody else knows that they were
+        there. None leaves what is there.
+        """
         ...
 
     def record_flow(self, node: str, read: int) -> None:
@@ -62,10 +71,6 @@ class Catalogue(Protocol):
         Each generation must be kept exactly up to `segment.start`, or be unknown and begin there. `remaining` is what
         the node's plan has left after it. Raises `JobSuperseded` where one is not.
         """
-        ...
-
-    def pending(self, node: str) -> list[PendingFile]:
-        """Files of which an earlier listing showed more than is kept."""
         ...
 
     def warn(self, warning: JobWarning) -> None:
@@ -82,7 +87,7 @@ class Catalogue(Protocol):
         retired: Collection[int] = (),
     ) -> None:
         """Keep what a listing told: names, presence and hints of generations, what is worth telling, the digest, and
-        the files that are still to be read. All of it or nothing; None leaves what is there. What is `seen` is no
-        longer retired, the generations in `retired` are from now on.
+        the files that are still to be read. All of it or nothing, with the node's next write, or its end; None leaves
+        what is there. What is `seen` is no longer retired, the generations in `retired` are from now on.
         """
         ...

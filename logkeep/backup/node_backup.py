@@ -95,12 +95,13 @@ class NodeBackup:
 
     def _run(self) -> Outcome:
         listing = self._list()
-        if self._is_quiet() and self._looks == self._state.catalogue.listing_digest(self._state.node):
+        last = self._state.catalogue.last_listing(self._state.node)
+        if self._is_quiet() and self._looks == last.digest:
             return self._state.outcome
         listing = self._state.inodes.believe(listing)
         self._state.known = {c.generation: c for c in self._state.catalogue.checkpoints(self._state.node)}
         self._keeper.read = self._read_before()
-        noted, flawed = split_notes(self._state.catalogue.pending(self._state.node))
+        noted, flawed = split_notes(last.pending)
         self._state.flawed = FlawedFiles(self._state.clock, flawed, _WAIT_SECONDS)
         self._copies.notes = [one for one in noted if one.kind is PendingKind.COPY]
         self._noted = [one for one in noted if one.kind is not PendingKind.COPY]
@@ -221,9 +222,8 @@ class NodeBackup:
         for one in plan.pending:
             self._went.setdefault(one, self._state.number)
         self._missed |= dict.fromkeys((c.generation for c in plan.gone), self._state.number)
-        self._note(plan, listing)
+        self._announce(plan, listing)
         looks = {checkpoint.generation: checkpoint for checkpoint in plan.seen}
-        self._foresee(plan)
         with self._keeper.committing():
             for read in plan.reads:
                 self._keep(read, plan, looks)
@@ -279,13 +279,17 @@ class NodeBackup:
                 self._state.known = {c.generation: c for c in found} | self._state.known
             self._recalled |= missing
 
-    def _note(self, plan: Plan, listing: Sequence[LogFile]) -> None:
-        """Before it is read: should it be gone when this job goes on, nobody else would know that it was there."""
+    def _announce(self, plan: Plan, listing: Sequence[LogFile]) -> None:
+        """Record what is about to be read, before it is."""
         self._state.pending = list(plan.pending)
-        if plan.reads and self._state.pending != self._noted:
+        self._state.remaining = ReadProgress(plan.reads)
+        if not plan.reads:
+            return
+        notes = None
+        if self._state.pending != self._noted:
             notes = [*self._state.pending, *self._copies.notes, *self._state.flawed.notes(listing)]
-            self._state.catalogue.record_node(self._state.node, pending=notes)
-            self._noted = list(self._state.pending)
+        self._state.catalogue.record_plan(self._state.node, self._state.remaining.bytes, notes)
+        self._noted = list(self._state.pending)
 
     def _clear(self, plan: Plan, observations: Sequence[FileObservation]) -> Plan:
         """Without what cannot be said of logs of which a file could not be read."""
@@ -327,11 +331,6 @@ class NodeBackup:
             return set()
         seen = [one for one in self._state.known.values() if one.present]
         return {one.family for one in [*seen, *self._state.pending] if one.name.startswith(below)}
-
-    def _foresee(self, plan: Plan) -> None:
-        self._state.remaining = ReadProgress(plan.reads)
-        if plan.reads:
-            self._state.catalogue.record_plan(self._state.node, self._state.remaining.bytes)
 
     def _record(self, looks: Sequence[Checkpoint]) -> None:
         """Keep how generations look now. Logs seen empty and new names are told, as no segment may tell of them."""

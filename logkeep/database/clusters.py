@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, update
 
 from logkeep.database.bodies import decode_bodies, encode_bodies
-from logkeep.database.connection import upsert
+from logkeep.database.connection import of, upsert
 from logkeep.database.records import read_row, values
 from logkeep.database.tables import clusters, findings, nodes
 from logkeep.domain.cluster import Cluster, Discovery, Node
 from logkeep.domain.manifest import PendingFile
+
+# Without what the last listing left, which may be megabytes.
+_NODE_COLUMNS = tuple(column for column in nodes.c if column.name not in {"listing_digest", "unread"})
+
+_OF_NODE = of(nodes.c.cluster_id, nodes.c.name)
+_LISTING = select(nodes.c.listing_digest, nodes.c.unread).where(*_OF_NODE)
+_SAVE_LISTING = update(nodes).where(*_OF_NODE)
+_CLUSTER = select(clusters).where(*of(clusters.c.id))
+_NODES = select(*_NODE_COLUMNS).where(nodes.c.cluster_id.in_(bindparam("ids", expanding=True))).order_by(nodes.c.name)
 
 
 def insert_cluster(connection: Connection, cluster: Cluster) -> None:
@@ -55,29 +64,32 @@ def save_nodes(connection: Connection, cluster_id: str, members: Sequence[Node])
         connection.execute(insert.on_conflict_do_update(index_elements=["cluster_id", "name"], set_=changes), rows)
 
 
-def fetch_listing_digest(connection: Connection, cluster_id: str, node: str) -> str:
-    statement = select(nodes.c.listing_digest).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
-    return connection.execute(statement).scalar() or ""
+def fetch_listing(connection: Connection, cluster_id: str, node: str) -> tuple[str, list[PendingFile]]:
+    """Return the digest of a node's last listing, '' where something was left, and the files it left unread."""
+    row = connection.execute(_LISTING, {"of_cluster_id": cluster_id, "of_name": node}).first()
+    if row is None:
+        return "", []
+    return row.listing_digest or "", decode_bodies(row.unread, PendingFile) if row.unread else []
 
 
-def save_listing_digest(connection: Connection, cluster_id: str, node: str, digest: str) -> None:
-    statement = update(nodes).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
-    connection.execute(statement.values(listing_digest=digest))
-
-
-def fetch_unread(connection: Connection, cluster_id: str, node: str) -> list[PendingFile]:
-    statement = select(nodes.c.unread).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
-    body = connection.execute(statement).scalar()
-    return decode_bodies(body, PendingFile) if body else []
-
-
-def save_unread(connection: Connection, cluster_id: str, node: str, unread: Sequence[PendingFile]) -> None:
-    statement = update(nodes).where(nodes.c.cluster_id == cluster_id, nodes.c.name == node)
-    connection.execute(statement.values(unread=encode_bodies(unread) if unread else None))
+def save_listing(
+    connection: Connection,
+    cluster_id: str,
+    node: str,
+    *,
+    digest: str | None = None,
+    unread: Sequence[PendingFile] | None = None,
+) -> None:
+    """Save the digest of a node's last listing and the files it left unread; None leaves what is there."""
+    changes: dict[str, Any] = {} if digest is None else {"listing_digest": digest}
+    if unread is not None:
+        changes["unread"] = encode_bodies(unread) if unread else None
+    if changes:
+        connection.execute(_SAVE_LISTING, {"of_cluster_id": cluster_id, "of_name": node, **changes})
 
 
 def fetch_cluster(connection: Connection, cluster_id: str) -> Cluster | None:
-    row = connection.execute(select(clusters).where(clusters.c.id == cluster_id)).first()
+    row = connection.execute(_CLUSTER, {"of_id": cluster_id}).first()
     return _with_nodes(connection, [row])[0] if row else None
 
 
@@ -117,11 +129,7 @@ def delete_cluster(connection: Connection, cluster_id: str) -> None:
 
 def _with_nodes(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Cluster]:
     by_cluster: dict[str, list[Node]] = defaultdict(list)
-    ids = [row.id for row in rows]
-    found: Iterable[Row[*tuple[Any, ...]]] = connection.execute(
-        select(nodes).where(nodes.c.cluster_id.in_(ids)).order_by(nodes.c.name)
-    )
-    for node in found:
+    for node in connection.execute(_NODES, {"ids": [row.id for row in rows]}):
         by_cluster[node.cluster_id].append(read_row(Node, node))
     return [
         replace(

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Engine,
     Row,
     Select,
+    bindparam,
     create_engine,
     delete,
     event,
@@ -42,6 +43,7 @@ from sqlalchemy.pool import Pool
 from logkeep.domain.causes import Cause, explain_database
 from logkeep.errors import CatalogueError, SettingError
 
+_T = TypeVar("_T")
 _LEAST_SQLITE = (3, 35)  # RETURNING, without which the queue gives no job out
 _BUSY_SECONDS = 30  # SQLite has one writer; a commit takes milliseconds, so this is never reached in health
 
@@ -58,7 +60,7 @@ _CONNECT = {
 _MOST_CONNECTIONS = 60
 _MOST_SQLITE = 200
 _POSTGRESQL = "postgresql+psycopg"
-_BATCH, _BATCHES = 500, 20  # rows that one transaction deletes, and transactions of one call
+_BATCH, _BATCHES = 500, 20  # rows or values of one statement, and transactions of one call that deletes
 _MIGRATION_LOCK = 0x4C4F474B  # a number of our own among the locks of the server
 
 
@@ -181,6 +183,19 @@ def writing(engine: Engine) -> Generator[Connection]:
     """
     with naming_failures(), engine.connect().execution_options(writes=True) as connection, connection.begin():
         yield connection
+
+
+def of(*columns: Column[Any]) -> Sequence[ColumnElement[bool]]:
+    """Return the condition that each column equals a parameter, `of_NAME`.
+
+    Building a statement takes longer than running it, so those that each job runs are built once.
+    """
+    return [column == bindparam(f"of_{column.name}") for column in columns]
+
+
+def in_batches(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Yield the values, at most `_BATCH` at a time: as many as one statement may name."""
+    return (values[at : at + _BATCH] for at in range(0, len(values), _BATCH))
 
 
 def delete_in_batches(engine: Engine, key: Column[Any], condition: ColumnElement[bool]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from logkeep.database.bodies import decode_body, encode_body
+from logkeep.database.connection import of
 from logkeep.database.tables import findings, jobs
 from logkeep.database.warnings import fetch_warnings
 from logkeep.domain.forecast import Forecast
@@ -18,14 +19,19 @@ from logkeep.domain.warning import JobWarning
 _KINDS = {Gap: "gap", Sighting: "sighting", Forecast: "forecast", str: "failure"}
 
 
+_CLUSTER = select(jobs.c.cluster_id).where(*of(jobs.c.job_id)).scalar_subquery()
+_INSERT = findings.insert().values(cluster_id=_CLUSTER)
+_FOUND = select(findings.c.kind, findings.c.body).where(*of(findings.c.job_id)).order_by(findings.c.id)
+
+
 def insert_findings(
     connection: Connection, job_id: str, node: str, found: Sequence[Gap | Sighting | Forecast | str]
 ) -> None:
     """Insert gaps, sightings, forecasts, and failures as text."""
-    rows = [{"job_id": job_id, "node": node, "kind": _KINDS[type(one)], "body": encode_body(one)} for one in found]
+    of_node = {"job_id": job_id, "of_job_id": job_id, "node": node}
+    rows = [of_node | {"kind": _KINDS[type(one)], "body": encode_body(one)} for one in found]
     if rows:
-        cluster_id = select(jobs.c.cluster_id).where(jobs.c.job_id == job_id).scalar_subquery()
-        connection.execute(findings.insert().values(cluster_id=cluster_id), rows)
+        connection.execute(_INSERT, rows)
 
 
 def delete_failures(connection: Connection, job_id: str, node: str) -> None:
@@ -44,8 +50,7 @@ class Findings:
 
 
 def fetch_findings(connection: Connection, job_id: str) -> Findings:
-    statement = select(findings.c.kind, findings.c.body).where(findings.c.job_id == job_id).order_by(findings.c.id)
-    rows = connection.execute(statement).all()
+    rows = connection.execute(_FOUND, {"of_job_id": job_id}).all()
 
     def all_of(kind: str, of_type: Any) -> Any:
         return tuple(decode_body(row.body, of_type) for row in rows if row.kind == kind)

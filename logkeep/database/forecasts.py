@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, delete, func, or_, select, update
 
-from logkeep.database.connection import upsert
+from logkeep.database.connection import in_batches, of, upsert
 from logkeep.database.tables import forecasts
 from logkeep.domain.forecast import Forecast
 
 _SAFE_UNTIL = forecasts.c.kept_at + forecasts.c.margin
 _MOST = 1000  # warnings of one job
+_SOONEST = (
+    select(forecasts.c.node, forecasts.c.family, _SAFE_UNTIL.label("safe_until"))
+    .where(*of(forecasts.c.cluster_id), bindparam("before", type_=BigInteger) > _SAFE_UNTIL)
+    .order_by(_SAFE_UNTIL, forecasts.c.node, forecasts.c.family)
+    .limit(_MOST)
+)
 
 
 def save_margins(
@@ -24,8 +30,8 @@ def save_margins(
         for family, margin in margins.items()
         if margin is not None
     ]
-    for family in (family for family, margin in margins.items() if margin is None):
-        connection.execute(delete(forecasts).where(*of_node, forecasts.c.family == family))
+    for some in in_batches([family for family, margin in margins.items() if margin is None]):
+        connection.execute(delete(forecasts).where(*of_node, forecasts.c.family.in_(some)))
     if rows:
         insert = upsert(connection.dialect)(forecasts)
         changes = {name: insert.excluded[name] for name in ("kept_at", "margin")}
@@ -41,10 +47,7 @@ def renew_margins(connection: Connection, cluster_id: str, node: str, kept_at: i
 
 def fetch_soonest(connection: Connection, cluster_id: str, before: int, next_run: int | None) -> list[Forecast]:
     """Return the logs that may lose lines before a time (Unix ms), the soonest first."""
-    statement = select(forecasts.c.node, forecasts.c.family, _SAFE_UNTIL.label("safe_until")).where(
-        forecasts.c.cluster_id == cluster_id, before > _SAFE_UNTIL
-    )
-    rows = connection.execute(statement.order_by(_SAFE_UNTIL, forecasts.c.node, forecasts.c.family).limit(_MOST))
+    rows = connection.execute(_SOONEST, {"of_cluster_id": cluster_id, "before": before})
     return [Forecast(row.node, row.family, row.safe_until, next_run) for row in rows]
 
 

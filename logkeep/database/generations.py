@@ -6,21 +6,27 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, Select, func, select, tuple_
+from sqlalchemy import Connection, Dialect, Engine, bindparam, func, select, tuple_
 
-from logkeep.database.connection import read_pages, upsert
+from logkeep.database.connection import in_batches, of, read_pages, upsert
 from logkeep.database.records import read_row, read_rows, writer
 from logkeep.database.tables import generations, segments
 from logkeep.domain.manifest import Checkpoint
 
 LEAST_HEAD = 256  # bytes that tell one file from another
 _KEY = ["cluster_id", "node", "generation"]
-_BATCH = 500  # values in one statement
+
+
+_OF_NODE = of(generations.c.cluster_id, generations.c.node)
+_SOME = generations.c.generation.in_(bindparam("numbers", expanding=True))
+_CHECKPOINTS = select(generations).where(*_OF_NODE, ~generations.c.retired)
+_CHECKPOINTS_OF = select(generations).where(*_OF_NODE, _SOME)
+_ARCHIVED = select(generations.c.generation, generations.c.kept).where(*_OF_NODE, _SOME)
 
 
 def fetch_checkpoints(connection: Connection, cluster_id: str, node: str) -> list[Checkpoint]:
     """Fetch the checkpoints of a node that are not retired, by generation."""
-    rows = connection.execute(_generations(cluster_id, node).where(~generations.c.retired))
+    rows = connection.execute(_CHECKPOINTS, {"of_cluster_id": cluster_id, "of_node": node})
     # Sorted here: asked for an order, SQLite would take the key for it, and look at all.
     return sorted(read_rows(Checkpoint, rows), key=lambda c: c.generation)
 
@@ -29,18 +35,13 @@ def fetch_checkpoints_of(
     connection: Connection, cluster_id: str, node: str, numbers: Collection[int]
 ) -> Iterator[Checkpoint]:
     """Fetch the checkpoints of some generations of a node."""
-    wanted = sorted(numbers)
-    for at in range(0, len(wanted), _BATCH):
-        statement = _generations(cluster_id, node).where(generations.c.generation.in_(wanted[at : at + _BATCH]))
-        yield from read_rows(Checkpoint, connection.execute(statement))
+    for some in in_batches(sorted(numbers)):
+        of_them = {"of_cluster_id": cluster_id, "of_node": node, "numbers": some}
+        yield from read_rows(Checkpoint, connection.execute(_CHECKPOINTS_OF, of_them))
 
 
 def fetch_generation(connection: Connection, cluster_id: str, node: str, generation: int) -> Checkpoint | None:
     return next(fetch_checkpoints_of(connection, cluster_id, node, [generation]), None)
-
-
-def _generations(cluster_id: str, node: str) -> Select[*tuple[Any, ...]]:
-    return select(generations).where(generations.c.cluster_id == cluster_id, generations.c.node == node)
 
 
 def fetch_generations(
@@ -85,9 +86,7 @@ def _save_generation(dialect: Dialect) -> Any:
 
 def fetch_kept(connection: Connection, cluster_id: str, node: str, numbers: Collection[int]) -> dict[int, int]:
     """Return how many bytes of each of these generations are archived; those that are unknown are missing."""
-    of_node = (generations.c.cluster_id == cluster_id, generations.c.node == node)
-    statement = select(generations.c.generation, generations.c.kept)
-    rows = connection.execute(statement.where(*of_node, generations.c.generation.in_(numbers)))
+    rows = connection.execute(_ARCHIVED, {"of_cluster_id": cluster_id, "of_node": node, "numbers": list(numbers)})
     return {row.generation: row.kept for row in rows}
 
 

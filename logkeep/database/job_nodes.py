@@ -3,50 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select, update
+from sqlalchemy import BigInteger, Connection, Dialect, Insert, Row, Select, bindparam, func, select, update
 
 from logkeep.database.bodies import decode_body
-from logkeep.database.connection import upsert
+from logkeep.database.connection import of, upsert
 from logkeep.database.tables import findings, job_nodes, segments
 from logkeep.domain.forecast import Forecast
 from logkeep.domain.job_detail import JobFile, JobNode
 from logkeep.domain.manifest import Gap, Segment
 
+_OF_NODE = of(job_nodes.c.job_id, job_nodes.c.node)
+_DONE = job_nodes.c.done + bindparam("more", type_=BigInteger)
+_PLAN = update(job_nodes).where(*_OF_NODE).values(done=_DONE, planned=_DONE + bindparam("remaining", type_=BigInteger))
+_ADVANCE = update(job_nodes).where(*_OF_NODE).values(done=_DONE)
+_END = update(job_nodes).where(*_OF_NODE).values(done=_DONE, planned=_DONE, finished_at=bindparam("ended_at"))
+_ENDED = select(job_nodes.c.node).where(*of(job_nodes.c.job_id), job_nodes.c.finished_at.is_not(None))
+
+
+@cache
+def _begin(dialect: Dialect) -> Insert:
+    kept = select(func.coalesce(func.sum(segments.c.raw), 0)).where(
+        segments.c.job_id == job_nodes.c.job_id, segments.c.node == job_nodes.c.node
+    )
+    again = {"finished_at": None, "done": kept.scalar_subquery()}  # what that attempt only read does not count
+    insert = upsert(dialect)(job_nodes)
+    return insert.on_conflict_do_update(index_elements=["job_id", "node"], set_=again)
+
 
 def begin_node(connection: Connection, job_id: str, node: str, started_at: int) -> None:
     """Record that the job begins a node; if another attempt began it, keep its first start and what it did."""
-    insert = upsert(connection.dialect)(job_nodes).values(job_id=job_id, node=node, started_at=started_at)
-    kept = select(func.coalesce(func.sum(segments.c.raw), 0)).where(
-        segments.c.job_id == job_id, segments.c.node == node
-    )
-    again = {"finished_at": None, "done": kept.scalar_subquery()}  # what that attempt only read does not count
-    connection.execute(insert.on_conflict_do_update(index_elements=["job_id", "node"], set_=again))
+    connection.execute(_begin(connection.dialect), {"job_id": job_id, "node": node, "started_at": started_at})
 
 
 def plan_node(connection: Connection, job_id: str, node: str, remaining: int, done: int = 0) -> None:
     """Add to the bytes `done` of a node, and set those that remain."""
-    statement = update(job_nodes).where(job_nodes.c.job_id == job_id, job_nodes.c.node == node)
-    now_done = job_nodes.c.done + done
-    connection.execute(statement.values(done=now_done, planned=now_done + remaining))
+    connection.execute(_PLAN, {"of_job_id": job_id, "of_node": node, "more": done, "remaining": remaining})
 
 
 def advance_node(connection: Connection, job_id: str, node: str, read: int) -> None:
     """Add bytes that were read and are not committed yet to what is done."""
-    statement = update(job_nodes).where(job_nodes.c.job_id == job_id, job_nodes.c.node == node)
-    connection.execute(statement.values(done=job_nodes.c.done + read))
+    connection.execute(_ADVANCE, {"of_job_id": job_id, "of_node": node, "more": read})
 
 
-def end_node(connection: Connection, job_id: str, node: str, finished_at: int) -> None:
-    statement = update(job_nodes).where(job_nodes.c.job_id == job_id, job_nodes.c.node == node)
-    connection.execute(statement.values(finished_at=finished_at, planned=job_nodes.c.done))
+def end_node(connection: Connection, job_id: str, node: str, finished_at: int, uncommitted: int = 0) -> None:
+    """Record the end of a node; `uncommitted` bytes that were shown as done were never committed."""
+    connection.execute(_END, {"of_job_id": job_id, "of_node": node, "more": -uncommitted, "ended_at": finished_at})
 
 
 def fetch_ended(connection: Connection, job_id: str) -> set[str]:
     """Return the names of the nodes that the job has finished."""
-    ended = job_nodes.c.finished_at.is_not(None)
-    return set(connection.execute(select(job_nodes.c.node).where(job_nodes.c.job_id == job_id, ended)).scalars())
+    return set(connection.execute(_ENDED, {"of_job_id": job_id}).scalars())
 
 
 def fetch_nodes(connection: Connection, job_id: str) -> list[JobNode]:

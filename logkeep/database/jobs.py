@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, Select, String, bindparam, func, literal_column, select, update
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    Insert,
+    Integer,
+    Select,
+    String,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    update,
+)
 
-from logkeep.database.connection import upsert
+from logkeep.database.connection import of, upsert
 from logkeep.database.records import reader, values
 from logkeep.database.short_reads import Reader
 from logkeep.database.tables import clusters, findings, job_counts, jobs
@@ -35,6 +48,14 @@ RUNNING = jobs.c.status == literal_column("'RUNNING'")  # as in the condition of
 read_job = reader(BackupJob, tuple(column.name for column in JOB_COLUMNS))
 
 
+class Attempt(NamedTuple):
+    """An attempt of a job that may commit until another one begins."""
+
+    job: BackupJob
+    number: int
+    agency: str  # with whose credentials it writes; '' for the service's own
+
+
 def _count_statement(status: StatusFilter) -> Select[*tuple[Any, ...]]:
     """Select the number of records that match, as one row; no row if the project has no such cluster."""
     cluster_id = bindparam("cluster", type_=String)
@@ -57,9 +78,34 @@ def _page_statement(status: StatusFilter, *, newest_first: bool) -> Select[*tupl
     return statement.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
 
 
+@cache
+def _count_change(dialect: Dialect) -> Insert:
+    """Add to a number of records; a `last_at` of None leaves what is there."""
+    insert = upsert(dialect)(job_counts)
+    changed = {
+        "jobs": job_counts.c.jobs + insert.excluded.jobs,
+        "last_at": func.coalesce(insert.excluded.last_at, job_counts.c.last_at),
+    }
+    return insert.on_conflict_do_update(index_elements=["cluster_id", "status"], set_=changed)
+
+
 _COUNTS = {status: _count_statement(status) for status in StatusFilter}
 _PAGES = {status: _page_statement(status, newest_first=True) for status in StatusFilter}
 _PAGES_FROM_THE_END = {status: _page_statement(status, newest_first=False) for status in StatusFilter}
+_OF_RUNNING = (*of(jobs.c.job_id), RUNNING)
+_UNTOLD = (*of(jobs.c.cluster_id), jobs.c.manifest_job_id.is_(None), jobs.c.status != literal_column("'RUNNING'"))
+_BEGIN = (
+    update(jobs)
+    .where(*_OF_RUNNING)
+    .values(attempt=jobs.c.attempt + literal_column("1"))
+    .returning(*JOB_COLUMNS, jobs.c.attempt, jobs.c.agency)
+)
+_ATTEMPT = select(jobs.c.attempt).where(*_OF_RUNNING)
+_CURRENT = select(jobs.c.job_id).where(*_OF_RUNNING, *of(jobs.c.attempt)).with_for_update()
+_FINISH = update(jobs).where(*_OF_RUNNING)
+_RUNNING_OF = select(*JOB_COLUMNS).where(*of(jobs.c.cluster_id), RUNNING).limit(literal_column("1", Integer))
+_FETCH_UNTOLD = select(*JOB_COLUMNS).where(*_UNTOLD).order_by(jobs.c.created_at, jobs.c.id)
+_MARK_TOLD = update(jobs).where(*_UNTOLD)
 
 
 def insert_job(
@@ -73,17 +119,12 @@ def insert_job(
     """Insert a new job, or a past one with its number of attempts and the job whose manifest names it."""
     more = {"agency": agency, "attempt": attempt, "manifest_job_id": manifest_job_id}
     connection.execute(jobs.insert().values(**values(jobs, job), **more))
-    _count(connection, job.cluster_id, job.status, 1, job.finished_at)
+    _count(connection, job.cluster_id, {job.status: 1}, job.finished_at)
 
 
 def fetch_job(connection: Connection, job_id: str) -> BackupJob | None:
     row = connection.execute(select(*JOB_COLUMNS).where(jobs.c.job_id == job_id)).first()
     return read_job(row) if row else None
-
-
-def fetch_agency(connection: Connection, job_id: str) -> str:
-    """Return the agency with whose credentials a job writes; '' for the service's own."""
-    return connection.execute(select(jobs.c.agency).where(jobs.c.job_id == job_id)).scalar() or ""
 
 
 def fetch_project_job(connection: Connection, project_id: str, job_id: str) -> tuple[BackupJob, int] | None:
@@ -107,8 +148,7 @@ def fetch_targets(connection: Connection, cluster_id: str) -> list[tuple[str, st
 
 
 def fetch_running_job(connection: Connection, cluster_id: str) -> BackupJob | None:
-    statement = select(*JOB_COLUMNS).where(jobs.c.cluster_id == cluster_id, jobs.c.status == JobStatus.RUNNING)
-    row = connection.execute(statement.limit(1)).first()
+    row = connection.execute(_RUNNING_OF, {"of_cluster_id": cluster_id}).first()
     return read_job(row) if row else None
 
 
@@ -164,26 +204,20 @@ def fetch_job_page(
     return [read_job(row) for row in rows], total
 
 
-def begin_attempt(connection: Connection, job_id: str) -> int | None:
-    """Take the job over: from now on only this attempt may commit. Return its number, None if the job has ended."""
-    statement = update(jobs).where(jobs.c.job_id == job_id, jobs.c.status == JobStatus.RUNNING)
-    if not connection.execute(statement.values(attempt=jobs.c.attempt + 1)).rowcount:
-        return None
-    return connection.execute(select(jobs.c.attempt).where(jobs.c.job_id == job_id)).scalar_one()
+def begin_attempt(connection: Connection, job_id: str) -> Attempt | None:
+    """Take the job over: from now on only this attempt may commit. None if the job has ended."""
+    row = connection.execute(_BEGIN, {"of_job_id": job_id}).first()
+    return Attempt(read_job(row), row.attempt, row.agency) if row else None
 
 
 def fetch_attempt(connection: Connection, job_id: str) -> int | None:
     """Return the number of the attempt that may commit now; None if the job has ended or is gone."""
-    statement = select(jobs.c.attempt).where(jobs.c.job_id == job_id, jobs.c.status == JobStatus.RUNNING)
-    return connection.execute(statement).scalar()
+    return connection.execute(_ATTEMPT, {"of_job_id": job_id}).scalar()
 
 
 def is_current_attempt(connection: Connection, job_id: str, attempt: int) -> bool:
     """Return whether this attempt may commit, and lock the job's row until the transaction ends."""
-    statement = select(jobs.c.job_id).where(
-        jobs.c.job_id == job_id, jobs.c.attempt == attempt, jobs.c.status == JobStatus.RUNNING
-    )
-    return connection.execute(statement.with_for_update()).first() is not None
+    return connection.execute(_CURRENT, {"of_job_id": job_id, "of_attempt": attempt}).first() is not None
 
 
 def finish_job(connection: Connection, ended: BackupJob, now: int | None = None) -> bool:
@@ -192,22 +226,18 @@ def finish_job(connection: Connection, ended: BackupJob, now: int | None = None)
     Where the record's end lies behind `now` (Unix ms), as the clock was ahead before, that is the cluster's last end of
     this status.
     """
-    statement = update(jobs).where(jobs.c.job_id == ended.job_id, jobs.c.status == JobStatus.RUNNING)
     end = {"status": ended.status, "finished_at": ended.finished_at, "failed_msg": ended.failed_msg}
-    if not connection.execute(statement.values(**end)).rowcount:
+    if not connection.execute(_FINISH, {"of_job_id": ended.job_id, **end}).rowcount:
         return False
-    _count(connection, ended.cluster_id, JobStatus.RUNNING, -1)
     finished_at = ended.finished_at or 0
-    _count(connection, ended.cluster_id, ended.status, 1, finished_at if now is None else min(finished_at, now))
+    last_at = finished_at if now is None else min(finished_at, now)
+    _count(connection, ended.cluster_id, {JobStatus.RUNNING: -1, ended.status: 1}, last_at)
     return True
 
 
 def fetch_untold_jobs(connection: Connection, cluster_id: str) -> list[BackupJob]:
     """Return the jobs that have ended and that no manifest names yet, oldest first."""
-    statement = select(*JOB_COLUMNS).where(
-        jobs.c.cluster_id == cluster_id, jobs.c.manifest_job_id.is_(None), jobs.c.status != JobStatus.RUNNING
-    )
-    return [read_job(row) for row in connection.execute(statement.order_by(jobs.c.created_at, jobs.c.id))]
+    return [read_job(row) for row in connection.execute(_FETCH_UNTOLD, {"of_cluster_id": cluster_id})]
 
 
 def mark_job_told(connection: Connection, job_id: str, manifest_job_id: str) -> None:
@@ -217,10 +247,7 @@ def mark_job_told(connection: Connection, job_id: str, manifest_job_id: str) -> 
 
 def mark_reported(connection: Connection, cluster_id: str, manifest_job_id: str) -> None:
     """Record that the manifest of this job names all ended jobs that no manifest named before."""
-    statement = update(jobs).where(
-        jobs.c.cluster_id == cluster_id, jobs.c.manifest_job_id.is_(None), jobs.c.status != JobStatus.RUNNING
-    )
-    connection.execute(statement.values(manifest_job_id=manifest_job_id))
+    connection.execute(_MARK_TOLD, {"of_cluster_id": cluster_id, "manifest_job_id": manifest_job_id})
 
 
 def delete_failed_jobs(connection: Connection, cluster_id: str) -> None:
@@ -233,10 +260,15 @@ def delete_failed_jobs(connection: Connection, cluster_id: str) -> None:
     )
 
 
-def _count(
-    connection: Connection, cluster_id: str, status: JobStatus, change: int, finished_at: int | None = None
-) -> None:
-    last = {} if finished_at is None else {"last_at": finished_at}
-    insert = upsert(connection.dialect)(job_counts).values(cluster_id=cluster_id, status=status, jobs=change, **last)
-    changed = {"jobs": job_counts.c.jobs + change, **last}
-    connection.execute(insert.on_conflict_do_update(index_elements=["cluster_id", "status"], set_=changed))
+def _count(connection: Connection, cluster_id: str, changes: Mapping[JobStatus, int], last_at: int | None) -> None:
+    """Add to the numbers of records; `last_at` (Unix ms) is the last end of those that are not RUNNING."""
+    rows = [
+        {
+            "cluster_id": cluster_id,
+            "status": status,
+            "jobs": change,
+            "last_at": None if status is JobStatus.RUNNING else last_at,
+        }
+        for status, change in changes.items()
+    ]
+    connection.execute(_count_change(connection.dialect), rows)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Engine, func, or_, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, or_, select, update
 
 from logkeep.database.connection import delete_in_batches
 from logkeep.database.records import read_row, read_rows, values
 from logkeep.database.tables import access_keys, projects
 from logkeep.domain.access import AccessKey
 from logkeep.domain.cluster import Project
+
+_OTHER_PROJECT = select(projects.c.id).where(projects.c.id != bindparam("project")).limit(1)
 
 
 def insert_project(connection: Connection, project: Project) -> None:
@@ -30,7 +32,7 @@ def fetch_projects(
 
 
 def has_other_projects(connection: Connection, project_id: str) -> bool:
-    return connection.execute(select(projects.c.id).where(projects.c.id != project_id).limit(1)).first() is not None
+    return connection.execute(_OTHER_PROJECT, {"project": project_id}).first() is not None
 
 
 def fetch_any_secret(connection: Connection) -> bytes | None:

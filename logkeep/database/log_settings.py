@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, literal_column, or_, select, update
 
-from logkeep.database.connection import upsert
+from logkeep.database.connection import of, upsert
 from logkeep.database.records import read_row, values
 from logkeep.database.tables import clusters, job_counts, jobs, log_settings
 from logkeep.domain.backup_job import JobStatus
@@ -15,8 +15,27 @@ from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.policy import PolicyHistory
 
 
+class PlannedRuns(NamedTuple):
+    """When (Unix ms) the next runs of a cluster start; None for none."""
+
+    daily: int | None = None
+    extra: int | None = None
+    adaptive: bool = False  # extra runs are planned, as log backup is open
+
+    def moments(self) -> list[int]:
+        return [moment for moment in (self.daily, self.extra) if moment is not None]
+
+
+_SETTING = select(log_settings).where(*of(log_settings.c.cluster_id))
+_PLANNED = select(
+    log_settings.c.due_at,
+    log_settings.c.extra_due,
+    and_(log_settings.c.enabled, log_settings.c.adaptive).label("adaptive"),
+).where(*of(log_settings.c.cluster_id))
+
+
 def fetch_setting(connection: Connection, cluster_id: str) -> LogSetting | None:
-    row = connection.execute(select(log_settings).where(log_settings.c.cluster_id == cluster_id)).first()
+    row = connection.execute(_SETTING, {"of_cluster_id": cluster_id}).first()
     return read_row(LogSetting, row) if row else None
 
 
@@ -106,10 +125,9 @@ def save_extra_due(connection: Connection, cluster_id: str, due: int | None) -> 
     connection.execute(update(log_settings).where(log_settings.c.cluster_id == cluster_id).values(extra_due=due))
 
 
-def fetch_next_runs(connection: Connection, cluster_id: str) -> list[int]:
-    """Return when the next daily run and the next extra run start, if planned."""
-    statement = select(log_settings.c.due_at, log_settings.c.extra_due).where(log_settings.c.cluster_id == cluster_id)
-    return [moment for row in connection.execute(statement) for moment in row if moment is not None]
+def fetch_planned(connection: Connection, cluster_id: str) -> PlannedRuns:
+    row = connection.execute(_PLANNED, {"of_cluster_id": cluster_id}).first()
+    return PlannedRuns(row.due_at, row.extra_due, adaptive=bool(row.adaptive)) if row else PlannedRuns()
 
 
 def fetch_extra_runs(connection: Connection, now: int, most: int) -> list[tuple[LogSetting, int]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
+from logkeep.database.connection import of
 from logkeep.database.records import read_row, read_rows, values
 from logkeep.database.tables import manifests
 
@@ -22,16 +23,18 @@ class ManifestRow:
     unproven: str = ""  # see `Manifest.unproven`
 
 
+_LAST = select(manifests).where(*of(manifests.c.cluster_id)).order_by(manifests.c.number.desc()).limit(1)
+_LAST_PROVEN = _LAST.where(manifests.c.proven)
+_INSERT = manifests.insert()
+
+
 def insert_manifest(connection: Connection, cluster_id: str, row: ManifestRow) -> None:
-    connection.execute(manifests.insert().values(cluster_id=cluster_id, **values(manifests, row)))
+    connection.execute(_INSERT, {"cluster_id": cluster_id, **values(manifests, row)})
 
 
 def fetch_last_manifest(connection: Connection, cluster_id: str, *, proven: bool = False) -> ManifestRow | None:
     """Return the last manifest; with `proven` the last one that a trusted signature covers."""
-    statement = select(manifests).where(manifests.c.cluster_id == cluster_id).order_by(manifests.c.number.desc())
-    if proven:
-        statement = statement.where(manifests.c.proven)
-    row = connection.execute(statement.limit(1)).first()
+    row = connection.execute(_LAST_PROVEN if proven else _LAST, {"of_cluster_id": cluster_id}).first()
     return read_row(ManifestRow, row) if row else None
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, or_, select
 
-from logkeep.database.connection import upsert
+from logkeep.database.connection import of, upsert
 from logkeep.database.tables import clusters, places
+
+_PLACES = select(places.c.bucket, places.c.folder).where(*of(places.c.cluster_id))
 
 
 def insert_place(connection: Connection, cluster_id: str, bucket: str, folder: str, folded: str) -> None:
@@ -18,8 +20,7 @@ def insert_place(connection: Connection, cluster_id: str, bucket: str, folder: s
 
 def fetch_places(connection: Connection, cluster_id: str) -> list[tuple[str, str]]:
     """Return bucket and folder of each place of a cluster."""
-    statement = select(places.c.bucket, places.c.folder).where(places.c.cluster_id == cluster_id)
-    return [(row.bucket, row.folder) for row in connection.execute(statement)]
+    return [(row.bucket, row.folder) for row in connection.execute(_PLACES, {"of_cluster_id": cluster_id})]
 
 
 def fetch_neighbours(connection: Connection, cluster_id: str, bucket: str, folded: str) -> list[tuple[str, str, str]]:

@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
+from logkeep.database.connection import in_batches
 from logkeep.database.records import read_rows
 from logkeep.database.tables import generations
 from logkeep.domain.manifest import Checkpoint, Fingerprint
 
-_BATCH = 500  # values in one statement
 _c = generations.c
 
 
@@ -36,10 +36,8 @@ class RetiredGenerations:
 
     def add(self, numbers: Collection[int]) -> None:
         """Retire these generations, until they are saved again."""
-        wanted = sorted(numbers)
-        for at in range(0, len(wanted), _BATCH):
-            some = _c.generation.in_(wanted[at : at + _BATCH])
-            statement = update(generations).where(*self._of_node, some, ~_c.retired)
+        for some in in_batches(sorted(numbers)):
+            statement = update(generations).where(*self._of_node, _c.generation.in_(some), ~_c.retired)
             self._connection.execute(statement.values(retired=True))
 
     def recall(self, family: str) -> list[Checkpoint]:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, bindparam, case, func, select, tuple_, update
 
 from logkeep.database.bodies import decode_body, encode_body
-from logkeep.database.connection import read_pages
+from logkeep.database.connection import of, read_pages
 from logkeep.database.records import values
 from logkeep.database.tables import jobs, segments
 from logkeep.domain.manifest import Segment
@@ -19,6 +19,19 @@ DAMAGED = -1
 ASKED = -2  # the next backup is to keep it again
 LOST = -3  # a backup looked for its bytes on the node, which has them no more
 
+_KEY = (segments.c.node, segments.c.generation, segments.c.start)
+_BEGAN = select(jobs.c.created_at).where(*of(jobs.c.job_id)).scalar_subquery()
+_INSERT = segments.insert().values(read_at=func.coalesce(_BEGAN, 0))
+_ASKED_NODES = select(segments.c.node).where(*of(segments.c.cluster_id), segments.c.read_at == ASKED).distinct()
+_SUMS = select(func.coalesce(func.sum(segments.c.raw), 0), func.coalesce(func.sum(segments.c.stored), 0)).where(
+    *of(segments.c.job_id)
+)
+_UNLISTED = (*of(segments.c.cluster_id), segments.c.manifest_job_id.is_(None))
+_FETCH_UNLISTED = select(segments.c.body).where(*_UNLISTED).order_by(*_KEY)
+_MARK_LISTED = update(segments).where(
+    *_UNLISTED, tuple_(*_KEY) <= tuple_(*(bindparam(f"last_{column.name}", type_=column.type) for column in _KEY))
+)
+
 
 def insert_segments(
     connection: Connection, cluster_id: str, job_id: str, new: Sequence[Segment], manifest_job_id: str | None = None
@@ -27,15 +40,14 @@ def insert_segments(
 
     Verification reads them after all that was read back before the job began.
     """
-    created_at = select(jobs.c.created_at).where(jobs.c.job_id == job_id).scalar_subquery()
-    of_job = {"cluster_id": cluster_id, "job_id": job_id, "manifest_job_id": manifest_job_id}
+    of_job = {"cluster_id": cluster_id, "job_id": job_id, "of_job_id": job_id, "manifest_job_id": manifest_job_id}
     rows = [
         values(segments, segment)
         | of_job
         | {"raw": segment.end - segment.start, "lines": segment.lines, "body": encode_body(segment)}
         for segment in new
     ]
-    connection.execute(segments.insert().values(read_at=func.coalesce(created_at, 0)), rows)
+    connection.execute(_INSERT, rows)
 
 
 def fetch_segment_object(connection: Connection, cluster_id: str, segment: Segment) -> str | None:
@@ -72,8 +84,7 @@ def fetch_segments_of(
 
 
 def _segments(engine: Engine, statement: Select[*tuple[Any, ...]]) -> Iterator[Segment]:
-    order = (segments.c.node, segments.c.generation, segments.c.start)
-    for row in read_pages(engine, statement, order, 100):
+    for row in read_pages(engine, statement, _KEY, 100):
         yield decode_body(row.body, Segment)
 
 
@@ -164,8 +175,7 @@ def ask_for_damaged(connection: Connection, cluster_id: str) -> None:
 
 def fetch_asked_nodes(connection: Connection, cluster_id: str) -> list[str]:
     """Return the nodes of segments that are to be kept again."""
-    asked = (segments.c.cluster_id == cluster_id, segments.c.read_at == ASKED)
-    return list(connection.execute(select(segments.c.node).where(*asked).distinct()).scalars())
+    return list(connection.execute(_ASKED_NODES, {"of_cluster_id": cluster_id}).scalars())
 
 
 def fetch_asked(
@@ -218,16 +228,13 @@ def fetch_segment_totals(connection: Connection, cluster_id: str) -> tuple[int, 
 
 def sum_segments(connection: Connection, job_id: str) -> tuple[int, int]:
     """Return the plain and the stored bytes of a job's segments."""
-    sums = (func.coalesce(func.sum(segments.c.raw), 0), func.coalesce(func.sum(segments.c.stored), 0))
-    raw, stored = connection.execute(select(*sums).where(segments.c.job_id == job_id)).one()
+    raw, stored = connection.execute(_SUMS, {"of_job_id": job_id}).one()
     return int(raw), int(stored)
 
 
 def fetch_unlisted_segments(connection: Connection, cluster_id: str) -> list[Segment]:
     """Return the segments that no manifest names yet."""
-    statement = select(segments.c.body).where(segments.c.cluster_id == cluster_id, segments.c.manifest_job_id.is_(None))
-    order = (segments.c.node, segments.c.generation, segments.c.start)
-    bodies = connection.execute(statement.order_by(*order)).scalars()
+    bodies = connection.execute(_FETCH_UNLISTED, {"of_cluster_id": cluster_id}).scalars()
     return [decode_body(body, Segment) for body in bodies]
 
 
@@ -251,10 +258,5 @@ def mark_listed(connection: Connection, cluster_id: str, job_id: str, named: Seq
     """
     if not named:
         return
-    c, last = segments.c, named[-1]
-    statement = update(segments).where(
-        c.cluster_id == cluster_id,
-        c.manifest_job_id.is_(None),
-        tuple_(c.node, c.generation, c.start) <= (last.node, last.generation, last.start),
-    )
-    connection.execute(statement.values(manifest_job_id=job_id))
+    last = {f"last_{column.name}": getattr(named[-1], column.name) for column in _KEY}
+    connection.execute(_MARK_LISTED, {"of_cluster_id": cluster_id, "manifest_job_id": job_id, **last})

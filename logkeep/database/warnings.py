@@ -9,13 +9,14 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from logkeep.database.connection import upsert
+from logkeep.database.connection import of, upsert
 from logkeep.database.records import read_row, read_rows, values
 from logkeep.database.tables import job_warnings
 from logkeep.domain.coverage import ToldWarning
 from logkeep.domain.warning import JobWarning
 
 _Log = tuple[str, str]  # node, family
+_WARNINGS = select(job_warnings).where(*of(job_warnings.c.job_id)).order_by(job_warnings.c.id)
 
 
 def save_warnings(connection: Connection, cluster_id: str, job_id: str, warnings: Sequence[JobWarning]) -> None:
@@ -29,8 +30,7 @@ def save_warnings(connection: Connection, cluster_id: str, job_id: str, warnings
 
 def fetch_warnings(connection: Connection, job_id: str, limit: int | None = None) -> tuple[JobWarning, ...]:
     """Return the warnings of a job in the order in which they were first given."""
-    statement = select(job_warnings).where(job_warnings.c.job_id == job_id).order_by(job_warnings.c.id).limit(limit)
-    return tuple(read_rows(JobWarning, connection.execute(statement)))
+    return tuple(read_rows(JobWarning, connection.execute(_WARNINGS.limit(limit), {"of_job_id": job_id})))
 
 
 def fetch_told(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from shlex import quote
 from threading import Event
 
@@ -21,7 +21,7 @@ from logkeep.backup.stoppable import StoppableSource
 from logkeep.backup.uploads import THREADS
 from logkeep.database import clusters, findings, generations, job_nodes, jobs, segments
 from logkeep.database.connection import reading, writing
-from logkeep.domain.backup_job import BackupJob, JobType
+from logkeep.domain.backup_job import JobType
 from logkeep.domain.cluster import Cluster, Node
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.errors import (
@@ -33,19 +33,22 @@ from logkeep.errors import (
     MemoryShort,
     SourceError,
     SourceUnreachable,
+    StoreError,
 )
 from logkeep.service.catalogue import JobCatalogue
 from logkeep.service.heads import take_up
 from logkeep.service.job_end import count_job, end_job, record_end
 from logkeep.service.job_log import log_attempt
-from logkeep.service.manifests import record_manifest, withdraw_manifest, write_manifest
+from logkeep.service.manifests import draft_manifest, record_manifest, withdraw_manifest, write_manifest
 from logkeep.service.members import follow_members
 from logkeep.service.node_threads import run_concurrently
 from logkeep.service.repair import SegmentRepair, give_up_removed
 from logkeep.service.runtime import Runtime
-from logkeep.service.sources import open_source
-from logkeep.service.stores import job_store
+from logkeep.service.sources import fetch_tenant, open_source
+from logkeep.service.stores import agency_stores
 from logkeep.service.turns import Turn
+from logkeep.sources.base import Tenant
+from logkeep.stores.base import ObjectStore, find_store
 from logkeep.stores.layout import cluster_folder
 
 _SLICE_SECONDS = 5.0  # time for segments being uploaded when this process is stopping
@@ -87,27 +90,27 @@ def begin_run(runtime: Runtime, job_id: str) -> BackupRun | None:
     """Begin a new attempt; earlier attempts can no longer commit. None if the job has ended."""
     with writing(runtime.database) as connection:
         attempt = jobs.begin_attempt(connection, job_id)
-        job = jobs.fetch_job(connection, job_id)
-        cluster = clusters.fetch_cluster(connection, job.cluster_id) if job else None
-    if attempt is None or job is None or cluster is None:
+        cluster = clusters.fetch_cluster(connection, attempt.job.cluster_id) if attempt else None
+    if attempt is None or cluster is None:
         return None
-    log_attempt(job, cluster, attempt)
-    return BackupRun(runtime, job, cluster, attempt)
+    log_attempt(attempt.job, cluster, attempt.number)
+    return BackupRun(runtime, attempt, cluster)
 
 
 class BackupRun:
     """One attempt of a job. Its methods raise `JobSuperseded` once another attempt has begun."""
 
-    def __init__(self, runtime: Runtime, job: BackupJob, cluster: Cluster, attempt: int) -> None:
-        self.job = job
-        self.attempt = attempt
+    def __init__(self, runtime: Runtime, attempt: jobs.Attempt, cluster: Cluster) -> None:
+        self.job = job = attempt.job
+        self.attempt = attempt.number
+        self._agency = attempt.agency
         self._runtime = runtime
         self._cluster = cluster
         self._catalogue = JobCatalogue(
             database=runtime.database,
             cluster_id=cluster.id,
             job_id=job.job_id,
-            attempt=attempt,
+            attempt=attempt.number,
             stopping=runtime.stopping,
             turn=Turn(runtime.limits.turn_seconds, runtime.others_wait),
         )
@@ -116,12 +119,17 @@ class BackupRun:
         self._over = Event()  # set: the threads of the nodes stop in the middle of a file
         self._ending_since: float | None = None
 
+    @cached_property
+    def _store(self) -> ObjectStore:
+        """The bucket of the job, with the credentials of the agency that was set when it started."""
+        return find_store(agency_stores(self._runtime, self._agency), self.job.bucket)
+
     def check(self) -> None:
         """Check that the bucket can be written, and put manifests that only it has into the catalogue.
 
         Called before a node is read. Raises a `StoreError`, `ChainForked`.
         """
-        job_store(self._runtime, self.job).check()
+        self._store.check()
         take_up(self._runtime, self.job, self._cluster, self.attempt)
 
     def back_up(self) -> None:
@@ -135,14 +143,15 @@ class BackupRun:
         with reading(runtime.database) as connection:
             ended = job_nodes.fetch_ended(connection, job.job_id)
             self._asked = segments.fetch_asked_nodes(connection, cluster.id)
+            tenant = fetch_tenant(connection, cluster.project_id)
         target = Target(
-            store=job_store(runtime, job),
+            store=self._store,
             bucket=job.bucket,
             folder=cluster_folder(job.base_path, cluster.name),
             job_id=job.job_id,
             attempt=self.attempt,
         )
-        nodes = [partial(self._back_up_node, target, node) for node in cluster.nodes if node.name not in ended]
+        nodes = [partial(self._back_up_node, target, tenant, node) for node in cluster.nodes if node.name not in ended]
         run_concurrently(nodes, runtime.limits.concurrent_nodes, self._check_current)
         give_up_removed(runtime, cluster, catalogue, self._asked)
         if len(cluster.nodes) > 1:
@@ -167,10 +176,11 @@ class BackupRun:
         runtime, job = self._runtime, self.job
         with reading(runtime.database) as connection:
             found = findings.fetch_findings(connection, job.job_id)
-            new = segments.fetch_unlisted_segments(connection, job.cluster_id)
-        failures = [failure, *found.failures] if failure else list(found.failures)
-        ended = end_job(runtime, job, failures)
-        written = None if failure else write_manifest(runtime, ended, self._cluster, self.attempt, found, new)
+            failures = [failure, *found.failures] if failure else list(found.failures)
+            ended = end_job(runtime, job, failures)
+            draft = None if failure else draft_manifest(connection, runtime, ended, self._cluster, self.attempt, found)
+            kept = segments.sum_segments(connection, job.job_id)
+        written = write_manifest(runtime, self._store, draft) if draft else None
         try:
             with writing(runtime.database) as connection:
                 if not jobs.is_current_attempt(connection, job.job_id, self.attempt):
@@ -180,9 +190,9 @@ class BackupRun:
                     record_manifest(connection, written)
         except JobSuperseded:
             if written:  # the job was cancelled meanwhile, so no manifest may say SUCCESS
-                withdraw_manifest(runtime, job, written)
+                withdraw_manifest(self._store, written)
             raise
-        count_job(runtime, ended, found, failures, cluster_name=self._cluster.name)
+        count_job(runtime, ended, found, failures, kept, cluster_name=self._cluster.name)
 
     def _check_current(self) -> None:
         """Check that the attempt may go on. Called while nodes are read, because a thread may hang in a dead mount.
@@ -204,20 +214,22 @@ class BackupRun:
                 self._over.set()
                 raise JobHandedOver()
 
-    def _back_up_node(self, target: Target, node: Node) -> None:
+    def _back_up_node(self, target: Target, tenant: Tenant, node: Node) -> None:
         runtime, catalogue, job_id = self._runtime, self._catalogue, self.job.job_id
         if runtime.stopping.is_set():
             raise JobHandedOver()
         started_at = runtime.clock.now_ms()
         catalogue.begin_node(node.name, started_at)
         try:
-            outcome = self._read_node(target, node)
+            outcome = self._read_node(target, tenant, node)
             failures = outcome.all_failures()
             catalogue.record_margins(node.name, started_at, _margins(outcome))
         except SourceError as error:
             gone = node.gone_at is not None and isinstance(error, SourceUnreachable)  # NODE_GONE is warned of instead
             failures = [] if gone else [f"{error.code}: node {node.name}: {error.message}"]
-        except JobError:
+        except JobError as error:
+            if isinstance(error, StoreError):  # the job fails, and the node is not begun again
+                catalogue.flush(node.name)
             raise
         except MemoryError:
             _log.exception("too little memory to back up a node", node=node.name, job_id=job_id)
@@ -228,9 +240,9 @@ class BackupRun:
             failures = [f"LK-INTERNAL: node {node.name}: {told}"]
         catalogue.end_node(node.name, runtime.clock.now_ms(), failures)
 
-    def _read_node(self, target: Target, node: Node) -> Outcome:
+    def _read_node(self, target: Target, tenant: Tenant, node: Node) -> Outcome:
         runtime = self._runtime
-        source = open_source(runtime, self._cluster.project_id, node.source)
+        source = open_source(runtime, tenant, node.source)
         stoppable = StoppableSource(source, self._over)
         if node.name in self._asked:
             repair = SegmentRepair(runtime, self._cluster.id, node.name, self._catalogue)

@@ -159,7 +159,8 @@ def cancel_job(runtime: Runtime, project_id: str, job_id: str) -> None:
         failures = [str(JobCancelled()), *met.failures]
         ended = end_job(runtime, job, failures)
         record_end(connection, ended, runtime.clock.now_ms())
-    count_job(runtime, ended, met, failures, cluster_name=cluster.name if cluster else "")
+        kept = segments.sum_segments(connection, job_id)
+    count_job(runtime, ended, met, failures, kept, cluster_name=cluster.name if cluster else "")
 
 
 def list_running(runtime: Runtime) -> list[tuple[str, str]]:

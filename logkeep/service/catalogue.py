@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Event
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from logkeep.backup.catalogue import Kept
+from logkeep.backup.catalogue import Kept, LastListing
 from logkeep.backup.identity import fingerprint, lead_of
 from logkeep.database import clusters, findings, forecasts, generations, job_nodes, jobs, segments
 from logkeep.database.connection import reading, writing
@@ -59,24 +60,33 @@ class JobCatalogue:
         self._stopping = stopping
         self._turn = turn
         self._any_retired: dict[str, bool] = {}  # by node; each node is written by one thread
-        # By node: keys of its warnings, how many more were only counted, and warnings not written yet.
+        # By node: keys of its warnings, how many more were only counted, and what is not written yet.
         self._said: defaultdict[str, set[_Key]] = defaultdict(set)
         self._unnamed: defaultdict[str, int] = defaultdict(int)
         self._flows: defaultdict[str, _Flow] = defaultdict(_Flow)
-        self._pending: defaultdict[str, dict[_Key, JobWarning]] = defaultdict(dict)
+        self._warnings: defaultdict[str, dict[_Key, JobWarning]] = defaultdict(dict)
+        self._writes: defaultdict[str, list[Callable[[Connection], None]]] = defaultdict(list)
 
     @contextmanager
     def _writing(self, node: str) -> Generator[Connection]:
-        """Open a transaction that also writes the node's pending warnings.
+        """Open a transaction that first writes what waits for the node's next one.
 
         Raises `JobSuperseded` if another attempt of the job has begun.
         """
         with writing(self._database) as connection:
             if not jobs.is_current_attempt(connection, self._job_id, self._attempt):
                 raise JobSuperseded()
-            if pending := self._pending.pop(node, None):
-                save_warnings(connection, self._cluster_id, self._job_id, list(pending.values()))
+            for write in self._writes.pop(node, ()):
+                write(connection)
+            if warnings := self._warnings.pop(node, None):
+                save_warnings(connection, self._cluster_id, self._job_id, list(warnings.values()))
             yield connection
+
+    def flush(self, node: str) -> None:
+        """Write now what waits for the node's next transaction."""
+        if self._writes[node] or self._warnings[node]:
+            with self._writing(node):
+                pass
 
     def warn(self, warning: JobWarning) -> None:
         """Queue a warning for the node's next transaction; warnings beyond `_MOST_WARNINGS` are only counted."""
@@ -87,15 +97,14 @@ class JobCatalogue:
             warning = _more(node, self._unnamed[node])
         else:
             self._said[node].add(warning.key)
-        self._pending[node][warning.key] = warning
+        self._warnings[node][warning.key] = warning
 
     def record_warnings(self, warnings: Sequence[JobWarning]) -> None:
         """Write warnings now. Not for nodes on which a thread of the job is at work."""
         for warning in warnings:
             self.warn(warning)
         for node in {warning.node for warning in warnings}:
-            with self._writing(node):
-                pass
+            self.flush(node)
 
     def checkpoints(self, node: str) -> list[Checkpoint]:
         with reading(self._database) as connection:
@@ -108,7 +117,7 @@ class JobCatalogue:
             retired = RetiredGenerations(connection, self._cluster_id, node)
             if node not in self._any_retired:
                 self._any_retired[node] = retired.any()
-            return _alike(retired, family, head)
+            return _alike(retired, family, head) if self._any_retired[node] else []
 
     def recall(self, node: str, family: str) -> list[Checkpoint]:
         with self._writing(node) as connection:
@@ -118,15 +127,19 @@ class JobCatalogue:
         return segments.fetch_segments_from(self._database, self._cluster_id, node, generation, start)
 
     def last_segments(self, node: str) -> dict[int, int]:
+        if self._attempt == 1:
+            return {}
         with reading(self._database) as connection:
             return generations.fetch_last_segments(connection, self._cluster_id, node, self._job_id)
 
-    def listing_digest(self, node: str) -> str:
+    def last_listing(self, node: str) -> LastListing:
         with reading(self._database) as connection:
-            return clusters.fetch_listing_digest(connection, self._cluster_id, node)
+            return LastListing(*clusters.fetch_listing(connection, self._cluster_id, node))
 
-    def record_plan(self, node: str, remaining: int) -> None:
+    def record_plan(self, node: str, remaining: int, pending: Sequence[PendingFile] | None = None) -> None:
         with self._writing(node) as connection:
+            if pending is not None:
+                clusters.save_listing(connection, self._cluster_id, node, unread=pending)
             job_nodes.plan_node(connection, self._job_id, node, remaining, -self._flows.pop(node, _Flow()).shown)
 
     def record_flow(self, node: str, read: int) -> None:
@@ -169,10 +182,6 @@ class JobCatalogue:
         if self._turn.is_over():
             raise TurnOver()
 
-    def pending(self, node: str) -> list[PendingFile]:
-        with reading(self._database) as connection:
-            return clusters.fetch_unread(connection, self._cluster_id, node)
-
     def record_node(
         self,
         node: str,
@@ -182,34 +191,37 @@ class JobCatalogue:
         pending: Sequence[PendingFile] | None = None,
         retired: Collection[int] = (),
     ) -> None:
-        with self._writing(node) as connection:
+        def write(connection: Connection) -> None:
             generations.save_checkpoints(connection, self._cluster_id, node, seen)
             RetiredGenerations(connection, self._cluster_id, node).add(retired)
             findings.insert_findings(connection, self._job_id, node, found)
-            if digest is not None:
-                clusters.save_listing_digest(connection, self._cluster_id, node, digest)
-            if pending is not None:
-                clusters.save_unread(connection, self._cluster_id, node, pending)
+            clusters.save_listing(connection, self._cluster_id, node, digest=digest, unread=pending)
+
+        self._writes[node].append(write)
 
     def begin_node(self, node: str, started_at: int) -> None:
         """Record that the node is begun, and forget the failures of an earlier attempt on it."""
         with self._writing(node) as connection:
-            findings.delete_failures(connection, self._job_id, node)
+            if self._attempt > 1:
+                findings.delete_failures(connection, self._job_id, node)
             job_nodes.begin_node(connection, self._job_id, node, started_at)
 
     def end_node(self, node: str, finished_at: int, failures: Sequence[str]) -> None:
         with self._writing(node) as connection:
             findings.insert_findings(connection, self._job_id, node, list(map(writable, failures)))
-            job_nodes.advance_node(connection, self._job_id, node, -self._flows.pop(node, _Flow()).shown)
-            job_nodes.end_node(connection, self._job_id, node, finished_at)
+            uncommitted = self._flows.pop(node, _Flow()).shown
+            job_nodes.end_node(connection, self._job_id, node, finished_at, uncommitted)
 
     def record_margins(self, node: str, kept_at: int, margins: Mapping[str, int | None] | None) -> None:
-        """Record how long (ms) each log may wait from `kept_at` (Unix ms) on; None if nothing on the node changed."""
-        with self._writing(node) as connection:
-            if margins is None:
-                forecasts.renew_margins(connection, self._cluster_id, node, kept_at)
-            else:
-                forecasts.save_margins(connection, self._cluster_id, node, kept_at, margins)
+        """Record how long (ms) each log may wait from `kept_at` (Unix ms) on; None if nothing on the node changed.
+
+        It is written with the node's end.
+        """
+        if margins is None:
+            save = partial(forecasts.renew_margins, kept_at=kept_at)
+        else:
+            save = partial(forecasts.save_margins, kept_at=kept_at, margins=margins)
+        self._writes[node].append(partial(save, cluster_id=self._cluster_id, node=node))
 
 
 def _alike(retired: RetiredGenerations, family: str, head: bytes) -> list[Checkpoint]:

@@ -20,14 +20,18 @@ from logkeep.service.runtime import Runtime
 def get_policy(runtime: Runtime, cluster: Cluster) -> Policy:
     with reading(runtime.database) as connection:
         setting = log_settings.fetch_setting(connection, cluster.id)
-        planned = log_settings.fetch_next_runs(connection, cluster.id)
+        planned = log_settings.fetch_planned(connection, cluster.id)
         runs = log_settings.fetch_runs(connection, [cluster.id]).get(cluster.id)
     if setting is None or not setting.enabled:
         return Policy(period=None, adaptive=False, next_run=None, state=PolicyState.OFF, runs=None)
     now = runtime.clock.now_ms()
     state = judge_policy(runs, now, runtime.policy.stale_ms)
     return Policy(
-        period=setting.period, adaptive=setting.adaptive, next_run=next_run_of(planned, now), state=state, runs=runs
+        period=setting.period,
+        adaptive=setting.adaptive,
+        next_run=next_run_of(planned.moments(), now),
+        state=state,
+        runs=runs,
     )
 
 
@@ -59,13 +63,14 @@ def set_adaptive(runtime: Runtime, cluster: Cluster, adaptive: bool) -> Policy:
 
 def look_ahead(connection: Connection, job: BackupJob, now: int) -> list[Forecast]:
     """Plan the next extra run at the end of a job; return forecasts of loss before the next run of any kind."""
-    setting = log_settings.fetch_setting(connection, job.cluster_id)
+    planned = log_settings.fetch_planned(connection, job.cluster_id)
     extra = None
-    if setting and setting.enabled and setting.adaptive:
+    if planned.adaptive:
         soonest = forecasts.fetch_safe_until(connection, job.cluster_id, now, job.created_at)
         extra = None if soonest is None else plan_extra_run(now, soonest)
-    log_settings.save_extra_due(connection, job.cluster_id, extra)
-    next_run = next_run_of(log_settings.fetch_next_runs(connection, job.cluster_id), now)
+    if extra != planned.extra:
+        log_settings.save_extra_due(connection, job.cluster_id, extra)
+    next_run = next_run_of(planned._replace(extra=extra).moments(), now)
     return forecasts.fetch_soonest(connection, job.cluster_id, next_run or now + HORIZON_MS, next_run)
 
 

@@ -28,13 +28,14 @@ from logkeep.database.warnings import save_warnings
 from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import Cluster
+from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.manifest import Manifest, Segment, UnreportedJob
 from logkeep.domain.policy import next_start
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.errors import CatalogueBehind, ChainForked, JobSuperseded, StoreCorrupt, StoreError, StoreUnreachable
 from logkeep.service.places import note_place
 from logkeep.service.runtime import Runtime
-from logkeep.service.stores import cluster_stores
+from logkeep.service.stores import cluster_stores, setting_stores
 from logkeep.stores.base import LARGEST_MANIFEST, ObjectStore
 from logkeep.stores.layout import (
     ObjectKind,
@@ -102,8 +103,12 @@ def find_newer(runtime: Runtime, cluster: Cluster, bucket: str = "") -> Newer:
     """
     with reading(runtime.database) as connection:
         head = manifests.fetch_last_manifest(connection, cluster.id, proven=True)
-    reader = _Reader(runtime, cluster, bucket)
-    for place, sizes in _listed(runtime, cluster, head, bucket):
+        setting = log_settings.fetch_setting(connection, cluster.id)
+        known = _known_places(connection, cluster, head, setting)
+        since = _since(connection, head)
+    stores = setting_stores(runtime, setting)
+    reader = _Reader(runtime, cluster, stores, bucket)
+    for place, sizes in _listed(runtime, cluster, stores, known, since, bucket):
         reader.read(place, sizes)
     reader.log_unread()
     found = reader.found
@@ -128,9 +133,10 @@ class _Reader:
     So much as `_UNTRUSTED_BYTES` is read of what no trusted key signed; what is left then is counted, as what fails is.
     """
 
-    def __init__(self, runtime: Runtime, cluster: Cluster, bucket: str) -> None:
+    def __init__(self, runtime: Runtime, cluster: Cluster, stores: Mapping[str, ObjectStore], bucket: str) -> None:
         self._runtime = runtime
         self._cluster = cluster
+        self._stores = stores
         self._bucket = bucket
         self._left = _UNTRUSTED_BYTES
         self.found: dict[str, tuple[Entry, Manifest]] = {}  # by hash
@@ -138,7 +144,7 @@ class _Reader:
 
     def read(self, place: ClusterPrefix, sizes: Mapping[str, int]) -> None:
         """Read the manifests of a place. Raises `StoreUnreachable` if it lies in the bucket of the job."""
-        store = cluster_stores(self._runtime, self._cluster.id)[place.bucket]
+        store = self._stores[place.bucket]
         for name, size in sizes.items():
             try:
                 if self._left <= 0:
@@ -197,13 +203,16 @@ def _without_own(runtime: Runtime, cluster: Cluster, beyond: Beyond, manifests: 
 
 
 def _listed(
-    runtime: Runtime, cluster: Cluster, head: manifests.ManifestRow | None, bucket: str
+    runtime: Runtime,
+    cluster: Cluster,
+    stores: Mapping[str, ObjectStore],
+    known: Sequence[ClusterPrefix],
+    since: int,
+    bucket: str,
 ) -> Iterator[tuple[ClusterPrefix, dict[str, int]]]:
     """Yield the signed manifests of each place that may be newer and that the catalogue does not have, with sizes."""
-    stores = cluster_stores(runtime, cluster.id)
-    waiting = _known_places(runtime, cluster, head)
+    waiting = list(known)
     seen: set[ClusterPrefix] = set()
-    since = _since(runtime, head)
     while waiting and len(seen) < _MOST_PLACES:
         place = waiting.pop()
         if place in seen or place.bucket not in stores:
@@ -222,22 +231,22 @@ def _listed(
         yield place, {name: sizes[name] for name in _unknown(runtime, _signed(sizes))}
 
 
-def _known_places(runtime: Runtime, cluster: Cluster, head: manifests.ManifestRow | None) -> list[ClusterPrefix]:
-    with reading(runtime.database) as connection:
-        found = [ClusterPrefix(*row) for row in places.fetch_places(connection, cluster.id)]
-        if setting := log_settings.fetch_setting(connection, cluster.id):
-            found.append(setting_prefix(setting.bucket, setting.base_path, cluster.name))
-        if running := jobs.fetch_running_job(connection, cluster.id):
-            found.append(setting_prefix(running.bucket, running.base_path, cluster.name))
+def _known_places(
+    connection: Connection, cluster: Cluster, head: manifests.ManifestRow | None, setting: LogSetting | None
+) -> list[ClusterPrefix]:
+    found = [ClusterPrefix(*row) for row in places.fetch_places(connection, cluster.id)]
+    if setting:
+        found.append(setting_prefix(setting.bucket, setting.base_path, cluster.name))
+    if running := jobs.fetch_running_job(connection, cluster.id):
+        found.append(setting_prefix(running.bucket, running.base_path, cluster.name))
     return [*found, object_prefix(head.bucket, head.object)] if head else found
 
 
-def _since(runtime: Runtime, head: manifests.ManifestRow | None) -> int:
+def _since(connection: Connection, head: manifests.ManifestRow | None) -> int:
     """Return the Unix ms from which on manifests may be newer; 0 for all."""
     if head is None:
         return 0
-    with reading(runtime.database) as connection:
-        job = jobs.fetch_job(connection, head.job_id)
+    job = jobs.fetch_job(connection, head.job_id)
     return max(0, job.created_at - _OVERLAP_MS) if job else 0
 
 
@@ -387,8 +396,7 @@ class _Taking:
         for node, checkpoints in self._generations.checkpoints().items():
             new = [one for one in checkpoints if (node, one.generation) in self._generations.touched]
             generations.save_checkpoints(self._connection, self._cluster.id, node, new)
-            clusters.save_listing_digest(self._connection, self._cluster.id, node, "")
-            clusters.save_unread(self._connection, self._cluster.id, node, ())
+            clusters.save_listing(self._connection, self._cluster.id, node, digest="", unread=())
         setting = last.setting
         known = log_settings.fetch_setting(self._connection, self._cluster.id)
         if setting and (known is None or setting.updated_at > known.updated_at):

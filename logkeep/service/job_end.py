@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection
 
-from logkeep.database import findings, jobs, segments
-from logkeep.database.connection import reading
+from logkeep.database import findings, jobs
 from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.errors import JobCancelled
 from logkeep.service.forecasts import look_ahead
@@ -38,11 +37,16 @@ def record_end(connection: Connection, ended: BackupJob, now: int) -> None:
 
 
 def count_job(
-    runtime: Runtime, ended: BackupJob, found: findings.Findings, failures: Sequence[str], *, cluster_name: str
+    runtime: Runtime,
+    ended: BackupJob,
+    found: findings.Findings,
+    failures: Sequence[str],
+    kept: tuple[int, int],
+    *,
+    cluster_name: str,
 ) -> None:
-    """Count the ended job in the metrics, and log what became of it."""
-    with reading(runtime.database) as connection:
-        raw, stored = segments.sum_segments(connection, ended.job_id)
+    """Count the ended job in the metrics, and log what became of it. It `kept` plain and stored bytes."""
+    raw, stored = kept
     counted = EndedJob(
         job=ended,
         raw=raw,

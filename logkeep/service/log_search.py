@@ -9,7 +9,7 @@ from logkeep.domain.log_line import LogLine, LogQuery
 from logkeep.errors import InvalidField, SourceVanished
 from logkeep.search.live import find_log, search_log
 from logkeep.service.runtime import Runtime
-from logkeep.service.sources import open_source
+from logkeep.service.sources import find_tenant, open_source
 
 _PAUSE = 0.05  # seconds; log4j2 opens the new file within one millisecond
 
@@ -22,7 +22,7 @@ def search_live(runtime: Runtime, cluster: Cluster, node_name: str, query: LogQu
     node = next((node for node in cluster.nodes if node.name == node_name), None)
     if node is None:
         raise InvalidField("instance_name", "the cluster has no such node; ShowClusterDetail names them")
-    source = open_source(runtime, cluster.project_id, node.source)
+    source = open_source(runtime, find_tenant(runtime, cluster.project_id), node.source)
     for last in (False, False, True):
         name = find_log((file.name for file in source.list()), query.kind)
         if name is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,14 +11,13 @@ from sqlalchemy import Connection
 
 from logkeep.archive.orphans import object_prefix
 from logkeep.database import clusters, findings, generations, jobs, keys, log_settings, manifests, segments
-from logkeep.database.connection import reading
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Manifest, Segment, Sighting, UnreportedJob
 from logkeep.errors import JobSuperseded, StoreError
 from logkeep.service.runtime import Runtime
-from logkeep.service.stores import cluster_stores, job_store
-from logkeep.stores.base import LARGEST_MANIFEST
+from logkeep.service.stores import setting_stores
+from logkeep.stores.base import LARGEST_MANIFEST, ObjectStore
 from logkeep.stores.layout import (
     VERSION,
     cluster_folder,
@@ -35,6 +34,15 @@ MOST_FRAMES = LARGEST_MANIFEST // 512  # a frame takes 200 to 400 bytes; 2 TB of
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """A manifest that is to be stored."""
+
+    manifest: Manifest
+    last: manifests.ManifestRow | None  # that a trusted signature covers
+    stores: Mapping[str, ObjectStore]  # of the cluster's archive
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """A manifest whose storage the bucket has confirmed."""
 
@@ -42,18 +50,14 @@ class Written:
     row: manifests.ManifestRow
 
 
-def write_manifest(
-    runtime: Runtime, job: BackupJob, cluster: Cluster, attempt: int, found: findings.Findings, new: Sequence[Segment]
-) -> Written:
+def write_manifest(runtime: Runtime, store: ObjectStore, draft: Draft) -> Written:
     """Store the manifest of a job that is ending. Raises a `StoreError`.
 
     The signature is stored first, so that no manifest is ever unsigned.
     """
-    name = manifest_object(cluster_folder(job.base_path, cluster.name), job.created_at, job.job_id, attempt)
-    manifest = _manifest(runtime, job, cluster, name, found, new)
-    data = encode_manifest(manifest)
-    store = job_store(runtime, job)
-    _point_from_the_last(runtime, cluster, job.bucket, name)
+    manifest, data = draft.manifest, encode_manifest(draft.manifest)
+    name, job = manifest.object, manifest.job
+    _point_from_the_last(draft)
     store.put(signature_object(name), [runtime.signing.sign(data)])
     store.put(name, [data])
     row = manifests.ManifestRow(
@@ -62,16 +66,15 @@ def write_manifest(
     return Written(manifest, row)
 
 
-def _point_from_the_last(runtime: Runtime, cluster: Cluster, bucket: str, name: str) -> None:
+def _point_from_the_last(draft: Draft) -> None:
     """Store a pointer beside the last manifest if the chain continues in another place.
 
     A database restored from an older copy does not know the new place, and finds it by the pointer. The old place may
     be unreachable, which is often why it was left; then there is no pointer.
     """
-    with reading(runtime.database) as connection:
-        last = manifests.fetch_last_manifest(connection, cluster.id, proven=True)
+    last, bucket, name = draft.last, draft.manifest.job.bucket, draft.manifest.object
     if last and object_prefix(last.bucket, last.object) != object_prefix(bucket, name):
-        store = cluster_stores(runtime, cluster.id).get(last.bucket)
+        store = draft.stores.get(last.bucket)
         try:
             if store:
                 store.put(pointer_object(last.object), [encode_pointer(bucket, name)])
@@ -79,9 +82,8 @@ def _point_from_the_last(runtime: Runtime, cluster: Cluster, bucket: str, name: 
             _log.warning("no pointer left in the place before", bucket=last.bucket, error=error.message)
 
 
-def withdraw_manifest(runtime: Runtime, job: BackupJob, written: Written) -> None:
+def withdraw_manifest(store: ObjectStore, written: Written) -> None:
     """Delete a manifest that was never recorded because its job had ended otherwise."""
-    store = job_store(runtime, job)
     with suppress(StoreError):
         store.delete(written.row.object)
         store.delete(signature_object(written.row.object))
@@ -95,42 +97,50 @@ def record_manifest(connection: Connection, written: Written) -> None:
     jobs.mark_reported(connection, manifest.cluster_id, manifest.job.job_id)
 
 
-def _manifest(
-    runtime: Runtime, job: BackupJob, cluster: Cluster, name: str, found: findings.Findings, new: Sequence[Segment]
-) -> Manifest:
+def draft_manifest(
+    connection: Connection,
+    runtime: Runtime,
+    job: BackupJob,
+    cluster: Cluster,
+    attempt: int,
+    found: findings.Findings,
+) -> Draft:
     """Return the manifest. It follows the last proven one, so that its signature does not vouch for unproven ones.
 
     The last unproven manifest is named in a field of its own. Raises `JobSuperseded` if the cluster was removed.
     """
-    with reading(runtime.database) as connection:
-        present = clusters.fetch_cluster(connection, cluster.id)  # its nodes may have been changed during the job
-        if present is None:
-            raise JobSuperseded("the cluster was removed")
-        last = manifests.fetch_last_manifest(connection, cluster.id)
+    present = clusters.fetch_cluster(connection, cluster.id)  # its nodes may have been changed during the job
+    if present is None:
+        raise JobSuperseded("the cluster was removed")
+    last = manifests.fetch_last_manifest(connection, cluster.id)
+    proven = last
+    if last and not last.proven:
         proven = manifests.fetch_last_manifest(connection, cluster.id, proven=True)
-        untold = jobs.fetch_untold_jobs(connection, cluster.id)
-        met = {one.job_id: findings.fetch_findings(connection, one.job_id) for one in untold}
-        sightings = [sighting for one in [*met.values(), found] for sighting in one.sightings]
-        return Manifest(
-            version=VERSION,
-            cluster_id=cluster.id,
-            cluster_name=cluster.name,
-            object=name,
-            job=job,
-            number=last.number + 1 if last else 1,
-            previous=proven.sha256 if proven else "",
-            key=runtime.signing.key,
-            project=keys.fetch_projects(connection, project_id=cluster.project_id)[0],
-            cluster=present,
-            setting=log_settings.fetch_setting(connection, cluster.id),
-            segments=tuple(_fitting(new)),
-            sightings=tuple(_as_they_are(connection, cluster, sightings)),
-            gaps=found.gaps,
-            notes=found.failures,
-            earlier=tuple(_told(one, met[one.job_id]) for one in untold),
-            warnings=found.warnings,
-            unproven=last.sha256 if last and not last.proven else "",
-        )
+    untold = jobs.fetch_untold_jobs(connection, cluster.id)
+    met = {one.job_id: findings.fetch_findings(connection, one.job_id) for one in untold}
+    sightings = [sighting for one in [*met.values(), found] for sighting in one.sightings]
+    setting = log_settings.fetch_setting(connection, cluster.id)
+    manifest = Manifest(
+        version=VERSION,
+        cluster_id=cluster.id,
+        cluster_name=cluster.name,
+        object=manifest_object(cluster_folder(job.base_path, cluster.name), job.created_at, job.job_id, attempt),
+        job=job,
+        number=last.number + 1 if last else 1,
+        previous=proven.sha256 if proven else "",
+        key=runtime.signing.key,
+        project=keys.fetch_projects(connection, project_id=cluster.project_id)[0],
+        cluster=present,
+        setting=setting,
+        segments=tuple(_fitting(segments.fetch_unlisted_segments(connection, cluster.id))),
+        sightings=tuple(_as_they_are(connection, cluster, sightings)),
+        gaps=found.gaps,
+        notes=found.failures,
+        earlier=tuple(_told(one, met[one.job_id]) for one in untold),
+        warnings=found.warnings,
+        unproven=last.sha256 if last and not last.proven else "",
+    )
+    return Draft(manifest, proven, setting_stores(runtime, setting))
 
 
 def _told(job: BackupJob, found: findings.Findings) -> UnreportedJob:

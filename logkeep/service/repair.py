@@ -56,7 +56,7 @@ class SegmentRepair:
         for lost in self._lost():
             for segment in lost:
                 self._lose(segment, "its node is no longer registered")
-        self._catalogue.record_node(self._node)
+        self._catalogue.flush(self._node)
 
     def _lost(self) -> Iterator[list[Segment]]:
         """Yield the segments whose objects are still missing or damaged, some at a time."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sqlalchemy import Connection
+
 from logkeep.database import clusters, keys
 from logkeep.database.connection import reading
 from logkeep.errors import InvalidField, RootsMissing, SettingError, SourceRefused, SourceUnreachable
@@ -14,8 +16,12 @@ from logkeep.sources.base import LogSource, Tenant
 def find_tenant(runtime: Runtime, project_id: str) -> Tenant:
     """Return the project as the tenant for which sources are opened."""
     with reading(runtime.database) as connection:
-        found = keys.fetch_projects(connection, project_id=project_id)
-        return Tenant(found[0].name if found else "", alone=not keys.has_other_projects(connection, project_id))
+        return fetch_tenant(connection, project_id)
+
+
+def fetch_tenant(connection: Connection, project_id: str) -> Tenant:
+    found = keys.fetch_projects(connection, project_id=project_id)
+    return Tenant(found[0].name if found else "", alone=not keys.has_other_projects(connection, project_id))
 
 
 def check_source(runtime: Runtime, tenant: Tenant, url: str) -> str:
@@ -31,10 +37,10 @@ def check_source(runtime: Runtime, tenant: Tenant, url: str) -> str:
     return settled
 
 
-def open_source(runtime: Runtime, project_id: str, url: str) -> LogSource:
+def open_source(runtime: Runtime, tenant: Tenant, url: str) -> LogSource:
     """Open a source. Raises `SourceRefused` if the project may not read it now, `SourceUnreachable` if it hangs."""
     try:
-        return runtime.open_source(url, find_tenant(runtime, project_id))
+        return runtime.open_source(url, tenant)
     except SettingError as error:
         raise SourceRefused(error.message) from error
 
@@ -57,7 +63,7 @@ def find_refused(runtime: Runtime, most: int = 1000) -> tuple[list[Refused], int
     refused: list[Refused] = []
     for cluster, node in nodes[:most]:
         try:
-            open_source(runtime, cluster.project_id, node.source)
+            open_source(runtime, find_tenant(runtime, cluster.project_id), node.source)
         except RootsMissing as error:
             refused.append(
                 Refused(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from logkeep.database import jobs, log_settings
+from logkeep.database import log_settings
 from logkeep.database.connection import reading
-from logkeep.domain.backup_job import BackupJob
+from logkeep.domain.log_setting import LogSetting
 from logkeep.errors import StoreDenied
 from logkeep.service.runtime import Runtime
-from logkeep.stores.base import ObjectStore, find_store
+from logkeep.stores.base import ObjectStore
 
 
 def agency_stores(runtime: Runtime, agency: str) -> Mapping[str, ObjectStore]:
@@ -25,18 +25,15 @@ def agency_stores(runtime: Runtime, agency: str) -> Mapping[str, ObjectStore]:
     return stores
 
 
-def job_store(runtime: Runtime, job: BackupJob) -> ObjectStore:
-    """Return the bucket of a job, with the credentials of the agency that was set when the job started."""
-    with reading(runtime.database) as connection:
-        agency = jobs.fetch_agency(connection, job.job_id)
-    return find_store(agency_stores(runtime, agency), job.bucket)
-
-
 def cluster_stores(runtime: Runtime, cluster_id: str) -> Mapping[str, ObjectStore]:
-    """Return the buckets for reading a cluster's archive, with the credentials of its current agency.
+    """Return the buckets for reading a cluster's archive, with the credentials of its current agency."""
+    with reading(runtime.database) as connection:
+        return setting_stores(runtime, log_settings.fetch_setting(connection, cluster_id))
+
+
+def setting_stores(runtime: Runtime, setting: LogSetting | None) -> Mapping[str, ObjectStore]:
+    """Return the buckets for reading, with the credentials of the agency of a cluster's setting.
 
     If that agency is no longer configured, the buckets' own credentials are used, so that the archive stays readable.
     """
-    with reading(runtime.database) as connection:
-        setting = log_settings.fetch_setting(connection, cluster_id)
     return runtime.agencies.get(setting.agency, runtime.stores) if setting else runtime.stores

@@ -9,7 +9,7 @@ import pytest
 from logkeep.bootstrap.runtime import open_runtime
 from logkeep.errors import SettingError, SourceRefused
 from logkeep.service import identity
-from logkeep.service.sources import open_source
+from logkeep.service.sources import find_tenant, open_source
 from logkeep.settings import load_settings
 from tests.integration.cli.installed import CONFIGURATION, init
 
@@ -37,7 +37,7 @@ def test_a_source_that_is_not_allowed_is_refused_by_the_setting(
     runtime = open_runtime(load_settings(tmp_path / "installation", {}))
     [project] = identity.list_projects(runtime)
     with pytest.raises(SourceRefused) as refused:
-        open_source(runtime, project.id, source)
+        open_source(runtime, find_tenant(runtime, project.id), source)
     assert problem in str(refused.value)
     assert "secret" not in str(refused.value)
     runtime.database.dispose()

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from logkeep.backup.catalogue import Kept
+from logkeep.backup.catalogue import Kept, LastListing
 from logkeep.backup.gaps import is_closed
 from logkeep.backup.identity import lead_of
 from logkeep.domain.manifest import Checkpoint, Gap, PendingFile, Segment, Sighting
@@ -62,10 +62,13 @@ class MemoryCatalogue:
     def last_segments(self, node: str) -> dict[int, int]:
         return {s.generation: s.end - s.start for s in self.segments if self.job and self.job in s.object}
 
-    def listing_digest(self, node: str) -> str:
-        return self.digest
+    def last_listing(self, node: str) -> LastListing:
+        return LastListing(self.digest, list(self.waiting))
 
-    def record_plan(self, node: str, remaining: int) -> None:
+    def record_plan(self, node: str, remaining: int, pending: Sequence[PendingFile] | None = None) -> None:
+        if pending is not None:
+            self.before_record()
+            self.waiting = list(pending)
         self.remaining = remaining
 
     def record_flow(self, node: str, read: int) -> None:
@@ -81,9 +84,6 @@ class MemoryCatalogue:
             self.kept[after.generation] = after
             self.retired.discard(after.generation)
         self.remaining = remaining
-
-    def pending(self, node: str) -> list[PendingFile]:
-        return self.waiting
 
     def warn(self, warning: JobWarning) -> None:
         self.warnings[warning.key] = warning
