@@ -66,7 +66,7 @@ def test_what_an_attempt_that_was_killed_warned_of_is_neither_lost_nor_said_twic
 ) -> None:
     job, catalogue = begin(installation, cluster)
     catalogue.warn(CUT)
-    catalogue.record_node("n1")  # its next write keeps it
+    catalogue.flush("n1")
     catalogue.warn(OTHER)  # killed before the next one
     again = take_up(installation, cluster, job)
     assert warned(installation, job) == (CUT,)
@@ -81,7 +81,7 @@ def test_a_node_with_a_hundred_thousand_warnings_names_a_thousand_and_counts_the
     _, catalogue = begin(installation, cluster)
     for number in range(100_000):
         catalogue.warn(JobWarning("n1", "", f"{number}.log.gz", WarningCode.LOG_CUT, "it is cut"))
-    catalogue.record_node("n1")
+    catalogue.flush("n1")
     job = backups.list_running(installation.runtime)[0][0]
     told = job_details.get_detail(installation.runtime, installation.project.id, job).warnings
     with_all = installation.run(installation.job(job))

@@ -163,8 +163,11 @@ class Workers(RuleBasedStateMachine):
 
     @rule(worker=workers)
     def record(self, worker: Worker) -> None:
-        empty = Checkpoint(2, "gc.log", 1.0, "gc.log", 0, EMPTY, EMPTY)
-        self._changes(worker, lambda: worker.catalogue.record_node("n1", [empty], digest="d"))
+        """What a listing told waits for the node's next write."""
+        before = self._rows()
+        worker.catalogue.record_node("n1", [Checkpoint(2, "gc.log", 1.0, "gc.log", 0, EMPTY, EMPTY)], digest="d")
+        assert self._rows() == before
+        self._changes(worker, lambda: worker.catalogue.flush("n1"))
 
     @rule(worker=consumes(workers), failure=st.sampled_from(["", "LK-STORE-UNREACHABLE: the bucket"]))
     def finish(self, worker: Worker, failure: str) -> None:
