@@ -103,6 +103,7 @@ _BEGIN = (
 _ATTEMPT = select(jobs.c.attempt).where(*_OF_RUNNING)
 _CURRENT = select(jobs.c.job_id).where(*_OF_RUNNING, *of(jobs.c.attempt)).with_for_update()
 _FINISH = update(jobs).where(*_OF_RUNNING)
+_FINISH_ATTEMPT = _FINISH.where(*of(jobs.c.attempt))
 _RUNNING_OF = select(*JOB_COLUMNS).where(*of(jobs.c.cluster_id), RUNNING).limit(literal_column("1", Integer))
 _FETCH_UNTOLD = select(*JOB_COLUMNS).where(*_UNTOLD).order_by(jobs.c.created_at, jobs.c.id)
 _MARK_TOLD = update(jobs).where(*_UNTOLD)
@@ -220,14 +221,29 @@ def is_current_attempt(connection: Connection, job_id: str, attempt: int) -> boo
     return connection.execute(_CURRENT, {"of_job_id": job_id, "of_attempt": attempt}).first() is not None
 
 
-def finish_job(connection: Connection, ended: BackupJob, now: int | None = None) -> bool:
-    """Write the end of a RUNNING job; return False if it has ended already.
+def finish_job(
+    connection: Connection,
+    ended: BackupJob,
+    now: int | None = None,
+    *,
+    attempt: int | None = None,
+    manifest_job_id: str | None = None,
+) -> bool:
+    """Write the end of a RUNNING job, and the job whose manifest names it.
 
-    Where the record's end lies behind `now` (Unix ms), as the clock was ahead before, that is the cluster's last end of
-    this status.
+    Return False if it has ended already, or another attempt than `attempt` has begun, where one is given. Where the
+    record's end lies behind `now` (Unix ms), as the clock was ahead before, that is the cluster's last end of this
+    status.
     """
-    end = {"status": ended.status, "finished_at": ended.finished_at, "failed_msg": ended.failed_msg}
-    if not connection.execute(_FINISH, {"of_job_id": ended.job_id, **end}).rowcount:
+    end = {
+        "of_job_id": ended.job_id,
+        "status": ended.status,
+        "finished_at": ended.finished_at,
+        "failed_msg": ended.failed_msg,
+        "manifest_job_id": manifest_job_id,
+    }
+    finish = _FINISH if attempt is None else _FINISH_ATTEMPT
+    if not connection.execute(finish, end if attempt is None else {**end, "of_attempt": attempt}).rowcount:
         return False
     finished_at = ended.finished_at or 0
     last_at = finished_at if now is None else min(finished_at, now)

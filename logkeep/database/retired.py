@@ -11,12 +11,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from logkeep.database.connection import in_batches
+from logkeep.database.connection import in_batches, of
 from logkeep.database.records import read_rows
 from logkeep.database.tables import generations
 from logkeep.domain.manifest import Checkpoint, Fingerprint
 
 _c = generations.c
+_ANY = select(_c.generation).where(*of(_c.cluster_id, _c.node), _c.retired).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class RetiredGenerations:
     def __init__(self, connection: Connection, cluster_id: str, node: str) -> None:
         self._connection = connection
         self._of_node = (_c.cluster_id == cluster_id, _c.node == node)
+        self._key = {"of_cluster_id": cluster_id, "of_node": node}
 
     def add(self, numbers: Collection[int]) -> None:
         """Retire these generations, until they are saved again."""
@@ -47,8 +49,7 @@ class RetiredGenerations:
         return list(read_rows(Checkpoint, rows))
 
     def any(self) -> bool:
-        statement = select(_c.generation).where(*self._of_node, _c.retired).limit(1)
-        return self._connection.execute(statement).first() is not None
+        return self._connection.execute(_ANY, self._key).first() is not None
 
     def fetch_families(self, lead: str, most: int) -> list[str]:
         """Return at most `most` logs that have a generation with this lead."""

@@ -19,10 +19,10 @@ from logkeep.backup.repair import NodeRepair
 from logkeep.backup.segment import SIZES
 from logkeep.backup.stoppable import StoppableSource
 from logkeep.backup.uploads import THREADS
-from logkeep.database import clusters, findings, generations, job_nodes, jobs, segments
+from logkeep.database import clusters, findings, generations, job_nodes, jobs, keys, segments
 from logkeep.database.connection import reading, writing
 from logkeep.domain.backup_job import JobType
-from logkeep.domain.cluster import Cluster, Node
+from logkeep.domain.cluster import Cluster, Node, Project
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.errors import (
     CatalogueError,
@@ -44,7 +44,7 @@ from logkeep.service.members import follow_members
 from logkeep.service.node_threads import run_concurrently
 from logkeep.service.repair import SegmentRepair, give_up_removed
 from logkeep.service.runtime import Runtime
-from logkeep.service.sources import fetch_tenant, open_source
+from logkeep.service.sources import open_source
 from logkeep.service.stores import agency_stores
 from logkeep.service.turns import Turn
 from logkeep.sources.base import Tenant
@@ -91,21 +91,23 @@ def begin_run(runtime: Runtime, job_id: str) -> BackupRun | None:
     with writing(runtime.database) as connection:
         attempt = jobs.begin_attempt(connection, job_id)
         cluster = clusters.fetch_cluster(connection, attempt.job.cluster_id) if attempt else None
-    if attempt is None or cluster is None:
-        return None
+        if attempt is None or cluster is None:
+            return None
+        [project] = keys.fetch_projects(connection, project_id=cluster.project_id)
     log_attempt(attempt.job, cluster, attempt.number)
-    return BackupRun(runtime, attempt, cluster)
+    return BackupRun(runtime, attempt, cluster, project)
 
 
 class BackupRun:
     """One attempt of a job. Its methods raise `JobSuperseded` once another attempt has begun."""
 
-    def __init__(self, runtime: Runtime, attempt: jobs.Attempt, cluster: Cluster) -> None:
+    def __init__(self, runtime: Runtime, attempt: jobs.Attempt, cluster: Cluster, project: Project) -> None:
         self.job = job = attempt.job
         self.attempt = attempt.number
         self._agency = attempt.agency
         self._runtime = runtime
         self._cluster = cluster
+        self._project = project
         self._catalogue = JobCatalogue(
             database=runtime.database,
             cluster_id=cluster.id,
@@ -143,7 +145,7 @@ class BackupRun:
         with reading(runtime.database) as connection:
             ended = job_nodes.fetch_ended(connection, job.job_id)
             self._asked = segments.fetch_asked_nodes(connection, cluster.id)
-            tenant = fetch_tenant(connection, cluster.project_id)
+            tenant = Tenant(self._project.name, alone=not keys.has_other_projects(connection, self._project.id))
         target = Target(
             store=self._store,
             bucket=job.bucket,
@@ -178,14 +180,15 @@ class BackupRun:
             found = findings.fetch_findings(connection, job.job_id)
             failures = [failure, *found.failures] if failure else list(found.failures)
             ended = end_job(runtime, job, failures)
-            draft = None if failure else draft_manifest(connection, runtime, ended, self._cluster, self.attempt, found)
+            draft = None
+            if not failure:
+                draft = draft_manifest(runtime, connection, ended, self.attempt, self._cluster, self._project, found)
             kept = segments.sum_segments(connection, job.job_id)
         written = write_manifest(runtime, self._store, draft) if draft else None
         try:
             with writing(runtime.database) as connection:
-                if not jobs.is_current_attempt(connection, job.job_id, self.attempt):
-                    raise JobSuperseded()
-                record_end(connection, ended, runtime.clock.now_ms())
+                named_by = job.job_id if written else None
+                record_end(connection, ended, runtime.clock.now_ms(), attempt=self.attempt, manifest_job_id=named_by)
                 if written:
                     record_manifest(connection, written)
         except JobSuperseded:

@@ -158,7 +158,7 @@ def cancel_job(runtime: Runtime, project_id: str, job_id: str) -> None:
         met = findings.fetch_findings(connection, job_id)
         failures = [str(JobCancelled()), *met.failures]
         ended = end_job(runtime, job, failures)
-        record_end(connection, ended, runtime.clock.now_ms())
+        record_end(connection, ended, runtime.clock.now_ms(), attempt=attempt)
         kept = segments.sum_segments(connection, job_id)
     count_job(runtime, ended, met, failures, kept, cluster_name=cluster.name if cluster else "")
 

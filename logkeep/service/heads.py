@@ -28,7 +28,6 @@ from logkeep.database.warnings import save_warnings
 from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import Cluster
-from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.manifest import Manifest, Segment, UnreportedJob
 from logkeep.domain.policy import next_start
 from logkeep.domain.warning import JobWarning, WarningCode
@@ -96,16 +95,21 @@ def tell_objects(entries: Sequence[Entry]) -> str:
     return told if len(entries) <= _MOST_TOLD else f"{told} and {len(entries) - _MOST_TOLD} more"
 
 
-def find_newer(runtime: Runtime, cluster: Cluster, bucket: str = "") -> Newer:
+def find_newer(runtime: Runtime, cluster: Cluster, job: BackupJob | None = None) -> Newer:
     """Return proven manifests of the cluster that the catalogue does not have.
 
-    Raises a `StoreError` if `bucket` fails; other buckets that cannot be reached are skipped.
+    Raises a `StoreError` if the bucket of `job`, which is running, fails; others that cannot be reached are skipped.
     """
+    bucket = job.bucket if job else ""
     with reading(runtime.database) as connection:
         head = manifests.fetch_last_manifest(connection, cluster.id, proven=True)
         setting = log_settings.fetch_setting(connection, cluster.id)
-        known = _known_places(connection, cluster, head, setting)
+        running = job or jobs.fetch_running_job(connection, cluster.id)
+        known = [ClusterPrefix(*row) for row in places.fetch_places(connection, cluster.id)]
         since = _since(connection, head)
+    known += [setting_prefix(one.bucket, one.base_path, cluster.name) for one in (setting, running) if one]
+    if head:
+        known.append(object_prefix(head.bucket, head.object))
     stores = setting_stores(runtime, setting)
     reader = _Reader(runtime, cluster, stores, bucket)
     for place, sizes in _listed(runtime, cluster, stores, known, since, bucket):
@@ -231,17 +235,6 @@ def _listed(
         yield place, {name: sizes[name] for name in _unknown(runtime, _signed(sizes))}
 
 
-def _known_places(
-    connection: Connection, cluster: Cluster, head: manifests.ManifestRow | None, setting: LogSetting | None
-) -> list[ClusterPrefix]:
-    found = [ClusterPrefix(*row) for row in places.fetch_places(connection, cluster.id)]
-    if setting:
-        found.append(setting_prefix(setting.bucket, setting.base_path, cluster.name))
-    if running := jobs.fetch_running_job(connection, cluster.id):
-        found.append(setting_prefix(running.bucket, running.base_path, cluster.name))
-    return [*found, object_prefix(head.bucket, head.object)] if head else found
-
-
 def _since(connection: Connection, head: manifests.ManifestRow | None) -> int:
     """Return the Unix ms from which on manifests may be newer; 0 for all."""
     if head is None:
@@ -310,7 +303,7 @@ def take_up(runtime: Runtime, job: BackupJob, cluster: Cluster, attempt: int) ->
     All or none are taken up. Raises `ChainForked` if database and bucket have both gone on from one manifest,
     `JobSuperseded` if another attempt has begun or the job's own manifest was among them, and a `StoreError`.
     """
-    newer = find_newer(runtime, cluster, job.bucket)
+    newer = find_newer(runtime, cluster, job)
     newer.refuse_strays()
     line = newer.beyond.line
     warnings = [*([_behind(line)] if line else ()), *([_unread(newer.unread)] if newer.unread else ())]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from logkeep.database import findings, jobs
 from logkeep.domain.backup_job import BackupJob, JobStatus
-from logkeep.errors import JobCancelled
+from logkeep.errors import JobCancelled, JobSuperseded
 from logkeep.service.forecasts import look_ahead
 from logkeep.service.job_log import log_end
 from logkeep.service.meter import EndedJob
@@ -26,14 +26,18 @@ def end_job(runtime: Runtime, job: BackupJob, failures: Sequence[str]) -> Backup
     return msgspec.structs.replace(job, status=status, finished_at=finished_at, failed_msg=message)
 
 
-def record_end(connection: Connection, ended: BackupJob, now: int) -> None:
+def record_end(
+    connection: Connection, ended: BackupJob, now: int, *, attempt: int, manifest_job_id: str | None = None
+) -> None:
     """Write the record, and warnings of what the next backups may be too late for.
 
-    `now` (Unix ms) is earlier than the record tells where the clock was ahead before.
+    `now` (Unix ms) is earlier than the record tells where the clock was ahead before. Raises `JobSuperseded` if the job
+    has ended, or another attempt has begun.
     """
+    if not jobs.finish_job(connection, ended, now, attempt=attempt, manifest_job_id=manifest_job_id):
+        raise JobSuperseded()
     for one in look_ahead(connection, ended, now):
         findings.insert_findings(connection, ended.job_id, one.node, [one])
-    jobs.finish_job(connection, ended, now)
 
 
 def count_job(

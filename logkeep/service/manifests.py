@@ -10,9 +10,9 @@ import structlog
 from sqlalchemy import Connection
 
 from logkeep.archive.orphans import object_prefix
-from logkeep.database import clusters, findings, generations, jobs, keys, log_settings, manifests, segments
+from logkeep.database import clusters, findings, generations, jobs, log_settings, manifests, segments
 from logkeep.domain.backup_job import BackupJob
-from logkeep.domain.cluster import Cluster
+from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.manifest import Manifest, Segment, Sighting, UnreportedJob
 from logkeep.errors import JobSuperseded, StoreError
 from logkeep.service.runtime import Runtime
@@ -90,19 +90,21 @@ def withdraw_manifest(store: ObjectStore, written: Written) -> None:
 
 
 def record_manifest(connection: Connection, written: Written) -> None:
-    """Record the manifest, and that it names its segments and jobs; in the transaction in which its job ends."""
+    """Record the manifest, and that it names its segments and jobs that ended earlier; where its own job ends."""
     manifest = written.manifest
     manifests.insert_manifest(connection, manifest.cluster_id, written.row)
     segments.mark_listed(connection, manifest.cluster_id, manifest.job.job_id, manifest.segments)
-    jobs.mark_reported(connection, manifest.cluster_id, manifest.job.job_id)
+    if manifest.earlier:
+        jobs.mark_reported(connection, manifest.cluster_id, manifest.job.job_id)
 
 
 def draft_manifest(
-    connection: Connection,
     runtime: Runtime,
+    connection: Connection,
     job: BackupJob,
-    cluster: Cluster,
     attempt: int,
+    cluster: Cluster,
+    project: Project,
     found: findings.Findings,
 ) -> Draft:
     """Return the manifest. It follows the last proven one, so that its signature does not vouch for unproven ones.
@@ -129,7 +131,7 @@ def draft_manifest(
         number=last.number + 1 if last else 1,
         previous=proven.sha256 if proven else "",
         key=runtime.signing.key,
-        project=keys.fetch_projects(connection, project_id=cluster.project_id)[0],
+        project=project,
         cluster=present,
         setting=setting,
         segments=tuple(_fitting(segments.fetch_unlisted_segments(connection, cluster.id))),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection
-
 from logkeep.database import clusters, keys
 from logkeep.database.connection import reading
 from logkeep.errors import InvalidField, RootsMissing, SettingError, SourceRefused, SourceUnreachable
@@ -16,12 +14,8 @@ from logkeep.sources.base import LogSource, Tenant
 def find_tenant(runtime: Runtime, project_id: str) -> Tenant:
     """Return the project as the tenant for which sources are opened."""
     with reading(runtime.database) as connection:
-        return fetch_tenant(connection, project_id)
-
-
-def fetch_tenant(connection: Connection, project_id: str) -> Tenant:
-    found = keys.fetch_projects(connection, project_id=project_id)
-    return Tenant(found[0].name if found else "", alone=not keys.has_other_projects(connection, project_id))
+        found = keys.fetch_projects(connection, project_id=project_id)
+        return Tenant(found[0].name if found else "", alone=not keys.has_other_projects(connection, project_id))
 
 
 def check_source(runtime: Runtime, tenant: Tenant, url: str) -> str:
