@@ -331,7 +331,14 @@ class JobHandedOver(JobError):
 
 
 class TurnOver(JobHandedOver):
-    """Others wait, and the job has had its turn; it goes on from what was kept so far when it has the next one."""
+    """Others wait, and the job has had its turn; it goes on from what was kept so far when it has the next one.
+
+    `idle_seconds` tells for how long it has nothing to do; 0 where it has.
+    """
+
+    def __init__(self, idle_seconds: float = 0.0) -> None:
+        super().__init__()
+        self.idle_seconds = idle_seconds
 
 
 class MemoryShort(JobError):

@@ -63,7 +63,7 @@ class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jobs_in_all: int = 0  # of all workers together; 0 is no limit
     nodes_at_once: int = 2  # of one job
     turn_seconds: float = 600.0  # how long a job keeps its slot while others wait
-    poll_seconds: float = 1.0
+    poll_seconds: float = 0.25
     bandwidth_mib: float = 0.0  # MiB a second of plain logs, all jobs of a worker together; 0 is no limit
     cluster_bandwidth_mib: float = 0.0  # the same for one job
 

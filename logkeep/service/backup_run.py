@@ -34,6 +34,7 @@ from logkeep.errors import (
     SourceError,
     SourceUnreachable,
     StoreError,
+    TurnOver,
 )
 from logkeep.service.catalogue import JobCatalogue
 from logkeep.service.heads import take_up
@@ -51,6 +52,7 @@ from logkeep.sources.base import Tenant
 from logkeep.stores.base import ObjectStore, find_store
 from logkeep.stores.layout import cluster_folder
 
+_LOOK_SECONDS = 0.5  # between two looks whether others wait for a slot in which nothing is done
 _SLICE_SECONDS = 5.0  # time for segments being uploaded when this process is stopping
 _log = structlog.get_logger("logkeep.backups")
 
@@ -66,7 +68,7 @@ def run_job(runtime: Runtime, job_id: str, visible_ms: int = 0) -> None:
     if run is None:
         return
     failure = _failure_of(run.check, job_id) or _failure_of(run.back_up, job_id)
-    run.stay_visible(visible_ms)
+    run.stay_visible(visible_ms, may_queue=not failure)
     failure = _failure_of(partial(run.finish, failure), job_id)
     if failure:  # the manifest could not be written: end the job as FAIL, without one
         run.finish(failure)
@@ -159,16 +161,22 @@ class BackupRun:
         if len(cluster.nodes) > 1:
             catalogue.record_warnings(_shared(runtime, cluster))
 
-    def stay_visible(self, visible_ms: int) -> None:
+    def stay_visible(self, visible_ms: int, *, may_queue: bool = True) -> None:
         """Wait while the record must still be seen RUNNING: clients look for it right after they started the job.
 
-        A job of a policy was started by no client. Raises `JobHandedOver` if this process is stopping.
+        A job of a policy was started by no client. Raises `JobHandedOver` if this process is stopping, and `TurnOver`
+        if others wait for the slot and the job `may_queue`: one that failed would begin anew.
         """
         if self.job.type is not JobType.MANUAL:
             return
-        remaining_ms = min(visible_ms, self.job.created_at + visible_ms - self._runtime.clock.now_ms())
-        if remaining_ms > 0 and self._runtime.stopping.wait(remaining_ms / 1000):
-            raise JobHandedOver()
+        # At most `visible_ms` from now on, also where the clock was set back since.
+        left_ms = min(visible_ms, self.job.created_at + visible_ms - self._runtime.clock.now_ms())
+        end = time.monotonic() + left_ms / 1000
+        while (left := end - time.monotonic()) > 0:
+            if may_queue and self._runtime.others_wait():
+                raise TurnOver(left)
+            if self._runtime.stopping.wait(min(left, _LOOK_SECONDS)):
+                raise JobHandedOver()
 
     def finish(self, failure: str = "") -> None:
         """End the job: SUCCESS if nothing failed. Write the manifest, unless `failure` says why none can be written.

@@ -82,18 +82,25 @@ class Queue:
                 self._enqueue_again(job_id)
 
     @naming_failures()
-    def enqueue_behind(self, job_id: str) -> None:
-        """Enqueue a job whose turn is over behind all that wait now."""
-        self._enqueue_again(job_id)
+    def enqueue_behind(self, job_id: str, idle_seconds: float = 0.0) -> None:
+        """Enqueue a job whose turn is over behind all that wait now.
 
-    def _enqueue_again(self, job_id: str) -> None:
+        One that has nothing to do for `idle_seconds` is taken out after them, like one that a user starts then.
+        """
+        self._enqueue_again(job_id, idle_seconds)
+
+    def _enqueue_again(self, job_id: str, idle_seconds: float = 0.0) -> None:
         """Enqueue under a workflow id that the job has not had.
 
         Old workflows are deleted, the newest last, so a number above the remaining ones is new.
         """
         earlier = self._client.list_workflows(workflow_id_prefix=job_id, load_input=False, load_output=False)
         number = max((int(one.workflow_id.partition("-")[2] or 0) for one in earlier), default=0) + 1
-        self._client.enqueue(_options(job_id, _priority(time.time(), by_hand=False), f"{job_id}-{number}"), job_id)
+        priority = _priority(time.time() + idle_seconds, by_hand=bool(idle_seconds))
+        options = _options(job_id, priority, f"{job_id}-{number}")
+        if idle_seconds:
+            options["delay_seconds"] = idle_seconds
+        self._client.enqueue(options, job_id)
 
     @naming_failures()
     def others_wait(self) -> bool:

@@ -33,7 +33,7 @@ class Runner:
         runtime: Runtime,
         worker_id: str,
         database_url: str,
-        enqueue_behind: Callable[[str], None],
+        enqueue_behind: Callable[[str, float], None],
         *,
         jobs_at_once: int,
         jobs_in_all: int,
@@ -109,8 +109,8 @@ class Runner:
                 return "ended"
             except JobSuperseded:
                 return "superseded"
-            except TurnOver:
-                if self._put_behind(job_id):
+            except TurnOver as turn:
+                if self._put_behind(job_id, turn.idle_seconds):
                     return "turn over"
                 continue
             except JobHandedOver:
@@ -121,10 +121,10 @@ class Runner:
         self._park()
         return "handed over"
 
-    def _put_behind(self, job_id: str) -> bool:
+    def _put_behind(self, job_id: str, idle_seconds: float) -> bool:
         """Return whether the job waits for its next turn; if the database fails that, the job keeps its slot."""
         try:
-            self._enqueue_behind(job_id)
+            self._enqueue_behind(job_id, idle_seconds)
         except CatalogueError as error:
             self._runtime.outage.failed(error)
             return False

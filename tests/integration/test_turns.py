@@ -154,6 +154,34 @@ def test_job_that_waits_for_its_next_turn_stays_running_and_can_be_cancelled(
     assert installation.restored(cluster) == {("n1", "es.log"): lines(8000)}
 
 
+def test_job_that_has_only_to_be_seen_gives_its_slot_to_those_that_wait(
+    installation: Installation, tmp_path: Path
+) -> None:
+    cluster = make_cluster(installation, tmp_path, "seen", {"es.log": lines(3)})
+    waiting = iter([False, True])
+    runtime = replace(installation.runtime, others_wait=lambda: next(waiting))
+    job = backups.start_backup(runtime, cluster)
+    with pytest.raises(TurnOver) as over:
+        run_job(runtime, job.job_id, visible_ms=5000)
+    assert 0 < over.value.idle_seconds <= 5
+    assert installation.job(job.job_id).status is JobStatus.RUNNING
+    stored = installation.objects()
+    installation.clock.advance(5000)
+    run_job(runtime, job.job_id, visible_ms=5000)
+    assert installation.job(job.job_id).status is JobStatus.SUCCESS
+    assert stored == installation.objects()
+    assert installation.restored(cluster) == {("n1", "es.log"): lines(3)}
+    assert installation.findings(cluster, chain=True) == []
+
+
+def test_job_that_failed_is_not_begun_anew_to_be_seen(installation: Installation, tmp_path: Path) -> None:
+    cluster = make_cluster(installation, tmp_path, "failed", {"es.log": lines(3)})
+    installation.bucket.rename(tmp_path / "away")
+    job = backups.start_backup(installation.runtime, cluster)
+    run_job(replace(installation.runtime, others_wait=lambda: True), job.job_id, visible_ms=700)
+    assert installation.job(job.job_id).status is JobStatus.FAIL
+
+
 def test_job_whose_turn_is_over_waits_behind_all_that_wait_in_the_queue(installation: Installation) -> None:
     prepare_database(str(installation.runtime.database.url.render_as_string(hide_password=False)))
     queue = Queue(installation.runtime.database)
@@ -169,5 +197,9 @@ def test_job_whose_turn_is_over_waits_behind_all_that_wait_in_the_queue(installa
         waiting = queue._list(["ENQUEUED"])
         order = sorted(waiting, key=lambda one: (one.priority or 0, one.created_at or 0))
         assert [one.workflow_id for one in order] == [by_hand, policy, *(f"{giant}-{n}" for n in (1, 2, 3))]
+        queue.enqueue_behind(seen := "d" * 32, 5)
+        [delayed] = queue._list(["DELAYED"])
+        assert delayed.workflow_id == f"{seen}-1"
+        assert (delayed.priority or 0) < (order[1].priority or 0), "not behind a night of policies"
     finally:
         queue.close()
