@@ -51,8 +51,14 @@ class Node:
 
 class Installation:
     def __init__(
-        self, folder: Path, nodes: Mapping[str, Path], *, nodes_at_once: int = 1, configuration: str = _FOLDER_BUCKET
+        self,
+        folder: Path,
+        nodes: Mapping[str, Path | str],
+        *,
+        nodes_at_once: int = 1,
+        configuration: str = _FOLDER_BUCKET,
     ) -> None:
+        """`nodes` has the directory or the URL of each."""
         (folder / "buckets" / "logs").mkdir(parents=True)
         (folder / "logkeep.toml").write_text(configuration, encoding="utf-8")
         create_keys(folder)
@@ -62,7 +68,7 @@ class Installation:
             runtime, enqueue=_keep_waiting, limits=BackupLimits(settle_ns=0, concurrent_nodes=nodes_at_once)
         )
         project = identity.add_project(self.runtime, "bench")
-        new = [clusters.NewNode(name, f"file://{path}") for name, path in nodes.items()]
+        new = [clusters.NewNode(name, at if isinstance(at, str) else f"file://{at}") for name, at in nodes.items()]
         self.cluster = clusters.add_cluster(self.runtime, project.id, "bench", new)
         log_settings.open_backup(self.runtime, self.cluster, LogSettingChange("agency", "logs", "css/log"))
 

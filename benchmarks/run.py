@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import archive, object_store, service, workers
+from benchmarks import archive, object_store, remote, service, workers
 from benchmarks.result import Result
 
 BENCHMARKS = {
@@ -31,6 +31,7 @@ BENCHMARKS = {
     "signature": service.signature,
     "start": service.start,
     "upload": object_store.upload,
+    "remote-files": remote.remote_files,
     "takeover": workers.takeover,
     "jobs": workers.jobs_per_second,
 }

@@ -85,8 +85,9 @@ class Examination:
     ) -> list[FileObservation]:
         observations: list[FileObservation] = []
         named = [one for one in named if self._state.flawed.kind(one[0]) is not PendingKind.PASSED or not one[0].size]
-        for file, name in named:
-            hint = hints.get(hint_of(file, name))
+        found = [hints.get(hint_of(file, name)) for file, name in named]
+        self._state.source.expect([file for (file, _), hint in zip(named, found, strict=True) if not hint])
+        for (file, name), hint in zip(named, found, strict=True):
             if hint:
                 observations.append(FileObservation(file, name, frozenset([hint.generation]), ContentState.UNCHANGED))
             elif not file.size:

@@ -224,6 +224,7 @@ class NodeBackup:
         self._missed |= dict.fromkeys((c.generation for c in plan.gone), self._state.number)
         self._announce(plan, listing)
         looks = {checkpoint.generation: checkpoint for checkpoint in plan.seen}
+        self._state.source.expect([read.observed.file for read in plan.reads])
         with self._keeper.committing():
             for read in plan.reads:
                 self._keep(read, plan, looks)

@@ -15,6 +15,7 @@ from logkeep.backup.bandwidth import Bandwidth
 from logkeep.backup.forecast import forecast_margins
 from logkeep.backup.node_backup import NodeBackup
 from logkeep.backup.node_state import Outcome, Target
+from logkeep.backup.read_ahead import ReadAhead
 from logkeep.backup.repair import NodeRepair
 from logkeep.backup.segment import SIZES
 from logkeep.backup.stoppable import StoppableSource
@@ -262,7 +263,7 @@ class BackupRun:
         with ThreadPoolExecutor(THREADS, thread_name_prefix="store") as executor:
             return NodeBackup(
                 node=node.name,
-                source=stoppable,
+                source=ReadAhead(stoppable, runtime.clock) if source.remote else stoppable,
                 target=target,
                 catalogue=self._catalogue,
                 clock=runtime.clock,

@@ -41,7 +41,7 @@ _MOST_LISTED = 16 * 1024 * 1024  # bytes of a listing; a file takes about 100
 _LONGEST_WHY = 500  # characters
 _TIMEOUT = httpx.Timeout(30.0)
 _ANSWER_SECONDS = 120.0  # for all of an answer, however slowly it comes
-_LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=60.0)
+_LIMITS = httpx.Limits(max_connections=24, max_keepalive_connections=16, keepalive_expiry=60.0)
 _NOT_YET, _EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 _FILE = msgspec.json.Decoder(LogFile)
 
@@ -98,6 +98,8 @@ class AgentSources:
 
 
 class AgentSource(LogSource):
+    remote = True
+
     def __init__(self, name: str, calls: _Calls, excluded: Callable[[str], bool]) -> None:
         self.agent = name
         self._calls = calls

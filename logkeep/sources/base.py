@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeVar
@@ -123,6 +123,8 @@ class OpenLog(Protocol):
 class LogSource(Protocol):
     """The log directory of one node. Reading never changes anything on the node."""
 
+    remote: bool = False  # each call waits for another machine; any number of threads may call at a time
+
     def list(self) -> Listing:
         """List every regular file that is a log, in any order; links are not followed.
 
@@ -134,6 +136,9 @@ class LogSource(Protocol):
     def open(self, name: str) -> OpenLog:
         """Open a log. Raises `SourceVanished` if no regular file has the name any more, else `SourceUnreadable`."""
         ...
+
+    def expect(self, files: Sequence[LogFile]) -> None:
+        """Take note that these files will be opened next, in this order, unless something comes between."""
 
     def run(self, action: Callable[[], _T]) -> _T:
         """Call `action`, which uses this source many times, and hold meanwhile what each use needs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import posixpath
 import stat
@@ -85,6 +86,8 @@ class SftpSources:
 class SftpSource(LogSource):
     """SFTP tells neither inodes nor the time of the last change of a name, and times in whole seconds."""
 
+    remote = True
+
     def __init__(
         self,
         connections: Connections,
@@ -109,9 +112,9 @@ class SftpSource(LogSource):
             raise SourceVanished(f"{name} is no log of this directory")
 
         async def opened(connection: Connection) -> _OpenSftpLog:
-            await self._check_root(connection)
-            with _translated(name):
-                return await self._open(connection, name, parts)
+            # Asked at once, as each answer takes its time; the file is not opened before all have come.
+            await asyncio.gather(self._check_root(connection), self._check_kinds(connection, name, parts))
+            return await self._open(connection, name, parts)
 
         return self._connections.run(self._address, opened)
 
@@ -196,13 +199,12 @@ class SftpSource(LogSource):
         return attributes
 
     async def _open(self, connection: Connection, name: str, parts: list[bytes]) -> _OpenSftpLog:
-        """Open a file, and check before and after that it is a regular one.
+        """Open a file that was a regular one, and check that it still is.
 
         SFTP has no way to refuse links, and to open a pipe would block the server.
         """
-        path = b"/".join([self._directory, *parts])
-        await self._check_kinds(connection, name, parts)
-        file = await connection.sftp.open(path, "rb")
+        with _translated(name):
+            file = await connection.sftp.open(b"/".join([self._directory, *parts]), "rb")
         connection.take()
         log = _OpenSftpLog(
             connections=self._connections, address=self._address, connection=connection, file=file, name=name
@@ -215,17 +217,21 @@ class SftpSource(LogSource):
         return log
 
     async def _check_kinds(self, connection: Connection, name: str, parts: list[bytes]) -> None:
-        for count in range(1, len(parts) + 1):
-            seen = await connection.sftp.lstat(b"/".join([self._directory, *parts[:count]]))
+        """Check that a name leads to a regular file by folders only. Raises a `SourceError`."""
+        paths = [b"/".join([self._directory, *parts[:count]]) for count in range(1, len(parts) + 1)]
+        with _translated(name):
+            found = await asyncio.gather(*(connection.sftp.lstat(path) for path in paths))
+        for seen in found:
             _check_told(self._address, name, seen)
-            if not _is(seen, stat.S_ISREG if count == len(parts) else stat.S_ISDIR):
+            if not _is(seen, stat.S_ISREG if seen is found[-1] else stat.S_ISDIR):
                 raise SourceVanished(f"{name} is no regular file any more")
 
     async def _check_root(self, connection: Connection) -> None:
         if not self._roots:
             return
-        real = await connection.sftp.realpath(self._directory)
-        roots = [await connection.sftp.realpath(root) for root in self._roots]
+        real, *roots = await asyncio.gather(
+            *(connection.sftp.realpath(path) for path in (self._directory, *self._roots))
+        )
         if not any(is_below(real, root) for root in roots):  # pyright: ignore[reportArgumentType]  bytes, as asked
             raise SourceUnreachable(
                 f"the log directory {os.fsdecode(self._directory)} of {self._address} leads outside sftp.hosts "
