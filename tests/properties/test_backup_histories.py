@@ -187,7 +187,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @settings(
     # The same ones at each run, so that what lands is not a matter of luck; LOGKEEP_TEST_HISTORIES tries so many new ones.
     derandomize="LOGKEEP_TEST_HISTORIES" not in os.environ,
-    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "1000")),
+    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "500")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -236,7 +236,7 @@ def test_nothing_readable_is_lost_and_nothing_is_kept_twice(
 
 
 @settings(
-    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "2000")) // 8,
+    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "1600")) // 8,
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

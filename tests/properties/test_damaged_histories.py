@@ -187,7 +187,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @settings(
     derandomize="LOGKEEP_TEST_HISTORIES" not in os.environ,
-    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "300")),
+    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "200")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -236,6 +236,6 @@ def _all(connection: Any, table: Table) -> list[tuple[Any, ...]]:
 
 
 Workers.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=16, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestWorkers = Workers.TestCase

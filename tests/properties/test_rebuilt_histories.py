@@ -72,7 +72,7 @@ def act(installation: Installation, cluster: Cluster, node: Node, action: tuple)
 
 
 @settings(
-    max_examples=int(os.environ.get("LOGKEEP_TEST_REBUILDS", "60")),
+    max_examples=int(os.environ.get("LOGKEEP_TEST_REBUILDS", "20")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -146,7 +146,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @settings(
     derandomize="LOGKEEP_TEST_HISTORIES" not in os.environ,
-    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "500")),
+    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "250")),
     deadline=None,
 )
 @given(listings())

@@ -29,7 +29,7 @@ from tests.properties import test_rotations as rotations
 from tests.support.model import TICK_NS, MemoryCatalogue, WithoutInodes
 from tests.unit.backup.test_identity import JVM_HEADER, Node, events
 
-TRIES = int(os.environ.get("LOGKEEP_TEST_HISTORIES", "150"))
+TRIES = int(os.environ.get("LOGKEEP_TEST_HISTORIES", "75"))
 BY_NAME = "LOGKEEP_TEST_HISTORIES" in os.environ
 # Without inodes a file is settled by the clock, and planning twice takes long enough for that to come between two
 # looks: what comes of it is not the same each time. test_backup_histories.py runs without inodes each time.

@@ -152,7 +152,7 @@ cases = given(
 
 @settings(
     derandomize="LOGKEEP_TEST_HISTORIES" not in os.environ,
-    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "400")),
+    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "200")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -191,7 +191,7 @@ class Named(LogSource):
 
 @settings(
     derandomize="LOGKEEP_TEST_HISTORIES" not in os.environ,
-    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "400")) // 4,
+    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "200")) // 4,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -217,7 +217,7 @@ def test_so_it_is_where_times_are_whole_seconds(
 @pytest.mark.parametrize("source", sorted(SOURCES))
 @settings(
     derandomize="LOGKEEP_TEST_HISTORIES" not in os.environ,
-    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "400")) // 8,
+    max_examples=int(os.environ.get("LOGKEEP_TEST_HISTORIES", "200")) // 8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -255,7 +255,7 @@ moves = st.lists(st.tuples(st.sampled_from(sorted(MOVES)), st.integers(0, 7)), m
 
 
 @settings(
-    max_examples=int(os.environ.get("LOGKEEP_TEST_TAMPERINGS", "60")),
+    max_examples=int(os.environ.get("LOGKEEP_TEST_TAMPERINGS", "24")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
