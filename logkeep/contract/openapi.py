@@ -228,10 +228,17 @@ def _object(kind: type[Struct], schema: dict[str, Any], spell: Callable[[str], s
         found["required"] = [spell(name) for name in required]
     for member in msgspec.structs.fields(kind):
         if needs := rule_of(member).needs:
-            name, needed = spell(member.name), spell(needs)
-            found["if"] = {"properties": {name: {"const": True}}, "required": [name]}
-            found["then"] = {"properties": {needed: {"type": "string", "minLength": 1}}, "required": [needed]}
+            found["if"] = _has(member.name, {"const": True})
+            found["then"] = _has(needs, {"type": "string", "minLength": 1})
     return found
+
+
+def _has(member: str, schema: Schema) -> Schema:
+    """Require a member with this schema, in either spelling."""
+    found: list[Schema] = [
+        {"properties": {name: schema}, "required": [name]} for name in dict.fromkeys((member, _camel(member)))
+    ]
+    return found[0] if len(found) == 1 else {"anyOf": found}
 
 
 def _properties(schema: dict[str, Any]) -> dict[str, Schema]:

@@ -58,6 +58,7 @@ _CONNECT = {
 # Of a process, more than it has threads that ask at a time: a heartbeat must never wait for one, nor a list for calls
 # that hang. SQLite's cost a file descriptor or three each, PostgreSQL's a process of the server.
 _MOST_CONNECTIONS = 60
+_KEPT_CONNECTIONS = 10  # of them that stay open: eight jobs at a time use about so many
 _MOST_SQLITE = 200
 _POSTGRESQL = "postgresql+psycopg"
 _BATCH, _BATCHES = 500, 20  # rows or values of one statement, and transactions of one call that deletes
@@ -127,12 +128,21 @@ def _options(url: str) -> dict[str, Any]:
         connect_args = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
         if make_url(url).database in {None, "", ":memory:"}:
             return {"connect_args": connect_args}
-        return {"max_overflow": _MOST_SQLITE - 5, "connect_args": connect_args}
+        return {
+            "pool_size": _KEPT_CONNECTIONS,
+            "max_overflow": _MOST_SQLITE - _KEPT_CONNECTIONS,
+            "connect_args": connect_args,
+        }
     parsed = make_url(url)
     if parsed.drivername != _POSTGRESQL:
         raise ArgumentError("neither SQLite nor PostgreSQL")
     connect_args = {k: v for k, v in _CONNECT.items() if k not in parsed.query}
-    return {"pool_pre_ping": True, "max_overflow": _MOST_CONNECTIONS - 5, "connect_args": connect_args}
+    return {
+        "pool_pre_ping": True,
+        "pool_size": _KEPT_CONNECTIONS,
+        "max_overflow": _MOST_CONNECTIONS - _KEPT_CONNECTIONS,
+        "connect_args": connect_args,
+    }
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -87,14 +87,19 @@ class Tag:
 
 def check_tag(tag: Tag) -> None:
     """Raise `InvalidField` for a tag that CSS would refuse (docs/contract.md, "Tags")."""
-    if not _TAG_KEY.fullmatch(tag.key) or tag.key != tag.key.strip() or tag.key.startswith("_sys_"):
+    check_tag_key(tag.key)
+    if not _TAG_VALUE.fullmatch(tag.value):
+        raise InvalidField("value", f"at most {MAX_TAG_VALUE} letters, digits, spaces and _ . : / = + - @ are allowed")
+
+
+def check_tag_key(key: str) -> None:
+    """Raise `InvalidField` for a key that no tag can have."""
+    if not _TAG_KEY.fullmatch(key) or key != key.strip() or key.startswith("_sys_"):
         raise InvalidField(
             "key",
             f"1 to {MAX_TAG_KEY} letters, digits, spaces and _ . : = + - @ are allowed, no space at an end, and not to "
             "begin with '_sys_'",
         )
-    if not _TAG_VALUE.fullmatch(tag.value):
-        raise InvalidField("value", f"at most {MAX_TAG_VALUE} letters, digits, spaces and _ . : / = + - @ are allowed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from logkeep.database import tags
 from logkeep.database.connection import reading, writing
-from logkeep.domain.cluster import MAX_TAGS, Cluster, Tag, check_tag
+from logkeep.domain.cluster import MAX_TAGS, Cluster, Tag, check_tag, check_tag_key
 from logkeep.errors import InvalidField, TagNotFound
 from logkeep.service.runtime import Runtime
 
@@ -44,7 +44,9 @@ def add_tags(runtime: Runtime, cluster: Cluster, new: Sequence[Tag]) -> None:
 
 
 def remove_tags(runtime: Runtime, cluster: Cluster, keys: Sequence[str]) -> None:
-    """Remove tags; those that are not there do not matter."""
+    """Remove tags; those that are not there do not matter. Raises `InvalidField`."""
+    for key in keys:
+        check_tag_key(key)
     with writing(runtime.database) as connection:
         tags.delete_tags(connection, cluster.id, keys)
 
