@@ -36,6 +36,7 @@ class Examination:
         self._state = state
         self._copies = copies
         self._changed = changed
+        self._names: Names | None = None  # of the listing before
         self._owed: dict[Fingerprint, list[PendingFile]] = {}  # by head
         self._plain: dict[str, LogFile] = {}  # those that are listed, by name
         self._beginnings: dict[str, bytes | None] = {}  # of those that others may be copies of, by name
@@ -44,7 +45,7 @@ class Examination:
 
     def examine(self, listing: Sequence[LogFile], checkpoints: Sequence[Checkpoint]) -> list[FileObservation]:
         """Say of each file of a listing what it is; of several names of one content one is left."""
-        names = Names([file.name for file in listing], checkpoints)
+        self._names = names = Names([file.name for file in listing], checkpoints, self._names)
         named = [(file, names.parse(file.name)) for file in listing]
         hints = hints_of(checkpoints)
         self._state.look_by(checkpoints, {file.name for file in listing})

@@ -199,10 +199,16 @@ def _supersedes(newer: Checkpoint, older: Checkpoint) -> bool:
 class Names:
     """Logs that file names propose, for one listing."""
 
-    def __init__(self, listed: Collection[str], checkpoints: Collection[Checkpoint]) -> None:
+    def __init__(
+        self, listed: Collection[str], checkpoints: Collection[Checkpoint], before: Names | None = None
+    ) -> None:
+        """`before` are those of the listing before, of which most names were."""
+        self._listed = frozenset(listed)
         self._logs = {c.family for c in checkpoints}
-        self._known = {*listed, *self._logs}
+        self._known = self._listed | self._logs
         self._parsed: dict[str, LogName] = {}  # by name; by plain name too
+        if before and (before._listed, before._logs) == (self._listed, self._logs):
+            self._parsed, listed = before._parsed, ()
         for name in listed:
             found = self._parsed[name] = parse_name(name, self._known, self._logs)
             self._parsed.setdefault(found.plain, found)

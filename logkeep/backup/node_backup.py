@@ -113,11 +113,12 @@ class NodeBackup:
             if not listing:
                 self._tell_empty()
                 break
-            digest, before = self._looks, self._placed()
+            digest = self._looks
+            # Where there are no inodes, names that shifted look as before; but then a generation has another one.
+            before = None if all(file.inode for file in listing) else self._placed()
             plan = self._round(listing)
             again = self._state.inodes.believe(self._list())
-            # Where there are no inodes, names that shifted look as before; but then a generation has another one.
-            shifted = self._placed() != before and not all(file.inode for file in listing)
+            shifted = before is not None and self._placed() != before
             agreed = _names(again) == _names(listing) and not self._slipped and not shifted
             if not plan.reads and agreed:
                 if not self._state.outcome.waiting or waits >= _MAX_WAITS:
