@@ -16,11 +16,13 @@ from threading import Thread
 from typing import NamedTuple, TypeVar
 
 from logkeep.clock import Clock
-from logkeep.errors import SourceError
+from logkeep.errors import SourceFileError
 from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog
 
 LARGEST = 128 * 1024  # bytes of a file that is fetched
-IN_FLIGHT = 16  # files that are fetched, or being fetched, before they are opened
+IN_FLIGHT = 16  # files that are fetched, or being fetched, before they are opened, at most
+_FIRST = 2  # the same of a link of which nothing is known
+_QUICK_SECONDS = 1.0  # a link on which a file takes longer gets fewer at a time, so that each answer comes in time
 _HELD_BYTES = 32 * 1024 * 1024  # of files that were opened once, and may be again
 _HELD_SECONDS = 30.0
 _SETTLE_NS = 2_000_000_000  # a file changed more recently may change again within one tick of its clock
@@ -43,7 +45,8 @@ class ReadAhead(LogSource):
         self._expected: Sequence[LogFile] = ()  # in the order in which they will be opened
         self._places: dict[str, int] = {}  # of their names
         self._begun = 0  # of them are fetched, or being fetched
-        self._fetching: dict[str, Future[_Fetched | None]] = {}
+        self._in_flight = _FIRST
+        self._fetching: dict[str, Future[tuple[_Fetched | None, float]]] = {}
         self._held: OrderedDict[str, _Fetched] = OrderedDict()
         self._held_bytes = 0
 
@@ -70,9 +73,11 @@ class ReadAhead(LogSource):
         """Return the file if it was fetched in time; meanwhile those behind it are fetched."""
         place = self._places.get(name)
         if place is not None:
-            self._fetch_between(place, place + IN_FLIGHT)
+            self._fetch_between(place, place + self._in_flight)
             if future := self._fetching.pop(name, None):
-                self._hold(name, future.result())
+                found, seconds = future.result()
+                self._in_flight = min(2 * self._in_flight, IN_FLIGHT) if seconds < _QUICK_SECONDS else 1
+                self._hold(name, found)
         fetched = self._held.get(name)
         return fetched if fetched and time.monotonic() < fetched.until else None
 
@@ -83,14 +88,19 @@ class ReadAhead(LogSource):
             Thread(target=self._fetch_into, args=(future, file), name="read-ahead", daemon=True).start()
         self._begun = max(self._begun, end)
 
-    def _fetch_into(self, future: Future[_Fetched | None], listed: LogFile) -> None:
+    def _fetch_into(self, future: Future[tuple[_Fetched | None, float]], listed: LogFile) -> None:
+        began = time.monotonic()
         try:
-            future.set_result(self._fetch(listed))
+            found = self._fetch(listed)
+            future.set_result((found, time.monotonic() - began))
         except BaseException as error:
             future.set_exception(error)
 
     def _fetch(self, listed: LogFile) -> _Fetched | None:
-        """Return a file that is as it was listed; None for one that has to be opened and looked at."""
+        """Return a file that is as it was listed; None for one that has to be opened and looked at.
+
+        Raises `SourceUnreachable`.
+        """
         try:
             with closing(self._source.open(listed.name)) as log:
                 file = log.stat()
@@ -101,7 +111,7 @@ class ReadAhead(LogSource):
                 data = _read_whole(log, file.size)
                 if len(data) != file.size or _looks(log.stat()) != _looks(file):
                     return None
-        except SourceError:
+        except SourceFileError:
             return None  # opening it tells what is wrong
         # NULs are judged by how long they stand, which needs the file as it is then.
         return None if b"\0" in data else _Fetched(file, data, began + _HELD_SECONDS)

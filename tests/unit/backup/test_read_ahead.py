@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -11,7 +12,7 @@ import pytest
 from logkeep.backup import read_ahead
 from logkeep.backup.read_ahead import LARGEST, ReadAhead
 from logkeep.clock import FixedClock
-from logkeep.errors import SourceUnreadable, SourceVanished
+from logkeep.errors import SourceUnreachable, SourceUnreadable, SourceVanished
 from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog
 
 NOW = 1_800_000_000_000  # ms
@@ -40,6 +41,8 @@ class MemorySource(LogSource):
         self.closed: list[str] = []
         self.meeting: threading.Barrier | None = None
         self.broken: set[str] = set()
+        self.away = False
+        self.seconds = 0.0  # that opening takes
 
     def write(self, name: str, data: bytes, mtime_ns: int = OLD) -> LogFile:
         self.data[name], self.times[name] = data, mtime_ns
@@ -55,8 +58,11 @@ class MemorySource(LogSource):
         self.opened.append(name)
         if self.meeting:  # all wait for one another, so they are being fetched at a time
             self.meeting.wait(10)
+        time.sleep(self.seconds)
         if name in self.broken:
             raise SourceUnreadable(f"{name!r} cannot be read: no")
+        if self.away:
+            raise SourceUnreachable("n1 does not answer")
         if name not in self.data:
             raise SourceVanished(f"{name} is gone")
         return MemoryLog(self, name)
@@ -82,7 +88,10 @@ def read(ahead: ReadAhead, name: str) -> bytes:
         return data
 
 
-def test_files_are_fetched_side_by_side_and_read_without_another_call(source: MemorySource, ahead: ReadAhead) -> None:
+def test_files_are_fetched_side_by_side_and_read_without_another_call(
+    source: MemorySource, ahead: ReadAhead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "_in_flight", 16)
     files = [source.write(f"{n}.log", b"%d\n" % n * 900) for n in range(1, 17)]
     source.meeting = threading.Barrier(16)
     ahead.expect(files)
@@ -128,6 +137,33 @@ def test_an_error_is_that_of_opening_the_file(source: MemorySource, ahead: ReadA
     source.opened.clear()
 
 
+def test_node_that_does_not_answer_is_not_asked_twice(source: MemorySource, ahead: ReadAhead) -> None:
+    ahead.expect([source.write("a.log", b"x\n")])
+    source.away = True
+    with pytest.raises(SourceUnreachable):
+        ahead.open("a.log")
+    assert source.opened == ["a.log"]
+    source.opened.clear()
+
+
+def test_slow_link_gets_one_file_at_a_time(
+    source: MemorySource, ahead: ReadAhead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [source.write(f"{n:03}.log", b"x\n") for n in range(40)]
+    ahead.expect(files)
+    most = []
+    for file in files[:20]:
+        read(ahead, file.name)
+        most.append(len(ahead._fetching))
+    assert (most[0], max(most)) == (1, 15)
+    monkeypatch.setattr(read_ahead, "_QUICK_SECONDS", 0.01)
+    source.seconds = 0.02
+    for file in files[20:]:
+        read(ahead, file.name)
+    assert not ahead._fetching
+    assert ahead._in_flight == 1
+
+
 def test_nothing_outlives_a_listing_or_half_a_minute(
     source: MemorySource, ahead: ReadAhead, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +197,6 @@ def test_files_that_were_passed_over_do_not_hold_up_those_behind_them(source: Me
     ahead.expect(files)
     for file in files[::25]:
         assert read(ahead, file.name) == b"x\n"
-    assert len(source.opened) <= 4 * 16
+    assert len(source.opened) <= 2 + 4 + 8 + 16
     for future in list(ahead._fetching.values()):
         future.result()
