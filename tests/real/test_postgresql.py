@@ -18,7 +18,6 @@ pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
 SUITES = (
     "tests/integration/test_backups.py",
-    "tests/integration/test_chain.py",
     "tests/integration/test_policies.py",
     "tests/integration/test_racing.py",
     "tests/integration/test_rebuild.py",

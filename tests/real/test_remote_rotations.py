@@ -26,7 +26,7 @@ from tests.real.test_sftp_source import access
 from tests.real.test_sftp_source import asking as asking_sftp
 from tests.unit.backup.test_identity import Node
 
-HISTORIES = int(os.environ.get("LOGKEEP_TEST_HISTORIES", "24"))
+HISTORIES = int(os.environ.get("LOGKEEP_TEST_HISTORIES", "12"))
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300 + 10 * HISTORIES)]
 
