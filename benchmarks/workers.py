@@ -90,7 +90,7 @@ def jobs_per_second() -> list[Result]:
     against = f"empty workflows of DBOS: {limit:.1f}/s"
     return [
         judge(f"{name}, {_AT_ONCE} at once each", quick, "/s", against=against, ratio=quick / limit),
-        judge(f"{name}, default settings", usual, "/s", against="2 at once each, a look each second"),
+        judge(f"{name}, default settings", usual, "/s", against="2 at once each, a look each quarter of a second"),
     ]
 
 
