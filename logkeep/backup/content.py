@@ -32,7 +32,7 @@ class Content:
         self._most = most
         self.file = log.stat()
         self.size = self.file.size  # of a plain file, without the NULs at its end once they were looked for
-        self._codec = find_codec(self.file.name, _read_exactly(log, 0, MAGIC)) if compressed else None
+        self._codec = find_codec(self.file.name, read_exactly(log, 0, MAGIC)) if compressed else None
         self.ending: Ending | None = None  # of a compressed file, once it was read to its end
         if compressed and self._codec is None:
             self._judge_uncompressed()
@@ -46,7 +46,7 @@ class Content:
 
     def _judge_uncompressed(self) -> None:
         """A file that is only called compressed is kept as it is; where it is no text, it may be a damaged one."""
-        head = _read_exactly(self._log, 0, HEAD)
+        head = read_exactly(self._log, 0, HEAD)
         if head.translate(None, _TEXT):
             detail = "it is called compressed, but is none of gzip, xz, bzip2 and zstd, and no text"
             self.ending = Ending(self.file.size, 0, Flaw.FOREIGN, detail)
@@ -57,7 +57,7 @@ class Content:
     def head(self) -> bytes:
         """Return the first `HEAD` plain bytes, fewer where the content is shorter so far."""
         if not self.compressed:
-            return _read_exactly(self._log, 0, HEAD)
+            return read_exactly(self._log, 0, HEAD)
         gathered = b""
         for piece in self._inflate(HEAD):
             gathered += piece
@@ -81,7 +81,7 @@ class Content:
         Of compressed content this reads on from the last call, so ask in ascending order.
         """
         if not self.compressed:
-            found = _read_exactly(self._log, end - length, length)
+            found = read_exactly(self._log, end - length, length)
             return found if len(found) == length else None
         if end < self._at:
             self._stream, self._at = None, 0
@@ -159,7 +159,7 @@ class Content:
         return self.size
 
     def _before(self, end: int, length: int) -> bytes:
-        found = _read_exactly(self._log, end - length, length)
+        found = read_exactly(self._log, end - length, length)
         if len(found) < length:
             raise SourceVanished(f"{self.file.name!r} was cut short while it was read")
         return found
@@ -177,7 +177,7 @@ class Content:
         """Raise `SourceVanished` where what was read up to `end` is no longer there, as after a truncation."""
         now = self._log.stat()
         kept_size = now.size >= (self.file.size if self.compressed else end)
-        if not kept_size or (not self.compressed and fingerprint(_read_exactly(self._log, 0, head.length)) != head):
+        if not kept_size or (not self.compressed and fingerprint(read_exactly(self._log, 0, head.length)) != head):
             raise SourceVanished(f"{self.file.name!r} was truncated while it was read")
 
     def stat(self) -> LogFile:
@@ -195,7 +195,8 @@ def open_content(source: LogSource, name: str, *, compressed: bool, most: int = 
         raise
 
 
-def _read_exactly(log: OpenLog, offset: int, length: int) -> bytes:
+def read_exactly(log: OpenLog, offset: int, length: int) -> bytes:
+    """Return `length` bytes from `offset`; fewer only where the file ends."""
     gathered = b""
     while len(gathered) < length:
         piece = log.read_at(offset + len(gathered), length - len(gathered))

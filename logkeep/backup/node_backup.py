@@ -19,7 +19,7 @@ from logkeep.backup.examination import Examination
 from logkeep.backup.flawed import FlawedFiles, split_notes
 from logkeep.backup.keeping import FileKeeper
 from logkeep.backup.node_state import NodeState, Outcome, Target
-from logkeep.backup.observation import ContentState, FileObservation
+from logkeep.backup.observation import SETTLE_NS, ContentState, FileObservation
 from logkeep.backup.pending import EARLIER_JOB, Rounds, blocked_read
 from logkeep.backup.plan import Plan, Read, make_plan
 from logkeep.backup.progress import ReadProgress
@@ -34,8 +34,6 @@ from logkeep.sources.base import LogFile, LogSource, PassedKind
 _MAX_ROUNDS = 40  # listings per job; a crash storm rotates 27 times in a minute
 _MAX_WAITS = 20  # rounds that only wait for a file still being compressed
 _WAIT_SECONDS = 0.1  # a node compresses 128 MB in about a second
-# A file that changed this short a time before it was looked at may change again within one tick of its clock.
-SETTLE_NS = 2_000_000_000
 
 
 class NodeBackup:

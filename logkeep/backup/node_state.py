@@ -11,7 +11,7 @@ from logkeep.backup.content import Content, open_content
 from logkeep.backup.flawed import STILL_MS, FlawedFiles, code_of, tell
 from logkeep.backup.identity import Heads
 from logkeep.backup.inodes import Inodes
-from logkeep.backup.observation import file_key
+from logkeep.backup.observation import file_key, is_settled
 from logkeep.backup.progress import ReadProgress
 from logkeep.clock import Clock
 from logkeep.domain.manifest import Checkpoint, Fingerprint, PendingFile
@@ -117,8 +117,7 @@ class NodeState:
 
     def is_settled(self, file: LogFile) -> bool:
         """Return whether any later write to the file will change its times."""
-        changed = max(file.mtime_ns, file.ctime_ns)
-        return self.clock.now_ms() * 1_000_000 - changed > self.settle_ns
+        return is_settled(file, self.clock, self.settle_ns)
 
     def stands_still(self, file: LogFile, checkpoint: Checkpoint | None = None) -> bool:
         """Return whether NULs in the file, or behind what is archived, are a minute old and will not be filled."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from logkeep.clock import Clock
 from logkeep.domain.manifest import EMPTY, Fingerprint, PendingFile
 from logkeep.logformat.names import LogName
 from logkeep.sources.base import LogFile
+
+# A file that changed this short a time before it was looked at may change again within one tick of its clock.
+SETTLE_NS = 2_000_000_000
 
 
 class ContentState(IntEnum):
@@ -59,3 +63,8 @@ class FileObservation:
     @property
     def readable(self) -> bool:
         return self.file.size > 0 and self.state <= ContentState.READABLE
+
+
+def is_settled(file: LogFile, clock: Clock, settle_ns: int = SETTLE_NS) -> bool:
+    """Return whether any later write to the file will change its times."""
+    return clock.now_ms() * 1_000_000 - max(file.mtime_ns, file.ctime_ns) > settle_ns

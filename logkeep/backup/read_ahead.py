@@ -15,6 +15,8 @@ from contextlib import closing
 from threading import Thread
 from typing import NamedTuple, TypeVar
 
+from logkeep.backup.content import read_exactly
+from logkeep.backup.observation import is_settled
 from logkeep.clock import Clock
 from logkeep.errors import SourceFileError
 from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog
@@ -25,7 +27,6 @@ _FIRST = 2  # the same of a link of which nothing is known
 _QUICK_SECONDS = 1.0  # a link on which a file takes longer gets fewer at a time, so that each answer comes in time
 _HELD_BYTES = 32 * 1024 * 1024  # of files that were opened once, and may be again
 _HELD_SECONDS = 30.0
-_SETTLE_NS = 2_000_000_000  # a file changed more recently may change again within one tick of its clock
 
 _T = TypeVar("_T")
 
@@ -62,7 +63,7 @@ class ReadAhead(LogSource):
 
     def expect(self, files: Sequence[LogFile]) -> None:
         self._fetching, self._begun = {}, 0
-        self._expected = [file for file in files if 0 < file.size <= LARGEST and file.name not in self._held]
+        self._expected = [file for file in files if 0 < file.size <= LARGEST]
         self._places = {file.name: place for place, file in enumerate(self._expected)}
 
     def open(self, name: str) -> OpenLog:
@@ -78,11 +79,16 @@ class ReadAhead(LogSource):
                 found, seconds = future.result()
                 self._in_flight = min(2 * self._in_flight, IN_FLIGHT) if seconds < _QUICK_SECONDS else 1
                 self._hold(name, found)
+        return self._held_now(name)
+
+    def _held_now(self, name: str) -> _Fetched | None:
         fetched = self._held.get(name)
         return fetched if fetched and time.monotonic() < fetched.until else None
 
     def _fetch_between(self, start: int, end: int) -> None:
         for file in self._expected[max(self._begun, start) : end]:
+            if self._held_now(file.name):
+                continue
             future = self._fetching[file.name] = Future()
             # A daemon, as it may hang for as long as a call of the source may.
             Thread(target=self._fetch_into, args=(future, file), name="read-ahead", daemon=True).start()
@@ -105,10 +111,9 @@ class ReadAhead(LogSource):
             with closing(self._source.open(listed.name)) as log:
                 file = log.stat()
                 began = time.monotonic()
-                settled = self._clock.now_ms() * 1_000_000 - max(file.mtime_ns, file.ctime_ns) > _SETTLE_NS
-                if not settled or _looks(file) != _looks(listed):
+                if not is_settled(file, self._clock) or _looks(file) != _looks(listed):
                     return None
-                data = _read_whole(log, file.size)
+                data = read_exactly(log, 0, file.size)
                 if len(data) != file.size or _looks(log.stat()) != _looks(file):
                     return None
         except SourceFileError:
@@ -119,6 +124,8 @@ class ReadAhead(LogSource):
     def _hold(self, name: str, fetched: _Fetched | None) -> None:
         if fetched is None:
             return
+        if before := self._held.pop(name, None):
+            self._held_bytes -= len(before.data)
         self._held[name] = fetched
         self._held_bytes += len(fetched.data)
         while self._held_bytes > _HELD_BYTES:
@@ -147,12 +154,3 @@ class _FetchedLog(OpenLog):
 
 def _looks(file: LogFile) -> tuple[int, int, int]:
     return file.size, file.mtime_ns, file.ctime_ns
-
-
-def _read_whole(log: OpenLog, size: int) -> bytes:
-    pieces: list[bytes] = []
-    left = size
-    while left > 0 and (piece := log.read_at(size - left, left)):
-        pieces.append(piece)
-        left -= len(piece)
-    return b"".join(pieces)

@@ -242,8 +242,10 @@ def finish_job(
         "failed_msg": ended.failed_msg,
         "manifest_job_id": manifest_job_id,
     }
-    finish = _FINISH if attempt is None else _FINISH_ATTEMPT
-    if not connection.execute(finish, end if attempt is None else {**end, "of_attempt": attempt}).rowcount:
+    finish = _FINISH
+    if attempt is not None:
+        finish, end["of_attempt"] = _FINISH_ATTEMPT, attempt
+    if not connection.execute(finish, end).rowcount:
         return False
     finished_at = ended.finished_at or 0
     last_at = finished_at if now is None else min(finished_at, now)

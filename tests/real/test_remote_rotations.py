@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from logkeep.backup import node_backup
+from logkeep.backup.observation import SETTLE_NS
 from logkeep.sources.base import LogSource
 from logkeep.sources.local import LocalSource
 from tests.integration.test_agent_source import access_of, running_agent
@@ -93,5 +94,5 @@ def test_rotated_log_is_kept_once_and_in_order(
         yield Node(directory)
 
     rotate(
-        manner, name, head, form, moves, lambda _: source, beside=beside, settle_ns=node_backup.SETTLE_NS, place=emptied
+        manner, name, head, form, moves, lambda _: source, beside=beside, settle_ns=SETTLE_NS, place=emptied
     )  # fmt: skip

@@ -181,6 +181,24 @@ def test_nothing_outlives_a_listing_or_half_a_minute(
     assert read(ahead, "a.log") == b"now\n"
 
 
+def test_file_that_was_held_for_too_long_is_fetched_again_before_its_turn(
+    source: MemorySource, ahead: ReadAhead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [source.write(f"{n:03}.log", b"x\n") for n in range(10)]
+    monkeypatch.setattr(read_ahead, "_HELD_SECONDS", 0.0)
+    ahead.expect(files)
+    for file in files:
+        read(ahead, file.name)
+    monkeypatch.undo()
+    ahead.expect(files)
+    source.opened.clear()
+    source.closed.clear()
+    for file in files:
+        read(ahead, file.name)
+    assert sorted(source.opened) == [file.name for file in files]
+    assert ahead._held_bytes == sum(len(one.data) for one in ahead._held.values()) == 20
+
+
 def test_memory_is_bounded(source: MemorySource, ahead: ReadAhead, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_ahead, "_HELD_BYTES", 10_000)
     files = [source.write(f"{n:03}.log", b"x" * 1000) for n in range(100)]
