@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 
 from logkeep.cli.app import run
+from logkeep.cli.ending import end_process
 
 
 def main() -> None:
-    sys.exit(run(sys.argv[1:]))
+    end_process(run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -152,6 +152,8 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         _discard_output()
         return FAILED
+    except SystemExit as left:  # a signal ended the service or the agent
+        return left.code if isinstance(left.code, int) else 0
     except KeyboardInterrupt:
         return _end("", INTERRUPTED)
     except typer.Abort:  # the end of the input where a question was asked

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -70,9 +69,6 @@ def serve(
     if running.failure:
         raise running.failure
     note("logkeep has ended")
-    # Not by way of the interpreter's end, which would wait for a backup under way: it goes on at the next start.
-    sys.stdout.flush()
-    os._exit(0)
 
 
 class _Running:

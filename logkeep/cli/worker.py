@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 
 import typer
@@ -60,8 +59,6 @@ def work(context: typer.Context) -> None:
         note("logkeep worker has ended")
     else:
         note("logkeep worker has ended without handing over, as the database does not answer; others take over")
-    sys.stdout.flush()
-    os._exit(0)  # threads that wait for a store or a node would hold the interpreter's end up
 
 
 def list_workers(context: typer.Context) -> None:

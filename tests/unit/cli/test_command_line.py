@@ -122,3 +122,15 @@ def test_the_demo_node_rotates_as_log4j2_does(tmp_path: Path) -> None:
     assert (written.logs, written.lines) == (2, 11)
     assert (tmp_path / "c_server.json").read_bytes().startswith(b'{"timestamp": "2026-11-24T03:00:00,005Z"}\n')
     assert not (tmp_path / "c-2026-11-24-2.json").exists()
+
+
+def test_a_thread_that_hangs_does_not_hold_up_the_end_of_a_command() -> None:
+    script = (
+        "import sys, threading\n"
+        "from logkeep.__main__ import main\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+        "sys.argv = ['logkeep', '--version']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("logkeep ")
