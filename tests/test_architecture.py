@@ -76,6 +76,7 @@ DEVIATIONS: dict[tuple[str, str], str] = {
     ("cli/agent.py", "watchdog"): "than it gives signs of progress",
     ("cli/agent.py", "sources.confinement"): "but nothing of its own",
     ("cli/rebuild.py", "keyfiles.signing"): "the keys of an installation that was lost are trusted by its command",
+    ("cli/client.py", "stores.frames"): "kept logs come in the frames in which they are stored",
     ("cli/stores.py", "stores.probe"): "`store check` tries a bucket without the service",
     ("cli/restore.py", "sources.names"): "names come as text forms and are written as the bytes they stand for",
     ("cli/demo_steps.py", "sources.names"): "names of files are told in the text form",

@@ -71,7 +71,9 @@ async def send_stream(
     assert pool
     gone = asyncio.ensure_future(_until_gone(receive))
     try:
-        await send(_start(200, request_id, stream.content_type.encode()))
+        start = _start(200, request_id, stream.content_type.encode())
+        start["headers"] += stream.headers
+        await send(start)
         while chunk is not None and not gone.done():
             for at in range(0, len(chunk), _CHUNK_SLICE):
                 piece = chunk[at : at + _CHUNK_SLICE] if len(chunk) > _CHUNK_SLICE else chunk

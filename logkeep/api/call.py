@@ -49,6 +49,14 @@ class Call(NamedTuple):
     def user_agent(self) -> str:
         return self.headers.get(b"user-agent", b"").decode("latin-1")
 
+    def accepts(self, coding: str) -> bool:
+        """Return whether the client decodes a content coding, which it names in Accept-Encoding."""
+        for part in self.headers.get(b"accept-encoding", b"").decode("latin-1").lower().split(","):
+            name, _, weight = part.replace(" ", "").partition(";q=")
+            if name == coding:
+                return not re.fullmatch(r"0(\.0*)?", weight)
+        return False
+
     def cluster(self) -> Cluster:
         """Return the cluster that the path names. Raises `ClusterNotFound` unless it is one of the caller's project."""
         return clusters.get_cluster(self.runtime, self.caller.project_id, self.cluster_id())
@@ -78,6 +86,7 @@ class Stream:
 
     content_type: str
     chunks: Iterator[bytes]
+    headers: tuple[tuple[bytes, bytes], ...] = ()
     # What to send as the last chunk where it breaks in the middle; without it the connection is broken off,
     # so that the client does not take a part for the whole.
     error_trailer: Callable[[Exception], bytes] | None = None

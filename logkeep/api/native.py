@@ -189,10 +189,19 @@ def list_kept(call: Call) -> Stream:
 def read_kept(call: Call) -> Stream:
     node, generation = requests.read_generation(call.parameters)
     asked = requests.read_piece_query(call.query)
+    encoded = not asked.span and call.accepts("zstd")
     pieces = archive.read_kept(
-        call.runtime, call.cluster(), node, generation, start=asked.start, end=asked.end, span=asked.span
+        call.runtime,
+        call.cluster(),
+        node,
+        generation,
+        start=asked.start,
+        end=asked.end,
+        span=asked.span,
+        encoded=encoded,
     )
-    return Stream(BYTES, pieces)
+    varies = (b"vary", b"accept-encoding")
+    return Stream(BYTES, pieces, headers=((b"content-encoding", b"zstd"), varies) if encoded else (varies,))
 
 
 def verify(call: Call) -> Stream:
@@ -205,7 +214,7 @@ def verify(call: Call) -> Stream:
         chain=asked.chain,
         noted=asked.head.lower(),
     )
-    return Stream(NDJSON, responses.verify_lines(items), responses.error_line)
+    return Stream(NDJSON, responses.verify_lines(items), error_trailer=responses.error_line)
 
 
 def show_verification(call: Call) -> bytes:

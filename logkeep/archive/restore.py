@@ -12,23 +12,27 @@ from logkeep.domain.span import Place, Span
 from logkeep.errors import StoreCorrupt
 from logkeep.logformat.records import SpanCutter
 from logkeep.stores.base import ObjectStore, find_store
-from logkeep.stores.frames import next_frame, read_frame, read_frames
+from logkeep.stores.frames import encode, next_frame, pass_frame, read_frame, read_frames
 
 Stores = Mapping[str, ObjectStore]
 
 
-def read_range(stores: Stores, segments: Iterable[Segment], start: int, end: int) -> Iterator[bytes]:
+def read_range(
+    stores: Stores, segments: Iterable[Segment], start: int, end: int, *, encoded: bool = False
+) -> Iterator[bytes]:
     """Yield the plain bytes [start, end) of one generation, by frame; the first of `segments` holds `start`.
 
     zstd checks each frame before it is handed out; an object that is read whole is held against its hash at its end.
+    What is `encoded` is yielded as frames of zstd, those that are kept as they are: who decodes them checks them.
     Raises `StoreCorrupt` for damage and for bytes that no segment has.
     """
     for segment in _unbroken(segments, start, end):
         if start <= segment.start and segment.end <= end:
-            yield from read_segment(stores, segment)
+            yield from read_segment(stores, segment, encoded=encoded)
         else:
             with closing(_open(stores, segment)) as stream:
-                yield from read_frames(stream, segment.frames, max(start, segment.start), min(end, segment.end))
+                for plain in read_frames(stream, segment.frames, max(start, segment.start), min(end, segment.end)):
+                    yield from encode(plain) if encoded else (plain,)
 
 
 def read_span(
@@ -62,18 +66,18 @@ def place_of(frame: Frame, span: Span) -> Place:
     return span.place(frame.first_time, frame.last_time)
 
 
-def read_segment(stores: Stores, segment: Segment) -> Iterator[bytes]:
-    """Return the plain bytes of one segment; raises `StoreCorrupt`, `StoreMissing` naming the object."""
+def read_segment(stores: Stores, segment: Segment, *, encoded: bool = False) -> Iterator[bytes]:
+    """Yield the bytes of one segment, plain or as frames; raises `StoreCorrupt`, `StoreMissing` naming the object."""
     whole = hashlib.sha256()
     with closing(_open(stores, segment)) as stream:
         for frame in segment.frames:
             stored = next_frame(stream, frame)
             whole.update(stored)
             try:
-                plain = read_frame(stored, frame)
+                pieces = pass_frame(stored, frame) if encoded else (read_frame(stored, frame),)
             except StoreCorrupt as error:
                 raise StoreCorrupt(f"{segment.object}: {error.message}") from error
-            yield plain
+            yield from pieces
         if stream.read(1):
             raise StoreCorrupt(f"{segment.object}: it is longer than what was stored")
     if whole.hexdigest() != segment.sha256:

@@ -26,6 +26,7 @@ from logkeep.domain.causes import Cause
 from logkeep.domain.cluster import is_cluster_id
 from logkeep.errors import ClusterNotFound, NotAuthenticated
 from logkeep.signing import sdk_hmac
+from logkeep.stores.frames import decode as decode_frames
 
 T = TypeVar("T")
 
@@ -70,10 +71,13 @@ class ServiceClient:
             return response.read()
 
     @contextmanager
-    def stream(self, method: str, path: str, body: object = None) -> Generator[Iterator[bytes]]:
-        """Yield the body of the answer, piece by piece."""
-        with self._answer(method, path, body, _STREAM_SECONDS) as response:
-            yield response.iter_raw()
+    def stream(
+        self, method: str, path: str, body: object = None, *, encoded: bool = False
+    ) -> Generator[Iterator[bytes]]:
+        """Yield the body of the answer, piece by piece; it may come `encoded`, which is decoded."""
+        with self._answer(method, path, body, _STREAM_SECONDS, accepted="zstd" if encoded else "identity") as response:
+            pieces = response.iter_raw()
+            yield decode_frames(pieces) if response.headers.get("Content-Encoding") == "zstd" else pieces
 
     @contextmanager
     def lines(self, method: str, path: str, body: object = None) -> Generator[Iterator[bytes]]:
@@ -82,7 +86,9 @@ class ServiceClient:
             yield _split_lines(pieces)
 
     @contextmanager
-    def _answer(self, method: str, path: str, body: object, seconds: float) -> Generator[httpx.Response]:
+    def _answer(
+        self, method: str, path: str, body: object, seconds: float, accepted: str = "identity"
+    ) -> Generator[httpx.Response]:
         url = self._base + path
         content = b"" if body is None else msgspec.json.encode(body)
         headers = {"User-Agent": "logkeep"} | ({"Content-Type": "application/json"} if content else {})
@@ -92,6 +98,7 @@ class ServiceClient:
         signed = sdk_hmac.sign(
             self.access.ak, self.access.sk, method, url, now_ms=now_ms, headers=headers, body=content
         )
+        signed["Accept-Encoding"] = accepted  # not signed, as a proxy may change it
         timeout = httpx.Timeout(seconds, connect=_CONNECT_SECONDS)
         request = self._http.build_request(method, url, content=content or None, headers=signed, timeout=timeout)
         try:
@@ -198,13 +205,23 @@ class ServiceClient:
 
     @contextmanager
     def read_kept(
-        self, cluster: ClusterView, kept: KeptLine, start: int, since: str = "", until: str = ""
+        self,
+        cluster: ClusterView,
+        kept: KeptLine,
+        start: int,
+        since: str = "",
+        until: str = "",
+        *,
+        encoded: bool = False,
     ) -> Generator[Iterator[bytes]]:
-        """Yield the plain bytes of one generation from `start` to its listed end, or those of records of a span."""
+        """Yield the plain bytes of one generation from `start` to its listed end, or those of records of a span.
+
+        What comes `encoded` is checked frame by frame before it is yielded; raises `StoreCorrupt`.
+        """
         query = {"start": start, "end": kept.end, "since": since, "until": until}
         asked = urlencode({name: value for name, value in query.items() if value != ""}, quote_via=quote)
         path = f"{_CLUSTERS}/{cluster.id}/archive/{quote(kept.node, safe='')}/{kept.generation}"
-        with self.stream("GET", f"{path}?{asked}") as pieces:
+        with self.stream("GET", f"{path}?{asked}", encoded=encoded) as pieces:
             yield pieces
 
     def last_verification(self, cluster: ClusterView) -> VerificationView:

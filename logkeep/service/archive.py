@@ -69,10 +69,12 @@ def read_kept(
     start: int = 0,
     end: int | None = None,
     span: Span = EVER,
+    encoded: bool = False,
 ) -> Iterator[bytes]:
     """Return the plain bytes [start, end) of one generation, or its records within a span.
 
-    Each frame is verified before its bytes are returned. Bounds outside of what is archived are moved to its ends.
+    Each frame is verified before its bytes are returned; `encoded`, which no span is, they are returned as frames of
+    zstd, which the reader verifies. Bounds outside of what is archived are moved to its ends.
     Raises `InvalidField` immediately if there is no such generation, and a `StoreError`, such as `StoreCorrupt`, while
     reading.
     """
@@ -88,4 +90,4 @@ def read_kept(
     stores = cluster_stores(runtime, cluster.id)
     if span:
         return read_span(stores, stored_from, span, start, end, found.start)
-    return read_range(stores, stored_from(start), start, end)
+    return read_range(stores, stored_from(start), start, end, encoded=encoded)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, cast
 
 if sys.version_info >= (3, 14):
@@ -15,12 +15,14 @@ else:
 from logkeep.domain.manifest import LARGEST_FRAME, LARGEST_STORED_FRAME, Frame
 from logkeep.errors import StoreCorrupt
 
+LARGEST_WINDOW = 8 * 1024 * 1024  # bytes of a frame that is sent as the content coding of HTTP (RFC 9659)
 _WINDOW_LOG = zstd.DecompressionParameter.window_log_max
 _COMPRESS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 3,
     zstd.CompressionParameter.checksum_flag: 1,
     zstd.CompressionParameter.content_size_flag: 1,
 }
+_DECODE: dict[int, int] = {_WINDOW_LOG: LARGEST_WINDOW.bit_length() - 1}
 _CHECK: dict[int, int] = {
     zstd.CompressionParameter.compression_level: -7,
     zstd.CompressionParameter.checksum_flag: 1,
@@ -90,6 +92,55 @@ def read_frame(stored: bytes, frame: Frame) -> bytes:
     if len(raw) != frame.raw:
         raise StoreCorrupt(f"the frame holds {len(raw)} bytes, its table says {frame.raw}")
     return raw
+
+
+def pass_frame(stored: bytes, frame: Frame) -> Iterable[bytes]:
+    """Return a frame of the table for who decodes it: as it is, or made anew where its window is too large for HTTP.
+
+    Raises `StoreCorrupt` if it ends early, or says another size than the table.
+    """
+    if frame.raw > LARGEST_WINDOW or len(stored) < frame.stored:
+        return encode(read_frame(stored, frame))
+    try:
+        size = cast("int | None", zstd.get_frame_info(stored).decompressed_size)
+    except zstd.ZstdError as error:
+        raise StoreCorrupt(f"a zstd frame is damaged: {error}") from error
+    if size != frame.raw:
+        raise StoreCorrupt(f"the frame says that it holds {size} bytes, its table says {frame.raw}")
+    return (stored,)
+
+
+def encode(plain: bytes) -> Iterator[bytes]:
+    """Yield plain bytes as frames that every client of the content coding `zstd` can decode."""
+    for at in range(0, len(plain), LARGEST_WINDOW):
+        yield compress_frame(plain[at : at + LARGEST_WINDOW])
+
+
+def decode(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the plain bytes of frames that come cut anywhere; those of a frame only once its checksum was right.
+
+    Raises `StoreCorrupt` for anything else, and for a frame that is not whole at the end.
+    """
+    decompressor, plain, size, begun = zstd.ZstdDecompressor(options=_DECODE), list[bytes](), 0, False
+    for piece in pieces:
+        left = piece
+        while left:
+            try:
+                part = decompressor.decompress(left, LARGEST_WINDOW + 1 - size)
+            except zstd.ZstdError as error:
+                raise StoreCorrupt(f"a zstd frame is damaged: {error}") from error
+            plain.append(part)
+            size += len(part)
+            if size > LARGEST_WINDOW:
+                raise StoreCorrupt(f"a zstd frame holds more than {LARGEST_WINDOW} bytes")
+            begun = not decompressor.eof
+            if begun:
+                break
+            yield from plain
+            left = decompressor.unused_data
+            decompressor, plain, size = zstd.ZstdDecompressor(options=_DECODE), [], 0
+    if begun:
+        raise StoreCorrupt("a zstd frame is damaged: it does not end")
 
 
 def next_frame(stream: BinaryIO, frame: Frame) -> bytes:

@@ -19,6 +19,7 @@ from logkeep.domain.verification import Progress
 from logkeep.errors import StoreCorrupt
 from logkeep.http import protocol
 from logkeep.service import archive, verification
+from logkeep.stores.frames import decode
 from tests.contract.service import SETTING, Reply, Service
 from tests.contract.test_api import assert_error
 
@@ -280,6 +281,23 @@ def test_any_bytes_of_a_log_are_read(service: Service, grown: Cluster) -> None:
     for start, end in ((0, 1), (48_990, 49_010), (49_330, 10**18), (5, 5), (9, 3), (10**18, 10**18)):
         assert service.call("GET", f"{path}?start={start}&end={end}").body == whole[start:end]
     assert_error(service.call("GET", f"{path}?start=-1"), 400, "CSS.0001", "^start: ")
+
+
+def test_log_is_sent_in_its_frames_to_who_decodes_them(service: Service, grown: Cluster) -> None:
+    path = f"{CLUSTERS}/{grown.id}/archive/node-0/" + str(
+        lines(service.call("GET", f"{CLUSTERS}/{grown.id}/archive?family=c.log"))[0]["generation"]
+    )
+    whole = service.call("GET", path).body
+    for accepted in ("zstd", "gzip, ZSTD;q=0.5", "br;q=1.0, zstd ; q=1"):
+        for start, end in ((0, 10**9), (48_990, 49_010), (49_000, 10**9)):
+            reply = service.call("GET", f"{path}?start={start}&end={end}", headers={"Accept-Encoding": accepted})
+            assert reply.headers["content-encoding"] == "zstd" and reply.headers["vary"] == "accept-encoding"
+            assert b"".join(decode([reply.body])) == whole[start:end]
+    for accepted in ("", "identity", "gzip", "zstd;q=0", "zstd;q=0.00", "xzstd", "*"):
+        reply = service.call("GET", path, headers={"Accept-Encoding": accepted})
+        assert (reply.headers.get("content-encoding"), reply.body) == (None, whole)
+    reply = service.call("GET", f"{path}?since=2026-01-01T00:02", headers={"Accept-Encoding": "zstd"})
+    assert reply.headers.get("content-encoding") is None and reply.body in whole
 
 
 def test_records_of_a_span_are_listed_and_read(service: Service, grown: Cluster) -> None:

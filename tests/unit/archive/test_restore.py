@@ -16,6 +16,7 @@ from logkeep.backup.segment import LineFrames, SegmentWriter, Sizes
 from logkeep.domain.manifest import EMPTY, Segment
 from logkeep.domain.span import Span, read_moment
 from logkeep.errors import StoreCorrupt
+from logkeep.stores.frames import decode
 from tests.support.model import InlineExecutor
 from tests.unit.logformat.test_records import filter_plainly, lines_of, pieces_of, spans, texts
 
@@ -75,9 +76,9 @@ class Archive:
             )  # fmt: skip
             at += len(part)
 
-    def range(self, start: int, end: int) -> bytes:
+    def range(self, start: int, end: int, *, encoded: bool = False) -> bytes:
         first = [segment for segment in self.segments if segment.end > start]
-        return b"".join(read_range(self.stores, first, start, end))  # type: ignore[arg-type]
+        return b"".join(read_range(self.stores, first, start, end, encoded=encoded))  # type: ignore[arg-type]
 
     def span(self, span: Span, start: int, end: int, first: int = 0) -> bytes:
         return b"".join(read_span(self.stores, lambda: self.segments, span, start, end, first))  # type: ignore[arg-type]
@@ -120,6 +121,7 @@ def test_range_of_any_archive_is_that_of_its_text(text: bytes, data: st.DataObje
     frames = [frame for segment in archive.segments for frame in segment.frames]
     touched = [f.stored for f in frames if start < end and f.start < end and f.start + f.raw > start]
     assert sorted(archive.bucket.read) == sorted(touched)
+    assert b"".join(decode([archive.range(start, end, encoded=True)])) == text[start:end]
 
 
 def line(minute: int) -> bytes:
@@ -203,6 +205,8 @@ def test_damage_is_found_in_part_and_whole() -> None:
     for start, span in ((0, None), (end - 1, None), (0, Span(since=read_moment("2026-11-24")))):
         with pytest.raises(StoreCorrupt, match=name):
             archive.span(span, start, end) if span else archive.range(start, end)
+    with pytest.raises(StoreCorrupt):
+        b"".join(decode([archive.range(0, end, encoded=True)]))
 
 
 def test_whole_object_is_held_against_its_hash() -> None:
@@ -210,3 +214,5 @@ def test_whole_object_is_held_against_its_hash() -> None:
     archive.segments = [replace(archive.segments[0], sha256="0" * 64)]
     with pytest.raises(StoreCorrupt, match="its hash"):
         archive.range(0, archive.segments[0].end)
+    with pytest.raises(StoreCorrupt, match="its hash"):
+        archive.range(0, archive.segments[0].end, encoded=True)

@@ -15,6 +15,7 @@ from logkeep.cli.client import Broken, NotAnswering
 from logkeep.cli.download import Download, Incomplete, drop_first
 from logkeep.cli.errors import CommandFailed
 from logkeep.contract.native.responses import KeptLine
+from logkeep.errors import StoreCorrupt
 
 DATA = bytes(range(256))
 KEPT = KeptLine("n1", "a.log", 1, "a.log", 200, 10, 210, 200, timed=True)
@@ -36,15 +37,17 @@ class Clock:
 class Service:
     """Gives some bytes at each request, then breaks off; where the list has ended, all."""
 
-    def __init__(self, *sizes: int, error: type[CommandFailed] = Broken, forever: bool = False) -> None:
+    def __init__(self, *sizes: int, error: type[CommandFailed | StoreCorrupt] = Broken, forever: bool = False) -> None:
         self.sizes, self.error, self.forever = list(sizes), error, forever
         self.asked: list[int] = []
+        self.encoded: list[bool] = []
 
     @contextmanager
     def read_kept(
-        self, _cluster: Any, kept: KeptLine, start: int, since: str, until: str
+        self, _cluster: Any, kept: KeptLine, start: int, since: str, until: str, *, encoded: bool
     ) -> Generator[Iterator[bytes]]:
         self.asked.append(start)
+        self.encoded.append(encoded)
         yield self._pieces(DATA[start : kept.end])
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
@@ -69,6 +72,14 @@ def test_it_goes_on_from_the_last_byte(clock: Clock) -> None:
     service = Service(50)
     assert b"".join(Download(service, None).read(KEPT, 120)) == DATA[130:210]  # type: ignore[arg-type]
     assert service.asked == [130, 180]
+
+
+def test_what_cannot_be_decoded_is_asked_for_plain(clock: Clock) -> None:
+    service = Service(50, error=StoreCorrupt)
+    assert b"".join(Download(service, None).read(KEPT)) == DATA[10:210]  # type: ignore[arg-type]
+    assert (service.asked, service.encoded, clock.now) == ([10, 60], [True, False], 0)
+    with pytest.raises(StoreCorrupt):
+        list(Download(Service(50, 0, error=StoreCorrupt), None).read(KEPT))  # type: ignore[arg-type]
 
 
 def test_records_of_a_span_come_again_and_are_left_out(clock: Clock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import shutil
 import subprocess
@@ -16,7 +17,17 @@ from hypothesis import strategies as st
 
 from logkeep.domain.manifest import Frame
 from logkeep.errors import StoreCorrupt
-from logkeep.stores.frames import LARGEST_FRAME, compress_frame, decompress_frame, read_frames, zstd
+from logkeep.stores.frames import (
+    LARGEST_FRAME,
+    LARGEST_WINDOW,
+    compress_frame,
+    decode,
+    decompress_frame,
+    encode,
+    pass_frame,
+    read_frames,
+    zstd,
+)
 
 LINES = b"".join(b"[2026-03-01T00:00:%02d,000][INFO ][o.o.n.Node] line %d\n" % (n % 60, n) for n in range(2000))
 
@@ -224,3 +235,44 @@ def test_whatever_compresses_a_frame_its_window_is_large_enough(size: int) -> No
     for level in (1, 3, 19):
         options = {zstd.CompressionParameter.compression_level: level, zstd.CompressionParameter.content_size_flag: 1}
         assert decompress_frame(zstd.compress(raw, options=options)) == raw
+
+
+@given(st.lists(st.binary(max_size=300), max_size=5), st.lists(st.integers(0, 2000), max_size=8))
+def test_frames_are_decoded_wherever_they_are_cut(raws: list[bytes], cuts: list[int]) -> None:
+    stored = b"".join(compress_frame(raw) for raw in raws)
+    places = [0, *sorted(cut for cut in cuts if cut < len(stored)), len(stored)]
+    assert b"".join(decode(stored[a:b] for a, b in itertools.pairwise(places))) == b"".join(raws)
+
+
+@pytest.mark.parametrize("place", [0, 5, 40, -1])
+def test_nothing_of_a_damaged_frame_is_decoded(place: int) -> None:
+    sound, damaged = compress_frame(b"sound\n"), bytearray(compress_frame(LINES))
+    damaged[place] ^= 0xFF
+    got: list[bytes] = []
+    with pytest.raises(StoreCorrupt, match="is damaged"):
+        got.extend(decode([sound + bytes(damaged)]))
+    assert b"".join(got) == b"sound\n"
+
+
+def test_a_frame_that_does_not_end_is_damage() -> None:
+    with pytest.raises(StoreCorrupt, match="does not end"):
+        list(decode([compress_frame(LINES)[:-1]]))
+
+
+def test_a_frame_larger_than_clients_decode_is_made_anew_and_refused_as_it_is() -> None:
+    raw = bytes(LARGEST_WINDOW + 1)
+    stored = compress_frame(raw)
+    with pytest.raises(StoreCorrupt):
+        list(decode([stored]))
+    frame = Frame(0, len(stored), 0, len(raw), "", "", None, 0)
+    assert b"".join(decode(pass_frame(stored, frame))) == raw
+    assert [len(decompress_frame(one)) for one in encode(raw)] == [LARGEST_WINDOW, 1]
+
+
+@pytest.mark.parametrize(
+    ("stored", "raw"), [(compress_frame(b"ab"), 3), (b"no frame", 8), (b"", 1), (compress_frame(b"ab")[:-1], 2)]
+)
+def test_a_frame_that_is_not_as_the_table_says_is_not_passed_on(stored: bytes, raw: int) -> None:
+    frame = Frame(0, max(len(stored), len(compress_frame(b"ab"))), 0, raw, "", "", None, 0)
+    with pytest.raises(StoreCorrupt):
+        b"".join(pass_frame(stored, frame))
