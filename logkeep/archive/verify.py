@@ -10,7 +10,7 @@ from typing import BinaryIO
 from logkeep.domain.manifest import Frame, Segment, earliest_time, latest_time, sum_lines
 from logkeep.errors import StoreCorrupt, StoreMissing, StoreUnreachable
 from logkeep.stores.base import ObjectStore
-from logkeep.stores.frames import next_frame, read_frame
+from logkeep.stores.frames import check_frame, next_frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def _read(stream: BinaryIO, segment: Segment) -> list[Damage]:
         try:
             stored = next_frame(stream, frame)
             whole.update(stored)
-            read_frame(stored, frame)
+            check_frame(stored, frame)
         except StoreCorrupt as error:
             damaged.append((error.message, frame))
     longer = bool(stream.read(1))

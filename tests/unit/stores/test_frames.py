@@ -61,6 +61,15 @@ def test_a_frame_gives_back_its_bytes(raw: bytes) -> None:
     assert decompress_frame(compress_frame(raw)) == raw
 
 
+@pytest.mark.parametrize("size", [0, 1, 2**17 - 1, 2**17, 2**17 + 1, 2**20])
+def test_a_frame_of_any_number_of_pieces_is_read(size: int) -> None:
+    stored = compress_frame(bytes(size))
+    assert decompress_frame(stored, size) == bytes(size)
+    for cut in (stored[:-1], stored[:-4], stored + b"x", stored[:5]):
+        with pytest.raises(StoreCorrupt):
+            decompress_frame(cut, size)
+
+
 def test_a_frame_says_its_size_and_carries_a_checksum() -> None:
     stored = compress_frame(LINES)
     assert zstd.get_frame_info(stored).decompressed_size == len(LINES)
