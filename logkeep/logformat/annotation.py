@@ -23,6 +23,7 @@ _LEVEL_BYTES = 16  # enough for a level and what ends it: `DEPRECATION]`, ` "DEP
 _TEXT_LEVEL_VALUE = re.compile(rb"([A-Z]+) *\]")
 _JSON_LEVEL_VALUE = re.compile(rb' *"([A-Z]+)"')
 
+_SMALL = 8 * 1024  # bytes of a frame whose lines are read sooner than NumPy has begun
 _ANY_DIGIT = 0x0A  # in a layout; no line holds this byte
 _DIGITS = bytes.maketrans(b"0123456789", bytes((_ANY_DIGIT,)) * 10)
 _UNKNOWN: _Found = ("", "", None)
@@ -45,6 +46,9 @@ def annotate(raw: bytes) -> Annotation:
     the last record of the frame before, so a reader of that record must read on into this frame, whatever its
     annotation.
     """
+    if len(raw) < _SMALL:
+        found = _UNKNOWN if _ends_within_head(raw) else _annotate_each(raw)
+        return Annotation(*found, raw.count(b"\n"))
     heads = LineHeads(raw)
     if _ends_within_head(raw):
         return Annotation(*_UNKNOWN, heads.lines)

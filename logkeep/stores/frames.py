@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, cast
@@ -24,6 +25,7 @@ _COMPRESS: dict[int, int] = {
     zstd.CompressionParameter.content_size_flag: 1,
 }
 _DECODE: dict[int, int] = {_WINDOW_LOG: LARGEST_WINDOW.bit_length() - 1}
+_own = threading.local()  # a compressor for each thread: a new one takes ten times as long as a small frame
 _CHECK: dict[int, int] = {
     zstd.CompressionParameter.compression_level: -7,
     zstd.CompressionParameter.checksum_flag: 1,
@@ -34,7 +36,12 @@ def compress_frame(raw: bytes) -> bytes:
     """Compress `raw`, at most 64 MiB, into one frame that carries its size and a checksum."""
     if len(raw) > LARGEST_FRAME:
         raise ValueError(f"a frame holds at most {LARGEST_FRAME} bytes, not {len(raw)}")
-    return zstd.compress(raw, options=_COMPRESS)
+    compressor: zstd.ZstdCompressor = getattr(_own, "compressor", None) or zstd.ZstdCompressor(options=_COMPRESS)
+    _own.compressor = None  # not used again where an error leaves it in the middle of a frame
+    compressor.set_pledged_input_size(len(raw))
+    frame = compressor.compress(raw, zstd.ZstdCompressor.FLUSH_FRAME)
+    _own.compressor = compressor
+    return frame
 
 
 def frame_check(raw: bytes) -> str:
