@@ -271,8 +271,10 @@ def test_ctrl_c_leaves_no_traceback_and_the_backup_goes_on(
 
 
 _WAIT_FOR_EVER = """
-import sys, time
+import signal, sys, time
 from logkeep.cli import app, backups
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that started the tests in the background ignores it
 
 def wait(*_):
     print("waiting", file=sys.stderr, flush=True)
