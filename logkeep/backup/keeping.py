@@ -134,8 +134,10 @@ class FileKeeper:
             self.flush([kept])
             return after
         self._uploads.add(kept, small)
-        if self._uploads.due:
+        if self._uploads.late:
             self.flush()
+        elif self._uploads.full:
+            self._commit(*self._uploads.turn())
         return after
 
     @contextmanager
@@ -151,9 +153,12 @@ class FileKeeper:
     def flush(self, kept: Sequence[Kept] = ()) -> None:
         """Commit what the uploads have stored, and what was `kept` besides. Raises the error of one that failed."""
         stored, error = self._uploads.take()
-        if stored or kept:
-            self._state.catalogue.commit([*stored, *kept], self._state.remaining.bytes)
-            self._state.known |= {one.after.generation: one.after for one in (*stored, *kept)}
+        self._commit([*stored, *kept], error)
+
+    def _commit(self, stored: Sequence[Kept], error: StoreError | None) -> None:
+        if stored:
+            self._state.catalogue.commit(stored, self._state.remaining.bytes)
+            self._state.known |= {one.after.generation: one.after for one in stored}
         if error:
             raise error
 

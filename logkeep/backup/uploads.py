@@ -4,55 +4,80 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Executor, Future
-from typing import NamedTuple
 
 from logkeep.backup.catalogue import Kept
 from logkeep.backup.segment import expect_stored
+from logkeep.errors import StoreError
 from logkeep.stores.base import ObjectStore
 
-THREADS = 8  # of an executor that segments are stored in
+THREADS = 2  # of an executor: one batch is stored, and frames of a large segment are compressed
 SMALL = 256 * 1024  # plain bytes of a segment that is held in memory until it is stored
-# Segments of one commit: a process that is killed leaves so many objects without one at the most. The first commits
-# take fewer, and none waits long, so that attempts that are short, or read a slow source, come forward all the same.
-_MOST, _SECONDS = 32, 1.0
+# Segments of one commit: a process that is killed leaves so many objects without one, twice at the most. The first
+# commits take fewer, and none waits long, so that attempts that are short, or read a slow source, come forward too.
+_MOST, _MOST_BYTES, _SECONDS = 128, 4 * 1024 * 1024, 1.0
 
-
-class _Upload(NamedTuple):
-    kept: Kept
-    confirmed: Future[None]
+_Done = tuple[list[Kept], StoreError | None]  # what is stored, and the first error
 
 
 class Uploads:
-    """Stores segments in the threads of an executor; the caller commits those that are stored."""
+    """Stores segments batch by batch in another thread; the caller commits those that are stored."""
 
     def __init__(self, store: ObjectStore, executor: Executor) -> None:
         self._store = store
         self._executor = executor
-        self._waiting: list[_Upload] = []
-        self._batch = 1
+        self._waiting: list[tuple[Kept, bytes]] = []
+        self._bytes = 0  # of those
+        self._most = 1
         self._until = 0.0  # monotonic clock
+        self._begun: list[Kept] = []
+        self._outcomes: Future[list[int | StoreError]] | None = None  # of what has begun
 
     @property
-    def due(self) -> bool:
-        """Return whether those that wait are to be committed now; asked when one was added."""
-        return len(self._waiting) >= self._batch or time.monotonic() > self._until
+    def full(self) -> bool:
+        """Return whether those that wait are enough for a batch."""
+        return len(self._waiting) >= self._most or self._bytes >= _MOST_BYTES
+
+    @property
+    def late(self) -> bool:
+        """Return whether some have waited long enough."""
+        return time.monotonic() > self._until
 
     def add(self, kept: Kept, data: bytes) -> None:
-        """Begin to store a segment."""
-        if not self._waiting:
+        if not self._waiting and not self._begun:
             self._until = time.monotonic() + _SECONDS
-        confirmed = self._executor.submit(_put, self._store, kept.segment.object, data)
-        self._waiting.append(_Upload(kept, confirmed))
+        self._waiting.append((kept, data))
+        self._bytes += len(data)
 
-    def take(self) -> tuple[list[Kept], BaseException | None]:
-        """Wait for all; return those that are stored, and the first error."""
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            self._batch = min(2 * self._batch, _MOST)
-        errors = [upload.confirmed.exception() for upload in waiting]
-        stored = [upload.kept for upload, error in zip(waiting, errors, strict=True) if error is None]
-        return stored, next((error for error in errors if error is not None), None)
+    def turn(self) -> _Done:
+        """Wait for the batch that was begun, and begin the next one."""
+        done = self._end()
+        self._begin()
+        return done
 
+    def take(self) -> _Done:
+        """Wait for all."""
+        stored, error = self.turn()
+        more, later = self._end()
+        return [*stored, *more], error or later
 
-def _put(store: ObjectStore, name: str, data: bytes) -> None:
-    expect_stored(name, store.put(name, [data]), len(data))
+    def _begin(self) -> None:
+        if not self._waiting:
+            return
+        objects = [(kept.segment.object, data) for kept, data in self._waiting]
+        self._begun = [kept for kept, _ in self._waiting]
+        self._outcomes = self._executor.submit(self._store.put_many, objects)
+        self._waiting, self._bytes = [], 0
+        self._most = min(2 * self._most, _MOST)
+        self._until = time.monotonic() + _SECONDS
+
+    def _end(self) -> _Done:
+        begun, outcomes, self._begun, self._outcomes = self._begun, self._outcomes, [], None
+        stored: list[Kept] = []
+        error: StoreError | None = None
+        for kept, outcome in zip(begun, outcomes.result() if outcomes else (), strict=True):
+            if isinstance(outcome, StoreError):
+                error = error or outcome
+            else:
+                expect_stored(kept.segment.object, outcome, kept.segment.stored)
+                stored.append(kept)
+        return stored, error

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from logkeep.errors import BucketMissing, StoreCorrupt
+from logkeep.errors import BucketMissing, StoreCorrupt, StoreError, StoreUnreachable
 
 MARKER = "logkeep-bucket"  # object at the top of a bucket that is in use; see `stores.proven`
 
@@ -46,6 +47,13 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[int | StoreError]:
+        """Store small objects, by name; return the size of each, or why it is not stored.
+
+        Each appears whole or not at all, and those without an error are durable on return.
+        """
+        ...
+
     def get(self, name: str, most: int = LARGEST_MANIFEST, size: int | None = None) -> bytes:
         """Read the whole object; for manifests, not for segments.
 
@@ -72,6 +80,28 @@ class ObjectStore(Protocol):
     def delete(self, name: str) -> None:
         """Remove the object; deleting what does not exist is no error."""
         ...
+
+
+def put_each(
+    put: Callable[[str, list[bytes]], int], objects: Sequence[tuple[str, bytes]], at_once: int
+) -> list[int | StoreError]:
+    """Put objects by themselves, as `put_many` does; once the store does not answer, no other is begun."""
+    away: list[StoreUnreachable] = []
+
+    def put_one(one: tuple[str, bytes]) -> int | StoreError:
+        if away:
+            return away[0]
+        name, data = one
+        try:
+            return put(name, [data])
+        except StoreUnreachable as error:
+            away.append(error)
+            return error
+        except StoreError as error:
+            return error
+
+    with ThreadPoolExecutor(min(at_once, len(objects)), thread_name_prefix="put") as pool:
+        return list(pool.map(put_one, objects))
 
 
 def hash_object(store: ObjectStore, name: str, size: int) -> str:

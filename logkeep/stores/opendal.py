@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import opendal
 
 from logkeep.errors import SettingError, StoreCorrupt, StoreDenied, StoreError, StoreMissing
-from logkeep.stores.base import LARGEST_MANIFEST, ObjectStore, StoredObject
+from logkeep.stores.base import LARGEST_MANIFEST, ObjectStore, StoredObject, put_each
 from logkeep.stores.failures import bucket_missing, explain, failure, object_missing, too_large
 from logkeep.stores.folder import FolderStore, create_folder
 from logkeep.stores.listing import walk
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PART = 8 * 1024 * 1024  # bytes of one part of an upload; 10,000 of them are the most that S3 takes
 _CONCURRENT_PARTS = 2  # on loopback 277 MiB/s against 180 for one and 259 for four; each costs its size in memory
+_PUTS = 32  # small objects on their way at the same time
 _PIECE = 16 * 1024 * 1024  # bytes that one request reads of an object that is read as a whole
 
 _OPENDAL_ERRORS = (
@@ -120,6 +121,9 @@ class OpendalStore:
                 f"{sent} bytes of {name!r} were sent to {self._where}, which has {stored}. Run the backup again."
             )
         return sent
+
+    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[int | StoreError]:
+        return put_each(self.put, objects, _PUTS)
 
     def get(self, name: str, most: int = LARGEST_MANIFEST, size: int | None = None) -> bytes:
         """Read as many bytes as `size` says, even if the object has grown: its hash or signature reveals that."""

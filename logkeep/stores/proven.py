@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, Protocol
 from uuid import uuid4
 
-from logkeep.errors import BucketMissing, StoreCorrupt, StoreMissing
+from logkeep.errors import BucketMissing, StoreCorrupt, StoreError, StoreMissing
 from logkeep.stores.base import LARGEST_MANIFEST, MARKER, ObjectStore, StoredObject
 
 _CHECK = 16  # hex digits of the SHA-256 of the id, which stand behind it
@@ -54,6 +54,10 @@ class ProvenStore:
     def put(self, name: str, chunks: Iterable[bytes]) -> int:
         self._expect_proven(used=True)
         return self._store.put(name, chunks)
+
+    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[int | StoreError]:
+        self._expect_proven(used=True)
+        return self._store.put_many(objects)
 
     def get(self, name: str, most: int = LARGEST_MANIFEST, size: int | None = None) -> bytes:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import pytest
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.job_detail import JobDetail, JobNode
-from logkeep.errors import InvalidField, StoreUnreachable
+from logkeep.errors import InvalidField, StoreError, StoreUnreachable
 from logkeep.service import backups, job_details
+from logkeep.stores.base import put_each
 from tests.support.installation import Installation
 
 LINE = b"[2026-11-24T00:00:00,000][INFO ] a line\n"
@@ -33,6 +34,9 @@ class WatchedStore:
     def put(self, name: str, chunks: Iterable[bytes]) -> int:
         self._look()
         return self._store.put(name, chunks)
+
+    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[int | StoreError]:
+        return put_each(self.put, objects, 1)
 
 
 @pytest.fixture(autouse=True)

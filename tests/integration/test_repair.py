@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from logkeep.backup import repair
 from logkeep.backup.segment import Sizes
 from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.cluster import Cluster
-from logkeep.errors import BackupRunning, StoreDenied
+from logkeep.errors import BackupRunning, StoreDenied, StoreError
 from logkeep.service import backup_run, backups, clusters, job_details
 from logkeep.service.rebuild import rebuild
 from logkeep.service.rebuild_report import State
 from logkeep.service.repair import SegmentRepair
-from logkeep.stores.base import ObjectStore
+from logkeep.stores.base import ObjectStore, put_each
 from tests.integration.test_rebuild import forget
 from tests.support.installation import Installation
 
@@ -211,6 +211,9 @@ class ReadOnly:
             return self._store.put(name, chunks)
         self.refused += 1
         raise StoreDenied("no right to write")
+
+    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[int | StoreError]:
+        return put_each(self.put, objects, 1)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)

@@ -36,6 +36,16 @@ except StoreError as error:
 """
 
 
+MANY = [(f"a/{number}/x.zst", b"x" * 100_000) for number in range(6)]
+PUT_MANY = """
+import sys
+from pathlib import Path
+from logkeep.stores.opendal import open_store
+store = open_store(Path(sys.argv[1]).as_uri(), base=Path("/"))
+print(store.put_many([(f"a/{number}/x.zst", b"x" * 100_000) for number in range(6)]))
+"""
+
+
 @pytest.fixture
 def bucket() -> Iterator[Path]:
     """A bucket in a folder that any user can enter, unlike pytest's own."""
@@ -116,6 +126,37 @@ def test_a_process_killed_in_mid_put_leaves_no_object(bucket: Path) -> None:
     store = open_store(bucket.as_uri(), base=Path("/"))
     assert names(store.list("")) == []
     assert [path for path in bucket.rglob("*") if path.is_file() and ".tmp" not in path.parts] == []
+
+
+@pytest.mark.parametrize("at", ["fsync:signal=KILL", "mkdir:signal=KILL:when=4", "rename:signal=KILL:when=4"])
+def test_a_process_killed_among_many_objects_leaves_whole_ones_only(bucket: Path, at: str) -> None:
+    command = [*strace("-e", f"inject={at}"), sys.executable, "-c", PUT_MANY, str(bucket)]
+    assert subprocess.run(command, capture_output=True, check=False).returncode != 0
+    store = open_store(bucket.as_uri(), base=Path("/"))
+    assert {store.get(name) for name in names(store.list(""))} <= {b"x" * 100_000}
+    assert store.put_many(MANY) == [100_000] * len(MANY)
+
+
+@pytest.mark.parametrize(
+    ("inject", "said"),
+    [
+        ("rename:error=ENOSPC:when=5", "100000"),  # each is tried by itself
+        ("rename:error=EIO:when=5", "StoreUnreachable('cannot write 6 objects in file:"),
+        ("fsync:error=EIO", "StoreUnreachable('cannot write 6 objects in file:"),
+        ("fsync:error=ENOSPC", "StoreFull("),
+    ],
+)
+def test_a_disk_that_fails_among_many_objects_is_told_and_nothing_is_stored_by_halves(
+    bucket: Path, inject: str, said: str
+) -> None:
+    log = bucket.parent / "trace"
+    command = [*strace("-o", str(log), "-e", f"inject={inject}"), sys.executable, "-c", PUT_MANY, str(bucket)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "INJECTED" in log.read_text()
+    assert done.stdout.count(said) == len(MANY), done.stdout
+    there = names(open_store(bucket.as_uri(), base=Path("/")).list(""))
+    assert there == ([name for name, _ in MANY] if said == "100000" else [])
+    assert list((bucket / ".tmp").iterdir()) == []
 
 
 def test_an_object_is_read_by_the_zstd_command(bucket: Path) -> None:

@@ -120,6 +120,11 @@ class StoreSuite:
         assert store.size("cluster/half") is None
         assert store.put("cluster/half", [b"now"]) == 3
 
+    def test_many_are_stored_together(self, store: ObjectStore) -> None:
+        objects = {f"css/{number % 7}/{number}.zst": b"%d" % number for number in range(70)}
+        assert store.put_many([*objects.items()]) == [len(data) for data in objects.values()]
+        assert {name: store.get(name) for name in names(store.list("css/"))} == objects
+
     def test_an_object_is_not_seen_before_it_is_whole(self, store: ObjectStore) -> None:
         seen: list[object] = []
 

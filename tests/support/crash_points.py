@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from unittest.mock import patch
 from sqlalchemy.engine.default import DefaultDialect
 
 from logkeep.clock import FixedClock
+from logkeep.errors import StoreError
 from logkeep.service import backups, clusters
 from logkeep.sources.base import Tenant
 from logkeep.stores.base import ObjectStore
@@ -47,6 +48,15 @@ class WatchedStore:
         size = self._store.put(name, self._watched(chunks, name))
         self._points(f"after put {name}")
         return size
+
+    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[int | StoreError]:
+        """Killed in the middle, some are there: each, or none of those behind it."""
+        outcomes: list[int | StoreError] = []
+        for one in objects:
+            self._points(f"before put {one[0]}")
+            outcomes += self._store.put_many([one])
+        self._points(f"after put of {len(objects)}")
+        return outcomes
 
     def _watched(self, chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
         for chunk in chunks:

@@ -19,7 +19,7 @@ from logkeep.backup.gaps import is_closed
 from logkeep.backup.identity import lead_of
 from logkeep.domain.manifest import Checkpoint, Gap, PendingFile, Segment, Sighting
 from logkeep.domain.warning import JobWarning
-from logkeep.errors import JobSuperseded, SourceVanished
+from logkeep.errors import JobSuperseded, SourceVanished, StoreError
 from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog
 from logkeep.stores.frames import decompress_frame
 
@@ -151,6 +151,15 @@ class MemoryStore:
         self.objects[name] = data
         self.after_put()
         return len(data)
+
+    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[int | StoreError]:
+        found: list[int | StoreError] = []
+        for name, data in objects:
+            try:
+                found.append(self.put(name, [data]))
+            except StoreError as error:
+                found.append(error)
+        return found
 
     def open(self, name: str) -> BytesIO:
         return BytesIO(self.objects[name])

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Event
 
 import pytest
 
 from logkeep.backup.catalogue import Kept as Stored
+from logkeep.backup.keeping import FileKeeper
+from logkeep.backup.plan import Read
 from logkeep.backup.uploads import THREADS
+from logkeep.domain.manifest import Checkpoint
 from logkeep.errors import StoreUnreachable
 from tests.unit.backup import test_node_backup
 from tests.unit.backup.test_node_backup import Kept, lines
@@ -44,7 +47,7 @@ def committed(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_the_first_commits_take_few_and_later_ones_many(kept: Kept, committed: list[int]) -> None:
     kept.back_up()
-    assert committed == [1, 2, 4, 8, 16, 32, 32, 5]
+    assert committed == [1, 2, 4, 8, 16, 69]
 
 
 def test_none_waits_long_for_others(kept: Kept, committed: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,23 +66,38 @@ def test_one_that_cannot_be_stored_holds_up_no_other(kept: Kept, committed: list
     kept.store.before_put = fail
     with pytest.raises(StoreUnreachable):
         kept.back_up()
-    assert committed == [1, 2, 4, 8, 16, 31]
+    assert committed == [1, 2, 4, 8, 16, 68]
     kept.store.before_put = lambda: None
     kept.back_up()
     assert {name: kept.of(name) for name in FILES} == {name: name.encode() + lines(0, 3) for name in FILES}
 
 
-def test_as_many_are_stored_at_a_time_as_there_are_threads(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    together = Barrier(THREADS)
-    puts = iter(range(1000))
+def test_the_next_are_read_while_some_are_stored(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    begun = Event()
+    keep = FileKeeper.keep
 
-    def meet() -> None:
-        if 31 <= next(puts) < 31 + THREADS:
-            together.wait(30)
+    def count(keeper: FileKeeper, one: Read) -> Checkpoint:
+        read.append(1)
+        if len(read) == 20:
+            begun.set()
+        return keep(keeper, one)
 
-    kept.store.before_put = meet
+    def wait() -> None:  # what is stored fourth waits until some behind it are read
+        assert len(kept.store.objects) < 7 or begun.wait(30)
+
+    monkeypatch.setattr(FileKeeper, "keep", count)
+    monkeypatch.setattr("logkeep.backup.uploads._SECONDS", 3600.0)
+    kept.store.before_put = wait
     with ThreadPoolExecutor(THREADS) as threads:
         monkeypatch.setattr(test_node_backup, "EXECUTOR", threads)
         kept.back_up()
-    assert not together.broken
     assert all(kept.of(name) for name in FILES)
+
+
+def test_large_ones_are_not_collected_without_a_bound(
+    kept: Kept, committed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logkeep.backup.uploads._MOST_BYTES", 200)  # three objects
+    kept.back_up()
+    assert max(committed) <= 6

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from logkeep.errors import BucketMissing, SettingError, StoreDenied, StoreMissing
+from logkeep.errors import BucketMissing, SettingError, StoreDenied, StoreError, StoreMissing
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.opendal import create_bucket, open_store
 from tests.suites.store_suite import MIB, Stopped, StoreSuite, names, stopping
@@ -161,3 +161,17 @@ def test_nothing_is_written_behind_a_link_and_the_remedy_is_told(
     with pytest.raises(StoreDenied, match=r"'css' in .* is a link.*mount"):
         store.put("css/log/a", [b"a"])
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_of_many_objects_only_those_that_cannot_be_stored_are_not(
+    store: ObjectStore, bucket: Path, tmp_path: Path
+) -> None:
+    (bucket / "css").symlink_to(tmp_path)
+    (bucket / "file").write_bytes(b"")
+    objects = [(f"{folder}/{number}", b"data") for number in range(20) for folder in ("css", "log", "file")]
+    outcomes = dict(zip([name for name, _ in objects], store.put_many(objects), strict=True))
+    assert {name: outcome for name, outcome in outcomes.items() if outcome == 4} == {f"log/{n}": 4 for n in range(20)}
+    assert all(isinstance(outcomes[f"css/{number}"], StoreDenied) for number in range(20))
+    assert all(isinstance(outcomes[f"file/{number}"], StoreError) for number in range(20))
+    assert names(store.list("log/")) == sorted(f"log/{number}" for number in range(20))
+    assert list((bucket / ".tmp").iterdir()) == []
