@@ -1,9 +1,10 @@
-"""Many small files of a node that is 20 ms away, against a plain read of the same files over the same link."""
+"""Many small files where each request takes 20 ms: of a node that is far, or into a bucket that is."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,12 +14,14 @@ import asyncssh
 
 from benchmarks.installation import Installation
 from benchmarks.result import Result, judge, not_measured, seconds
-from benchmarks.surroundings import scratch
+from benchmarks.surroundings import find_program, scratch
 from logkeep.backup.read_ahead import IN_FLIGHT
+from logkeep.stores.opendal import PUTS
 from tests.integration.test_agent_source import running_agent
-from tests.real.servers import SshServer, Toxiproxy
+from tests.real.servers import S3Server, SshServer, Toxiproxy
 
 _FILES = int(os.environ.get("BENCH_REMOTE_FILES", "1000"))
+_BUCKET_FILES = int(os.environ.get("BENCH_BUCKET_FILES", "3000"))
 _ROUND_TRIP_MS = 20
 _NAMES = ("SFTP", "an agent")
 _GOAL = "<= 2"
@@ -30,7 +33,7 @@ def remote_files() -> list[Result]:
     try:
         with scratch() as folder, ExitStack() as held:
             node = held.enter_context(SshServer())
-            _write(node.logs)
+            _write(node.logs, _FILES)
             _, told = held.enter_context(running_agent(folder / "agent", node.logs))
             sftp, agent = (_far(held, port) for port in (node.port, urlsplit(told["url"]).port or 0))
             plain = seconds(lambda: asyncio.run(_read_plainly(node, sftp.port)), 2)
@@ -53,9 +56,38 @@ def remote_files() -> list[Result]:
     ]
 
 
-def _write(logs: Path) -> None:
+def remote_bucket() -> list[Result]:
+    """A first backup into a bucket, against rclone copying the same files with as many transfers."""
+    name = f"{_BUCKET_FILES:,} small files to S3, {_ROUND_TRIP_MS} ms away"
+    rclone = find_program("rclone")
+    if not rclone:
+        return [not_measured(name, "not installed: apt-get install rclone", "<= 1.5")]
+    try:
+        server = S3Server()
+    except RuntimeError as error:
+        return [not_measured(name, f"{error}".partition("\n")[0], "<= 1.5")]
+    with scratch() as folder, server, ExitStack() as held:
+        (folder / "logs").mkdir()
+        _write(folder / "logs", _BUCKET_FILES)
+        server.client().create_bucket(Bucket="bench")
+        endpoint = f"http://127.0.0.1:{_far(held, urlsplit(server.endpoint).port or 0).port}"
+        keys = server.credentials()
+        remote = {"TYPE": "s3", "PROVIDER": "Other", "ENDPOINT": endpoint, "REGION": "us-east-1"}
+        remote |= {"ACCESS_KEY_ID": keys["access_key_id"], "SECRET_ACCESS_KEY": keys["secret_access_key"]}
+        command = [rclone, "--config", "", "copy", "--transfers", str(PUTS), "--checkers", str(PUTS)]
+        command += ["--s3-no-check-bucket", str(folder / "logs"), "far:bench/plain"]
+        known = os.environ | {f"RCLONE_CONFIG_FAR_{option}": value for option, value in remote.items()}
+        theirs = seconds(lambda: subprocess.run(command, env=known, check=True), 1)
+        told = "".join(f'{option} = "{value}"\n' for option, value in keys.items())
+        settings = f'[buckets.logs]\nurl = "s3://bench?endpoint={endpoint}&region=us-east-1"\n[buckets.logs.credentials]\n{told}'
+        ours = seconds(Installation(folder / "one", {"node": folder / "logs"}, configuration=settings).back_up, 1)
+    against = f"rclone copy, {PUTS} transfers: {theirs:.2f} s"
+    return [judge(name, ours, "s", "<= 1.5", against=against, ratio=ours / theirs)]
+
+
+def _write(logs: Path, files: int) -> None:
     """Rotated files of four KiB or so, each a minute older: of files of one second SFTP cannot tell which is which."""
-    for number in range(_FILES):
+    for number in range(files):
         path = logs / f"app{number % 50:02}-2026-11-{number // 50 % 28 + 1:02}-{number // 1400}.log"
         line = f"[2026-11-24T00:00:00,000][INFO ][app{number}] {os.urandom(40).hex()}\n".encode()
         path.write_bytes(line * 35)

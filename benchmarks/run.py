@@ -25,14 +25,17 @@ from benchmarks.result import Result
 BENCHMARKS = {
     "first-backup": archive.first_backup,
     "nothing-new": archive.nothing_new,
+    "many-files": archive.many_files,
     "small-files": archive.small_files,
     "memory": archive.memory,
     "read-back": reading.read_back,
     "records": service.list_records,
     "signature": service.signature,
     "start": service.start,
+    "beside-a-backup": service.list_beside_a_backup,
     "upload": object_store.upload,
     "remote-files": remote.remote_files,
+    "remote-bucket": remote.remote_bucket,
     "takeover": workers.takeover,
     "jobs": workers.jobs_per_second,
 }

@@ -12,10 +12,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from benchmarks.load import Load, put_under_load
+from benchmarks.logs import enlarge
 from benchmarks.result import Result, judge, middle, not_measured, seconds
+from benchmarks.site import new_database
 from benchmarks.surroundings import find_program, scratch
 from logkeep.bootstrap.runtime import open_runtime
 from logkeep.database.connection import writing
@@ -24,10 +27,13 @@ from logkeep.service import clusters
 from logkeep.settings import load_settings
 from logkeep.signing.sdk_hmac import parse_authorization, sign, verify
 from tests.integration.cli.installed import COMMAND, environment
+from tests.real.postgres import PostgresServer
 from tests.real.servers import free_port
+from tests.support.processes import running
 
 _RECORDS = int(os.environ.get("BENCH_RECORDS", "1000000"))
 _FEW = 10_000
+_BACKUP_BYTES = 2 * 2**30  # more than is stored while pages are asked for
 _ROUNDS = 3
 
 
@@ -142,10 +148,49 @@ def start() -> list[Result]:
                 answers.append(time.perf_counter() - began)
                 served.answer(f"/v3/projects?name={keys['project_id']}", keys)
                 pages.append(time.perf_counter() - began)
+        bare = seconds(lambda: subprocess.run([sys.executable, "-c", "import starlette, sqlalchemy"], check=True), 5)
+    signed, against = middle(pages), f"import starlette, sqlalchemy: {bare:.2f} s"
     return [
         judge("start to first answer", middle(answers), "s", "<= 1 s"),
-        judge("start to first signed answer", middle(pages), "s", "<= 1 s"),
+        judge("start to first signed answer", signed, "s", "<= 2", against=against, ratio=signed / bare),
     ]
+
+
+def list_beside_a_backup() -> list[Result]:
+    """p99 of a page of records while a first backup runs: in the same process, and in a worker beside it."""
+    names = [f"p99 of a page while {where} makes a first backup" for where in ("the same process", "a worker")]
+    wrk = find_program("wrk")
+    if not wrk:
+        return [not_measured(name, "not installed: apt-get install wrk", "<= 2") for name in names]
+    rows: list[Result] = []
+    with scratch() as folder:
+        enlarge(folder / "logs", _BACKUP_BYTES)
+        one = _fill(folder / "one", _FEW)
+        rows.append(_beside(names[0], wrk, one, folder / "logs"))
+        try:
+            server = PostgresServer()
+        except RuntimeError as error:
+            return [*rows, not_measured(names[1], f"{error}".partition("\n")[0], "<= 2")]
+        with server:
+            two = _fill(folder / "two", _FEW, new_database(server, "beside"))
+            command = [*COMMAND, "--dir", str(two.folder), "worker"]
+            with running(command, "takes up to", env=environment(), stdout=subprocess.DEVNULL):
+                rows.append(_beside(names[1], wrk, two, folder / "logs", "--without-worker"))
+    return rows
+
+
+def _beside(name: str, wrk: str, filled: _Filled, logs: Path, *options: str) -> Result:
+    with _logkeep_at(filled.folder, *options) as served:
+        served.load(wrk, filled.page, filled.keys)  # until the queue is imported, too
+        quiet = served.load(wrk, filled.page, filled.keys)
+        _command("cluster", filled.folder, "add", "large", "--node", f"n={logs}")
+        _command("logs", filled.folder, "open", "large", "--bucket", "logs", "--base-path", "css/log", "--agency", "a")
+        _command("backup", filled.folder, "large")
+        beside = served.load(wrk, filled.page, filled.keys)
+        records = _command("records", filled.folder, "large")["clusterLogRecord"]
+        assert records[0]["status"] == "RUNNING", "the backup was too quick"
+    against = f"quiet: {quiet.p99:.3g} ms"
+    return judge(name, beside.p99, "ms", "<= 2", against=against, ratio=beside.p99 / quiet.p99)
 
 
 class _Served:
@@ -197,9 +242,9 @@ class _Served:
         return f"http://127.0.0.1:{self._port}{target}"
 
 
-def _logkeep_at(folder: Path) -> _Served:
+def _logkeep_at(folder: Path, *options: str) -> _Served:
     port = free_port()
-    return _Served([*COMMAND, "--dir", str(folder), "serve", "--port", str(port)], port, "/healthz")
+    return _Served([*COMMAND, "--dir", str(folder), "serve", "--port", str(port), *options], port, "/healthz")
 
 
 def _rival_at(filled: _Filled) -> _Served:
@@ -208,7 +253,10 @@ def _rival_at(filled: _Filled) -> _Served:
     return _Served([*command, filled.keys["ak"], filled.keys["sk"]], port, "/openapi.json")
 
 
-def _fill(folder: Path, records: int) -> _Filled:
+def _fill(folder: Path, records: int, database: str = "") -> _Filled:
+    folder.mkdir(parents=True)
+    chosen = f'database = "{database}"\n' if database else ""
+    (folder / "logkeep.toml").write_text(f"{chosen}[buckets.logs]\n", encoding="utf-8")
     keys = _command("init", folder)
     path = f"/v1.0/{keys['project_id']}/clusters/{_add_records(folder, keys['project_id'], records)}/logs/records"
     return _Filled(folder, keys, path, f"{path}?offset={records - 9}")
@@ -243,7 +291,7 @@ def _record(cluster_id: str, number: int) -> dict[str, object]:
     }
 
 
-def _command(name: str, folder: Path) -> dict[str, str]:
-    command = [*COMMAND, "--dir", str(folder), name, "--json"]
+def _command(name: str, folder: Path, *arguments: str) -> dict[str, Any]:
+    command = [*COMMAND, "--dir", str(folder), name, *arguments, "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, env=environment(), check=True)
     return json.loads(done.stdout)

@@ -62,12 +62,21 @@ def scratch(parent: Path) -> Generator[Path]:
         yield Path(temporary)
 
 
-@pytest.mark.parametrize("measure", [archive.first_backup, archive.nothing_new, archive.small_files, archive.memory])
+@pytest.mark.parametrize(
+    "measure", [archive.first_backup, archive.nothing_new, archive.many_files, archive.small_files, archive.memory]
+)
 def test_each_measurement_of_backups_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measure: Callable[[], list[Result]]
 ) -> None:
     """Whatever it comes to with so little to do: it is not seen otherwise before somebody measures."""
-    small = {"_FIRST_BYTES": 2**20, "_HUGE_BYTES": 2**20, "_FILES": 50, "_SMALL_FILES": 50, "_ROUNDS": 1}
+    small = {
+        "_FIRST_BYTES": 2**20,
+        "_HUGE_BYTES": 2**20,
+        "_FILES": 50,
+        "_MANY_FILES": 60,
+        "_SMALL_FILES": 50,
+        "_ROUNDS": 1,
+    }
     for name, value in small.items():
         monkeypatch.setattr(archive, name, value)
     monkeypatch.setattr(archive, "scratch", lambda: scratch(tmp_path))
