@@ -5,12 +5,13 @@ from __future__ import annotations
 from logkeep.api.call import Call, Stream
 from logkeep.api.routes import Handler
 from logkeep.contract.css.requests import read_records_query
-from logkeep.contract.native import job_responses, operations, requests, responses, status_responses
+from logkeep.contract.native import job_responses, operations, requests, responses, search, status_responses
 from logkeep.contract.operation import BYTES, NDJSON, Operation
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.node_check import NodeCheck
 from logkeep.service import (
     archive,
+    archive_search,
     audit,
     backups,
     checks,
@@ -204,6 +205,12 @@ def read_kept(call: Call) -> Stream:
     return Stream(BYTES, pieces, headers=((b"content-encoding", b"zstd"), varies) if encoded else (varies,))
 
 
+def search_archive(call: Call) -> Stream:
+    query = search.read_search(call.body)
+    events = archive_search.search_archive(call.runtime, call.cluster(), query)
+    return Stream(NDJSON, search.search_lines(events), error_trailer=responses.error_line)
+
+
 def verify(call: Call) -> Stream:
     asked = requests.read_verify(call.body)
     items = verification.verify(
@@ -249,6 +256,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
     (operations.LIST_COVERAGE, list_coverage),
     (operations.LIST_KEPT, list_kept),
     (operations.READ_KEPT, read_kept),
+    (operations.SEARCH, search_archive),
     (operations.VERIFY, verify),
     (operations.SHOW_VERIFICATION, show_verification),
     (operations.LIST_AUDIT, list_audit),

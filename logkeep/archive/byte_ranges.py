@@ -8,6 +8,7 @@ from itertools import groupby
 
 from logkeep.archive.restore import place_of
 from logkeep.domain.manifest import Segment
+from logkeep.domain.record_filter import RecordFilter
 from logkeep.domain.span import Place, Span
 
 
@@ -28,11 +29,12 @@ def measure_extents(segments: Iterable[Segment], span: Span) -> dict[int, Extent
 
 
 def _measure(segments: Iterable[Segment], span: Span) -> Extent:
+    wanted = RecordFilter(span)
     start = end = expected = 0
     timed = False
     for index, segment in enumerate(segments):
         start, end = segment.start if index == 0 else start, segment.end
         for frame in segment.frames:
             timed = timed or bool(frame.first_time)
-            expected += 0 if place_of(frame, span) is Place.OUTSIDE else frame.raw
+            expected += 0 if place_of(frame, wanted) is Place.OUTSIDE else frame.raw
     return Extent(start, end, expected, timed)

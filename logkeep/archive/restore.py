@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from logkeep.domain.manifest import Frame, Segment
-from logkeep.domain.span import Place, Span
+from logkeep.domain.record_filter import RecordFilter
+from logkeep.domain.span import Place
 from logkeep.errors import StoreCorrupt
-from logkeep.logformat.records import SpanCutter
+from logkeep.logformat.records import RecordCutter, Run
 from logkeep.stores.base import ObjectStore, find_store
 from logkeep.stores.frames import encode, next_frame, pass_frame, read_frame, read_frames
 
@@ -26,6 +28,8 @@ def read_range(
     What is `encoded` is yielded as frames of zstd, those that are kept as they are: who decodes them checks them.
     Raises `StoreCorrupt` for damage and for bytes that no segment has.
     """
+    if encoded and start >= end:
+        yield from encode(b"")  # what has no frame is no end of one, and clients take it for cut off
     for segment in _unbroken(segments, start, end):
         if start <= segment.start and segment.end <= end:
             yield from read_segment(stores, segment, encoded=encoded)
@@ -35,35 +39,57 @@ def read_range(
                     yield from encode(plain) if encoded else (plain,)
 
 
-def read_span(
-    stores: Stores, open_segments: Callable[[], Iterable[Segment]], span: Span, start: int, end: int, first: int = 0
-) -> Iterator[bytes]:
-    """Yield the part of the plain bytes [start, end) of one generation that belongs to records of the span.
+@dataclass(slots=True)
+class FrameCount:
+    """How much of a log was read."""
 
-    `open_segments` gives the segments from the first one on, which begins at `first`. Frames that hold nothing of the
-    span are not read. Each that is read is checked by zstd; objects are not held against their hashes. Raises
+    frames: int = 0  # that were looked at
+    read: int = 0  # of these; one that others need may be read twice
+    bytes: int = 0  # plain ones of those
+
+
+def read_records(
+    stores: Stores,
+    open_segments: Callable[[], Iterable[Segment]],
+    wanted: RecordFilter,
+    start: int,
+    end: int,
+    first: int = 0,
+    count: FrameCount | None = None,
+) -> Iterator[Run]:
+    """Yield what of the plain bytes [start, end) of one generation belongs to records that are wanted, and where it is.
+
+    `open_segments` gives the segments from the first one on, which begins at `first`. Frames that hold nothing that is
+    wanted are not read. Each that is read is checked by zstd; objects are not held against their hashes. Raises
     `StoreCorrupt`.
     """
-    with closing(_FrameReader(stores)) as reader:
-        cutter = SpanCutter(span, inside=_begins_inside(reader, open_segments, span, first, end), at=first)
+    count = count or FrameCount()
+    with closing(_FrameReader(stores, count)) as reader:
+        cutter = RecordCutter(wanted, inside=_begins_inside(reader, open_segments, wanted, first, end), at=first)
         skipped: tuple[Segment, Frame] | None = None
         for segment, frame in _frames(open_segments(), first, end):
-            place = place_of(frame, span)
+            count.frames += 1
+            place = place_of(frame, wanted)
             if place is Place.OUTSIDE and cutter.passing_over:
                 skipped = segment, frame
                 continue
             if skipped:
                 cutter.skip_to(frame.start, ends_line=_ends_line(reader, *skipped, before=segment))
                 skipped = None
-            for at, run in cutter.cut(reader.read(segment, frame), all_inside=place is Place.INSIDE):
-                yield run[max(0, start - at) : max(0, end - at)]
-        for at, run in cutter.finish():
-            yield run[max(0, start - at) : max(0, end - at)]
+            for run in cutter.cut(reader.read(segment, frame), all_inside=place is Place.INSIDE):
+                yield _within(run, start, end)
+        for run in cutter.finish():
+            yield _within(run, start, end)
 
 
-def place_of(frame: Frame, span: Span) -> Place:
-    """Return where the records that begin in a frame lie relative to the span."""
-    return span.place(frame.first_time, frame.last_time)
+def _within(run: Run, start: int, end: int) -> Run:
+    at, data = run
+    return max(at, start), data[max(0, start - at) : max(0, end - at)]
+
+
+def place_of(frame: Frame, wanted: RecordFilter) -> Place:
+    """Return whether all or none are wanted of the records that begin in a frame."""
+    return wanted.place(frame.first_time, frame.last_time, frame.levels)
 
 
 def read_segment(stores: Stores, segment: Segment, *, encoded: bool = False) -> Iterator[bytes]:
@@ -87,8 +113,9 @@ def read_segment(stores: Stores, segment: Segment, *, encoded: bool = False) -> 
 class _FrameReader:
     """Reads frames here and there; the object of the last one stays open."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, count: FrameCount) -> None:
         self._stores = stores
+        self._count = count
         self._object = ""
         self._stream: BinaryIO | None = None
 
@@ -96,6 +123,8 @@ class _FrameReader:
         if self._stream is None or self._object != segment.object:
             self.close()
             self._stream, self._object = _open(self._stores, segment), segment.object
+        self._count.read += 1
+        self._count.bytes += frame.raw
         return b"".join(read_frames(self._stream, (frame,), frame.start, frame.start + frame.raw))
 
     def close(self) -> None:
@@ -105,19 +134,21 @@ class _FrameReader:
 
 
 def _begins_inside(
-    reader: _FrameReader, open_segments: Callable[[], Iterable[Segment]], span: Span, first: int, end: int
+    reader: _FrameReader, open_segments: Callable[[], Iterable[Segment]], wanted: RecordFilter, first: int, end: int
 ) -> bool:
-    """Return whether the first record is in the span; a log without records is in every span."""
-    cutter = SpanCutter(span, inside=False)
+    """Return whether the first record is wanted; a log without records is of every span, but of no level."""
+    cutter = RecordCutter(wanted, inside=False)
     for segment, frame in _frames(open_segments(), first, end):
-        place = place_of(frame, span)
+        place = place_of(frame, wanted)
         if frame.start == first and place is not Place.UNCLEAR:
             return place is Place.INSIDE
         for _ in cutter.cut(reader.read(segment, frame)):
             pass
         if cutter.first is not None:
             return cutter.first
-    return True
+    for _ in cutter.finish():
+        pass
+    return not wanted.levels if cutter.first is None else cutter.first
 
 
 def _ends_line(reader: _FrameReader, segment: Segment, frame: Frame, *, before: Segment) -> bool:

@@ -65,7 +65,7 @@ class FileKeeper:
             if not content.compressed:
                 self._state.find_end(content)
             stands = self._state.flawed.stands(content.file)
-            pieces = content.pieces(checkpoint.kept, as_it_ends=stands)
+            pieces = self._meanwhile(content.pieces(checkpoint.kept, as_it_ends=stands))
             foreign = bool(content.ending) and not content.compressed
             stands_still = content.compressed or self._state.stands_still(content.file, checkpoint)
             dense = Dense(pieces, stands=stands_still, padded=not foreign)
@@ -87,6 +87,14 @@ class FileKeeper:
             settled = not below.cut and not dense.hole and (stands or self._state.is_settled(content.file))
             self.kept_in.setdefault(checkpoint.generation, self._state.number)
             return with_hints(checkpoint, content.file, settled)
+
+    def _meanwhile(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Commit what was stored of other files, while one is read that takes long."""
+        for piece in pieces:
+            yield piece
+            if self._uploads.late:
+                self._commit(*self._uploads.end())
+                self._uploads.begin()
 
     def _flowing(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
@@ -137,7 +145,8 @@ class FileKeeper:
         if self._uploads.late:
             self.flush()
         elif self._uploads.full:
-            self._commit(*self._uploads.turn())
+            self._commit(*self._uploads.end())
+            self._uploads.begin()
         return after
 
     @contextmanager
@@ -152,12 +161,15 @@ class FileKeeper:
 
     def flush(self, kept: Sequence[Kept] = ()) -> None:
         """Commit what the uploads have stored, and what was `kept` besides. Raises the error of one that failed."""
-        stored, error = self._uploads.take()
-        self._commit([*stored, *kept], error)
+        stored, error = self._uploads.end()
+        self._commit(stored)
+        self._uploads.begin()
+        more, later = self._uploads.end()
+        self._commit([*more, *kept], error or later)
 
-    def _commit(self, stored: Sequence[Kept], error: StoreError | None) -> None:
+    def _commit(self, stored: Sequence[Kept], error: StoreError | None = None) -> None:
         if stored:
-            self._state.catalogue.commit(stored, self._state.remaining.bytes)
+            self._state.catalogue.commit(stored, self._state.remaining.bytes + self._uploads.raw)
             self._state.known |= {one.after.generation: one.after for one in stored}
         if error:
             raise error

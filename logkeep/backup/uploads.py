@@ -16,8 +16,6 @@ SMALL = 256 * 1024  # plain bytes of a segment that is held in memory until it i
 # commits take fewer, and none waits long, so that attempts that are short, or read a slow source, come forward too.
 _MOST, _MOST_BYTES, _SECONDS = 128, 4 * 1024 * 1024, 1.0
 
-_Done = tuple[list[Kept], StoreError | None]  # what is stored, and the first error
-
 
 class Uploads:
     """Stores segments batch by batch in another thread; the caller commits those that are stored."""
@@ -39,8 +37,8 @@ class Uploads:
 
     @property
     def late(self) -> bool:
-        """Return whether some have waited long enough."""
-        return time.monotonic() > self._until
+        """Return whether some have waited long enough to be committed."""
+        return bool(self._waiting or self._begun) and time.monotonic() > self._until
 
     def add(self, kept: Kept, data: bytes) -> None:
         if not self._waiting and not self._begun:
@@ -48,19 +46,13 @@ class Uploads:
         self._waiting.append((kept, data))
         self._bytes += len(data)
 
-    def turn(self) -> _Done:
-        """Wait for the batch that was begun, and begin the next one."""
-        done = self._end()
-        self._begin()
-        return done
+    @property
+    def raw(self) -> int:
+        """Return the plain bytes of those that wait."""
+        return sum(kept.segment.end - kept.segment.start for kept, _ in self._waiting)
 
-    def take(self) -> _Done:
-        """Wait for all."""
-        stored, error = self.turn()
-        more, later = self._end()
-        return [*stored, *more], error or later
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Begin to store those that wait, once what was begun before is committed: a killed process has that then."""
         if not self._waiting:
             return
         objects = [(kept.segment.object, data) for kept, data in self._waiting]
@@ -70,7 +62,8 @@ class Uploads:
         self._most = min(2 * self._most, _MOST)
         self._until = time.monotonic() + _SECONDS
 
-    def _end(self) -> _Done:
+    def end(self) -> tuple[list[Kept], StoreError | None]:
+        """Wait for the batch that was begun; return those that are stored, and the first error."""
         begun, outcomes, self._begun, self._outcomes = self._begun, self._outcomes, [], None
         stored: list[Kept] = []
         error: StoreError | None = None

@@ -44,6 +44,7 @@ COMMANDS = {
     "records": ("backups", "List the backups of a cluster, or of all, newest first."),
     "coverage": ("coverage", "Show which span of each log is held, and what is missing."),
     "restore": ("archive", "Write kept logs to a directory, or to standard output."),
+    "search": ("search", "Find the lines of kept logs that contain a text."),
     "verify": ("verification", "Prove that the archive of a cluster is whole."),
     "sweep": ("sweep", "List or remove objects that no manifest names."),
     "rebuild": ("rebuild", "Make a lost database anew from what lies in the buckets."),

@@ -57,7 +57,7 @@ def restore(
     permissions = _read_mode(mode)
     client = open_client(context)
     found = client.find_cluster(cluster)
-    _check_span(since, until)
+    check_span(since, until)
     query = {"node": node, "family": family, "job": job, "since": since, "until": until}
     selection = {name: value for name, value in query.items() if value}
     download = Download(client, found, since, until)
@@ -159,7 +159,7 @@ def _list_kept(client: ServiceClient, cluster: ClusterView, selection: dict[str,
     raise _nothing_of(client, cluster, selection)
 
 
-def _check_span(since: str, until: str) -> None:
+def check_span(since: str, until: str) -> None:
     """Raise `UsageError` that names the options, where the API would name its parameters."""
     moments: list[Moment | None] = []
     for option, text in (("--since", since), ("--until", until)):

@@ -22,6 +22,7 @@ from logkeep.contract.faults import FaultBody
 from logkeep.contract.iam.responses import ProjectList
 from logkeep.contract.native.job_responses import HeldLine
 from logkeep.contract.native.responses import ClusterList, ClusterView, KeptLine, VerificationView, VerifyLine
+from logkeep.contract.native.search import SearchLine
 from logkeep.domain.causes import Cause
 from logkeep.domain.cluster import is_cluster_id
 from logkeep.errors import ClusterNotFound, NotAuthenticated
@@ -223,6 +224,12 @@ class ServiceClient:
         path = f"{_CLUSTERS}/{cluster.id}/archive/{quote(kept.node, safe='')}/{kept.generation}"
         with self.stream("GET", f"{path}?{asked}", encoded=encoded) as pieces:
             yield pieces
+
+    @contextmanager
+    def search(self, cluster: ClusterView, asked: dict[str, Any]) -> Generator[Iterator[SearchLine]]:
+        """Yield the lines of a search."""
+        with self.lines("POST", f"{_CLUSTERS}/{cluster.id}/search", asked) as lines:
+            yield (decode(line, cast("type[SearchLine]", SearchLine)) for line in lines)
 
     def last_verification(self, cluster: ClusterView) -> VerificationView:
         return decode(self.get(f"{_CLUSTERS}/{cluster.id}/verification"), VerificationView)

@@ -1,7 +1,7 @@
-"""Selection of the bytes of a log that belong to the records of a span of time.
+"""Selection of the bytes of a log that belong to the records that are wanted.
 
 A record is a line with a time at its head and the following lines without one. Lines before the first record of a log
-belong to that record; a log without any record belongs to every span.
+belong to that record.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from logkeep.domain.span import Span
+from logkeep.domain.record_filter import RecordFilter
 from logkeep.logformat.lines import HEAD_BYTES, read_head
 
 Run = tuple[int, bytes]  # offset in the log, and the bytes from there
@@ -18,32 +18,32 @@ _MAY_BEGIN = re.compile(rb"\n[\[{]")  # starts with a literal, which is searched
 _BEGINS = (b"[", b"{")
 
 
-class SpanCutter:
-    """Takes a log in pieces, which may be cut anywhere, and returns the bytes that belong to a span."""
+class RecordCutter:
+    """Takes a log in pieces, which may be cut anywhere, and returns the bytes of records that are wanted."""
 
-    def __init__(self, span: Span, *, inside: bool, at: int = 0) -> None:
-        """Start at offset `at`; `inside` says whether bytes before the first record belong to the span."""
-        self._span = span
+    def __init__(self, wanted: RecordFilter, *, inside: bool, at: int = 0) -> None:
+        """Start at offset `at`; `inside` says whether bytes before the first record are wanted."""
+        self._wanted = wanted
         self._inside = inside
-        self.first: bool | None = None  # whether the first record is in the span; None until it is read
+        self.first: bool | None = None  # whether the first record is wanted; None until it is read
         self._in_line = False  # the next piece continues a line that is judged already
         self._rest = b""  # an incomplete line that may begin a record
         self._at = at  # offset of the next piece
 
     @property
     def passing_over(self) -> bool:
-        """Return whether what comes next is outside the span, but for records that begin in it."""
+        """Return whether what comes next is not wanted, but for records that begin in it."""
         return not self._inside and not self._rest
 
     def skip_to(self, at: int, *, ends_line: bool) -> None:
-        """Go on at offset `at`; no record of the span may begin in between. Only allowed while `passing_over`."""
+        """Go on at offset `at`; no record that is wanted may begin in between. Only allowed while `passing_over`."""
         self._at = at
         self._in_line = not ends_line
 
     def cut(self, piece: bytes, *, all_inside: bool = False) -> Iterator[Run]:
-        """Yield the bytes of the span in a piece.
+        """Yield the bytes that are wanted of a piece.
 
-        `all_inside` promises that every record that begins in the piece is in the span.
+        `all_inside` promises that every record that begins in the piece is wanted.
         """
         data, start = self._rest + piece, self._at - len(self._rest)
         self._at += len(piece)
@@ -55,7 +55,10 @@ class SpanCutter:
         yield from self._judge(data, start)
 
     def finish(self) -> Iterator[Run]:
-        """Yield the rest at the end of the log: an incomplete line belongs to the record before it."""
+        """Yield the rest at the end of the log: an incomplete line without a time belongs to the record before it."""
+        if found := read_head(self._rest):
+            self._inside = self._wanted.holds(found.time, found.level)
+            self.first = self._inside if self.first is None else self.first
         if self._inside and self._rest:
             yield self._at - len(self._rest), self._rest
 
@@ -65,13 +68,14 @@ class SpanCutter:
             head = data[at : at + HEAD_BYTES]
             cut = head.find(b"\n")
             found = read_head(head if cut < 0 else head[:cut])
-            if found is None and cut < 0 and len(head) < HEAD_BYTES:
+            unseen = found is None or (bool(self._wanted.levels) and found.level is None)
+            if unseen and cut < 0 and len(head) < HEAD_BYTES:
                 self._rest = data[at:]
                 data = data[:at]
                 break
             if found is None:
                 continue
-            inside = self._span.holds(found.time)
+            inside = self._wanted.holds(found.time, found.level)
             self.first = inside if self.first is None else self.first
             if inside != self._inside:
                 if self._inside and at > begun:

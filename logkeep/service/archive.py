@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from itertools import groupby, islice
 
 from logkeep.archive.byte_ranges import measure_extents
-from logkeep.archive.restore import read_range, read_span
+from logkeep.archive.restore import read_range, read_records
 from logkeep.database import generations, segments
 from logkeep.database.connection import reading
 from logkeep.domain.archived_log import ArchivedGeneration
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Checkpoint, Segment
+from logkeep.domain.record_filter import RecordFilter
 from logkeep.domain.span import Span
 from logkeep.errors import InvalidField
 from logkeep.service.runtime import Runtime
@@ -89,5 +90,6 @@ def read_kept(
 
     stores = cluster_stores(runtime, cluster.id)
     if span:
-        return read_span(stores, stored_from, span, start, end, found.start)
+        records = read_records(stores, stored_from, RecordFilter(span), start, end, found.start)
+        return (piece for _, piece in records)
     return read_range(stores, stored_from(start), start, end, encoded=encoded)

@@ -143,8 +143,8 @@ def pass_frame(stored: bytes, frame: Frame) -> Iterable[bytes]:
 
 
 def encode(plain: bytes) -> Iterator[bytes]:
-    """Yield plain bytes as frames that every client of the content coding `zstd` can decode."""
-    for at in range(0, len(plain), LARGEST_WINDOW):
+    """Yield plain bytes as frames that every client of the content coding `zstd` can decode: one at least."""
+    for at in range(0, max(1, len(plain)), LARGEST_WINDOW):
         yield compress_frame(plain[at : at + LARGEST_WINDOW])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from logkeep.contract.css.requests import STATUS
-from logkeep.contract.native import job_responses, requests, responses, status_responses
+from logkeep.contract.native import job_responses, requests, responses, search, status_responses
 from logkeep.contract.operation import BYTES, NDJSON, Link, Operation, WaitsFor
 from logkeep.contract.parameters import PAGE
 from logkeep.domain.access import Right
@@ -219,6 +219,18 @@ READ_KEPT = Operation(
     raises=(InvalidField, StoreError),
     waits_for=WaitsFor.BUCKETS,
 )
+SEARCH = Operation(
+    "Search",
+    "POST",
+    _CLUSTER + "/search",
+    summary="Find the lines of kept logs that contain a text",
+    right=Right.READ,
+    body=(search.SearchReq,),
+    answer=search.SearchLine,
+    content_type=NDJSON,
+    raises=(InvalidField, EmptyBody, StoreError),
+    waits_for=WaitsFor.BUCKETS,
+)
 VERIFY = Operation(
     "Verify",
     "POST",
@@ -272,6 +284,7 @@ OPERATIONS = (
     LIST_COVERAGE,
     LIST_KEPT,
     READ_KEPT,
+    SEARCH,
     VERIFY,
     SHOW_VERIFICATION,
     LIST_AUDIT,

@@ -269,7 +269,7 @@ class Piece:
 def read_archive_query(raw: bytes) -> Selection:
     query = fields.read_query(raw, names_of(ARCHIVE_QUERY))
     job_id = JOB.read(query)
-    return Selection(NODE.read(query), FAMILY.read(query), job_id and _job_id("job", job_id), _read_span(query))
+    return Selection(NODE.read(query), FAMILY.read(query), job_id and _job_id("job", job_id), read_span(query))
 
 
 def read_log_query(raw: bytes) -> tuple[str, str]:
@@ -280,10 +280,10 @@ def read_log_query(raw: bytes) -> tuple[str, str]:
 
 def read_piece_query(raw: bytes) -> Piece:
     query = fields.read_query(raw, names_of(READ_QUERY))
-    return Piece(FIRST_BYTE.read(query), END_BYTE.read(query), _read_span(query))
+    return Piece(FIRST_BYTE.read(query), END_BYTE.read(query), read_span(query))
 
 
-def _read_span(query: dict[str, str]) -> Span:
+def read_span(query: dict[str, str]) -> Span:
     span = Span(SINCE_TIME.read(query), UNTIL_TIME.read(query))
     if span.is_reversed:
         raise InvalidField(SINCE_TIME.name, f"is after {UNTIL_TIME.name}; exchange the two")

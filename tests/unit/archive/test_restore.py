@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from logkeep.archive.restore import read_range, read_span
+from logkeep.archive.restore import read_range, read_records
 from logkeep.backup.segment import LineFrames, SegmentWriter, Sizes
 from logkeep.domain.manifest import EMPTY, Segment
+from logkeep.domain.record_filter import RecordFilter
 from logkeep.domain.span import Span, read_moment
 from logkeep.errors import StoreCorrupt
+from logkeep.logformat.lines import read_head
 from logkeep.stores.frames import decode
 from tests.support.model import InlineExecutor
 from tests.unit.logformat.test_records import filter_plainly, lines_of, pieces_of, spans, texts
@@ -81,7 +83,8 @@ class Archive:
         return b"".join(read_range(self.stores, first, start, end, encoded=encoded))  # type: ignore[arg-type]
 
     def span(self, span: Span, start: int, end: int, first: int = 0) -> bytes:
-        return b"".join(read_span(self.stores, lambda: self.segments, span, start, end, first))  # type: ignore[arg-type]
+        wanted = RecordFilter(span)
+        return b"".join(run for _, run in read_records(self.stores, lambda: self.segments, wanted, start, end, first))  # type: ignore[arg-type]
 
 
 @settings(max_examples=150, deadline=None)
@@ -216,3 +219,20 @@ def test_whole_object_is_held_against_its_hash() -> None:
         archive.range(0, archive.segments[0].end)
     with pytest.raises(StoreCorrupt, match="its hash"):
         archive.range(0, archive.segments[0].end, encoded=True)
+
+
+@settings(max_examples=200, deadline=None)
+@given(texts, spans, st.sets(st.sampled_from(["INFO", "WARN", "FATAL"])), st.lists(st.integers(0, 2000), max_size=3))
+def test_records_of_levels_are_those_of_its_text(text: bytes, span: Span, levels: set[str], cuts: list[int]) -> None:
+    archive = Archive(pieces_of(text, cuts), 60)
+    wanted = RecordFilter(span, frozenset(levels))
+    kept = b""
+    heads = [head for line in text.split(b"\n") if (head := read_head(line))]
+    inside = wanted.holds(*heads[0]) if heads else not levels
+    for line in text.splitlines(keepends=True):
+        head = read_head(line.removesuffix(b"\n"))
+        inside = wanted.holds(*head) if head else inside
+        kept += line if inside else b""
+    runs = list(read_records(archive.stores, lambda: archive.segments, wanted, 0, len(text)))  # type: ignore[arg-type]
+    assert b"".join(data for _, data in runs) == kept
+    assert all(text[at : at + len(data)] == data for at, data in runs)

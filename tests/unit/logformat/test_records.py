@@ -7,9 +7,10 @@ from itertools import pairwise
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from logkeep.domain.record_filter import RecordFilter
 from logkeep.domain.span import Span, read_moment
 from logkeep.logformat.lines import HEAD_BYTES, read_head
-from logkeep.logformat.records import SpanCutter
+from logkeep.logformat.records import RecordCutter
 
 
 def filter_plainly(text: bytes, span: Span) -> bytes:
@@ -56,7 +57,7 @@ spans = st.builds(Span, bounds, bounds)
 @example(b"[2026-11-24T06:01:00,000] a\n[2026-11-24T06:02:00,000] b", Span(until=read_moment("2026-11-24T06:02")), [40])
 def test_any_cut_gives_what_a_plain_filter_gives(text: bytes, span: Span, cuts: list[int]) -> None:
     first = next((head.time for line in text.split(b"\n") if (head := read_head(line))), "")
-    cutter = SpanCutter(span, inside=span.holds(first) if first else True)
+    cutter = RecordCutter(RecordFilter(span), inside=span.holds(first) if first else True)
     runs = [run for piece in pieces_of(text, cuts) for run in cutter.cut(piece)] + list(cutter.finish())
     assert b"".join(run for _, run in runs) == filter_plainly(text, span)
     assert all(text[at : at + len(run)] == run for at, run in runs)
@@ -64,7 +65,7 @@ def test_any_cut_gives_what_a_plain_filter_gives(text: bytes, span: Span, cuts: 
 
 
 def test_line_that_has_only_begun_waits_for_its_head() -> None:
-    cutter = SpanCutter(Span(since=read_moment("2026-11-24")), inside=True)
+    cutter = RecordCutter(RecordFilter(Span(since=read_moment("2026-11-24"))), inside=True)
     assert list(cutter.cut(b"x\n[2026-11-2")) == [(0, b"x\n")]
     assert not cutter.passing_over
     assert list(cutter.cut(b"3T23:59:59,999] y\n")) == []

@@ -1,0 +1,112 @@
+"""Request and answer of Search: lines of kept logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from logkeep.contract.bodies import NAME, TEXT, member, read_body
+from logkeep.contract.native.requests import SINCE_TIME, UNTIL_TIME, read_span
+from logkeep.contract.native.responses import ErrorLine
+from logkeep.contract.parameters import Schema
+from logkeep.domain.archive_search import ArchiveQuery, Hit, SearchDamage, SearchEnd, SearchEvent, SearchProgress
+from logkeep.domain.record_filter import RecordFilter
+from logkeep.errors import InvalidField
+
+_LONGEST_TEXT = 1024  # characters
+_MOST_HITS = 100_000
+_FEW = 1000
+_NO_LINE_END: Schema = {"pattern": r"^[^\x00\r\n]*$", "maxLength": _LONGEST_TEXT}
+_LEVEL: Schema = {"pattern": "^[A-Za-z]{1,20}$"}
+_encoder = msgspec.json.Encoder()
+
+_Text = member("What a line must contain: at most 1024 characters.", NAME | _NO_LINE_END, give="the text to look for")
+_Levels = member("Only records of these levels; all without it.", {"maxItems": 20}, says="a list of levels is allowed")
+_Limit = member("The most lines to give.", says=f"1 to {_MOST_HITS} are allowed")
+
+
+class SearchReq(Struct, kw_only=True):
+    text: Annotated[str, _Text]
+    ignore_case: Annotated[bool, member("Whether ASCII letters of both cases are alike.")] = False
+    node: Annotated[str, member("The name of a node; empty for all.", TEXT)] = ""
+    family: Annotated[str, member("The name of an active log file; empty for all.", TEXT)] = ""
+    levels: Annotated[list[Annotated[str, member(schema=_LEVEL)]], _Levels] = []
+    since: Annotated[str, member(SINCE_TIME.about, SINCE_TIME.schema)] = ""
+    until: Annotated[str, member(UNTIL_TIME.about, UNTIL_TIME.schema)] = ""
+    limit: Annotated[int, Meta(ge=1, le=_MOST_HITS), _Limit] = _FEW
+    count: Annotated[bool, member("Only count the lines, all of them.")] = False
+
+
+def read_search(body: bytes) -> ArchiveQuery:
+    """Read the body of Search. Raises `EmptyBody`, `InvalidField`."""
+    asked = read_body(body, SearchReq)
+    if len(asked.text) > _LONGEST_TEXT or any(sign in asked.text for sign in "\0\r\n"):
+        raise InvalidField("text", f"a part of one line is allowed, of at most {_LONGEST_TEXT} characters")
+    levels = frozenset(level.upper() for level in asked.levels)
+    if len(asked.levels) > 20 or not all(level.isascii() and level.isalpha() and len(level) <= 20 for level in levels):
+        raise InvalidField("levels", "at most 20 are allowed, each of letters, such as ERROR")
+    return ArchiveQuery(
+        text=asked.text.encode("utf-8", "surrogateescape"),
+        ignore_case=asked.ignore_case,
+        node=asked.node,
+        family=asked.family,
+        wanted=RecordFilter(read_span({"since": asked.since, "until": asked.until}), levels),
+        limit=asked.limit,
+        count=asked.count,
+    )
+
+
+class HitLine(Struct, rename="camel", tag="hit"):
+    node: str
+    family: str  # name of the active file, e.g. prod_server.json
+    generation: int  # number within the node, as ListKept shows it
+    name: str  # name of the file when it was last seen, without '.gz'
+    start: int  # offset of the line in the generation, from which ReadKept gives what is around it
+    time: str  # of its record, as written in the log; '' if unknown
+    level: str
+    text: str  # without the line end; what is no UTF-8 is replaced
+    cut: bool  # whether the line is longer than the 64 KiB that are given
+
+
+class SearchProgressLine(Struct, rename="camel", tag="progress"):
+    hits: int
+    logs: int  # generations that were looked at
+    frames: int  # of these
+    frames_read: int
+    bytes_read: int  # plain bytes of those
+
+
+class DamageLine(Struct, rename="camel", tag="damage"):
+    node: str  # where a log could not be searched to its end
+    family: str
+    generation: int
+    problem: str
+
+
+class SearchEndLine(Struct, rename="camel", tag="end"):
+    completed: bool  # whether all that is kept was looked at; not, where `limit` was reached or a log is damaged
+    hits: int
+    logs: int
+    frames: int
+    frames_read: int
+    bytes_read: int
+
+
+SearchLine = HitLine | SearchProgressLine | DamageLine | SearchEndLine | ErrorLine
+
+
+def search_lines(events: Iterable[SearchEvent]) -> Iterator[bytes]:
+    """Yield each event as a line when it comes."""
+    for event in events:
+        yield _encoder.encode(_line(event)) + b"\n"
+
+
+def _line(event: SearchEvent) -> SearchLine:
+    if isinstance(event, SearchEnd):
+        total = msgspec.convert(event.total, SearchProgressLine, from_attributes=True)
+        return SearchEndLine(completed=event.completed, **msgspec.structs.asdict(total))
+    kinds = {Hit: HitLine, SearchProgress: SearchProgressLine, SearchDamage: DamageLine}
+    return msgspec.convert(event, kinds[type(event)], from_attributes=True)

@@ -1,0 +1,93 @@
+"""Lines that contain a text, in a log that comes in pieces."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logkeep.logformat.lines import read_head
+from logkeep.search import lines
+from logkeep.search.lines import LONGEST, Line, LineSearch
+
+WORDS = st.lists(
+    st.sampled_from(
+        [
+            b"needle",
+            b"Needle",
+            b"nee",
+            b"dle",
+            b"\n",
+            b"\n",
+            b"[2026-11-24T06:40:21,123][INFO ] ",
+            b"\tat a.b(C.java)",
+            b"x",
+        ]
+    ),
+    max_size=40,
+).map(b"".join)
+
+
+def found(text: bytes, log: bytes, cuts: list[int], *, ignore_case: bool = False) -> list[Line]:
+    places = [0, *sorted(cut for cut in cuts if cut < len(log)), len(log)]
+    search = LineSearch(text, ignore_case=ignore_case)
+    hits = [line for a, b in itertools.pairwise(places) for line in search.feed(a, log[a:b])]
+    return [*hits, *search.finish()]
+
+
+def obvious(text: bytes, log: bytes, *, ignore_case: bool = False) -> list[tuple[int, bytes, str]]:
+    """Each line by itself; its time is that of the last line before that has one."""
+    hits: list[tuple[int, bytes, str]] = []
+    at, time = 0, ""
+    for line in log.split(b"\n"):
+        head = read_head(line[:256])
+        time = head.time if head else time
+        if re.search(re.escape(text), line, re.IGNORECASE if ignore_case else 0):
+            hits.append((at, line, time))
+        at += len(line) + 1
+    return hits
+
+
+@settings(max_examples=400, deadline=None)
+@given(WORDS, st.lists(st.integers(0, 300), max_size=6), st.sampled_from([b"needle", b"n", b"dle"]), st.booleans())
+def test_the_lines_are_those_of_a_plain_search_wherever_the_log_is_cut(
+    log: bytes, cuts: list[int], text: bytes, ignore_case: bool
+) -> None:
+    hits = found(text, log, cuts, ignore_case=ignore_case)
+    assert [(hit.at, hit.text, hit.head.time if hit.head else "") for hit in hits] == obvious(
+        text, log, ignore_case=ignore_case
+    )
+    assert not any(hit.cut for hit in hits)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 120), st.booleans()), min_size=1, max_size=4),
+    st.lists(st.integers(0, 500), max_size=8),
+)
+def test_of_a_long_line_the_beginning_is_shown(sizes: list[tuple[int, bool]], cuts: list[int]) -> None:
+    head = b"[2026-11-24T06:40:21,123][INFO ] "
+    log = b"\n".join(head + b"x" * size + (b"needle" if hit else b"") + b"y" * size for size, hit in sizes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "LONGEST", 40)
+        patch.setattr(lines, "_HELD", 50)
+        hits = found(b"needle", log, cuts)
+    wanted = obvious(b"needle", log)
+    assert [(hit.at, hit.text) for hit in hits] == [(at, line[:40]) for at, line, _ in wanted]
+    assert [hit.cut for hit in hits] == [len(line) > 40 for _, line, _ in wanted]
+    assert all(hit.head for hit in hits)
+
+
+def test_what_lies_between_two_pieces_joins_nothing() -> None:
+    search = LineSearch(b"needle")
+    assert [*search.feed(0, b"[2026-11-24T06:40:21,123][INFO ] a nee")] == []
+    assert [*search.feed(500, b"dle\nneedle\n")] == [Line(504, b"needle", False, None)]
+
+
+def test_case_is_that_of_ascii_alone() -> None:
+    assert found(b"k", "\u212a K".encode() + b"\n", [], ignore_case=True)[0].at == 0
+    assert found(b"k", "\u212a".encode() + b"\n", [], ignore_case=True) == []
+    assert LONGEST == 65536
