@@ -76,7 +76,8 @@ def remote_bucket() -> list[Result]:
         remote |= {"ACCESS_KEY_ID": keys["access_key_id"], "SECRET_ACCESS_KEY": keys["secret_access_key"]}
         command = [rclone, "--config", "", "copy", "--transfers", str(PUTS), "--checkers", str(PUTS)]
         command += ["--s3-no-check-bucket", str(folder / "logs"), "far:bench/plain"]
-        known = os.environ | {f"RCLONE_CONFIG_FAR_{option}": value for option, value in remote.items()}
+        known = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        known |= {f"RCLONE_CONFIG_FAR_{option}": value for option, value in remote.items()}
         theirs = seconds(lambda: subprocess.run(command, env=known, check=True), 1)
         told = "".join(f'{option} = "{value}"\n' for option, value in keys.items())
         settings = f'[buckets.logs]\nurl = "s3://bench?endpoint={endpoint}&region=us-east-1"\n[buckets.logs.credentials]\n{told}'

@@ -25,6 +25,7 @@ from logkeep.service.runtime import Runtime
 from logkeep.service.stores import cluster_stores
 
 _TELL_SECONDS = 0.5  # between two steps of progress
+_SHOWN = 100  # characters of a name that somebody sent
 _NAMED = 10  # of those that are known, where an unknown one was asked for
 
 
@@ -120,8 +121,8 @@ def _expect_known(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> No
             nodes[node] = None
             families |= {log.family: None} if query.node in {"", node} else {}
     if query.node and query.node not in nodes:
-        raise InvalidField("node", f"nothing is kept of a node {query.node!r}; {_known('nodes', [*nodes])}")
-    raise InvalidField("family", f"nothing is kept of a log {query.family!r}; {_known('logs', [*families])}")
+        raise InvalidField("node", f"nothing is kept of a node {query.node[:_SHOWN]!r}; {_known('nodes', [*nodes])}")
+    raise InvalidField("family", f"nothing is kept of a log {query.family[:_SHOWN]!r}; {_known('logs', [*families])}")
 
 
 def _known(what: str, names: list[str]) -> str:

@@ -153,24 +153,25 @@ def decode(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
     Raises `StoreCorrupt` for anything else, and for a frame that is not whole at the end.
     """
-    decompressor, plain, size, begun = zstd.ZstdDecompressor(options=_DECODE), list[bytes](), 0, False
+    decompressor, plain, size = zstd.ZstdDecompressor(options=_DECODE), list[bytes](), 0
+    begun = False
     for piece in pieces:
         left = piece
-        while left:
+        while left or not decompressor.needs_input:
+            begun = True
             try:
-                part = decompressor.decompress(left, LARGEST_WINDOW + 1 - size)
+                part = decompressor.decompress(left, _PIECE)
             except zstd.ZstdError as error:
                 raise StoreCorrupt(f"a zstd frame is damaged: {error}") from error
+            left = b""
             plain.append(part)
             size += len(part)
             if size > LARGEST_WINDOW:
                 raise StoreCorrupt(f"a zstd frame holds more than {LARGEST_WINDOW} bytes")
-            begun = not decompressor.eof
-            if begun:
-                break
-            yield from plain
-            left = decompressor.unused_data
-            decompressor, plain, size = zstd.ZstdDecompressor(options=_DECODE), [], 0
+            if decompressor.eof:
+                yield from plain
+                left = decompressor.unused_data
+                decompressor, plain, size, begun = zstd.ZstdDecompressor(options=_DECODE), [], 0, False
     if begun:
         raise StoreCorrupt("a zstd frame is damaged: it does not end")
 

@@ -13,12 +13,13 @@ from urllib.parse import quote
 
 import pytest
 
+from logkeep.domain.archive_search import SearchEvent, SearchProgress
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.verification import Progress
-from logkeep.errors import StoreCorrupt
+from logkeep.errors import StoreCorrupt, StoreUnreachable
 from logkeep.http import protocol
-from logkeep.service import archive, verification
+from logkeep.service import archive, archive_search, verification
 from logkeep.stores.frames import decode
 from tests.contract.service import SETTING, Reply, Service
 from tests.contract.test_api import assert_error
@@ -336,6 +337,68 @@ def test_node_in_the_path_may_hold_any_character(
     name = "a/b%2F c+日?#;&="
     reply = service.call("GET", f"{CLUSTERS}/{cluster.id}/archive/{quote(name, safe='')}/7")
     assert reply.body.decode() == f"{name} 7"
+
+
+def test_lines_of_the_archive_are_found(service: Service, grown: Cluster) -> None:
+    path = f"{CLUSTERS}/{grown.id}/search"
+    asked = {"text": "a.b(C", "levels": ["info"], "since": "2026-01-01T00:02", "until": "2026-01-01T00:04"}
+    *hits, end = lines(service.call("POST", path, asked))
+    assert [hit["time"] for hit in hits] == ["2026-01-01T00:02:00,000", "2026-01-01T00:03:00,000"]
+    assert set(hits[0]) == {"type", "node", "family", "generation", "name", "start", "time", "level", "text", "cut"}
+    assert (hits[0]["node"], hits[0]["family"], hits[0]["text"]) == ("node-0", "c.log", "\tat a.b(C.java)")
+    assert (end["type"], end["completed"], end["hits"], end["logs"]) == ("end", True, 2, 2)
+    read = service.call("GET", f"{CLUSTERS}/{grown.id}/archive/node-0/{hits[0]['generation']}?start={hits[0]['start']}")
+    assert read.body.startswith(b"\tat a.b(C.java)\n")
+    *hits, end = lines(service.call("POST", path, {"text": "A.B", "ignoreCase": True, "limit": 2}))
+    assert (len(hits), end["completed"]) == (2, False)
+    [end] = lines(service.call("POST", path, {"text": "a.b", "count": True, "limit": 2}))
+    assert (end["hits"], end["completed"]) == (5, True)
+    [end] = lines(service.call("POST", path, {"text": "日志", "node": "node-0", "family": "c.log"}))
+    assert (end["hits"], end["logs"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ({}, "text"),
+        ({"text": ""}, "text"),
+        ({"text": "a\nb"}, "text"),
+        ({"text": "x" * 1025}, "text"),
+        ({"text": 7}, "text"),
+        ({"text": "x", "limit": 0}, "limit"),
+        ({"text": "x", "limit": 100_001}, "limit"),
+        ({"text": "x", "levels": "ERROR"}, "levels"),
+        ({"text": "x", "levels": ["E R"]}, "levels"),
+        ({"text": "x", "since": "noon"}, "since"),
+        ({"text": "x", "since": "2026-01-02", "until": "2026-01-01"}, "since"),
+        ({"text": "x", "node": "node-9" * 500}, "node"),
+        ({"text": "x", "node": "node-0", "family": "d.log"}, "family"),
+    ],
+)
+def test_search_tells_what_is_wrong(service: Service, grown: Cluster, asked: dict[str, object], name: str) -> None:
+    reply = service.call("POST", f"{CLUSTERS}/{grown.id}/search", asked)
+    assert_error(reply, 400, "CSS.0001", f"^{name}: ")
+    assert len(reply.body) < 1000
+
+
+def test_text_that_is_no_unicode_is_an_answer(service: Service, grown: Cluster) -> None:
+    for text in (b'"\\ud800"', b'"\\udce9"', b'"\xff"'):
+        for member in (b"text", b"node"):
+            body = b'{"text": "x", "%b": %b}' % (member, text)
+            reply = service.call("POST", f"{CLUSTERS}/{grown.id}/search", body)
+            assert reply.status in {200, 400}, reply.body
+
+
+def test_bucket_that_fails_in_a_search_is_its_last_line(
+    service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(*_: object) -> Iterator[SearchEvent]:
+        yield SearchProgress(0, 1, 2, 1, 100)
+        raise StoreUnreachable("the bucket does not answer")
+
+    monkeypatch.setattr(archive_search, "search_archive", search)
+    *_, last = lines(service.call("POST", f"{CLUSTERS}/{cluster.id}/search", {"text": "x"}))
+    assert last["type"] == "error" and "the bucket does not answer" in str(last["errorMsg"])
 
 
 def test_archive_is_verified_line_by_line(service: Service, kept: Cluster) -> None:

@@ -296,6 +296,7 @@ BODIES: dict[str, Any] = {
     "UpdateLogSetting": SETTING | {"period": "00:00 GMT+08:00"},
     "StartLogAutoBackupPolicy": {"period": "13:00 GMT-05:00"},
     "UpdatePolicy": {"adaptive": True},
+    "Search": {"text": "one"},
     "Verify": {"read_data": True},
     "CreateTemporaryAccessKeyByToken": {"auth": {"identity": {"methods": ["token"]}}},
     "ShowLogBackup": {"instance_name": "node-0", "log_type": "instance"},
@@ -349,6 +350,7 @@ CALLS = [
         "ReadKept",
     ),
     *(
+        "Search",
         "Verify",
         "ShowVerification",
         "StopLogs",

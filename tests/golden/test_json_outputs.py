@@ -168,6 +168,8 @@ def back_up(said: Recorder, node: Path) -> None:
 
 def read_back(said: Recorder, to: Path) -> None:
     said("restore", "prod", "--to", to)
+    said("search", "prod", "event 19")
+    said("search", "prod", "event", "--count")
     said("verify", "prod", "--read-data")
     said("verify", "prod", "--chain")
     (objects := sorted((said.directory / "buckets").rglob("*.zst")))[0].unlink()

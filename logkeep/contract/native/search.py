@@ -49,7 +49,7 @@ def read_search(body: bytes) -> ArchiveQuery:
     if len(asked.levels) > 20 or not all(level.isascii() and level.isalpha() and len(level) <= 20 for level in levels):
         raise InvalidField("levels", "at most 20 are allowed, each of letters, such as ERROR")
     return ArchiveQuery(
-        text=asked.text.encode("utf-8", "surrogateescape"),
+        text=asked.text.encode("utf-8", "surrogatepass"),
         ignore_case=asked.ignore_case,
         node=asked.node,
         family=asked.family,
