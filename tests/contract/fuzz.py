@@ -37,6 +37,7 @@ ACCEPTED = ["2xx", "300", "401", "403", "404", "409", "415"]  # what is valid ma
 # Of a member in its two spellings, of a list, of two members together, of a URL.
 BEYOND_SCHEMAS = (
     b"is after until; exchange the two",
+    b"nothing is kept of a ",
     b"came in two spellings",
     b"each node needs a name of its own",
     b"the deprecation log takes ALL only",
