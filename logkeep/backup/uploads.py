@@ -68,9 +68,11 @@ class Uploads:
         stored: list[Kept] = []
         error: StoreError | None = None
         for kept, outcome in zip(begun, outcomes.result() if outcomes else (), strict=True):
-            if isinstance(outcome, StoreError):
-                error = error or outcome
-            else:
+            try:
+                if isinstance(outcome, StoreError):
+                    raise outcome
                 expect_stored(kept.segment.object, outcome, kept.segment.stored)
                 stored.append(kept)
+            except StoreError as wrong:
+                error = error or wrong
         return stored, error

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from logkeep.domain.archive_search import SearchEvent, SearchProgress
+from logkeep.domain.archive_search import Hit, SearchEvent, SearchProgress
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.verification import Progress
@@ -394,10 +394,12 @@ def test_bucket_that_fails_in_a_search_is_its_last_line(
 ) -> None:
     def search(*_: object) -> Iterator[SearchEvent]:
         yield SearchProgress(0, 1, 2, 1, 100)
+        yield Hit("n1", "a.log", 1, "a.log", 0, "", "", "found before", False)
         raise StoreUnreachable("the bucket does not answer")
 
     monkeypatch.setattr(archive_search, "search_archive", search)
-    *_, last = lines(service.call("POST", f"{CLUSTERS}/{cluster.id}/search", {"text": "x"}))
+    *_, hit, last = lines(service.call("POST", f"{CLUSTERS}/{cluster.id}/search", {"text": "x"}))
+    assert hit["text"] == "found before"
     assert last["type"] == "error" and "the bucket does not answer" in str(last["errorMsg"])
 
 

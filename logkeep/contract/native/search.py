@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from logkeep.errors import InvalidField
 _LONGEST_TEXT = 1024  # characters
 _MOST_HITS = 100_000
 _FEW = 1000
+_PIECE, _HELD_SECONDS = 64 * 1024, 0.1  # of lines that are sent together, in bytes
 _NO_LINE_END: Schema = {"pattern": r"^[^\x00\r\n]*$", "maxLength": _LONGEST_TEXT}
 _LEVEL: Schema = {"pattern": "^[A-Za-z]{1,20}$"}
 _encoder = msgspec.json.Encoder()
@@ -99,9 +101,19 @@ SearchLine = HitLine | SearchProgressLine | DamageLine | SearchEndLine | ErrorLi
 
 
 def search_lines(events: Iterable[SearchEvent]) -> Iterator[bytes]:
-    """Yield each event as a line when it comes."""
-    for event in events:
-        yield _encoder.encode(_line(event)) + b"\n"
+    """Yield events as lines. Hits that follow soon are sent together, as each piece costs a step of a thread."""
+    held, size, since = list[bytes](), 0, time.monotonic()
+    try:
+        for event in events:
+            held.append(_encoder.encode(_line(event)) + b"\n")
+            size += len(held[-1])
+            if not isinstance(event, Hit) or size > _PIECE or time.monotonic() - since > _HELD_SECONDS:
+                yield b"".join(held)
+                held, size, since = [], 0, time.monotonic()
+    except Exception:
+        if held:
+            yield b"".join(held)  # what was found before it stays
+        raise
 
 
 def _line(event: SearchEvent) -> SearchLine:
