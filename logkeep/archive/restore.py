@@ -13,7 +13,7 @@ from logkeep.domain.record_filter import RecordFilter
 from logkeep.domain.span import Place
 from logkeep.errors import StoreCorrupt
 from logkeep.logformat.records import RecordCutter, Run
-from logkeep.stores.base import ObjectStore, find_store
+from logkeep.stores.base import ObjectStore, find_store, hash_object
 from logkeep.stores.frames import encode, next_frame, pass_frame, read_frame, read_frames
 
 Stores = Mapping[str, ObjectStore]
@@ -34,6 +34,10 @@ def read_range(
         if start <= segment.start and segment.end <= end:
             yield from read_segment(stores, segment, encoded=encoded)
         else:
+            if segment.end <= end:  # the rest of one that broke off, as where its hash was another one
+                store = find_store(stores, segment.bucket)
+                if hash_object(store, segment.object, segment.stored) != segment.sha256:
+                    raise _other_hash(segment)
             with closing(_open(stores, segment)) as stream:
                 for plain in read_frames(stream, segment.frames, max(start, segment.start), min(end, segment.end)):
                     yield from encode(plain) if encoded else (plain,)
@@ -93,21 +97,30 @@ def place_of(frame: Frame, wanted: RecordFilter) -> Place:
 
 
 def read_segment(stores: Stores, segment: Segment, *, encoded: bool = False) -> Iterator[bytes]:
-    """Yield the bytes of one segment, plain or as frames; raises `StoreCorrupt`, `StoreMissing` naming the object."""
+    """Yield the bytes of one segment, plain or as frames; raises `StoreCorrupt`, `StoreMissing` naming the object.
+
+    The last frame is yielded only once the hash of the whole object was right: who has all of them has no other bytes.
+    """
     whole = hashlib.sha256()
+    pieces: Iterable[bytes] = ()
     with closing(_open(stores, segment)) as stream:
         for frame in segment.frames:
+            yield from pieces
             stored = next_frame(stream, frame)
             whole.update(stored)
             try:
                 pieces = pass_frame(stored, frame) if encoded else (read_frame(stored, frame),)
             except StoreCorrupt as error:
                 raise StoreCorrupt(f"{segment.object}: {error.message}") from error
-            yield from pieces
         if stream.read(1):
             raise StoreCorrupt(f"{segment.object}: it is longer than what was stored")
     if whole.hexdigest() != segment.sha256:
-        raise StoreCorrupt(f"{segment.object}: its hash is not that of what was stored")
+        raise _other_hash(segment)
+    yield from pieces
+
+
+def _other_hash(segment: Segment) -> StoreCorrupt:
+    return StoreCorrupt(f"{segment.object}: its hash is not that of what was stored")
 
 
 class _FrameReader:

@@ -183,7 +183,9 @@ def _pasteable(sentence: str, arguments: Sequence[str]) -> str:
     path = Path(directory if equals else "".join(given[at + 1 : at + 2]))
     here = CommonOptions(path).command
     elsewhere = frozenset[str]() if is_installation(path) else _WHERE_IT_RUNS
-    return re.sub(r"`logkeep (\S+)", lambda m: m[0] if m[1] in elsewhere else f"`{here} {m[1]}", sentence)
+    return re.sub(
+        r"`logkeep (\S+)", lambda m: m[0] if m[1] in elsewhere or m[1] == "--dir" else f"`{here} {m[1]}", sentence
+    )
 
 
 def _explain(error: Exception) -> tuple[str, int]:

@@ -50,6 +50,8 @@ def search(
     asked = invocation(context)
     if not text:
         raise UsageError("TEXT is empty, and every line contains that; `restore` gives all lines")
+    if not text.isprintable() and text != text.encode("utf-8", "replace").decode():
+        raise UsageError("TEXT must be UTF-8; of a log in another encoding, look for a part of the line in ASCII")
     check_span(since, until)
     request: dict[str, Any] = {"text": text, "ignore_case": ignore_case, "limit": limit, "count": count}
     request |= {"node": node, "family": family, "levels": level or [], "since": since, "until": until}

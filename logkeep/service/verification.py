@@ -334,7 +334,7 @@ class _Turns:
             self._now = max(runtime.clock.now_ms(), segments.fetch_last_read(connection, cluster.id) + 1)
 
     def takes(self, row: SegmentRow) -> bool:
-        if self._all or (self.any and row.read_at < 0):
+        if self._all or row.read_at < 0:  # what was found damaged is not said to be whole by its size
             return True
         return self._last is not None and row.turn <= self._last
 

@@ -46,10 +46,12 @@ def read_search(body: bytes) -> ArchiveQuery:
     """Read the body of Search. Raises `EmptyBody`, `InvalidField`."""
     asked = read_body(body, SearchReq)
     if len(asked.text) > _LONGEST_TEXT or any(sign in asked.text for sign in "\0\r\n"):
-        raise InvalidField("text", f"a part of one line is allowed, of at most {_LONGEST_TEXT} characters")
+        raise InvalidField(
+            "text", f"at most {_LONGEST_TEXT} characters of one line are allowed, without its end (CR, LF)"
+        )
     levels = frozenset(level.upper() for level in asked.levels)
     if len(asked.levels) > 20 or not all(level.isascii() and level.isalpha() and len(level) <= 20 for level in levels):
-        raise InvalidField("levels", "at most 20 are allowed, each of letters, such as ERROR")
+        raise InvalidField("levels", "at most 20 are allowed, each by itself and of letters, such as ERROR")
     return ArchiveQuery(
         text=asked.text.encode("utf-8", "surrogatepass"),
         ignore_case=asked.ignore_case,

@@ -6,11 +6,13 @@ import gzip
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from logkeep.stores.frames import decompress_frame, zstd
 from tests.integration.cli.installed import COMMAND, Done, Served, environment, logkeep
 
 Command = Callable[..., Done]
@@ -213,6 +215,38 @@ def test_damage_is_found_where_it_is_read_and_the_rest_is_restored(
     assert "prod_server.json" in done.err
     assert "--read-data" in done.err
     assert files_below(tmp_path / "out" / "n1").keys() == {"prod.log", "prod-2026-11-24-1.log", "gc.log"}
+
+
+@pytest.mark.parametrize("damage", ["longer", "other"])
+def test_an_object_that_is_not_what_was_stored_is_told_at_once_and_by_every_later_verify(
+    tenant: Command, kept: str, served: Served, tmp_path: Path, damage: str
+) -> None:
+    damaged = next(path for path in objects_of(served, kept) if path.parent.name == "prod_server.json")
+    frame = damaged.read_bytes()
+    if damage == "longer":
+        damaged.write_bytes(frame + b"x")
+    else:
+        plain = decompress_frame(frame).replace(b"2026-11-24T00", b"2026-11-24T01", 1)
+        forged = zstd.compress(plain, options={zstd.CompressionParameter.checksum_flag: 1})
+        damaged.write_bytes(forged)
+    tenant("verify", kept, "--read-data").ended(1)
+    if damage == "longer" or len(forged) == len(frame):
+        tenant("verify", kept).ended(1)
+    began = time.monotonic()
+    done = tenant("restore", kept, "--to", tmp_path / "out").ended(1)
+    assert "LK-STORE-CORRUPT" in done.err and time.monotonic() - began < 30
+    assert "n1/prod_server.json" not in files_below(tmp_path / "out")
+    assert tenant("restore", kept, "--to", tmp_path / "out", "--resume").ended(1)
+
+
+def test_what_was_found_damaged_is_not_whole_because_of_its_size(tenant: Command, kept: str, served: Served) -> None:
+    damaged = next(path for path in objects_of(served, kept) if path.parent.name == "prod_server.json")
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    damaged.write_bytes(content)
+    tenant("verify", kept).ended(0)
+    tenant("verify", kept, "--read-data").ended(1)
+    assert damaged.name in tenant("verify", kept).ended(1).out
 
 
 def test_the_last_verification_is_shown(tenant: Command, kept: str, served: Served) -> None:

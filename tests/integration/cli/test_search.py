@@ -100,6 +100,7 @@ def test_what_is_not_kept_is_told(tenant: Command, kept: str, cluster: str) -> N
     assert "nodes of which something is kept: n1" in tenant("search", kept, "x", "--node", "n9").err
     told = tenant("search", kept, "x", "--family", "other.log").ended(2).err
     assert "logs of which something is kept: prod.log, prod_server.json" in told
+    assert "TEXT must be UTF-8" in tenant("search", kept, "caf\udce9").ended(2).err
     assert "TEXT is empty" in tenant("search", kept, "").ended(2).err
     assert (
         "exchange the two" in tenant("search", kept, "x", "--since", "2027-01-02", "--until", "2027-01-01").ended(2).err
@@ -122,3 +123,4 @@ def test_a_damaged_log_is_told_and_the_others_are_searched(tenant: Command, kept
     assert len(done.out.splitlines()) == 50
     assert "n1/prod.log: not searched to its end: LK-STORE-CORRUPT" in done.err
     assert "2 log files could not be searched to the end" in done.err and "--read-data" in done.err
+    assert done.err.count(f"--dir {served.directory}") == 1
