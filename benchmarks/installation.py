@@ -38,6 +38,12 @@ _BACKUP_SECONDS = 3600.0  # more than any takes
 _FOLDER_BUCKET = "[buckets.logs]\n"
 
 
+def configure_bucket(url: str, credentials: Mapping[str, str]) -> str:
+    """Return the settings of a bucket that is no folder."""
+    keys = "".join(f'{name} = "{value}"\n' for name, value in credentials.items())
+    return f'[buckets.logs]\nurl = "{url}"\n[buckets.logs.credentials]\n{keys}'
+
+
 @dataclass
 class Node:
     """The backup of one node within a job that has begun."""

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.installation import Installation
+from benchmarks.installation import Installation, configure_bucket
 from benchmarks.logs import enlarge
 from benchmarks.result import Result, judge, middle, not_measured, seconds
 from benchmarks.surroundings import has_room, scratch
@@ -57,8 +57,7 @@ def _round(server: S3Server, folder: Path, files: list[Path]) -> tuple[float, fl
     url = f"s3://bench?endpoint={server.endpoint}&region=us-east-1"
     store = open_store(url, server.credentials(), base=folder)
     put = seconds(lambda: [store.put(f"put/{file.name}", _chunks(file)) for file in files], 1)
-    keys = "".join(f'{name} = "{value}"\n' for name, value in server.credentials().items())
-    configuration = f'[buckets.logs]\nurl = "{url}"\n[buckets.logs.credentials]\n{keys}'
+    configuration = configure_bucket(url, server.credentials())
     backup = seconds(Installation(folder, {"node": files[0].parent}, configuration=configuration).back_up, 1)
     for page in client.get_paginator("list_objects_v2").paginate(Bucket="bench"):
         client.delete_objects(Bucket="bench", Delete={"Objects": [{"Key": one["Key"]} for one in page["Contents"]]})

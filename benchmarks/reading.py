@@ -15,6 +15,7 @@ from tests.integration.cli.installed import called, init, serving
 
 _BYTES = int(os.environ.get("BENCH_BYTES", str(2 * 2**30)))
 _ROUNDS = 3
+_SEARCH = "search --count, every frame read"
 _TERM = "GlobalCheckpointSyncAction"  # that no line holds
 _SETTINGS = "[records]\nrunning_visible_seconds = 0\n[buckets.logs]\n"
 _OPEN = ("--bucket", "logs", "--base-path", "css/log", "--agency", "a")
@@ -27,7 +28,7 @@ def read_back() -> list[Result]:
     with scratch() as folder:
         if not zstd or not has_room(folder, 4 * _BYTES):
             why = "there is no room on the disk" if zstd else "not installed: apt-get install zstd"
-            return [not_measured(name, why, _GOAL) for name in ("restore --join", "verify --read-data", "search")]
+            return [not_measured(name, why, _GOAL) for name in ("restore --join", "verify --read-data", _SEARCH)]
         enlarge(folder / "logs", _BYTES)
         init(folder / "installation", _SETTINGS)
         with serving(folder / "installation"):
@@ -44,7 +45,7 @@ def read_back() -> list[Result]:
     return [
         _judge("restore --join", min(one for one, _ in rounds), "zstd -dc into a file", min(one for _, one in rounds)),
         _judge("verify --read-data", verify, "zstd -t", tested),
-        _judge("search --count, every frame read", search, "zstd -dc | grep -cF", grepped),
+        _judge(_SEARCH, search, "zstd -dc | grep -cF", grepped),
     ]
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import asyncssh
 
-from benchmarks.installation import Installation
+from benchmarks.installation import Installation, configure_bucket
 from benchmarks.result import Result, judge, not_measured, seconds
 from benchmarks.surroundings import find_program, scratch
 from logkeep.backup.read_ahead import IN_FLIGHT
@@ -79,8 +79,7 @@ def remote_bucket() -> list[Result]:
         known = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         known |= {f"RCLONE_CONFIG_FAR_{option}": value for option, value in remote.items()}
         theirs = seconds(lambda: subprocess.run(command, env=known, check=True), 1)
-        told = "".join(f'{option} = "{value}"\n' for option, value in keys.items())
-        settings = f'[buckets.logs]\nurl = "s3://bench?endpoint={endpoint}&region=us-east-1"\n[buckets.logs.credentials]\n{told}'
+        settings = configure_bucket(f"s3://bench?endpoint={endpoint}&region=us-east-1", keys)
         ours = seconds(Installation(folder / "one", {"node": folder / "logs"}, configuration=settings).back_up, 1)
     against = f"rclone copy, {PUTS} transfers: {theirs:.2f} s"
     return [judge(name, ours, "s", "<= 1.5", against=against, ratio=ours / theirs)]

@@ -25,7 +25,7 @@ import psycopg
 from prometheus_client import generate_latest
 from sqlalchemy import event, insert, text, update
 
-from benchmarks.installation import Installation
+from benchmarks.installation import Installation, configure_bucket
 from benchmarks.result import Result, judge, middle, seconds
 from benchmarks.run import report
 from benchmarks.site import SETTING, Site, new_database, open_site
@@ -375,9 +375,8 @@ def requests() -> list[Result]:
         logs.mkdir()
         for name in ("es.log", "gc.log"):
             (logs / name).write_bytes(b"[2026-11-24T00:00:00,000][INFO ] line\n" * 100)
-        keys = "".join(f'{name} = "{value}"\n' for name, value in server.credentials().items())
         url = f"s3://bench?endpoint={server.endpoint}&region=us-east-1"
-        configuration = f'[buckets.logs]\nurl = "{url}"\n[buckets.logs.credentials]\n{keys}'
+        configuration = configure_bucket(url, server.credentials())
         installation = Installation(folder / "installation", {"node": logs}, configuration=configuration)
         first, again = (_asked(log, installation.back_up) for _ in range(2))
     return [

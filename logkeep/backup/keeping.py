@@ -93,8 +93,7 @@ class FileKeeper:
         for piece in pieces:
             yield piece
             if self._uploads.late:
-                self._commit(*self._uploads.end())
-                self._uploads.begin()
+                self._turn()
 
     def _flowing(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
@@ -145,8 +144,7 @@ class FileKeeper:
         if self._uploads.late:
             self.flush()
         elif self._uploads.full:
-            self._commit(*self._uploads.end())
-            self._uploads.begin()
+            self._turn()
         return after
 
     @contextmanager
@@ -166,6 +164,11 @@ class FileKeeper:
         self._uploads.begin()
         more, later = self._uploads.end()
         self._commit([*more, *kept], error or later)
+
+    def _turn(self) -> None:
+        """Commit the batch that was begun, and begin the next one."""
+        self._commit(*self._uploads.end())
+        self._uploads.begin()
 
     def _commit(self, stored: Sequence[Kept], error: StoreError | None = None) -> None:
         if stored:

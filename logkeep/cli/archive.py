@@ -20,9 +20,9 @@ from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
 from logkeep.cli.journal import Journal
 from logkeep.cli.output import byte_progress, note, print_json, print_line
 from logkeep.cli.restore import Outcome, RestoredFile
+from logkeep.cli.selection import FamilyName, NodeName, Since, Until, check_span
 from logkeep.cli.texts import count_text, duration_text, size_text
 from logkeep.contract.native.responses import ClusterView, KeptLine
-from logkeep.domain.span import Moment, Span, read_moment
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -33,11 +33,11 @@ def restore(
     context: typer.Context,
     cluster: ClusterName,
     to: Annotated[str, typer.Option(metavar="DIR|-", help="Where to write; - is standard output.")],
-    node: Annotated[str, typer.Option(metavar="NODE", help="Only this node.")] = "",
-    family: Annotated[str, typer.Option(metavar="FAMILY", help="Only this log and its rotations: gc.log.")] = "",
+    node: NodeName = "",
+    family: FamilyName = "",
     job: Annotated[str, typer.Option(metavar="JOB", help="Only what this backup stored: JOB of `records`.")] = "",
-    since: Annotated[str, typer.Option(metavar="TIME", help="Only records from then on: 2026-11-24T06:40.")] = "",
-    until: Annotated[str, typer.Option(metavar="TIME", help="Only records before: 2026-11-25.")] = "",
+    since: Since = "",
+    until: Until = "",
     join: Annotated[
         bool, typer.Option("--join", help="One file for each log: all that was kept, in the order it was written.")
     ] = False,
@@ -157,18 +157,6 @@ def _list_kept(client: ServiceClient, cluster: ClusterView, selection: dict[str,
             f"nothing of {cluster.name} is kept yet; `logkeep records {quote(cluster.name)}` lists its backups"
         )
     raise _nothing_of(client, cluster, selection)
-
-
-def check_span(since: str, until: str) -> None:
-    """Raise `UsageError` that names the options, where the API would name its parameters."""
-    moments: list[Moment | None] = []
-    for option, text in (("--since", since), ("--until", until)):
-        try:
-            moments.append(read_moment(text) if text else None)
-        except ValueError as error:
-            raise UsageError(f"{option} {text}: {error}") from error
-    if Span(*moments).is_reversed:
-        raise UsageError(f"--since {since} is after --until {until}; exchange the two")
 
 
 def _nothing_of(client: ServiceClient, cluster: ClusterView, selection: dict[str, str]) -> UsageError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from shlex import quote
-from typing import Annotated
 
 import typer
 from msgspec import to_builtins
@@ -13,6 +12,7 @@ from logkeep.cli.client import open_client
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import print_heading, print_json, print_line, print_paragraph
+from logkeep.cli.selection import FamilyName, NodeName
 from logkeep.cli.texts import count_text, moment_text, size_text
 from logkeep.contract.native.job_responses import HeldGapView, HeldLine
 from logkeep.contract.native.responses import ClusterView
@@ -25,8 +25,8 @@ def add_commands(app: typer.Typer) -> None:
 def show_coverage(
     context: typer.Context,
     cluster: ClusterName,
-    node: Annotated[str, typer.Option(metavar="NODE", help="Only this node.")] = "",
-    family: Annotated[str, typer.Option(metavar="FAMILY", help="Only this log and its rotations: gc.log.")] = "",
+    node: NodeName = "",
+    family: FamilyName = "",
 ) -> None:
     """Show which span of each log is held, and what is missing.
 

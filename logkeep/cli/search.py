@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from logkeep.cli.archive import check_span
 from logkeep.cli.client import open_client
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import CommandFailed, NotCarriedOut, UsageError
 from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
 from logkeep.cli.output import note, print_json, print_line, waiting
+from logkeep.cli.selection import FamilyName, NodeName, Since, Until, check_span
 from logkeep.cli.texts import count_text, readable, size_text
 from logkeep.contract.native.responses import ClusterView, ErrorLine
 from logkeep.contract.native.search import DamageLine, HitLine, SearchEndLine, SearchProgressLine
@@ -29,13 +29,13 @@ def search(
     context: typer.Context,
     cluster: ClusterName,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What a line must contain, as it is.")],
-    node: Annotated[str, typer.Option(metavar="NODE", help="Only this node.")] = "",
-    family: Annotated[str, typer.Option(metavar="FAMILY", help="Only this log and its rotations: gc.log.")] = "",
+    node: NodeName = "",
+    family: FamilyName = "",
     level: Annotated[
         list[str] | None, typer.Option(metavar="LEVEL", help="Only records of this level; may be given several times.")
     ] = None,
-    since: Annotated[str, typer.Option(metavar="TIME", help="Only records from then on: 2026-11-24T06:40.")] = "",
-    until: Annotated[str, typer.Option(metavar="TIME", help="Only records before: 2026-11-25.")] = "",
+    since: Since = "",
+    until: Until = "",
     ignore_case: Annotated[
         bool, typer.Option("--ignore-case", "-i", help="Take ASCII letters of both cases for alike.")
     ] = False,
@@ -50,7 +50,7 @@ def search(
     asked = invocation(context)
     if not text:
         raise UsageError("TEXT is empty, and every line contains that; `restore` gives all lines")
-    if not text.isprintable() and text != text.encode("utf-8", "replace").decode():
+    if text != text.encode("utf-8", "replace").decode():
         raise UsageError("TEXT must be UTF-8; of a log in another encoding, look for a part of the line in ASCII")
     check_span(since, until)
     request: dict[str, Any] = {"text": text, "ignore_case": ignore_case, "limit": limit, "count": count}

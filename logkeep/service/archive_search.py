@@ -74,9 +74,7 @@ class _Search:
         stored = partial(
             segments.fetch_segments_from, self._runtime.database, self._cluster.id, node, log.generation, log.start
         )
-        runs = read_records(
-            self._stores, stored, self._query.wanted, log.start, log.kept, log.start, self._count
-        )  # fmt: skip
+        runs = read_records(self._stores, stored, self._query.wanted, log.start, log.kept, log.start, self._count)
         search = LineSearch(self._query.text, ignore_case=self._query.ignore_case)
         for at, piece in runs:
             for line in search.feed(at, piece):

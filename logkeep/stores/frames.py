@@ -63,10 +63,10 @@ def _decompress(stored: bytes, most: int) -> Iterator[bytes]:
     In a service with many threads, malloc gives the memory of large blocks back at once: the kernel then took more
     time to clear new pages for a frame of 4 MiB in one piece than zstd for its bytes.
     """
+    size = _told_size(stored)
+    if size is None or size > most:
+        raise StoreCorrupt(f"a zstd frame says that it holds {size} bytes, at most {most} are expected there")
     try:
-        size = cast("int | None", zstd.get_frame_info(stored).decompressed_size)
-        if size is None or size > most:
-            raise StoreCorrupt(f"a zstd frame says that it holds {size} bytes, at most {most} are expected there")
         decompressor = zstd.ZstdDecompressor(options={_WINDOW_LOG: _window_log(size)})
         piece, left = stored, size
         while piece and left >= 0 and not decompressor.eof:
@@ -78,6 +78,14 @@ def _decompress(stored: bytes, most: int) -> Iterator[bytes]:
     # The end is reached only after the checksum was read and found right.
     if not decompressor.eof or decompressor.unused_data or left:
         raise StoreCorrupt("a zstd frame is damaged: it does not end where it should")
+
+
+def _told_size(stored: bytes) -> int | None:
+    """Return how many plain bytes a frame says that it holds; None if it does not. Raises `StoreCorrupt`."""
+    try:
+        return cast("int | None", zstd.get_frame_info(stored).decompressed_size)
+    except zstd.ZstdError as error:
+        raise StoreCorrupt(f"a zstd frame is damaged: {error}") from error
 
 
 def _window_log(size: int) -> int:
@@ -133,10 +141,7 @@ def pass_frame(stored: bytes, frame: Frame) -> Iterable[bytes]:
     """
     if frame.raw > LARGEST_WINDOW or len(stored) < frame.stored:
         return encode(read_frame(stored, frame))
-    try:
-        size = cast("int | None", zstd.get_frame_info(stored).decompressed_size)
-    except zstd.ZstdError as error:
-        raise StoreCorrupt(f"a zstd frame is damaged: {error}") from error
+    size = _told_size(stored)
     if size != frame.raw:
         raise StoreCorrupt(f"the frame says that it holds {size} bytes, its table says {frame.raw}")
     return (stored,)

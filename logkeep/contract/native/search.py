@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator
 from typing import Annotated
@@ -21,12 +22,15 @@ _LONGEST_TEXT = 1024  # characters
 _MOST_HITS = 100_000
 _FEW = 1000
 _PIECE, _HELD_SECONDS = 64 * 1024, 0.1  # of lines that are sent together, in bytes
-_NO_LINE_END: Schema = {"pattern": r"^[^\x00\r\n]*$", "maxLength": _LONGEST_TEXT}
-_LEVEL: Schema = {"pattern": "^[A-Za-z]{1,20}$"}
+_MOST_LEVELS = 20
+_IN_A_LINE, _LEVEL = re.compile(r"^[^\x00\r\n]*$"), re.compile("^[A-Za-z]{1,20}$")  # as they are published
+_TEXT: Schema = NAME | {"pattern": _IN_A_LINE.pattern, "maxLength": _LONGEST_TEXT}
 _encoder = msgspec.json.Encoder()
 
-_Text = member("What a line must contain: at most 1024 characters.", NAME | _NO_LINE_END, give="the text to look for")
-_Levels = member("Only records of these levels; all without it.", {"maxItems": 20}, says="a list of levels is allowed")
+_Text = member("What a line must contain: at most 1024 characters.", _TEXT, give="the text to look for")
+_Levels = member(
+    "Only records of these levels; all without it.", {"maxItems": _MOST_LEVELS}, says="a list of levels is allowed"
+)
 _Limit = member("The most lines to give.", says=f"1 to {_MOST_HITS} are allowed")
 
 
@@ -35,7 +39,7 @@ class SearchReq(Struct, kw_only=True):
     ignore_case: Annotated[bool, member("Whether ASCII letters of both cases are alike.")] = False
     node: Annotated[str, member("The name of a node; empty for all.", TEXT)] = ""
     family: Annotated[str, member("The name of an active log file; empty for all.", TEXT)] = ""
-    levels: Annotated[list[Annotated[str, member(schema=_LEVEL)]], _Levels] = []
+    levels: Annotated[list[Annotated[str, member(schema={"pattern": _LEVEL.pattern})]], _Levels] = []
     since: Annotated[str, member(SINCE_TIME.about, SINCE_TIME.schema)] = ""
     until: Annotated[str, member(UNTIL_TIME.about, UNTIL_TIME.schema)] = ""
     limit: Annotated[int, Meta(ge=1, le=_MOST_HITS), _Limit] = _FEW
@@ -45,13 +49,15 @@ class SearchReq(Struct, kw_only=True):
 def read_search(body: bytes) -> ArchiveQuery:
     """Read the body of Search. Raises `EmptyBody`, `InvalidField`."""
     asked = read_body(body, SearchReq)
-    if len(asked.text) > _LONGEST_TEXT or any(sign in asked.text for sign in "\0\r\n"):
+    if len(asked.text) > _LONGEST_TEXT or not _IN_A_LINE.fullmatch(asked.text):
         raise InvalidField(
             "text", f"at most {_LONGEST_TEXT} characters of one line are allowed, without its end (CR, LF)"
         )
+    if len(asked.levels) > _MOST_LEVELS or not all(map(_LEVEL.fullmatch, asked.levels)):
+        raise InvalidField(
+            "levels", f"at most {_MOST_LEVELS} are allowed, each by itself and of letters, such as ERROR"
+        )
     levels = frozenset(level.upper() for level in asked.levels)
-    if len(asked.levels) > 20 or not all(level.isascii() and level.isalpha() and len(level) <= 20 for level in levels):
-        raise InvalidField("levels", "at most 20 are allowed, each by itself and of letters, such as ERROR")
     return ArchiveQuery(
         text=asked.text.encode("utf-8", "surrogatepass"),
         ignore_case=asked.ignore_case,

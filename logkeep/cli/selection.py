@@ -1,0 +1,27 @@
+"""Which part of what is kept a command means: options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from logkeep.cli.errors import UsageError
+from logkeep.domain.span import Moment, Span, read_moment
+
+NodeName = Annotated[str, typer.Option(metavar="NODE", help="Only this node.")]
+FamilyName = Annotated[str, typer.Option(metavar="FAMILY", help="Only this log and its rotations: gc.log.")]
+Since = Annotated[str, typer.Option(metavar="TIME", help="Only records from then on: 2026-11-24T06:40.")]
+Until = Annotated[str, typer.Option(metavar="TIME", help="Only records before: 2026-11-25.")]
+
+
+def check_span(since: str, until: str) -> None:
+    """Raise `UsageError` that names the options, where the API would name its parameters."""
+    moments: list[Moment | None] = []
+    for option, text in (("--since", since), ("--until", until)):
+        try:
+            moments.append(read_moment(text) if text else None)
+        except ValueError as error:
+            raise UsageError(f"{option} {text}: {error}") from error
+    if Span(*moments).is_reversed:
+        raise UsageError(f"--since {since} is after --until {until}; exchange the two")
