@@ -148,12 +148,13 @@ def _is_same(one: PendingFile, files: Mapping[str, FileObservation]) -> bool:
 def _is_shifted(one: PendingFile, observed: FileObservation) -> bool:
     """Return whether a file was renamed while it was being compressed, as where 1 is the newest.
 
-    Another file to which its inode was given has the youngest name.
+    Another file to which its inode was given has the youngest name. Its times tell nothing: gzip, xz, bzip2, zstd and
+    logrotate give it those of the plain file once it is whole, which are older than those it was listed with.
     """
     if not (one.inode and is_compressed(one.name) and observed.name.compressed):
         return False
     before, now = parse_name(one.name, {one.family}), observed.name
-    same = (before.family, before.order[:2]) == (now.family, now.order[:2]) and observed.file.mtime_ns >= one.mtime_ns
+    same = (before.family, before.order[:2]) == (now.family, now.order[:2])
     return same and now.order[2] < before.order[2] < 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import shutil
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -422,19 +423,22 @@ class Node:
         yield from self._roll(family, f"{stem}-{max(used, default=0) + 1}.{extension}")
 
     def _logrotate(self, family: str) -> Iterator[None]:
-        if self._path(f"{family}.2.gz").exists():
-            self._path(f"{family}.2.gz").rename(self._path(f"{family}.3.gz"))
+        """With `delaycompress`: the youngest is compressed under its name, gets the times of the plain one, and shifts."""
+        plain, whole = self._path(f"{family}.1"), self._path(f"{family}.1.gz")
+        if plain.exists():
+            packed = gzip.compress(plain.read_bytes(), mtime=0)
+            whole.write_bytes(packed[: len(packed) // 2])
             yield
-        if self._path(f"{family}.1").exists():  # delaycompress
-            self._path(f"{family}.1").rename(self._path(f"{family}.2"))
+            whole.write_bytes(packed)
             yield
-            packed = gzip.compress(self._path(f"{family}.2").read_bytes(), mtime=0)
-            self._path(f"{family}.2.gz").write_bytes(packed[: len(packed) // 2])
+            shutil.copystat(plain, whole)
             yield
-            self._path(f"{family}.2.gz").write_bytes(packed)
+            plain.unlink()
             yield
-            self._path(f"{family}.2").unlink()
-            yield
+        for n in (2, 1):
+            if self._path(f"{family}.{n}.gz").exists():
+                self._path(f"{family}.{n}.gz").rename(self._path(f"{family}.{n + 1}.gz"))
+                yield
         self._path(family).rename(self._path(f"{family}.1"))
         self.truth[family].append(bytearray())
         yield

@@ -558,9 +558,10 @@ def test_object_that_cannot_be_deleted_is_left_to_the_sweep(kept: Kept, monkeypa
     assert kept.of("b.log") == line(2)
 
 
+@pytest.mark.parametrize("keeps_times", [False, True], ids=["log4j2", "logrotate"])
 @pytest.mark.parametrize("source", [LocalSource, without_inodes])
 def test_compressed_file_that_was_shifted_before_it_was_whole_is_no_loss(
-    kept: Kept, source: Callable[[Path], LogSource]
+    kept: Kept, source: Callable[[Path], LogSource], keeps_times: bool
 ) -> None:
     def gaps(meanwhile: Callable[[], None] = lambda: None) -> list[Gap]:
         return gaps_of_next(kept, meanwhile, source(kept.directory))
@@ -573,6 +574,8 @@ def test_compressed_file_that_was_shifted_before_it_was_whole_is_no_loss(
 
     def end_and_shift() -> None:
         kept.write("app.log.1.gz", whole)
+        if keeps_times:
+            os.utime(kept.directory / "app.log.1.gz", (0, 0))
         delete(kept, "app.log.1")
         shift(kept, "app.log.1.gz", "app.log.2.gz")
         shift(kept, "app.log", "app.log.1")
