@@ -77,6 +77,10 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sample_percent: float = 5.0  # of the objects of a cluster that are read back each time
 
 
+class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    index: bool = True  # made in the background, of what backups have kept
+
+
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spread_minutes: float = 1.0  # window after the period in which clusters start, each at a moment of its own
     stale_after_hours: float = 26.0
@@ -117,6 +121,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     backup: Backup = Backup()
     audit: Audit = Audit()
     verify: Verify = Verify()
+    search: Search = Search()
     policy: Policy = Policy()
     metrics: Metrics = Metrics()
     buckets: dict[str, Bucket] = {}
@@ -141,6 +146,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "backup": Backup,
     "audit": Audit,
     "verify": Verify,
+    "search": Search,
     "policy": Policy,
     "metrics": Metrics,
 }

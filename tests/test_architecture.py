@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "http": set(),
     "work": {"service", "backup", "archive", "database", "domain", "clock", "errors"},
     "service": {"backup", "archive", "search", "database", "domain", "sources.base", "stores.base", "stores.layout", "clock", "errors"},
-    "search": {"domain", "logformat", "sources.base", "errors"},
+    "search": {"domain", "logformat", "sources.base", "stores.frames", "errors"},
     "backup": {"archive", "domain", "logformat", "sources.base", "stores.base", "stores.layout", "stores.frames", "clock", "errors"},
     "archive": {"domain", "logformat", "sources.base", "stores.base", "stores.layout", "stores.frames", "clock", "errors"},
     "database": {"domain", "errors", "clock"},
@@ -96,7 +96,8 @@ ONLY_IN: dict[str, set[str]] = {
     "httpx": {"cli", "sources"},
     "cryptography": {"keyfiles", "sources"},
     "zlib_ng": {"backup"},
-    "numpy": {"logformat"},
+    "numpy": {"logformat", "search"},
+    "re2": {"search"},
     "prometheus_client": {"api"},
 }
 

@@ -18,6 +18,7 @@ from logkeep.service import (
     clusters,
     coverage,
     forecasts,
+    indexing,
     job_details,
     status,
     verification,
@@ -208,7 +209,13 @@ def read_kept(call: Call) -> Stream:
 def search_archive(call: Call) -> Stream:
     query = search.read_search(call.body)
     events = archive_search.search_archive(call.runtime, call.cluster(), query)
-    return Stream(NDJSON, search.search_lines(events), error_trailer=responses.error_line)
+    return Stream(NDJSON, search.search_lines(events, call.body), error_trailer=responses.error_line)
+
+
+def make_index(call: Call) -> Stream:
+    asked = requests.read_index(call.body)
+    steps = indexing.index_cluster(call.runtime, call.cluster(), rebuild=asked.rebuild)
+    return Stream(NDJSON, responses.index_lines(steps), error_trailer=responses.error_line)
 
 
 def verify(call: Call) -> Stream:
@@ -257,6 +264,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
     (operations.LIST_KEPT, list_kept),
     (operations.READ_KEPT, read_kept),
     (operations.SEARCH, search_archive),
+    (operations.MAKE_INDEX, make_index),
     (operations.VERIFY, verify),
     (operations.SHOW_VERIFICATION, show_verification),
     (operations.LIST_AUDIT, list_audit),

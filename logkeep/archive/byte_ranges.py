@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from logkeep.archive.restore import place_of
 from logkeep.domain.manifest import Segment
-from logkeep.domain.record_filter import RecordFilter
+from logkeep.domain.record_filter import RecordFilter, place_of
 from logkeep.domain.span import Place, Span
 
 

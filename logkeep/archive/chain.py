@@ -77,7 +77,7 @@ def _check_contents(kept: Kept, flaw: str, manifest: Manifest, before: str, unpr
 
 
 def find_flaw(store: ObjectStore, name: str, data: bytes, find_signer: FindSigner, size: int | None = None) -> str:
-    """Why the signature of a manifest proves nothing, '' where it is of a trusted key.
+    """Why the signature of a manifest or an index proves nothing, '' where it is of a trusted key.
 
     It is held against each trusted key over the bytes as they are: what they say is not looked at. `size` is what a
     listing told of the signature, 0 where there is none.

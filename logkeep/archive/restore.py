@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from logkeep.domain.manifest import Frame, Segment
-from logkeep.domain.record_filter import RecordFilter
+from logkeep.domain.record_filter import RecordFilter, place_of
 from logkeep.domain.span import Place
 from logkeep.errors import StoreCorrupt
 from logkeep.logformat.records import RecordCutter, Run
@@ -89,11 +89,6 @@ def read_records(
 def _within(run: Run, start: int, end: int) -> Run:
     at, data = run
     return max(at, start), data[max(0, start - at) : max(0, end - at)]
-
-
-def place_of(frame: Frame, wanted: RecordFilter) -> Place:
-    """Return whether all or none are wanted of the records that begin in a frame."""
-    return wanted.place(frame.first_time, frame.last_time, frame.levels)
 
 
 def read_segment(stores: Stores, segment: Segment, *, encoded: bool = False) -> Iterator[bytes]:

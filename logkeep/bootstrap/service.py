@@ -21,6 +21,7 @@ from logkeep.service import identity, workers
 from logkeep.service.runtime import Runtime
 from logkeep.settings import Settings
 from logkeep.work.heartbeat import Heartbeat
+from logkeep.work.indexer import IndexThread
 from logkeep.work.policies import Maintenance
 from logkeep.work.takeover import Takeover
 from logkeep.work.verifier import Verifier
@@ -54,6 +55,7 @@ class Service:
         self._runner: Runner | None = None
         self._heartbeat = Heartbeat(self.runtime, self._worker)
         self._verifier = Verifier(self.runtime, settings.verify.every_hours, settings.verify.sample_percent)
+        self._indexer = IndexThread(self.runtime) if settings.search.index else None
         self._maintenance: Maintenance | None = None
 
     @property
@@ -75,6 +77,8 @@ class Service:
         if runner:
             runner.start()
             self._verifier.start()
+            if self._indexer:
+                self._indexer.start()
         else:
             prepare_database(settings.database_url)
         maintenance.start()
@@ -84,6 +88,8 @@ class Service:
         """Hand over what runs here, and stop."""
         if self._queue and self._maintenance:
             self._verifier.stop()
+            if self._indexer:
+                self._indexer.stop()
             self._maintenance.stop()
             if self._runner:
                 self._runner.stop()

@@ -45,6 +45,7 @@ COMMANDS = {
     "coverage": ("coverage", "Show which span of each log is held, and what is missing."),
     "restore": ("archive", "Write kept logs to a directory, or to standard output."),
     "search": ("search", "Find the lines of kept logs that contain a text."),
+    "index": ("index", "Make the index of kept logs now, by which `search` reads little."),
     "verify": ("verification", "Prove that the archive of a cluster is whole."),
     "sweep": ("sweep", "List or remove objects that no manifest names."),
     "rebuild": ("rebuild", "Make a lost database anew from what lies in the buckets."),

@@ -21,7 +21,14 @@ from logkeep.contract.css.responses import GetLogSettingResponse, LogConfigurati
 from logkeep.contract.faults import FaultBody
 from logkeep.contract.iam.responses import ProjectList
 from logkeep.contract.native.job_responses import HeldLine
-from logkeep.contract.native.responses import ClusterList, ClusterView, KeptLine, VerificationView, VerifyLine
+from logkeep.contract.native.responses import (
+    ClusterList,
+    ClusterView,
+    IndexLine,
+    KeptLine,
+    VerificationView,
+    VerifyLine,
+)
 from logkeep.contract.native.search import SearchLine
 from logkeep.domain.causes import Cause
 from logkeep.domain.cluster import is_cluster_id
@@ -230,6 +237,12 @@ class ServiceClient:
         """Yield the lines of a search."""
         with self.lines("POST", f"{_CLUSTERS}/{cluster.id}/search", asked) as lines:
             yield (decode(line, cast("type[SearchLine]", SearchLine)) for line in lines)
+
+    @contextmanager
+    def make_index(self, cluster: ClusterView, asked: dict[str, Any]) -> Generator[Iterator[IndexLine]]:
+        """Yield the lines of the making of an index."""
+        with self.lines("POST", f"{_CLUSTERS}/{cluster.id}/index", asked) as lines:
+            yield (decode(line, cast("type[IndexLine]", IndexLine)) for line in lines)
 
     def last_verification(self, cluster: ClusterView) -> VerificationView:
         return decode(self.get(f"{_CLUSTERS}/{cluster.id}/verification"), VerificationView)

@@ -11,14 +11,15 @@ import msgspec
 import typer
 
 from logkeep.cli.client import open_client
-from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import CommandFailed, NotCarriedOut, UsageError
-from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
+from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_json, print_line, waiting
 from logkeep.cli.selection import FamilyName, NodeName, Since, Until, check_span
 from logkeep.cli.texts import count_text, readable, size_text
 from logkeep.contract.native.responses import ClusterView, ErrorLine
 from logkeep.contract.native.search import DamageLine, HitLine, SearchEndLine, SearchProgressLine
+
+_MOST_DAMAGED = 10  # logs that are named
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -27,8 +28,8 @@ def add_commands(app: typer.Typer) -> None:
 
 def search(
     context: typer.Context,
-    cluster: ClusterName,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What a line must contain, as it is.")],
+    clusters: Annotated[list[str], typer.Argument(metavar="CLUSTER...", help="Names or ids of clusters.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What a line must contain.")],
     node: NodeName = "",
     family: FamilyName = "",
     level: Annotated[
@@ -36,84 +37,164 @@ def search(
     ] = None,
     since: Since = "",
     until: Until = "",
+    regex: Annotated[
+        bool, typer.Option("--regex", "-E", help="Take TEXT for a regular expression, in the syntax of RE2.")
+    ] = False,
     ignore_case: Annotated[
         bool, typer.Option("--ignore-case", "-i", help="Take ASCII letters of both cases for alike.")
     ] = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="The most lines to print.")] = 1000,
     count: Annotated[bool, typer.Option("--count", help="Only count the lines, all of them.")] = False,
+    newest: Annotated[bool, typer.Option("--newest", help="Newest lines first.")] = False,
+    cursor: Annotated[
+        str, typer.Option(metavar="CURSOR", help="Go on where the same search ended; it tells the cursor.")
+    ] = "",
+    no_index: Annotated[bool, typer.Option("--no-index", help="Read what the index says holds nothing, too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell how much would be read.")] = False,
 ) -> None:
-    """Find the lines of kept logs that contain a text.
+    """Find the lines of kept logs that contain a text, or match a regular expression.
 
-    What backups have kept is searched where it lies; frames outside of the span, and without the level, are not read.
-    Lines come log by log, each in the order of writing. With --json each is one line of JSON.
+    What backups have kept is searched where it lies; what is outside of the span, without the level, or by the index
+    without the text, is not read. Lines come in the order of time. With --json each is one line of JSON.
     """
-    asked = invocation(context)
+    _check_text(text)
+    check_span(since, until)
+    if cursor and len(clusters) > 1:
+        raise UsageError("--cursor goes on in one cluster; name that alone")
+    request: dict[str, Any] = {"text": text, "regex": regex, "ignore_case": ignore_case, "limit": limit, "count": count}
+    request |= {"node": node, "family": family, "levels": level or [], "since": since, "until": until}
+    request |= {"order": "newest" if newest else "oldest", "cursor": cursor}
+    request |= {"use_index": not no_index, "dry_run": dry_run}
+    _Searching(context, request).run(clusters)
+
+
+def _check_text(text: str) -> None:
     if not text:
         raise UsageError("TEXT is empty, and every line contains that; `restore` gives all lines")
     if text != text.encode("utf-8", "replace").decode():
         raise UsageError("TEXT must be UTF-8; of a log in another encoding, look for a part of the line in ASCII")
-    check_span(since, until)
-    request: dict[str, Any] = {"text": text, "ignore_case": ignore_case, "limit": limit, "count": count}
-    request |= {"node": node, "family": family, "levels": level or [], "since": since, "until": until}
-    client = open_client(context)
-    found = client.find_cluster(cluster)
-    shown = not asked.as_json and (count or not sys.stdout.isatty())
-    damaged: list[DamageLine] = []
-    end: SearchEndLine | None = None
-    with client.search(found, request) as lines, waiting("searching", shown=shown) as progress:
-        for line in lines:
-            match line:
-                case HitLine():
-                    _print_hit(line, as_json=asked.as_json)
-                case SearchProgressLine():
-                    progress(line.bytes_read, f"{count_text(line.hits, 'line')} found")
-                case DamageLine():
-                    damaged.append(line)
-                case SearchEndLine():
-                    end = line
-                case ErrorLine():
-                    raise NotCarriedOut(f"the search was broken off: {line.error_msg}")
-    if end is None:
-        raise NotCarriedOut("the search was broken off; start it again")
-    if count:
-        if asked.as_json:
-            print_json({"count": end.hits, "completed": end.completed})
+
+
+class _Searching:
+    """One search after the other, in one cluster each."""
+
+    def __init__(self, context: typer.Context, request: dict[str, Any]) -> None:
+        self._asked = invocation(context)
+        self._client = open_client(context)
+        self._request = request
+        self._silent = request["count"] or request["dry_run"]  # of lines
+        self._named = False  # whether what is printed tells the cluster
+        self._ends: dict[str, SearchEndLine] = {}
+        self._damaged: dict[str, list[DamageLine]] = {}
+
+    def run(self, names: list[str]) -> None:
+        found = {cluster.name: cluster for cluster in map(self._client.find_cluster, names)}
+        self._named = len(found) > 1
+        for cluster in found.values():
+            self._search(cluster)
+            if not self._asked.as_json:
+                self._print_figure(cluster)
+            if not self._request["dry_run"]:
+                self._tell_end(cluster)
+        if self._asked.as_json and self._silent:
+            print_json(self._figures())
+        if damaged := [name for name, lines in self._damaged.items() if lines]:
+            raise CommandFailed(
+                f"{count_text(sum(len(self._damaged[name]) for name in damaged), 'part')} of logs could not be "
+                f"searched; `{self._asked.command} verify {quote(damaged[0])} --read-data` tells what is damaged"
+            )
+
+    def _search(self, cluster: ClusterView) -> None:
+        shown = not self._asked.as_json and (self._silent or not sys.stdout.isatty())
+        damaged = self._damaged[cluster.name] = []
+        end: SearchEndLine | None = None
+        with self._client.search(cluster, self._request) as lines, waiting("searching", shown=shown) as progress:
+            for line in lines:
+                match line:
+                    case HitLine():
+                        self._print_hit(cluster, line)
+                    case SearchProgressLine():
+                        progress(line.bytes_read, f"{count_text(line.hits, 'line')} found")
+                    case DamageLine():
+                        damaged.append(line)
+                    case SearchEndLine():
+                        end = line
+                    case ErrorLine():
+                        raise NotCarriedOut(f"the search was broken off: {line.error_msg}")
+        if end is None:
+            raise NotCarriedOut("the search was broken off; start it again")
+        self._ends[cluster.name] = end
+
+    def _print_hit(self, cluster: ClusterView, line: HitLine) -> None:
+        if self._asked.as_json:
+            told = {name: value for name, value in msgspec.to_builtins(line).items() if name != "type"}
+            print(json.dumps({"cluster": cluster.name} | told if self._named else told))
         else:
-            print_line(str(end.hits))
-    _tell_end(asked, found, end, damaged, counted=count)
+            where = f"{line.node}/{line.family}"
+            where = f"{cluster.name}/{where}" if self._named else where
+            print(f"{readable(where)}: {_shown(line.text)}{' …' if line.cut else ''}")
+
+    def _print_figure(self, cluster: ClusterView) -> None:
+        end = self._ends[cluster.name]
+        begin = f"{cluster.name}: " if self._named else ""
+        if self._request["dry_run"]:
+            print_line(f"{begin}would read {_share(end)}")
+        elif self._request["count"]:
+            print_line(f"{begin}{end.hits}")
+
+    def _figures(self) -> dict[str, Any]:
+        """Return what is printed in place of lines: of one cluster, or of each by its name."""
+        of_each = {name: self._figure(end) for name, end in self._ends.items()}
+        return {"clusters": of_each} if self._named else next(iter(of_each.values()))
+
+    def _figure(self, end: SearchEndLine) -> dict[str, Any]:
+        if self._request["dry_run"]:
+            told = msgspec.to_builtins(end)
+            return {name: told[name] for name in ("logs", "frames", "framesRead", "bytes", "bytesRead", "notIndexed")}
+        return {"count": end.hits, "completed": end.completed}
+
+    def _tell_end(self, cluster: ClusterView) -> None:
+        end, command = self._ends[cluster.name], self._asked.command
+        _tell_damage(self._damaged[cluster.name])
+        if not end.logs:
+            note(f"nothing of {cluster.name} is kept yet; `{command} backup {quote(cluster.name)}` keeps what there is")
+        elif end.cursor:
+            note(f"there are more than these {count_text(end.hits, 'line')}; --limit gives more, --count all, and")
+            note(f"--cursor {end.cursor}")
+            note("what comes behind them")
+        elif not self._silent:
+            note(f"{count_text(end.hits, 'line')}; {_share(end)} were read")
+            note("What nodes have written since the last backup is not searched")
+        if end.not_indexed:
+            none = count_text(end.not_indexed, "frame")
+            note(f"no index tells of {none}; `{command} index {quote(cluster.name)}` makes it, and less is read")
+        if end.partly:
+            note(
+                f"{count_text(end.partly, 'line')} of more than 1 MiB, which is as much as the regular expression is "
+                "held against for certain, may match further on"
+            )
 
 
-def _print_hit(line: HitLine, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({name: value for name, value in msgspec.to_builtins(line).items() if name != "type"}))
-    else:
-        print(f"{readable(f'{line.node}/{line.family}')}: {_shown(line.text)}{' …' if line.cut else ''}")
+def _tell_damage(damaged: list[DamageLine]) -> None:
+    """Tell the first problem of each log, and how many there are."""
+    of_logs: dict[str, list[str]] = {}
+    for line in damaged:
+        of_logs.setdefault(f"{line.node}/{line.family}", []).append(line.problem)
+    for where, problems in list(of_logs.items())[:_MOST_DAMAGED]:
+        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        note(f"{where}: not searched as a whole: {problems[0]}{more}")
+    if len(of_logs) > _MOST_DAMAGED:
+        note(f"and {len(of_logs) - _MOST_DAMAGED} logs more")
+
+
+def _share(end: SearchEndLine) -> str:
+    """Tell how much of how much."""
+    return (
+        f"{size_text(end.bytes_read)} of {size_text(end.bytes)}: {end.frames_read:,} of "
+        f"{count_text(end.frames, 'frame')} in {count_text(end.logs, 'log file')}"
+    )
 
 
 def _shown(text: str) -> str:
     """With its tabs, but without what steers the terminal."""
     return "\t".join(map(readable, text.split("\t")))
-
-
-def _tell_end(
-    asked: CommonOptions, cluster: ClusterView, end: SearchEndLine, damaged: list[DamageLine], *, counted: bool
-) -> None:
-    for line in damaged:
-        note(f"{line.node}/{line.family}: not searched to its end: {line.problem}")
-    read = (
-        f"{end.frames_read:,} of {count_text(end.frames, 'frame')} in {count_text(end.logs, 'log file')} were read, "
-        f"{size_text(end.bytes_read)}"
-    )
-    if not end.logs:
-        note(
-            f"nothing of {cluster.name} is kept yet; `{asked.command} backup {quote(cluster.name)}` keeps what there is"
-        )
-    elif not end.completed and not damaged:
-        note(f"these are the first {count_text(end.hits, 'line')}; --limit gives more, --count all. {read}")
-    elif not counted:
-        note(f"{count_text(end.hits, 'line')}; {read}. What nodes have written since the last backup is not searched")
-    if damaged:
-        raise CommandFailed(
-            f"{count_text(len(damaged), 'log file')} could not be searched to the end; "
-            f"`{asked.command} verify {quote(cluster.name)} --read-data` tells what is damaged"
-        )

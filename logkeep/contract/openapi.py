@@ -253,6 +253,8 @@ def _camel(name: str) -> str:
 
 def _or_null(schema: dict[str, Any]) -> Schema:
     """Return the schema of a member, or null."""
+    if "enum" in schema:
+        return {**schema, "enum": [*schema["enum"], None]}
     kind = schema.get("type") or schema["anyOf"][0]["type"]
     found: Schema = {name: value for name, value in schema.items() if name not in {"default", "anyOf"}}
     return found | {"type": kind if kind == "null" else [kind, "null"]}

@@ -71,6 +71,12 @@ def fetch_segments_from(
     return _segments(engine, select(segments).where(*of_it, segments.c.start >= first))
 
 
+def fetch_segments(engine: Engine, cluster_id: str, node: str = "") -> Iterator[Segment]:
+    """Fetch the segments of a cluster, or of one node, by node, generation and place; page by page."""
+    statement = select(segments).where(segments.c.cluster_id == cluster_id)
+    return _segments(engine, statement.where(segments.c.node == node) if node else statement)
+
+
 def fetch_segments_of(
     engine: Engine, cluster_id: str, node: str, numbers: Sequence[int], job_id: str = ""
 ) -> Iterator[Segment]:

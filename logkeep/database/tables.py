@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -284,12 +285,30 @@ segments = Table(
     Column("read_at", BigInteger, nullable=False, server_default="0"),  # when it was last read back; see `save_read`
     Column("raw", BigInteger, nullable=False, server_default="0"),  # plain bytes
     Column("lines", BigInteger, nullable=False, server_default="0"),  # ends of lines
+    Column("indexed", SmallInteger, nullable=False, server_default="0"),  # see `database.indexing`
     Index("ix_segments_manifest", "cluster_id", "manifest_job_id"),
     # Sums are made from these two alone: a row lies behind its body, which may be large.
     Index("ix_segments_job", "job_id", "node", "generation", "start", "raw", "stored", "lines"),
     Index("ix_segments_totals", "cluster_id", "node", "generation", "stored", "lines"),
     Index("ix_segments_object", "cluster_id", "object"),
     Index("ix_segments_read", "cluster_id", "read_at"),
+    # Of many thousands a few, asked for each second.
+    Index(
+        "ix_segments_unindexed",
+        "cluster_id",
+        "node",
+        sqlite_where=text("indexed = 0"),
+        postgresql_where=text("indexed = 0"),
+    ),
+)
+
+# Who is making an index for search, and where it is not worth it yet.
+indexings = Table(
+    "indexings",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("claimed_until", BigInteger, nullable=False),  # Unix ms, as `look_at`
+    Column("look_at", BigInteger, nullable=False),  # too little was new before
 )
 
 # What a job met on a node besides segments: gaps, sightings, failures, which go into its manifest; and forecasts.

@@ -3,26 +3,52 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
+from logkeep.domain.instant import instant
 from logkeep.domain.record_filter import RecordFilter
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """Place of a line in the order of a search: by time, where that is the same by node, log and place."""
+
+    time: float  # Unix seconds, negative where the newest come first; -inf for a line of which no time is known
+    node: str
+    generation: int
+    start: int
+
+
+START = Position(-inf, "", -1, -1)  # before all
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveQuery:
-    """Lines with a text, of records that are wanted."""
+    """Lines that match, of records that are wanted."""
 
-    text: bytes
+    text: str
+    regex: bool  # whether `text` is a regular expression
     ignore_case: bool  # of ASCII letters
     node: str  # '' for all, as `family`
     family: str
     wanted: RecordFilter
     limit: int  # hits, before the search ends
     count: bool  # hits are only counted, without a limit
+    newest_first: bool = False
+    after: Position = START  # only what comes behind it
+    use_index: bool = True
+    dry_run: bool = False  # only tell what would be read
+
+    def order(self, time: str) -> float:
+        """Return the place of a time in the order of the search; -inf for an unknown one."""
+        if not time:
+            return -inf
+        return -instant(time) if self.newest_first else instant(time)
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A line that contains the text."""
+    """A line that matches."""
 
     node: str
     family: str
@@ -40,15 +66,17 @@ class SearchProgress:
     """How far a search is."""
 
     hits: int
-    logs: int  # generations that were looked at
+    logs: int  # generations in which it may be
     frames: int  # of these
     frames_read: int
-    bytes_read: int  # plain bytes of those
+    bytes: int  # plain bytes of `frames`
+    bytes_read: int  # of `frames_read`
+    partly: int  # lines so long that the expression was held against their beginning alone, and found nothing
 
 
 @dataclass(frozen=True, slots=True)
 class SearchDamage:
-    """A log that could not be searched to its end."""
+    """Part of a log that could not be searched."""
 
     node: str
     family: str
@@ -58,10 +86,24 @@ class SearchDamage:
 
 @dataclass(frozen=True, slots=True)
 class SearchEnd:
-    """What it came to, and whether all that is kept was looked at."""
+    """What it came to, and whether all that was asked for was looked at."""
 
     completed: bool
     total: SearchProgress
+    after: Position | None = None  # where it is to go on, if it was not completed
+    not_indexed: int = 0  # frames of which no index tells, though one could have
 
 
 SearchEvent = Hit | SearchProgress | SearchDamage | SearchEnd
+
+
+@dataclass(frozen=True, slots=True)
+class IndexProgress:
+    """How far the making of an index is, and at its end what it came to."""
+
+    segments: int
+    segments_total: int
+    bytes: int  # plain
+    bytes_total: int
+    unreadable: int  # segments that could not be read back
+    done: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from logkeep.domain.manifest import Frame
 from logkeep.domain.span import Place, Span
 
 _EVER = Span()
@@ -36,3 +37,8 @@ class RecordFilter:
         if self.levels.isdisjoint(levels):
             return Place.OUTSIDE
         return place if self.levels.issuperset(levels) else Place.UNCLEAR
+
+
+def place_of(frame: Frame, wanted: RecordFilter) -> Place:
+    """Return whether all or none are wanted of the records that begin in a frame."""
+    return wanted.place(frame.first_time, frame.last_time, frame.levels)

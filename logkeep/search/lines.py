@@ -1,4 +1,4 @@
-"""Lines of a log that contain a text, in pieces of the log that may be cut anywhere."""
+"""Lines of a log that match a pattern, in pieces of the log that may be cut anywhere."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from logkeep.logformat.lines import HEAD_BYTES, LineHead, read_head
+from logkeep.search.pattern import Pattern
 
 LONGEST = 64 * 1024  # bytes of a line that are shown
 _HELD = 1024 * 1024  # bytes of an unfinished line, before only its beginning is held
 
 
 class Line(NamedTuple):
-    """A line that contains the text."""
+    """A line that matches."""
 
     at: int  # its offset in the log
     text: bytes  # at most `LONGEST` bytes, without the line end
@@ -23,17 +24,16 @@ class Line(NamedTuple):
 class LineSearch:
     """Takes pieces of a log in their order; what lies between two pieces belongs to no line that is wanted."""
 
-    def __init__(self, text: bytes, *, ignore_case: bool = False) -> None:
-        """Look for `text`, which is not empty and has no line end; `ignore_case` takes ASCII letters for alike."""
-        self._ignore_case = ignore_case
-        self._text = text.lower() if ignore_case else text
+    def __init__(self, pattern: Pattern) -> None:
+        self._pattern = pattern
+        self.partly = 0  # lines so long that the pattern was held against their beginning alone, and found nothing
         self._next = 0  # offset behind the last piece
         self._rest = b""  # the unfinished line at its end
         self._long: _LongLine | None = None  # in place of `_rest`
         self._head: LineHead | None = None  # of the record that the last line belongs to
 
     def feed(self, at: int, piece: bytes) -> Iterator[Line]:
-        """Yield the lines of the text that end in a piece."""
+        """Yield the lines that match and end in a piece."""
         if at != self._next:
             yield from self.finish()
             self._head = None
@@ -45,7 +45,7 @@ class LineSearch:
         self._rest = data[end:]
         yield from self._search(data, begun, end)
         if len(self._rest) > _HELD:
-            self._long = _LongLine(begun + end, self._rest, self._look_in(self._rest))
+            self._long = _LongLine(begun + end, self._rest, self._begins(self._rest))
             self._rest = b""
 
     def finish(self) -> Iterator[Line]:
@@ -59,9 +59,11 @@ class LineSearch:
         """Look in what comes of a long line; return what is behind it, and where."""
         end = piece.find(b"\n")
         part = piece if end < 0 else piece[:end]
-        overlap = len(self._text) - 1
-        long.found = long.found or self._look_in(long.last + part)
-        long.last = (long.last + part)[-overlap:] if overlap else b""
+        if self._pattern.longest is not None:
+            last = long.last + part
+            long.found = long.found or self._pattern.find(last, 0, len(last)) >= 0
+            overlap = self._pattern.longest - 1
+            long.last = last[-overlap:] if overlap else b""
         if end < 0:
             return b"", at + len(piece)
         yield from self._end(long)
@@ -70,17 +72,19 @@ class LineSearch:
     def _end(self, long: _LongLine) -> Iterator[Line]:
         self._long = None
         self._head = read_head(long.first[:HEAD_BYTES]) or self._head
+        self.partly += not long.found and self._pattern.longest is None
         if long.found:
             yield Line(long.at, long.first[:LONGEST], True, self._head)
 
-    def _look_in(self, data: bytes) -> bool:
-        return self._text in (data.lower() if self._ignore_case else data)
+    def _begins(self, line: bytes) -> bool:
+        """Whether a line of which not all is there matches already; its last byte tells that `$` is not before it."""
+        end = len(line) - (self._pattern.longest is None)
+        return self._pattern.find(line, 0, end) >= 0
 
     def _search(self, data: bytes, begun: int, end: int) -> Iterator[Line]:
         """Yield the lines of data[:end], which ends with a line and begins at `begun` in the log."""
-        looked_in = data.lower() if self._ignore_case else data
         line = at = 0  # start of the last line whose record is known; where to look on
-        while (found := looked_in.find(self._text, at, end)) >= 0:
+        while (found := self._pattern.find(data, at, end)) >= 0:
             start = data.rfind(b"\n", 0, found) + 1
             stop = data.find(b"\n", found, end)
             stop = end if stop < 0 else stop

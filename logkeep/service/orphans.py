@@ -31,6 +31,7 @@ from logkeep.stores.base import StoredObject
 from logkeep.stores.layout import (
     ObjectKind,
     decode_manifest,
+    is_index,
     is_removal,
     parse_object,
     signature_object,
@@ -115,7 +116,9 @@ class OrphanScanner:
         if verdict is Verdict.ORPHAN and self._is_doubtful(unknown_object, origin):
             verdict = Verdict.UNKNOWN
         if verdict is Verdict.UNKNOWN and (
-            self._is_gone(unknown_object) if unknown_object.name else self._is_removal(unknown_object)
+            self._is_gone(unknown_object)
+            if unknown_object.name
+            else self._is_removal(unknown_object) or is_index(unknown_object.object.name.removesuffix(".sig"))
         ):
             return Verdict.OTHER_CLUSTER
         return verdict

@@ -23,6 +23,7 @@ from logkeep.service.chain import check_manifests, find_heads
 from logkeep.service.heads import expect_none_newer
 from logkeep.service.orphans import OrphanScanner, find_prefixes
 from logkeep.service.runtime import Runtime
+from logkeep.service.search_index import check_indexes
 from logkeep.service.stores import cluster_stores
 from logkeep.stores.base import ObjectStore, StoredObject, expect_bucket, find_store
 
@@ -143,6 +144,14 @@ def _tell(
         yield Unproven(unproven, unproven_head)
     with closing(_Walk(runtime, cluster, percent, readers)) as walk:
         yield from walk.run()
+    yield from _check_indexes(runtime, cluster, read=percent >= 100)
+
+
+def _check_indexes(runtime: Runtime, cluster: Cluster, *, read: bool) -> Iterator[Finding]:
+    """Yield the index objects that search does not use. Nothing of the archive is lost with them."""
+    remedy = "search reads more without it; `logkeep index CLUSTER --rebuild` makes it anew"
+    for name, problem in check_indexes(runtime, cluster, cluster_stores(runtime, cluster.id), read=read):
+        yield Finding(node="", family="", object=name, problem=f"index: {problem}; {remedy}", job_id="")
 
 
 _Pending = tuple[SegmentRow, int | None, "Future[list[Damage]] | None"]

@@ -88,6 +88,14 @@ def _told_size(stored: bytes) -> int | None:
         raise StoreCorrupt(f"a zstd frame is damaged: {error}") from error
 
 
+def frame_size(data: bytes) -> int:
+    """Return how many bytes the frame takes that `data` begins with. Raises `StoreCorrupt` if none is whole."""
+    try:
+        return zstd.get_frame_size(data)
+    except zstd.ZstdError as error:
+        raise StoreCorrupt(f"a zstd frame is damaged: {error}") from error
+
+
 def _window_log(size: int) -> int:
     """Return the log of the smallest window that holds the whole frame; no compressor needs a larger one."""
     return max(_WINDOW_LOG.bounds()[0], (size - 1).bit_length())

@@ -4,6 +4,8 @@
 <base path>/<cluster>/_manifests/<created>-<job>.<attempt>.json                     what one job stored
 <base path>/<cluster>/_manifests/<created>-<job>.<attempt>.json.sig                 its signature, Ed25519
 <base path>/<cluster>/_manifests/<created>-<job>.<attempt>.json.next                where the next one lies, elsewhere
+<base path>/<cluster>/_index/<node>/<made>-<id>.idx                                 what search skips of some segments
+<base path>/<cluster>/_index/<node>/<made>-<id>.idx.sig                             its signature, Ed25519
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ _ODD = re.compile(rb"[^A-Za-z0-9._-]")
 _QUOTED = "[A-Za-z0-9=][A-Za-z0-9._=~-]*"
 _SEGMENT = re.compile(rf"(.+)/{_QUOTED}/{_QUOTED}/\d{{8,}}-\d{{15,}}-([0-9a-f]{{32}})\.(\d{{1,9}})-\d+\.zst", re.ASCII)
 _MANIFEST = re.compile(r"(.+)/_manifests/\d{8}T\d{9}Z-([0-9a-f]{32})\.(\d{1,9})\.json(\.sig|\.next)?", re.ASCII)
+_INDEX = re.compile(rf"(.+)/_index/{_QUOTED}/\d{{8}}T\d{{9}}Z-([0-9a-f]{{32}})\.idx(\.sig)?", re.ASCII)
 _LONGEST = 100  # with a base path of 512 bytes, an object name stays below the 1024 that S3 allows
 
 
@@ -57,12 +60,32 @@ def segment_object(folder: str, node: str, family: str, generation: int, start: 
 
 
 def manifest_object(folder: str, created_at: int, job_id: str, attempt: int) -> str:
-    created = datetime.fromtimestamp(created_at / 1000, UTC)
-    return f"{folder}/_manifests/{created:%Y%m%dT%H%M%S}{created_at % 1000:03d}Z-{job_id}.{attempt}.json"
+    return f"{folder}/_manifests/{_moment(created_at)}-{job_id}.{attempt}.json"
 
 
-def signature_object(manifest_name: str) -> str:
-    return f"{manifest_name}.sig"
+def _moment(at: int) -> str:
+    """Write a time in Unix ms as yyyymmddThhmmssmmmZ."""
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y%m%dT%H%M%S}{at % 1000:03d}Z"
+
+
+def index_folder(folder: str, node: str) -> str:
+    """Return what the names of a node's index objects begin with."""
+    return f"{folder}/_index/{quote_part(node)}/"
+
+
+def index_object(folder: str, node: str, made_at: int, index_id: str) -> str:
+    return f"{index_folder(folder, node)}{_moment(made_at)}-{index_id}.idx"
+
+
+def is_index(name: str) -> bool:
+    """Return whether a name is that of an index object, not of its signature."""
+    found = _INDEX.fullmatch(name)
+    return found is not None and not found[3]
+
+
+def signature_object(name: str) -> str:
+    """Name the signature of a manifest or an index object."""
+    return f"{name}.sig"
 
 
 def pointer_object(manifest_name: str) -> str:
@@ -128,8 +151,7 @@ _REMOVAL = re.compile(
 
 
 def removal_object(folder: str, removed_at: int, cluster_id: str) -> str:
-    removed = datetime.fromtimestamp(removed_at / 1000, UTC)
-    return f"{folder}/_removed/{removed:%Y%m%dT%H%M%S}{removed_at % 1000:03d}Z-{cluster_id}.json"
+    return f"{folder}/_removed/{_moment(removed_at)}-{cluster_id}.json"
 
 
 def is_removal(name: str) -> bool:

@@ -353,6 +353,8 @@ def test_lines_of_the_archive_are_found(service: Service, grown: Cluster) -> Non
     assert (len(hits), end["completed"]) == (2, False)
     [end] = lines(service.call("POST", path, {"text": "a.b", "count": True, "limit": 2}))
     assert (end["hits"], end["completed"]) == (5, True)
+    [end] = lines(service.call("POST", path, {"text": r"(?i)A\.b\(.*java\)$", "regex": True, "count": True}))
+    assert (end["hits"], end["completed"], end["partly"]) == (5, True, 0)
     [end] = lines(service.call("POST", path, {"text": "日志", "node": "node-0", "family": "c.log"}))
     assert (end["hits"], end["logs"]) == (0, 1)
 
@@ -365,6 +367,11 @@ def test_lines_of_the_archive_are_found(service: Service, grown: Cluster) -> Non
         ({"text": "a\nb"}, "text"),
         ({"text": "x" * 1025}, "text"),
         ({"text": 7}, "text"),
+        ({"text": "x", "regex": "yes"}, "regex"),
+        *(
+            ({"text": text, "regex": True}, "text")
+            for text in ("(a", "a*", r"a\nb", "(x{1000}){1000}", r"\C", "(" * 1024)
+        ),
         ({"text": "x", "limit": 0}, "limit"),
         ({"text": "x", "limit": 100_001}, "limit"),
         ({"text": "x", "levels": "ERROR"}, "levels"),
@@ -385,15 +392,16 @@ def test_text_that_is_no_unicode_is_an_answer(service: Service, grown: Cluster) 
     for text in (b'"\\ud800"', b'"\\udce9"', b'"\xff"'):
         for member in (b"text", b"node"):
             body = b'{"text": "x", "%b": %b}' % (member, text)
-            reply = service.call("POST", f"{CLUSTERS}/{grown.id}/search", body)
-            assert reply.status in {200, 400}, reply.body
+            for kind in (b"{", b'{"regex": true, '):
+                reply = service.call("POST", f"{CLUSTERS}/{grown.id}/search", body.replace(b"{", kind))
+                assert reply.status in {200, 400}, reply.body
 
 
 def test_bucket_that_fails_in_a_search_is_its_last_line(
     service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def search(*_: object) -> Iterator[SearchEvent]:
-        yield SearchProgress(0, 1, 2, 1, 100)
+        yield SearchProgress(0, 1, 2, 1, 100, 0)
         yield Hit("n1", "a.log", 1, "a.log", 0, "", "", "found before", False)
         raise StoreUnreachable("the bucket does not answer")
 

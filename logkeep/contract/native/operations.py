@@ -231,6 +231,18 @@ SEARCH = Operation(
     raises=(InvalidField, EmptyBody, StoreError),
     waits_for=WaitsFor.BUCKETS,
 )
+MAKE_INDEX = Operation(
+    "MakeIndex",
+    "POST",
+    _CLUSTER + "/index",
+    summary="Make the index by which a search leaves frames out, of all that has none yet or anew",
+    body=(requests.IndexReq,),
+    body_needed=False,
+    answer=responses.IndexLine,
+    content_type=NDJSON,
+    raises=(InvalidField, EmptyBody, StoreError),
+    waits_for=WaitsFor.BUCKETS,
+)
 VERIFY = Operation(
     "Verify",
     "POST",
@@ -285,6 +297,7 @@ OPERATIONS = (
     LIST_KEPT,
     READ_KEPT,
     SEARCH,
+    MAKE_INDEX,
     VERIFY,
     SHOW_VERIFICATION,
     LIST_AUDIT,

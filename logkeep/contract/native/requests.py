@@ -165,6 +165,10 @@ class VerifyReq(Struct):
     head: Annotated[str, _Head] = ""
 
 
+class IndexReq(Struct):
+    rebuild: Annotated[bool, member("Delete what there is of it, and make it of everything.")] = False
+
+
 class BackupReq(Struct):
     repair: Annotated[
         bool, member("Also keep again what verifications found missing or damaged, as far as nodes still have it.")
@@ -299,6 +303,11 @@ def read_audit_query(raw: bytes) -> tuple[Page, int]:
 def read_verify(body: bytes) -> VerifyReq:
     """Read the body of Verify; without a body only the sizes of objects are verified."""
     return _read_optional(body, VerifyReq)
+
+
+def read_index(body: bytes) -> IndexReq:
+    """Read the body of MakeIndex, which may be left out."""
+    return _read_optional(body, IndexReq)
 
 
 def read_backup(body: bytes) -> BackupReq:

@@ -11,6 +11,7 @@ import msgspec
 from logkeep.contract.codes import find_fault
 from logkeep.contract.faults import fault_message
 from logkeep.domain.access import AuditEntry
+from logkeep.domain.archive_search import IndexProgress
 from logkeep.domain.archived_log import ArchivedGeneration
 from logkeep.domain.cluster import Cluster, Node
 from logkeep.domain.node_check import NodeCheck
@@ -204,12 +205,26 @@ class EndLine(msgspec.Struct, rename="camel", tag="end"):
     ok: bool  # no finding
 
 
+class IndexProgressLine(msgspec.Struct, rename="camel", tag="progress"):
+    segments: int
+    segments_total: int
+    bytes: int  # plain, as `bytes_total`
+    bytes_total: int
+
+
+class IndexEndLine(msgspec.Struct, rename="camel", tag="end"):
+    segments: int  # that have an index now, and had none before
+    bytes: int  # plain ones of these
+    unreadable: int  # segments that could not be read back; Verify tells of them
+
+
 class ErrorLine(msgspec.Struct, rename="camel", tag="error"):
     error_code: str
     error_msg: str
 
 
 Standings = Mapping[str, PolicyStatus]  # by cluster
+IndexLine = IndexProgressLine | IndexEndLine | ErrorLine
 VerifyLine = FindingLine | ProgressLine | OrphansLine | UnprovenLine | ChainLine | EndLine | ErrorLine
 
 
@@ -269,6 +284,17 @@ def verify_lines(items: Iterable[VerificationEvent]) -> Iterator[bytes]:
         ok = ok and not isinstance(item, Finding)
         yield _encoder.encode(_view(item, _LINES[type(item)])) + b"\n"
     yield _encoder.encode(EndLine(ok)) + b"\n"
+
+
+def index_lines(steps: Iterable[IndexProgress]) -> Iterator[bytes]:
+    """Yield a line for each step, and what it came to at the end."""
+    for step in steps:
+        line = (
+            IndexEndLine(step.segments - step.unreadable, step.bytes, step.unreadable)
+            if step.done
+            else _view(step, IndexProgressLine)
+        )
+        yield _encoder.encode(line) + b"\n"
 
 
 def error_line(error: Exception) -> bytes:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
-from typing import Annotated
+from math import inf
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -14,7 +17,16 @@ from logkeep.contract.bodies import NAME, TEXT, member, read_body
 from logkeep.contract.native.requests import SINCE_TIME, UNTIL_TIME, read_span
 from logkeep.contract.native.responses import ErrorLine
 from logkeep.contract.parameters import Schema
-from logkeep.domain.archive_search import ArchiveQuery, Hit, SearchDamage, SearchEnd, SearchEvent, SearchProgress
+from logkeep.domain.archive_search import (
+    START,
+    ArchiveQuery,
+    Hit,
+    Position,
+    SearchDamage,
+    SearchEnd,
+    SearchEvent,
+    SearchProgress,
+)
 from logkeep.domain.record_filter import RecordFilter
 from logkeep.errors import InvalidField
 
@@ -28,6 +40,11 @@ _TEXT: Schema = NAME | {"pattern": _IN_A_LINE.pattern, "maxLength": _LONGEST_TEX
 _encoder = msgspec.json.Encoder()
 
 _Text = member("What a line must contain: at most 1024 characters.", _TEXT, give="the text to look for")
+_Order = member("Which records come first.", says="oldest or newest is allowed")
+_CursorText = member(
+    "The `cursor` of an answer that ended before all was found, with all else as it was asked: what comes behind it.",
+    {"maxLength": 1024},
+)
 _Levels = member(
     "Only records of these levels; all without it.", {"maxItems": _MOST_LEVELS}, says="a list of levels is allowed"
 )
@@ -36,6 +53,7 @@ _Limit = member("The most lines to give.", says=f"1 to {_MOST_HITS} are allowed"
 
 class SearchReq(Struct, kw_only=True):
     text: Annotated[str, _Text]
+    regex: Annotated[bool, member("Whether the text is a regular expression, in the syntax of RE2.")] = False
     ignore_case: Annotated[bool, member("Whether ASCII letters of both cases are alike.")] = False
     node: Annotated[str, member("The name of a node; empty for all.", TEXT)] = ""
     family: Annotated[str, member("The name of an active log file; empty for all.", TEXT)] = ""
@@ -44,6 +62,10 @@ class SearchReq(Struct, kw_only=True):
     until: Annotated[str, member(UNTIL_TIME.about, UNTIL_TIME.schema)] = ""
     limit: Annotated[int, Meta(ge=1, le=_MOST_HITS), _Limit] = _FEW
     count: Annotated[bool, member("Only count the lines, all of them.")] = False
+    order: Annotated[Literal["oldest", "newest"], _Order] = "oldest"
+    cursor: Annotated[str, _CursorText] = ""
+    use_index: Annotated[bool, member("Whether frames that hold nothing by the index are left out.")] = True
+    dry_run: Annotated[bool, member("Only tell how much would be read.")] = False
 
 
 def read_search(body: bytes) -> ArchiveQuery:
@@ -59,14 +81,55 @@ def read_search(body: bytes) -> ArchiveQuery:
         )
     levels = frozenset(level.upper() for level in asked.levels)
     return ArchiveQuery(
-        text=asked.text.encode("utf-8", "surrogatepass"),
+        text=asked.text,
+        regex=asked.regex,
         ignore_case=asked.ignore_case,
         node=asked.node,
         family=asked.family,
         wanted=RecordFilter(read_span({"since": asked.since, "until": asked.until}), levels),
         limit=asked.limit,
         count=asked.count,
+        newest_first=asked.order == "newest",
+        after=_read_cursor(asked),
+        use_index=asked.use_index,
+        dry_run=asked.dry_run,
     )
+
+
+class _Cursor(Struct, array_like=True):
+    """Where a search goes on, and a hash of what it was that was asked."""
+
+    asked: str
+    time: float | None  # None where no time is known
+    node: str
+    generation: int
+    start: int
+
+
+def write_cursor(body: bytes, after: Position) -> str:
+    """Write where the search that `body` asked for is to go on."""
+    asked = _asked(read_body(body, SearchReq))
+    known = None if after.time == -inf else after.time
+    return urlsafe_b64encode(_encoder.encode(_Cursor(asked, known, after.node, after.generation, after.start))).decode()
+
+
+def _read_cursor(asked: SearchReq) -> Position:
+    """Raises `InvalidField` for what is no cursor, or one of another search."""
+    if not asked.cursor:
+        return START
+    try:
+        found = msgspec.json.decode(urlsafe_b64decode(asked.cursor), type=_Cursor)
+    except (ValueError, msgspec.MsgspecError):
+        raise InvalidField("cursor", "it is none; give the `cursor` of an answer as it is") from None
+    if found.asked != _asked(asked):
+        raise InvalidField("cursor", "it is of another search; ask for the same as in the one that it is of")
+    return Position(-inf if found.time is None else found.time, found.node, found.generation, found.start)
+
+
+def _asked(asked: SearchReq) -> str:
+    """Return a hash of what decides which lines are found, and in which order."""
+    same = msgspec.structs.replace(asked, cursor="", limit=_FEW, count=False, use_index=True, dry_run=False)
+    return hashlib.sha256(_encoder.encode(same)).hexdigest()[:16]
 
 
 class HitLine(Struct, rename="camel", tag="hit"):
@@ -86,34 +149,43 @@ class SearchProgressLine(Struct, rename="camel", tag="progress"):
     logs: int  # generations that were looked at
     frames: int  # of these
     frames_read: int
-    bytes_read: int  # plain bytes of those
+    bytes: int  # plain bytes of the frames
+    bytes_read: int  # and of those that were read
+    partly: int  # lines so long that the expression was held against their first MiB alone, and found nothing there
 
 
 class DamageLine(Struct, rename="camel", tag="damage"):
-    node: str  # where a log could not be searched to its end
+    node: str  # of a log of which a part could not be searched
     family: str
     generation: int
     problem: str
 
 
 class SearchEndLine(Struct, rename="camel", tag="end"):
-    completed: bool  # whether all that is kept was looked at; not, where `limit` was reached or a log is damaged
+    completed: bool  # whether all was looked at; not, where `limit` was reached, a log is damaged or `partly` counts
     hits: int
     logs: int
     frames: int
     frames_read: int
+    bytes: int
     bytes_read: int
+    partly: int
+    not_indexed: int  # frames of which no index tells, though one would have been asked
+    cursor: str  # with which the search goes on, if more was found than is given; '' otherwise
 
 
 SearchLine = HitLine | SearchProgressLine | DamageLine | SearchEndLine | ErrorLine
 
 
-def search_lines(events: Iterable[SearchEvent]) -> Iterator[bytes]:
-    """Yield events as lines. Hits that follow soon are sent together, as each piece costs a step of a thread."""
+def search_lines(events: Iterable[SearchEvent], body: bytes) -> Iterator[bytes]:
+    """Yield events of the search that `body` asked for as lines.
+
+    Hits that follow soon are sent together, as each piece costs a step of a thread.
+    """
     held, size, since = list[bytes](), 0, time.monotonic()
     try:
         for event in events:
-            held.append(_encoder.encode(_line(event)) + b"\n")
+            held.append(_encoder.encode(_line(event, body)) + b"\n")
             size += len(held[-1])
             if not isinstance(event, Hit) or size > _PIECE or time.monotonic() - since > _HELD_SECONDS:
                 yield b"".join(held)
@@ -124,9 +196,15 @@ def search_lines(events: Iterable[SearchEvent]) -> Iterator[bytes]:
         raise
 
 
-def _line(event: SearchEvent) -> SearchLine:
+def _line(event: SearchEvent, body: bytes) -> SearchLine:
     if isinstance(event, SearchEnd):
         total = msgspec.convert(event.total, SearchProgressLine, from_attributes=True)
-        return SearchEndLine(completed=event.completed, **msgspec.structs.asdict(total))
+        cursor = write_cursor(body, event.after) if event.after else ""
+        return SearchEndLine(
+            completed=event.completed,
+            not_indexed=event.not_indexed,
+            cursor=cursor,
+            **msgspec.structs.asdict(total),
+        )
     kinds = {Hit: HitLine, SearchProgress: SearchProgressLine, SearchDamage: DamageLine}
     return msgspec.convert(event, kinds[type(event)], from_attributes=True)

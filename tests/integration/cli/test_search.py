@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,6 +79,17 @@ def test_it_finds_what_restore_and_a_plain_search_find(tenant: Command, kept: st
     assert hits > 1000
 
 
+def test_regular_expression_is_held_against_each_line(tenant: Command, kept: str) -> None:
+    whole = tenant("search", kept, "o.o.n.Node", "--family", "prod.log", "--limit", "100000").ended(0)
+    lines = whole.out.splitlines()
+    for regex in (r"id-1\d of 1\d*$", r"^\[\S+\]\[(WARN|ERROR) ?\].*id-(7|8)\b", "[^ ]+-39 "):
+        bare = [line.partition(": ")[2] for line in lines]
+        wanted = [line for line in bare if re.search(regex, line)]
+        done = tenant("search", kept, "--regex", regex, "--family", "prod.log", "--limit", "100000").ended(0)
+        assert wanted and [line.partition(": ")[2] for line in done.out.splitlines()] == wanted
+    assert tenant("search", kept, "-iE", "ID-7 .F", "--count").ended(0).out != "0\n"
+
+
 def test_json_has_a_line_for_each_hit_by_which_it_is_read(tenant: Command, kept: str) -> None:
     done = tenant("search", kept, "id-7 ", "--json", "--level", "error").ended(0)
     hits = [json.loads(line) for line in done.out.splitlines()]
@@ -91,7 +103,7 @@ def test_json_has_a_line_for_each_hit_by_which_it_is_read(tenant: Command, kept:
 
 def test_the_most_lines_are_told_and_how_many_there_are(tenant: Command, kept: str) -> None:
     done = tenant("search", kept, "o.o.n.Node", "--limit", "3").ended(0)
-    assert len(done.out.splitlines()) == 3 and "the first 3 lines; --limit gives more, --count all" in done.err
+    assert len(done.out.splitlines()) == 3 and "more than these 3 lines; --limit gives more, --count all" in done.err
     assert tenant("search", kept, "o.o.n.Node", "--count", "--limit", "3").ended(0).out == "1800\n"
 
 
@@ -101,12 +113,14 @@ def test_what_is_not_kept_is_told(tenant: Command, kept: str, cluster: str) -> N
     told = tenant("search", kept, "x", "--family", "other.log").ended(2).err
     assert "logs of which something is kept: prod.log, prod_server.json" in told
     assert "TEXT must be UTF-8" in tenant("search", kept, "caf\udce9").ended(2).err
+    told = tenant("search", kept, "-E", "id-7(").ended(2).err
+    assert "text: the regular expression is not taken: character 5: missing )" in told
     assert "TEXT is empty" in tenant("search", kept, "").ended(2).err
     assert (
         "exchange the two" in tenant("search", kept, "x", "--since", "2027-01-02", "--until", "2027-01-01").ended(2).err
     )
     done = tenant("search", kept, "x", "--since", "2027-01-01", "--family", "prod.log").ended(0)
-    assert "0 lines; 0 of 3 frames in 2 log files were read" in done.err
+    assert "0 lines; 0 B of 134.1 KiB: 0 of 3 frames in 2 log files were read" in done.err
 
 
 def test_nothing_kept_yet_is_told(tenant: Command, opened: str) -> None:
@@ -121,6 +135,6 @@ def test_a_damaged_log_is_told_and_the_others_are_searched(tenant: Command, kept
             path.write_bytes(b"damaged")
     done = tenant("search", kept, "timestamp").ended(1)
     assert len(done.out.splitlines()) == 50
-    assert "n1/prod.log: not searched to its end: LK-STORE-CORRUPT" in done.err
-    assert "2 log files could not be searched to the end" in done.err and "--read-data" in done.err
+    assert "n1/prod.log: not searched as a whole: LK-STORE-CORRUPT" in done.err
+    assert "3 parts of logs could not be searched" in done.err and "--read-data" in done.err
     assert done.err.count(f"--dir {served.directory}") == 1

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from logkeep.logformat.lines import read_head
 from logkeep.search import lines
 from logkeep.search.lines import LONGEST, Line, LineSearch
+from logkeep.search.pattern import Pattern, compile_pattern
 
 WORDS = st.lists(
     st.sampled_from(
@@ -32,8 +33,12 @@ WORDS = st.lists(
 
 
 def found(text: bytes, log: bytes, cuts: list[int], *, ignore_case: bool = False) -> list[Line]:
+    return found_of(compile_pattern(text.decode(), regex=False, ignore_case=ignore_case), log, cuts)
+
+
+def found_of(pattern: Pattern, log: bytes, cuts: list[int]) -> list[Line]:
     places = [0, *sorted(cut for cut in cuts if cut < len(log)), len(log)]
-    search = LineSearch(text, ignore_case=ignore_case)
+    search = LineSearch(pattern)
     hits = [line for a, b in itertools.pairwise(places) for line in search.feed(a, log[a:b])]
     return [*hits, *search.finish()]
 
@@ -81,8 +86,46 @@ def test_of_a_long_line_the_beginning_is_shown(sizes: list[tuple[int, bool]], cu
     assert all(hit.head for hit in hits)
 
 
+REGEXES = [
+    r"ne+dle",
+    r"^\[.*INFO",
+    r"(need|x)le$",
+    r"e\s*x",
+    r"[^x]e\b",
+    r"\bx+\b",
+    r"\b",
+    "(?i)N.*E",
+    r"(?:dle|nee)+x",
+]
+
+
+@settings(max_examples=600)
+@given(WORDS, st.lists(st.integers(0, 300), max_size=6), st.sampled_from(REGEXES))
+def test_a_regular_expression_is_held_against_each_line_wherever_the_log_is_cut(
+    log: bytes, cuts: list[int], regex: str
+) -> None:
+    hits = found_of(compile_pattern(regex, regex=True, ignore_case=False), log, cuts)
+    at, wanted = 0, list[tuple[int, bytes]]()
+    for line in log.split(b"\n"):
+        wanted += [(at, line)] if re.search(regex.encode(), line) else []
+        at += len(line) + 1
+    assert [(hit.at, hit.text) for hit in hits] == wanted
+
+
+def test_of_a_long_line_a_regular_expression_sees_the_beginning_and_the_rest_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lines, "_HELD", 50)
+    search = LineSearch(compile_pattern("a+b|x$", regex=True, ignore_case=False))
+    log = b"ab" + b"x" * 98 + b"\n" + b"x" * 100 + b"ab\n" + b"ab\n"
+    hits = [line for at in range(0, len(log), 10) for line in search.feed(at, log[at : at + 10])]
+    assert ([hit.at for hit in [*hits, *search.finish()]], search.partly) == ([0, 204], 1)
+    whole = LineSearch(compile_pattern("a+b|x$", regex=True, ignore_case=False))
+    assert ([hit.at for hit in whole.feed(0, log)], whole.partly) == ([0, 101, 204], 0)
+
+
 def test_what_lies_between_two_pieces_joins_nothing() -> None:
-    search = LineSearch(b"needle")
+    search = LineSearch(compile_pattern("needle", regex=False, ignore_case=False))
     assert [*search.feed(0, b"[2026-11-24T06:40:21,123][INFO ] a nee")] == []
     assert [*search.feed(500, b"dle\nneedle\n")] == [Line(504, b"needle", False, None)]
 

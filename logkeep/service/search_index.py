@@ -1,0 +1,117 @@
+"""What index objects tell of the frames that a search would read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import structlog
+
+from logkeep.archive.chain import find_flaw
+from logkeep.archive.orphans import ClusterPrefix
+from logkeep.domain.cluster import Cluster
+from logkeep.errors import ObjectError, StoreCorrupt, StoreError
+from logkeep.search.frame_filter import Needle
+from logkeep.search.index_object import MOST_BYTES, SegmentIndex, decode_index
+from logkeep.search.plan import KeptFrame, Ruling
+from logkeep.service.orphans import find_prefixes
+from logkeep.service.runtime import Runtime
+from logkeep.stores.base import ObjectStore, StoredObject
+from logkeep.stores.layout import index_folder, is_index, signature_object
+
+_log = structlog.get_logger("logkeep.search")
+
+
+class _Rulings(NamedTuple):
+    """Of the frames of a segment; bit i is frame i."""
+
+    frames: int
+    absent: int
+    unended: int
+
+
+class SearchIndex:
+    """Rulings on frames, read node by node from the index objects that a trusted key signed.
+
+    What is missing, damaged or not signed tells nothing, and the frames are read.
+    """
+
+    def __init__(
+        self, runtime: Runtime, cluster: Cluster, stores: Mapping[str, ObjectStore], literals: Sequence[bytes]
+    ) -> None:
+        """`literals` are texts of which each line that is looked for contains all."""
+        self._runtime = runtime
+        self._cluster = cluster
+        self._stores = stores
+        self._needles = [needle for needle in map(Needle, literals) if needle.usable]
+        self._nodes: dict[str, dict[bytes, _Rulings]] = {}
+        self.missing = 0  # frames that were asked for of which nothing is known
+        self.objects = 0  # that were read
+
+    def consult(self, node: str, one: KeptFrame) -> Ruling | None:
+        if not self._needles:
+            return None
+        if node not in self._nodes:
+            self._nodes[node] = dict(self._load(node))
+        known = self._nodes[node].get(bytes.fromhex(one.segment.sha256))
+        if known is None or known.frames != len(one.segment.frames):
+            self.missing += 1
+            return None
+        return Ruling(bool(known.absent >> one.number & 1), not known.unended >> one.number & 1)
+
+    @cached_property
+    def _places(self) -> list[ClusterPrefix]:
+        return find_prefixes(self._runtime, self._cluster)
+
+    def _load(self, node: str) -> Iterator[tuple[bytes, _Rulings]]:
+        for place in self._places:
+            store = self._stores[place.bucket]
+            for found in list_indexes(store, place, node):
+                try:
+                    entries = read_index(self._runtime, store, found)
+                except StoreError as error:
+                    _log.warning("index not used", object=found.name, error=str(error))
+                    continue
+                self.objects += 1
+                for entry in entries:
+                    yield bytes.fromhex(entry.sha256), self._rule(entry)
+
+    def _rule(self, entry: SegmentIndex) -> _Rulings:
+        absent = 0
+        for number, filter_ in enumerate(entry.filters):
+            if filter_ and not all(needle.may_be_in(filter_) for needle in self._needles):
+                absent |= 1 << number
+        return _Rulings(len(entry.filters), absent, sum(1 << number for number in entry.unended))
+
+
+def list_indexes(store: ObjectStore, place: ClusterPrefix, node: str) -> list[StoredObject]:
+    """List the index objects of a node in one place, oldest first. Raises a `StoreError`."""
+    return [found for found in store.list(index_folder(place.folder, node)) if is_index(found.name)]
+
+
+def check_indexes(
+    runtime: Runtime, cluster: Cluster, stores: Mapping[str, ObjectStore], *, read: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield the name of each index object that search does not use, and why; without `read` those without signature."""
+    for place in find_prefixes(runtime, cluster):
+        store = stores[place.bucket]
+        sizes = {found.name: found for found in store.list(f"{place.folder}/_index/")}
+        for name, found in sizes.items():
+            if not is_index(name):
+                continue
+            if signature_object(name) not in sizes:
+                yield name, "its signature is missing"
+            elif read:
+                try:
+                    read_index(runtime, store, found)
+                except ObjectError as error:
+                    yield name, error.message
+
+
+def read_index(runtime: Runtime, store: ObjectStore, found: StoredObject) -> list[SegmentIndex]:
+    """Read an index object that a trusted key signed. Raises `StoreCorrupt` for any other, and other `StoreError`s."""
+    data = store.get(found.name, MOST_BYTES, found.size)
+    if flaw := find_flaw(store, found.name, data, runtime.signing.find_signer):
+        raise StoreCorrupt(flaw)
+    return decode_index(data)
