@@ -144,7 +144,7 @@ def _compile(text: str, sent: str) -> Any:
         re2.purge()  # it holds the last 128 with their memory
 
 
-def _tell_fault(error: Any, text: str) -> str:
+def _tell_fault(error: Exception, text: str) -> str:
     """Put RE2's message into words. It ends with the part that is wrong, or with all where it does not know which."""
     message = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
     reason, _, part = message.partition(": ")

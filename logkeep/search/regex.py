@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -17,6 +18,8 @@ _NUMBER = "(0|[1-9][0-9]*)"
 _REPEAT = re.compile(rf"(?:([*+?])|\{{{_NUMBER}(?:(,){_NUMBER}?)?\}})\??")
 _CONTROL = {"a": 7, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
 _CASED = {"Lu": "a-z", "Ll": "A-Z"}  # Unicode classes that hold ASCII letters of one case, and those of the other
+_FOLDED_BEYOND = {"k", "s"}  # the ASCII letters that Unicode takes for alike with others: U+212A, U+017F
+_LINE_END = (10, 10)  # as a range
 _END_OF_LINE = r"(?:\r?$)"  # logs of Windows end their lines with CR LF
 
 
@@ -119,7 +122,7 @@ class _Reader:
     def _add_char(self, length: int, code: int) -> None:
         char = chr(code)
         folds = self._groups[-1].folds and char.isascii() and char.isalpha()
-        written = f"[{char.lower()}{char.upper()}]" if folds else _write_char(code)
+        written = _write_both(char.lower()) if folds else _write_char(code)
         self._folded |= folds
         self._add(length, written, _char_part(char.lower() if folds else char))
 
@@ -191,8 +194,8 @@ class _Reader:
     def _code(self, escape: str) -> int:
         """Return the character of an escape. Raises `Unsupported` for one that stands for something else."""
         char = escape[1]
-        if char == "x":
-            return int(escape[2:].strip("{}"), 16)
+        if char == "x" and len(escape) > 2 and (code := int(escape[2:].strip("{}"), 16)) <= sys.maxunicode:
+            return code
         if char in "01234567":
             return int(escape[1:], 8)
         if char in _CONTROL:
@@ -230,9 +233,10 @@ class _Reader:
             folded = [*ranges, *_other_case(ranges)]
             self._folded |= folded != ranges
             ranges = folded
-        inner = "".join([*(_write_range(low, high) for low, high in ranges), *names])
         part = _ANY if negated or names else self._class_part(ranges)
-        self._add(1, f"[{'^' if negated else ''}{inner}]", part)
+        written = "".join([*(_write_range(low, high) for low, high in ranges), *names])
+        both = part.exact in _FOLDED_BEYOND and len(set(ranges) - {_LINE_END}) == 2
+        self._add(1, _write_both(part.exact) if both and part.exact else f"[{'^' if negated else ''}{written}]", part)
 
     def _read_member(self, ranges: list[tuple[int, int]], names: list[str]) -> None:
         """Read a member of a class into one of the two lists."""
@@ -265,16 +269,24 @@ class _Reader:
         return code
 
     def _class_part(self, ranges: list[tuple[int, int]]) -> _Part:
-        if len(ranges) > 2 or any(low != high for low, high in ranges):
+        if any(low != high for low, high in ranges):
             return _ANY
-        chars = {chr(low) for low, _ in ranges}
-        if len(chars) == 1:
-            return _char_part(chars.pop())
-        lower = {char.lower() for char in chars if char.isascii()}
-        if len(lower) > 1 or len(chars) != 2 or not all(map(str.isascii, chars)):
+        chars = {chr(low) for low, _ in ranges} - {"\n"}
+        if len(chars) < 2:
+            return _char_part(chars.pop() if chars else "\n")
+        lower = {char.lower() for char in chars}
+        if len(lower) > 1 or not all(map(str.isascii, chars)):
             return _ANY
         self._folded = True
         return _Part(lower.pop())
+
+
+def _write_both(lower: str) -> str:
+    """Write an ASCII letter of either case.
+
+    RE2 takes `[kK]` for a `k` of `(?i)`, and where it makes one class of `a|[kK]` adds U+212A; of `k|K` it does not.
+    """
+    return f"(?:{lower}|{lower.upper()})" if lower in _FOLDED_BEYOND else f"[{lower}{lower.upper()}]"
 
 
 def _write_char(code: int) -> str:
