@@ -16,12 +16,14 @@ _THREADS = min(4, (os.cpu_count() or 1) + 1)  # one waits for the store while th
 
 
 class FrameReader:
-    """Each of its threads leaves the object of its last frame open. zstd checks each frame."""
+    """Leaves the objects of the last frames open. zstd checks each frame. Any thread may read."""
 
     def __init__(self, stores: Mapping[str, ObjectStore]) -> None:
         self._stores = stores
-        self._opened = threading.local()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="search")
+        self._lock = threading.Lock()
+        self._idle: list[tuple[str, BinaryIO]] = []  # objects that are open, the last used at the end
+        self._closed = False
 
     def begin(self, segment: Segment, frame: Frame) -> Future[bytes]:
         """Begin to read the plain bytes of a frame; see `read`."""
@@ -29,21 +31,37 @@ class FrameReader:
 
     def read(self, segment: Segment, frame: Frame) -> bytes:
         """Return the plain bytes of a frame. Raises `StoreCorrupt`, `StoreMissing` or what the store fails with."""
-        name, stream = getattr(self._opened, "last", ("", None))
-        if stream is None or name != segment.object:
-            stream = self._open(segment)
+        stream = self._take(segment)
         try:
-            return b"".join(read_frames(stream, (frame,), frame.start, frame.start + frame.raw))
+            data = b"".join(read_frames(stream, (frame,), frame.start, frame.start + frame.raw))
         except BaseException:
-            self._opened.last = ("", None)  # a stream that failed is not used again
+            stream.close()
             raise
+        self._give_back(segment, stream)
+        return data
 
     def close(self) -> None:
-        """Stop; what is being read in threads is waited for by nobody."""
+        """Stop. Nobody waits for what is being read; who reads it closes it."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._closed, left, self._idle = True, self._idle, []
+        for _, stream in left:
+            stream.close()
 
-    def _open(self, segment: Segment) -> BinaryIO:
-        self._opened.last = ("", None)
-        stream = find_store(self._stores, segment.bucket).open(segment.object)
-        self._opened.last = (segment.object, stream)
-        return stream
+    def _take(self, segment: Segment) -> BinaryIO:
+        """Return a stream over the object that nobody else uses."""
+        with self._lock:
+            for at, (name, stream) in enumerate(self._idle):
+                if name == segment.object:
+                    del self._idle[at]
+                    return stream
+        return find_store(self._stores, segment.bucket).open(segment.object)
+
+    def _give_back(self, segment: Segment, stream: BinaryIO) -> None:
+        with self._lock:
+            over = stream if self._closed else None
+            if not self._closed:
+                self._idle.append((segment.object, stream))
+                over = self._idle.pop(0)[1] if len(self._idle) > _THREADS else None
+        if over:
+            over.close()

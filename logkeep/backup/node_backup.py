@@ -11,7 +11,7 @@ from hashlib import sha256
 import msgspec
 
 from logkeep.backup.bandwidth import UNLIMITED, Bandwidth
-from logkeep.backup.catalogue import Catalogue
+from logkeep.backup.catalogue import Catalogue, LastListing
 from logkeep.backup.changed import ChangedBytes
 from logkeep.backup.content import Incomplete
 from logkeep.backup.copies import Copies
@@ -32,6 +32,7 @@ from logkeep.errors import SourceFileError, SourceUnreadable, SourceUnsettled, S
 from logkeep.sources.base import LogFile, LogSource, PassedKind
 
 _MAX_ROUNDS = 40  # listings per job; a crash storm rotates 27 times in a minute
+_MAX_LOOKS = 5  # listings of which nothing is kept
 _MAX_WAITS = 20  # rounds that only wait for a file still being compressed
 _WAIT_SECONDS = 0.1  # a node compresses 128 MB in about a second
 
@@ -91,21 +92,36 @@ class NodeBackup:
         """
         return self._state.source.run(self._run)
 
+    def find_new(self) -> tuple[Sequence[Read], Outcome]:
+        """Return what a backup would read now, by one listing, and what it could not look into; keep nothing.
+
+        Raises `SourceUnreachable` where the directory cannot be listed.
+        """
+        return self._state.source.run(self._find_new)
+
+    def _find_new(self) -> tuple[Sequence[Read], Outcome]:
+        listing = self._list()
+        self._take_up(self._state.catalogue.last_listing(self._state.node))
+        while True:
+            listing = self._state.inodes.believe(listing)
+            observations = self._examination.examine(listing, list(self._state.known.values()))
+            plan = self._plan(observations)
+            vanished = [one.file for one in observations if one.state is ContentState.VANISHED]
+            self._state.number += 1
+            if not vanished or self._state.number == _MAX_LOOKS:
+                break
+            listing = self._list()
+        for file in vanished:
+            self._state.fail(file, SourceVanished(f"{file.name!r} was renamed or deleted before it could be read"))
+        return plan.reads, self._state.outcome
+
     def _run(self) -> Outcome:
         listing = self._list()
         last = self._state.catalogue.last_listing(self._state.node)
         if self._is_quiet() and self._looks == last.digest:
             return self._state.outcome
         listing = self._state.inodes.believe(listing)
-        self._state.known = {c.generation: c for c in self._state.catalogue.checkpoints(self._state.node)}
-        self._keeper.read = self._read_before()
-        noted, flawed = split_notes(last.pending)
-        self._state.flawed = FlawedFiles(self._state.clock, flawed, _WAIT_SECONDS)
-        self._copies.notes = [one for one in noted if one.kind is PendingKind.COPY]
-        self._noted = [one for one in noted if one.kind is not PendingKind.COPY]
-        self._state.pending = [_as_left(one) for one in self._noted]
-        self._went = dict.fromkeys(self._state.pending, EARLIER_JOB)
-        self._earlier = _known_wholly(self._state.known.values(), self._noted)
+        self._take_up(last)
         waits = 0
         for self._state.number in range(_MAX_ROUNDS):
             if not listing:
@@ -129,6 +145,18 @@ class NodeBackup:
             self._give_up(listing)
         self._state.outcome.generations = list(self._state.known.values())
         return self._state.outcome
+
+    def _take_up(self, last: LastListing) -> None:
+        """Know what the catalogue knows of the node."""
+        self._state.known = {c.generation: c for c in self._state.catalogue.checkpoints(self._state.node)}
+        self._keeper.read = self._read_before()
+        noted, flawed = split_notes(last.pending)
+        self._state.flawed = FlawedFiles(self._state.clock, flawed, _WAIT_SECONDS)
+        self._copies.notes = [one for one in noted if one.kind is PendingKind.COPY]
+        self._noted = [one for one in noted if one.kind is not PendingKind.COPY]
+        self._state.pending = [_as_left(one) for one in self._noted]
+        self._went = dict.fromkeys(self._state.pending, EARLIER_JOB)
+        self._earlier = _known_wholly(self._state.known.values(), self._noted)
 
     def _read_before(self) -> set[int]:
         """Return the generations that earlier attempts read to their end: only a file's last segment is not full.

@@ -37,6 +37,7 @@ class ArchiveQuery:
     newest_first: bool = False
     after: Position = START  # only what comes behind it
     use_index: bool = True
+    live: bool = False  # also what is not kept yet
     dry_run: bool = False  # only tell what would be read
 
     def order(self, time: str) -> float:
@@ -44,6 +45,16 @@ class ArchiveQuery:
         if not time:
             return -inf
         return -instant(time) if self.newest_first else instant(time)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitSource:
+    """Where a line lies: in an object of a bucket, or in a file of its node."""
+
+    bucket: str = ""
+    object: str = ""
+    file: str = ""
+    offset: int  # of plain bytes in the object or file
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,7 @@ class Hit:
     level: str
     text: str  # without the line end; what is no UTF-8 is replaced
     cut: bool  # whether the line is longer
+    source: HitSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +91,10 @@ class SearchDamage:
     """Part of a log that could not be searched."""
 
     node: str
-    family: str
-    generation: int
+    family: str  # '' where a node could not be read
+    generation: int  # 0 then
     problem: str
+    live: bool = False  # whether it is of what is not kept yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,47 @@ def test_parts_by_cursor_are_the_whole(installation: Installation, written: tupl
         assert parts == whole, query
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_nodes_have_written_since_is_found_as_it_will_be_kept(
+    installation: Installation, written: tuple[Cluster, Writer], seed: int
+) -> None:
+    cluster, writer = written
+    writer.chance = random.Random(seed)
+    writer.write(60)
+    if seed % 2:
+        writer.rotate()
+        writer.write(40)
+    now = [(query, *found(installation, cluster, replace(query, live=True))) for query in queries(writer, 25)]
+    now += [
+        (query, *found(installation, cluster, query))
+        for query in (replace(ALL, text=word, live=True) for word in writer.texts[-9:])
+    ]
+    installation.back_up(cluster)
+    lines = every_line(installation, cluster)
+    live = 0
+    for query, hits, end in now:
+        told = [(query.order(one.time), one.node, one.family, one.text) for one in hits]
+        assert sorted(told) == sorted(expected(lines, query)), query
+        assert end.completed
+        kept = [replace(one, source=ALL) for one in found(installation, cluster, query)[0]]
+        assert [replace(one, source=ALL) for one in hits] == kept, query
+        live += sum(bool(one.source.file) for one in hits)
+    assert live > 10
+
+
+def test_node_that_cannot_be_read_is_told_and_what_is_kept_of_it_is_found(
+    installation: Installation, written: tuple[Cluster, Writer]
+) -> None:
+    cluster, writer = written
+    writer.folders["n2"].rename(writer.folders["n2"].with_name("away"))
+    events = list(search_archive(installation.runtime, cluster, replace(ALL, text=" of ", live=True)))
+    [told] = [event for event in events if isinstance(event, SearchDamage)]
+    assert (told.node, told.family, told.live) == ("n2", "", True)
+    assert "LK-SOURCE" in told.problem
+    assert {event.node for event in events if isinstance(event, Hit)} == {"n1", "n2"}
+    assert not events[-1].completed  # type: ignore[union-attr]
+
+
 def test_rare_text_reads_few_frames_and_a_dry_run_none(
     installation: Installation, written: tuple[Cluster, Writer]
 ) -> None:

@@ -64,6 +64,7 @@ class SearchReq(Struct, kw_only=True):
     count: Annotated[bool, member("Only count the lines, all of them.")] = False
     order: Annotated[Literal["oldest", "newest"], _Order] = "oldest"
     cursor: Annotated[str, _CursorText] = ""
+    live: Annotated[bool, member("Whether what nodes have written since is searched too, as it would be kept.")] = True
     use_index: Annotated[bool, member("Whether frames that hold nothing by the index are left out.")] = True
     dry_run: Annotated[bool, member("Only tell how much would be read.")] = False
 
@@ -92,6 +93,7 @@ def read_search(body: bytes) -> ArchiveQuery:
         newest_first=asked.order == "newest",
         after=_read_cursor(asked),
         use_index=asked.use_index,
+        live=asked.live,
         dry_run=asked.dry_run,
     )
 
@@ -132,16 +134,26 @@ def _asked(asked: SearchReq) -> str:
     return hashlib.sha256(_encoder.encode(same)).hexdigest()[:16]
 
 
+class HitSourceView(Struct, rename="camel"):
+    """Where a line lies: in an object of a bucket, or in a file of its node that is not kept so far."""
+
+    bucket: str  # '' where it is not kept yet, as `object`
+    object: str
+    file: str  # '' where it is kept
+    offset: int  # of the plain bytes in the object or file
+
+
 class HitLine(Struct, rename="camel", tag="hit"):
     node: str
     family: str  # name of the active file, e.g. prod_server.json
-    generation: int  # number within the node, as ListKept shows it
+    generation: int  # number within the node, as ListKept shows it, or will where it is not kept yet
     name: str  # name of the file when it was last seen, without '.gz'
     start: int  # offset of the line in the generation, from which ReadKept gives what is around it
     time: str  # of its record, as written in the log; '' if unknown
     level: str
     text: str  # without the line end; what is no UTF-8 is replaced
     cut: bool  # whether the line is longer than the 64 KiB that are given
+    source: HitSourceView
 
 
 class SearchProgressLine(Struct, rename="camel", tag="progress"):
@@ -156,9 +168,10 @@ class SearchProgressLine(Struct, rename="camel", tag="progress"):
 
 class DamageLine(Struct, rename="camel", tag="damage"):
     node: str  # of a log of which a part could not be searched
-    family: str
+    family: str  # '' where the node could not be read
     generation: int
     problem: str
+    live: bool  # whether it is of what is not kept yet
 
 
 class SearchEndLine(Struct, rename="camel", tag="end"):

@@ -1,0 +1,197 @@
+"""Logs that a search goes through: what is kept of each, and what its node has written since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import inf
+
+from logkeep.database import generations, segments
+from logkeep.domain.archive_search import ArchiveQuery
+from logkeep.domain.cluster import Cluster
+from logkeep.domain.manifest import EMPTY, Checkpoint, Frame, Segment
+from logkeep.errors import InvalidField, SourceError
+from logkeep.search.heads import RecordHeads
+from logkeep.search.plan import KeptFrame
+from logkeep.service.live_logs import LiveLog, find_live_logs
+from logkeep.service.runtime import Runtime
+
+_SHOWN = 100  # characters of a name that somebody sent
+_NAMED = 10  # of those that are known, where an unknown one was asked for
+_MOST_FRAMES = 20_000  # that are held; what has more is asked for log by log
+
+
+@dataclass(slots=True)
+class SearchedLog:
+    """A generation that may hold what is looked for."""
+
+    node: str
+    family: str
+    generation: int
+    name: str
+    start: int
+    kept: int
+    first: float = inf  # in the order of the search, of all of its records
+    segments: list[Segment] | None = None  # None where they are not held
+    live: LiveLog | None = None
+    heads: RecordHeads | None = None
+
+    def live_segment(self) -> Segment | None:
+        """Return what is not kept as a segment of one frame, of which nothing is known but where it begins."""
+        if self.live is None:
+            return None
+        size = max(1, self.live.size)
+        frame = Frame(offset=0, stored=0, start=self.kept, raw=size, first_time="", last_time="", levels=None, lines=0)
+        return Segment(
+            node=self.node,
+            family=self.family,
+            generation=self.generation,
+            position=0,
+            name=self.name,
+            start=self.kept,
+            end=self.kept + size,
+            bucket="",
+            object="",
+            stored=0,
+            sha256="",
+            head=EMPTY,
+            tail=EMPTY,
+            frames=(frame,),
+        )
+
+
+def is_live(one: KeptFrame) -> bool:
+    """Return whether a frame stands for what is not kept yet."""
+    return not one.segment.object
+
+
+@dataclass(slots=True)
+class Survey:
+    """The generations of the node and log that are asked for, with where each begins in the order."""
+
+    logs: list[SearchedLog]
+    frames: int = 0
+    bytes: int = 0
+    unread: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # nodes, and why they are not
+
+
+def survey_logs(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> Survey:
+    """Return what is to be searched. What nodes have written is found by what is known to be kept before.
+
+    So a line that is kept meanwhile is neither left out nor told twice.
+    """
+    checkpoints: dict[str, list[Checkpoint]] = {}
+    logs: dict[tuple[str, int], SearchedLog] = {}
+    family = "" if query.live else query.family  # all of a node must be known to tell what is new
+    for node, one in generations.fetch_generations(runtime.database, cluster.id, node=query.node, family=family):
+        if query.live:
+            checkpoints.setdefault(node, []).append(one)
+        if one.kept > one.start and query.family in {"", one.family}:
+            logs[node, one.generation] = SearchedLog(node, one.family, one.generation, one.name, one.start, one.kept)
+    survey = Survey([])
+    if logs:
+        _add_kept(runtime, cluster, query, logs, survey)
+    if query.live:
+        _add_live(runtime, cluster, query, logs, checkpoints, survey)
+    survey.logs = list(logs.values())
+    return survey
+
+
+def _add_kept(
+    runtime: Runtime,
+    cluster: Cluster,
+    query: ArchiveQuery,
+    logs: dict[tuple[str, int], SearchedLog],
+    survey: Survey,
+) -> None:
+    for segment in segments.fetch_segments(runtime.database, cluster.id, query.node):
+        log = logs.get((segment.node, segment.generation))
+        if log is None or segment.start >= log.kept:  # what was kept since
+            continue
+        survey.frames += len(segment.frames)
+        survey.bytes += segment.end - segment.start
+        log.first = min(log.first, min((first_of(query, frame) for frame in segment.frames), default=-inf))
+        if survey.frames > _MOST_FRAMES:
+            log.segments = None
+        elif log.segments is not None or segment.start == log.start:
+            log.segments = log.segments or []
+            log.segments.append(segment)
+
+
+def _add_live(
+    runtime: Runtime,
+    cluster: Cluster,
+    query: ArchiveQuery,
+    logs: dict[tuple[str, int], SearchedLog],
+    checkpoints: dict[str, list[Checkpoint]],
+    survey: Survey,
+) -> None:
+    for node in cluster.nodes:
+        if node.gone_at is not None or query.node not in {"", node.name}:
+            continue
+        try:
+            found, problems = find_live_logs(runtime, cluster, node, checkpoints.get(node.name, []))
+        except SourceError as error:
+            survey.unread.append((node.name, str(error)))
+            continue
+        survey.unread += [(node.name, problem) for problem in problems]
+        for live in found:
+            one = live.checkpoint
+            if query.family in {"", one.family}:
+                log = logs.setdefault(
+                    (node.name, one.generation),
+                    SearchedLog(node.name, one.family, one.generation, one.name, one.kept, one.kept),
+                )
+                log.live, log.first = live, -inf  # of which no time is known before it is read
+                survey.frames += 1
+                survey.bytes += live.size
+
+
+def fetch_frames(runtime: Runtime, cluster: Cluster, log: SearchedLog) -> Iterator[KeptFrame | str]:
+    """Yield the frames of a log in order, and what is missing between them in words."""
+    at = log.start
+    of_log = log.segments
+    if of_log is None and log.kept > log.start:
+        of_log = segments.fetch_segments_from(runtime.database, cluster.id, log.node, log.generation, log.start)
+    for segment in of_log or ():
+        if segment.start >= log.kept:
+            break
+        if segment.start != at:
+            yield f"bytes {at} to {segment.start} are not in the catalogue"
+        yield from (KeptFrame(segment, number) for number in range(len(segment.frames)))
+        at = segment.end
+    if at < log.kept:
+        yield f"bytes {at} to {log.kept} are not in the catalogue"
+    if live := log.live_segment():
+        yield KeptFrame(live, 0)
+
+
+def first_of(query: ArchiveQuery, frame: Frame) -> float:
+    """Return where the first record of a frame stands in the order of the search, -inf where that is not known."""
+    return query.order(frame.last_time if query.newest_first else frame.first_time)
+
+
+def last_of(query: ArchiveQuery, frame: Frame) -> float:
+    """Return where the last one stands, inf where that is not known."""
+    return query.order(frame.first_time if query.newest_first else frame.last_time) if frame.first_time else inf
+
+
+def expect_known(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> None:
+    """Raise `InvalidField` for a node or a log of which nothing is known, with those that are."""
+    if query.live and query.node in {"", *(node.name for node in cluster.nodes)} and not query.family:
+        return
+    nodes, families = dict[str, None](), dict[str, None]()
+    for node, log in generations.fetch_generations(runtime.database, cluster.id):
+        if log.kept > log.start:
+            nodes[node] = None
+            families |= {log.family: None} if query.node in {"", node} else {}
+    if query.node and query.node not in nodes:
+        raise InvalidField("node", f"nothing is kept of a node {query.node[:_SHOWN]!r}; {_known('nodes', [*nodes])}")
+    raise InvalidField("family", f"nothing is kept of a log {query.family[:_SHOWN]!r}; {_known('logs', [*families])}")
+
+
+def _known(what: str, names: list[str]) -> str:
+    if not names:
+        return "nothing is kept of this cluster yet"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{what} of which something is kept: {', '.join(names[:_NAMED])}{more}"
