@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from logkeep.domain.log_line import LogKind, LogLine, LogQuery
-from logkeep.logformat.lines import HEAD_BYTES, read_head
+from logkeep.logformat.splitter import RawRecord, split_backwards
 from logkeep.sources.base import LogSource, OpenLog
 
 MOST_RECORDS = 10_000  # newest records that are searched
 MOST_BYTES = 1024 * 1024  # of the contents found, in UTF-8
-_FIRST_WINDOW = 1024 * 1024
-_LAST_WINDOW = 32 * 1024 * 1024  # bytes read from the end of a log at most
-_MOST_READS = 1024  # calls of `read_at` per window
-_HEADS = frozenset(b"[{")  # first bytes of lines that begin a record
+_WINDOW = 32 * 1024 * 1024  # bytes read from the end of a log at most
+_BLOCK = 1024 * 1024  # that are read and split at a time
+_MOST_READS = 4096  # calls of `read_at` for a search: a node that returns a byte at a time must not hold it
 _DATE = 23  # length of yyyy-MM-ddTHH:mm:ss,SSS
 _ENDINGS = {
     LogKind.DEPRECATION: "_deprecation",
@@ -48,82 +46,74 @@ def _logs_of_kind(known: set[str], kind: LogKind, extension: str) -> list[str]:
 
 
 def search_log(source: LogSource, name: str, query: LogQuery) -> tuple[list[LogLine], bool]:
-    """Return the newest matching records, newest first, and whether they are all matches among those read.
+    """Return the newest matching records, newest first, and whether they are all matches among those to be searched.
 
     Raises a `SourceError` if the log cannot be read.
     """
     log = source.open(name)
     try:
-        records, looked_through = _newest_records(log)
+        return _search(_End(log), query)
     finally:
         log.close()
+
+
+def _search(end: _End, query: LogQuery) -> tuple[list[LogLine], bool]:
     found: list[LogLine] = []
-    size = 0
-    for record in reversed(records):
-        if query.matches(record):
-            size += len(record.content.encode())
+    size = seen = 0
+    looked_through = True
+    for line in end.lines():
+        seen += 1
+        if query.matches(line):
+            size += len(line.content.encode())
             if len(found) == query.limit or size > MOST_BYTES:
                 return found, False
-            found.append(record)
-        elif len(record.content) > MOST_BYTES // 4 and len(record.content.encode()) > MOST_BYTES:
+            found.append(line)
+        elif len(line.content) > MOST_BYTES // 4 and len(line.content.encode()) > MOST_BYTES:
             looked_through = False  # what was left out of it may match
-    return found, looked_through
-
-
-def _newest_records(log: OpenLog) -> tuple[list[LogLine], bool]:
-    """Return at most `MOST_RECORDS`, oldest first, and whether these are all that are to be searched.
-
-    The window at the end of the log grows until it contains them, up to `_LAST_WINDOW`.
-    """
-    end = log.stat().size
-    window = _FIRST_WINDOW
-    while True:
-        start = max(0, end - window)
-        data = _read(log, start, end)
-        read, records = len(data), _records(data, whole=start == 0)
-        del data  # before the next one is read
-        enough = start == 0 or len(records) >= MOST_RECORDS
-        if enough or window >= _LAST_WINDOW:
-            return records[-MOST_RECORDS:], enough and read == end - start
-        window *= 2
-
-
-def _read(log: OpenLog, start: int, end: int) -> bytes:
-    """Read the window in at most `_MOST_READS` calls: a node that returns a byte at a time must not hold the search."""
-    pieces: list[bytes] = []
-    for _ in range(_MOST_READS):
-        piece = log.read_at(start, end - start) if start < end else b""
-        if not piece:
+        if seen == MOST_RECORDS:
             break
-        pieces.append(piece)
-        start += len(piece)
-    return b"".join(pieces)
+    return found, looked_through and end.is_whole and (end.start == 0 or seen == MOST_RECORDS)
 
 
-def _records(data: bytes, *, whole: bool) -> list[LogLine]:
-    """Return the last `MOST_RECORDS` records; omit what precedes the first head unless the data is the whole log.
+class _End:
+    """End of a log, read backwards."""
 
-    The data is not split into lines: for 32 MiB of short ones, the list alone would take hundreds of MiB.
-    """
-    records: deque[LogLine] = deque(maxlen=MOST_RECORDS)
-    date = level = ""
-    headed, begun, at = whole, 0, 0
-    while at < len(data):
-        end = data.find(b"\n", at)
-        head = (
-            read_head(data[at : min(at + HEAD_BYTES, end if end >= 0 else len(data))]) if data[at] in _HEADS else None
-        )
-        if head:
-            if at and headed:
-                records.append(_line(data, begun, at - 1, date, level))
-            begun, date, level, headed = at, head.time[:_DATE], head.level or "", True
-        at = end + 1 if end >= 0 else len(data)
-    if headed and data[begun : begun + MOST_BYTES].rstrip(b"\n"):
-        records.append(_line(data, begun, len(data), date, level))
-    return list(records)
+    def __init__(self, log: OpenLog) -> None:
+        self._log = log
+        self._end = log.stat().size
+        self.start = max(0, self._end - _WINDOW)
+        self.is_whole = True  # no byte was missing of what was read
+        self._reads = 0
+
+    def lines(self) -> Iterator[LogLine]:
+        """Yield the records, the last one first."""
+        # No more is held of a record than makes it too long for an answer: it may be as long as the window.
+        for record in split_backwards(self._blocks(), longest=MOST_BYTES + 1):
+            if record.end < self._end or record.text.strip(b"\n"):
+                yield _line(record)
+
+    def _blocks(self) -> Iterator[tuple[int, bytes]]:
+        end = self._end
+        while end > self.start and self._reads < _MOST_READS:
+            start = max(self.start, end - _BLOCK)
+            block = self._read(start, end)
+            self.is_whole = self.is_whole and len(block) == end - start
+            yield start, block
+            end = start
+        self.is_whole = self.is_whole and end == self.start
+
+    def _read(self, start: int, end: int) -> bytes:
+        pieces: list[bytes] = []
+        while start < end and self._reads < _MOST_READS:
+            self._reads += 1
+            piece = self._log.read_at(start, end - start)
+            if not piece:
+                break
+            pieces.append(piece)
+            start += len(piece)
+        return b"".join(pieces)
 
 
-def _line(data: bytes, start: int, end: int, date: str, level: str) -> LogLine:
-    """Copy no more of a record than makes it too long for an answer: it may be as long as the window."""
-    record = data[start : min(end, start + MOST_BYTES + 1)]
-    return LogLine(record.decode("utf-8", "replace").rstrip("\n"), date, level)
+def _line(record: RawRecord) -> LogLine:
+    date, level = (record.head.time[:_DATE], record.head.level or "") if record.head else ("", "")
+    return LogLine(record.text.decode("utf-8", "replace").rstrip("\n"), date, level)

@@ -6,12 +6,17 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from logkeep.domain.log_line import LogKind, LogLine, LogQuery
 from logkeep.search import live
 from logkeep.search.live import find_log, search_log
+from logkeep.sources.base import LogFile
 from logkeep.sources.local import LocalSource
 from tests.support import corpus
+from tests.unit.logformat.test_records import texts
+from tests.unit.logformat.test_splitter import join_headless, split_plainly
 
 LEVELS = ("INFO", "WARN", "ERROR", "DEBUG")
 
@@ -65,7 +70,7 @@ def test_answer_has_at_most_a_megabyte(tmp_path: Path) -> None:
 
 
 def test_window_grows_until_it_holds_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_FIRST_WINDOW", 100)
+    monkeypatch.setattr(live, "_BLOCK", 100)
     found, completed = search(tmp_path, b"".join(map(line, range(50))), limit=1000)
     assert (len(found), completed) == (50, True)
 
@@ -74,6 +79,59 @@ def test_text_before_the_first_record_of_a_whole_log_is_a_record(tmp_path: Path)
     found, _ = search(tmp_path, b"no head\n" + line(1))
     assert [(one.content, one.date) for one in found][-1] == ("no head", "")
     assert search(tmp_path, b"") == ([], True)
+
+
+class BytesLog:
+    """A log that gives a few bytes at a time, and has lost those behind `kept`."""
+
+    def __init__(self, data: bytes, kept: int | None = None, most: int = 1 << 30) -> None:
+        self.data, self.kept, self.most, self.reads = data, len(data) if kept is None else kept, most, 0
+
+    def open(self, name: str) -> BytesLog:
+        return self
+
+    def stat(self) -> LogFile:
+        return LogFile("prod.log", len(self.data), 0, 0, "")
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self.reads += 1
+        return self.data[: self.kept][offset : offset + min(length, self.most)]
+
+    def close(self) -> None: ...
+
+
+@settings(max_examples=300)
+@given(texts, st.sampled_from([1, 7, 100, 1000]))
+def test_whatever_the_blocks_all_records_are_found(text: bytes, block: int) -> None:
+    plain = [
+        LogLine(
+            one.text.decode().rstrip("\n"), one.head.time[:23] if one.head else "", (one.head and one.head.level) or ""
+        )
+        for one in join_headless(split_plainly(text))
+        if one.end < len(text) or one.text.strip(b"\n")
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(live, "_BLOCK", block)
+        found = search_log(BytesLog(text), "prod.log", LogQuery(LogKind.INSTANCE))  # type: ignore[arg-type]
+    assert found == (plain[::-1], True)
+
+
+def test_log_that_was_truncated_meanwhile_is_told() -> None:
+    data = line(1) + line(2) + line(3)
+    found, completed = search_log(BytesLog(data, kept=len(data) - 8), "prod.log", LogQuery(LogKind.INSTANCE))  # type: ignore[arg-type]
+    assert ([one.content.split("event ")[1] for one in found], completed) == (["3", "2 [done]", "1 [done]"], False)
+
+
+def test_node_that_returns_a_byte_at_a_time_does_not_hold_the_search() -> None:
+    log = BytesLog(line(1) * 1000, most=1)
+    assert search_log(log, "prod.log", LogQuery(LogKind.INSTANCE))[1] is False  # type: ignore[arg-type]
+    assert log.reads == live._MOST_READS
+
+
+def test_no_more_is_read_than_the_answer_needs() -> None:
+    log = BytesLog(line(1) * 1_000_000)
+    assert len(search_log(log, "prod.log", LogQuery(LogKind.INSTANCE, limit=1000))[0]) == 1000  # type: ignore[arg-type]
+    assert log.reads == 1
 
 
 @pytest.mark.parametrize("node", corpus.NODES)
@@ -102,7 +160,7 @@ def test_logstash_and_lone_logs_are_found() -> None:
 
 def test_a_record_as_long_as_the_window_is_not_held_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is too long for an answer anyway; that not all of it was looked through is told."""
-    monkeypatch.setattr(live, "_FIRST_WINDOW", 32 * 1024 * 1024)
+    monkeypatch.setattr(live, "_BLOCK", 32 * 1024 * 1024)
     data = line(1) + line(2)[:-1] + "€".encode() * 10_000_000 + b"needle\n"
     (tmp_path / "one.log").write_bytes(data)
     tracemalloc.start()
