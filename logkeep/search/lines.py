@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from logkeep.domain.log_record import LogRecord
 from logkeep.logformat.lines import HEAD_BYTES, LineHead, read_head
+from logkeep.logformat.parser import parse_record
+from logkeep.logformat.splitter import RawRecord
 from logkeep.search.pattern import Pattern
 
 LONGEST = 64 * 1024  # bytes of a line that are shown
@@ -19,6 +22,11 @@ class Line(NamedTuple):
     text: bytes  # at most `LONGEST` bytes, without the line end
     cut: bool  # whether there is more of it
     head: LineHead | None  # of its record; None where none is known
+
+
+def parse_line(line: Line) -> LogRecord:
+    """Parse a line; one that continues a record has the time and level of that record, and else its text."""
+    return parse_record(RawRecord(line.at, line.at + len(line.text), line.text, line.head))
 
 
 class LineSearch:
