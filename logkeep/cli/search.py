@@ -45,17 +45,24 @@ def search(
     ] = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="The most lines to print.")] = 1000,
     count: Annotated[bool, typer.Option("--count", help="Only count the lines, all of them.")] = False,
+    context_lines: Annotated[
+        int, typer.Option("--context", "-C", min=0, max=100, help="Lines to print before and after each.")
+    ] = 0,
     newest: Annotated[bool, typer.Option("--newest", help="Newest lines first.")] = False,
     cursor: Annotated[
         str, typer.Option(metavar="CURSOR", help="Go on where the same search ended; it tells the cursor.")
     ] = "",
+    no_live: Annotated[
+        bool, typer.Option("--no-live", help="Only what is kept, not what nodes have written since.")
+    ] = False,
     no_index: Annotated[bool, typer.Option("--no-index", help="Read what the index says holds nothing, too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell how much would be read.")] = False,
 ) -> None:
     """Find the lines of kept logs that contain a text, or match a regular expression.
 
-    What backups have kept is searched where it lies; what is outside of the span, without the level, or by the index
-    without the text, is not read. Lines come in the order of time. With --json each is one line of JSON.
+    What backups have kept is searched where it lies, and what nodes have written since; what is outside of the span,
+    without the level, or by the index without the text, is not read. Lines come in the order of time. With --json each
+    is one line of JSON.
     """
     _check_text(text)
     check_span(since, until)
@@ -63,8 +70,8 @@ def search(
         raise UsageError("--cursor goes on in one cluster; name that alone")
     request: dict[str, Any] = {"text": text, "regex": regex, "ignore_case": ignore_case, "limit": limit, "count": count}
     request |= {"node": node, "family": family, "levels": level or [], "since": since, "until": until}
-    request |= {"order": "newest" if newest else "oldest", "cursor": cursor}
-    request |= {"use_index": not no_index, "dry_run": dry_run}
+    request |= {"order": "newest" if newest else "oldest", "cursor": cursor, "context": context_lines}
+    request |= {"live": not no_live, "use_index": not no_index, "dry_run": dry_run}
     _Searching(context, request).run(clusters)
 
 
@@ -98,10 +105,19 @@ class _Searching:
                 self._tell_end(cluster)
         if self._asked.as_json and self._silent:
             print_json(self._figures())
-        if damaged := [name for name, lines in self._damaged.items() if lines]:
+        self._expect_whole()
+
+    def _expect_whole(self) -> None:
+        """Raise `CommandFailed` where not all could be searched, with what helps against it."""
+        kept = {name: [one for one in lines if not one.live] for name, lines in self._damaged.items()}
+        if damaged := [name for name, lines in kept.items() if lines]:
             raise CommandFailed(
-                f"{count_text(sum(len(self._damaged[name]) for name in damaged), 'part')} of logs could not be "
-                f"searched; `{self._asked.command} verify {quote(damaged[0])} --read-data` tells what is damaged"
+                f"{count_text(sum(map(len, kept.values())), 'part')} of logs could not be searched; "
+                f"`{self._asked.command} verify {quote(damaged[0])} --read-data` tells what is damaged"
+            )
+        if any(self._damaged.values()):
+            raise CommandFailed(
+                "what some nodes have written since the last backup could not be searched; --no-live leaves it out"
             )
 
     def _search(self, cluster: ClusterView) -> None:
@@ -131,8 +147,14 @@ class _Searching:
             print(json.dumps({"cluster": cluster.name} | told if self._named else told))
         else:
             where = f"{line.node}/{line.family}"
-            where = f"{cluster.name}/{where}" if self._named else where
-            print(f"{readable(where)}: {_shown(line.text)}{' …' if line.cut else ''}")
+            where = readable(f"{cluster.name}/{where}" if self._named else where)
+            if self._request["context"]:
+                print("--")  # as grep parts what does not follow each other
+            for text in line.before:
+                print(f"{where}- {_shown(text)}")
+            print(f"{where}: {_shown(line.text)}{' …' if line.cut else ''}")
+            for text in line.after:
+                print(f"{where}- {_shown(text)}")
 
     def _print_figure(self, cluster: ClusterView) -> None:
         end = self._ends[cluster.name]
@@ -164,7 +186,8 @@ class _Searching:
             note("what comes behind them")
         elif not self._silent:
             note(f"{count_text(end.hits, 'line')}; {_share(end)} were read")
-            note("What nodes have written since the last backup is not searched")
+            if not self._request["live"]:
+                note("What nodes have written since the last backup was not searched")
         if end.not_indexed:
             none = count_text(end.not_indexed, "frame")
             note(f"no index tells of {none}; `{command} index {quote(cluster.name)}` makes it, and less is read")
@@ -179,7 +202,8 @@ def _tell_damage(damaged: list[DamageLine]) -> None:
     """Tell the first problem of each log, and how many there are."""
     of_logs: dict[str, list[str]] = {}
     for line in damaged:
-        of_logs.setdefault(f"{line.node}/{line.family}", []).append(line.problem)
+        where = f"{line.node}/{line.family}" if line.family else line.node
+        of_logs.setdefault(where, []).append(line.problem)
     for where, problems in list(of_logs.items())[:_MOST_DAMAGED]:
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
         note(f"{where}: not searched as a whole: {problems[0]}{more}")

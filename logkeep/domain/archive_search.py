@@ -38,6 +38,7 @@ class ArchiveQuery:
     after: Position = START  # only what comes behind it
     use_index: bool = True
     live: bool = False  # also what is not kept yet
+    context: int = 0  # lines before and after each hit
     dry_run: bool = False  # only tell what would be read
 
     def order(self, time: str) -> float:
@@ -71,6 +72,10 @@ class Hit:
     text: str  # without the line end; what is no UTF-8 is replaced
     cut: bool  # whether the line is longer
     source: HitSource
+    component: str = ""  # logger of its record's first line; '' where the line shows none, as `message`
+    message: str = ""
+    before: tuple[str, ...] = ()  # lines around it, where they are asked for
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

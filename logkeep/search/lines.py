@@ -24,9 +24,9 @@ class Line(NamedTuple):
     head: LineHead | None  # of its record; None where none is known
 
 
-def parse_line(line: Line) -> LogRecord:
-    """Parse a line; one that continues a record has the time and level of that record, and else its text."""
-    return parse_record(RawRecord(line.at, line.at + len(line.text), line.text, line.head))
+def parse_line(line: bytes) -> LogRecord:
+    """Parse a line as a record of its own; one that continues a record has nothing but its text."""
+    return parse_record(RawRecord(0, len(line), line, read_head(line[:HEAD_BYTES])))
 
 
 class LineSearch:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from math import inf
@@ -26,14 +27,16 @@ from logkeep.domain.archive_search import (
 )
 from logkeep.domain.cluster import Cluster
 from logkeep.errors import SourceError, StoreCorrupt, StoreMissing
+from logkeep.search.context import read_lines_after, read_lines_before
 from logkeep.search.heads import RecordHeads
-from logkeep.search.lines import Line, LineSearch
+from logkeep.search.lines import Line, LineSearch, parse_line
 from logkeep.search.order import HitOrder
 from logkeep.search.pattern import Pattern, compile_pattern
 from logkeep.search.plan import KeptFrame, Stretch, plan_log
 from logkeep.service.runtime import Runtime
 from logkeep.service.search_index import SearchIndex
 from logkeep.service.searched_logs import (
+    LogText,
     SearchedLog,
     Survey,
     expect_known,
@@ -78,6 +81,7 @@ class _Search:
         self._due: list[tuple[float, int, SearchedLog, Stretch | None]] = []
         self._turns = count()
         self._order = HitOrder(query)
+        self._texts: dict[tuple[str, int], LogText] = {}  # of logs around whose lines is read
         self._problems: list[SearchDamage] = []
         self._damaged = False
         self._hits = self._partly = self._logs = self._frames = self._bytes = self._frames_read = self._bytes_read = 0
@@ -106,7 +110,20 @@ class _Search:
         self._problems.clear()
         for hit in self._order.before(first):
             self._hits += 1
-            yield hit
+            yield self._with_context(_parsed(hit)) if self._query.context else _parsed(hit)
+
+    def _with_context(self, hit: Hit) -> Hit:
+        """Return a hit with the lines around it, as far as they can be read."""
+        text, count = self._texts[hit.node, hit.generation], self._query.context
+        try:
+            return replace(
+                hit,
+                before=read_lines_before(text.read, text.first, hit.start, count),
+                after=read_lines_after(text.read, hit.start, count),
+            )
+        except (StoreCorrupt, StoreMissing, SourceError) as error:
+            self._note(SearchDamage(hit.node, hit.family, hit.generation, f"lines around a hit: {error}"))
+            return hit
 
     def _in_turn(self) -> Iterator[tuple[float, SearchedLog, Stretch, Reads]]:
         """Yield stretches in their order, of which the next ones are being read."""
@@ -133,6 +150,8 @@ class _Search:
             else:
                 self._note(SearchDamage(log.node, log.family, log.generation, one))
         log.segments, log.heads = None, RecordHeads(frames, partial(self._read, log))
+        if self._query.context:
+            self._texts[log.node, log.generation] = LogText(log, frames, partial(self._read, log))
         for stretch in plan_log(frames, self._query.wanted, partial(self._index.consult, log.node)):
             around = [one.frame for one in frames[max(0, stretch.first - 1) : stretch.first + len(stretch.frames)]]
             if max(last_of(self._query, frame) for frame in around) >= self._query.after.time:
@@ -225,6 +244,12 @@ def _start(one: KeptFrame) -> int:
 def _frame_at(stretch: Stretch, at: int) -> int:
     """Return which frame of a stretch holds a byte of its log."""
     return max(0, bisect_right(stretch.frames, at, key=_start) - 1)
+
+
+def _parsed(hit: Hit) -> Hit:
+    """Return a hit with what its line shows besides time and level."""
+    record = parse_line(hit.text.encode())
+    return replace(hit, component=record.component or "", message=record.message)
 
 
 def _source(log: SearchedLog, one: KeptFrame, at: int) -> HitSource:

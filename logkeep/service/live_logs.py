@@ -79,18 +79,24 @@ class LiveLog:
 
     @property
     def size(self) -> int:
-        """Return how many bytes are not kept, as they lie on the node."""
-        return max(0, self.read.observed.file.size - self.checkpoint.kept)
+        """Return how many bytes are not kept; of a compressed file of which that is not known, all."""
+        observed = self.read.observed
+        if observed.name.compressed and not observed.size:
+            return observed.file.size
+        return max(0, (observed.size or observed.file.size) - self.checkpoint.kept)
 
-    def pieces(self) -> Generator[bytes]:
-        """Yield the plain bytes that are not kept. Raises `SourceVanished` where the file is another one by now."""
+    def pieces(self, start: int | None = None) -> Generator[bytes]:
+        """Yield the plain bytes that are not kept, or those from `start` on.
+
+        Raises `SourceVanished` where the file is another one by now.
+        """
         observed, begun = self.read.observed, self.checkpoint
         name = observed.file.name
         with closing(open_content(self.source, name, compressed=observed.name.compressed)) as content:
             head = observed.head if observed.head.length else begun.head
             if fingerprint(content.head()[: head.length]) != head:
                 raise SourceVanished(f"{name!r} was rotated while it was searched; search again")
-            yield from content.pieces(begun.kept)
+            yield from content.pieces(begun.kept if start is None else start)
 
 
 def find_live_logs(
@@ -121,4 +127,5 @@ def find_live_logs(
             max_file_bytes=runtime.limits.max_file_bytes,
         )
         reads, outcome = backup.find_new()
-    return [LiveLog(source, read) for read in reads], outcome.all_failures()
+    found = [LiveLog(source, read) for read in reads]
+    return [one for one in found if one.size], outcome.all_failures()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from math import inf
 
@@ -35,6 +37,7 @@ class SearchedLog:
     segments: list[Segment] | None = None  # None where they are not held
     live: LiveLog | None = None
     heads: RecordHeads | None = None
+    text: LogText | None = None
 
     def live_segment(self) -> Segment | None:
         """Return what is not kept as a segment of one frame, of which nothing is known but where it begins."""
@@ -58,6 +61,46 @@ class SearchedLog:
             tail=EMPTY,
             frames=(frame,),
         )
+
+
+class LogText:
+    """The bytes of a log, of which the last frame that was read is held."""
+
+    def __init__(self, log: SearchedLog, frames: Sequence[KeptFrame], read: Callable[[KeptFrame], bytes]) -> None:
+        self._log = log
+        self._frames = frames
+        self._read = read
+        self.first = log.start
+        self._last: tuple[int, bytes] = (-1, b"")
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return the bytes [start, end), fewer where the log ends. Raises a `StoreError` or a `SourceError`."""
+        found = list[bytes]()
+        at = start
+        first = bisect_right(self._frames, start, key=lambda one: one.frame.start) - 1
+        for number in range(max(0, first), len(self._frames)):
+            one = self._frames[number]
+            if at >= end:
+                break
+            piece = self._live(at, end) if is_live(one) else self._kept(number)[at - one.frame.start :]
+            found.append(piece[: end - at])
+            at += len(found[-1])
+        return b"".join(found)
+
+    def _kept(self, number: int) -> bytes:
+        if self._last[0] != number:
+            self._last = (number, self._read(self._frames[number]))
+        return self._last[1]
+
+    def _live(self, start: int, end: int) -> bytes:
+        assert self._log.live
+        found = bytearray()
+        with closing(self._log.live.pieces(start)) as pieces:
+            for piece in pieces:
+                found += piece
+                if len(found) >= end - start:
+                    break
+        return bytes(found)
 
 
 def is_live(one: KeptFrame) -> bool:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from logkeep.domain.archive_search import Hit, SearchEvent, SearchProgress
+from logkeep.domain.archive_search import Hit, HitSource, SearchEvent, SearchProgress
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.verification import Progress
@@ -344,7 +344,8 @@ def test_lines_of_the_archive_are_found(service: Service, grown: Cluster) -> Non
     asked = {"text": "a.b(C", "levels": ["info"], "since": "2026-01-01T00:02", "until": "2026-01-01T00:04"}
     *hits, end = lines(service.call("POST", path, asked))
     assert [hit["time"] for hit in hits] == ["2026-01-01T00:02:00,000", "2026-01-01T00:03:00,000"]
-    assert set(hits[0]) == {"type", "node", "family", "generation", "name", "start", "time", "level", "text", "cut"}
+    where, parsed = {"type", "node", "family", "generation", "name", "start", "source"}, {"component", "message"}
+    assert set(hits[0]) == {*where, *parsed, "time", "level", "text", "cut", "before", "after"}
     assert (hits[0]["node"], hits[0]["family"], hits[0]["text"]) == ("node-0", "c.log", "\tat a.b(C.java)")
     assert (end["type"], end["completed"], end["hits"], end["logs"]) == ("end", True, 2, 2)
     read = service.call("GET", f"{CLUSTERS}/{grown.id}/archive/node-0/{hits[0]['generation']}?start={hits[0]['start']}")
@@ -401,8 +402,8 @@ def test_bucket_that_fails_in_a_search_is_its_last_line(
     service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def search(*_: object) -> Iterator[SearchEvent]:
-        yield SearchProgress(0, 1, 2, 1, 100, 0)
-        yield Hit("n1", "a.log", 1, "a.log", 0, "", "", "found before", False)
+        yield SearchProgress(0, 1, 2, 1, 200, 100, 0)
+        yield Hit("n1", "a.log", 1, "a.log", 0, "", "", "found before", False, HitSource(file="a.log", offset=0))
         raise StoreUnreachable("the bucket does not answer")
 
     monkeypatch.setattr(archive_search, "search_archive", search)

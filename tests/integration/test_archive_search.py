@@ -18,7 +18,7 @@ from logkeep.domain.record_filter import RecordFilter
 from logkeep.domain.span import Span, read_moment
 from logkeep.errors import InvalidField
 from logkeep.logformat.lines import LineHead, read_head
-from logkeep.service import backup_run, indexing
+from logkeep.service import archive, backup_run, indexing
 from logkeep.service.archive_search import search_archive
 from logkeep.stores.layout import is_index
 from tests.support.installation import Installation
@@ -226,6 +226,26 @@ def test_what_nodes_have_written_since_is_found_as_it_will_be_kept(
         assert [replace(one, source=ALL) for one in hits] == kept, query
         live += sum(bool(one.source.file) for one in hits)
     assert live > 10
+
+
+def test_lines_around_hits_are_those_of_the_log(installation: Installation, written: tuple[Cluster, Writer]) -> None:
+    cluster, writer = written
+    writer.write(30)
+    everything = [replace(ALL, text=word, context=chance, live=True) for word in writer.texts[:20] for chance in (1, 7)]
+    told = [hit for query in everything for hit in found(installation, cluster, query)[0]]
+    installation.back_up(cluster)
+    logs = {
+        (log.node, log.generation): b"".join(archive.read_kept(installation.runtime, cluster, log.node, log.generation))
+        for log in archive.list_kept(installation.runtime, cluster)
+    }
+    assert len(told) > 30
+    for hit in told:
+        data = logs[hit.node, hit.generation]
+        before, [line, *after] = data[: hit.start].decode().split("\n")[:-1], data[hit.start :].decode().split("\n")
+        assert line == hit.text
+        assert list(hit.before) == before[-len(hit.before) :] if hit.before else not before
+        assert list(hit.after) == after[: len(hit.after)]
+        assert len(hit.before) in {1, 7} or len(hit.before) == len(before)
 
 
 def test_node_that_cannot_be_read_is_told_and_what_is_kept_of_it_is_found(

@@ -35,11 +35,13 @@ _MOST_HITS = 100_000
 _FEW = 1000
 _PIECE, _HELD_SECONDS = 64 * 1024, 0.1  # of lines that are sent together, in bytes
 _MOST_LEVELS = 20
+_MOST_CONTEXT = 100
 _IN_A_LINE, _LEVEL = re.compile(r"^[^\x00\r\n]*$"), re.compile("^[A-Za-z]{1,20}$")  # as they are published
 _TEXT: Schema = NAME | {"pattern": _IN_A_LINE.pattern, "maxLength": _LONGEST_TEXT}
 _encoder = msgspec.json.Encoder()
 
 _Text = member("What a line must contain: at most 1024 characters.", _TEXT, give="the text to look for")
+_Context = member("Lines to give before and after each.", says=f"0 to {_MOST_CONTEXT} are allowed")
 _Order = member("Which records come first.", says="oldest or newest is allowed")
 _CursorText = member(
     "The `cursor` of an answer that ended before all was found, with all else as it was asked: what comes behind it.",
@@ -63,6 +65,7 @@ class SearchReq(Struct, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=_MOST_HITS), _Limit] = _FEW
     count: Annotated[bool, member("Only count the lines, all of them.")] = False
     order: Annotated[Literal["oldest", "newest"], _Order] = "oldest"
+    context: Annotated[int, Meta(ge=0, le=_MOST_CONTEXT), _Context] = 0
     cursor: Annotated[str, _CursorText] = ""
     live: Annotated[bool, member("Whether what nodes have written since is searched too, as it would be kept.")] = True
     use_index: Annotated[bool, member("Whether frames that hold nothing by the index are left out.")] = True
@@ -94,6 +97,7 @@ def read_search(body: bytes) -> ArchiveQuery:
         after=_read_cursor(asked),
         use_index=asked.use_index,
         live=asked.live,
+        context=asked.context,
         dry_run=asked.dry_run,
     )
 
@@ -130,7 +134,7 @@ def _read_cursor(asked: SearchReq) -> Position:
 
 def _asked(asked: SearchReq) -> str:
     """Return a hash of what decides which lines are found, and in which order."""
-    same = msgspec.structs.replace(asked, cursor="", limit=_FEW, count=False, use_index=True, dry_run=False)
+    same = msgspec.structs.replace(asked, cursor="", limit=_FEW, context=0, count=False, use_index=True, dry_run=False)
     return hashlib.sha256(_encoder.encode(same)).hexdigest()[:16]
 
 
@@ -154,6 +158,10 @@ class HitLine(Struct, rename="camel", tag="hit"):
     text: str  # without the line end; what is no UTF-8 is replaced
     cut: bool  # whether the line is longer than the 64 KiB that are given
     source: HitSourceView
+    component: str  # logger that the line shows; '' where it shows none, as `message`
+    message: str
+    before: list[str]  # lines around it, where `context` asks for them
+    after: list[str]
 
 
 class SearchProgressLine(Struct, rename="camel", tag="progress"):

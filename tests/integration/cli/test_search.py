@@ -95,7 +95,10 @@ def test_json_has_a_line_for_each_hit_by_which_it_is_read(tenant: Command, kept:
     hits = [json.loads(line) for line in done.out.splitlines()]
     assert hits
     for hit in hits:
-        assert hit.keys() == {"node", "family", "generation", "name", "start", "time", "level", "text", "cut"}
+        where = {"node", "family", "generation", "name", "start", "source"}
+        assert hit.keys() == {*where, "time", "level", "component", "message", "text", "cut", "before", "after"}
+        assert (hit["component"], hit["message"][:3]) == ("o.o.n.Node", "id-")
+        assert hit["source"].keys() == {"bucket", "object", "file", "offset"}
         assert (hit["node"], hit["family"], hit["level"], hit["cut"]) == ("n1", "prod.log", "ERROR", False)
         assert hit["text"].startswith(f"[{hit['time']}][ERROR]")
     assert [hit["time"] for hit in hits] == sorted(hit["time"] for hit in hits)
@@ -119,12 +122,12 @@ def test_what_is_not_kept_is_told(tenant: Command, kept: str, cluster: str) -> N
     assert (
         "exchange the two" in tenant("search", kept, "x", "--since", "2027-01-02", "--until", "2027-01-01").ended(2).err
     )
-    done = tenant("search", kept, "x", "--since", "2027-01-01", "--family", "prod.log").ended(0)
+    done = tenant("search", kept, "x", "--since", "2027-01-01", "--family", "prod.log", "--no-live").ended(0)
     assert "0 lines; 0 B of 134.1 KiB: 0 of 3 frames in 2 log files were read" in done.err
 
 
 def test_nothing_kept_yet_is_told(tenant: Command, opened: str) -> None:
-    done = tenant("search", opened, "x").ended(0)
+    done = tenant("search", opened, "x", "--no-live").ended(0)
     assert (done.out, "nothing of" in done.err) == ("", True)
 
 
@@ -137,4 +140,4 @@ def test_a_damaged_log_is_told_and_the_others_are_searched(tenant: Command, kept
     assert len(done.out.splitlines()) == 50
     assert "n1/prod.log: not searched as a whole: LK-STORE-CORRUPT" in done.err
     assert "3 parts of logs could not be searched" in done.err and "--read-data" in done.err
-    assert done.err.count(f"--dir {served.directory}") == 1
+    assert done.err.count(f"--dir {served.directory}") == 2
