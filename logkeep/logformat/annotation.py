@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
 from logkeep.logformat.columns import LineHeads
-from logkeep.logformat.lines import HEAD_BYTES, JSON_LEVEL, JSON_TIME, TEXT, read_head
+from logkeep.logformat.layout import ANY_DIGIT, LEVEL_BYTES, Layout
+from logkeep.logformat.lines import HEAD_BYTES, read_head
 
 _Found = tuple[str, str, tuple[str, ...] | None]  # as in `Annotation`
 
@@ -19,13 +19,8 @@ _FIRST, _LATER = re.compile(rb"\A" + _HEAD), re.compile(rb"\n" + _HEAD)
 
 _TIME_BYTES = len("2026-11-23T10:49:05,123")
 _MOST_LEVELS = 64  # of one frame; what has more shows something else in its place
-_LEVEL_BYTES = 16  # enough for a level and what ends it: `DEPRECATION]`, ` "DEPRECATION"`
-_TEXT_LEVEL_VALUE = re.compile(rb"([A-Z]+) *\]")
-_JSON_LEVEL_VALUE = re.compile(rb' *"([A-Z]+)"')
 
 _SMALL = 8 * 1024  # bytes of a frame whose lines are read sooner than NumPy has begun
-_ANY_DIGIT = 0x0A  # in a layout; no line holds this byte
-_DIGITS = bytes.maketrans(b"0123456789", bytes((_ANY_DIGIT,)) * 10)
 _UNKNOWN: _Found = ("", "", None)
 
 
@@ -71,56 +66,20 @@ def _annotate_each(raw: bytes) -> _Found:
 
 def _annotate_uniform(heads: LineHeads) -> _Found | None:
     """Annotate lines whose heads differ only in time and level; None for others."""
-    layout = _Layout.of(heads.text(0, HEAD_BYTES)) if heads else None
-    if layout is None or not heads.fit(layout.pattern, _ANY_DIGIT, layout.width):
+    layout = Layout.of(heads.text(0, HEAD_BYTES)) if heads else None
+    if layout is None or not heads.fit(layout.pattern, ANY_DIGIT, layout.width):
         return None
     low, high = (read_head(heads.text(row, HEAD_BYTES)) for row in heads.span(layout.time_at, _TIME_BYTES))
     if low is None or high is None:
         return None
-    return low.time, high.time, layout.levels(heads)
+    return low.time, high.time, _find_levels(heads, layout)
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Offsets of time and level in the heads of lines, taken from one line."""
-
-    time_at: int
-    level_at: int  # start of the level's value; without a level, end of the time
-    level: re.Pattern[bytes] | None  # of the value; None where lines show no level
-    pattern: bytes  # common to all up to the level, with `_ANY_DIGIT` for any digit but those of the zone
-
-    @staticmethod
-    def of(line: bytes) -> _Layout | None:
-        """Return the layout of a line; None if it begins no record, or has its level before its time."""
-        text = line.startswith(b"[")
-        time = TEXT.match(line) if text else JSON_TIME.search(line)
-        if time is None:
-            return None
-        found = time if text else JSON_LEVEL.search(line)
-        level_at = found.start(4 if text else 1) if found else -1
-        level = _TEXT_LEVEL_VALUE if text else _JSON_LEVEL_VALUE
-        if level_at < 0:
-            level_at, level = time.end(), None
-        if not time.end(2) <= level_at <= HEAD_BYTES - _LEVEL_BYTES:
-            return None
-        end = time.end(3) if time[3] else time.end(2)
-        pattern = (
-            line[: time.start(1)],
-            line[time.start(1) : time.end(2)].translate(_DIGITS),
-            time[3] or b"",
-            line[end:level_at].translate(_DIGITS),
-        )
-        return _Layout(time.start(1), level_at, level, b"".join(pattern))
-
-    @property
-    def width(self) -> int:
-        return self.level_at + (_LEVEL_BYTES if self.level else 0)
-
-    def levels(self, heads: LineHeads) -> tuple[str, ...] | None:
-        if self.level is None:
-            return None
-        found = islice(heads.match_distinct(self.level_at, _LEVEL_BYTES, self.level), _MOST_LEVELS + 1)
-        return _levels(value and value[1].decode() for value in found)
+def _find_levels(heads: LineHeads, layout: Layout) -> tuple[str, ...] | None:
+    if layout.level is None:
+        return None
+    found = islice(heads.match_distinct(layout.level_at, LEVEL_BYTES, layout.level), _MOST_LEVELS + 1)
+    return _levels(value and value[1].decode() for value in found)
 
 
 def _span(times: set[str]) -> tuple[str, str]:

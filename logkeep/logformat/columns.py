@@ -41,6 +41,18 @@ class LineHeads:
         start = int(self._starts[row])
         return self._raw[start : start + size].partition(b"\n")[0]
 
+    def contain(self, text: bytes) -> bool:
+        """Return whether a text stands in the frame, in these lines or others."""
+        return text in self._raw
+
+    def block(self, rows: NDArray[np.intp], width: int) -> NDArray[np.uint8]:
+        """Return the first `width` bytes of these lines, a row for each; behind a shorter line is what follows it."""
+        starts = self._starts[rows]
+        if not len(rows) or starts[-1] + width <= len(self._data):
+            return sliding_window_view(self._data, width)[starts]
+        self._data = np.frombuffer(self._raw + bytes([_NEWLINE]) * width, np.uint8)
+        return sliding_window_view(self._data, width)[starts]
+
     def fit(self, pattern: bytes, any_digit: int, width: int) -> bool:
         """Return whether all lines begin with `pattern`, in which `any_digit` stands for a digit.
 
