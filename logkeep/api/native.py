@@ -18,6 +18,7 @@ from logkeep.service import (
     clusters,
     coverage,
     forecasts,
+    histogram,
     indexing,
     job_details,
     status,
@@ -208,7 +209,10 @@ def read_kept(call: Call) -> Stream:
 
 def search_archive(call: Call) -> Stream:
     query = search.read_search(call.body)
-    events = archive_search.search_archive(call.runtime, call.cluster(), query)
+    kept = call.runtime, call.cluster(), query
+    events = (
+        histogram.count_over_time(*kept, query.interval) if query.interval else archive_search.search_archive(*kept)
+    )
     return Stream(NDJSON, search.search_lines(events, call.body), error_trailer=responses.error_line)
 
 

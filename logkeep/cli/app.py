@@ -45,6 +45,7 @@ COMMANDS = {
     "coverage": ("coverage", "Show which span of each log is held, and what is missing."),
     "restore": ("archive", "Write kept logs to a directory, or to standard output."),
     "search": ("search", "Find the lines of kept logs that contain a text."),
+    "histogram": ("histogram", "Count kept records, or lines with a text, over time."),
     "index": ("index", "Make the index of kept logs now, by which `search` reads little."),
     "verify": ("verification", "Prove that the archive of a cluster is whole."),
     "sweep": ("sweep", "List or remove objects that no manifest names."),

@@ -17,7 +17,7 @@ from logkeep.cli.output import note, print_json, print_line, waiting
 from logkeep.cli.selection import FamilyName, NodeName, Since, Until, check_span
 from logkeep.cli.texts import count_text, readable, size_text
 from logkeep.contract.native.responses import ClusterView, ErrorLine
-from logkeep.contract.native.search import DamageLine, HitLine, SearchEndLine, SearchProgressLine
+from logkeep.contract.native.search import BucketLine, DamageLine, HitLine, SearchEndLine, SearchProgressLine
 
 _MOST_DAMAGED = 10  # logs that are named
 
@@ -135,6 +135,8 @@ class _Searching:
                         damaged.append(line)
                     case SearchEndLine():
                         end = line
+                    case BucketLine():
+                        pass  # of a histogram, which has a command of its own
                     case ErrorLine():
                         raise NotCarriedOut(f"the search was broken off: {line.error_msg}")
         if end is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
+from logkeep.domain.histogram import Bucket, Interval
 from logkeep.domain.instant import instant
 from logkeep.domain.record_filter import RecordFilter
 
@@ -40,6 +41,7 @@ class ArchiveQuery:
     live: bool = False  # also what is not kept yet
     context: int = 0  # lines before and after each hit
     dry_run: bool = False  # only tell what would be read
+    interval: Interval | None = None  # only count, by interval and level; without a text all records
 
     def order(self, time: str) -> float:
         """Return the place of a time in the order of the search; -inf for an unknown one."""
@@ -112,7 +114,7 @@ class SearchEnd:
     not_indexed: int = 0  # frames of which no index tells, though one could have
 
 
-SearchEvent = Hit | SearchProgress | SearchDamage | SearchEnd
+SearchEvent = Hit | Bucket | SearchProgress | SearchDamage | SearchEnd
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
@@ -32,6 +33,10 @@ _MOST_LEVELS = 64  # of one layout
 _BRACKET, _SPACE, _A, _Z, _ZERO, _FIVE = b"[ AZ05"
 _HOUR, _DAY = 60, 25 * 60  # minutes; some readers know the hour 24
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
+FIRST_MINUTE, LAST_MINUTE = (
+    (date.min.toordinal() - _EPOCH_DAY) * _DAY,
+    (date.max.toordinal() - _EPOCH_DAY + 1) * _DAY - 1,
+)
 
 
 class MinuteCounts(NamedTuple):
@@ -83,8 +88,7 @@ def count_minutes(raw: bytes) -> MinuteCounts:
     """Count the lines that `read_head` takes for the head of a record, the unfinished last line as it is."""
     heads = LineHeads(raw) if len(raw) >= _SMALL else ()
     if not heads:
-        lines = Counter([*_FIRST.findall(raw, 0, HEAD_BYTES), *_LATER.findall(raw)])
-        return _join([_read_each(lines)])
+        return _join([_read_each(Counter(_find_candidates(raw)))])
     parts = list[_Part]()
     rows = np.arange(len(heads))
     for _ in range(_MOST_LAYOUTS):
@@ -101,6 +105,18 @@ def count_minutes(raw: bytes) -> MinuteCounts:
     if len(rows):
         parts.append(_read_each(Counter(heads.text(row, HEAD_BYTES) for row in rows.tolist())))
     return _join(parts)
+
+
+def read_heads(raw: bytes) -> Iterator[LineHead]:
+    """Yield the head of each record that begins in a piece of a log, which begins with a line."""
+    for line in _find_candidates(raw):
+        if head := read_head(line):
+            yield head
+
+
+def _find_candidates(raw: bytes) -> list[bytes]:
+    """Return the first bytes of the lines that may begin a record."""
+    return [*_FIRST.findall(raw, 0, HEAD_BYTES), *_LATER.findall(raw)]
 
 
 def _read_each(lines: Counter[bytes]) -> _Part:

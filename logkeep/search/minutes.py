@@ -9,7 +9,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # else it starts a thread fo
 import msgspec
 import numpy as np
 
-from logkeep.logformat.minutes import MinuteCounts, count_minutes, find_open_head
+from logkeep.logformat.minutes import FIRST_MINUTE, LAST_MINUTE, MinuteCounts, count_minutes, find_open_head
 
 _MOST_ENTRIES = 8192  # of one frame; a frame that has more is read
 _MOST_KINDS = 255
@@ -57,8 +57,13 @@ def decode_table(stored: bytes) -> MinuteCounts | None:
         of = np.frombuffer(told.of, np.uint8).astype(np.int64)
         steps = np.frombuffer(told.steps, "<u4").astype(np.int64)
         counts = np.frombuffer(told.counts, "<u4").astype(np.int64)
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, OverflowError):
+        return None
+    if not FIRST_MINUTE <= told.first <= LAST_MINUTE:
         return None
     if not len(of) == len(steps) == len(counts) or of.max(initial=-1) >= len(told.kinds):
         return None
-    return MinuteCounts(told.kinds, told.first + np.cumsum(steps), of, counts)
+    minutes = told.first + np.cumsum(steps)
+    if minutes.max(initial=0) > LAST_MINUTE:
+        return None
+    return MinuteCounts(told.kinds, minutes, of, counts)

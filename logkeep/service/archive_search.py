@@ -6,7 +6,7 @@ import heapq
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
@@ -52,8 +52,13 @@ _TELL_SECONDS = 0.5  # between two steps of progress
 _AHEAD = 12 * 1024 * 1024  # plain bytes of frames that are read ahead
 
 
-def search_archive(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> Iterator[SearchEvent]:
-    """Yield lines in the order of time; progress between them, the end last.
+Tally = Callable[[str, str | None], None]  # takes time and level of the record of each line
+
+
+def search_archive(
+    runtime: Runtime, cluster: Cluster, query: ArchiveQuery, tally: Tally | None = None
+) -> Iterator[SearchEvent]:
+    """Yield lines in the order of time; progress between them, the end last. What is only counted goes to `tally`.
 
     Raises `InvalidField` immediately for a node or a log that is not known, and for a text that is no regular
     expression; and a `StoreError` while searching where the bucket fails. What is damaged, and nodes that cannot be
@@ -63,14 +68,17 @@ def search_archive(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> I
     survey = survey_logs(runtime, cluster, query)
     if not survey.logs and (query.node or query.family):
         expect_known(runtime, cluster, query)
-    return _Search(runtime, cluster, query, pattern).run(survey)
+    return _Search(runtime, cluster, query, pattern, tally).run(survey)
 
 
 class _Search:
     """A search: logs are opened, and stretches of them read, in the order of the first line that each may give."""
 
-    def __init__(self, runtime: Runtime, cluster: Cluster, query: ArchiveQuery, pattern: Pattern) -> None:
+    def __init__(
+        self, runtime: Runtime, cluster: Cluster, query: ArchiveQuery, pattern: Pattern, tally: Tally | None
+    ) -> None:
         self._runtime = runtime
+        self._tally = tally
         self._cluster = cluster
         self._query = query
         self._pattern = pattern
@@ -195,6 +203,8 @@ class _Search:
             return
         if query.count:
             self._hits += 1
+            if self._tally:
+                self._tally(written, level)
             return
         text = line.text.decode("utf-8", "replace")
         hit = Hit(
@@ -213,7 +223,7 @@ class _Search:
 
     def _find_head(self, log: SearchedLog, stretch: Stretch, at: int) -> tuple[str, str | None]:
         """Return time and level of the record of a line before which its stretch has none."""
-        if self._query.count and not self._query.wanted:
+        if self._query.count and not self._query.wanted and not self._tally:
             return "", None  # nobody asks
         assert log.heads
         try:

@@ -38,6 +38,8 @@ ACCEPTED = ["2xx", "300", "401", "403", "404", "409", "415"]  # what is valid ma
 BEYOND_SCHEMAS = (
     b"is after until; exchange the two",
     b"nothing is kept of a ",
+    b"give the text to look for",
+    b"a histogram is given as a whole",
     b"came in two spellings",
     b"each node needs a name of its own",
     b"the deprecation log takes ALL only",

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from logkeep.contract.bodies import NAME, TEXT, member, read_body
+from logkeep.contract.bodies import TEXT, member, read_body
 from logkeep.contract.native.requests import SINCE_TIME, UNTIL_TIME, read_span
 from logkeep.contract.native.responses import ErrorLine
 from logkeep.contract.parameters import Schema
@@ -27,6 +27,7 @@ from logkeep.domain.archive_search import (
     SearchEvent,
     SearchProgress,
 )
+from logkeep.domain.histogram import Bucket, Interval
 from logkeep.domain.record_filter import RecordFilter
 from logkeep.errors import InvalidField
 
@@ -37,10 +38,10 @@ _PIECE, _HELD_SECONDS = 64 * 1024, 0.1  # of lines that are sent together, in by
 _MOST_LEVELS = 20
 _MOST_CONTEXT = 100
 _IN_A_LINE, _LEVEL = re.compile(r"^[^\x00\r\n]*$"), re.compile("^[A-Za-z]{1,20}$")  # as they are published
-_TEXT: Schema = NAME | {"pattern": _IN_A_LINE.pattern, "maxLength": _LONGEST_TEXT}
+_TEXT: Schema = TEXT | {"pattern": _IN_A_LINE.pattern, "maxLength": _LONGEST_TEXT}
 _encoder = msgspec.json.Encoder()
 
-_Text = member("What a line must contain: at most 1024 characters.", _TEXT, give="the text to look for")
+_Text = member("What a line must contain: at most 1024 characters; only with a histogram it may be empty.", _TEXT)
 _Context = member("Lines to give before and after each.", says=f"0 to {_MOST_CONTEXT} are allowed")
 _Order = member("Which records come first.", says="oldest or newest is allowed")
 _CursorText = member(
@@ -50,11 +51,15 @@ _CursorText = member(
 _Levels = member(
     "Only records of these levels; all without it.", {"maxItems": _MOST_LEVELS}, says="a list of levels is allowed"
 )
+_Histogram = member(
+    "Give counts by this interval and level in place of lines: of lines that match, without a text of all records.",
+    says="minute, hour or day is allowed",
+)
 _Limit = member("The most lines to give.", says=f"1 to {_MOST_HITS} are allowed")
 
 
 class SearchReq(Struct, kw_only=True):
-    text: Annotated[str, _Text]
+    text: Annotated[str, _Text] = ""
     regex: Annotated[bool, member("Whether the text is a regular expression, in the syntax of RE2.")] = False
     ignore_case: Annotated[bool, member("Whether ASCII letters of both cases are alike.")] = False
     node: Annotated[str, member("The name of a node; empty for all.", TEXT)] = ""
@@ -70,11 +75,16 @@ class SearchReq(Struct, kw_only=True):
     live: Annotated[bool, member("Whether what nodes have written since is searched too, as it would be kept.")] = True
     use_index: Annotated[bool, member("Whether frames that hold nothing by the index are left out.")] = True
     dry_run: Annotated[bool, member("Only tell how much would be read.")] = False
+    histogram: Annotated[Literal["", "minute", "hour", "day"], _Histogram] = ""
 
 
 def read_search(body: bytes) -> ArchiveQuery:
     """Read the body of Search. Raises `EmptyBody`, `InvalidField`."""
     asked = read_body(body, SearchReq)
+    if not asked.text and not asked.histogram:
+        raise InvalidField("text", "is missing; give the text to look for")
+    if asked.cursor and asked.histogram:
+        raise InvalidField("cursor", "a histogram is given as a whole; leave one of the two out")
     if len(asked.text) > _LONGEST_TEXT or not _IN_A_LINE.fullmatch(asked.text):
         raise InvalidField(
             "text", f"at most {_LONGEST_TEXT} characters of one line are allowed, without its end (CR, LF)"
@@ -99,6 +109,7 @@ def read_search(body: bytes) -> ArchiveQuery:
         live=asked.live,
         context=asked.context,
         dry_run=asked.dry_run,
+        interval=Interval(asked.histogram) if asked.histogram else None,
     )
 
 
@@ -164,6 +175,11 @@ class HitLine(Struct, rename="camel", tag="hit"):
     after: list[str]
 
 
+class BucketLine(Struct, rename="camel", tag="bucket"):
+    time: str  # as written in the log, down to the interval, and its zone; '' where it is unknown
+    levels: dict[str, int]  # level -> lines that match, or records; '' for those that show none
+
+
 class SearchProgressLine(Struct, rename="camel", tag="progress"):
     hits: int
     logs: int  # generations that were looked at
@@ -195,7 +211,7 @@ class SearchEndLine(Struct, rename="camel", tag="end"):
     cursor: str  # with which the search goes on, if more was found than is given; '' otherwise
 
 
-SearchLine = HitLine | SearchProgressLine | DamageLine | SearchEndLine | ErrorLine
+SearchLine = HitLine | BucketLine | SearchProgressLine | DamageLine | SearchEndLine | ErrorLine
 
 
 def search_lines(events: Iterable[SearchEvent], body: bytes) -> Iterator[bytes]:
@@ -208,7 +224,7 @@ def search_lines(events: Iterable[SearchEvent], body: bytes) -> Iterator[bytes]:
         for event in events:
             held.append(_encoder.encode(_line(event, body)) + b"\n")
             size += len(held[-1])
-            if not isinstance(event, Hit) or size > _PIECE or time.monotonic() - since > _HELD_SECONDS:
+            if not isinstance(event, Hit | Bucket) or size > _PIECE or time.monotonic() - since > _HELD_SECONDS:
                 yield b"".join(held)
                 held, size, since = [], 0, time.monotonic()
     except Exception:
@@ -227,5 +243,5 @@ def _line(event: SearchEvent, body: bytes) -> SearchLine:
             cursor=cursor,
             **msgspec.structs.asdict(total),
         )
-    kinds = {Hit: HitLine, SearchProgress: SearchProgressLine, SearchDamage: DamageLine}
+    kinds = {Hit: HitLine, Bucket: BucketLine, SearchProgress: SearchProgressLine, SearchDamage: DamageLine}
     return msgspec.convert(event, kinds[type(event)], from_attributes=True)

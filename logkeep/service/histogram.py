@@ -1,0 +1,194 @@
+"""Counts of kept records, or of lines that match, over time: from the index where it tells, else by reading."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
+
+import structlog
+
+from logkeep.archive.frame_reader import FrameReader
+from logkeep.database import generations, segments
+from logkeep.domain.archive_search import ArchiveQuery, SearchDamage, SearchEnd, SearchEvent, SearchProgress
+from logkeep.domain.cluster import Cluster
+from logkeep.domain.histogram import Interval
+from logkeep.domain.manifest import Checkpoint, Segment
+from logkeep.errors import StoreCorrupt, StoreError, StoreMissing
+from logkeep.search.count_plan import CountedFrame, Known, plan_counts
+from logkeep.search.plan import KeptFrame, Stretch
+from logkeep.search.record_count import RecordCount
+from logkeep.search.tally import Tally
+from logkeep.service.archive_search import Reads, expect_known, search_archive
+from logkeep.service.orphans import find_prefixes
+from logkeep.service.runtime import Runtime
+from logkeep.service.search_index import list_indexes, read_index
+from logkeep.service.stores import cluster_stores
+from logkeep.stores.base import ObjectStore
+
+_TELL_SECONDS = 0.5  # between two steps of progress
+_AHEAD = 12 * 1024 * 1024  # plain bytes of frames that are read ahead
+_log = structlog.get_logger("logkeep.search")
+
+
+def count_over_time(
+    runtime: Runtime, cluster: Cluster, query: ArchiveQuery, interval: Interval
+) -> Iterator[SearchEvent]:
+    """Yield progress and damage, then buckets in the order of time, and the end.
+
+    With a text, lines that match are counted, each by time and level of its record; without one records, by those at
+    their heads. Raises as `search_archive`, and `InvalidField` while counting where there are too many intervals.
+    """
+    tally = Tally(interval, query.wanted)
+    if query.text:
+        events = search_archive(runtime, cluster, replace(query, count=True, live=False), tally.add)
+    else:
+        logs = _fetch_logs(runtime, cluster, query)
+        if not logs and (query.node or query.family):
+            expect_known(runtime, cluster, query)
+        events = _Counting(runtime, cluster, query, tally).run(logs)
+    return _with_buckets(events, query, tally)
+
+
+def _with_buckets(events: Iterator[SearchEvent], query: ArchiveQuery, tally: Tally) -> Iterator[SearchEvent]:
+    for event in events:
+        if isinstance(event, SearchEnd):
+            yield from tally.buckets(query.order)
+        yield event
+
+
+_Logs = dict[tuple[str, int], Checkpoint]  # by node and generation
+
+
+def _fetch_logs(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> _Logs:
+    kept = generations.fetch_generations(runtime.database, cluster.id, node=query.node, family=query.family)
+    return {(node, one.generation): one for node, one in kept if one.kept > one.start}
+
+
+class _Counting:
+    """Counts all records that are wanted, log by log."""
+
+    def __init__(self, runtime: Runtime, cluster: Cluster, query: ArchiveQuery, tally: Tally) -> None:
+        self._runtime = runtime
+        self._cluster = cluster
+        self._query = query
+        self._tally = tally
+        stores = cluster_stores(runtime, cluster.id)
+        self._reader = FrameReader(stores)
+        self._index = _CountIndex(runtime, cluster, stores, used=query.use_index)
+        self._logs = self._frames = self._bytes = self._frames_read = self._bytes_read = 0
+        self._damaged = False
+        self._told_at = time.monotonic()
+
+    def run(self, logs: _Logs) -> Iterator[SearchEvent]:
+        with closing(self._reader):
+            kept = segments.fetch_segments(self._runtime.database, self._cluster.id, self._query.node) if logs else ()
+            for (node, generation), of_log in groupby(kept, lambda segment: (segment.node, segment.generation)):
+                log = logs.get((node, generation))
+                if log is None:
+                    continue
+                frames = list[KeptFrame]()
+                for segment in of_log:
+                    if segment.start != (frames[-1].segment.end if frames else log.start):
+                        yield self._note(node, log, f"bytes before {segment.start} are not in the catalogue")
+                    frames += [KeptFrame(segment, number) for number in range(len(segment.frames))]
+                yield from self._count_log(node, log, frames)
+        yield SearchEnd(not self._damaged, self._progress(), None, self._index.missing)
+
+    def _count_log(self, node: str, log: Checkpoint, frames: list[KeptFrame]) -> Iterator[SearchEvent]:
+        self._logs += 1
+        self._frames += len(frames)
+        self._bytes += sum(one.frame.raw for one in frames)
+        read = list[CountedFrame]()
+        for one in plan_counts(frames, self._query.wanted, partial(self._index.consult, node)):
+            if one.counts is None:
+                read.append(one)
+            elif not self._query.dry_run:
+                self._tally.add_minutes(one.counts)
+        if self._query.dry_run:
+            self._frames_read += len(read)
+            self._bytes_read += sum(one.kept.frame.raw for one in read)
+        else:
+            yield from self._read(node, log, read)
+        yield from self._tell()
+
+    def _read(self, node: str, log: Checkpoint, read: list[CountedFrame]) -> Iterator[SearchEvent]:
+        count = RecordCount(self._query.wanted, self._tally)
+        reads = Reads(self._reader, Stretch(0, [one.kept for one in read]), _AHEAD)
+        for one, begun in zip(read, reads, strict=True):
+            self._frames_read += 1
+            self._bytes_read += one.kept.frame.raw
+            assert begun  # nothing is live
+            try:
+                plain = begun.result()
+            except (StoreCorrupt, StoreMissing) as error:
+                yield self._note(node, log, str(error))
+                continue
+            count.feed(one, plain)
+            yield from self._tell()
+        count.finish()
+
+    def _note(self, node: str, log: Checkpoint, problem: str) -> SearchDamage:
+        self._damaged = True
+        return SearchDamage(node, log.family, log.generation, problem)
+
+    def _tell(self) -> Iterator[SearchEvent]:
+        if time.monotonic() - self._told_at > _TELL_SECONDS:
+            self._told_at = time.monotonic()
+            yield self._progress()
+
+    def _progress(self) -> SearchProgress:
+        return SearchProgress(
+            hits=self._tally.total,
+            logs=self._logs,
+            frames=self._frames,
+            frames_read=self._frames_read,
+            bytes=self._bytes,
+            bytes_read=self._bytes_read,
+            partly=0,
+        )
+
+
+class _CountIndex:
+    """Tables of the frames of one node at a time, from the index objects that a trusted key signed."""
+
+    def __init__(self, runtime: Runtime, cluster: Cluster, stores: Mapping[str, ObjectStore], *, used: bool) -> None:
+        self._runtime = runtime
+        self._stores = stores
+        self._places = find_prefixes(runtime, cluster) if used else []
+        self._used = used
+        self._node: str | None = None
+        self._known: dict[bytes, list[Known]] = {}
+        self.missing = 0  # frames that were asked for of which nothing is known
+
+    def consult(self, node: str, one: KeptFrame) -> Known | None:
+        if not self._used:
+            return None
+        if node != self._node:
+            self._node, self._known = node, {}
+            self._known.update(self._load(node))
+        known = self._known.get(_key(one.segment))
+        if known is None or len(known) != len(one.segment.frames):
+            self.missing += 1
+            return None
+        return known[one.number]
+
+    def _load(self, node: str) -> Iterator[tuple[bytes, list[Known]]]:
+        for place in self._places:
+            store = self._stores[place.bucket]
+            for found in list_indexes(store, place, node):
+                try:
+                    entries = read_index(self._runtime, store, found)
+                except StoreError as error:
+                    _log.warning("index not used", object=found.name, error=str(error))
+                    continue
+                for entry in entries:
+                    known = [Known(table, at not in entry.unended) for at, table in enumerate(entry.minutes)]
+                    yield bytes.fromhex(entry.sha256), known
+
+
+def _key(segment: Segment) -> bytes:
+    return bytes.fromhex(segment.sha256)
