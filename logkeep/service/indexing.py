@@ -80,7 +80,7 @@ class _Batch:
     def add(self, segment: Segment, entry: SegmentIndex) -> None:
         self.entries.append(entry)
         self.segments.append(segment)
-        self.size += entry.size + 100
+        self.size += entry.size + 100  # and its row
 
     @property
     def full(self) -> bool:
