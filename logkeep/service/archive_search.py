@@ -159,7 +159,7 @@ class _Search:
                 self._note(SearchDamage(log.node, log.family, log.generation, one))
         log.segments, log.heads = None, RecordHeads(frames, partial(self._read, log))
         if self._query.context:
-            self._texts[log.node, log.generation] = LogText(log, frames, partial(self._read, log))
+            self._texts[log.node, log.generation] = LogText(log, frames, self._read_again)
         for stretch in plan_log(frames, self._query.wanted, partial(self._index.consult, log.node)):
             around = [one.frame for one in frames[max(0, stretch.first - 1) : stretch.first + len(stretch.frames)]]
             if max(last_of(self._query, frame) for frame in around) >= self._query.after.time:
@@ -173,6 +173,10 @@ class _Search:
             assert log.live
             with closing(log.live.pieces()) as pieces:
                 return next(pieces, b"")
+        return self._reader.read(one.segment, one.frame)
+
+    def _read_again(self, one: KeptFrame) -> bytes:
+        """Return the bytes of a kept frame, which has been counted."""
         return self._reader.read(one.segment, one.frame)
 
     def _count(self, frames: Sequence[KeptFrame]) -> None:

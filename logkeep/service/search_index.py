@@ -50,7 +50,7 @@ class SearchIndex:
         self.objects = 0  # that were read
 
     def consult(self, node: str, one: KeptFrame) -> Ruling | None:
-        if not self._needles:
+        if not self._needles or not one.segment.object:  # what is live has none
             return None
         if node not in self._nodes:
             self._nodes[node] = dict(self._load(node))

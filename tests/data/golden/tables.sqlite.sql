@@ -96,6 +96,13 @@ CREATE TABLE generations (
 	CONSTRAINT fk_generations_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
 );
 CREATE INDEX ix_generations_retired ON generations (cluster_id, node, retired, lead, family, head_length, head_sha256, generation);
+CREATE TABLE indexings (
+	cluster_id VARCHAR(36) NOT NULL,
+	claimed_until BIGINT NOT NULL,
+	look_at BIGINT NOT NULL,
+	CONSTRAINT pk_indexings PRIMARY KEY (cluster_id),
+	CONSTRAINT fk_indexings_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
 CREATE TABLE installation (
 	id VARCHAR(32) NOT NULL,
 	CONSTRAINT pk_installation PRIMARY KEY (id)
@@ -224,7 +231,7 @@ CREATE TABLE segments (
 	bucket VARCHAR(255) NOT NULL,
 	object TEXT NOT NULL,
 	stored BIGINT NOT NULL,
-	body BLOB NOT NULL, read_at BIGINT DEFAULT '0' NOT NULL, raw BIGINT DEFAULT '0' NOT NULL, lines BIGINT DEFAULT '0' NOT NULL,
+	body BLOB NOT NULL, read_at BIGINT DEFAULT '0' NOT NULL, raw BIGINT DEFAULT '0' NOT NULL, lines BIGINT DEFAULT '0' NOT NULL, "indexed" SMALLINT DEFAULT '0' NOT NULL,
 	CONSTRAINT pk_segments PRIMARY KEY (cluster_id, node, generation, start),
 	CONSTRAINT fk_segments_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
 );
@@ -233,6 +240,7 @@ CREATE INDEX ix_segments_manifest ON segments (cluster_id, manifest_job_id);
 CREATE INDEX ix_segments_object ON segments (cluster_id, object);
 CREATE INDEX ix_segments_read ON segments (cluster_id, read_at);
 CREATE INDEX ix_segments_totals ON segments (cluster_id, node, generation, stored, lines);
+CREATE INDEX ix_segments_unindexed ON segments (cluster_id, node) WHERE indexed = 0;
 CREATE TABLE tokens (
 	sha256 VARCHAR(64) NOT NULL,
 	user_id VARCHAR(32) NOT NULL,
