@@ -46,7 +46,7 @@ COMMANDS = {
     "restore": ("archive", "Write kept logs to a directory, or to standard output."),
     "search": ("search", "Find the lines of kept logs that contain a text."),
     "histogram": ("histogram", "Count kept records, or lines with a text, over time."),
-    "index": ("index", "Make the index of kept logs now, by which `search` reads little."),
+    "index": ("index", "Index kept logs now, so that `search` reads little."),
     "verify": ("verification", "Prove that the archive of a cluster is whole."),
     "sweep": ("sweep", "List or remove objects that no manifest names."),
     "rebuild": ("rebuild", "Make a lost database anew from what lies in the buckets."),

@@ -27,7 +27,7 @@ def index(
         bool, typer.Option("--rebuild", help="Delete the index that is there, and make it of everything.")
     ] = False,
 ) -> None:
-    """Make the index of kept logs now, by which `search` reads little.
+    """Index kept logs now, so that `search` reads little.
 
     The service makes it by itself, soon after backups that kept much and later for what little ones kept. What has no
     index is found too: it is read.
