@@ -20,15 +20,9 @@ def test_counts_are_drawn_in_80_columns(tenant: Command, opened: str, node: Path
     assert "is kept yet" in tenant("histogram", opened).ended(0).err
     tenant("backup", opened, "--wait").ended(0)
     done = tenant("histogram", opened, "--family", "prod.log").ended(0)
-    assert (
-        done.out.splitlines()
-        == [
-            f"2026-11-24T00  60  {'#' * 38}  ERROR 2, INFO 58",
-            f"2026-11-24T01  60  {'#' * 38}  ERROR 1, INFO 59",
-            f"2026-11-24T02  10  {'#' * 6:<38}  INFO 10",
-        ]
-        or max(map(len, done.out.splitlines())) <= 80
-    )
+    printed = done.out.splitlines()
+    assert [line.split("  ")[0] for line in printed] == ["2026-11-24T00", "2026-11-24T01", "2026-11-24T02"]
+    assert printed[0].endswith("#  ERROR 2, INFO 58") and max(map(len, printed)) <= 80
     assert "130 records" in done.err
     told = tenant("histogram", opened, "--family", "prod.log", "--by", "day", "--text", "event 1", "--json").ended(0)
     assert json.loads(told.out) == {
