@@ -137,16 +137,21 @@ def main(folder: str, logs: str) -> None:
     installation = Installation(Path(folder), {"node": Path(logs)})
     print("ready", flush=True)
     sys.stdin.read()
-    idle = _memory("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins here
+    idle = memory_of("VmRSS")
+    forget_peak()
     began, busy = time.perf_counter(), time.process_time()
     installation.back_up()
     took, busy = time.perf_counter() - began, time.process_time() - busy
-    print(json.dumps({"idle": idle, "peak": _memory("VmHWM"), "seconds": took, "cores": busy / took}))
+    print(json.dumps({"idle": idle, "peak": memory_of("VmHWM"), "seconds": took, "cores": busy / took}))
 
 
-def _memory(field: str) -> float:
-    """In MiB, as Linux tells it."""
+def forget_peak() -> None:
+    """Let VmHWM begin anew."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def memory_of(field: str) -> float:
+    """Return a field of this process's status in MiB, as Linux tells it: VmRSS, VmHWM."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field)) / 1024
 

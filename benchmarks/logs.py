@@ -27,14 +27,14 @@ def enlarge(directory: Path, total: int, file_bytes: int = 128 * 1024 * 1024, se
     """
     directory.mkdir(parents=True, exist_ok=True)
     chance = random.Random(seed)
-    logs = _lines_by_family()
-    pools: list[_Pool] = []
+    logs = lines_by_family()
+    pools: list[Pool] = []
     files: list[Path] = []
     written = 0
     while written < total:
         log = len(files) % len(logs)
         if log == len(pools):
-            pools.append(_Pool(logs[log], chance))
+            pools.append(Pool(logs[log], chance))
         path = directory / f"bench{log}-2026-11-23-{len(files) // len(logs) + 1}.log"
         size = min(file_bytes, total - written)
         with path.open("wb") as file:
@@ -47,7 +47,7 @@ def enlarge(directory: Path, total: int, file_bytes: int = 128 * 1024 * 1024, se
     return files
 
 
-def _lines_by_family() -> list[list[bytes]]:
+def lines_by_family() -> list[list[bytes]]:
     """Lines of an OpenSearch and an Elasticsearch node, those of one log together."""
     found: dict[str, list[bytes]] = {}
     with tempfile.TemporaryDirectory() as temporary:
@@ -64,7 +64,7 @@ def _read(file: Path) -> list[bytes]:
     return data.splitlines()
 
 
-class _Pool:
+class Pool:
     """Lines of one log, which come again and again with other digits and in another order."""
 
     def __init__(self, lines: list[bytes], chance: random.Random) -> None:

@@ -1,9 +1,8 @@
-"""Reading an archive back, and searching it, by the commands, over HTTP, against zstd on the same objects."""
+"""Reading an archive back by the commands, over HTTP, against zstd on the same objects."""
 
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,8 +14,6 @@ from tests.integration.cli.installed import called, init, serving
 
 _BYTES = int(os.environ.get("BENCH_BYTES", str(2 * 2**30)))
 _ROUNDS = 3
-_SEARCH = "search --count, every frame read"
-_TERM = "GlobalCheckpointSyncAction"  # that no line holds
 _SETTINGS = "[records]\nrunning_visible_seconds = 0\n[buckets.logs]\n"
 _OPEN = ("--bucket", "logs", "--base-path", "css/log", "--agency", "a")
 _GOAL = ">= 0.7"
@@ -28,7 +25,7 @@ def read_back() -> list[Result]:
     with scratch() as folder:
         if not zstd or not has_room(folder, 4 * _BYTES):
             why = "there is no room on the disk" if zstd else "not installed: apt-get install zstd"
-            return [not_measured(name, why, _GOAL) for name in ("restore --join", "verify --read-data", _SEARCH)]
+            return [not_measured(name, why, _GOAL) for name in ("restore --join", "verify --read-data")]
         enlarge(folder / "logs", _BYTES)
         init(folder / "installation", _SETTINGS)
         with serving(folder / "installation"):
@@ -38,14 +35,10 @@ def read_back() -> list[Result]:
             objects = sorted((folder / "installation" / "buckets" / "logs").rglob("*.zst"))
             rounds = [_restore_round(zstd, folder, objects) for _ in range(_ROUNDS)]
             verify = seconds(lambda: _command(folder, "verify", "prod", "--read-data"), 2)
-            search = seconds(lambda: _command(folder, "search", "prod", _TERM, "--count"), 2)
         tested = seconds(lambda: subprocess.run([zstd, "-q", "-t", *objects], check=True), 2)
-        grep = f"{zstd} -q -dc {shlex.join(map(str, objects))} | LC_ALL=C grep -cF {_TERM}"
-        grepped = seconds(lambda: subprocess.run(grep, shell=True, stdout=subprocess.DEVNULL, check=False), 2)
     return [
         _judge("restore --join", min(one for one, _ in rounds), "zstd -dc into a file", min(one for _, one in rounds)),
         _judge("verify --read-data", verify, "zstd -t", tested),
-        _judge(_SEARCH, search, "zstd -dc | grep -cF", grepped),
     ]
 
 

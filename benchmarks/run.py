@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import archive, object_store, reading, remote, service, workers
+from benchmarks import archive, object_store, reading, remote, search, service, workers
 from benchmarks.result import Result
 
 BENCHMARKS = {
@@ -29,6 +29,7 @@ BENCHMARKS = {
     "small-files": archive.small_files,
     "memory": archive.memory,
     "read-back": reading.read_back,
+    "search": search.search,
     "records": service.list_records,
     "signature": service.signature,
     "start": service.start,

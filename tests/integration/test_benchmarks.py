@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import archive, run
+from benchmarks import archive, logs, month, run, search
 from benchmarks.logs import enlarge
 from benchmarks.result import Result, judge, not_measured
 
@@ -82,3 +82,15 @@ def test_each_measurement_of_backups_runs(
     monkeypatch.setattr(archive, "scratch", lambda: scratch(tmp_path))
     monkeypatch.setattr(archive, "find_program", lambda _name: None)
     assert all(one.value is not None or "not installed" in one.against for one in measure())
+
+
+def test_measurement_of_search_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"_BYTES": 2**20, "_ROUNDS": 1, "_NEEDLES": 1, "_LIMIT": 10}.items():
+        monkeypatch.setattr(search, name, value)
+    monkeypatch.setattr(month, "DAYS", 1)
+    monkeypatch.setattr(logs, "_POOL_BYTES", 2**17)
+    monkeypatch.setattr(search, "scratch", lambda: scratch(tmp_path))
+    monkeypatch.setattr(search, "find_program", lambda _name, _package="": None)
+    rows = search.search()
+    assert all(row.value is not None or "not installed" in row.against for row in rows)
+    assert {row.name for row in rows} >= {"index built, a core; no ids", "search, first hit; ids in every line"}
