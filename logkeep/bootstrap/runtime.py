@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from logkeep.backup.bandwidth import Bandwidth
 from logkeep.bootstrap.database import claim_database, open_database, open_own_database, read_own_id
+from logkeep.bootstrap.memory import keep_freed_memory
 from logkeep.bootstrap.named_buckets import NamedBuckets, WithNamed, place_of
 from logkeep.bootstrap.sources import settle_source, source_opener
 from logkeep.bootstrap.stores import bucket_locations, open_agencies, open_buckets, prove_buckets
@@ -58,6 +59,7 @@ def build_runtime(
     enqueue: Callable[[Connection, str, bool], None],
     vouched: Sequence[str] = (),
 ) -> Runtime:
+    keep_freed_memory()
     stores = prove_buckets(settings, database, open_buckets(settings))
     agencies = open_agencies(settings, stores)
     seal = open_seal(settings.directory)
