@@ -32,8 +32,11 @@ def parse_line(line: bytes) -> LogRecord:
 class LineSearch:
     """Takes pieces of a log in their order; what lies between two pieces belongs to no line that is wanted."""
 
-    def __init__(self, pattern: Pattern) -> None:
+    def __init__(self, pattern: Pattern, *, count: bool = False) -> None:
+        """With `count` lines are counted, and not yielded."""
         self._pattern = pattern
+        self._count = count
+        self.counted = 0
         self.partly = 0  # lines so long that the pattern was held against their beginning alone, and found nothing
         self._next = 0  # offset behind the last piece
         self._rest = b""  # the unfinished line at its end
@@ -81,7 +84,9 @@ class LineSearch:
         self._long = None
         self._head = read_head(long.first[:HEAD_BYTES]) or self._head
         self.partly += not long.found and self._pattern.longest is None
-        if long.found:
+        if long.found and self._count:
+            self.counted += 1
+        elif long.found:
             yield Line(long.at, long.first[:LONGEST], True, self._head)
 
     def _begins(self, line: bytes) -> bool:
@@ -91,6 +96,9 @@ class LineSearch:
 
     def _search(self, data: bytes, begun: int, end: int) -> Iterator[Line]:
         """Yield the lines of data[:end], which ends with a line and begins at `begun` in the log."""
+        if self._count:
+            self.counted += self._count_lines(data, end)
+            return
         line = at = 0  # start of the last line whose record is known; where to look on
         while (found := self._pattern.find(data, at, end)) >= 0:
             start = data.rfind(b"\n", 0, found) + 1
@@ -102,6 +110,15 @@ class LineSearch:
         if end > line:
             last = data.rfind(b"\n", 0, end - 1) + 1
             self._head = _find_head(data, max(line, last), line, self._head)
+
+    def _count_lines(self, data: bytes, end: int) -> int:
+        count = at = 0
+        while (found := self._pattern.find(data, at, end)) >= 0:
+            count += 1
+            at = data.find(b"\n", found, end) + 1
+            if not at:
+                break
+        return count
 
 
 class _LongLine:

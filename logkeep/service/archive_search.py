@@ -184,7 +184,8 @@ class _Search:
         self._bytes_read += sum(one.frame.raw for one in frames)
 
     def _look_through(self, log: SearchedLog, stretch: Stretch, reads: Reads) -> Iterator[SearchEvent]:
-        search = LineSearch(self._pattern)
+        # Where nobody asks for records, their heads are not looked for.
+        search = LineSearch(self._pattern, count=self._query.count and not self._query.wanted and not self._tally)
         for one, read in zip(stretch.frames, reads, strict=True):
             self._count([one])
             try:
@@ -198,6 +199,7 @@ class _Search:
                 self._note(SearchDamage(log.node, log.family, log.generation, str(error), live=is_live(one)))
         for line in search.finish():
             self._take(log, stretch, line)
+        self._hits += search.counted
         self._partly += search.partly
 
     def _take(self, log: SearchedLog, stretch: Stretch, line: Line) -> None:
@@ -227,8 +229,6 @@ class _Search:
 
     def _find_head(self, log: SearchedLog, stretch: Stretch, at: int) -> tuple[str, str | None]:
         """Return time and level of the record of a line before which its stretch has none."""
-        if self._query.count and not self._query.wanted and not self._tally:
-            return "", None  # nobody asks
         assert log.heads
         try:
             return log.heads.find_before(stretch.first + _frame_at(stretch, at)) or ("", None)

@@ -38,9 +38,13 @@ def found(text: bytes, log: bytes, cuts: list[int], *, ignore_case: bool = False
 
 def found_of(pattern: Pattern, log: bytes, cuts: list[int]) -> list[Line]:
     places = [0, *sorted(cut for cut in cuts if cut < len(log)), len(log)]
-    search = LineSearch(pattern)
+    search, counting = LineSearch(pattern), LineSearch(pattern, count=True)
     hits = [line for a, b in itertools.pairwise(places) for line in search.feed(a, log[a:b])]
-    return [*hits, *search.finish()]
+    hits += search.finish()
+    counted = [line for a, b in itertools.pairwise(places) for line in counting.feed(a, log[a:b])]
+    assert not [*counted, *counting.finish()]
+    assert (counting.counted, counting.partly) == (len(hits), search.partly)
+    return hits
 
 
 def obvious(text: bytes, log: bytes, *, ignore_case: bool = False) -> list[tuple[int, bytes, str]]:
