@@ -52,6 +52,10 @@ def search(
     cursor: Annotated[
         str, typer.Option(metavar="CURSOR", help="Go on where the same search ended; it tells the cursor.")
     ] = "",
+    max_seconds: Annotated[
+        float, typer.Option(min=0, max=86_400, help="End after so long, and tell how to go on.")
+    ] = 0,
+    max_mib: Annotated[float, typer.Option(min=0, help="End once so many MiB of logs were read.")] = 0,
     no_live: Annotated[
         bool, typer.Option("--no-live", help="Only what is kept, not what nodes have written since.")
     ] = False,
@@ -71,6 +75,7 @@ def search(
     request: dict[str, Any] = {"text": text, "regex": regex, "ignore_case": ignore_case, "limit": limit, "count": count}
     request |= {"node": node, "family": family, "levels": level or [], "since": since, "until": until}
     request |= {"order": "newest" if newest else "oldest", "cursor": cursor, "context": context_lines}
+    request |= {"max_seconds": max_seconds, "max_bytes": min(round(max_mib * 1024 * 1024), 2**53)}
     request |= {"live": not no_live, "use_index": not no_index, "dry_run": dry_run}
     _Searching(context, request).run(clusters)
 
@@ -182,10 +187,11 @@ class _Searching:
         _tell_damage(self._damaged[cluster.name])
         if not end.logs:
             note(f"nothing of {cluster.name} is kept yet; `{command} backup {quote(cluster.name)}` keeps what there is")
-        elif end.cursor:
-            note(f"there are more than these {count_text(end.hits, 'line')}; --limit gives more, --count all, and")
+        elif end.cursor and not self._request["count"]:
+            note(f"there may be more than these {count_text(end.hits, 'line')}: it ended at a limit; it goes on with")
             note(f"--cursor {end.cursor}")
-            note("what comes behind them")
+        elif end.cursor:
+            note(f"it ended at a limit, when {_share(end)} had been read")
         elif not self._silent:
             note(f"{count_text(end.hits, 'line')}; {_share(end)} were read")
             if not self._request["live"]:

@@ -40,6 +40,8 @@ class ArchiveQuery:
     use_index: bool = True
     live: bool = False  # also what is not kept yet
     context: int = 0  # lines before and after each hit
+    max_bytes: int = 0  # plain bytes that are read before the search ends; 0 for no limit, as `max_seconds`
+    max_seconds: float = 0
     dry_run: bool = False  # only tell what would be read
     interval: Interval | None = None  # only count, by interval and level; without a text all records
 

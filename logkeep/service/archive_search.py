@@ -42,6 +42,7 @@ from logkeep.service.searched_logs import (
     expect_known,
     fetch_frames,
     first_of,
+    is_any_kept,
     is_live,
     last_of,
     survey_logs,
@@ -65,9 +66,11 @@ def search_archive(
     read, are told, and all else is searched.
     """
     pattern = compile_pattern(query.text, regex=query.regex, ignore_case=query.ignore_case)
-    survey = survey_logs(runtime, cluster, query)
-    if not survey.logs and (query.node or query.family):
-        expect_known(runtime, cluster, query)
+    survey = None  # looking at nodes takes a while, and is done once the answer has begun
+    if (query.node or query.family) and not is_any_kept(runtime, cluster, query):
+        survey = survey_logs(runtime, cluster, query)
+        if not survey.logs:
+            expect_known(runtime, cluster, query)
     return _Search(runtime, cluster, query, pattern, tally).run(survey)
 
 
@@ -93,24 +96,39 @@ class _Search:
         self._problems: list[SearchDamage] = []
         self._damaged = False
         self._hits = self._partly = self._logs = self._frames = self._bytes = self._frames_read = self._bytes_read = 0
-        self._told_at = time.monotonic()
+        self._told_at = self._begun = time.monotonic()
 
-    def run(self, survey: Survey) -> Iterator[SearchEvent]:
+    def run(self, survey: Survey | None) -> Iterator[SearchEvent]:
+        if survey is None:
+            yield self._progress()
+            survey = survey_logs(self._runtime, self._cluster, self._query)
         self._logs, self._frames, self._bytes = len(survey.logs), survey.frames, survey.bytes
         self._due = [(log.first, next(self._turns), log, None) for log in survey.logs]
         heapq.heapify(self._due)
         for node, problem in survey.unread:
             self._note(SearchDamage(node, "", 0, problem, live=True))
+        ended_at: float | None = None
         with closing(self._reader):
             for first, log, stretch, reads in self._in_turn():
                 yield from self._tell(first)
                 if self._order.has_ended(first):
                     break
+                if first > self._query.after.time and self._has_spent_all():  # so that each part goes on
+                    ended_at = first
+                    break
                 yield from self._look_through(log, stretch, reads)
-            yield from self._tell(inf)
-        cut = self._order.left_out
+            yield from self._tell(inf if ended_at is None else ended_at)
+        cut = self._order.left_out or ended_at is not None
         after = self._order.last if cut else None
+        if after and ended_at is not None:  # all before it was told
+            after = max(after, Position(ended_at, "", -1, -1))
         yield SearchEnd(not (self._damaged or self._partly or cut), self._progress(), after, self._index.missing)
+
+    def _has_spent_all(self) -> bool:
+        """Return whether as much was read, or as long, as is allowed."""
+        query = self._query
+        late = query.max_seconds and time.monotonic() - self._begun > query.max_seconds
+        return bool(late or (query.max_bytes and self._bytes_read >= query.max_bytes))
 
     def _tell(self, first: float) -> Iterator[SearchEvent]:
         """Yield what is damaged, and the hits before a place in the order."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from math import inf
 
 from logkeep.database import generations, segments
 from logkeep.domain.archive_search import ArchiveQuery
-from logkeep.domain.cluster import Cluster
+from logkeep.domain.cluster import Cluster, Node
 from logkeep.domain.manifest import EMPTY, Checkpoint, Frame, Segment
 from logkeep.errors import InvalidField, SourceError
 from logkeep.search.heads import RecordHeads
@@ -20,6 +21,7 @@ from logkeep.service.runtime import Runtime
 
 _SHOWN = 100  # characters of a name that somebody sent
 _NAMED = 10  # of those that are known, where an unknown one was asked for
+_NODES_AT_ONCE = 8
 _MOST_FRAMES = 20_000  # that are held; what has more is asked for log by log
 
 
@@ -161,6 +163,12 @@ def _add_kept(
             log.segments.append(segment)
 
 
+def is_any_kept(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> bool:
+    """Return whether something is kept of the node and log that are asked for."""
+    kept = generations.fetch_generations(runtime.database, cluster.id, node=query.node, family=query.family)
+    return any(one.kept > one.start for _, one in kept)
+
+
 def _add_live(
     runtime: Runtime,
     cluster: Cluster,
@@ -169,14 +177,17 @@ def _add_live(
     checkpoints: dict[str, list[Checkpoint]],
     survey: Survey,
 ) -> None:
-    for node in cluster.nodes:
-        if node.gone_at is not None or query.node not in {"", node.name}:
-            continue
+    nodes = [node for node in cluster.nodes if node.gone_at is None and query.node in {"", node.name}]
+
+    def look(node: Node) -> tuple[list[LiveLog], list[str]]:
         try:
-            found, problems = find_live_logs(runtime, cluster, node, checkpoints.get(node.name, []))
+            return find_live_logs(runtime, cluster, node, checkpoints.get(node.name, []))
         except SourceError as error:
-            survey.unread.append((node.name, str(error)))
-            continue
+            return [], [str(error)]
+
+    with ThreadPoolExecutor(_NODES_AT_ONCE, thread_name_prefix="search") as pool:
+        looks = list(pool.map(look, nodes))
+    for node, (found, problems) in zip(nodes, looks, strict=True):
         survey.unread += [(node.name, problem) for problem in problems]
         for live in found:
             one = live.checkpoint

@@ -351,6 +351,7 @@ CALLS = [
     ),
     *(
         "Search",
+        "MakeIndex",
         "Verify",
         "ShowVerification",
         "StopLogs",

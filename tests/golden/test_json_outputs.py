@@ -170,6 +170,7 @@ def read_back(said: Recorder, to: Path) -> None:
     said("restore", "prod", "--to", to)
     said("search", "prod", "event 19")
     said("search", "prod", "event", "--count")
+    said("index", "prod")
     said("histogram", "prod")
     said("verify", "prod", "--read-data")
     said("verify", "prod", "--chain")

@@ -164,7 +164,7 @@ def test_it_finds_each_line_once_in_the_order_of_time(
     cluster, writer = written
     lines = every_line(installation, cluster)
     skipped = hit = 0
-    for query in queries(writer, 150):
+    for query in queries(writer, 60):
         hits, end = found(installation, cluster, query)
         wanted = expected(lines, query)
         told = [(query.order(one.time), one.node, one.family, one.text) for one in hits]
@@ -175,14 +175,14 @@ def test_it_finds_each_line_once_in_the_order_of_time(
         assert counted.total.hits == len(wanted)
         hit += len(wanted)
         skipped += end.total.frames - end.total.frames_read
-    assert hit > 1000
-    assert skipped > 1000
+    assert hit > 500
+    assert skipped > 500
 
 
 def test_parts_by_cursor_are_the_whole(installation: Installation, written: tuple[Cluster, Writer]) -> None:
     cluster, writer = written
     chance = random.Random(17)
-    for query in queries(writer, 40):
+    for query in queries(writer, 15):
         whole, _ = found(installation, cluster, query)
         parts: list[Hit] = []
         after = START
@@ -200,7 +200,7 @@ def test_parts_by_cursor_are_the_whole(installation: Installation, written: tupl
         assert parts == whole, query
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_what_nodes_have_written_since_is_found_as_it_will_be_kept(
     installation: Installation, written: tuple[Cluster, Writer], seed: int
 ) -> None:
@@ -210,7 +210,7 @@ def test_what_nodes_have_written_since_is_found_as_it_will_be_kept(
     if seed % 2:
         writer.rotate()
         writer.write(40)
-    now = [(query, *found(installation, cluster, replace(query, live=True))) for query in queries(writer, 25)]
+    now = [(query, *found(installation, cluster, replace(query, live=True))) for query in queries(writer, 15)]
     now += [
         (query, *found(installation, cluster, query))
         for query in (replace(ALL, text=word, live=True) for word in writer.texts[-9:])
@@ -259,6 +259,24 @@ def test_node_that_cannot_be_read_is_told_and_what_is_kept_of_it_is_found(
     assert "LK-SOURCE" in told.problem
     assert {event.node for event in events if isinstance(event, Hit)} == {"n1", "n2"}
     assert not events[-1].completed  # type: ignore[union-attr]
+
+
+def test_search_that_ends_at_a_bound_goes_on_where_it_ended(
+    installation: Installation, written: tuple[Cluster, Writer]
+) -> None:
+    cluster, writer = written
+    for query in queries(writer, 6):
+        whole, _ = found(installation, cluster, query)
+        parts, after, rounds = list[Hit](), START, 0
+        while True:
+            part, end = found(installation, cluster, replace(query, max_bytes=20_000 << rounds, after=after))
+            parts, rounds = parts + part, rounds + 1
+            if end.after is None:
+                assert end.completed
+                break
+            assert not end.completed
+            after = end.after
+        assert parts == whole, query
 
 
 def test_rare_text_reads_few_frames_and_a_dry_run_none(

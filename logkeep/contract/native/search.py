@@ -37,11 +37,19 @@ _FEW = 1000
 _PIECE, _HELD_SECONDS = 64 * 1024, 0.1  # of lines that are sent together, in bytes
 _MOST_LEVELS = 20
 _MOST_CONTEXT = 100
+_MOST_SECONDS, _MOST_BYTES = 86_400, 2**53
 _IN_A_LINE, _LEVEL = re.compile(r"^[^\x00\r\n]*$"), re.compile("^[A-Za-z]{1,20}$")  # as they are published
 _TEXT: Schema = TEXT | {"pattern": _IN_A_LINE.pattern, "maxLength": _LONGEST_TEXT}
 _encoder = msgspec.json.Encoder()
 
 _Text = member("What a line must contain: at most 1024 characters; only with a histogram it may be empty.", _TEXT)
+_MaxSeconds = member(
+    "The search ends after so many seconds, as it does at `limit`; 0 for no bound.",
+    says=f"0 to {_MOST_SECONDS} are allowed",
+)
+_MaxBytes = member(
+    "The search ends after so many plain bytes were read; 0 for no bound.", says="0 to 2**53 are allowed"
+)
 _Context = member("Lines to give before and after each.", says=f"0 to {_MOST_CONTEXT} are allowed")
 _Order = member("Which records come first.", says="oldest or newest is allowed")
 _CursorText = member(
@@ -71,6 +79,8 @@ class SearchReq(Struct, kw_only=True):
     count: Annotated[bool, member("Only count the lines, all of them.")] = False
     order: Annotated[Literal["oldest", "newest"], _Order] = "oldest"
     context: Annotated[int, Meta(ge=0, le=_MOST_CONTEXT), _Context] = 0
+    max_seconds: Annotated[float, Meta(ge=0, le=_MOST_SECONDS), _MaxSeconds] = 0
+    max_bytes: Annotated[int, Meta(ge=0, le=_MOST_BYTES), _MaxBytes] = 0
     cursor: Annotated[str, _CursorText] = ""
     live: Annotated[bool, member("Whether what nodes have written since is searched too, as it would be kept.")] = True
     use_index: Annotated[bool, member("Whether frames that hold nothing by the index are left out.")] = True
@@ -108,6 +118,8 @@ def read_search(body: bytes) -> ArchiveQuery:
         use_index=asked.use_index,
         live=asked.live,
         context=asked.context,
+        max_bytes=asked.max_bytes,
+        max_seconds=asked.max_seconds,
         dry_run=asked.dry_run,
         interval=Interval(asked.histogram) if asked.histogram else None,
     )
@@ -145,7 +157,8 @@ def _read_cursor(asked: SearchReq) -> Position:
 
 def _asked(asked: SearchReq) -> str:
     """Return a hash of what decides which lines are found, and in which order."""
-    same = msgspec.structs.replace(asked, cursor="", limit=_FEW, context=0, count=False, use_index=True, dry_run=False)
+    how = {"limit": _FEW, "context": 0, "max_seconds": 0, "max_bytes": 0, "count": False, "dry_run": False}
+    same = msgspec.structs.replace(asked, cursor="", use_index=True, **how)
     return hashlib.sha256(_encoder.encode(same)).hexdigest()[:16]
 
 

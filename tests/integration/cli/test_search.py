@@ -106,7 +106,11 @@ def test_json_has_a_line_for_each_hit_by_which_it_is_read(tenant: Command, kept:
 
 def test_the_most_lines_are_told_and_how_many_there_are(tenant: Command, kept: str) -> None:
     done = tenant("search", kept, "o.o.n.Node", "--limit", "3").ended(0)
-    assert len(done.out.splitlines()) == 3 and "more than these 3 lines; --limit gives more, --count all" in done.err
+    assert (
+        len(done.out.splitlines()) == 3
+        and "more than these 3 lines: it ended at a limit" in done.err
+        and "--cursor " in done.err
+    )
     assert tenant("search", kept, "o.o.n.Node", "--count", "--limit", "3").ended(0).out == "1800\n"
 
 
