@@ -172,6 +172,8 @@ def narrowed(document: dict[str, Any], there: dict[str, list[Any]], directory: s
         "name": {"pattern": words},
         "endpoint": {"enum": ["127.0.0.1:9200", "", None]},
         "cursor": {"enum": ["", None]},
+        "node": {"enum": ["node-0", "", None]},
+        "family": {"enum": ["prod.log", "", None]},
         "ip": {"enum": ["127.0.0.1", "", None]},
         "key": {"pattern": words},
         "value": {"pattern": "^[a-zA-Z0-9äß日-]{0,20}$"},

@@ -70,6 +70,9 @@ generations.size bigint NOT NULL
 generations.start bigint NOT NULL DEFAULT '0'::bigint
 generations.tail_length integer NOT NULL
 generations.tail_sha256 character varying(64) NOT NULL
+indexings.claimed_until bigint NOT NULL
+indexings.cluster_id character varying(36) NOT NULL
+indexings.look_at bigint NOT NULL
 installation.id character varying(32) NOT NULL
 job_counts.cluster_id character varying(36) NOT NULL
 job_counts.jobs bigint NOT NULL
@@ -150,6 +153,7 @@ segments.body bytea NOT NULL
 segments.bucket character varying(255) NOT NULL
 segments.cluster_id character varying(36) NOT NULL
 segments.generation integer NOT NULL
+segments.indexed smallint NOT NULL DEFAULT '0'::smallint
 segments.job_id character varying(32) NOT NULL
 segments.lines bigint NOT NULL DEFAULT '0'::bigint
 segments.manifest_job_id character varying(32)
@@ -205,6 +209,8 @@ forecasts CONSTRAINT fk_forecasts_cluster_id FOREIGN KEY (cluster_id) REFERENCES
 forecasts CONSTRAINT pk_forecasts PRIMARY KEY (cluster_id, node, family)
 generations CONSTRAINT fk_generations_cluster_id FOREIGN KEY (cluster_id) REFERENCES clusters(id) ON DELETE CASCADE
 generations CONSTRAINT pk_generations PRIMARY KEY (cluster_id, node, generation)
+indexings CONSTRAINT fk_indexings_cluster_id FOREIGN KEY (cluster_id) REFERENCES clusters(id) ON DELETE CASCADE
+indexings CONSTRAINT pk_indexings PRIMARY KEY (cluster_id)
 installation CONSTRAINT pk_installation PRIMARY KEY (id)
 job_counts CONSTRAINT fk_job_counts_cluster_id FOREIGN KEY (cluster_id) REFERENCES clusters(id) ON DELETE CASCADE
 job_counts CONSTRAINT pk_job_counts PRIMARY KEY (cluster_id, status)
@@ -258,6 +264,7 @@ CREATE INDEX ix_segments_manifest ON public.segments USING btree (cluster_id, ma
 CREATE INDEX ix_segments_object ON public.segments USING btree (cluster_id, object)
 CREATE INDEX ix_segments_read ON public.segments USING btree (cluster_id, read_at)
 CREATE INDEX ix_segments_totals ON public.segments USING btree (cluster_id, node, generation, stored, lines)
+CREATE INDEX ix_segments_unindexed ON public.segments USING btree (cluster_id, node) WHERE (indexed = 0)
 CREATE INDEX ix_tokens_expires_at ON public.tokens USING btree (expires_at)
 CREATE INDEX ix_tokens_user_id ON public.tokens USING btree (user_id)
 CREATE UNIQUE INDEX alembic_version_pkc ON public.alembic_version USING btree (version_num)
@@ -269,6 +276,7 @@ CREATE UNIQUE INDEX pk_clusters ON public.clusters USING btree (id)
 CREATE UNIQUE INDEX pk_findings ON public.findings USING btree (id)
 CREATE UNIQUE INDEX pk_forecasts ON public.forecasts USING btree (cluster_id, node, family)
 CREATE UNIQUE INDEX pk_generations ON public.generations USING btree (cluster_id, node, generation)
+CREATE UNIQUE INDEX pk_indexings ON public.indexings USING btree (cluster_id)
 CREATE UNIQUE INDEX pk_installation ON public.installation USING btree (id)
 CREATE UNIQUE INDEX pk_job_counts ON public.job_counts USING btree (cluster_id, status)
 CREATE UNIQUE INDEX pk_job_nodes ON public.job_nodes USING btree (job_id, node)
