@@ -28,7 +28,9 @@ from logkeep.service.stores import cluster_stores
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.layout import index_object, signature_object
 
-_CLAIM_MS = 600_000  # for a process that was killed meanwhile
+_CLAIM_MS = 120_000  # prolonged at work; so long nobody else begins where a process was killed
+_PROLONGED_MS = 20_000
+_RETRY_MS = 600_000  # before it is tried again by itself where it failed
 _LATER_MS = 3_600_000  # before a cluster is looked at again of which too little is new
 _WORTH_BYTES = 32 * 1024 * 1024  # plain bytes that are read as soon as an index of them
 _WORTH_SEGMENTS = 200
@@ -57,7 +59,7 @@ def index_next(runtime: Runtime) -> tuple[Cluster, Generator[IndexProgress]] | N
         return cluster, _Indexer(runtime, cluster).run()
 
 
-def index_cluster(runtime: Runtime, cluster: Cluster, *, rebuild: bool = False) -> Iterator[IndexProgress]:
+def index_cluster(runtime: Runtime, cluster: Cluster, *, rebuild: bool = False) -> Generator[IndexProgress]:
     """Make the index of all that has none yet; with `rebuild` of everything, and delete the one that is there.
 
     Raises `Overloaded` immediately where it is being made already, and a `StoreError` while it works.
@@ -65,7 +67,10 @@ def index_cluster(runtime: Runtime, cluster: Cluster, *, rebuild: bool = False) 
     now = runtime.clock.now_ms()
     with writing(runtime.database) as connection:
         if not indexing.claim_cluster(connection, cluster.id, now, now + _CLAIM_MS):
-            raise Overloaded("The index of this cluster is being made just now; try again in some seconds.")
+            raise Overloaded(
+                "The index of this cluster is being made just now; see later what is left. If the service was killed "
+                "at it, that can be begun again after two minutes."
+            )
     return _Indexer(runtime, cluster).run(rebuild=rebuild)
 
 
@@ -96,10 +101,11 @@ class _Indexer:
         self._stores: Mapping[str, ObjectStore] = cluster_stores(runtime, cluster.id)
         self._segments = self._bytes = self._unreadable = 0
         self._total = self._total_bytes = 0
+        self._claimed_at = runtime.clock.now_ms()
 
     def run(self, *, rebuild: bool = False) -> Generator[IndexProgress]:
         """Yield the progress behind each segment; give up the claim at the end."""
-        look_at = self._runtime.clock.now_ms() + _CLAIM_MS  # after an error
+        look_at = self._runtime.clock.now_ms() + _RETRY_MS  # after an error
         try:
             if rebuild:
                 self._forget()
@@ -171,19 +177,25 @@ class _Indexer:
             self._segments, self._bytes = self._segments + 1, self._bytes + segment.end - segment.start
             if batch.full:
                 self._store(place, node, batches.pop(place))
+            self._prolong()
             yield self._progress()
         for place, batch in batches.items():
             self._store(place, node, batch)
             self._merge(place, node)
 
+    def _prolong(self) -> None:
+        now = self._runtime.clock.now_ms()
+        if now - self._claimed_at > _PROLONGED_MS:
+            self._claimed_at = now
+            with writing(self._runtime.database) as connection:
+                indexing.prolong_claim(connection, self._cluster.id, now + _CLAIM_MS)
+
     def _store(self, place: ClusterPrefix, node: str, batch: _Batch) -> None:
         if not batch.entries:
             return
         self._put(place, node, batch.entries)
-        now = self._runtime.clock.now_ms()
         with writing(self._runtime.database) as connection:
             indexing.mark_indexed(connection, self._cluster.id, batch.segments)
-            indexing.prolong_claim(connection, self._cluster.id, now + _CLAIM_MS)
 
     def _put(self, place: ClusterPrefix, node: str, entries: list[SegmentIndex]) -> None:
         """Store an index object; its signature first, so that none is ever unsigned."""

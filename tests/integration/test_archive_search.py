@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from logkeep.backup.segment import Sizes
+from logkeep.database.connection import writing
+from logkeep.database.indexing import forget_indexed
 from logkeep.domain.archive_search import START, ArchiveQuery, Hit, SearchDamage, SearchEnd
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.instant import instant
 from logkeep.domain.record_filter import RecordFilter
 from logkeep.domain.span import Span, read_moment
-from logkeep.errors import InvalidField
+from logkeep.errors import InvalidField, Overloaded
 from logkeep.logformat.lines import LineHead, read_head
 from logkeep.service import archive, backup_run, indexing
 from logkeep.service.archive_search import search_archive
@@ -292,6 +294,60 @@ def test_rare_text_reads_few_frames_and_a_dry_run_none(
     assert (planned.total.hits, planned.total.frames_read) == (0, end.total.frames_read)
     _, all_read = found(installation, cluster, replace(absent, use_index=False))
     assert all_read.total.frames_read == all_read.total.frames == end.total.frames
+
+
+def test_index_is_made_by_one_at_a_time_and_again_after_a_kill(
+    installation: Installation, written: tuple[Cluster, Writer]
+) -> None:
+    cluster, _ = written
+    begun = indexing.index_cluster(installation.runtime, cluster, rebuild=True)
+    next(begun)
+    with pytest.raises(Overloaded, match="two minutes"):
+        indexing.index_cluster(installation.runtime, cluster)
+    assert indexing.index_next(installation.runtime) is None
+    installation.clock.advance(130_000)  # as if nothing had gone on
+    *_, end = indexing.index_cluster(installation.runtime, cluster)
+    assert end.done and end.segments > 10
+    assert found(installation, cluster, replace(ALL, text="never was written"))[1].not_indexed == 0
+    assert not installation.findings(cluster, read_data=True)
+    begun.close()
+
+
+def test_index_in_the_background_waits_until_it_is_worth_it_and_many_small_ones_are_merged(
+    installation: Installation, written: tuple[Cluster, Writer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, writer = written
+    assert indexing.index_next(installation.runtime) is None
+    monkeypatch.setattr(indexing, "_WORTH_SEGMENTS", 1)
+    monkeypatch.setattr(indexing, "_MERGED", 4)
+    for _ in range(5):
+        installation.clock.advance(3_700_000)
+        writer.write(10)
+        installation.back_up(cluster)
+        due = indexing.index_next(installation.runtime)
+        assert due and due[0].id == cluster.id
+        assert list(due[1])[-1].done
+    for node in writer.folders:
+        left = [path for path in installation.bucket.rglob("*.idx*") if path.parent.name == node]
+        assert 2 <= len(left) < 8, left
+    lines = every_line(installation, cluster)
+    for query in queries(writer, 10):
+        hits, end = found(installation, cluster, query)
+        assert len(hits) == len(expected(lines, query))
+        assert end.not_indexed == 0
+    assert not installation.findings(cluster, read_data=True)
+
+
+def test_index_of_a_bucket_is_used_again_when_the_database_was_lost(
+    installation: Installation, written: tuple[Cluster, Writer]
+) -> None:
+    cluster, _ = written
+    list(indexing.index_cluster(installation.runtime, cluster))
+    objects = sorted(installation.bucket.rglob("*.idx"))
+    with writing(installation.runtime.database) as connection:
+        forget_indexed(connection, cluster.id)
+    *_, end = indexing.index_cluster(installation.runtime, cluster)
+    assert (end.segments, sorted(installation.bucket.rglob("*.idx"))) == (0, objects)
 
 
 def damage(path: Path) -> None:
