@@ -57,8 +57,8 @@ def decompress_frame(stored: bytes, most: int = LARGEST_FRAME) -> bytes:
     return b"".join(_decompress(stored, most))
 
 
-def _decompress(stored: bytes, most: int) -> Iterator[bytes]:
-    """Yield the plain bytes of one frame in pieces, of which none is proven before the last.
+def _decompress(stored: bytes, most: int, *, at_once: bool = False) -> Iterator[bytes]:
+    """Yield the plain bytes of one frame in pieces, of which none is proven before the last; a usual one `at_once`.
 
     In a service with many threads, malloc gives the memory of large blocks back at once: the kernel then took more
     time to clear new pages for a frame of 4 MiB in one piece than zstd for its bytes.
@@ -68,9 +68,9 @@ def _decompress(stored: bytes, most: int) -> Iterator[bytes]:
         raise StoreCorrupt(f"a zstd frame says that it holds {size} bytes, at most {most} are expected there")
     try:
         decompressor = zstd.ZstdDecompressor(options={_WINDOW_LOG: _window_log(size)})
-        piece, left = stored, size
+        piece, left, length = stored, size, max(size, 1) if at_once and size <= LARGEST_WINDOW else _PIECE
         while piece and left >= 0 and not decompressor.eof:
-            piece = decompressor.decompress(stored if left == size else b"", _PIECE)
+            piece = decompressor.decompress(stored if left == size else b"", length)
             left -= len(piece)
             yield piece
     except zstd.ZstdError as error:
@@ -122,7 +122,7 @@ def read_frames(stream: BinaryIO, frames: Sequence[Frame], start: int, end: int)
 
 def read_frame(stored: bytes, frame: Frame) -> bytes:
     """Decompress a frame of the table. Raises `StoreCorrupt` if its size differs from the table's."""
-    return b"".join(_read_pieces(stored, frame))
+    return b"".join(_read_pieces(stored, frame, at_once=True))
 
 
 def check_frame(stored: bytes, frame: Frame) -> None:
@@ -131,11 +131,11 @@ def check_frame(stored: bytes, frame: Frame) -> None:
         pass
 
 
-def _read_pieces(stored: bytes, frame: Frame) -> Iterator[bytes]:
+def _read_pieces(stored: bytes, frame: Frame, *, at_once: bool = False) -> Iterator[bytes]:
     if len(stored) < frame.stored:
         raise StoreCorrupt(f"the object ends {frame.stored - len(stored)} bytes before the end of this frame")
     size = 0
-    for piece in _decompress(stored, min(frame.raw, LARGEST_FRAME)):
+    for piece in _decompress(stored, min(frame.raw, LARGEST_FRAME), at_once=at_once):
         size += len(piece)
         yield piece
     if size != frame.raw:
