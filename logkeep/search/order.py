@@ -31,6 +31,15 @@ class HitOrder:
         """Return whether some were found that are not told, as there were too many."""
         return self._edge is not None
 
+    @property
+    def can_go_on(self) -> bool:
+        """Return whether fewer are told than are asked for, as no more could be held at a time."""
+        return self._edge is not None and self._left > 0
+
+    def go_on(self) -> None:
+        """Take what comes behind the last one that was told, in another pass."""
+        self._after, self._edge = self.last, None
+
     def add(self, position: Position, hit: Hit) -> None:
         """Take a hit, unless it is one of those before the search goes on, or too many come before it."""
         if position <= self._after or (self._edge is not None and position >= self._edge):

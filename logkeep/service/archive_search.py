@@ -6,7 +6,7 @@ import heapq
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
@@ -94,8 +94,9 @@ class _Search:
         self._order = HitOrder(query)
         self._texts: dict[tuple[str, int], LogText] = {}  # of logs around whose lines is read
         self._problems: list[SearchDamage] = []
-        self._damaged = False
-        self._hits = self._partly = self._logs = self._frames = self._bytes = self._frames_read = self._bytes_read = 0
+        self._damaged: set[SearchDamage] = set()
+        self._partly: dict[tuple[str, int, int], int] = {}  # by node, generation and first frame: lines
+        self._hits = self._logs = self._frames = self._bytes = self._frames_read = self._bytes_read = 0
         self._told_at = self._begun = time.monotonic()
 
     def run(self, survey: Survey | None) -> Iterator[SearchEvent]:
@@ -103,26 +104,35 @@ class _Search:
             yield self._progress()
             survey = survey_logs(self._runtime, self._cluster, self._query)
         self._logs, self._frames, self._bytes = len(survey.logs), survey.frames, survey.bytes
-        self._due = [(log.first, next(self._turns), log, None) for log in survey.logs]
-        heapq.heapify(self._due)
         for node, problem in survey.unread:
             self._note(SearchDamage(node, "", 0, problem, live=True))
-        ended_at: float | None = None
         with closing(self._reader):
-            for first, log, stretch, reads in self._in_turn():
-                yield from self._tell(first)
-                if self._order.has_ended(first):
-                    break
-                if first > self._query.after.time and self._has_spent_all():  # so that each part goes on
-                    ended_at = first
-                    break
-                yield from self._look_through(log, stretch, reads)
-            yield from self._tell(inf if ended_at is None else ended_at)
+            ended_at = yield from self._pass(survey)
+            while ended_at is None and self._order.can_go_on:
+                self._order.go_on()
+                ended_at = yield from self._pass(survey)
         cut = self._order.left_out or ended_at is not None
         after = self._order.last if cut else None
         if after and ended_at is not None:  # all before it was told
             after = max(after, Position(ended_at, "", -1, -1))
-        yield SearchEnd(not (self._damaged or self._partly or cut), self._progress(), after, self._index.missing)
+        whole = not (self._damaged or any(self._partly.values()) or cut)
+        yield SearchEnd(whole, self._progress(), after, self._index.missing)
+
+    def _pass(self, survey: Survey) -> Generator[SearchEvent, None, float | None]:
+        """Go through all that may come next; return where in the order it had to end, None if it had not."""
+        self._due = [(log.first, next(self._turns), log, None) for log in survey.logs]
+        heapq.heapify(self._due)
+        ended_at: float | None = None
+        for first, log, stretch, reads in self._in_turn():
+            yield from self._tell(first)
+            if self._order.has_ended(first):
+                break
+            if first > self._query.after.time and self._has_spent_all():  # so that each part goes on
+                ended_at = first
+                break
+            yield from self._look_through(log, stretch, reads)
+        yield from self._tell(inf if ended_at is None else ended_at)
+        return ended_at
 
     def _has_spent_all(self) -> bool:
         """Return whether as much was read, or as long, as is allowed."""
@@ -180,7 +190,7 @@ class _Search:
             self._texts[log.node, log.generation] = LogText(log, frames, self._read_again)
         for stretch in plan_log(frames, self._query.wanted, partial(self._index.consult, log.node)):
             around = [one.frame for one in frames[max(0, stretch.first - 1) : stretch.first + len(stretch.frames)]]
-            if max(last_of(self._query, frame) for frame in around) >= self._query.after.time:
+            if max(last_of(self._query, frame) for frame in around) >= self._order.last.time:
                 first = min(first_of(self._query, frame) for frame in around)
                 heapq.heappush(self._due, (first, next(self._turns), log, stretch))
 
@@ -218,7 +228,7 @@ class _Search:
         for line in search.finish():
             self._take(log, stretch, line)
         self._hits += search.counted
-        self._partly += search.partly
+        self._partly[log.node, log.generation, stretch.first] = search.partly
 
     def _take(self, log: SearchedLog, stretch: Stretch, line: Line) -> None:
         query = self._query
@@ -254,8 +264,9 @@ class _Search:
             return "", None  # its damage is told where it is searched, if it is
 
     def _note(self, damage: SearchDamage) -> None:
-        self._damaged = True
-        self._problems.append(damage)
+        if damage not in self._damaged:  # a part of a log may be gone through more than once
+            self._damaged.add(damage)
+            self._problems.append(damage)
 
     def _progress(self) -> SearchProgress:
         return SearchProgress(
@@ -265,7 +276,7 @@ class _Search:
             frames_read=self._frames_read,
             bytes=self._bytes,
             bytes_read=self._bytes_read,
-            partly=self._partly,
+            partly=sum(self._partly.values()),
         )
 
 

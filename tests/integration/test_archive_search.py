@@ -20,6 +20,7 @@ from logkeep.domain.record_filter import RecordFilter
 from logkeep.domain.span import Span, read_moment
 from logkeep.errors import InvalidField, Overloaded
 from logkeep.logformat.lines import LineHead, read_head
+from logkeep.search import order
 from logkeep.service import archive, backup_run, indexing
 from logkeep.service.archive_search import search_archive
 from logkeep.stores.layout import is_index
@@ -279,6 +280,18 @@ def test_search_that_ends_at_a_bound_goes_on_where_it_ended(
             assert not end.completed
             after = end.after
         assert parts == whole, query
+
+
+def test_more_than_can_be_held_is_told_in_order_all_the_same(
+    installation: Installation, written: tuple[Cluster, Writer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, _ = written
+    whole, end = found(installation, cluster, replace(ALL, text=" of "))
+    monkeypatch.setattr(order, "_HELD", 30_000)
+    few, ended = found(installation, cluster, replace(ALL, text=" of "))
+    assert few == whole and ended.completed and end.completed
+    part, cut = found(installation, cluster, replace(ALL, text=" of ", limit=200))
+    assert part == whole[:200] and not cut.completed
 
 
 def test_rare_text_reads_few_frames_and_a_dry_run_none(
