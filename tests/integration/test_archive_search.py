@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import random
 from collections.abc import Iterator
@@ -430,3 +431,14 @@ def test_unknown_node_and_log_name_the_known_ones(installation: Installation, wr
 
 def test_times_are_compared_as_instants() -> None:
     assert ALL.order("2026-11-24T01:00:00,000+02:00") == instant("2026-11-23T23:00:00,000Z")
+
+
+def test_search_leaves_no_object_open(installation: Installation, written: tuple[Cluster, Writer]) -> None:
+    """Else the end of the process would wait for their closing, which needs threads that are gone by then."""
+    gc.disable()
+    try:
+        events = list(search_archive(installation.runtime, written[0], replace(ALL, text="at a.b", limit=1)))
+        assert any(isinstance(event, Hit) for event in events)
+        assert not [one for one in Path("/proc/self/fd").iterdir() if str(one.resolve()).endswith(".zst")]
+    finally:
+        gc.enable()
