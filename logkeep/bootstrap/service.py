@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import secrets
 import socket
@@ -44,6 +45,8 @@ class Service:
 
     def __init__(self, settings: Settings, *, works: bool = True) -> None:
         """Open the installation; jobs run in this process if it `works`, else only in others. Raises `SettingError`."""
+        # DBOS imports it while calls run, whose statements would fail at what is not whole yet.
+        importlib.import_module("sqlalchemy.orm")
         self._settings = settings
         runtime = build_runtime(settings, open_database(settings), self.enqueue)
         self.runtime = replace(runtime, others_wait=lambda: self._running_queue().others_wait())

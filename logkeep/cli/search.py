@@ -55,7 +55,7 @@ def search(
     max_seconds: Annotated[
         float, typer.Option(min=0, max=86_400, help="End after so long, and tell how to go on.")
     ] = 0,
-    max_mib: Annotated[float, typer.Option(min=0, help="End once so many MiB of logs were read.")] = 0,
+    max_mib: Annotated[float, typer.Option(min=0, max=1e9, help="End once so many MiB of logs were read.")] = 0,
     no_live: Annotated[
         bool, typer.Option("--no-live", help="Only what is kept, not what nodes have written since.")
     ] = False,
@@ -106,6 +106,7 @@ class _Searching:
             self._search(cluster)
             if not self._asked.as_json:
                 self._print_figure(cluster)
+            _tell_damage(self._damaged[cluster.name])
             if not self._request["dry_run"]:
                 self._tell_end(cluster)
         if self._asked.as_json and self._silent:
@@ -184,12 +185,11 @@ class _Searching:
 
     def _tell_end(self, cluster: ClusterView) -> None:
         end, command = self._ends[cluster.name], self._asked.command
-        _tell_damage(self._damaged[cluster.name])
         if not end.logs:
             note(f"nothing of {cluster.name} is kept yet; `{command} backup {quote(cluster.name)}` keeps what there is")
         elif end.cursor and not self._request["count"]:
             note(f"there may be more than these {count_text(end.hits, 'line')}: it ended at a limit; it goes on with")
-            note(f"--cursor {end.cursor}")
+            note(f"{f'{cluster.name}: ' if self._named else ''}--cursor {end.cursor}")
         elif end.cursor:
             note(f"it ended at a limit, when {_share(end)} had been read")
         elif not self._silent:

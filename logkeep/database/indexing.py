@@ -66,6 +66,13 @@ def fetch_unindexed(engine: Engine, cluster_id: str, node: str = "") -> Iterator
         yield decode_body(row.body, Segment)
 
 
+def fetch_indexed(engine: Engine, cluster_id: str) -> Iterator[Segment]:
+    """Fetch the segments that an index tells of, as far as is known, by node; page by page."""
+    statement = select(segments).where(segments.c.cluster_id == cluster_id, segments.c.indexed == DONE)
+    for row in read_pages(engine, statement, _KEY, 100):
+        yield decode_body(row.body, Segment)
+
+
 def is_any_indexed(connection: Connection, cluster_id: str, node: str) -> bool:
     statement = select(segments.c.start).where(
         segments.c.cluster_id == cluster_id, segments.c.node == node, segments.c.indexed == DONE

@@ -60,7 +60,7 @@ def index_next(runtime: Runtime) -> tuple[Cluster, Generator[IndexProgress]] | N
 
 
 def index_cluster(runtime: Runtime, cluster: Cluster, *, rebuild: bool = False) -> Generator[IndexProgress]:
-    """Make the index of all that has none yet; with `rebuild` of everything, and delete the one that is there.
+    """Make the index of all that has none, also where it was lost or damaged; with `rebuild` of everything, anew.
 
     Raises `Overloaded` immediately where it is being made already, and a `StoreError` while it works.
     """
@@ -71,7 +71,7 @@ def index_cluster(runtime: Runtime, cluster: Cluster, *, rebuild: bool = False) 
                 "The index of this cluster is being made just now; see later what is left. If the service was killed "
                 "at it, that can be begun again after two minutes."
             )
-    return _Indexer(runtime, cluster).run(rebuild=rebuild)
+    return _Indexer(runtime, cluster).run(rebuild=rebuild, compare=True)
 
 
 @dataclass(slots=True)
@@ -103,12 +103,17 @@ class _Indexer:
         self._total = self._total_bytes = 0
         self._claimed_at = runtime.clock.now_ms()
 
-    def run(self, *, rebuild: bool = False) -> Generator[IndexProgress]:
-        """Yield the progress behind each segment; give up the claim at the end."""
+    def run(self, *, rebuild: bool = False, compare: bool = False) -> Generator[IndexProgress]:
+        """Yield the progress behind each segment; give up the claim at the end.
+
+        With `compare` what is known to be indexed is held against the index objects that are there.
+        """
         look_at = self._runtime.clock.now_ms() + _RETRY_MS  # after an error
         try:
             if rebuild:
                 self._forget()
+            elif compare:
+                self._forget_lost()
             self._adopt_known()
             with reading(self._runtime.database) as connection:
                 self._total, self._total_bytes = indexing.count_unindexed(connection, self._cluster.id)
@@ -134,6 +139,15 @@ class _Indexer:
             for found in list(store.list(f"{place.folder}/_index/")):
                 store.delete(found.name)
 
+    def _forget_lost(self) -> None:
+        """Know what is not indexed any more, as an object is gone; delete those that are damaged or not signed."""
+        indexed = indexing.fetch_indexed(self._runtime.database, self._cluster.id)
+        for node, of_node in groupby(indexed, key=lambda segment: segment.node):
+            told = {entry.sha256 for place in self._places() for entry in self._entries(place, node, clear=True)}
+            lost = [segment for segment in of_node if segment.sha256 not in told]
+            with writing(self._runtime.database) as connection:
+                indexing.mark_indexed(connection, self._cluster.id, lost, indexing.NOT_YET)
+
     def _adopt_known(self) -> None:
         """Mark what the index objects in the bucket tell of, where the database knows of none, as behind a rebuild."""
         with reading(self._runtime.database) as connection:
@@ -154,13 +168,17 @@ class _Indexer:
     def _places(self) -> list[ClusterPrefix]:
         return find_prefixes(self._runtime, self._cluster)
 
-    def _entries(self, place: ClusterPrefix, node: str) -> Iterator[SegmentIndex]:
+    def _entries(self, place: ClusterPrefix, node: str, *, clear: bool = False) -> Iterator[SegmentIndex]:
+        """Yield what the index objects of a node tell; with `clear` delete those that tell nothing."""
         store = self._stores[place.bucket]
         for found in list_indexes(store, place, node):
             try:
                 yield from read_index(self._runtime, store, found)
             except StoreCorrupt as error:
                 _log.warning("index not used", object=found.name, error=str(error))
+                if clear:
+                    store.delete(found.name)
+                    store.delete(signature_object(found.name))
 
     def _index_node(self, reader: FrameReader, node: str, due: Iterator[Segment]) -> Iterator[IndexProgress]:
         batches: dict[ClusterPrefix, _Batch] = {}

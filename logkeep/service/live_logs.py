@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from logkeep.backup.catalogue import Kept
-from logkeep.backup.content import open_content
+from logkeep.backup.content import Incomplete, open_content
 from logkeep.backup.identity import fingerprint
 from logkeep.backup.node_backup import NodeBackup
 from logkeep.backup.node_state import Target
@@ -19,7 +19,7 @@ from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster, Node
 from logkeep.domain.manifest import Checkpoint, Gap, PendingFile, Sighting
 from logkeep.domain.warning import JobWarning
-from logkeep.errors import JobSuperseded, SourceVanished
+from logkeep.errors import JobSuperseded, SourceUnreadable, SourceVanished
 from logkeep.service.catalogue import JobCatalogue
 from logkeep.service.runtime import Runtime
 from logkeep.service.sources import find_tenant, open_source
@@ -96,7 +96,12 @@ class LiveLog:
             head = observed.head if observed.head.length else begun.head
             if fingerprint(content.head()[: head.length]) != head:
                 raise SourceVanished(f"{name!r} was rotated while it was searched; search again")
-            yield from content.pieces(begun.kept if start is None else start)
+            try:
+                yield from content.pieces(begun.kept if start is None else start, as_it_ends=False)
+            except Incomplete:
+                raise SourceUnreadable(
+                    f"{name!r} does not end as it should, and may still be being compressed; what it holds was searched"
+                ) from None
 
 
 def find_live_logs(

@@ -149,7 +149,7 @@ def _tell(
 
 def _check_indexes(runtime: Runtime, cluster: Cluster, *, read: bool) -> Iterator[Finding]:
     """Yield the index objects that search does not use. Nothing of the archive is lost with them."""
-    remedy = "search reads more without it; `logkeep index CLUSTER --rebuild` makes it anew"
+    remedy = "search reads more without it; `logkeep index CLUSTER` makes it anew"
     for name, problem in check_indexes(runtime, cluster, cluster_stores(runtime, cluster.id), read=read):
         yield Finding(node="", family="", object=name, problem=f"index: {problem}; {remedy}", job_id="")
 

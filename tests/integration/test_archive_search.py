@@ -295,6 +295,18 @@ def test_more_than_can_be_held_is_told_in_order_all_the_same(
     assert part == whole[:200] and not cut.completed
 
 
+def test_live_file_that_may_still_be_being_compressed_is_told(
+    installation: Installation, written: tuple[Cluster, Writer]
+) -> None:
+    cluster, writer = written
+    data = gzip.compress(b"".join(b"[2026-11-26T00:00:00,%03d][INFO ] cut %d\n" % (n, n) for n in range(900)))
+    (writer.folders["n1"] / "prod-2026-11-26-9.log.gz").write_bytes(data[: len(data) // 2])
+    events = list(search_archive(installation.runtime, cluster, replace(ALL, text="cut", live=True)))
+    [told] = [event for event in events if isinstance(event, SearchDamage)]
+    assert told.live and "may still be being compressed" in told.problem
+    assert sum(isinstance(event, Hit) for event in events) > 100
+
+
 def test_rare_text_reads_few_frames_and_a_dry_run_none(
     installation: Installation, written: tuple[Cluster, Writer]
 ) -> None:
@@ -397,7 +409,7 @@ def test_index_that_is_not_whole_and_signed_hides_nothing(
     assert end.not_indexed == end.total.frames == end.total.frames_read
     problems = [one.problem for one in installation.findings(cluster, read_data=True)]
     assert len(problems) == (0 if harm == "missing" else 2), problems
-    list(indexing.index_cluster(installation.runtime, cluster, rebuild=True))
+    list(indexing.index_cluster(installation.runtime, cluster))
     assert not installation.findings(cluster, read_data=True)
     assert found(installation, cluster, query)[1].not_indexed == 0
 
