@@ -40,9 +40,10 @@ Consult = Callable[[KeptFrame], Ruling | None]  # None where no index tells of i
 
 def plan_log(frames: Sequence[KeptFrame], wanted: RecordFilter, consult: Consult) -> Iterator[Stretch]:
     """Yield what must be read of a log to find each line that is looked for, of records that are wanted."""
-    rulings = [consult(one) for one in frames]
-    ends = [_ends_line(one, ruling) for one, ruling in zip(frames, rulings, strict=True)]
     due = list(_in_time(frames, wanted))
+    near = [any(due[max(0, at - 1) : at + 2]) for at in range(len(frames))]
+    rulings = [consult(one) if asked else None for one, asked in zip(frames, near, strict=True)]
+    ends = [_ends_line(one, ruling) for one, ruling in zip(frames, rulings, strict=True)]
     read = [
         # What is looked for may lie across the end of a frame, in a line that is cut there.
         due[at] and not (ruling and ruling.absent and ends[at] and (at == 0 or ends[at - 1]))

@@ -111,6 +111,7 @@ class _Search:
             while ended_at is None and self._order.can_go_on:
                 self._order.go_on()
                 ended_at = yield from self._pass(survey)
+        yield from self._problems
         cut = self._order.left_out or ended_at is not None
         after = self._order.last if cut else None
         if after and ended_at is not None:  # all before it was told

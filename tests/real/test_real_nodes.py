@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from logkeep.clock import SystemClock
+from logkeep.domain.archive_search import ArchiveQuery, Hit, SearchEnd
 from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSettingChange
+from logkeep.domain.record_filter import RecordFilter
 from logkeep.logformat.names import parse_name
-from logkeep.service import clusters, log_settings
+from logkeep.service import clusters, indexing, log_settings
+from logkeep.service.archive_search import search_archive
 from tests.real.servers import OpenSearchNode, S3Server
 from tests.support import corpus
 from tests.support.installation import SETTING, Installation, open_installation
@@ -77,6 +83,42 @@ class Witness:
                 continue  # renamed just now; the next look sees the new one
 
 
+def some_texts(written: dict[str, bytes]) -> list[str]:
+    """Parts of lines, from a time to a whole stack trace's line, and what is in none."""
+    chance = random.Random(15)
+    lines = [line.decode() for data in written.values() for line in data.splitlines()]
+    texts = ["took[", "deprecat", "not in any line"]
+    for _ in range(12):
+        line = chance.choice(lines)
+        start = chance.randrange(max(1, len(line) - 8))
+        texts.append(line[start : start + chance.choice((8, 12, 40))])
+    return [text for text in texts if text]
+
+
+def containing(written: dict[str, bytes], text: str) -> Counter[tuple[str, str]]:
+    lines = ((family, line.decode()) for family, data in written.items() for line in data.split(b"\n"))
+    return Counter((family, line) for family, line in lines if text in line)
+
+
+def found(installation: Installation, cluster: Cluster, text: str) -> Counter[tuple[str, str]]:
+    """Log and line of all that a search finds, but in the logs of the garbage collection, which nobody watches."""
+    query = ArchiveQuery(
+        text=text,
+        regex=False,
+        ignore_case=False,
+        node="",
+        family="",
+        wanted=RecordFilter(),
+        limit=100_000,
+        count=False,
+        live=True,
+    )
+    *events, end = search_archive(installation.runtime, cluster, query)
+    assert isinstance(end, SearchEnd) and end.completed, events
+    hits = [event for event in events if isinstance(event, Hit)]
+    return Counter((hit.family, hit.text) for hit in hits if not hit.family.startswith("gc.log"))
+
+
 def test_logs_of_a_node_that_rotates_during_backups_come_back_byte_for_byte(
     installation: Installation, start_node: Callable[..., OpenSearchNode]
 ) -> None:
@@ -96,11 +138,16 @@ def test_logs_of_a_node_that_rotates_during_backups_come_back_byte_for_byte(
     noise.join()
     node.stop()
     witness.stop()
+    texts = some_texts(witness.written())
+    live = [found(installation, cluster, text) for text in texts]
     jobs.append(installation.back_up(cluster))
     assert {job.status for job in jobs} == {JobStatus.SUCCESS}, [job.failed_msg for job in jobs]
     restored = installation.restored(cluster)
     for family, data in witness.written().items():
         assert restored["os1", family] == data, family
+    list(indexing.index_cluster(installation.runtime, cluster))
+    for text, before in zip(texts, live, strict=True):
+        assert found(installation, cluster, text) == before == containing(witness.written(), text), text
     for family, data in corpus.families(node.logs).items():  # what is there now, by its own names
         assert restored["os1", family].endswith(data), family
     assert witness.rotations() > 20
