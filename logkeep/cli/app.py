@@ -44,7 +44,7 @@ COMMANDS = {
     "records": ("backups", "List the backups of a cluster, or of all, newest first."),
     "coverage": ("coverage", "Show which span of each log is held, and what is missing."),
     "restore": ("archive", "Write kept logs to a directory, or to standard output."),
-    "search": ("search", "Find the lines of kept logs that contain a text."),
+    "search": ("search", "Find the lines of logs that contain a text."),
     "histogram": ("histogram", "Count kept records, or lines with a text, over time."),
     "index": ("index", "Index kept logs now, so that `search` reads little."),
     "verify": ("verification", "Prove that the archive of a cluster is whole."),

@@ -52,7 +52,7 @@ def histogram(
     ] = False,
     no_index: Annotated[bool, typer.Option("--no-index", help="Read all, whatever the index tells.")] = False,
 ) -> None:
-    """Count the records of kept logs over time, by level, or the lines that contain a text.
+    """Count kept records, or lines with a text, over time.
 
     Without a text the index tells the counts, and only what it does not tell or the span cuts is read.
     """

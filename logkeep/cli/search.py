@@ -62,7 +62,7 @@ def search(
     no_index: Annotated[bool, typer.Option("--no-index", help="Read what the index says holds nothing, too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell how much would be read.")] = False,
 ) -> None:
-    """Find the lines of kept logs that contain a text, or match a regular expression.
+    """Find the lines of logs that contain a text.
 
     What backups have kept is searched where it lies, and what nodes have written since; what is outside of the span,
     without the level, or by the index without the text, is not read. Lines come in the order of time. With --json each

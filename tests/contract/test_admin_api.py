@@ -339,10 +339,15 @@ def test_node_in_the_path_may_hold_any_character(
     assert reply.body.decode() == f"{name} 7"
 
 
+def search_lines(reply: Reply) -> list[dict[str, object]]:
+    """Without progress, which comes with time."""
+    return [line for line in lines(reply) if line["type"] != "progress"]
+
+
 def test_lines_of_the_archive_are_found(service: Service, grown: Cluster) -> None:
     path = f"{CLUSTERS}/{grown.id}/search"
     asked = {"text": "a.b(C", "levels": ["info"], "since": "2026-01-01T00:02", "until": "2026-01-01T00:04"}
-    *hits, end = lines(service.call("POST", path, asked))
+    *hits, end = search_lines(service.call("POST", path, asked))
     assert [hit["time"] for hit in hits] == ["2026-01-01T00:02:00,000", "2026-01-01T00:03:00,000"]
     where, parsed = {"type", "node", "family", "generation", "name", "start", "source"}, {"component", "message"}
     assert set(hits[0]) == {*where, *parsed, "time", "level", "text", "cut", "before", "after"}
@@ -350,13 +355,13 @@ def test_lines_of_the_archive_are_found(service: Service, grown: Cluster) -> Non
     assert (end["type"], end["completed"], end["hits"], end["logs"]) == ("end", True, 2, 2)
     read = service.call("GET", f"{CLUSTERS}/{grown.id}/archive/node-0/{hits[0]['generation']}?start={hits[0]['start']}")
     assert read.body.startswith(b"\tat a.b(C.java)\n")
-    *hits, end = lines(service.call("POST", path, {"text": "A.B", "ignoreCase": True, "limit": 2}))
+    *hits, end = search_lines(service.call("POST", path, {"text": "A.B", "ignoreCase": True, "limit": 2}))
     assert (len(hits), end["completed"]) == (2, False)
-    [end] = lines(service.call("POST", path, {"text": "a.b", "count": True, "limit": 2}))
+    [end] = search_lines(service.call("POST", path, {"text": "a.b", "count": True, "limit": 2}))
     assert (end["hits"], end["completed"]) == (5, True)
-    [end] = lines(service.call("POST", path, {"text": r"(?i)A\.b\(.*java\)$", "regex": True, "count": True}))
+    [end] = search_lines(service.call("POST", path, {"text": r"(?i)A\.b\(.*java\)$", "regex": True, "count": True}))
     assert (end["hits"], end["completed"], end["partly"]) == (5, True, 0)
-    [end] = lines(service.call("POST", path, {"text": "日志", "node": "node-0", "family": "c.log"}))
+    [end] = search_lines(service.call("POST", path, {"text": "日志", "node": "node-0", "family": "c.log"}))
     assert (end["hits"], end["logs"]) == (0, 1)
 
 
