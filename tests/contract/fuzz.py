@@ -161,6 +161,9 @@ def narrowed(document: dict[str, Any], there: dict[str, list[Any]], directory: s
     bodies = ["Tag", *(name for name in schemas if name.endswith("Req") and name != "CreateTemporaryAccessKeyReq")]
     changed = schemas["ChangedNodeReq"]  # of a new node the source is needed
     changed["required"], changed["properties"]["source"] = ["name", "source"], {"type": "string"}
+    for choice in schemas["SearchReq"].get("anyOf", [schemas["SearchReq"]]):  # needed where no histogram is asked for
+        choice["required"] = [*choice.get("required", ()), "text"]
+        choice["properties"]["text"] |= {"type": "string", "minLength": 1}
     user = {"name": "fuzzer", "password": "a password"}
     words = "^[a-zA-Z0-9äß日-]{1,20}$"
     replaced = {
