@@ -18,9 +18,11 @@ _THREADS = min(4, (os.cpu_count() or 1) + 1)  # one waits for the store while th
 class FrameReader:
     """Leaves the objects of the last frames open. zstd checks each frame. Any thread may read."""
 
-    def __init__(self, stores: Mapping[str, ObjectStore]) -> None:
+    def __init__(self, stores: Mapping[str, ObjectStore], most: int = _THREADS) -> None:
+        """Read with `most` threads, which are started by `begin`, and leave as many objects open."""
         self._stores = stores
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="search")
+        self._most = most
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix="search")
         self._lock = threading.Lock()
         self._idle: list[tuple[str, BinaryIO]] = []  # objects that are open, the last used at the end
         self._closed = False
@@ -62,6 +64,6 @@ class FrameReader:
             over = stream if self._closed else None
             if not self._closed:
                 self._idle.append((segment.object, stream))
-                over = self._idle.pop(0)[1] if len(self._idle) > _THREADS else None
+                over = self._idle.pop(0)[1] if len(self._idle) > self._most else None
         if over:
             over.close()

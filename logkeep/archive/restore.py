@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from typing import BinaryIO
 
+from logkeep.archive.frame_reader import FrameReader
 from logkeep.domain.manifest import Frame, Segment
 from logkeep.domain.record_filter import RecordFilter, place_of
 from logkeep.domain.span import Place
@@ -43,15 +43,6 @@ def read_range(
                     yield from encode(plain) if encoded else (plain,)
 
 
-@dataclass(slots=True)
-class FrameCount:
-    """How much of a log was read."""
-
-    frames: int = 0  # that were looked at
-    read: int = 0  # of these; one that others need may be read twice
-    bytes: int = 0  # plain ones of those
-
-
 def read_records(
     stores: Stores,
     open_segments: Callable[[], Iterable[Segment]],
@@ -59,7 +50,6 @@ def read_records(
     start: int,
     end: int,
     first: int = 0,
-    count: FrameCount | None = None,
 ) -> Iterator[Run]:
     """Yield what of the plain bytes [start, end) of one generation belongs to records that are wanted, and where it is.
 
@@ -67,12 +57,10 @@ def read_records(
     wanted are not read. Each that is read is checked by zstd; objects are not held against their hashes. Raises
     `StoreCorrupt`.
     """
-    count = count or FrameCount()
-    with closing(_FrameReader(stores, count)) as reader:
+    with closing(FrameReader(stores, 1)) as reader:
         cutter = RecordCutter(wanted, inside=_begins_inside(reader, open_segments, wanted, first, end), at=first)
         skipped: tuple[Segment, Frame] | None = None
         for segment, frame in _frames(open_segments(), first, end):
-            count.frames += 1
             place = place_of(frame, wanted)
             if place is Place.OUTSIDE and cutter.passing_over:
                 skipped = segment, frame
@@ -118,31 +106,8 @@ def _other_hash(segment: Segment) -> StoreCorrupt:
     return StoreCorrupt(f"{segment.object}: its hash is not that of what was stored")
 
 
-class _FrameReader:
-    """Reads frames here and there; the object of the last one stays open."""
-
-    def __init__(self, stores: Stores, count: FrameCount) -> None:
-        self._stores = stores
-        self._count = count
-        self._object = ""
-        self._stream: BinaryIO | None = None
-
-    def read(self, segment: Segment, frame: Frame) -> bytes:
-        if self._stream is None or self._object != segment.object:
-            self.close()
-            self._stream, self._object = _open(self._stores, segment), segment.object
-        self._count.read += 1
-        self._count.bytes += frame.raw
-        return b"".join(read_frames(self._stream, (frame,), frame.start, frame.start + frame.raw))
-
-    def close(self) -> None:
-        if self._stream:
-            self._stream.close()
-        self._stream = None
-
-
 def _begins_inside(
-    reader: _FrameReader, open_segments: Callable[[], Iterable[Segment]], wanted: RecordFilter, first: int, end: int
+    reader: FrameReader, open_segments: Callable[[], Iterable[Segment]], wanted: RecordFilter, first: int, end: int
 ) -> bool:
     """Return whether the first record is wanted; a log without records is of every span, but of no level."""
     cutter = RecordCutter(wanted, inside=False)
@@ -159,7 +124,7 @@ def _begins_inside(
     return not wanted.levels if cutter.first is None else cutter.first
 
 
-def _ends_line(reader: _FrameReader, segment: Segment, frame: Frame, *, before: Segment) -> bool:
+def _ends_line(reader: FrameReader, segment: Segment, frame: Frame, *, before: Segment) -> bool:
     """Return whether a frame ends with a line. Within a segment, all frames with a line end do."""
     if segment is before and frame.lines:
         return True

@@ -10,10 +10,20 @@ import typer
 
 from logkeep.cli.client import open_client
 from logkeep.cli.clusters import ClusterName
-from logkeep.cli.errors import CommandFailed, NotCarriedOut, UsageError
+from logkeep.cli.errors import CommandFailed, NotCarriedOut
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_json, print_line, waiting
-from logkeep.cli.selection import FamilyName, NodeName, Since, Until, check_span
+from logkeep.cli.selection import (
+    FamilyName,
+    IgnoreCase,
+    Levels,
+    NodeName,
+    Regex,
+    Since,
+    Until,
+    check_span,
+    check_text,
+)
 from logkeep.cli.texts import count_text, size_text
 from logkeep.contract.native.responses import ClusterView, ErrorLine
 from logkeep.contract.native.search import BucketLine, DamageLine, SearchEndLine, SearchProgressLine
@@ -39,17 +49,11 @@ def histogram(
     ] = "",
     node: NodeName = "",
     family: FamilyName = "",
-    level: Annotated[
-        list[str] | None, typer.Option(metavar="LEVEL", help="Only records of this level; may be given several times.")
-    ] = None,
+    level: Levels = None,
     since: Since = "",
     until: Until = "",
-    regex: Annotated[
-        bool, typer.Option("--regex", "-E", help="Take TEXT for a regular expression, in the syntax of RE2.")
-    ] = False,
-    ignore_case: Annotated[
-        bool, typer.Option("--ignore-case", "-i", help="Take ASCII letters of both cases for alike.")
-    ] = False,
+    regex: Regex = False,
+    ignore_case: IgnoreCase = False,
     no_index: Annotated[bool, typer.Option("--no-index", help="Read all, whatever the index tells.")] = False,
 ) -> None:
     """Count kept records, or lines with a text, over time.
@@ -57,8 +61,7 @@ def histogram(
     Without a text the index tells the counts, and only what it does not tell or the span cuts is read.
     """
     check_span(since, until)
-    if text != text.encode("utf-8", "replace").decode():
-        raise UsageError("TEXT must be UTF-8; of a log in another encoding, look for a part of the line in ASCII")
+    check_text(text)
     request: dict[str, Any] = {"histogram": by.value, "text": text, "regex": regex, "ignore_case": ignore_case}
     request |= {"node": node, "family": family, "levels": level or [], "since": since, "until": until}
     request["use_index"] = not no_index

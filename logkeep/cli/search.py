@@ -14,7 +14,17 @@ from logkeep.cli.client import open_client
 from logkeep.cli.errors import CommandFailed, NotCarriedOut, UsageError
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_json, print_line, waiting
-from logkeep.cli.selection import FamilyName, NodeName, Since, Until, check_span
+from logkeep.cli.selection import (
+    FamilyName,
+    IgnoreCase,
+    Levels,
+    NodeName,
+    Regex,
+    Since,
+    Until,
+    check_span,
+    check_text,
+)
 from logkeep.cli.texts import count_text, readable, size_text
 from logkeep.contract.native.responses import ClusterView, ErrorLine
 from logkeep.contract.native.search import BucketLine, DamageLine, HitLine, SearchEndLine, SearchProgressLine
@@ -32,17 +42,11 @@ def search(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What a line must contain.")],
     node: NodeName = "",
     family: FamilyName = "",
-    level: Annotated[
-        list[str] | None, typer.Option(metavar="LEVEL", help="Only records of this level; may be given several times.")
-    ] = None,
+    level: Levels = None,
     since: Since = "",
     until: Until = "",
-    regex: Annotated[
-        bool, typer.Option("--regex", "-E", help="Take TEXT for a regular expression, in the syntax of RE2.")
-    ] = False,
-    ignore_case: Annotated[
-        bool, typer.Option("--ignore-case", "-i", help="Take ASCII letters of both cases for alike.")
-    ] = False,
+    regex: Regex = False,
+    ignore_case: IgnoreCase = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="The most lines to print.")] = 1000,
     count: Annotated[bool, typer.Option("--count", help="Only count the lines, all of them.")] = False,
     context_lines: Annotated[
@@ -68,7 +72,9 @@ def search(
     without the level, or by the index without the text, is not read. Lines come in the order of time. With --json each
     is one line of JSON.
     """
-    _check_text(text)
+    if not text:
+        raise UsageError("TEXT is empty, and every line contains that; `restore` gives all lines")
+    check_text(text)
     check_span(since, until)
     if cursor and len(clusters) > 1:
         raise UsageError("--cursor goes on in one cluster; name that alone")
@@ -78,13 +84,6 @@ def search(
     request |= {"max_seconds": max_seconds, "max_bytes": min(round(max_mib * 1024 * 1024), 2**53)}
     request |= {"live": not no_live, "use_index": not no_index, "dry_run": dry_run}
     _Searching(context, request).run(clusters)
-
-
-def _check_text(text: str) -> None:
-    if not text:
-        raise UsageError("TEXT is empty, and every line contains that; `restore` gives all lines")
-    if text != text.encode("utf-8", "replace").decode():
-        raise UsageError("TEXT must be UTF-8; of a log in another encoding, look for a part of the line in ASCII")
 
 
 class _Searching:

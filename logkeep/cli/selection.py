@@ -13,6 +13,17 @@ NodeName = Annotated[str, typer.Option(metavar="NODE", help="Only this node.")]
 FamilyName = Annotated[str, typer.Option(metavar="FAMILY", help="Only this log and its rotations: gc.log.")]
 Since = Annotated[str, typer.Option(metavar="TIME", help="Only records from then on: 2026-11-24T06:40.")]
 Until = Annotated[str, typer.Option(metavar="TIME", help="Only records before: 2026-11-25.")]
+Levels = Annotated[
+    list[str] | None, typer.Option(metavar="LEVEL", help="Only records of this level; may be given several times.")
+]
+Regex = Annotated[bool, typer.Option("--regex", "-E", help="Take TEXT for a regular expression, in the syntax of RE2.")]
+IgnoreCase = Annotated[bool, typer.Option("--ignore-case", "-i", help="Take ASCII letters of both cases for alike.")]
+
+
+def check_text(text: str) -> None:
+    """Raise `UsageError` for what came as bytes that are no UTF-8."""
+    if text != text.encode("utf-8", "replace").decode():
+        raise UsageError("TEXT must be UTF-8; of a log in another encoding, look for a part of the line in ASCII")
 
 
 def check_span(since: str, until: str) -> None:

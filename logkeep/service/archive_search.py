@@ -36,7 +36,9 @@ from logkeep.search.plan import KeptFrame, Stretch, plan_log
 from logkeep.service.runtime import Runtime
 from logkeep.service.search_index import SearchIndex
 from logkeep.service.searched_logs import (
+    AHEAD,
     LogText,
+    Reads,
     SearchedLog,
     Survey,
     expect_known,
@@ -49,8 +51,7 @@ from logkeep.service.searched_logs import (
 )
 from logkeep.service.stores import cluster_stores
 
-_TELL_SECONDS = 0.5  # between two steps of progress
-_AHEAD = 12 * 1024 * 1024  # plain bytes of frames that are read ahead
+TELL_SECONDS = 0.5  # between two steps of progress
 
 
 Tally = Callable[[str, str | None], None]  # takes time and level of the record of each line
@@ -166,14 +167,14 @@ class _Search:
         """Yield stretches in their order, of which the next ones are being read."""
         ahead: deque[tuple[float, SearchedLog, Stretch, Reads]] = deque()
         while True:
-            while self._due and sum(reads.held for *_, reads in ahead) < _AHEAD:
+            while self._due and sum(reads.held for *_, reads in ahead) < AHEAD:
                 first, _, log, stretch = heapq.heappop(self._due)
                 if stretch is None:
                     self._open(log)
                 elif self._query.dry_run:
                     self._count(stretch.frames)
                 else:
-                    ahead.append((first, log, stretch, Reads(self._reader, stretch, _AHEAD)))
+                    ahead.append((first, log, stretch, Reads(self._reader, stretch.frames)))
             if not ahead:
                 return
             yield ahead.popleft()
@@ -221,7 +222,7 @@ class _Search:
                 for at, piece in _pieces(log, one, read):
                     for line in search.feed(at, piece):
                         self._take(log, stretch, line)
-                    if time.monotonic() - self._told_at > _TELL_SECONDS:
+                    if time.monotonic() - self._told_at > TELL_SECONDS:
                         self._told_at = time.monotonic()
                         yield self._progress()
             except (StoreCorrupt, StoreMissing, SourceError) as error:
@@ -314,32 +315,3 @@ def _pieces(log: SearchedLog, one: KeptFrame, read: Future[bytes] | None) -> Ite
     for piece in log.live.pieces():
         yield at, piece
         at += len(piece)
-
-
-class Reads:
-    """Frames of a stretch, of which the next ones are being read."""
-
-    def __init__(self, reader: FrameReader, stretch: Stretch, most: int) -> None:
-        """Begin to read frames of at most `most` plain bytes, or one."""
-        self._reader = reader
-        self._left = iter(stretch.frames)
-        self._most = most
-        self._begun: deque[tuple[int, Future[bytes] | None]] = deque()
-        self.held = 0  # plain bytes
-        self._begin()
-
-    def __iter__(self) -> Iterator[Future[bytes] | None]:
-        """Yield a frame that is being read for each, None for what is not kept."""
-        while self._begun:
-            size, read = self._begun.popleft()
-            yield read
-            self.held -= size
-            self._begin()
-
-    def _begin(self) -> None:
-        while self.held < self._most and (one := next(self._left, None)):
-            if is_live(one):
-                self._begun.append((0, None))
-                continue
-            self.held += one.frame.raw
-            self._begun.append((one.frame.raw, self._reader.begin(one.segment, one.frame)))

@@ -9,29 +9,24 @@ from dataclasses import replace
 from functools import partial
 from itertools import groupby
 
-import structlog
-
 from logkeep.archive.frame_reader import FrameReader
 from logkeep.database import generations, segments
 from logkeep.domain.archive_search import ArchiveQuery, SearchDamage, SearchEnd, SearchEvent, SearchProgress
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.histogram import Interval
-from logkeep.domain.manifest import Checkpoint, Segment
-from logkeep.errors import StoreCorrupt, StoreError, StoreMissing
+from logkeep.domain.manifest import Checkpoint
+from logkeep.errors import StoreCorrupt, StoreMissing
 from logkeep.search.count_plan import CountedFrame, Known, plan_counts
-from logkeep.search.plan import KeptFrame, Stretch
+from logkeep.search.plan import KeptFrame
 from logkeep.search.record_count import RecordCount
 from logkeep.search.tally import Tally
-from logkeep.service.archive_search import Reads, expect_known, search_archive
+from logkeep.service.archive_search import TELL_SECONDS, search_archive
 from logkeep.service.orphans import find_prefixes
 from logkeep.service.runtime import Runtime
-from logkeep.service.search_index import list_indexes, read_index
+from logkeep.service.search_index import read_node_index
+from logkeep.service.searched_logs import Reads, expect_known
 from logkeep.service.stores import cluster_stores
 from logkeep.stores.base import ObjectStore
-
-_TELL_SECONDS = 0.5  # between two steps of progress
-_AHEAD = 12 * 1024 * 1024  # plain bytes of frames that are read ahead
-_log = structlog.get_logger("logkeep.search")
 
 
 def count_over_time(
@@ -117,7 +112,7 @@ class _Counting:
 
     def _read(self, node: str, log: Checkpoint, read: list[CountedFrame]) -> Iterator[SearchEvent]:
         count = RecordCount(self._query.wanted, self._tally)
-        reads = Reads(self._reader, Stretch(0, [one.kept for one in read]), _AHEAD)
+        reads = Reads(self._reader, [one.kept for one in read])
         for one, begun in zip(read, reads, strict=True):
             self._frames_read += 1
             self._bytes_read += one.kept.frame.raw
@@ -136,7 +131,7 @@ class _Counting:
         return SearchDamage(node, log.family, log.generation, problem)
 
     def _tell(self) -> Iterator[SearchEvent]:
-        if time.monotonic() - self._told_at > _TELL_SECONDS:
+        if time.monotonic() - self._told_at > TELL_SECONDS:
             self._told_at = time.monotonic()
             yield self._progress()
 
@@ -169,26 +164,11 @@ class _CountIndex:
             return None
         if node != self._node:
             self._node, self._known = node, {}
-            self._known.update(self._load(node))
-        known = self._known.get(_key(one.segment))
+            for entry in read_node_index(self._runtime, self._stores, self._places, node):
+                known = [Known(table, at not in entry.unended) for at, table in enumerate(entry.minutes)]
+                self._known[bytes.fromhex(entry.sha256)] = known
+        known = self._known.get(bytes.fromhex(one.segment.sha256))
         if known is None or len(known) != len(one.segment.frames):
             self.missing += 1
             return None
         return known[one.number]
-
-    def _load(self, node: str) -> Iterator[tuple[bytes, list[Known]]]:
-        for place in self._places:
-            store = self._stores[place.bucket]
-            for found in list_indexes(store, place, node):
-                try:
-                    entries = read_index(self._runtime, store, found)
-                except StoreError as error:
-                    _log.warning("index not used", object=found.name, error=str(error))
-                    continue
-                for entry in entries:
-                    known = [Known(table, at not in entry.unended) for at, table in enumerate(entry.minutes)]
-                    yield bytes.fromhex(entry.sha256), known
-
-
-def _key(segment: Segment) -> bytes:
-    return bytes.fromhex(segment.sha256)

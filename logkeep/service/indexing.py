@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 
 import structlog
@@ -21,9 +21,11 @@ from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Segment
 from logkeep.errors import Overloaded, StoreCorrupt, StoreMissing
 from logkeep.search.index_object import FULL_BYTES, SegmentIndex, encode_index, index_segment
+from logkeep.search.plan import KeptFrame
 from logkeep.service.orphans import find_prefixes
 from logkeep.service.runtime import Runtime
 from logkeep.service.search_index import list_indexes, read_index
+from logkeep.service.searched_logs import Reads
 from logkeep.service.stores import cluster_stores
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.layout import index_object, signature_object
@@ -134,7 +136,7 @@ class _Indexer:
         """Delete the index objects of the cluster, once nothing counts on them."""
         with writing(self._runtime.database) as connection:
             indexing.forget_indexed(connection, self._cluster.id)
-        for place in find_prefixes(self._runtime, self._cluster):
+        for place in self._places:
             store = self._stores[place.bucket]
             for found in list(store.list(f"{place.folder}/_index/")):
                 store.delete(found.name)
@@ -143,7 +145,7 @@ class _Indexer:
         """Know what is not indexed any more, as an object is gone; delete those that are damaged or not signed."""
         indexed = indexing.fetch_indexed(self._runtime.database, self._cluster.id)
         for node, of_node in groupby(indexed, key=lambda segment: segment.node):
-            told = {entry.sha256 for place in self._places() for entry in self._entries(place, node, clear=True)}
+            told = {entry.sha256 for place in self._places for entry in self._entries(place, node, clear=True)}
             lost = [segment for segment in of_node if segment.sha256 not in told]
             with writing(self._runtime.database) as connection:
                 indexing.mark_indexed(connection, self._cluster.id, lost, indexing.NOT_YET)
@@ -157,7 +159,7 @@ class _Indexer:
                 if not indexing.is_any_indexed(connection, self._cluster.id, node)
             ]
         for node in new:
-            told = {entry.sha256 for place in self._places() for entry in self._entries(place, node)}
+            told = {entry.sha256 for place in self._places for entry in self._entries(place, node)}
             if not told:
                 continue
             due = indexing.fetch_unindexed(self._runtime.database, self._cluster.id, node)
@@ -165,6 +167,7 @@ class _Indexer:
             with writing(self._runtime.database) as connection:
                 indexing.mark_indexed(connection, self._cluster.id, known)
 
+    @cached_property
     def _places(self) -> list[ClusterPrefix]:
         return find_prefixes(self._runtime, self._cluster)
 
@@ -253,14 +256,6 @@ class _Indexer:
 
 def _read(reader: FrameReader, segment: Segment) -> Iterator[bytes]:
     """Yield the plain bytes of the frames of a segment, of which the next ones are being read."""
-    ahead: deque[tuple[int, Future[bytes]]] = deque()
-    held = 0
-    for frame in segment.frames:
-        ahead.append((frame.raw, reader.begin(segment, frame)))
-        held += frame.raw
-        while held > _AHEAD and ahead:
-            size, read = ahead.popleft()
-            held -= size
-            yield read.result()
-    for _, read in ahead:
-        yield read.result()
+    for begun in Reads(reader, [KeptFrame(segment, number) for number in range(len(segment.frames))], _AHEAD):
+        assert begun  # nothing is live
+        yield begun.result()

@@ -34,15 +34,14 @@ class _Snapshot(JobCatalogue):
 
     def __init__(self, runtime: Runtime, cluster: Cluster, known: Sequence[Checkpoint]) -> None:
         super().__init__(runtime.database, cluster.id, "", 1)
-        self._engine = runtime.database
-        self._id = cluster.id
         self._known = known
 
     def checkpoints(self, node: str) -> list[Checkpoint]:  # noqa: ARG002  it is of one
         return list(self._known)
 
     def recall(self, node: str, family: str) -> list[Checkpoint]:
-        return [one for _, one in generations.fetch_generations(self._engine, self._id, node=node, family=family)]
+        found = generations.fetch_generations(self._database, self._cluster_id, node=node, family=family)
+        return [one for _, one in found]
 
     def record_plan(self, node: str, remaining: int, pending: Sequence[PendingFile] | None = None) -> None:
         pass

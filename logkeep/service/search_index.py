@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -47,13 +47,13 @@ class SearchIndex:
         self._needles = [needle for needle in map(Needle, literals) if needle.usable]
         self._nodes: dict[str, dict[bytes, _Rulings]] = {}
         self.missing = 0  # frames that were asked for of which nothing is known
-        self.objects = 0  # that were read
 
     def consult(self, node: str, one: KeptFrame) -> Ruling | None:
         if not self._needles or not one.segment.object:  # what is live has none
             return None
         if node not in self._nodes:
-            self._nodes[node] = dict(self._load(node))
+            entries = read_node_index(self._runtime, self._stores, self._places, node)
+            self._nodes[node] = {bytes.fromhex(entry.sha256): self._rule(entry) for entry in entries}
         known = self._nodes[node].get(bytes.fromhex(one.segment.sha256))
         if known is None or known.frames != len(one.segment.frames):
             self.missing += 1
@@ -63,19 +63,6 @@ class SearchIndex:
     @cached_property
     def _places(self) -> list[ClusterPrefix]:
         return find_prefixes(self._runtime, self._cluster)
-
-    def _load(self, node: str) -> Iterator[tuple[bytes, _Rulings]]:
-        for place in self._places:
-            store = self._stores[place.bucket]
-            for found in list_indexes(store, place, node):
-                try:
-                    entries = read_index(self._runtime, store, found)
-                except StoreError as error:
-                    _log.warning("index not used", object=found.name, error=str(error))
-                    continue
-                self.objects += 1
-                for entry in entries:
-                    yield bytes.fromhex(entry.sha256), self._rule(entry)
 
     def _rule(self, entry: SegmentIndex) -> _Rulings:
         absent = 0
@@ -88,6 +75,19 @@ class SearchIndex:
 def list_indexes(store: ObjectStore, place: ClusterPrefix, node: str) -> list[StoredObject]:
     """List the index objects of a node in one place, oldest first. Raises a `StoreError`."""
     return [found for found in store.list(index_folder(place.folder, node)) if is_index(found.name)]
+
+
+def read_node_index(
+    runtime: Runtime, stores: Mapping[str, ObjectStore], places: Iterable[ClusterPrefix], node: str
+) -> Iterator[SegmentIndex]:
+    """Yield what the index objects of a node tell; those that cannot be read, or are not signed, are passed over."""
+    for place in places:
+        store = stores[place.bucket]
+        for found in list_indexes(store, place, node):
+            try:
+                yield from read_index(runtime, store, found)
+            except StoreError as error:
+                _log.warning("index not used", object=found.name, error=str(error))
 
 
 def check_indexes(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from math import inf
 
+from logkeep.archive.frame_reader import FrameReader
 from logkeep.database import generations, segments
 from logkeep.domain.archive_search import ArchiveQuery
 from logkeep.domain.cluster import Cluster, Node
@@ -22,6 +24,7 @@ from logkeep.service.runtime import Runtime
 _SHOWN = 100  # characters of a name that somebody sent
 _NAMED = 10  # of those that are known, where an unknown one was asked for
 _NODES_AT_ONCE = 8
+AHEAD = 12 * 1024 * 1024  # plain bytes of frames that are read ahead
 _MOST_FRAMES = 20_000  # that are held; what has more is asked for log by log
 
 
@@ -39,7 +42,6 @@ class SearchedLog:
     segments: list[Segment] | None = None  # None where they are not held
     live: LiveLog | None = None
     heads: RecordHeads | None = None
-    text: LogText | None = None
 
     def live_segment(self) -> Segment | None:
         """Return what is not kept as a segment of one frame, of which nothing is known but where it begins."""
@@ -108,6 +110,35 @@ class LogText:
 def is_live(one: KeptFrame) -> bool:
     """Return whether a frame stands for what is not kept yet."""
     return not one.segment.object
+
+
+class Reads:
+    """Frames of a log, of which the next ones are being read."""
+
+    def __init__(self, reader: FrameReader, frames: Iterable[KeptFrame], most: int = AHEAD) -> None:
+        """Begin to read frames of at most `most` plain bytes, or one."""
+        self._reader = reader
+        self._left = iter(frames)
+        self._most = most
+        self._begun: deque[tuple[int, Future[bytes] | None]] = deque()
+        self.held = 0  # plain bytes
+        self._begin()
+
+    def __iter__(self) -> Iterator[Future[bytes] | None]:
+        """Yield a frame that is being read for each, None for what is not kept."""
+        while self._begun:
+            size, read = self._begun.popleft()
+            yield read
+            self.held -= size
+            self._begin()
+
+    def _begin(self) -> None:
+        while self.held < self._most and (one := next(self._left, None)):
+            if is_live(one):
+                self._begun.append((0, None))
+                continue
+            self.held += one.frame.raw
+            self._begun.append((one.frame.raw, self._reader.begin(one.segment, one.frame)))
 
 
 @dataclass(slots=True)

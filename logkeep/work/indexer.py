@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import closing, suppress
+from collections.abc import Generator, Iterable
+from contextlib import suppress
 
 import structlog
 
 from logkeep.domain.archive_search import IndexProgress
 from logkeep.domain.cluster import Cluster
-from logkeep.errors import CatalogueError, StoreError
 from logkeep.service import backups, indexing
 from logkeep.service.runtime import Runtime
-from logkeep.work.periodic import QuietLog
+from logkeep.work.cluster_thread import ClusterThread
 
 _TICK_SECONDS = 10.0
 _STOP_SECONDS = 2.0  # time for the segment being read
@@ -25,49 +24,27 @@ _NICE = 10
 _log = structlog.get_logger("logkeep.work")
 
 
-class IndexThread:
+class IndexThread(ClusterThread[IndexProgress]):
     """Thread that indexes what is new; a failure is logged, and that cluster tried again later."""
 
     def __init__(self, runtime: Runtime, *, tick_seconds: float = _TICK_SECONDS) -> None:
-        self._runtime = runtime
-        self._tick_seconds = tick_seconds
-        self._quiet = QuietLog()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="indexer", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop; wait at most `_STOP_SECONDS` for the segment being read."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_SECONDS)
+        super().__init__(
+            runtime,
+            "indexer",
+            tick_seconds=tick_seconds,
+            stop_seconds=_STOP_SECONDS,
+            nothing_done="nothing was indexed",
+            stopped_short="indexing stopped",
+            after=tick_seconds,
+        )
 
     def _run(self) -> None:
         with suppress(AttributeError, OSError):  # threads have a priority of their own on Linux
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
-        while not self._stopped.wait(self._tick_seconds):
-            try:
-                while not self._stopped.is_set() and self._index_next():
-                    pass
-            except CatalogueError as error:
-                self._runtime.outage.failed(error)
-            except Exception as error:
-                self._quiet.log_exception("nothing was indexed", error)
+        super()._run()
 
-    def _index_next(self) -> bool:
-        """Index the next cluster; False if nothing is new."""
-        due = indexing.index_next(self._runtime)
-        if due is None:
-            return False
-        cluster, steps = due
-        try:
-            with closing(steps):
-                self._follow(cluster, steps)
-        except StoreError as error:
-            _log.error("indexing stopped", cluster_id=cluster.id, error=str(error))
-        return True
+    def _claim(self) -> tuple[Cluster, Generator[IndexProgress]] | None:
+        return indexing.index_next(self._runtime)
 
     def _follow(self, cluster: Cluster, steps: Iterable[IndexProgress]) -> None:
         begun = time.monotonic()

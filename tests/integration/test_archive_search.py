@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import gzip
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from logkeep.search import order
 from logkeep.service import archive, backup_run, indexing
 from logkeep.service.archive_search import search_archive
 from logkeep.stores.layout import is_index
+from logkeep.work.indexer import IndexThread
 from tests.support.installation import Installation
 
 LEVELS = ("INFO ", "WARN ", "ERROR")
@@ -362,6 +364,22 @@ def test_index_in_the_background_waits_until_it_is_worth_it_and_many_small_ones_
         assert len(hits) == len(expected(lines, query))
         assert end.not_indexed == 0
     assert not installation.findings(cluster, read_data=True)
+
+
+def test_thread_indexes_what_is_worth_it_until_it_is_stopped(
+    installation: Installation, written: tuple[Cluster, Writer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, _ = written
+    monkeypatch.setattr(indexing, "_WORTH_SEGMENTS", 1)
+    thread = IndexThread(installation.runtime, tick_seconds=0.01)
+    thread.start()
+    absent = replace(ALL, text="never was written")
+    for _ in range(1000):
+        if found(installation, cluster, absent)[1].not_indexed == 0:
+            break
+        time.sleep(0.01)
+    thread.stop()
+    assert found(installation, cluster, absent)[1].not_indexed == 0
 
 
 def test_index_of_a_bucket_is_used_again_when_the_database_was_lost(
