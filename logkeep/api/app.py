@@ -17,9 +17,7 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from logkeep.api import css, iam, native
-from logkeep.api.addresses import ClientAddresses
-from logkeep.api.answers import Answer, StartedStream, discard, send_answer, send_stream
-from logkeep.api.auditing import Auditor
+from logkeep.api.answers import Answer, discard, send_answer
 from logkeep.api.auth import (
     Authenticator,
     Credentials,
@@ -28,19 +26,23 @@ from logkeep.api.auth import (
     check_rights,
     read_credentials,
 )
-from logkeep.api.bodies import MAX_BODY, SMALL, Budget, Reader
-from logkeep.api.call import AuditTrail, Call, Stream, WithHeaders, read_cluster_id
-from logkeep.api.pools import Pool, Pools
+from logkeep.api.call import Call, WithHeaders, read_cluster_id
+from logkeep.api.pools import Pools
 from logkeep.api.routes import Route, Routes
 from logkeep.contract.codes import find_fault
 from logkeep.contract.faults import render_fault
 from logkeep.contract.native.operations import HEALTH, OPENAPI, READY
 from logkeep.contract.openapi import build_document
 from logkeep.contract.operation import JSON as JSON_TYPE
-from logkeep.domain.access import Caller, Role
+from logkeep.domain.access import AuditTrail, Caller, Role
 from logkeep.domain.blocking import WouldBlock
 from logkeep.errors import CatalogueError, Overloaded, SourceError, StoreError, WrongSignature
+from logkeep.http.addresses import ClientAddresses
+from logkeep.http.bodies import MAX_BODY, SMALL, Budget, Reader
+from logkeep.http.pools import Pool
 from logkeep.http.protocol import CONNECTION
+from logkeep.http.streams import StartedStream, Stream, send_stream
+from logkeep.service.auditing import Auditor
 from logkeep.service.runtime import Runtime
 from logkeep.signing.sdk_hmac import MAX_SKEW_MS
 

@@ -11,9 +11,8 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from starlette.types import Scope
 
-from logkeep.api.call import AuditTrail
 from logkeep.contract.operation import Operation
-from logkeep.domain.access import AccessKey, Caller, Token
+from logkeep.domain.access import AccessKey, AuditTrail, Caller, Token
 from logkeep.domain.blocking import WouldBlock
 from logkeep.errors import ClusterNotFound, NotAuthenticated, NotAuthorized, WrongSignature
 from logkeep.service import identity, users

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from logkeep.domain.access import Caller
+from logkeep.domain.access import AuditTrail, Caller
 from logkeep.domain.cluster import Cluster
 from logkeep.errors import ClusterNotFound
 from logkeep.service import clusters
@@ -20,17 +20,6 @@ def read_cluster_id(parameters: Mapping[str, str]) -> str:
     """Return the UUID in the path, '' where there is none."""
     cluster_id = parameters.get("cluster_id", "").lower()
     return cluster_id if _UUID.fullmatch(cluster_id) else ""
-
-
-@dataclass(slots=True)
-class AuditTrail:
-    """What the audit will tell of a request, as far as it becomes known."""
-
-    address: str  # of the peer
-    who: str = ""  # access key or user
-    project_id: str = ""
-    cluster_id: str = ""
-    proven: bool = False  # whether it is known that `who` sent it
 
 
 class Call(NamedTuple):
@@ -78,15 +67,3 @@ class WithHeaders:
 
     body: bytes
     headers: list[tuple[bytes, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """A body that is made while it is sent."""
-
-    content_type: str
-    chunks: Iterator[bytes]
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    # What to send as the last chunk where it breaks in the middle; without it the connection is broken off,
-    # so that the client does not take a part for the whole.
-    error_trailer: Callable[[Exception], bytes] | None = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from logkeep.api.call import Call, Stream
+from logkeep.api.call import Call
 from logkeep.api.routes import Handler
 from logkeep.contract.css.requests import read_records_query
 from logkeep.contract.native import job_responses, operations, requests, responses, search, status_responses
 from logkeep.contract.operation import BYTES, NDJSON, Operation
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.node_check import NodeCheck
+from logkeep.http.streams import Stream
 from logkeep.service import (
     archive,
     archive_search,

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
-from logkeep.api.call import Call, Stream, WithHeaders
+from logkeep.api.call import Call, WithHeaders
 from logkeep.contract.operation import Operation
 from logkeep.errors import NoSuchApi, RequestError
+from logkeep.http.streams import Stream
 
 Handler = Callable[[Call], bytes | WithHeaders | Stream]
 

@@ -124,3 +124,14 @@ class AuditEntry:
     status: int
     code: str  # error code, '' for success
     request_id: str
+
+
+@dataclass(slots=True)
+class AuditTrail:
+    """What the audit will tell of a request, as far as it becomes known."""
+
+    address: str  # of the peer
+    who: str = ""  # access key or user
+    project_id: str = ""
+    cluster_id: str = ""
+    proven: bool = False  # whether it is known that `who` sent it

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from logkeep.api import css, iam, native
-from logkeep.api.pools import RULES, Pool, Rule
+from logkeep.api.pools import RULES
 from logkeep.contract.operation import WaitsFor
 from logkeep.errors import Overloaded
+from logkeep.http.pools import Pool, Rule
 
 RULE = Rule(threads=4, each=2, waiting=6, waiting_each=3, seconds=0.5, overdue=2)
 

@@ -6,8 +6,7 @@ import threading
 
 import structlog
 
-from logkeep.api.call import AuditTrail
-from logkeep.domain.access import AuditEntry
+from logkeep.domain.access import AuditEntry, AuditTrail
 from logkeep.errors import CatalogueError
 from logkeep.service import audit
 from logkeep.service.runtime import Runtime

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from logkeep.api.addresses import ClientAddresses
+from logkeep.http.addresses import ClientAddresses
 
 PROXIES = ("10.0.0.0/8", "2001:db8::/32", "192.0.2.7")
 
