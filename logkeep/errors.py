@@ -16,7 +16,9 @@
     │   └── NameTaken               a cluster or project of this name exists
     ├── NotAuthenticated        no or wrong signature, unknown key, clock off
     │   ├── WrongSignature          another secret, or another way to sign
-    │   └── WrongPassword           or no such user, or no role in the project
+    │   ├── WrongPassword           or no such user, or no role in the project
+    │   ├── SessionEnded            of the console: unknown, idle for too long, or its user or key is no more
+    │   └── LinkSpent               a link to the console that was used, has expired, or never was
     ├── NotAuthorized           the role of this key or user does not allow it
     ├── TokenNotFound           a token that is asked about: unknown, expired, or of another project
     ├── ClusterNotFound         unknown, or of another project
@@ -52,6 +54,9 @@
     │   │   └── TurnOver                its time slice is over while others wait; it resumes later
     │   ├── MemoryShort             LK-MEMORY
     │   └── JobInternal             LK-INTERNAL
+    ├── StaleForm               console/app.py: a form without a token of its session
+    ├── UnknownHost             console/app.py: a name by which no browser may ask for it
+    ├── NoSuchPage              console/app.py: no page of the console has this path
     ├── UsageError              cli/errors.py: an argument must be changed (exit 2)
     ├── CommandFailed           cli/errors.py: the command failed (exit 1)
     │   ├── NotCarriedOut           cli/errors.py: a verification could not be run (exit 3)
@@ -162,6 +167,14 @@ class WrongPassword(NotAuthenticated):
         super().__init__(message)
         self.who = who  # the user meant, '' where there is none: for the audit only
         self.project_id = project_id
+
+
+class SessionEnded(NotAuthenticated):
+    """Your session has ended; sign in again."""
+
+
+class LinkSpent(NotAuthenticated):
+    """This link was used or has expired; make another with `logkeep console`."""
 
 
 class NotAuthorized(LogkeepError):

@@ -91,6 +91,12 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     named_clusters: int = 100  # with more clusters than this, none is named
 
 
+class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    enabled: bool = True
+    hosts: tuple[str, ...] = ()  # names by which browsers reach it, besides addresses and localhost
+    idle_minutes: float = 60.0  # after which a session ends
+
+
 class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str = ""  # '' is the folder buckets/<name> of the data directory
     credentials: dict[str, str] = {}
@@ -124,6 +130,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     search: Search = Search()
     policy: Policy = Policy()
     metrics: Metrics = Metrics()
+    console: Console = Console()
     buckets: dict[str, Bucket] = {}
     agencies: dict[str, Agency] = {}
     agents: dict[str, NodeAgent] = {}
@@ -149,6 +156,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "search": Search,
     "policy": Policy,
     "metrics": Metrics,
+    "console": Console,
 }
 _TOP = ("database", "log_level")
 _NOT_SETTINGS = {
@@ -183,6 +191,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "policy.spread_minutes": (0, 720),
     "policy.stale_after_hours": (24, 8760),
     "metrics.named_clusters": (0, 10_000),
+    "console.idle_minutes": (1, 10_080),
 }
 
 

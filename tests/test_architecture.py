@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {"bootstrap", "contract", "agent", "http", "service", "domain", "signing", "errors", "__version__"},
     "bootstrap": {
-        "settings", "keyfiles", "api", "work", "service", "backup", "archive", "database", "stores", "sources", "logformat", "domain",
+        "settings", "keyfiles", "api", "console", "work", "service", "backup", "archive", "database", "stores", "sources", "logformat", "domain",
         "watchdog", "clock", "errors", "__version__",
     },
     "api": {"contract", "signing", "service", "domain", "http", "errors"},
@@ -93,7 +93,8 @@ ONLY_IN: dict[str, set[str]] = {
     "typer": {"cli"},
     "rich": {"cli"},
     "uvicorn": {"cli", "api", "agent", "http"},
-    "starlette": {"api", "agent", "cli"},
+    "starlette": {"api", "agent", "bootstrap", "cli", "console", "http"},
+    "jinja2": {"console"},
     "httpx": {"cli", "sources"},
     "cryptography": {"keyfiles", "sources"},
     "zlib_ng": {"backup"},

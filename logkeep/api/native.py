@@ -17,6 +17,7 @@ from logkeep.service import (
     backups,
     checks,
     clusters,
+    console_sessions,
     coverage,
     forecasts,
     histogram,
@@ -248,6 +249,11 @@ def list_audit(call: Call) -> bytes:
     return responses.render_audit(entries, total)
 
 
+def make_console_link(call: Call) -> bytes:
+    link = console_sessions.make_link(call.runtime, call.caller)
+    return responses.render_console_link(f"/console/link/{link.secret}", link.expires_at)
+
+
 HANDLERS: list[tuple[Operation, Handler]] = [
     (operations.ADD_CLUSTER, add_cluster),
     (operations.ADOPT_CLUSTER, adopt_cluster),
@@ -273,4 +279,5 @@ HANDLERS: list[tuple[Operation, Handler]] = [
     (operations.VERIFY, verify),
     (operations.SHOW_VERIFICATION, show_verification),
     (operations.LIST_AUDIT, list_audit),
+    (operations.MAKE_CONSOLE_LINK, make_console_link),
 ]

@@ -35,6 +35,7 @@ COMMANDS = {
     "init": ("init", "Make an installation: settings, database, bucket, project, key."),
     "serve": ("serve", "Run the service until Ctrl-C or SIGTERM."),
     "worker": ("worker", "Carry out backups; many machines may share one database."),
+    "console": ("console", "Print a link that signs in to the web console once."),
     "workers": ("worker", "Show the processes that share the database."),
     "migrate": ("worker", "Bring the database to the tables of this version."),
     "agent": ("agent", "Serve the log directory of this node over HTTPS, read-only."),

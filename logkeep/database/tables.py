@@ -80,6 +80,28 @@ tokens = Table(
     Column("expires_at", BigInteger, nullable=False, index=True),
 )
 
+# Sessions of the console, each of a user or of a key. Only the hash of what the browser shows is kept.
+console_sessions = Table(
+    "console_sessions",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("user_id", String(32)),  # None: of a key
+    Column("ak", String(64)),  # None: of a user
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),  # when somebody last did something in it
+    Index("ix_console_sessions_seen_at", "seen_at"),
+    Index("ix_console_sessions_owner", "user_id", "ak", "created_at"),
+)
+
+# Links that sign in to the console once, with the rights of the key that asked for them.
+console_links = Table(
+    "console_links",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("ak", String(64), nullable=False, index=True),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
 # Refers to nothing, so that it stays when a cluster goes.
 audit = Table(
     "audit",

@@ -33,6 +33,12 @@ def fetch_user(connection: Connection, name_or_id: str) -> tuple[User, str] | No
     return (read_row(User, rows[0]), rows[0].password_hash) if rows else None
 
 
+def fetch_user_of_id(connection: Connection, user_id: str) -> User | None:
+    """Return the user of this id, unless revoked."""
+    row = connection.execute(select(users).where(users.c.id == user_id, users.c.revoked_at.is_(None))).first()
+    return read_row(User, row) if row else None
+
+
 def fetch_users(connection: Connection) -> list[User]:
     return list(read_rows(User, connection.execute(select(users).order_by(users.c.created_at, users.c.name))))
 

@@ -135,3 +135,23 @@ class AuditTrail:
     project_id: str = ""
     cluster_id: str = ""
     proven: bool = False  # whether it is known that `who` sent it
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSession:
+    """Session of a browser, of a user or of a key. Only the hash of its secret is stored."""
+
+    sha256: str
+    user_id: str | None  # None: of a key
+    ak: str | None  # None: of a user
+    created_at: int  # Unix ms
+    seen_at: int  # Unix ms, to the minute: when somebody last did something in it
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleLink:
+    """Link that signs in to the console once, with the rights of a key."""
+
+    sha256: str
+    ak: str
+    expires_at: int  # Unix ms

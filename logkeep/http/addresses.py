@@ -39,6 +39,16 @@ class ClientAddresses:
                 break
         return str(address)
 
+    def find_scheme(self, scope: Scope) -> str:
+        """Return `http` or `https`, by which the client asked; where a trusted proxy passed it on, what that says."""
+        client = scope["client"]
+        peer = _parse(client[0]) if client and self._trusted else None
+        if peer is not None and self._is_trusted(peer):
+            said = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
+            if said and said[-1].strip().lower() in {b"http", b"https"}:
+                return said[-1].strip().lower().decode()
+        return str(scope["scheme"])
+
     def _is_trusted(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
 

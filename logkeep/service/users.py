@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from sqlalchemy.exc import IntegrityError
 
-from logkeep.database import keys, users
+from logkeep.database import console_sessions, keys, users
 from logkeep.database.connection import reading, writing
 from logkeep.domain.access import Caller, Role, SignedIn, SignIn, Token, User
 from logkeep.domain.cluster import Project
@@ -57,7 +57,7 @@ def sign_in(runtime: Runtime, asked: SignIn, address: str) -> SignedIn:
         old, user = find_token(runtime, hash_token(asked.token.encode()))
         expires_at = old.expires_at  # a token cannot extend its own life
     else:
-        user, expires_at = _check_user(runtime, asked, address, now), now + VALID_MS
+        user, expires_at = check_user(runtime, asked, address, now), now + VALID_MS
     project = None if asked.account else _project(runtime, user, asked.project)
     secret = secrets.token_hex(32)
     token = Token(
@@ -122,10 +122,11 @@ def _update_user(runtime: Runtime, name: str, **changed: object) -> User:
         if user is None:
             raise InvalidField("name", f"there is no user {name[:64]!r} in use; see `logkeep user list`")
         keys.revoke_issued(connection, user.id, runtime.clock.now_ms())
+        console_sessions.delete_of_user(connection, user.id)
     return user
 
 
-def _check_user(runtime: Runtime, asked: SignIn, address: str, now_ms: int) -> User:
+def check_user(runtime: Runtime, asked: SignIn, address: str, now_ms: int) -> User:
     """Return the user. Neither the error nor its timing reveals whether the user exists."""
     locked_by = f"user {asked.user}"
     if runtime.lockout.is_locked(locked_by, address, now_ms):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from logkeep.service import audit, backups, temporary_keys, users, workers
+from logkeep.service import audit, backups, console_sessions, temporary_keys, users, workers
 from logkeep.service.runtime import Runtime
 from logkeep.work.periodic import PeriodicThread
 
@@ -41,6 +41,7 @@ class Maintenance(PeriodicThread):
         if ticks % _SELDOM == 0:
             users.remove_expired_tokens(self._runtime)
             temporary_keys.remove_expired(self._runtime)
+            console_sessions.remove_ended(self._runtime)
             audit.remove_old_entries(self._runtime, self._audit_keep_days)
             workers.forget_dead(self._runtime)
             self._clean_up()

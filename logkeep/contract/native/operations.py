@@ -9,7 +9,7 @@ from logkeep.contract.native import job_responses, requests, responses, search, 
 from logkeep.contract.operation import BYTES, NDJSON, Link, Operation, WaitsFor
 from logkeep.contract.parameters import PAGE
 from logkeep.domain.access import Right
-from logkeep.errors import BackupClosed, BackupRunning, EmptyBody, InvalidField, NameTaken, StoreError
+from logkeep.errors import BackupClosed, BackupRunning, EmptyBody, InvalidField, NameTaken, RequestError, StoreError
 
 _CLUSTERS = "/api/v1/clusters"
 _CLUSTER = _CLUSTERS + "/{cluster_id}"
@@ -275,6 +275,16 @@ LIST_AUDIT = Operation(
     answer=responses.AuditList,
     raises=(InvalidField,),
 )
+MAKE_CONSOLE_LINK = Operation(
+    "MakeConsoleLink",
+    "POST",
+    "/api/v1/console/links",
+    summary="Make a link that signs in to the console once, within five minutes, with the rights of the calling key",
+    right=Right.IDENTIFY,
+    answer=responses.ConsoleLinkView,
+    raises=(RequestError,),
+    waits_for=WaitsFor.WRITES,
+)
 
 OPERATIONS = (
     ADD_CLUSTER,
@@ -301,6 +311,7 @@ OPERATIONS = (
     VERIFY,
     SHOW_VERIFICATION,
     LIST_AUDIT,
+    MAKE_CONSOLE_LINK,
 )
 
 HEALTH = Operation(

@@ -124,6 +124,13 @@ class AuditEntryView(msgspec.Struct, rename="camel"):
     request_id: str
 
 
+class ConsoleLinkView(msgspec.Struct, rename="camel"):
+    """A link to the console, told once."""
+
+    path: str  # below the address of the service
+    expires_at: int  # Unix ms
+
+
 class AuditList(msgspec.Struct, rename="camel"):
     entries: list[AuditEntryView]
     total_size: int
@@ -267,6 +274,10 @@ def render_clusters(clusters: Sequence[Cluster], standings: Standings, total: in
 
 def render_audit(entries: Iterable[AuditEntry], total: int) -> bytes:
     return _encoder.encode(AuditList([_view(entry, AuditEntryView) for entry in entries], total))
+
+
+def render_console_link(path: str, expires_at: int) -> bytes:
+    return _encoder.encode(ConsoleLinkView(path, expires_at))
 
 
 def render_verification(verification: Verification) -> bytes:

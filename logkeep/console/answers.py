@@ -1,0 +1,48 @@
+"""What a page of the console answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from logkeep.http.streams import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Html:
+    """A page, or a part of one."""
+
+    body: str
+    status: int = 200
+    etag: str = ""  # where it has one, a poll without news is answered with 304
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Another page of the console, which the browser is to ask for by GET."""
+
+    path: str
+    session: str | None = None  # the secret of a session that begins; '' where one ends; None: it stays as it is
+    language: str = ""  # that is chosen from now on
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """What the browser has is still so."""
+
+    etag: str
+
+
+Answer = Html | Redirect | Unchanged | Stream
+
+
+def make_download(content_type: str, name: str, chunks: Iterator[bytes]) -> Stream:
+    """Return a stream that the browser saves as a file of this name: letters, digits, '-', '_' and '.'."""
+    safe = "".join(one if one.isascii() and (one.isalnum() or one in "-_.") else "_" for one in name)
+    headers = (
+        (b"content-disposition", f'attachment; filename="{safe}"'.encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    )
+    return Stream(content_type, chunks, headers=headers)

@@ -1,0 +1,303 @@
+"""The console as an ASGI application: sessions, tokens of forms, rights, and where errors become pages."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from logkeep.console.answers import Html, Redirect, Unchanged
+from logkeep.console.pages import PAGES
+from logkeep.console.pools import Pools, WaitsFor
+from logkeep.console.rendering import render
+from logkeep.console.requests import ConsoleRequest
+from logkeep.console.routes import Page, find_page
+from logkeep.console.sending import Header, find_file, send_answer, send_file
+from logkeep.console.texts import choose_language, texts_of
+from logkeep.console.visit import Values, Visit
+from logkeep.domain.access import AuditTrail, Caller
+from logkeep.domain.cluster import Project
+from logkeep.errors import (
+    BackupClosed,
+    BackupRunning,
+    BucketNotWritable,
+    CatalogueError,
+    ClusterNotFound,
+    LogkeepError,
+    NotAuthenticated,
+    NotAuthorized,
+    Overloaded,
+    RequestError,
+    SessionEnded,
+    SettingError,
+    SourceError,
+    StoreError,
+)
+from logkeep.http.addresses import ClientAddresses
+from logkeep.http.bodies import SMALL, Budget, Reader
+from logkeep.http.protocol import CONNECTION
+from logkeep.http.streams import StartedStream, Stream, send_stream
+from logkeep.service import identity
+from logkeep.service.auditing import Auditor
+from logkeep.service.console_sessions import find_caller
+from logkeep.service.runtime import Runtime
+
+_BODIES = 1024 * 1024  # bytes of forms that are read at a time
+_STREAMS = 16  # downloads at a time
+_LANGUAGE_COOKIE, _LANGUAGE_SECONDS = "logkeep_language", 365 * 86_400
+_logger = structlog.get_logger("logkeep.console")
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleRules:
+    """Settings of the console."""
+
+    installation_id: str  # its first digits are in the names of cookies, which ports do not tell apart
+    idle_ms: int = 3_600_000  # of a session
+    hosts: tuple[str, ...] = ()  # names by which browsers may reach it, besides addresses and localhost
+
+
+class StaleForm(LogkeepError):
+    """This form is no longer valid. Go back, load the page again, and try once more."""
+
+
+class UnknownHost(LogkeepError):
+    """The console is not served under this name."""
+
+
+class NoSuchPage(LogkeepError):
+    """There is no such page."""
+
+
+_STATUS: dict[type[LogkeepError], int] = {
+    SettingError: 400,
+    RequestError: 400,
+    StaleForm: 403,
+    NotAuthenticated: 401,
+    NotAuthorized: 403,
+    NoSuchPage: 404,
+    ClusterNotFound: 404,
+    BackupClosed: 409,
+    BackupRunning: 409,
+    BucketNotWritable: 412,
+    UnknownHost: 421,
+    StoreError: 503,
+    SourceError: 503,
+    CatalogueError: 503,
+    Overloaded: 503,
+}
+
+
+class Console:
+    """All below `/console`."""
+
+    def __init__(self, runtime: Runtime, rules: ConsoleRules) -> None:
+        self._runtime = runtime
+        self._rules = rules
+        self._cookie = f"logkeep_{rules.installation_id[:12]}"
+        self._addresses = ClientAddresses(runtime.trusted_proxies)
+        self._auditor = Auditor(runtime)
+        self._bodies = Budget(_BODIES, SMALL)
+        self._pools: Pools | None = None
+        self._streams = 0  # downloads that are running
+
+    def close(self) -> None:
+        if self._pools:
+            self._pools.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._pools is None:
+            self._pools = Pools()
+        request = ConsoleRequest(scope, os.urandom(16).hex())
+        if file := find_file(request.path):
+            await send_file(send, request, file)
+            return
+        page, parameters = find_page(PAGES, request.method, request.path)
+        visit = self._begin(request, parameters)
+        answer = await self._respond(page, visit, request, receive, self._pools)
+        if isinstance(answer, StartedStream):
+            try:
+                await send_stream(receive, send, request.id, answer, lambda error: _log_fault(error, request))
+            finally:
+                self._streams -= 1
+        elif answer:
+            await send_answer(send, request, answer, self._cookies(answer, visit, request))
+
+    async def _respond(
+        self, page: Page | None, visit: Visit, request: ConsoleRequest, receive: Receive, pools: Pools
+    ) -> Html | Redirect | Unchanged | StartedStream | None:
+        """Answer one request; None if the client has disconnected before it was complete."""
+        try:
+            if not request.is_for(self._rules.hosts):
+                raise UnknownHost()
+            if page is None:
+                raise NoSuchPage()
+            visit = await self._identify(visit, page, request, pools)
+            if page.right and visit.caller is None:
+                return _to_sign_in(request)
+            if page.right and not (visit.caller and visit.caller.may(page.right)):
+                raise NotAuthorized("Your role does not allow this; ask an administrator of the project.")
+            form = await self._read_form(visit, request, receive)
+            if form is None:
+                return None
+            visit = replace(visit, query=Values.parse(request.query), form=form)
+            if request.method == "POST" and not (request.is_same_site and visit.owns(form["token"])):
+                raise StaleForm()
+            return await self._handle(page, visit, request, pools)
+        except Exception as error:
+            return await self._refuse(error, page, visit, request, pools)
+
+    def _begin(self, request: ConsoleRequest, parameters: Mapping[str, str]) -> Visit:
+        """Return the visit of a stranger, which every visit is at first."""
+        chosen, accepted = request.cookies.get(_LANGUAGE_COOKIE, ""), request.header(b"accept-language")
+        return Visit(
+            runtime=self._runtime,
+            caller=None,
+            project=None,
+            secret=request.cookies.get(f"{self._cookie}_form") or secrets.token_hex(16),
+            trail=AuditTrail(self._addresses.find(request.scope)),
+            path=request.path,
+            parameters=parameters,
+            query=Values({}),
+            form=Values({}),
+            texts=texts_of(choose_language(chosen, accepted)),
+            base_url=f"{self._addresses.find_scheme(request.scope)}://{request.host}",
+        )
+
+    async def _identify(self, visit: Visit, page: Page, request: ConsoleRequest, pools: Pools) -> Visit:
+        """Find whose session it is; without one, the visit stays a stranger's."""
+        secret = request.cookies.get(self._cookie)
+        if not secret:
+            return visit
+        try:
+            caller, project = await pools[WaitsFor.STRANGERS].run(visit.trail.address, self._find, secret, page.polled)
+        except SessionEnded:
+            return visit
+        trail = visit.trail
+        trail.who, trail.project_id, trail.proven = caller.name, caller.project_id, True
+        if connection := request.scope.get(CONNECTION):
+            connection.know(caller.project_id)
+        return replace(visit, caller=caller, project=project, secret=secret)
+
+    def _find(self, secret: str, polled: bool) -> tuple[Caller, Project]:
+        caller = find_caller(self._runtime, secret, self._rules.idle_ms, in_use=not polled)
+        return caller, identity.get_project(self._runtime, caller.project_id)
+
+    async def _read_form(self, visit: Visit, request: ConsoleRequest, receive: Receive) -> Values | None:
+        if request.method != "POST":
+            return Values({})
+        with closing(Reader(self._bodies, visit.trail.who or visit.trail.address, SMALL)) as reader:
+            body = await reader.read(request.headers, receive)
+        return None if body is None else Values.parse(body)
+
+    async def _handle(
+        self, page: Page, visit: Visit, request: ConsoleRequest, pools: Pools
+    ) -> Html | Redirect | Unchanged | StartedStream:
+        pool, owner = pools[page.waits_for], visit.trail.project_id or visit.trail.address
+        if not page.streams:
+            answer = await pool.run(owner, self._call, page, visit, request, discard=_discard)
+            assert not isinstance(answer, StartedStream)
+            return answer
+        if self._streams >= _STREAMS:
+            raise Overloaded("Too many downloads are running just now.")
+        self._streams += 1
+        try:
+            answer = await pool.run(owner, self._call, page, visit, request, discard=_discard)
+        except BaseException:
+            self._streams -= 1
+            raise
+        if isinstance(answer, StartedStream):
+            return answer._replace(pool=pool, owner=owner)
+        self._streams -= 1
+        return answer
+
+    def _call(self, page: Page, visit: Visit, request: ConsoleRequest) -> Html | Redirect | Unchanged | StartedStream:
+        """Call the page's handler, in a thread, and record in the audit what was to be changed."""
+        status = 500
+        try:
+            answer = page.handler(visit)
+            status = 200
+        except Exception as error:
+            status = _status_of(error)
+            raise
+        finally:
+            if page.operation:
+                self._auditor.record(visit.trail, page.operation, status, "", request.id)
+        if isinstance(answer, Stream):
+            return StartedStream(answer, next(answer.chunks, None))
+        if isinstance(answer, Html) and answer.etag and request.header(b"if-none-match") == answer.etag:
+            return Unchanged(answer.etag)
+        return answer
+
+    async def _refuse(
+        self, error: Exception, page: Page | None, visit: Visit, request: ConsoleRequest, pools: Pools
+    ) -> Html:
+        """Show the form again that was refused, or a page that tells why nothing can be shown."""
+        if page and page.again and isinstance(error, LogkeepError) and not isinstance(error, StaleForm | Overloaded):
+            pool, owner = pools[page.waits_for], visit.trail.project_id or visit.trail.address
+            try:
+                shown = await pool.run(owner, page.again, replace(visit, error=visit.texts(error.message)))
+                assert isinstance(shown, Html)
+                return replace(shown, status=_status_of(error))
+            except Exception as second:
+                error = second
+        return self._error_page(error, visit, request)
+
+    def _error_page(self, error: Exception, visit: Visit, request: ConsoleRequest) -> Html:
+        status = _status_of(error)
+        if isinstance(error, CatalogueError):
+            self._runtime.outage.failed(error)
+        elif status >= 500 and not isinstance(error, Overloaded):
+            _log_fault(error, request)
+        retry: tuple[Header, ...] = ((b"retry-after", b"5"),) if status == 503 else ()
+        if request.is_part:  # a part that cannot be had leaves what is there
+            return Html("", status, headers=((b"hx-reswap", b"none"), *retry))
+        message = visit.texts(error.message) if isinstance(error, LogkeepError) else ""
+        host = request.host if isinstance(error, UnknownHost) else ""
+        body = render(visit, "error.html", status=status, message=message, host=host, request_id=request.id)
+        return Html(body, status, headers=retry)
+
+    def _cookies(self, answer: Html | Redirect | Unchanged, visit: Visit, request: ConsoleRequest) -> list[Header]:
+        secure = "; Secure" if visit.base_url.startswith("https:") else ""
+        attributes = f"; Path=/console; HttpOnly; SameSite=Lax{secure}"
+        cookies: list[str] = []
+        if isinstance(answer, Redirect):
+            if answer.session is not None:
+                ends = "" if answer.session else "; Max-Age=0"
+                cookies.append(f"{self._cookie}={answer.session}{attributes}{ends}")
+            if answer.language:
+                cookies.append(f"{_LANGUAGE_COOKIE}={answer.language}{attributes}; Max-Age={_LANGUAGE_SECONDS}")
+        elif not request.cookies.get(f"{self._cookie}_form") and isinstance(answer, Html) and not request.is_part:
+            cookies.append(f"{self._cookie}_form={visit.secret}{attributes}")
+        return [(b"set-cookie", cookie.encode()) for cookie in cookies]
+
+
+def _to_sign_in(request: ConsoleRequest) -> Html | Redirect:
+    if request.is_part:
+        return Html("", 401, headers=((b"hx-redirect", b"/console/sign-in"),))
+    if request.method != "GET":
+        return Redirect("/console/sign-in")
+    wanted = request.path + (f"?{request.query.decode('latin-1')}" if request.query else "")
+    return Redirect(f"/console/sign-in?next={quote(wanted, safe='')}")
+
+
+def _status_of(error: Exception) -> int:
+    return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+
+
+def _discard(answer: Html | Redirect | Unchanged | StartedStream) -> None:
+    """Close a download that nobody waits for any more."""
+    if isinstance(answer, StartedStream):
+        answer.close()
+
+
+def _log_fault(error: Exception, request: ConsoleRequest) -> None:
+    known = isinstance(error, SourceError | StoreError)  # whose sentence tells all
+    told = {"problem": str(error)} if known else {"exc_info": error}
+    _logger.error("a page of the console failed", request_id=request.id, method=request.method, **told)

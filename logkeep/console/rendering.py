@@ -1,0 +1,127 @@
+"""Pages from templates. Whatever a value holds is shown as text: escaped, and what would steer it made visible."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from logkeep import __version__
+from logkeep.console.answers import Html
+from logkeep.console.texts import LANGUAGES, texts_of
+from logkeep.console.visit import Visit
+
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+# Controls, and what turns the direction of a line or joins what does not belong together.
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]"
+)
+
+
+class Item(NamedTuple):
+    """A link of the navigation."""
+
+    path: str
+    text: str
+    for_admin: bool = False
+
+
+def N_(text: str) -> str:
+    """Mark a text for translation where it is only named."""
+    return text
+
+
+NAVIGATION = (
+    Item("/console/clusters", N_("Clusters")),
+    Item("/console/tasks", N_("Tasks")),
+    Item("/console/stores", N_("Stores")),
+    Item("/console/access", N_("Keys and users"), for_admin=True),
+    Item("/console/audit", N_("Audit"), for_admin=True),
+    Item("/console/workers", N_("Workers")),
+    Item("/console/about", N_("About")),
+)
+TABS = (
+    Item("", N_("Overview")),
+    Item("/tasks", N_("Tasks")),
+    Item("/logs", N_("Logs")),
+    Item("/coverage", N_("Coverage")),
+    Item("/settings", N_("Settings")),
+)
+
+
+def show_plainly(value: object) -> object:
+    """Return a text with its control and direction characters written as escapes; other values as they are."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    if value.isascii() and value.isprintable():
+        return value
+    return _STEERING.sub(lambda found: _escape(found[0]), value)
+
+
+def _escape(character: str) -> str:
+    return f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}"
+
+
+@cache
+def static_name(name: str) -> str:
+    """Return the address of a static file, which changes with what it holds."""
+    digest = sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/console/static/{digest}/{name}"
+
+
+@cache
+def _environment(language: str) -> Environment:
+    texts = texts_of(language)
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+        finalize=show_plainly,
+    )
+    environment.install_gettext_translations(texts.translations, newstyle=True)  # type: ignore[attr-defined]  # pyright: ignore
+    filters: dict[str, Any] = {
+        "size": texts.size,
+        "time": texts.time,
+        "duration": texts.duration,
+        "number": texts.number,
+        "age": texts.age,
+    }
+    environment.filters.update(filters)
+    values: dict[str, Any] = {
+        "static": static_name,
+        "version": __version__,
+        "languages": LANGUAGES,
+        "language": language,
+        "navigation": NAVIGATION,
+        "tabs": TABS,
+    }
+    environment.globals.update(values)
+    return environment
+
+
+def render(visit: Visit, template: str, **values: Any) -> str:
+    """Return a template filled in; it knows the visit as `visit` and the time as `now` (Unix ms)."""
+    page = _environment(visit.texts.language).get_template(template)
+    return page.render(visit=visit, now=visit.runtime.clock.now_ms(), **values)
+
+
+def show(visit: Visit, template: str, *, status: int = 200, **values: Any) -> Html:
+    """Return a page."""
+    return Html(render(visit, template, **values), status)
+
+
+def etag_of(visit: Visit, parts: Sequence[object]) -> str:
+    """Return an ETag of what a part of a page depends on, for this reader."""
+    caller = visit.caller
+    whole = (__version__, visit.texts.language, caller and (caller.project_id, caller.role), *parts)
+    return f'"{sha256(repr(whole).encode(errors="replace")).hexdigest()[:32]}"'

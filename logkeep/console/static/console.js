@@ -1,0 +1,45 @@
+// What a page does besides: the reader's time zone, copying, asking before what is dangerous, and looking for news.
+(() => {
+  "use strict";
+  const zone = new Intl.DateTimeFormat(document.documentElement.lang, {
+    year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
+    hourCycle: "h23", timeZoneName: "short",
+  });
+  const prepare = (root) => {
+    for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
+      time.title = time.textContent;
+      time.dataset.local = zone.format(new Date(time.dateTime));
+    }
+    for (const button of root.querySelectorAll("button.copy[hidden]")) button.hidden = false;
+  };
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest?.("button.copy");
+    if (!button) return;
+    await navigator.clipboard?.writeText(button.dataset.copy);
+    button.classList.add("done");
+    setTimeout(() => button.classList.remove("done"), 1500);
+  });
+  document.addEventListener("submit", (event) => {
+    const question = event.target.dataset.confirm;
+    if (question && !window.confirm(question)) event.preventDefault();
+  });
+  // An element with data-poll is asked for anew at its address after so many seconds, which each answer may change.
+  const poll = async () => {
+    for (const part of document.querySelectorAll("[data-poll]")) {
+      const due = Number(part.dataset.due || 0), now = Date.now();
+      if (!due) part.dataset.due = now + 1000 * Number(part.dataset.poll);
+      else if (now >= due && !document.hidden && part.dataset.polling !== "yes") {
+        part.dataset.polling = "yes";
+        try {
+          await htmx.ajax("GET", part.dataset.from, {target: part, swap: "outerMorph"});
+        } catch { /* the next look may succeed */ }
+        const after = document.getElementById(part.id) || part;
+        delete after.dataset.polling;
+        after.dataset.due = Date.now() + 1000 * Number(after.dataset.poll);
+      }
+    }
+  };
+  document.addEventListener("htmx:after:swap", () => prepare(document));
+  prepare(document);
+  setInterval(poll, 500);
+})();

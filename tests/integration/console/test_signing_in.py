@@ -1,0 +1,142 @@
+"""Signing in to the console, and what keeps others out of a session."""
+
+from __future__ import annotations
+
+import pytest
+
+from logkeep.domain.access import Caller, Role
+from logkeep.errors import LinkSpent
+from logkeep.service import console_sessions, identity, users
+from tests.support.console import RULES, Browser, open_browser
+from tests.support.installation import Installation
+
+PASSWORD = "a long password of words"
+
+
+def test_who_is_not_signed_in_is_asked_to_and_comes_back(installation: Installation, stranger: Browser) -> None:
+    users.add_user(installation.runtime, installation.project, "ada", PASSWORD, Role.READER)
+    page = stranger.get("/console/clusters?offset=0")
+    assert "Sign in" in page.text
+    page = stranger.submit(page, "/console/sign-in", user="ada", password=PASSWORD)
+    assert page.url.path == "/console/clusters"
+    assert "ada" in page.text
+
+
+def test_a_wrong_password_is_told_and_locks_after_five(installation: Installation, stranger: Browser) -> None:
+    users.add_user(installation.runtime, installation.project, "ada", PASSWORD, Role.READER)
+    page = stranger.get("/console/sign-in")
+    for _ in range(5):
+        page = stranger.submit(page, "/console/sign-in", user="ada", password="wrong")
+        assert page.status_code == 401
+        assert "The username or password is wrong." in page.text
+    page = stranger.submit(page, "/console/sign-in", user="ada", password=PASSWORD)
+    assert "try again in 5 minutes" in page.text
+
+
+def test_after_signing_in_no_other_site_is_gone_to(installation: Installation, stranger: Browser) -> None:
+    key = identity.add_key(installation.runtime, installation.project)
+    for wanted in (
+        "https://evil.test/",
+        "//evil.test/",
+        "/console/%5C%5Cevil.test",
+        "/v1.0/x",
+        "/console/..//evil.test",
+    ):
+        page = stranger.get(f"/console/sign-in?with=key&next={wanted}")
+        answer = stranger.submit(page, "/console/sign-in", ak=key.key.ak, sk=key.sk)
+        assert answer.url.host == "127.0.0.1"
+        assert answer.url.path == "/console/clusters"
+        stranger.submit(answer, "/console/sign-out")
+
+
+def test_a_link_signs_in_once_and_only_by_its_button(installation: Installation, stranger: Browser) -> None:
+    key = identity.add_key(installation.runtime, installation.project, role=Role.READER)
+    link = console_sessions.make_link(installation.runtime, Caller(key.key.ak, installation.project.id, Role.READER))
+    path = f"/console/link/{link.secret}"
+    for _ in range(3):  # as programs do that show previews
+        page = stranger.get(path)
+        assert "reader" in page.text
+    assert "Clusters" in stranger.submit(page, "/console/link/").text
+    assert stranger.get(path).status_code == 401
+    assert "was used or has expired" in stranger.get(path).text
+
+
+def test_a_link_expires_after_five_minutes(installation: Installation) -> None:
+    key = identity.add_key(installation.runtime, installation.project)
+    link = console_sessions.make_link(installation.runtime, Caller(key.key.ak, installation.project.id, Role.OPERATOR))
+    installation.clock.advance(console_sessions.LINK_MS)
+    with pytest.raises(LinkSpent):
+        console_sessions.spend_link(installation.runtime, link.secret)
+
+
+def test_a_session_ends_with_its_key(installation: Installation, stranger: Browser) -> None:
+    stranger.sign_in(installation)
+    for key in identity.list_keys(installation.runtime):
+        identity.revoke_key(installation.runtime, key.ak)
+    assert stranger.get("/console/clusters").url.path == "/console/sign-in"
+
+
+def test_a_session_ends_with_a_new_password(installation: Installation, stranger: Browser) -> None:
+    users.add_user(installation.runtime, installation.project, "ada", PASSWORD, Role.READER)
+    page = stranger.submit(stranger.get("/console/sign-in"), "/console/sign-in", user="ada", password=PASSWORD)
+    assert page.url.path == "/console/clusters"
+    users.change_password(installation.runtime, "ada", "another long password")
+    assert stranger.get("/console/clusters").url.path == "/console/sign-in"
+
+
+def test_a_session_ends_when_nobody_uses_it_whatever_the_script_asks(
+    installation: Installation, browser: Browser
+) -> None:
+    installation.clock.advance(RULES.idle_ms - 1000)
+    assert browser.get("/console/clusters").url.path == "/console/clusters"
+    installation.clock.advance(RULES.idle_ms + 1000)
+    assert browser.get("/console/clusters").url.path == "/console/sign-in"
+
+
+def test_no_form_is_taken_without_its_token(installation: Installation, browser: Browser) -> None:
+    for token in ("", "x.y", "0" * 16 + "." + "0" * 64):
+        answer = browser.post("/console/sign-out", {"token": token})
+        assert answer.status_code == 403
+    assert browser.get("/console/clusters").url.path == "/console/clusters"
+
+
+def test_a_token_of_another_session_is_refused(installation: Installation, browser: Browser) -> None:
+    with open_browser(installation) as other:
+        page = other.sign_in(installation)
+        token = page.text.partition('name="token" value="')[2].partition('"')[0]
+    assert browser.post("/console/sign-out", {"token": token}).status_code == 403
+
+
+def test_a_form_from_another_site_is_refused(browser: Browser) -> None:
+    page = browser.get("/console/clusters")
+    token = page.text.partition('name="token" value="')[2].partition('"')[0]
+    answer = browser.post("/console/sign-out", {"token": token}, sec_fetch_site="cross-site")
+    assert answer.status_code == 403
+
+
+def test_a_session_is_new_after_signing_in(installation: Installation, stranger: Browser) -> None:
+    name = f"logkeep_{RULES.installation_id[:12]}"
+    stranger.http.cookies.set(name, "a" * 64, path="/console")
+    stranger.sign_in(installation)
+    values = [cookie.value for cookie in stranger.http.cookies.jar if cookie.name == name]
+    assert "a" * 64 not in values[-1:]
+    assert len(values[-1] or "") == 64
+
+
+@pytest.mark.parametrize("host", ["evil.test", "127.0.0.1.evil.test", "localhost.evil.test", "", "a@127.0.0.1"])
+def test_a_name_of_somebody_else_is_refused(stranger: Browser, host: str) -> None:
+    assert stranger.get("/console/sign-in", host=host).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8475", "[::1]:8475", "10.1.2.3:80"])
+def test_an_address_and_localhost_are_known(stranger: Browser, host: str) -> None:
+    assert stranger.get("/console/sign-in", host=host).status_code == 200
+
+
+def test_signing_in_is_in_the_audit(installation: Installation, stranger: Browser) -> None:
+    from logkeep.service import audit
+
+    stranger.sign_in(installation)
+    entries, _ = audit.list_entries(installation.runtime)
+    assert [entry.operation for entry in entries] == ["SignInToConsole"]
+    assert entries[0].status == 200
