@@ -24,6 +24,7 @@
     ├── ClusterNotFound         unknown, or of another project
     ├── BackupClosed            log backup of the cluster is not open
     ├── BackupRunning           a job of the cluster is running
+    ├── NothingToRetry          a job that did not fail, or what it failed to keep is kept since
     ├── BucketNotWritable       bucket known, but cannot be written now
     ├── Overloaded              too many calls wait for the same, or no answer came in time; retry
     ├── JobError                makes a job FAIL; has a stable code
@@ -195,6 +196,10 @@ class BackupClosed(LogkeepError):
 
 class BackupRunning(LogkeepError):
     """A log backup of this cluster is running; wait until it has ended."""
+
+
+class NothingToRetry(LogkeepError):
+    """The backup did not fail, or what it failed to keep was kept since."""
 
 
 class BucketNotWritable(LogkeepError):

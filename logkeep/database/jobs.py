@@ -172,6 +172,14 @@ def fetch_newest_job(connection: Connection, cluster_id: str) -> BackupJob | Non
     return read_job(row) if row else None
 
 
+def fetch_success_after(connection: Connection, job: BackupJob) -> BackupJob | None:
+    """Return a job of the same cluster that was started later and ended SUCCESS, the newest of them."""
+    c = jobs.c
+    later = c.cluster_id == job.cluster_id, c.status == JobStatus.SUCCESS, c.created_at > job.created_at
+    row = connection.execute(select(*JOB_COLUMNS).where(*later).order_by(c.created_at.desc()).limit(1)).first()
+    return read_job(row) if row else None
+
+
 def fetch_running(connection: Connection) -> list[tuple[str, str]]:
     """Return job id and cluster id of every job that is RUNNING."""
     statement = select(jobs.c.job_id, jobs.c.cluster_id).where(RUNNING)

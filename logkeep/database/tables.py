@@ -215,6 +215,7 @@ jobs = Table(
     Column("agency", String(64), nullable=False, server_default=""),  # as it was set when the job was started
     Index("ix_jobs_page", "cluster_id", "created_at", "id"),
     Index("ix_jobs_page_status", "cluster_id", "status", "created_at", "id"),
+    Index("ix_jobs_type", "cluster_id", "type", "status", "created_at", "id"),
     Index("ix_jobs_manifest", "cluster_id", "manifest_job_id"),
     # A few of millions, asked for again and again.
     Index(
@@ -247,6 +248,16 @@ job_counts = Table(
     Column("status", String(16), primary_key=True),
     Column("jobs", BigInteger, nullable=False),
     Column("last_at", BigInteger),  # when the last of them ended; None while none has
+)
+
+# Daily moments at which no backup started; one that has not started yet becomes a row when it does.
+missed_runs = Table(
+    "missed_runs",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("due_at", BigInteger, primary_key=True),
+    Column("job_id", String(32)),  # that was started late for it, and may have been cleared since
+    Index("ix_missed_runs_due", "due_at"),
 )
 
 generations = Table(

@@ -15,6 +15,7 @@ _DAY_MS = 24 * _HOUR_MS
 # A run that starts later than this after its moment counts as missed. A restart of the service, and starting
 # 10,000 clusters at one moment, take less.
 LATE_MS = 15 * 60 * 1000
+_MOST_MISSED = 366  # moments that are made up for after the service was away
 # A clock set back by less than this does not repeat a start. Set back by more, it was wrong before: starts planned
 # by it are planned again.
 _SMALL_STEP_MS = 2 * _HOUR_MS
@@ -93,6 +94,15 @@ def next_run_of(planned: Sequence[int], now: int) -> int | None:
 def missed_moment(due_at: int, now: int) -> int | None:
     """Return `due_at` if a run that has not started by `now` counts as missed, else None."""
     return due_at if now - due_at > LATE_MS else None
+
+
+def missed_moments(due_at: int, now: int) -> range:
+    """Return the daily moments (Unix ms) from `due_at` on that count as missed by `now`, oldest first.
+
+    Of more than a year only the newest are told.
+    """
+    days = (now - LATE_MS - 1 - due_at) // _DAY_MS + 1
+    return range(due_at + max(0, days - _MOST_MISSED) * _DAY_MS, due_at + days * _DAY_MS, _DAY_MS)
 
 
 def known_age(moment: int | None, now: int) -> int | None:

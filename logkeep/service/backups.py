@@ -8,12 +8,12 @@ from uuid import uuid4
 
 from sqlalchemy import Connection
 
-from logkeep.database import clusters, findings, jobs, log_settings, project_records, segments
+from logkeep.database import clusters, findings, jobs, log_settings, missed_runs, project_records, segments
 from logkeep.database.connection import reading, writing
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType, StatusFilter
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.log_setting import LogSetting
-from logkeep.domain.policy import missed_moment, next_start
+from logkeep.domain.policy import missed_moment, missed_moments, next_start
 from logkeep.errors import BackupClosed, BackupRunning, ClusterNotFound, InvalidField, JobCancelled
 from logkeep.service.job_end import count_job, end_job, record_end
 from logkeep.service.runtime import Runtime
@@ -58,7 +58,9 @@ def _start_daily(runtime: Runtime) -> list[BackupJob]:
         following, missed = _next_start(runtime, setting, now), missed_moment(due_at, now)
         with _unchanged(runtime, setting) as connection:
             if connection and log_settings.move_due(connection, setting.cluster_id, due_at, following, missed):
-                started.append(_start(runtime, connection, setting))
+                job = _start(runtime, connection, setting)
+                missed_runs.save_missed(connection, setting.cluster_id, missed_moments(due_at, now), job.job_id)
+                started.append(job)
     return started
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from logkeep.service import audit, backups, console_sessions, temporary_keys, users, workers
+from logkeep.service import audit, backups, console_sessions, tasks, temporary_keys, users, workers
 from logkeep.service.runtime import Runtime
 from logkeep.work.periodic import PeriodicThread
 
@@ -43,5 +43,6 @@ class Maintenance(PeriodicThread):
             temporary_keys.remove_expired(self._runtime)
             console_sessions.remove_ended(self._runtime)
             audit.remove_old_entries(self._runtime, self._audit_keep_days)
+            tasks.remove_old_missed(self._runtime)
             workers.forget_dead(self._runtime)
             self._clean_up()

@@ -1,13 +1,13 @@
 """Sessions of the console, and links that sign in once.
 
-Revision: 0015
+Revision: 0016
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 

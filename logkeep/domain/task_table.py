@@ -1,0 +1,75 @@
+"""Tasks as CSV, for spreadsheets (RFC 4180)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from logkeep.domain.task import Task
+
+HEADS = (
+    "time",
+    "cluster",
+    "cluster_id",
+    "state",
+    "type",
+    "finished",
+    "nodes",
+    "nodes_done",
+    "raw_bytes",
+    "stored_bytes",
+    "job_id",
+    "late_job_id",
+    "path",
+    "failure",
+)
+# A spreadsheet takes what begins so for a formula, and computes it.
+_COMPUTED = ("=", "+", "-", "@", "\t", "\r")
+_QUOTED = frozenset('",\r\n')
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def csv_lines(tasks: Iterable[Task]) -> Iterator[str]:
+    """Yield a line of heads, and one for each task; each ends with CR LF. Times are of UTC."""
+    yield csv_line(HEADS)
+    for task in tasks:
+        yield csv_line(_cells(task))
+
+
+def csv_line(cells: Iterable[str]) -> str:
+    return ",".join(_quoted(neutralised(cell)) for cell in cells) + "\r\n"
+
+
+def neutralised(cell: str) -> str:
+    """Return a cell in which a spreadsheet computes nothing."""
+    return f"'{cell}" if cell.startswith(_COMPUTED) else cell
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if _QUOTED.intersection(cell) else cell
+
+
+def _cells(task: Task) -> tuple[str, ...]:
+    job = task.job
+    sums = (task.nodes, task.nodes_done, task.raw, task.stored) if job else ("", "", "", "")
+    return (
+        _time(task.at),
+        task.cluster,
+        task.cluster_id,
+        task.state,
+        task.type,
+        _time(job.finished_at) if job and job.finished_at is not None else "",
+        *map(str, sums),
+        job.job_id if job else "",
+        task.late_job_id,
+        job.log_path if job else "",
+        (job.failed_msg or "") if job else "",
+    )
+
+
+def _time(moment: int) -> str:
+    """Write a moment (Unix ms) to the second; '' for one that no calendar holds."""
+    try:
+        return (_EPOCH + timedelta(milliseconds=moment)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except OverflowError:
+        return ""
