@@ -38,15 +38,13 @@ def fetch_jobs(
 ) -> list[tuple[BackupJob, str]]:
     """Return the newest records after a position, with the names of their clusters; text is not looked at."""
     found: list[tuple[BackupJob, str]] = []
-    order = jobs.c.created_at.desc(), jobs.c.id.desc()
-    statement = select(*JOB_COLUMNS, clusters.c.name.label("cluster_name")).join_from(jobs, clusters)
+    columns = (*JOB_COLUMNS, clusters.c.name.label("cluster_name"))
     for status in _kinds(wanted):
         streams = _job_streams(project_id, wanted, status, after)
         oldest = oldest_needed(connection, streams, limit, wanted.since or 0)
-        page = select(jobs.c.id).select_from(clusters.join(jobs, streams.since(oldest))).where(streams.mine)
-        page = page.order_by(*order).limit(limit)
-        rows = connection.execute(statement.where(jobs.c.id.in_(page)).order_by(*order))
-        found += [(read_job(row), row.cluster_name) for row in rows]
+        page = select(*columns).select_from(clusters.join(jobs, streams.since(oldest))).where(streams.mine)
+        rows = connection.execute(page.order_by(*streams.order).limit(limit)).all()
+        found += [(read_job(row), row[-1]) for row in rows]
     return found
 
 
@@ -59,9 +57,8 @@ def fetch_missed(
     c = missed_runs.c
     page = select(clusters.c.id, clusters.c.name, c.due_at, func.coalesce(c.job_id, literal_column("''")))
     page = page.select_from(clusters.join(missed_runs, streams.since(oldest))).where(streams.mine)
-    return [
-        Missed(*row) for row in connection.execute(page.order_by(c.due_at.desc(), clusters.c.id.desc()).limit(limit))
-    ]
+    rows = connection.execute(page.order_by(c.due_at.desc(), clusters.c.id.desc()).limit(limit)).all()
+    return [Missed(*row) for row in rows]
 
 
 def count_jobs(connection: Connection, project_id: str, wanted: TaskFilter, most: int) -> dict[JobStatus, int]:

@@ -22,7 +22,7 @@ from logkeep.service.clusters import get_cluster
 from logkeep.service.runtime import Runtime
 
 MOST_COUNTED = 10_000  # of a state, where no sum is kept
-_LOOKED_AT = 20_000  # by a search of text
+_LOOKED_AT = 10_000  # by a search of text; read at once
 _PAGE = 5000  # tasks read at a time where many are
 _SUMMED = 500  # of them at a time: what their jobs did is read as they are given out
 _LONGEST_TEXT = 200  # characters
@@ -148,16 +148,12 @@ class _Lister:
 
     def _find(self, wanted: TaskFilter) -> tuple[list[Task], int | None]:
         """Return what contains the text, and the moment (Unix ms) of the last one looked at; None for the end."""
-        text, after = fold(wanted.text), None
-        found: list[Task] = []
-        for _ in range(0, _LOOKED_AT, _PAGE):
-            with reading(self.database) as connection:
-                page = self._fetch(connection, wanted, after, _PAGE)
-            found += [task for task in page if find_text(text, task)]
-            if len(page) < _PAGE:
-                return found, None
-            after = page[-1].position
-        return found, after.at if after else None
+        text = fold(wanted.text)
+        with reading(self.database) as connection:
+            looked = self._fetch(connection, wanted, None, _LOOKED_AT + 1)
+        stopped = len(looked) > _LOOKED_AT
+        found = [task for task in looked[:_LOOKED_AT] if find_text(text, task)]
+        return found, looked[_LOOKED_AT - 1].at if stopped else None
 
     def _fetch(self, connection: Connection, wanted: TaskFilter, after: TaskPosition | None, limit: int) -> list[Task]:
         """Return the newest tasks after a position; text is not looked at."""

@@ -230,7 +230,7 @@ def test_a_page_stays_where_it_is_while_new_tasks_come(installation: Installatio
 
 def test_a_search_says_where_it_stopped(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "_LOOKED_AT", 20)
-    monkeypatch.setattr(tasks, "_PAGE", 10)
+    monkeypatch.setattr(tasks, "_PAGE", 7)
     made = add_records(installation, 3, 10)
     page = listed(installation, TaskFilter(text="css/log"), limit=100)
     assert jobs_of(page.tasks) == [job.job_id for job in made[:20]]
