@@ -6,6 +6,7 @@ from logkeep.api.call import Call
 from logkeep.api.routes import Handler
 from logkeep.contract.css.requests import read_records_query
 from logkeep.contract.native import job_responses, operations, requests, responses, search, status_responses
+from logkeep.contract.native import tasks as task_messages
 from logkeep.contract.operation import BYTES, NDJSON, Operation
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.node_check import NodeCheck
@@ -24,6 +25,7 @@ from logkeep.service import (
     indexing,
     job_details,
     status,
+    tasks,
     verification,
 )
 from logkeep.service.adoption import adopt_cluster as adopt
@@ -140,6 +142,20 @@ def list_records(call: Call) -> bytes:
     return status_responses.render_records(records, total)
 
 
+def list_tasks(call: Call) -> bytes:
+    wanted, after, limit = task_messages.read_list_query(call.query)
+    page = tasks.list_tasks(call.runtime, call.caller.project_id, wanted, after=after, limit=limit)
+    return task_messages.render_tasks(page)
+
+
+def export_tasks(call: Call) -> Stream:
+    wanted, as_csv = task_messages.read_export_query(call.query)
+    found = tasks.iterate_tasks(call.runtime, call.caller.project_id, wanted)
+    if as_csv:
+        return Stream(task_messages.CSV, task_messages.csv_chunks(found))
+    return Stream(NDJSON, task_messages.task_lines(found))
+
+
 def show_job(call: Call) -> bytes:
     return _show_job(call, call.cluster().id)
 
@@ -157,6 +173,13 @@ def start_backup(call: Call) -> bytes:
 def cancel_job(call: Call) -> bytes:
     backups.cancel_job(call.runtime, call.caller.project_id, requests.read_job_id(call.parameters))
     return _show_job(call)
+
+
+def retry_job(call: Call) -> bytes:
+    project_id = call.caller.project_id
+    job = tasks.retry_job(call.runtime, project_id, requests.read_job_id(call.parameters))
+    call.trail.cluster_id = job.cluster_id
+    return job_responses.render_job(job_details.get_detail(call.runtime, project_id, job.job_id))
 
 
 def _show_job(call: Call, cluster_id: str = "") -> bytes:
@@ -265,10 +288,13 @@ HANDLERS: list[tuple[Operation, Handler]] = [
     (operations.REMOVE_CLUSTER, remove_cluster),
     (operations.LIST_STATUS, list_status),
     (operations.LIST_RECORDS, list_records),
+    (operations.LIST_TASKS, list_tasks),
+    (operations.EXPORT_TASKS, export_tasks),
     (operations.START_BACKUP, start_backup),
     (operations.SHOW_JOB, show_job),
     (operations.FIND_JOB, find_job),
     (operations.CANCEL_JOB, cancel_job),
+    (operations.RETRY_JOB, retry_job),
     (operations.SHOW_POLICY, show_policy),
     (operations.UPDATE_POLICY, update_policy),
     (operations.LIST_COVERAGE, list_coverage),

@@ -130,6 +130,8 @@ def _success(operation: Operation, answer: dict[str, Any]) -> dict[str, Any]:
     elif operation.content_type != JSON:
         answer, description = {}, "The bytes."
     response = _response(description, answer, operation.content_type)
+    if operation.other_type:
+        response["content"] |= {operation.other_type: {"schema": {"type": "string"}}}
     if operation.header:
         name, about = operation.header
         response["headers"] |= {name: {"description": about, "required": True, "schema": {"type": "string"}}}

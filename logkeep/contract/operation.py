@@ -52,6 +52,7 @@ class Operation:
     body_needed: bool = True
     answer: Any = Nothing  # type of the JSON answer, or of a line of NDJSON
     content_type: str = JSON  # of the answer
+    other_type: str = ""  # that the answer has instead where the query asks for it
     header: tuple[str, str] | None = None  # that the answer has besides, and what it is
     raises: tuple[type[errors.LogkeepError], ...] = ()  # besides what every signed call may raise
     links: tuple[Link, ...] = ()

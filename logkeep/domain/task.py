@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from logkeep.domain.backup_job import BackupJob, JobType
 
+LONGEST_TEXT = 200  # characters that are looked for
+
 
 class TaskState(StrEnum):
     """What became of a task; ALL only asks."""

@@ -15,7 +15,7 @@ from logkeep.database import jobs, missed_runs, tasks
 from logkeep.database.connection import reading
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType
 from logkeep.domain.policy import LATE_MS, missed_moments
-from logkeep.domain.task import Task, TaskFilter, TaskPage, TaskPosition, TaskState, find_text, fold
+from logkeep.domain.task import LONGEST_TEXT, Task, TaskFilter, TaskPage, TaskPosition, TaskState, find_text, fold
 from logkeep.errors import InvalidField, NothingToRetry
 from logkeep.service import backups
 from logkeep.service.clusters import get_cluster
@@ -25,7 +25,6 @@ MOST_COUNTED = 10_000  # of a state, where no sum is kept
 _LOOKED_AT = 10_000  # by a search of text; read at once
 _PAGE = 5000  # tasks read at a time where many are
 _SUMMED = 500  # of them at a time: what their jobs did is read as they are given out
-_LONGEST_TEXT = 200  # characters
 _DAY_MS = 24 * 60 * 60 * 1000
 _KEEP_MS = 400 * _DAY_MS
 
@@ -96,9 +95,9 @@ def remove_old_missed(runtime: Runtime) -> None:
 
 
 def _check_text(text: str) -> None:
-    """Raise `InvalidField` for a text that nothing contains, or that takes too long to look for."""
-    if len(text) > _LONGEST_TEXT:
-        raise InvalidField("text", f"has {len(text)} characters; at most {_LONGEST_TEXT} are allowed")
+    """Raise `InvalidField` for a text that takes too long to look for."""
+    if len(text) > LONGEST_TEXT:
+        raise InvalidField("text", f"has {len(text)} characters; at most {LONGEST_TEXT} are allowed")
 
 
 @dataclass(frozen=True, slots=True)

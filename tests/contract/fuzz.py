@@ -27,7 +27,7 @@ from logkeep.domain.access import Role
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.errors import ClusterNotFound
-from logkeep.service import clusters, log_settings, users
+from logkeep.service import backups, clusters, log_settings, users
 from logkeep.signing.sdk_hmac import sign
 from logkeep.sources.base import FoundCluster, FoundNode
 from tests.contract.service import SETTING, Service, running_service
@@ -139,9 +139,14 @@ def fuzzed_service(folder: Path) -> Iterator[tuple[Service, dict[str, Any]]]:
         assert service.call("POST", service.path(archived, "/logs/open"), SETTING).status == 200
         service.back_up(archived)
         clusters.remove_cluster(service.runtime, archived)
+        failing = service.add_cluster()
+        assert service.call("POST", service.path(failing, "/logs/open"), SETTING).status == 200
+        failed = backups.start_backup(service.runtime, failing)
+        backups.cancel_job(service.runtime, service.project.id, failed.job_id)
         users.add_user(service.runtime, service.project, "fuzzer", "a password", Role.READER)
         document = narrowed(service.send("GET", "/openapi.json").json, there, f"file://{logs}")
         document["paths"]["/api/v1/clusters/{cluster_id}/adopt"]["parameters"][0]["schema"] = {"enum": [archived.id]}
+        document["paths"]["/api/v1/jobs/{job_id}/retry"]["parameters"][0]["schema"] = {"enum": [failed.job_id]}
         for choice in (document["components"]["schemas"][name] for name in ("AdoptClusterReq", "AdoptDiscoveredReq")):
             choice["required"].append("buckets")  # without it, one that does not answer is looked into
         yield service, document

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from logkeep.contract.css.requests import STATUS
-from logkeep.contract.native import job_responses, requests, responses, search, status_responses
+from logkeep.contract.native import job_responses, requests, responses, search, status_responses, tasks
 from logkeep.contract.operation import BYTES, NDJSON, Link, Operation, WaitsFor
 from logkeep.contract.parameters import PAGE
 from logkeep.domain.access import Right
-from logkeep.errors import BackupClosed, BackupRunning, EmptyBody, InvalidField, NameTaken, RequestError, StoreError
+from logkeep.errors import (
+    BackupClosed,
+    BackupRunning,
+    EmptyBody,
+    InvalidField,
+    NameTaken,
+    NothingToRetry,
+    RequestError,
+    StoreError,
+)
 
 _CLUSTERS = "/api/v1/clusters"
 _CLUSTER = _CLUSTERS + "/{cluster_id}"
@@ -125,6 +134,28 @@ LIST_RECORDS = Operation(
     raises=(InvalidField,),
     links=(Link("FindJob", {"job_id": "$response.body#/records/0/jobId"}),),
 )
+LIST_TASKS = Operation(
+    "ListTasks",
+    "GET",
+    "/api/v1/tasks",
+    summary="List backups and missed daily runs of all clusters or of one, newest first, and count them by state",
+    right=Right.READ,
+    query=tasks.LIST_QUERY,
+    answer=tasks.TaskList,
+    raises=(InvalidField,),
+)
+EXPORT_TASKS = Operation(
+    "ExportTasks",
+    "GET",
+    "/api/v1/tasks/export",
+    summary="Give all tasks that a filter finds, newest first, as lines of JSON or as CSV",
+    right=Right.READ,
+    query=tasks.EXPORT_QUERY,
+    answer=tasks.TaskLine,
+    content_type=NDJSON,
+    other_type=tasks.CSV,
+    raises=(InvalidField,),
+)
 START_BACKUP = Operation(
     "StartBackup",
     "POST",
@@ -166,6 +197,16 @@ CANCEL_JOB = Operation(
     query=requests.FILES_PAGE,
     answer=job_responses.JobView,
     raises=(InvalidField,),
+)
+RETRY_JOB = Operation(
+    "RetryJob",
+    "POST",
+    "/api/v1/jobs/{job_id}/retry",
+    summary="Back up the cluster whose job failed: what is new, and so what that one could not keep",
+    answer=job_responses.JobView,
+    raises=(InvalidField, NothingToRetry, BackupClosed, BackupRunning),
+    links=(Link("FindJob", {"job_id": "$response.body#/jobId"}),),
+    waits_for=WaitsFor.WRITES,
 )
 SHOW_POLICY = Operation(
     "ShowPolicy",
@@ -297,10 +338,13 @@ OPERATIONS = (
     REMOVE_CLUSTER,
     LIST_STATUS,
     LIST_RECORDS,
+    LIST_TASKS,
+    EXPORT_TASKS,
     START_BACKUP,
     SHOW_JOB,
     FIND_JOB,
     CANCEL_JOB,
+    RETRY_JOB,
     SHOW_POLICY,
     UPDATE_POLICY,
     LIST_COVERAGE,

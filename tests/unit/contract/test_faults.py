@@ -25,6 +25,7 @@ TABLE = [
     (errors.InvalidZone(), 400, "CSS.5178"),
     (errors.BackupClosed(), 415, "CSS.0004"),
     (errors.BackupRunning(), 409, "CSS.3004"),
+    (errors.NothingToRetry(), 409, "CSS.0001"),
     (errors.NotAuthenticated(), 401, "APIGW.0301"),
     (errors.NotAuthorized(), 403, "APIGW.0302"),
     (errors.NoSuchApi(), 404, "APIGW.0101"),
