@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from logkeep.database.connection import of, upsert
 from logkeep.database.tables import clusters, places
@@ -21,6 +21,12 @@ def insert_place(connection: Connection, cluster_id: str, bucket: str, folder: s
 def fetch_places(connection: Connection, cluster_id: str) -> list[tuple[str, str]]:
     """Return bucket and folder of each place of a cluster."""
     return [(row.bucket, row.folder) for row in connection.execute(_PLACES, {"of_cluster_id": cluster_id})]
+
+
+def count_clusters(connection: Connection) -> dict[str, int]:
+    """Return how many clusters have or had objects in each bucket, by its name."""
+    number = func.count(places.c.cluster_id.distinct())
+    return {row[0]: row[1] for row in connection.execute(select(places.c.bucket, number).group_by(places.c.bucket))}
 
 
 def fetch_neighbours(connection: Connection, cluster_id: str, bucket: str, folded: str) -> list[tuple[str, str, str]]:

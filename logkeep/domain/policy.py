@@ -19,6 +19,7 @@ _MOST_MISSED = 366  # moments that are made up for after the service was away
 # A clock set back by less than this does not repeat a start. Set back by more, it was wrong before: starts planned
 # by it are planned again.
 _SMALL_STEP_MS = 2 * _HOUR_MS
+FORESEEN = 5  # runs that are told ahead
 
 
 class PolicyState(StrEnum):
@@ -65,6 +66,7 @@ class Policy:
     next_run: int | None  # Unix ms; None if none is planned
     state: PolicyState
     runs: PolicyHistory | None  # of the daily backup; None if there is none
+    next_runs: tuple[int, ...] = ()  # the first few, Unix ms, as far as they are foreseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,23 @@ class PolicyStatus:
 def next_start(period: str, cluster_id: str, after: int, spread_ms: int) -> int:
     """Return when the next run starts (Unix ms): the first daily moment after `after`, plus the cluster's spread."""
     return parse_period(period).next_due(after) + spread(cluster_id, spread_ms)
+
+
+def next_starts(period: str, cluster_id: str, after: int, spread_ms: int, number: int) -> list[int]:
+    """Return when the next `number` runs start (Unix ms), the first as `next_start` says; zones have fixed offsets."""
+    first = next_start(period, cluster_id, after, spread_ms)
+    return [first + index * _DAY_MS for index in range(number)]
+
+
+def foresee_runs(daily: int | None, extra: int | None, now: int) -> tuple[int, ...]:
+    """Return the next runs, of the daily one that is planned and those after it, and of the extra one; Unix ms.
+
+    What is planned and has passed already starts now.
+    """
+    days = [] if daily is None else [daily + index * _DAY_MS for index in range(FORESEEN)]
+    later = [moment for index, moment in enumerate(days) if index == 0 or moment > now]
+    planned = later if extra is None else [*later, extra]
+    return tuple(sorted({max(now, moment) for moment in planned})[:FORESEEN])
 
 
 def spread(cluster_id: str, window_ms: int) -> int:

@@ -12,7 +12,7 @@ from logkeep.database.connection import reading, writing
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.forecast import HORIZON_MS, LEAST_PAUSE_MS, Forecast, plan_extra_run
-from logkeep.domain.policy import Policy, PolicyState, PolicyStatus, judge_policy, next_run_of
+from logkeep.domain.policy import Policy, PolicyState, PolicyStatus, foresee_runs, judge_policy, next_run_of
 from logkeep.errors import BackupClosed
 from logkeep.service.runtime import Runtime
 
@@ -32,6 +32,7 @@ def get_policy(runtime: Runtime, cluster: Cluster) -> Policy:
         next_run=next_run_of(planned.moments(), now),
         state=state,
         runs=runs,
+        next_runs=foresee_runs(planned.daily, planned.extra, now),
     )
 
 

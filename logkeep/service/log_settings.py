@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from shlex import quote
 from uuid import uuid4
 
@@ -19,7 +19,7 @@ from logkeep.domain.log_setting import (
     check_base_path,
     parse_period,
 )
-from logkeep.domain.policy import next_start
+from logkeep.domain.policy import foresee_runs, next_start
 from logkeep.errors import (
     BackupClosed,
     BucketNotWritable,
@@ -29,11 +29,47 @@ from logkeep.errors import (
     StoreError,
     UnknownBucket,
 )
-from logkeep.service.places import take_place
+from logkeep.service.places import find_conflict, take_place
 from logkeep.service.removal import find_owner
 from logkeep.service.runtime import Runtime
 from logkeep.service.stores import agency_stores
 from logkeep.stores.layout import cluster_folder
+
+
+@dataclass(frozen=True, slots=True)
+class SettingCheck:
+    """What a setting would come to, as it was found before it is saved."""
+
+    bucket: str
+    location: str  # 'fs:/folder', 's3:endpoint/bucket/prefix': for those who run the service, not for tenants
+    folder: str  # where objects will lie in it
+    archive: str  # '' for an empty place, else the id of the cluster whose archive is there already: its own
+    next_runs: tuple[int, ...]  # Unix ms; none without a daily backup
+
+
+def check_setting(runtime: Runtime, cluster: Cluster, change: LogSettingChange) -> SettingCheck:
+    """Check a setting as `open_backup` would, and tell what it comes to. Raises what that raises.
+
+    Nothing is changed but for the object by which the bucket shows that it can be written.
+    """
+    _check(runtime, change)
+    archive = _check_archive(runtime, cluster, change)
+    now = runtime.clock.now_ms()
+    with reading(runtime.database) as connection:
+        problem = find_conflict(runtime, connection, cluster, change.bucket, change.base_path)
+        if problem:
+            raise InvalidField("log_base_path", problem)
+        found = log_settings.fetch_setting(connection, cluster.id)
+        planned = log_settings.fetch_planned(connection, cluster.id)
+    setting = _changed(found, cluster, change)
+    daily = _next_daily(runtime, setting, found, planned.daily, now)
+    return SettingCheck(
+        bucket=change.bucket,
+        location=runtime.bucket_locations.get(change.bucket, ""),
+        folder=cluster_folder(change.base_path, cluster.name),
+        archive=archive,
+        next_runs=foresee_runs(daily, planned.extra if setting.adaptive else None, now),
+    )
 
 
 def open_backup(runtime: Runtime, cluster: Cluster, change: LogSettingChange) -> None:
@@ -124,10 +160,10 @@ def _check(runtime: Runtime, change: LogSettingChange) -> None:
         raise BucketNotWritable(f"log_bucket: {error.message}") from error
 
 
-def _check_archive(runtime: Runtime, cluster: Cluster, change: LogSettingChange) -> None:
-    """Raise `InvalidField` if the folder holds the archive of another cluster, such as a removed namesake.
+def _check_archive(runtime: Runtime, cluster: Cluster, change: LogSettingChange) -> str:
+    """Return the id of the cluster where the folder holds an archive of it already, else ''.
 
-    Raise it also if that cannot be told.
+    Raises `InvalidField` if that is another one, such as a removed namesake, also if it cannot be told.
     """
     store = agency_stores(runtime, change.agency)[change.bucket]
     folder = cluster_folder(change.base_path, cluster.name)
@@ -148,6 +184,7 @@ def _check_archive(runtime: Runtime, cluster: Cluster, change: LogSettingChange)
             f"{folder} of bucket {change.bucket} holds {unread} manifests that are too large to be read before it is "
             "known whose they are; choose another path, or move out of _manifests what is not an archive of yours",
         )
+    return other
 
 
 def _is_place_of(runtime: Runtime, cluster: Cluster, change: LogSettingChange) -> bool:
@@ -181,3 +218,14 @@ def _save(runtime: Runtime, connection: Connection, setting: LogSetting, before:
     if setting.period and (before is None or before.period != setting.period):
         due_at = next_start(setting.period, setting.cluster_id, now, runtime.policy.spread_ms)
         log_settings.plan_policy(connection, setting.cluster_id, now, due_at)
+
+
+def _next_daily(
+    runtime: Runtime, setting: LogSetting, before: LogSetting | None, planned: int | None, now: int
+) -> int | None:
+    """Return when the next daily run would start with this setting: an unchanged period keeps its plan."""
+    if setting.period is None:
+        return None
+    if before and before.period == setting.period and planned is not None:
+        return planned
+    return next_start(setting.period, setting.cluster_id, now, runtime.policy.spread_ms)

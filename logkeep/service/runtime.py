@@ -59,6 +59,7 @@ class Runtime:
     agencies: Mapping[str, Mapping[str, ObjectStore]] = field(default_factory=dict[str, Mapping[str, ObjectStore]])
     # Locations, which show whether buckets are the same or nested: 'fs:/folder', 's3:endpoint/bucket/prefix'.
     bucket_locations: Mapping[str, str] = field(default_factory=dict[str, str])
+    configured_buckets: frozenset[str] = frozenset()  # names of those of the settings; others were named at run time
     policy: PolicyRules = PolicyRules()  # noqa: RUF009  it is frozen
     verify_every_ms: int = 0  # how often each cluster is verified by the clock; 0 for never
     trusted_proxies: tuple[str, ...] = ()  # addresses and networks

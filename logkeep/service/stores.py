@@ -1,15 +1,58 @@
-"""Selection of the credentials with which a bucket is opened; an agency is a named set of them."""
+"""The buckets of an installation, and the credentials with which each is opened; an agency is a named set of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from logkeep.database import log_settings
+from logkeep.database import log_settings, named_buckets, places
 from logkeep.database.connection import reading
 from logkeep.domain.log_setting import LogSetting
-from logkeep.errors import StoreDenied
+from logkeep.errors import SettingError, StoreDenied, StoreError
 from logkeep.service.runtime import Runtime
 from logkeep.stores.base import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class BucketInfo:
+    """A bucket that clusters may keep their logs in."""
+
+    name: str
+    location: str  # 'fs:/folder', 's3:endpoint/bucket/prefix'; '' where it is not known
+    named: bool  # at run time, by `store add`; else by the settings
+    clusters: int  # that have or had logs there
+
+
+def list_buckets(runtime: Runtime) -> list[BucketInfo]:
+    """List the buckets: those of the settings, then those named at run time. None of them is asked for anything."""
+    with reading(runtime.database) as connection:
+        named = named_buckets.fetch_buckets(connection)
+        users = places.count_clusters(connection)
+    return [
+        BucketInfo(
+            name, _location(runtime, name), name in named.keys() - runtime.configured_buckets, users.get(name, 0)
+        )
+        for name in runtime.stores
+    ]
+
+
+def check_bucket(runtime: Runtime, name: str) -> str:
+    """Return why a bucket cannot be used now, and what to do; '' if it can."""
+    try:
+        store = runtime.stores.get(name)
+        if store is None:
+            return f"there is no bucket {name[:200]!r}; `logkeep store list` shows those that there are"
+        store.check()
+    except (StoreError, SettingError) as error:
+        return error.message
+    return ""
+
+
+def _location(runtime: Runtime, name: str) -> str:
+    try:
+        return runtime.bucket_locations.get(name, "")
+    except SettingError:  # one that was named by a newer version
+        return ""
 
 
 def agency_stores(runtime: Runtime, agency: str) -> Mapping[str, ObjectStore]:
