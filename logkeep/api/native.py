@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from logkeep.api.call import Call
 from logkeep.api.routes import Handler
-from logkeep.contract.css.requests import read_records_query
+from logkeep.contract.css.requests import read_opening, read_records_query
 from logkeep.contract.native import job_responses, operations, requests, responses, search, status_responses
 from logkeep.contract.native import tasks as task_messages
 from logkeep.contract.operation import BYTES, NDJSON, Operation
@@ -20,10 +20,12 @@ from logkeep.service import (
     clusters,
     console_sessions,
     coverage,
+    day_strips,
     forecasts,
     histogram,
     indexing,
     job_details,
+    log_settings,
     status,
     tasks,
     verification,
@@ -129,9 +131,13 @@ def remove_cluster(call: Call) -> bytes:
 
 
 def list_status(call: Call) -> bytes:
-    page = requests.read_list_query(call.query)
+    page, number = requests.read_status_query(call.query)
     found = status.list_status(call.runtime, call.caller.project_id, offset=page.offset, limit=page.limit)
-    return status_responses.render_status(found.clusters, need_hand=found.need_hand, total=found.total, at=found.at)
+    ids = [one.facts.id for one in found.clusters]
+    days = day_strips.list_days(call.runtime, ids, days=number) if number else {}
+    return status_responses.render_status(
+        found.clusters, days, need_hand=found.need_hand, total=found.total, at=found.at
+    )
 
 
 def list_records(call: Call) -> bytes:
@@ -197,6 +203,11 @@ def show_policy(call: Call) -> bytes:
 def update_policy(call: Call) -> bytes:
     adaptive = requests.read_adaptive(call.body)
     return job_responses.render_policy(forecasts.set_adaptive(call.runtime, call.cluster(), adaptive))
+
+
+def check_setting(call: Call) -> bytes:
+    found = log_settings.check_setting(call.runtime, call.cluster(), read_opening(b"", call.body))
+    return job_responses.render_setting_check(found.bucket, found.folder, found.archive, found.next_runs)
 
 
 def list_coverage(call: Call) -> Stream:
@@ -297,6 +308,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
     (operations.RETRY_JOB, retry_job),
     (operations.SHOW_POLICY, show_policy),
     (operations.UPDATE_POLICY, update_policy),
+    (operations.CHECK_SETTING, check_setting),
     (operations.LIST_COVERAGE, list_coverage),
     (operations.LIST_KEPT, list_kept),
     (operations.READ_KEPT, read_kept),

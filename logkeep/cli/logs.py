@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timezone
 from shlex import quote
 from typing import Annotated
 
@@ -14,9 +15,9 @@ from logkeep.cli.client import ServiceClient, decode, open_client
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import CommandFailed, UsageError
 from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
-from logkeep.cli.output import note, print_fields, print_json, print_line
+from logkeep.cli.output import note, print_document, print_fields, print_json, print_line
 from logkeep.cli.texts import moment_text
-from logkeep.contract.native.job_responses import PolicyView
+from logkeep.contract.native.job_responses import PolicyView, SettingCheckView
 from logkeep.contract.native.responses import ClusterView
 from logkeep.domain.log_setting import parse_period
 from logkeep.errors import RequestError
@@ -46,6 +47,7 @@ def open_logs(
     base_path: BasePath = DEFAULT_PATH,
     agency: Agency = DEFAULT_AGENCY,
     at: At = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and say where logs would lie.")] = False,
 ) -> None:
     """Turn log backup on; what is on already is changed."""
     _check_time(at)
@@ -53,6 +55,10 @@ def open_logs(
     body: dict[str, object] = {"agency": agency, "log_bucket": bucket, "log_base_path": base_path}
     if at:
         body |= {"auto_enable": True, "period": at}
+    if dry_run:
+        checked = client.send("POST", f"/api/v1/clusters/{found.id}/logs/check", body)
+        _show_check(invocation(context), found, checked, at)
+        return
     client.send("POST", client.css(found, "logs/open"), body)
     _show(invocation(context), client, found)
 
@@ -99,10 +105,11 @@ def logs_policy(
 ) -> None:
     """Say when a cluster is backed up without being asked.
 
-    That is daily at a time, and before a node deletes what is not kept; or no longer.
+    That is daily at a time, and before a node deletes what is not kept; or no longer. Without an option nothing is
+    changed.
     """
-    if (at and off) or not (at or off or adaptive is not None):
-        raise UsageError("give --at TIME, for example --at '00:00 GMT+08:00', or --off; --adaptive or --no-adaptive")
+    if at and off:
+        raise UsageError("give --at TIME, for example --at '00:00 GMT+08:00', or --off, not both")
     _check_time(at)
     client, found = _open(context, cluster)
     if off:
@@ -114,7 +121,7 @@ def logs_policy(
     elif off and decode(client.get(_policy_path(found)), PolicyView).adaptive:
         ending = f"`{invocation(context).command} logs policy {quote(found.name)} --no-adaptive` ends them"
         note(f"there is no daily backup any more; those before a node deletes what is not kept go on: {ending}")
-    _show(invocation(context), client, found)
+    _show(invocation(context), client, found, ahead=True)
 
 
 def _check_time(at: str) -> None:
@@ -131,8 +138,13 @@ def _check_time(at: str) -> None:
 
 
 def _own_zone() -> str:
-    offset = datetime.now().astimezone().strftime("%z")
-    return f"GMT{offset[:3]}:{offset[3:5]}"
+    return f"GMT{_offset_text(datetime.now().astimezone())}"
+
+
+def _offset_text(moment: datetime) -> str:
+    """`+08:00`."""
+    offset = moment.strftime("%z")
+    return f"{offset[:3]}:{offset[3:5]}"
 
 
 def _policy_path(cluster: ClusterView) -> str:
@@ -144,8 +156,8 @@ def _open(context: typer.Context, cluster: str) -> tuple[ServiceClient, ClusterV
     return client, client.find_cluster(cluster)
 
 
-def _show(asked: CommonOptions, client: ServiceClient, cluster: ClusterView) -> None:
-    """Print the present setting."""
+def _show(asked: CommonOptions, client: ServiceClient, cluster: ClusterView, *, ahead: bool = False) -> None:
+    """Print the present setting; `ahead`: also the runs after the next one."""
     setting, document = client.setting(cluster)
     policy = client.get(_policy_path(cluster))
     if asked.as_json:
@@ -166,8 +178,41 @@ def _show(asked: CommonOptions, client: ServiceClient, cluster: ClusterView) -> 
                 ("next", moment_text(planned.next_run) if planned.next_run else "not foreseen"),
                 ("agency", setting.agency),
                 ("changed", moment_text(setting.update_at)),
+                *(_run_fields(planned.next_runs, planned.period) if ahead else []),
             ]
         )
+
+
+def _show_check(asked: CommonOptions, cluster: ClusterView, document: bytes, at: str) -> None:
+    """Print what a setting would come to."""
+    if asked.as_json:
+        print_document(document)
+        return
+    found = decode(document, SettingCheckView)
+    fields = [
+        ("cluster", cluster.name),
+        ("kept in", f"{found.bucket}/{found.folder}"),
+        ("there now", "the archive of this cluster, which goes on" if found.archive else "no archive"),
+    ]
+    print_fields([*fields, *_run_fields(found.next_runs, at)])
+    print_line("nothing was changed; without --dry-run log backup is opened so")
+
+
+def _run_fields(moments: Sequence[int], period: str | None) -> list[tuple[str, str]]:
+    """Return the next runs, one a line, in UTC and in the zone of the period."""
+    zone = None if not period else timezone(parse_period(period).offset)
+    texts = [_run_text(moment, zone) for moment in moments] or ["none is foreseen"]
+    return [("next runs" if index == 0 else "", text) for index, text in enumerate(texts)]
+
+
+def _run_text(moment: int, zone: timezone | None) -> str:
+    """`2026-11-23 16:00 UTC, 2026-11-24 00:00 GMT+08:00`."""
+    at = datetime.fromtimestamp(moment / 1000, UTC)
+    text = f"{at:%Y-%m-%d %H:%M} UTC"
+    if zone is None or not zone.utcoffset(None):
+        return text
+    there = at.astimezone(zone)
+    return f"{text}, {there:%Y-%m-%d %H:%M} GMT{_offset_text(there)}"
 
 
 def _backups_text(policy: PolicyView) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -9,11 +10,21 @@ import typer
 from logkeep.cli.client import decode, open_client
 from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
 from logkeep.cli.output import note, print_document, print_heading, print_line, print_paragraph, print_table
-from logkeep.cli.texts import count_text
-from logkeep.contract.native.status_responses import ClusterStatusView, StatusList
+from logkeep.cli.texts import count_text, readable
+from logkeep.contract.native.status_responses import ClusterStatusView, DayView, StatusList
 from logkeep.domain.cluster_status import MOST_GAPS, age_text
+from logkeep.domain.day_strip import MOST_DAYS, DayState
 
 STATUS = "/api/v1/status"
+_WIDTH = 70  # days in a line: with their indent they fit 80 columns
+# Told apart without colours, and in any font; the second where the output is not Unicode.
+_MARKS = {
+    DayState.KEPT: ("█", "#"),
+    DayState.FAILED: ("x", "x"),
+    DayState.MISSED: ("!", "!"),
+    DayState.RUNNING: (">", ">"),
+    DayState.NONE: ("·", "."),
+}
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -24,13 +35,16 @@ def show_status(
     context: typer.Context,
     offset: Annotated[int, typer.Option(min=1, help="Number of the first one, from 1 for the worst.")] = 1,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
+    days: Annotated[
+        int, typer.Option(min=0, max=MOST_DAYS, help="Also show the last days, in UTC, one character each.")
+    ] = 0,
 ) -> None:
     """Show how all clusters stand, worst first, and what to do.
 
     Exit code 1 where one needs a hand, also one that is on another page.
     """
     asked = invocation(context)
-    document = open_client(context).get(STATUS, offset=offset, limit=limit)
+    document = open_client(context).get(STATUS, offset=offset, limit=limit, **({"days": days} if days else {}))
     page = decode(document, StatusList)
     if asked.as_json:
         print_document(document)
@@ -52,11 +66,14 @@ def _print_page(asked: CommonOptions, page: StatusList, offset: int) -> None:
             drop=(5, 4),
         )
     for one in page.clusters:
-        if one.troubles:
+        if one.troubles or one.days:
             print_line()
             print_heading(one.name)
             for trouble in one.troubles:
                 print_paragraph(trouble.message.replace("`logkeep ", f"`{asked.command} "), "  ")
+            _print_days(one.days or [])
+    if any(one.days for one in page.clusters):
+        print_line(f"\n{_legend()}")
     print_line(f"\n{_sum_text(page)}")
     last = offset + len(page.clusters) - 1
     if last < page.total_size:
@@ -67,6 +84,22 @@ def _row(one: ClusterStatusView, at: int) -> tuple[str, ...]:
     gaps = f"{one.gaps:,}" + ("+" if one.gaps >= MOST_GAPS else "")
     success, verified = _ago(one.last_success_at, at), _ago(one.verified_at, at)
     return one.name, one.state, success, _next(one, at), gaps, f"{one.warnings:,}", verified
+
+
+def _print_days(days: Sequence[DayView]) -> None:
+    for start in range(0, len(days), _WIDTH):
+        print_line("  " + "".join(_mark(day.state) for day in days[start : start + _WIDTH]))
+    if days:
+        print_line(f"  {days[0].date}" + (f" to {days[-1].date}" if len(days) > 1 else ""))
+
+
+def _legend() -> str:
+    return "a day each, the last is today: " + ", ".join(f"{_mark(state)} {state}" for state in _MARKS)
+
+
+def _mark(state: DayState) -> str:
+    mark, plain = _MARKS[state]
+    return mark if readable(mark) == mark else plain
 
 
 def _ago(moment: int | None, at: int) -> str:

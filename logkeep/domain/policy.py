@@ -88,15 +88,17 @@ def next_starts(period: str, cluster_id: str, after: int, spread_ms: int, number
     return [first + index * _DAY_MS for index in range(number)]
 
 
-def foresee_runs(daily: int | None, extra: int | None, now: int) -> tuple[int, ...]:
-    """Return the next runs, of the daily one that is planned and those after it, and of the extra one; Unix ms.
+def foresee_runs(
+    period: str | None, cluster_id: str, due: int | None, extra: int | None, now: int, spread_ms: int
+) -> tuple[int, ...]:
+    """Return the next runs (Unix ms): the daily one that is planned, those that follow it, and the extra one.
 
     What is planned and has passed already starts now.
     """
-    days = [] if daily is None else [daily + index * _DAY_MS for index in range(FORESEEN)]
-    later = [moment for index, moment in enumerate(days) if index == 0 or moment > now]
-    planned = later if extra is None else [*later, extra]
-    return tuple(sorted({max(now, moment) for moment in planned})[:FORESEEN])
+    starts = [moment for moment in (due, extra) if moment is not None]
+    if period is not None and due is not None:
+        starts += next_starts(period, cluster_id, max(due, now), spread_ms, FORESEEN - 1)
+    return tuple(sorted({max(now, moment) for moment in starts})[:FORESEEN])
 
 
 def spread(cluster_id: str, window_ms: int) -> int:

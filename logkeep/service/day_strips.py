@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from logkeep.database import day_strips
 from logkeep.database.connection import reading
-from logkeep.domain.day_strip import MOST_DAYS, Day, DaySpan, make_strip, span_of
+from logkeep.domain.day_strip import MOST_CLUSTERS, MOST_DAYS, Day, DaySpan, make_strip, span_of
 from logkeep.domain.policy import LATE_MS, next_start
 from logkeep.errors import InvalidField
 from logkeep.service.runtime import Runtime
 
-_AT_ONCE = 100  # clusters that are asked for by one statement
 _FARTHEST_MINUTES = 14 * 60  # of a zone from UTC
 
 
@@ -29,8 +28,8 @@ def list_days(
     now = runtime.clock.now_ms()
     span = span_of(now, days, offset_minutes)
     found: dict[str, list[Day]] = {}
-    for start in range(0, len(cluster_ids), _AT_ONCE):
-        some = cluster_ids[start : start + _AT_ONCE]
+    for start in range(0, len(cluster_ids), MOST_CLUSTERS):
+        some = cluster_ids[start : start + MOST_CLUSTERS]
         with reading(runtime.database) as connection:
             ends = day_strips.fetch_day_ends(connection, some, span)
             running = day_strips.fetch_running_since(connection, some)

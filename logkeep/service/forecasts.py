@@ -32,7 +32,7 @@ def get_policy(runtime: Runtime, cluster: Cluster) -> Policy:
         next_run=next_run_of(planned.moments(), now),
         state=state,
         runs=runs,
-        next_runs=foresee_runs(planned.daily, planned.extra, now),
+        next_runs=foresee_runs(setting.period, cluster.id, planned.daily, planned.extra, now, runtime.policy.spread_ms),
     )
 
 

@@ -62,13 +62,19 @@ def check_setting(runtime: Runtime, cluster: Cluster, change: LogSettingChange) 
         found = log_settings.fetch_setting(connection, cluster.id)
         planned = log_settings.fetch_planned(connection, cluster.id)
     setting = _changed(found, cluster, change)
-    daily = _next_daily(runtime, setting, found, planned.daily, now)
     return SettingCheck(
         bucket=change.bucket,
         location=runtime.bucket_locations.get(change.bucket, ""),
         folder=cluster_folder(change.base_path, cluster.name),
         archive=archive,
-        next_runs=foresee_runs(daily, planned.extra if setting.adaptive else None, now),
+        next_runs=foresee_runs(
+            setting.period,
+            cluster.id,
+            _next_daily(runtime, setting, found, planned.daily, now),
+            planned.extra if setting.adaptive else None,
+            now,
+            runtime.policy.spread_ms,
+        ),
     )
 
 

@@ -206,19 +206,46 @@ def test_a_job_of_another_project_is_not_told(service: Service, kept: Cluster) -
 
 def test_the_policy_adds_runs_and_is_shown(service: Service, opened: Cluster) -> None:
     path = f"{CLUSTERS}/{opened.id}/policy"
-    off = {"period": None, "nextRun": None, "state": "off", "since": None, "missed": None, "lastSuccessAt": None}
+    off: dict[str, object] = {"period": None, "nextRun": None, "nextRuns": [], "state": "off"}
+    off |= {"since": None, "missed": None, "lastSuccessAt": None}
     assert service.call("GET", path).json == off | {"adaptive": False}
     assert service.call("PUT", path, {"adaptive": True}).json == off | {"adaptive": True}
     service.call("POST", service.path(opened, "/logs/policy/update"), {"period": "00:00 GMT+08:00"})
     shown = service.call("GET", path).json
     assert (shown["adaptive"], shown["period"]) == (True, "00:00 GMT+08:00")
     assert shown["nextRun"] > shown["since"] >= opened.created_at
+    assert shown["nextRuns"] == [shown["nextRun"] + day * 86_400_000 for day in range(5)]
     assert (shown["state"], shown["missed"], shown["lastSuccessAt"]) == ("never_ran", None, None)
     assert_error(service.call("PUT", path, {}), 400, "CSS.0001", "^adaptive: ")
     assert_error(service.call("PUT", path, {"adaptive": "yes"}), 400, "CSS.0001", "^adaptive: ")
     assert_error(service.call("PUT", path, {"adaptive": True}, key=service.stranger), 403, "CSS.0015")
     service.call("PUT", service.path(opened, "/logs/close"))
     assert_error(service.call("PUT", path, {"adaptive": True}), 415, "CSS.0004")
+
+
+def test_a_setting_is_checked_and_not_saved(service: Service, cluster: Cluster) -> None:
+    path = f"{CLUSTERS}/{cluster.id}/logs/check"
+    checked = service.call("POST", path, SETTING | {"period": "00:00 GMT+08:00"})
+    found = checked.json
+    assert (found["bucket"], found["folder"]) == ("logs", f"css/log/{cluster.name}")
+    assert (found["archive"], len(found["nextRuns"])) == ("", 5)
+    assert set(found) == {"bucket", "folder", "archive", "nextRuns"}, "where the bucket lies is not for tenants"
+    assert service.call("GET", service.path(cluster, "/logs/settings")).json["logConfiguration"] is None
+    assert_error(service.call("POST", path, SETTING | {"log_bucket": "other"}), 400, "CSS.0048")
+    assert_error(service.call("POST", path, SETTING | {"period": "25:00 GMT+08:00"}), 400, "CSS.5020")
+    assert_error(service.call("POST", path, SETTING, key=service.stranger), 403, "CSS.0015")
+
+
+def test_the_days_of_a_cluster_are_told_where_they_are_asked_for(service: Service, opened: Cluster) -> None:
+    service.back_up(opened)
+    plain = service.call("GET", "/api/v1/status?limit=1000")
+    assert b'"days"' not in plain.body
+    told = service.call("GET", "/api/v1/status?limit=100&days=30").json["clusters"]
+    days = next(one["days"] for one in told if one["id"] == opened.id)
+    assert [day["state"] for day in days] == ["none"] * 29 + ["kept"]
+    assert days[-1] | {"date": ""} == {"date": "", "state": "kept", "jobs": 1, "failed": 0}
+    assert_error(service.call("GET", "/api/v1/status?days=91"), 400, "CSS.0001", "^days: ")
+    assert_error(service.call("GET", "/api/v1/status?days=1&limit=101"), 400, "CSS.0001", "^limit: 101 came; with days")
 
 
 def test_coverage_tells_each_log(service: Service, kept: Cluster) -> None:

@@ -189,6 +189,7 @@ class PolicyView(msgspec.Struct, rename="camel"):
     since: int | None  # Unix ms, when the period was set
     missed: int | None  # Unix ms, when the last daily run should have started, where it came late
     last_success_at: int | None  # Unix ms
+    next_runs: list[int]  # the first five that are foreseen, Unix ms
 
 
 def render_policy(policy: Policy) -> bytes:
@@ -201,5 +202,20 @@ def render_policy(policy: Policy) -> bytes:
         since=runs and runs.since,
         missed=runs and runs.missed_at,
         last_success_at=runs and runs.last_success,
+        next_runs=list(policy.next_runs),
     )
     return msgspec.json.encode(view)
+
+
+class SettingCheckView(msgspec.Struct, rename="camel"):
+    """What a log setting would come to."""
+
+    bucket: str
+    folder: str  # where objects will lie in it
+    archive: str  # '' for an empty place, else the id of the cluster, whose archive is there already
+    next_runs: list[int]  # the first five that are foreseen, Unix ms; empty without a daily backup
+
+
+def render_setting_check(bucket: str, folder: str, archive: str, next_runs: Iterable[int]) -> bytes:
+    """Render what was found. Where the bucket lies is not for tenants."""
+    return msgspec.json.encode(SettingCheckView(bucket, folder, archive, list(next_runs)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from logkeep.contract.css.requests import STATUS
+from logkeep.contract.css.requests import STATUS, StartLogsReq
 from logkeep.contract.native import job_responses, requests, responses, search, status_responses, tasks
 from logkeep.contract.operation import BYTES, NDJSON, Link, Operation, WaitsFor
 from logkeep.contract.parameters import PAGE
@@ -12,12 +12,17 @@ from logkeep.domain.access import Right
 from logkeep.errors import (
     BackupClosed,
     BackupRunning,
+    BucketNotWritable,
     EmptyBody,
+    InvalidAgency,
     InvalidField,
+    InvalidPeriod,
+    InvalidZone,
     NameTaken,
     NothingToRetry,
     RequestError,
     StoreError,
+    UnknownBucket,
 )
 
 _CLUSTERS = "/api/v1/clusters"
@@ -118,7 +123,7 @@ LIST_STATUS = Operation(
     "/api/v1/status",
     summary="Tell how each cluster stands, worst first, and what needs a hand",
     right=Right.READ,
-    query=PAGE,
+    query=requests.STATUS_QUERY,
     answer=status_responses.StatusList,
     raises=(InvalidField,),
     links=(Link("ShowCluster", {"cluster_id": "$response.body#/clusters/0/id"}),),
@@ -226,6 +231,16 @@ UPDATE_POLICY = Operation(
     raises=(InvalidField, EmptyBody, BackupClosed),
     links=(Link("ShowPolicy", _SAME),),
     waits_for=WaitsFor.WRITES,
+)
+CHECK_SETTING = Operation(
+    "CheckSetting",
+    "POST",
+    _CLUSTER + "/logs/check",
+    summary="Check a log setting as StartLogs would, and tell where objects will lie; nothing is changed",
+    body=(StartLogsReq,),
+    answer=job_responses.SettingCheckView,
+    raises=(InvalidField, EmptyBody, InvalidAgency, InvalidPeriod, InvalidZone, UnknownBucket, BucketNotWritable),
+    waits_for=WaitsFor.BUCKETS,
 )
 LIST_COVERAGE = Operation(
     "ListCoverage",
@@ -347,6 +362,7 @@ OPERATIONS = (
     RETRY_JOB,
     SHOW_POLICY,
     UPDATE_POLICY,
+    CHECK_SETTING,
     LIST_COVERAGE,
     LIST_KEPT,
     READ_KEPT,

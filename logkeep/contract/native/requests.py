@@ -23,6 +23,7 @@ from logkeep.domain.cluster import (
     ClusterChange,
     NewNode,
 )
+from logkeep.domain.day_strip import MOST_CLUSTERS, MOST_DAYS
 from logkeep.domain.span import Span
 from logkeep.errors import InvalidField
 
@@ -46,6 +47,14 @@ SPAN = (SINCE_TIME, UNTIL_TIME)
 FIRST_BYTE = Number("start", 0, "The first byte to give.", low=0)
 END_BYTE = Number("end", MAX_INTEGER, "The byte to end before; at most all that is kept is given.", low=0)
 LOG_QUERY = (NODE, FAMILY)
+DAYS = Number(
+    "days",
+    0,
+    f"Also tell of the last so many days, in UTC, of at most {MOST_CLUSTERS} clusters.",
+    high=MOST_DAYS,
+    low=0,
+)
+STATUS_QUERY = (*PAGE, DAYS)
 ARCHIVE_QUERY = (NODE, FAMILY, JOB, *SPAN)
 READ_QUERY = (FIRST_BYTE, END_BYTE, *SPAN)
 
@@ -246,9 +255,13 @@ def read_cluster_list_query(raw: bytes) -> tuple[Page, str]:
     return read_page(query), CLUSTER_NAME.read(query)
 
 
-def read_list_query(raw: bytes) -> Page:
-    """Read the page of a list without filters."""
-    return read_page(fields.read_query(raw, names_of(PAGE)))
+def read_status_query(raw: bytes) -> tuple[Page, int]:
+    """Read the page, and of how many days it is to tell."""
+    query = fields.read_query(raw, names_of(STATUS_QUERY))
+    page, days = read_page(query), DAYS.read(query)
+    if days and page.limit > MOST_CLUSTERS:
+        raise InvalidField("limit", f"{page.limit} came; with {DAYS.name} at most {MOST_CLUSTERS} are allowed")
+    return page, days
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from logkeep.contract.css.responses import ClusterLogRecord, make_record
 from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.cluster_status import ClusterState, ClusterStatus
+from logkeep.domain.day_strip import Day, DayState
 
 _encode = msgspec.json.Encoder().encode
 
@@ -18,6 +19,15 @@ class TroubleView(msgspec.Struct):
 
     state: ClusterState
     message: str  # what is wrong and what to do, one sentence
+
+
+class DayView(msgspec.Struct, gc=False):
+    """What the backups of one day came to."""
+
+    date: str  # 2026-11-24, in UTC
+    state: DayState
+    jobs: int  # that ended
+    failed: int  # of them
 
 
 class ClusterStatusView(msgspec.Struct, rename="camel", kw_only=True):
@@ -38,6 +48,7 @@ class ClusterStatusView(msgspec.Struct, rename="camel", kw_only=True):
     gaps: int  # that are known of its logs; counted up to 1000
     warnings: int  # of `lastJob`
     verified_at: int | None  # end of the last verification that was carried out
+    days: list[DayView] | msgspec.UnsetType = msgspec.UNSET  # the last ones, where they are asked for; today last
 
 
 class StatusList(msgspec.Struct, rename="camel"):
@@ -58,8 +69,11 @@ class ProjectRecordList(msgspec.Struct, rename="camel"):
     total_size: int
 
 
-def render_status(clusters: Iterable[ClusterStatus], *, need_hand: int, total: int, at: int) -> bytes:
-    return _encode(StatusList([_cluster(one, at) for one in clusters], need_hand, total, at))
+def render_status(
+    clusters: Iterable[ClusterStatus], days: Mapping[str, Sequence[Day]], *, need_hand: int, total: int, at: int
+) -> bytes:
+    """Render a page; a cluster shows those days that there are of it."""
+    return _encode(StatusList([_cluster(one, at, days.get(one.facts.id)) for one in clusters], need_hand, total, at))
 
 
 def render_records(records: Iterable[tuple[BackupJob, str]], total: int) -> bytes:
@@ -71,7 +85,7 @@ def _record(job: BackupJob, cluster_name: str) -> ProjectRecord:
     return ProjectRecord(**record, cluster_name=cluster_name)
 
 
-def _cluster(status: ClusterStatus, at: int) -> ClusterStatusView:
+def _cluster(status: ClusterStatus, at: int, days: Sequence[Day] | None) -> ClusterStatusView:
     facts = status.facts
     return ClusterStatusView(
         id=facts.id,
@@ -89,4 +103,5 @@ def _cluster(status: ClusterStatus, at: int) -> ClusterStatusView:
         gaps=status.gaps,
         warnings=sum(facts.warned.values()),
         verified_at=facts.verification.finished_at,
+        days=msgspec.UNSET if days is None else [DayView(one.date, one.state, one.jobs, one.failed) for one in days],
     )

@@ -20,6 +20,7 @@ def told_policy(state: str, *, missed: int | None = None, last_success_at: int |
         since=None,
         missed=missed,
         last_success_at=last_success_at,
+        next_runs=[],
     )
 
 

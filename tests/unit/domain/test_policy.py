@@ -9,7 +9,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from logkeep.domain.log_setting import parse_period
-from logkeep.domain.policy import LATE_MS, PolicyHistory, PolicyRules, PolicyState, judge_policy, next_start, spread
+from logkeep.domain.policy import (
+    FORESEEN,
+    LATE_MS,
+    PolicyHistory,
+    PolicyRules,
+    PolicyState,
+    foresee_runs,
+    judge_policy,
+    next_start,
+    next_starts,
+    spread,
+)
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -51,6 +62,36 @@ def test_another_window_neither_repeats_nor_skips_a_day(
     second = next_start(period, cluster, first, later)
     moments = [parse_period(period).last_due(start) for start in (first, second)]
     assert moments[1] - moments[0] == DAY
+
+
+@given(periods, ids, moments, windows)
+def test_the_next_runs_are_those_that_start_one_after_the_other(
+    period: str, cluster: str, now: int, window: int
+) -> None:
+    starts, after = [], now
+    for _ in range(7):
+        after = next_start(period, cluster, after, window)
+        starts.append(after)
+    assert next_starts(period, cluster, now, window, 7) == starts
+    assert next_starts(period, cluster, now, window, 0) == []
+
+
+def test_an_extra_run_is_told_among_the_daily_ones() -> None:
+    daily = "00:00 GMT+00:00", "c"
+    assert foresee_runs(*daily, DAY, None, 0, 0) == (DAY, 2 * DAY, 3 * DAY, 4 * DAY, 5 * DAY)
+    assert foresee_runs(*daily, DAY, 2 * DAY - 1, 0, 0) == (DAY, 2 * DAY - 1, 2 * DAY, 3 * DAY, 4 * DAY)
+    assert foresee_runs(None, "c", None, 9, 0, 0) == (9,)
+    assert foresee_runs(None, "c", None, None, 0, 0) == ()
+
+
+@given(periods, ids, moments, moments, windows)
+def test_after_a_run_that_is_late_the_daily_ones_go_on(
+    period: str, cluster: str, set_at: int, now: int, window: int
+) -> None:
+    due = next_start(period, cluster, set_at, window)
+    runs = foresee_runs(period, cluster, due, None, now, window)
+    assert runs[0] == max(due, now)
+    assert list(runs[1:]) == next_starts(period, cluster, runs[0], window, FORESEEN - 1)
 
 
 def test_ten_thousand_clusters_fill_the_window_evenly() -> None:
