@@ -23,6 +23,7 @@ from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.missing import tell_missing
 from logkeep.cli.output import note, print_json, print_line, print_table
 from logkeep.errors import SettingError, StoreError
+from logkeep.service.stores import BucketInfo, list_buckets
 from logkeep.stores.probe import Step, probe_store
 
 _MOST_CREDENTIALS = 65_536  # characters
@@ -192,30 +193,43 @@ def list_stores(context: typer.Context) -> None:
     asked = invocation(context)
     settings = installed_settings(asked.directory)
     tell_missing(settings)
+    urls = {name: bucket_url(settings, name) for name in settings.buckets}
+    known, named_urls = _known_buckets(asked.directory)
+    urls |= {name: url for name, url in named_urls.items() if name not in urls}
     rows = [
         (
             name,
-            bucket_url(settings, name),
+            url,
+            known[name].clusters if name in known else None,
             [agency for agency, one in settings.agencies.items() if name in one.credentials],
         )
-        for name in settings.buckets
+        for name, url in urls.items()
     ]
-    rows += [(name, url, []) for name, url in _named_urls(asked.directory) if name not in settings.buckets]
     if asked.as_json:
-        print_json({"stores": [{"name": name, "url": url, "agencies": agencies} for name, url, agencies in rows]})
+        keys = "name", "url", "clusters", "agencies"
+        print_json({"stores": [dict(zip(keys, row, strict=True)) for row in rows]})
     else:
-        print_table(("NAME", "URL", "AGENCIES"), [(name, url, ", ".join(agencies)) for name, url, agencies in rows])
+        print_table(
+            ("NAME", "URL", "CLUSTERS", "AGENCIES"),
+            [
+                (name, url, "unknown" if clusters is None else f"{clusters:,}", ", ".join(agencies))
+                for name, url, clusters, agencies in rows
+            ],
+            right=(2,),
+        )
 
 
-def _named_urls(directory: Path) -> list[tuple[str, str]]:
-    """Return name and URL of the buckets of the database, and say where it cannot tell them."""
+def _known_buckets(directory: Path) -> tuple[dict[str, BucketInfo], dict[str, str]]:
+    """Return what the database knows of the buckets, and the URLs of those that it names; say where it cannot tell."""
     try:
         with open_installation(directory) as runtime:
+            known = {one.name: one for one in list_buckets(runtime)}
             buckets = NamedBuckets(runtime.database, runtime.seal)
-            return [(name, found.url) for name in buckets.names() if (found := buckets.find(name))]
+            named = [name for name, one in known.items() if one.named]
+            return known, {name: found.url for name in named if (found := buckets.find(name))}
     except (CommandFailed, SettingError) as error:
         note(f"logkeep: warning: those that `store add` named are not known now: {error}")
-        return []
+        return {}, {}
 
 
 def _document(name: str, agency: str, steps: Sequence[Step], problem: StoreError | None) -> dict[str, object]:

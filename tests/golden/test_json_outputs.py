@@ -161,6 +161,7 @@ def back_up(said: Recorder, node: Path) -> None:
         said("job show", record["jobId"])
     said("coverage", "prod")
     said("status", code=1)
+    said("status", "--days", "2", code=1)
     said("cluster show", "prod")
     said("cluster list")
     said("workers")

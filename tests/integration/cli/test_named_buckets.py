@@ -33,6 +33,8 @@ def test_a_bucket_is_named_used_and_forgotten_while_the_service_runs(
     assert tenant("backup", cluster, "--wait", "--json").ended(0).json["status"] == "SUCCESS"
     tenant("verify", cluster, "--read-data").ended(0)
     assert [path.suffix for path in bucket.rglob("*.zst")]
+    [more] = [one for one in tenant("store", "list", "--json").json["stores"] if one["name"] == "more"]
+    assert (more["url"], more["clusters"], more["agencies"]) == (f"file://{bucket}", 1, [])
     refused = tenant("store", "remove", "more")
     assert refused.code == 2
     assert cluster in refused.err

@@ -33,6 +33,22 @@ def test_what_needs_a_hand_comes_first_and_says_the_command(
     assert page["needHand"] == found["needHand"]
 
 
+def test_the_last_days_are_a_strip_under_each_cluster(tenant: Callable[..., Done], opened: str, node: Path) -> None:
+    tenant("backup", opened, "--wait").ended(0)
+    shown = tenant("status", "--limit", "100", "--days", "30").out
+    strip, dates = shown.partition(f"\n\n{opened}\n")[2].partition("\n\n")[0].splitlines()[-2:]
+    assert strip == "  " + "·" * 29 + "█"
+    assert re.fullmatch(r"  \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d", dates)
+    assert "today: █ kept, x failed, ! missed, > running, · none" in shown
+    assert max(len(line) for line in shown.splitlines() if "█" in line) <= 80
+    shutil.rmtree(node)
+    tenant("backup", opened, "--wait").ended(1)
+    found = tenant("status", "--limit", "100", "--days", "2", "--json").json["clusters"]
+    [days] = [one["days"] for one in found if one["name"] == opened]
+    assert [(day["state"], day["jobs"], day["failed"]) for day in days] == [("none", 0, 0), ("failed", 2, 1)]
+    assert "with days at most 100" in tenant("status", "--limit", "101", "--days", "2").ended(2).err
+
+
 def test_records_of_all_clusters(tenant: Callable[..., Done], opened: str, served: Served) -> None:
     tenant("backup", opened, "--wait").ended(0)
     shown = tenant("records").ended(0).out.splitlines()

@@ -139,7 +139,7 @@ def test_wrong_settings_are_refused_with_their_code(tenant: Command, cluster: st
     assert "CSS.0048" in tenant("logs", "open", cluster, "--bucket", "nope").ended(2).err
     assert "--at 00:00 Mars: the zone" in tenant("logs", "open", cluster, "--at", "00:00 Mars").ended(2).err
     assert "CSS.5130" in tenant("logs", "open", cluster, "--agency", "a b").ended(2).err
-    assert "--off" in tenant("logs", "policy", cluster).ended(2).err
+    assert "not both" in tenant("logs", "policy", cluster, "--at", "00:00 GMT+00:00", "--off").ended(2).err
 
 
 def test_what_is_closed_cannot_be_used(tenant: Command, cluster: str) -> None:
@@ -148,6 +148,23 @@ def test_what_is_closed_cannot_be_used(tenant: Command, cluster: str) -> None:
 
 
 # backup and records
+
+
+def test_a_setting_is_tried_before_log_backup_is_opened(tenant: Command, cluster: str) -> None:
+    at = ("--base-path", "tried", "--at", "05:30 GMT+05:30")
+    shown = tenant("logs", "open", cluster, *at, "--dry-run").ended(0).out
+    assert re.search(rf"^kept in    logs/tried/{cluster}\nthere now  no archive$", shown, re.MULTILINE)
+    assert re.search(r"^next runs  \d{4}-\d\d-\d\d 00:0\d UTC, \d{4}-\d\d-\d\d 05:3\d GMT\+05:30$", shown, re.MULTILINE)
+    assert shown.count("GMT+05:30") == 5
+    assert "nothing was changed" in shown
+    assert "was never opened" in tenant("logs", "settings", cluster).ended(0).out
+    tried = tenant("logs", "open", cluster, *at, "--dry-run", "--json").ended(0).json
+    tenant("logs", "open", cluster, *at).ended(0)
+    shown = tenant("logs", "policy", cluster).ended(0).out
+    assert "daily at 05:30 GMT+05:30" in shown and shown.count("UTC, ") == 5
+    policy = tenant("logs", "policy", cluster, "--json").ended(0).json["policy"]
+    assert policy["nextRuns"] == tried["nextRuns"]
+    assert "no bucket 'x'" in tenant("logs", "open", cluster, "--bucket", "x", "--dry-run").ended(2).err
 
 
 def test_a_backup_is_waited_for(tenant: Command, opened: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from logkeep.cli.logs import _state_text
+from logkeep.cli.logs import _run_fields, _state_text
 from logkeep.cli.texts import moment_text
 from logkeep.contract.native.job_responses import PolicyView
 
@@ -38,3 +38,14 @@ def told_policy(state: str, *, missed: int | None = None, last_success_at: int |
 )
 def test_the_state_says_what_shows_it(policy: PolicyView, told: str) -> None:
     assert _state_text(policy) == told
+
+
+def test_runs_are_told_in_utc_and_in_the_zone_of_the_period() -> None:
+    day = 86_400_000
+    assert _run_fields([20_000 * day, 20_001 * day], "05:30 GMT+05:30") == [
+        ("next runs", "2024-10-04 00:00 UTC, 2024-10-04 05:30 GMT+05:30"),
+        ("", "2024-10-05 00:00 UTC, 2024-10-05 05:30 GMT+05:30"),
+    ]
+    assert _run_fields([20_000 * day], "16:00 GMT-0800")[0][1] == "2024-10-04 00:00 UTC, 2024-10-03 16:00 GMT-08:00"
+    assert _run_fields([20_000 * day], "00:00 GMT+00:00") == [("next runs", "2024-10-04 00:00 UTC")]
+    assert _run_fields([], None) == [("next runs", "none is foreseen")]

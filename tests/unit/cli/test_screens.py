@@ -18,12 +18,13 @@ from logkeep.cli.coverage import _print_coverage  # pyright: ignore[reportPrivat
 from logkeep.cli.invocation import CommonOptions
 from logkeep.cli.jobs import _print_job  # pyright: ignore[reportPrivateUsage]
 from logkeep.cli.output import note, print_table
-from logkeep.cli.status import _print_page  # pyright: ignore[reportPrivateUsage]
+from logkeep.cli.status import _print_days, _print_page  # pyright: ignore[reportPrivateUsage]
 from logkeep.cli.texts import width_of
 from logkeep.contract.css.responses import ClusterLogRecord
 from logkeep.contract.native.job_responses import HeldLine, JobView
 from logkeep.contract.native.responses import ClusterView
-from logkeep.contract.native.status_responses import StatusList
+from logkeep.contract.native.status_responses import DayView, StatusList
+from logkeep.domain.day_strip import DayState
 
 JOB = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
 LONG = "/mnt/volumes/customers/a-rather-long-name-of-a-customer/opensearch/logs/prod_server-2026-11-24-17.json.gz"
@@ -165,6 +166,15 @@ def status(troubles: list[str]) -> Callable[[], None]:
     well = {**one, "name": "test", "state": "ok", "needsHand": False, "troubles": [], "gaps": 0, "warnings": 0}
     page = {"clusters": [one, well], "needHand": 1, "totalSize": 2, "at": 100_100_000_000}
     return lambda: _print_page(CommonOptions(), msgspec.convert(page, StatusList), 1)
+
+
+def test_a_strip_of_days_is_told_apart_without_colours_and_without_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = ["none", "kept", "failed", "missed", "running"]
+    days = [DayView("2026-11-24", DayState(state), 0, 0) for state in states * 18]
+    shown = screen(monkeypatch, 80, lambda: _print_days(days))
+    assert shown == ["  " + "·█x!>" * 14, "  " + "·█x!>" * 4, "  2026-11-24 to 2026-11-24"]
+    monkeypatch.setattr("logkeep.cli.status.readable", lambda text: text.encode("ascii", "backslashreplace").decode())
+    assert screen(monkeypatch, 80, lambda: _print_days(days[:5]))[0] == "  .#x!>"
 
 
 @pytest.mark.parametrize("width", [80, 200])
