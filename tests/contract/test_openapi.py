@@ -437,7 +437,9 @@ def test_refusals_of_every_operation_are_as_documented(
             service.send(method, path),
             service.send(method, path, headers={"X-Auth-Token": "none"}),
             service.call(method, path, b"{", key=service.stranger),
-            service.call(method, path + "?limit=0&action=x&name=%00&node=%00&text=%00", b"nonsense", key=service.tenant),
+            service.call(
+                method, path + "?limit=0&action=x&name=%00&node=%00&text=%00", b"nonsense", key=service.tenant
+            ),
         ]
         for reply in replies:
             assert_documented(document, id_, reply)
