@@ -168,6 +168,8 @@ class Console:
             form=Values({}),
             texts=texts_of(choose_language(chosen, accepted)),
             base_url=f"{self._addresses.find_scheme(request.scope)}://{request.host}",
+            etag=request.header(b"if-none-match"),
+            is_part=request.is_part,
         )
 
     async def _identify(self, visit: Visit, page: Page, request: ConsoleRequest, pools: Pools) -> Visit:
@@ -231,7 +233,7 @@ class Console:
                 self._auditor.record(visit.trail, page.operation, status, "", request.id)
         if isinstance(answer, Stream):
             return StartedStream(answer, next(answer.chunks, None))
-        if isinstance(answer, Html) and answer.etag and request.header(b"if-none-match") == answer.etag:
+        if isinstance(answer, Html) and answer.etag and visit.has(answer.etag):
             return Unchanged(answer.etag)
         return answer
 

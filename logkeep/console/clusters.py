@@ -1,20 +1,100 @@
-"""All clusters of the project: what needs a hand, and how the last days went."""
+"""All clusters of the project: what needs a hand, and how the last days went; and one cluster by itself."""
 
 from __future__ import annotations
 
-from logkeep.console.answers import Answer
-from logkeep.console.rendering import show
+from typing import Any
+
+from logkeep.console.answers import Answer, Html, Unchanged
+from logkeep.console.pools import WaitsFor
+from logkeep.console.rendering import etag_of, render, show
 from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
-from logkeep.service import status
+from logkeep.domain.cluster import Cluster
+from logkeep.domain.task import TaskFilter
+from logkeep.service import checks, day_strips, forecasts, log_settings, node_lags, status, tasks, verification
+from logkeep.service.status import StatusChoice
 
 _EACH_PAGE = 50
+_DAYS = 30
+_MINUTE_MS = 60_000
+_LAST_TASKS = 5
 
 
 def show_clusters(visit: Visit) -> Answer:
+    return show(visit, "clusters.html", **_list_clusters(visit))
+
+
+def show_rows(visit: Visit) -> Answer:
+    """Show the list alone, for the script that looks for news; ages are told anew each minute."""
+    minute = visit.runtime.clock.now_ms() // _MINUTE_MS
+    version = tasks.find_version(visit.runtime, visit.project_id)
+    etag = etag_of(visit, (version, minute, visit.query.with_changes()))
+    if visit.has(etag):
+        return Unchanged(etag)
+    return Html(render(visit, "cluster_rows.html", **_list_clusters(visit)), etag=etag)
+
+
+def _list_clusters(visit: Visit) -> dict[str, Any]:
     offset = visit.query.number("offset", 0, 0, 1_000_000)
-    page = status.list_status(visit.runtime, visit.project_id, offset=offset, limit=_EACH_PAGE)
-    return show(visit, "clusters.html", page=page, offset=offset, limit=_EACH_PAGE)
+    asked = visit.query["only"]
+    choice = StatusChoice(asked) if asked in set(StatusChoice) else StatusChoice.ALL
+    page = status.list_status(
+        visit.runtime, visit.project_id, offset=offset, limit=_EACH_PAGE, choice=choice, name=visit.query["name"]
+    )
+    ids = [one.facts.id for one in page.clusters]
+    return {
+        "page": page,
+        "choice": choice,
+        "offset": offset,
+        "each": _EACH_PAGE,
+        "strips": day_strips.list_days(visit.runtime, ids, days=_DAYS),
+        "kept_until": node_lags.list_kept_until(visit.runtime, ids),
+    }
 
 
-PAGES = (Page(path="/clusters", handler=show_clusters),)
+def show_cluster(visit: Visit) -> Answer:
+    cluster = visit.cluster()
+    return show(
+        visit,
+        "cluster.html",
+        cluster=cluster,
+        tab="",
+        standing=status.get_status(visit.runtime, cluster),
+        setting=log_settings.get_setting(visit.runtime, cluster),
+        policy=forecasts.get_policy(visit.runtime, cluster),
+        verified=verification.get_verification(visit.runtime, cluster),
+        strip=day_strips.list_days(visit.runtime, [cluster.id], days=_DAYS)[cluster.id],
+        last=tasks.list_tasks(
+            visit.runtime, visit.project_id, TaskFilter(cluster_id=cluster.id), limit=_LAST_TASKS
+        ).tasks,
+        checked=None,
+        **_nodes(visit, cluster),
+    )
+
+
+def show_nodes(visit: Visit) -> Answer:
+    """Show the nodes with what a look at their directories found, which may take half a minute."""
+    cluster = visit.cluster()
+    nodes = _nodes(visit, cluster)
+    checked = {one.node: one for one in checks.check_nodes(visit.runtime, cluster.project_id, nodes["nodes"])}
+    whole = "cluster_nodes.html" if visit.is_part else "cluster_nodes_page.html"
+    return show(visit, whole, cluster=cluster, tab="", checked=checked, **nodes)
+
+
+def _nodes(visit: Visit, cluster: Cluster) -> dict[str, Any]:
+    """Return one page of the nodes of a cluster."""
+    offset = visit.query.number("nodes", 0, 0, 100_000)
+    return {
+        "nodes": cluster.nodes[offset : offset + _EACH_PAGE],
+        "nodes_offset": offset,
+        "each": _EACH_PAGE,
+        "nodes_kept_until": node_lags.list_nodes_kept_until(visit.runtime, cluster),
+    }
+
+
+PAGES = (
+    Page(path="/clusters", handler=show_clusters),
+    Page(path="/clusters/rows", handler=show_rows, polled=True),
+    Page(path="/clusters/{cluster_id}", handler=show_cluster),
+    Page(path="/clusters/{cluster_id}/nodes", handler=show_nodes, waits_for=WaitsFor.NODES),
+)

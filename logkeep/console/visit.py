@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from urllib.parse import parse_qs, urlencode
 
@@ -74,6 +74,8 @@ class Visit:
     form: Values
     texts: Texts
     base_url: str  # scheme and host, as the browser names them
+    etag: str = ""  # of what the browser has
+    is_part: bool = False  # the script asks, for a part of a page
     error: str = ""  # why the form that is shown again was refused
 
     @property
@@ -95,8 +97,9 @@ class Visit:
         self.trail.cluster_id = cluster_id
         return clusters.get_cluster(self.runtime, self.project_id, cluster_id)
 
-    def with_error(self, error: str) -> Visit:
-        return replace(self, error=error)
+    def has(self, etag: str) -> bool:
+        """Return whether the browser has this already."""
+        return self.etag == etag
 
     def token(self) -> str:
         """Return a token for a form: of this session, and another one each time, so that compression tells nothing."""

@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, ScalarSelect, Select, and_, func, select
 
-from logkeep.database.log_settings import fetch_project_runs
+from logkeep.database.log_settings import fetch_project_runs, fetch_runs
 from logkeep.database.tables import clusters, findings, job_counts, job_warnings, jobs, log_settings, verifications
 from logkeep.domain.backup_job import JobStatus
+from logkeep.domain.cluster import Cluster
 from logkeep.domain.cluster_status import (
     MOST_GAPS,
     ClusterDetails,
@@ -23,6 +24,7 @@ from logkeep.domain.cluster_status import (
     RunningJob,
 )
 from logkeep.domain.policy import PolicyHistory, next_run_of
+from logkeep.errors import ClusterNotFound
 
 _AT_ONCE = 1000  # clusters that are looked at together
 _ended, _running = jobs.alias("ended"), jobs.alias("running")
@@ -32,15 +34,30 @@ def fetch_facts(connection: Connection, project_id: str, now: int) -> Iterator[C
     """Yield what each cluster of a project is judged by, in the order of their names."""
     runs = fetch_project_runs(connection, project_id)
     after = ""
-    while rows := connection.execute(_standing(project_id, after, _AT_ONCE)).all():
+    while rows := connection.execute(_standing(project_id).where(clusters.c.name > after).limit(_AT_ONCE)).all():
         after = rows[-1].name
-        ended = [row.ended_job for row in rows if row.ended_job]
-        lost = {row[0]: row[1] for row in connection.execute(_count_gaps(ended))}
-        warned: dict[str, dict[str, int]] = defaultdict(dict)
-        for job_id, code, number in connection.execute(_count_warnings(ended)):
-            warned[job_id][code] = number
-        for row in rows:
-            yield _facts(row, runs.get(row.id), lost.get(row.ended_job, 0), warned.get(row.ended_job, {}), now)
+        yield from _judged_by(connection, rows, runs, now)
+
+
+def fetch_facts_of(connection: Connection, cluster: Cluster, now: int) -> ClusterFacts:
+    """Return what a cluster is judged by. Raises `ClusterNotFound` if it was removed meanwhile."""
+    rows = connection.execute(_standing(cluster.project_id).where(clusters.c.id == cluster.id)).all()
+    if not rows:
+        raise ClusterNotFound()
+    (facts,) = _judged_by(connection, rows, fetch_runs(connection, [cluster.id]), now)
+    return facts
+
+
+def _judged_by(
+    connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]], runs: Mapping[str, PolicyHistory], now: int
+) -> Iterator[ClusterFacts]:
+    ended = [row.ended_job for row in rows if row.ended_job]
+    lost = {row[0]: row[1] for row in connection.execute(_count_gaps(ended))}
+    warned: dict[str, dict[str, int]] = defaultdict(dict)
+    for job_id, code, number in connection.execute(_count_warnings(ended)):
+        warned[job_id][code] = number
+    for row in rows:
+        yield _facts(row, runs.get(row.id), lost.get(row.ended_job, 0), warned.get(row.ended_job, {}), now)
 
 
 def fetch_details(connection: Connection, shown: Sequence[ClusterFacts]) -> dict[str, ClusterDetails]:
@@ -72,8 +89,8 @@ def _newest_ended() -> ScalarSelect[Any]:
     return newest.order_by(c.created_at.desc(), c.id.desc()).limit(1).correlate(clusters).scalar_subquery()
 
 
-def _standing(project_id: str, after: str, most: int) -> Select[*tuple[Any, ...]]:
-    """Select the clusters of a project whose names follow `after`, in their order."""
+def _standing(project_id: str) -> Select[*tuple[Any, ...]]:
+    """Select the clusters of a project, in the order of their names."""
     of = clusters.c.id
     succeeded = and_(job_counts.c.cluster_id == of, job_counts.c.status == JobStatus.SUCCESS)
     joined = (
@@ -102,8 +119,7 @@ def _standing(project_id: str, after: str, most: int) -> Select[*tuple[Any, ...]
         verifications.c.findings,
         verifications.c.failed_at,
     )
-    chosen = clusters.c.project_id == project_id, clusters.c.name > after
-    return statement.select_from(joined).where(*chosen).order_by(clusters.c.name).limit(most)
+    return statement.select_from(joined).where(clusters.c.project_id == project_id).order_by(clusters.c.name)
 
 
 def _facts(

@@ -1,0 +1,81 @@
+"""The pages of all clusters, and of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from logkeep.domain.access import Role
+from logkeep.domain.cluster import Cluster
+from logkeep.service import clusters, log_settings
+from tests.support.console import Browser, open_browser
+from tests.support.installation import Installation
+
+HOUR = 3_600_000
+LINE = b"[2026-11-24T00:00:00,000][INFO ] a line\n"
+HOSTILE = "<b>x&amp;\u05d0'\""
+
+
+def test_an_empty_installation_says_how_to_begin(installation: Installation, browser: Browser) -> None:
+    page = browser.get("/console/clusters").text
+    assert "No cluster is registered yet." in page
+    assert 'href="/console/clusters/new"' in page
+    with open_browser(installation) as reader:
+        page = reader.sign_in(installation, Role.READER).text
+        assert "An administrator of the project can do that." in page
+        assert 'href="/console/clusters/new"' not in page
+
+
+def test_what_needs_a_hand_stands_on_top(
+    installation: Installation, browser: Browser, cluster: Cluster, logs: Path
+) -> None:
+    (logs / "prod.log").write_bytes(LINE)
+    log_settings.start_policy(installation.runtime, cluster, "00:00 GMT+00:00")
+    installation.back_up(cluster)
+    assert "The cluster is kept." in browser.get("/console/clusters").text
+    clusters.add_cluster(
+        installation.runtime, installation.project.id, "later", [clusters.NewNode("n", f"file://{logs}")]
+    )
+    page = browser.get("/console/clusters").text
+    assert "1 of 2 need no hand." in page
+    assert page.index(">later<") < page.index(">prod<")
+    only = browser.get("/console/clusters?only=without_daily").text
+    assert f"cluster-{cluster.id}" not in only
+
+
+def test_a_poll_without_news_is_a_304(
+    installation: Installation, browser: Browser, cluster: Cluster, logs: Path
+) -> None:
+    (logs / "prod.log").write_bytes(LINE)
+    first = browser.get("/console/clusters/rows", hx_request="true")
+    again = browser.get("/console/clusters/rows", hx_request="true", if_none_match=first.headers["etag"])
+    assert (again.status_code, again.content) == (304, b"")
+    installation.back_up(cluster)
+    newer = browser.get("/console/clusters/rows", hx_request="true", if_none_match=first.headers["etag"])
+    assert newer.status_code == 200
+
+
+def test_one_cluster_shows_its_nodes_and_until_when_they_are_kept(
+    installation: Installation, browser: Browser, cluster: Cluster, logs: Path
+) -> None:
+    (logs / "prod.log").write_bytes(LINE)
+    installation.back_up(cluster)
+    installation.clock.advance(HOUR // 2)
+    page = browser.get(f"/console/clusters/{cluster.id}").text
+    assert "Nothing needs a hand." not in page, "it has no daily backup"
+    assert "30 min ago" in page
+    nodes = browser.get(f"/console/clusters/{cluster.id}/nodes").text
+    assert "n1" in nodes
+    assert ">yes<" in nodes
+
+
+def test_a_hostile_name_is_shown_as_text(installation: Installation, browser: Browser, logs: Path) -> None:
+    clusters.add_cluster(
+        installation.runtime, installation.project.id, HOSTILE, [clusters.NewNode("n", f"file://{logs}")]
+    )
+    page = browser.get("/console/clusters").text
+    assert "&lt;b&gt;x&amp;amp;\u05d0&#39;&#34;" in page
+    assert "<b>x" not in page
+
+
+def test_a_cluster_of_another_project_is_not_found(browser: Browser) -> None:
+    assert browser.get("/console/clusters/00000000-0000-0000-0000-000000000000").status_code == 404
