@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from logkeep.cli.client import decode, open_client
+from logkeep.cli.client import ServiceClient, decode, open_client
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_json, print_line
 from logkeep.contract.native.responses import ConsoleLinkView
@@ -22,11 +22,15 @@ def show_link(context: typer.Context) -> None:
     It works for five minutes, and has the rights of the access key that this command uses.
     """
     asked = invocation(context)
-    client = open_client(context)
-    link = decode(client.send("POST", LINKS), ConsoleLinkView)
-    url = f"{client.access.endpoint.rstrip('/')}{link.path}"
+    url = make_link(open_client(context))
     if asked.as_json:
-        print_json({"url": url, "expires_at": link.expires_at})
+        print_json({"url": url})
         return
     print_line(url)
     note("It signs in once, within five minutes, with the rights of your access key.")
+
+
+def make_link(client: ServiceClient) -> str:
+    """Return the address of a new link."""
+    link = decode(client.send("POST", LINKS), ConsoleLinkView)
+    return f"{client.access.endpoint.rstrip('/')}{link.path}"

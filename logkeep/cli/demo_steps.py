@@ -14,6 +14,7 @@ from typing import Any
 from logkeep.cli import restore
 from logkeep.cli.backups import print_records, start_backup, wait_for_job
 from logkeep.cli.client import ServiceClient, decode
+from logkeep.cli.console import make_link
 from logkeep.cli.demo_node import DemoNode, Digest, Written, copy_logs, digest_file
 from logkeep.cli.download import Download
 from logkeep.cli.output import print_heading, print_line
@@ -196,6 +197,9 @@ class Demonstration:
         self._say(f"export HUAWEICLOUD_SDK_REGION_CSS_CN_NORTH_4={access.endpoint}")
         self._say(f"export CLOUD_SDK_AK={access.ak}")
         self._say(f"export CLOUD_SDK_SK={access.sk}\n")
+        self._begin("10. Look at it in a browser: this link signs in once, within five minutes")
+        self._say(f"   {make_link(self._client)}")
+        self._say(f"   `{self._command} console` prints another one\n")
 
     def _begin(self, title: str) -> None:
         if not self._quiet:

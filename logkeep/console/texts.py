@@ -72,7 +72,7 @@ class Texts:
         except (OverflowError, ValueError, OSError):
             return Markup("{}").format(moment)
         stamp = when.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return Markup('<time datetime="{}">{} UTC</time>').format(stamp, when.strftime("%Y-%m-%d %H:%M:%S"))
+        return Markup('<time datetime="{}">{}&nbsp;UTC</time>').format(stamp, when.strftime("%Y-%m-%d\u00a0%H:%M:%S"))
 
 
 @cache

@@ -1,14 +1,14 @@
 // What a page does besides: the reader's time zone, copying, asking before what is dangerous, and looking for news.
 (() => {
   "use strict";
-  const zone = new Intl.DateTimeFormat(document.documentElement.lang, {
+  const zone = new Intl.DateTimeFormat("sv-SE", {
     year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
     hourCycle: "h23", timeZoneName: "short",
   });
   const prepare = (root) => {
     for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
       time.title = time.textContent;
-      time.dataset.local = zone.format(new Date(time.dateTime));
+      time.dataset.local = zone.format(new Date(time.dateTime)).replaceAll(" ", "\u00a0");
     }
     for (const button of root.querySelectorAll("button.copy[hidden]")) button.hidden = false;
   };
