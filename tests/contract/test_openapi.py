@@ -363,6 +363,7 @@ CALLS = [
         "StopLogs",
         "ShowGetLogSetting",
         "ListAudit",
+        "MakeConsoleLink",
         "Health",
         "Ready",
         "OpenApi",

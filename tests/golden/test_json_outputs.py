@@ -192,4 +192,5 @@ def manage(said: Recorder) -> None:
     known = next((said.directory / "buckets").rglob("*.zst"))
     known.with_name(f"00000009-000000000000000-{'0' * 32}.1-1.zst").touch()  # named by no manifest
     said("sweep", "prod", "--dry-run", "--grace", "0")
+    said("console")
     said("audit")

@@ -55,6 +55,24 @@ CREATE TABLE clusters (
 	CONSTRAINT fk_clusters_project_id FOREIGN KEY(project_id) REFERENCES projects (id),
 	CONSTRAINT uq_clusters_project_id_name UNIQUE (project_id, name)
 );
+CREATE TABLE console_links (
+	sha256 VARCHAR(64) NOT NULL,
+	ak VARCHAR(64) NOT NULL,
+	expires_at BIGINT NOT NULL,
+	CONSTRAINT pk_console_links PRIMARY KEY (sha256)
+);
+CREATE INDEX ix_console_links_ak ON console_links (ak);
+CREATE INDEX ix_console_links_expires_at ON console_links (expires_at);
+CREATE TABLE console_sessions (
+	sha256 VARCHAR(64) NOT NULL,
+	user_id VARCHAR(32),
+	ak VARCHAR(64),
+	created_at BIGINT NOT NULL,
+	seen_at BIGINT NOT NULL,
+	CONSTRAINT pk_console_sessions PRIMARY KEY (sha256)
+);
+CREATE INDEX ix_console_sessions_owner ON console_sessions (user_id, ak, created_at);
+CREATE INDEX ix_console_sessions_seen_at ON console_sessions (seen_at);
 CREATE TABLE findings (
 	id INTEGER NOT NULL,
 	job_id VARCHAR(32) NOT NULL,
@@ -159,6 +177,7 @@ CREATE INDEX ix_jobs_manifest ON jobs (cluster_id, manifest_job_id);
 CREATE INDEX ix_jobs_page ON jobs (cluster_id, created_at, id);
 CREATE INDEX ix_jobs_page_status ON jobs (cluster_id, status, created_at, id);
 CREATE INDEX ix_jobs_running ON jobs (job_id, cluster_id, attempt) WHERE status = 'RUNNING';
+CREATE INDEX ix_jobs_type ON jobs (cluster_id, type, status, created_at, id);
 CREATE TABLE log_settings (
 	cluster_id VARCHAR(36) NOT NULL,
 	id VARCHAR(36) NOT NULL,
@@ -188,6 +207,14 @@ CREATE TABLE manifests (
 	CONSTRAINT uq_manifests_cluster_id_number UNIQUE (cluster_id, number)
 );
 CREATE INDEX ix_manifests_cluster_id ON manifests (cluster_id);
+CREATE TABLE missed_runs (
+	cluster_id VARCHAR(36) NOT NULL,
+	due_at BIGINT NOT NULL,
+	job_id VARCHAR(32),
+	CONSTRAINT pk_missed_runs PRIMARY KEY (cluster_id, due_at),
+	CONSTRAINT fk_missed_runs_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_missed_runs_due ON missed_runs (due_at);
 CREATE TABLE named_buckets (
 	name VARCHAR(63) NOT NULL,
 	sealed BLOB NOT NULL,
