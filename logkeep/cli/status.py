@@ -52,12 +52,12 @@ def show_status(
         print_line("no cluster is registered yet; register one, with its nodes and their log directories:")
         print_line(f"  `{asked.command} cluster add NAME --node NODE=file:///var/log/opensearch`")
     else:
-        _print_page(asked, page, offset)
+        _print_page(asked, page, offset, days)
     if page.need_hand:
         raise typer.Exit(1)
 
 
-def _print_page(asked: CommonOptions, page: StatusList, offset: int) -> None:
+def _print_page(asked: CommonOptions, page: StatusList, offset: int, days: int = 0) -> None:
     if page.clusters:
         print_table(
             ("CLUSTER", "STATE", "LAST SUCCESS", "NEXT RUN", "GAPS", "WARNINGS", "VERIFIED"),
@@ -77,7 +77,10 @@ def _print_page(asked: CommonOptions, page: StatusList, offset: int) -> None:
     print_line(f"\n{_sum_text(page)}")
     last = offset + len(page.clusters) - 1
     if last < page.total_size:
-        note(f"{offset} to {last} of {page.total_size:,}; the next: `{asked.command} status --offset {last + 1}`")
+        further = f"`{asked.command} status --offset {last + 1}`"
+        if days:
+            further = f"`{asked.command} status --offset {last + 1} --days {days}`"
+        note(f"{offset} to {last} of {page.total_size:,}; the next: {further}")
 
 
 def _row(one: ClusterStatusView, at: int) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Select, and_, case, func, literal, select
+from sqlalchemy import BigInteger, Connection, Select, case, func, literal, select
 
 from logkeep.database.tables import clusters, jobs, log_settings
 from logkeep.domain.backup_job import JobStatus
@@ -17,7 +17,12 @@ def fetch_day_ends(connection: Connection, cluster_ids: Sequence[str], span: Day
     """Return what ended on each day, by cluster and number of day; days without a job are left out."""
     found: dict[str, dict[int, DayEnds]] = defaultdict(dict)
     for row in connection.execute(_ended(cluster_ids, span)):
-        found[row.id][row.day] = DayEnds(row.jobs, row.failed, row.kept_at, row.failed_at, row.begun_at)
+        found[row.cluster_id][row.day] = DayEnds(row.jobs, row.failed, row.kept_at, row.failed_at, row.begun_at)
+    for row in connection.execute(_begun_before(cluster_ids, span)):
+        failed_at, kept_at = (row.finished_at, None) if row.status == JobStatus.FAIL else (None, row.finished_at)
+        one = DayEnds(1, 0 if failed_at is None else 1, kept_at, failed_at, row.created_at)
+        days, day = found[row.cluster_id], span.day_of(row.finished_at)
+        days[day] = days[day].after(one) if day in days else one
     return found
 
 
@@ -36,30 +41,40 @@ def fetch_daily(connection: Connection, cluster_ids: Sequence[str]) -> dict[str,
 
 
 def _ended(cluster_ids: Sequence[str], span: DaySpan) -> Select[*tuple[Any, ...]]:
-    """Select the jobs that ended in these days, grouped; read by the index over their beginnings.
-
-    One job of a cluster runs at a time, so of those that began before the days only the newest can end in them.
-    """
-    since = literal(span.since, BigInteger)
-    before = jobs.alias("before")
-    newest = select(func.max(before.c.created_at)).where(
-        before.c.cluster_id == clusters.c.id, before.c.created_at < since
-    )
-    from_then = jobs.c.created_at >= func.coalesce(newest.correlate(clusters).scalar_subquery(), since)
-    day = (jobs.c.finished_at + literal(span.offset_ms, BigInteger)) // literal(DAY_MS, BigInteger)
-    failed = jobs.c.status == JobStatus.FAIL
-    kept = jobs.c.status == JobStatus.SUCCESS
+    """Select the jobs that began and ended in these days, grouped; read by the index over their beginnings."""
+    c = jobs.c
+    day = (c.finished_at + literal(span.offset_ms, BigInteger)) // literal(DAY_MS, BigInteger)
+    failed, kept = c.status == JobStatus.FAIL, c.status == JobStatus.SUCCESS
     return (
         select(
-            clusters.c.id,
+            c.cluster_id,
             day.label("day"),
             func.count().label("jobs"),
             func.sum(case((failed, 1), else_=0)).label("failed"),
-            func.max(case((kept, jobs.c.finished_at))).label("kept_at"),
-            func.max(case((failed, jobs.c.finished_at))).label("failed_at"),
-            func.min(jobs.c.created_at).label("begun_at"),
+            func.max(case((kept, c.finished_at))).label("kept_at"),
+            func.max(case((failed, c.finished_at))).label("failed_at"),
+            func.min(c.created_at).label("begun_at"),
         )
-        .join_from(clusters, jobs, and_(jobs.c.cluster_id == clusters.c.id, from_then))
-        .where(clusters.c.id.in_(cluster_ids), jobs.c.finished_at >= since, jobs.c.finished_at < span.until)
-        .group_by(clusters.c.id, "day")
+        .where(c.cluster_id.in_(cluster_ids), c.created_at >= span.since, c.finished_at < span.until)
+        .group_by(c.cluster_id, "day")
     )
+
+
+def _begun_before(cluster_ids: Sequence[str], span: DaySpan) -> Select[*tuple[Any, ...]]:
+    """Select the jobs that began before these days and ended in them.
+
+    One job of a cluster runs at a time, so that can only be the newest of those before.
+    """
+    before = jobs.alias("before")
+    newest = (
+        select(before.c.id)
+        .where(before.c.cluster_id == clusters.c.id, before.c.created_at < span.since)
+        .order_by(before.c.created_at.desc(), before.c.id.desc())
+        .limit(1)
+        .correlate(clusters)
+        .scalar_subquery()
+    )
+    c = jobs.c
+    statement = select(c.cluster_id, c.status, c.created_at, c.finished_at)
+    ended = c.finished_at >= span.since, c.finished_at < span.until
+    return statement.join_from(clusters, jobs, c.id == newest).where(clusters.c.id.in_(cluster_ids), *ended)

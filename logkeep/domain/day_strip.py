@@ -9,7 +9,7 @@ from enum import StrEnum
 
 DAY_MS = 24 * 60 * 60 * 1000
 MOST_DAYS = 90
-MOST_CLUSTERS = 100  # of which the days are read by one statement: 0.3 s with 3,000 jobs of each
+MOST_CLUSTERS = 100  # of which the days are read by one statement: 0.4 s with 3,000 jobs of each
 
 
 class DayState(StrEnum):
@@ -47,6 +47,16 @@ class DayEnds:
         """Return what the last one came to; of two that ended in one millisecond, the failure counts."""
         failed = self.failed_at is not None and (self.kept_at is None or self.failed_at >= self.kept_at)
         return DayState.FAILED if failed else DayState.KEPT
+
+    def after(self, earlier: DayEnds) -> DayEnds:
+        """Return the day with the jobs of `earlier` as well, which ended before these."""
+        return DayEnds(
+            jobs=self.jobs + earlier.jobs,
+            failed=self.failed + earlier.failed,
+            kept_at=earlier.kept_at if self.kept_at is None else self.kept_at,
+            failed_at=earlier.failed_at if self.failed_at is None else self.failed_at,
+            begun_at=earlier.begun_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)

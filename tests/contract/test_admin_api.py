@@ -245,7 +245,13 @@ def test_the_days_of_a_cluster_are_told_where_they_are_asked_for(service: Servic
     assert [day["state"] for day in days] == ["none"] * 29 + ["kept"]
     assert days[-1] | {"date": ""} == {"date": "", "state": "kept", "jobs": 1, "failed": 0}
     assert_error(service.call("GET", "/api/v1/status?days=91"), 400, "CSS.0001", "^days: ")
-    assert_error(service.call("GET", "/api/v1/status?days=1&limit=101"), 400, "CSS.0001", "^limit: 101 came; with days")
+
+
+def test_a_page_with_days_is_a_short_one(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.add_cluster(), service.add_cluster()
+    monkeypatch.setattr("logkeep.contract.native.requests.MOST_CLUSTERS", 1)
+    assert len(service.call("GET", "/api/v1/status?days=1&limit=2").json["clusters"]) == 1
+    assert len(service.call("GET", "/api/v1/status?days=0&limit=2").json["clusters"]) == 2
 
 
 def test_coverage_tells_each_log(service: Service, kept: Cluster) -> None:

@@ -74,6 +74,9 @@ def test_a_job_that_began_before_the_days_is_counted_where_it_ended(
     now = installation.clock.now_ms()
     insert_jobs(installation, cluster.id, [(now - DAY_MS, "SUCCESS")], lasts=9 * DAY_MS)
     assert strip(list_days(installation.runtime, [cluster.id], days=3)[cluster.id]) == ".k."
+    insert_jobs(installation, cluster.id, [(now - DAY_MS + 2, "FAIL")])
+    day = list_days(installation.runtime, [cluster.id], days=3)[cluster.id][1]
+    assert (day.state, day.jobs, day.failed) == ("failed", 2, 1)
 
 
 def test_many_clusters_cost_no_more_statements_than_one(installation: Installation, cluster: Cluster) -> None:
@@ -82,7 +85,7 @@ def test_many_clusters_cost_no_more_statements_than_one(installation: Installati
     ids = [cluster.id, *(str(uuid4()) for _ in range(99))]
     found = list_days(installation.runtime, ids, days=90)
     assert list(found) == ids and {len(days) for days in found.values()} == {90}
-    assert sum(text.startswith("SELECT") for text in said) == 3
+    assert sum(text.startswith("SELECT") for text in said) == 4
 
 
 @pytest.mark.parametrize(("days", "offset"), [(0, 0), (91, 0), (30, 841), (30, -841)])

@@ -50,7 +50,7 @@ LOG_QUERY = (NODE, FAMILY)
 DAYS = Number(
     "days",
     0,
-    f"Also tell of the last so many days, in UTC, of at most {MOST_CLUSTERS} clusters.",
+    f"Also tell of the last so many days, in UTC; a page has at most {MOST_CLUSTERS} clusters then.",
     high=MOST_DAYS,
     low=0,
 )
@@ -256,12 +256,10 @@ def read_cluster_list_query(raw: bytes) -> tuple[Page, str]:
 
 
 def read_status_query(raw: bytes) -> tuple[Page, int]:
-    """Read the page, and of how many days it is to tell."""
+    """Read the page, which is a shorter one with days, and of how many days it is to tell."""
     query = fields.read_query(raw, names_of(STATUS_QUERY))
     page, days = read_page(query), DAYS.read(query)
-    if days and page.limit > MOST_CLUSTERS:
-        raise InvalidField("limit", f"{page.limit} came; with {DAYS.name} at most {MOST_CLUSTERS} are allowed")
-    return page, days
+    return page._replace(limit=min(page.limit, MOST_CLUSTERS)) if days else page, days
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def test_the_last_days_are_a_strip_under_each_cluster(tenant: Callable[..., Done
     found = tenant("status", "--limit", "100", "--days", "2", "--json").json["clusters"]
     [days] = [one["days"] for one in found if one["name"] == opened]
     assert [(day["state"], day["jobs"], day["failed"]) for day in days] == [("none", 0, 0), ("failed", 2, 1)]
-    assert "with days at most 100" in tenant("status", "--limit", "101", "--days", "2").ended(2).err
+    assert "--offset 2 --days 2`" in tenant("status", "--limit", "1", "--days", "2").err
 
 
 def test_records_of_all_clusters(tenant: Callable[..., Done], opened: str, served: Served) -> None:
