@@ -43,6 +43,7 @@ COMMANDS = {
     "status": ("status", "Show how all clusters stand, worst first, and what to do."),
     "backup": ("backups", "Back up what is new in the logs of a cluster."),
     "records": ("backups", "List the backups of a cluster, or of all, newest first."),
+    "tasks": ("tasks", "List backups and missed daily runs, newest first."),
     "coverage": ("coverage", "Show which span of each log is held, and what is missing."),
     "restore": ("archive", "Write kept logs to a directory, or to standard output."),
     "search": ("search", "Find the lines of logs that contain a text."),

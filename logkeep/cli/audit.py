@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from logkeep.cli.errors import UsageError
 from logkeep.cli.identity import find_project
 from logkeep.cli.installation import open_installation
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_document, print_table
+from logkeep.cli.selection import read_time
 from logkeep.cli.texts import time_text, zone_text
 from logkeep.contract.native.responses import render_audit
 from logkeep.service import audit as service
@@ -33,7 +32,7 @@ def audit(
 ) -> None:
     """List who changed what, and who was refused, newest first."""
     asked = invocation(context)
-    since_ms = _read_time(since) if since else 0
+    since_ms = read_time("--since", since) if since else 0
     with open_installation(asked.directory) as runtime:
         project_id = find_project(runtime, project).id if project else ""
         entries, total = service.list_entries(runtime, project_id=project_id, since_ms=since_ms, limit=limit)
@@ -59,13 +58,3 @@ def audit(
     )
     if total > len(entries):
         note(f"{len(entries)} of {total}; more with --limit")
-
-
-def _read_time(text: str) -> int:
-    """Unix ms. Raises `UsageError`."""
-    try:
-        moment = datetime.fromisoformat(text)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(0, round(moment.timestamp() * 1000))
-    except (ValueError, OverflowError) as error:
-        raise UsageError(f"--since: {text!r} is no time; write it as 2026-11-24T08:00:00+00:00") from error

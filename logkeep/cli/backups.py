@@ -13,7 +13,7 @@ import typer
 from logkeep.cli.client import Broken, NotAnswering, ServiceClient, decode, open_client
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import CommandFailed
-from logkeep.cli.invocation import EVERYWHERE, invocation
+from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
 from logkeep.cli.output import Advance, note, print_document, print_line, print_paragraph, print_table, waiting
 from logkeep.cli.texts import count_text, duration_text, moment_text, time_text, zone_text
 from logkeep.contract.css.responses import ClusterLogRecord, ListLogsJobResponse
@@ -43,7 +43,11 @@ def backup(
     asked = invocation(context)
     client = open_client(context)
     found = client.find_cluster(cluster)
-    job_id = start_backup(client, found)
+    follow_backup(client, asked, found, start_backup(client, found), wait=wait)
+
+
+def follow_backup(client: ServiceClient, asked: CommonOptions, found: ClusterView, job_id: str, *, wait: bool) -> None:
+    """Tell of a backup that was just started, or wait and tell what became of it."""
     document = client.get(job_path(job_id))
     if wait:
         try:

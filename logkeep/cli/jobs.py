@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from msgspec import to_builtins
 
-from logkeep.cli.backups import as_listed, forecast_text, gap_text, print_failures, warning_text
+from logkeep.cli.backups import as_listed, follow_backup, forecast_text, gap_text, print_failures, warning_text
 from logkeep.cli.client import ServiceClient, decode, open_client
 from logkeep.cli.errors import UsageError
 from logkeep.cli.invocation import EVERYWHERE, invocation
@@ -26,6 +26,7 @@ def add_commands(app: typer.Typer) -> None:
     job = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="One backup by itself.")
     job.command("show", epilog=EVERYWHERE)(show_job)
     job.command("cancel", epilog=EVERYWHERE)(cancel_job)
+    job.command("retry", epilog=EVERYWHERE)(retry_job)
     app.add_typer(job, name="job")
 
 
@@ -66,6 +67,21 @@ def cancel_job(
         print_line(f"job {job_id} is cancelled; what it kept stays, and the next backup goes on from there")
     else:
         print_line(f"job {job_id} had ended before: {job.status}")
+
+
+def retry_job(
+    context: typer.Context,
+    job_id: Annotated[str, typer.Argument(metavar="JOB", help="Its id, as `logkeep tasks` lists it.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Until it has ended; exit code 1 if it is FAIL.")] = False,
+) -> None:
+    """Back up the cluster of a job that failed, once more.
+
+    A backup keeps what is new, and so what that one could not keep.
+    """
+    _check_id(job_id)
+    client = open_client(context)
+    started = decode(client.send("POST", f"/api/v1/jobs/{job_id}/retry"), JobView)
+    follow_backup(client, invocation(context), client.get_cluster(started.cluster_id), started.job_id, wait=wait)
 
 
 def _check_id(job_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -20,10 +21,20 @@ Regex = Annotated[bool, typer.Option("--regex", "-E", help="Take TEXT for a regu
 IgnoreCase = Annotated[bool, typer.Option("--ignore-case", "-i", help="Take ASCII letters of both cases for alike.")]
 
 
-def check_text(text: str) -> None:
+def check_text(text: str, name: str = "TEXT") -> None:
     """Raise `UsageError` for what came as bytes that are no UTF-8."""
     if text != text.encode("utf-8", "replace").decode():
-        raise UsageError("TEXT must be UTF-8; of a log in another encoding, look for a part of the line in ASCII")
+        raise UsageError(f"{name} must be UTF-8; of a log in another encoding, look for a part of the line in ASCII")
+
+
+def read_time(option: str, text: str) -> int:
+    """Return a moment of the service's own time, not of a log's, in Unix ms. Raises `UsageError`."""
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0, round(moment.timestamp() * 1000))
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{option}: {text!r} is no time; write it as 2026-11-24T08:00:00+00:00") from error
 
 
 def check_span(since: str, until: str) -> None:
