@@ -159,13 +159,13 @@ def back_up(said: Recorder, node: Path) -> None:
     node.with_name("away").rename(node)
     for record in said("records", "prod")["clusterLogRecord"]:
         said("job show", record["jobId"])
-    failed = said("tasks", "--state", "fail")["tasks"][0]["jobId"]
-    said("tasks", "prod", "--limit", "1")
-    said("job retry", failed, "--wait")
     said("coverage", "prod")
     said("status", code=1)
     said("status", "--days", "2", code=1)
-    said("status")
+    failed = said("tasks", "--state", "fail")["tasks"][0]["jobId"]
+    said("tasks", "prod", "--limit", "1")
+    said("job retry", failed, "--wait")
+    said("tasks", "prod")
     said("cluster show", "prod")
     said("cluster list")
     said("workers")

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 SUITES = (
     "tests/integration/test_backups.py",
     "tests/integration/test_policies.py",
+    "tests/integration/test_tasks.py",
     "tests/integration/test_racing.py",
     "tests/integration/test_rebuild.py",
     "tests/integration/test_migration.py",

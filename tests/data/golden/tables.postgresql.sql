@@ -128,6 +128,9 @@ manifests.object text NOT NULL
 manifests.proven boolean NOT NULL DEFAULT true
 manifests.sha256 character varying(64) NOT NULL
 manifests.unproven character varying(64) NOT NULL DEFAULT ''::character varying
+missed_runs.cluster_id character varying(36) NOT NULL
+missed_runs.due_at bigint NOT NULL
+missed_runs.job_id character varying(32)
 named_buckets.created_at bigint NOT NULL
 named_buckets.name character varying(63) NOT NULL
 named_buckets.sealed bytea NOT NULL
@@ -227,6 +230,8 @@ log_settings CONSTRAINT pk_log_settings PRIMARY KEY (cluster_id)
 manifests CONSTRAINT fk_manifests_cluster_id FOREIGN KEY (cluster_id) REFERENCES clusters(id) ON DELETE CASCADE
 manifests CONSTRAINT pk_manifests PRIMARY KEY (job_id)
 manifests CONSTRAINT uq_manifests_cluster_id_number UNIQUE (cluster_id, number)
+missed_runs CONSTRAINT fk_missed_runs_cluster_id FOREIGN KEY (cluster_id) REFERENCES clusters(id) ON DELETE CASCADE
+missed_runs CONSTRAINT pk_missed_runs PRIMARY KEY (cluster_id, due_at)
 named_buckets CONSTRAINT pk_named_buckets PRIMARY KEY (name)
 nodes CONSTRAINT fk_nodes_cluster_id FOREIGN KEY (cluster_id) REFERENCES clusters(id) ON DELETE CASCADE
 nodes CONSTRAINT pk_nodes PRIMARY KEY (cluster_id, name)
@@ -255,9 +260,11 @@ CREATE INDEX ix_jobs_manifest ON public.jobs USING btree (cluster_id, manifest_j
 CREATE INDEX ix_jobs_page ON public.jobs USING btree (cluster_id, created_at, id)
 CREATE INDEX ix_jobs_page_status ON public.jobs USING btree (cluster_id, status, created_at, id)
 CREATE INDEX ix_jobs_running ON public.jobs USING btree (job_id, cluster_id, attempt) WHERE ((status)::text = 'RUNNING'::text)
+CREATE INDEX ix_jobs_type ON public.jobs USING btree (cluster_id, type, status, created_at, id)
 CREATE INDEX ix_log_settings_due ON public.log_settings USING btree (due_at)
 CREATE INDEX ix_log_settings_extra ON public.log_settings USING btree (extra_due)
 CREATE INDEX ix_manifests_cluster_id ON public.manifests USING btree (cluster_id)
+CREATE INDEX ix_missed_runs_due ON public.missed_runs USING btree (due_at)
 CREATE INDEX ix_places_folded ON public.places USING btree (bucket, folded)
 CREATE INDEX ix_segments_job ON public.segments USING btree (job_id, node, generation, start, raw, stored, lines)
 CREATE INDEX ix_segments_manifest ON public.segments USING btree (cluster_id, manifest_job_id)
@@ -284,6 +291,7 @@ CREATE UNIQUE INDEX pk_job_warnings ON public.job_warnings USING btree (id)
 CREATE UNIQUE INDEX pk_jobs ON public.jobs USING btree (id)
 CREATE UNIQUE INDEX pk_log_settings ON public.log_settings USING btree (cluster_id)
 CREATE UNIQUE INDEX pk_manifests ON public.manifests USING btree (job_id)
+CREATE UNIQUE INDEX pk_missed_runs ON public.missed_runs USING btree (cluster_id, due_at)
 CREATE UNIQUE INDEX pk_named_buckets ON public.named_buckets USING btree (name)
 CREATE UNIQUE INDEX pk_nodes ON public.nodes USING btree (cluster_id, name)
 CREATE UNIQUE INDEX pk_places ON public.places USING btree (cluster_id, bucket, folder)
