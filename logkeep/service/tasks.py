@@ -157,7 +157,10 @@ class _Lister:
     def _fetch(self, connection: Connection, wanted: TaskFilter, after: TaskPosition | None, limit: int) -> list[Task]:
         """Return the newest tasks after a position; text is not looked at."""
         found = [_job_task(*row) for row in tasks.fetch_jobs(connection, self.project_id, wanted, after, limit)]
+        found = sorted(found, key=_place, reverse=True)[:limit]
         if _asks_missed(wanted):
+            if len(found) == limit:  # older ones are not of this page
+                wanted = replace(wanted, since=found[-1].at)
             overdue = self._fetch_overdue(connection, wanted)
             found += islice(merge(*(_overdue_tasks(one, after) for one in overdue), key=_place, reverse=True), limit)
             stored = tasks.fetch_missed(connection, self.project_id, wanted, after, limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from uuid import UUID
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from logkeep.domain.policy import (
     PolicyState,
     foresee_runs,
     judge_policy,
+    missed_moments,
     next_start,
     next_starts,
     spread,
@@ -136,3 +138,18 @@ def test_a_policy_that_is_served_on_time_is_never_bad(period: str, cluster: str,
 
 def test_a_cluster_without_a_policy_is_off() -> None:
     assert judge_policy(None, 0, STALE) is PolicyState.OFF
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "missed"),
+    [(0, []), (LATE_MS, []), (LATE_MS + 1, [0]), (DAY + LATE_MS, [0]), (DAY + LATE_MS + 1, [0, 1])],
+)
+def test_each_daily_moment_is_missed_once_it_is_late(late_ms: int, missed: list[int]) -> None:
+    due_at = 1_796_083_200_000
+    assert list(missed_moments(due_at, due_at + late_ms)) == [due_at + day * DAY for day in missed]
+
+
+def test_of_years_of_missed_moments_the_newest_are_told() -> None:
+    moments = missed_moments(0, 3000 * DAY + LATE_MS + 1)
+    assert (len(moments), moments[-1]) == (366, 3000 * DAY)
+    assert len(missed_moments(5 * DAY, 0)) == 0
