@@ -208,15 +208,16 @@ def in_batches(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
     return (values[at : at + _BATCH] for at in range(0, len(values), _BATCH))
 
 
-def delete_in_batches(engine: Engine, key: Column[Any], condition: ColumnElement[bool]) -> None:
+def delete_in_batches(engine: Engine, key: Column[Any], condition: ColumnElement[bool], *more: Column[Any]) -> None:
     """Delete rows of a table, each batch in its own transaction, so that other writers wait for one batch at most.
 
-    At most 10,000 rows are deleted; the next call goes on.
+    The key of the table may have `more` columns. At most 10,000 rows are deleted; the next call goes on.
     """
-    some = select(key).where(condition).limit(_BATCH)
+    some = select(key, *more).where(condition).limit(_BATCH)
+    chosen = tuple_(key, *more).in_(some) if more else key.in_(some)
     for _ in range(_BATCHES):
         with writing(engine) as connection:
-            if connection.execute(delete(key.table).where(key.in_(some))).rowcount < _BATCH:
+            if connection.execute(delete(key.table).where(chosen)).rowcount < _BATCH:
                 return
 
 

@@ -43,4 +43,4 @@ def fetch_overdue(connection: Connection, project_id: str, cluster_id: str, befo
 
 def delete_missed(engine: Engine, before: int) -> None:
     """Delete those that were due before a moment, some at each call."""
-    delete_in_batches(engine, missed_runs.c.due_at, missed_runs.c.due_at < before)
+    delete_in_batches(engine, missed_runs.c.cluster_id, missed_runs.c.due_at < before, missed_runs.c.due_at)

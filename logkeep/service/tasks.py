@@ -202,7 +202,7 @@ def _within(moments: range, since: int | None, until: int | None) -> range:
 
 
 def _place(task: Task) -> tuple[int, str]:
-    return task.at, task.position.id
+    return task.at, task.job.id if task.job else task.cluster_id
 
 
 def _more(found: Sequence[Task], limit: int) -> TaskPosition | None:
