@@ -76,6 +76,8 @@ DEVIATIONS: dict[tuple[str, str], str] = {
     ("cli/agent.py", "sources.watched"): "and waits for it no longer",
     ("cli/agent.py", "watchdog"): "than it gives signs of progress",
     ("cli/agent.py", "sources.confinement"): "but nothing of its own",
+    ("console/task.py", "contract.css.responses"): "a record is shown as the API returns it",
+    ("console/tasks.py", "contract.native.tasks"): "and a download of tasks is the export of the API",
     ("cli/rebuild.py", "keyfiles.signing"): "the keys of an installation that was lost are trusted by its command",
     ("cli/client.py", "stores.frames"): "kept logs come in the frames in which they are stored",
     ("cli/stores.py", "stores.probe"): "`store check` tries a bucket without the service",

@@ -22,7 +22,7 @@ class ApiCall:
 
 
 # Of those that are offered: the SDKs' name of the body, '' for none.
-_BODIES = {
+BODIES = {
     "StartLogs": "StartLogsReq",
     "StopLogs": "",
     "ListLogsJob": "",
@@ -49,7 +49,7 @@ def write_calls(call: ApiCall, base_url: str, project_id: str) -> dict[str, str]
     site = _Site(base_url.rstrip("/"), project_id)
     found = {"curl": _curl(call, site)}
     cluster_id, values = _cluster_of(call), _named(call.body or {})
-    if not (call.css and call.operation in _BODIES and cluster_id and _is_plain(call, values)):
+    if not (call.css and call.operation in BODIES and cluster_id and _is_plain(call, values)):
         return found
     steps = _split(call, values)
     found["Python"] = _python(_Step(call.operation, values, _limit(call)), site, cluster_id)
@@ -76,7 +76,7 @@ class _Step:
 
     @property
     def body(self) -> str:
-        return _BODIES[self.operation] if self.values else ""
+        return BODIES[self.operation] if self.values else ""
 
     @property
     def method(self) -> str:
@@ -132,7 +132,7 @@ def _split(call: ApiCall, values: Mapping[str, object]) -> list[_Step]:
 # Literals. Characters that are not seen, or turn the text around, are written as escapes.
 
 
-def _json(value: object) -> str:
+def json_text(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return "".join(one if one.isprintable() else _utf16(one) for one in text)
 
@@ -142,17 +142,17 @@ def _utf16(one: str) -> str:
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
-def _java_literal(value: object) -> str:
+def java_literal(value: object) -> str:
     """Return it for Java, which reads \\u000a as the end of a line, and so takes octals for controls."""
     return _quoted(value, lambda one: f"\\{ord(one):03o}" if ord(one) < 256 else _utf16(one))
 
 
-def _go_literal(value: object) -> str:
+def go_literal(value: object) -> str:
     return _quoted(value, lambda one: f"\\u{ord(one):04x}" if ord(one) < 0x10000 else f"\\U{ord(one):08x}")
 
 
-def _hcl_literal(value: object) -> str:
-    text = _go_literal(value)
+def hcl_literal(value: object) -> str:
+    text = go_literal(value)
     return re.sub(r"([$%])(?=\{)", r"\1\1", text) if isinstance(value, str) else text
 
 
@@ -174,7 +174,7 @@ def _escaped(one: str, escape: Callable[[str], str]) -> str:
 
 
 def _curl(call: ApiCall, site: _Site) -> str:
-    scope = _json({"project": {"id": site.project_id}})
+    scope = json_text({"project": {"id": site.project_id}})
     login = (
         '{auth: {identity: {methods: ["password"], password: {user: {name: env.LOGKEEP_USER, '
         f'password: env.LOGKEEP_PASSWORD, domain: {{name: "default"}}}}}}}}, scope: {scope}}}}}'
@@ -191,7 +191,7 @@ def _curl(call: ApiCall, site: _Site) -> str:
     ]
     if call.body is not None:
         lines[-1] += " \\"
-        lines += ["  -H 'Content-Type: application/json' \\", f"  --data-raw {shlex.quote(_json(call.body))}"]
+        lines += ["  -H 'Content-Type: application/json' \\", f"  --data-raw {shlex.quote(json_text(call.body))}"]
     return "\n".join(lines) + "\n"
 
 
@@ -240,17 +240,17 @@ def _java(steps: list[_Step], site: _Site, cluster_id: str) -> str:
         "                .withCredential(new BasicCredentials()",
         '                        .withAk(System.getenv("CLOUD_SDK_AK"))',
         '                        .withSk(System.getenv("CLOUD_SDK_SK"))',
-        f"                        .withProjectId({_java_literal(site.project_id)}))",
-        f"                .withEndpoint({_java_literal(site.url)})",
+        f"                        .withProjectId({java_literal(site.project_id)}))",
+        f"                .withEndpoint({java_literal(site.url)})",
         "                .build();",
     ]
     for step in steps:
-        given = [f"                .withClusterId({_java_literal(cluster_id)})"]
+        given = [f"                .withClusterId({java_literal(cluster_id)})"]
         if step.limit is not None:
             given.append(f"                .withLimit({step.limit})")
         if step.body:
             values = (
-                f"                        .with{_camel(name)}({_java_literal(value)})"
+                f"                        .with{_camel(name)}({java_literal(value)})"
                 for name, value in step.values.items()
             )
             given += [f"                .withBody(new {step.body}()", *values]
@@ -278,10 +278,10 @@ def _go(steps: list[_Step], site: _Site, cluster_id: str) -> str:
         "\tcredentials := basic.NewCredentialsBuilder().",
         '\t\tWithAk(os.Getenv("CLOUD_SDK_AK")).',
         '\t\tWithSk(os.Getenv("CLOUD_SDK_SK")).',
-        f"\t\tWithProjectId({_go_literal(site.project_id)}).",
+        f"\t\tWithProjectId({go_literal(site.project_id)}).",
         "\t\tBuild()",
         "\tclient := css.NewCssClient(css.CssClientBuilder().",
-        f"\t\tWithEndpoints([]string{{{_go_literal(site.url)}}}).",
+        f"\t\tWithEndpoints([]string{{{go_literal(site.url)}}}).",
         "\t\tWithCredential(credentials).",
         "\t\tBuild())",
     ]
@@ -300,13 +300,13 @@ def _go_step(step: _Step, number: int, cluster_id: str) -> list[str]:
     request = f"request{number}" if number > 1 else "request"
     lines = [
         f"\t{request} := &model.{step.operation}Request{{",
-        f"\t\tClusterId: {_go_literal(cluster_id)},",
+        f"\t\tClusterId: {go_literal(cluster_id)},",
     ]
     if step.limit is not None:
         lines.append(f"\t\tLimit: pointer(int32({step.limit})),")
     if step.body:
         form = "{}" if step.body in _BY_VALUE else "pointer({})"
-        values = (f"\t\t\t{_camel(name)}: {form.format(_go_literal(value))}," for name, value in step.values.items())
+        values = (f"\t\t\t{_camel(name)}: {form.format(go_literal(value))}," for name, value in step.values.items())
         lines += [f"\t\tBody: &model.{step.body}{{", *values, "\t\t},"]
     return [
         *lines,
@@ -341,16 +341,16 @@ def _terraform(call: ApiCall, values: Mapping[str, object], site: _Site, cluster
             "",
             'provider "huaweicloud" {',
             '  region     = "cn-north-4"',
-            f"  project_id = {_hcl_literal(site.project_id)}",
-            f"  auth_url   = {_hcl_literal(site.url + '/v3')}",
+            f"  project_id = {hcl_literal(site.project_id)}",
+            f"  auth_url   = {hcl_literal(site.url + '/v3')}",
             "  endpoints = {",
-            f"    css = {_hcl_literal(site.url + '/')}",
-            f"    iam = {_hcl_literal(site.url + '/')}",
+            f"    css = {hcl_literal(site.url + '/')}",
+            f"    iam = {hcl_literal(site.url + '/')}",
             "  }",
             "}",
             "",
             f'{kind} "{name}" "logs" {{',
-            *(f"  {one.ljust(width)} = {_hcl_literal(value)}" for one, value in told.items()),
+            *(f"  {one.ljust(width)} = {hcl_literal(value)}" for one, value in told.items()),
             "}",
             "",
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logkeep.console import clusters, signing_in
+from logkeep.console import clusters, signing_in, task, tasks
 from logkeep.console.routes import Page
 
-PAGES: tuple[Page, ...] = (*signing_in.PAGES, *clusters.PAGES)
+PAGES: tuple[Page, ...] = (*signing_in.PAGES, *clusters.PAGES, *tasks.PAGES, *task.PAGES)

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Connection, Dialect, Insert, Row, Select, bin
 
 from logkeep.database.bodies import decode_body
 from logkeep.database.connection import of, upsert
-from logkeep.database.tables import findings, job_nodes, segments
+from logkeep.database.tables import findings, job_nodes, jobs, segments
 from logkeep.domain.forecast import Forecast
 from logkeep.domain.job_detail import JobFile, JobNode
 from logkeep.domain.manifest import Gap, Segment
@@ -68,9 +68,13 @@ def fetch_nodes(connection: Connection, job_id: str) -> list[JobNode]:
 def fetch_files(connection: Connection, job_id: str, *, offset: int, limit: int) -> Iterator[JobFile]:
     """Yield what the job stored, by node, generation and start; `offset` counts from 0."""
     order = (segments.c.node, segments.c.generation, segments.c.start)
-    statement = select(segments.c.body).where(segments.c.job_id == job_id).order_by(*order)
-    for body in connection.execute(statement.limit(limit).offset(offset)).scalars():
-        yield _file(decode_body(body, Segment))
+    began = (
+        select(jobs.c.created_at).where(jobs.c.job_id == job_id).scalar_subquery()
+    )  # `read_at` until it is read back
+    columns = segments.c.body, segments.c.read_at, func.coalesce(began, 0)
+    statement = select(*columns).where(segments.c.job_id == job_id).order_by(*order)
+    for body, read_at, kept_at in connection.execute(statement.limit(limit).offset(offset)):
+        yield _file(decode_body(body, Segment), read_at if read_at > kept_at else None, damaged=read_at < 0)
 
 
 def fetch_gaps(connection: Connection, job_id: str, limit: int) -> tuple[Gap, ...]:
@@ -119,7 +123,7 @@ def _node(name: str, times: Row[*tuple[Any, ...]] | None, sums: Row[*tuple[Any, 
     )
 
 
-def _file(segment: Segment) -> JobFile:
+def _file(segment: Segment, verified_at: int | None, *, damaged: bool) -> JobFile:
     return JobFile(
         node=segment.node,
         family=segment.family,
@@ -135,4 +139,6 @@ def _file(segment: Segment) -> JobFile:
         sha256=segment.sha256,
         first_time=segment.first_time,
         last_time=segment.last_time,
+        verified_at=verified_at,
+        damaged=damaged,
     )

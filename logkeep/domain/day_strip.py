@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -119,3 +119,20 @@ def _day(number: int, ends: DayEnds | None, under_way: Collection[int], runs: bo
         return Day(date, DayState.RUNNING, 0, 0)
     state = DayState.MISSED if missed and number not in under_way else DayState.NONE
     return Day(date, state, 0, 0)
+
+
+# Of several clusters a day shows what needs a look first.
+_WORST_FIRST = (DayState.FAILED, DayState.MISSED, DayState.RUNNING, DayState.KEPT, DayState.NONE)
+
+
+def add_days(strips: Iterable[Sequence[Day]]) -> list[Day]:
+    """Return the strips of several clusters as one: of each day the worst state, and all its jobs."""
+    return [
+        Day(
+            days[0].date,
+            min((one.state for one in days), key=_WORST_FIRST.index),
+            sum(one.jobs for one in days),
+            sum(one.failed for one in days),
+        )
+        for days in zip(*strips, strict=True)
+    ]

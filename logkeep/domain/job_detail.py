@@ -43,6 +43,8 @@ class JobFile:
     sha256: str  # of the object
     first_time: str  # smallest and largest time of its lines as written in the log, '' if unknown
     last_time: str
+    verified_at: int | None  # Unix ms: when its object was last read back and found whole; None for not yet
+    damaged: bool  # a verification found it missing or damaged
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,10 @@ def read_curl(code: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "operation", [one for one in operations.OPERATIONS if one.id in calls._BODIES], ids=lambda one: one.id
+    "operation", [one for one in operations.OPERATIONS if one.id in calls.BODIES], ids=lambda one: one.id
 )
 def test_the_python_sdk_has_each_name(operation: Any) -> None:
-    body = calls._BODIES[operation.id]
+    body = calls.BODIES[operation.id]
     values = dict.fromkeys(getattr(sdk, body).openapi_types, "x") if body else None
     path = operation.path.format(project_id=PROJECT, cluster_id=CLUSTER)
     code = write_calls(ApiCall(operation=operation.id, method=operation.method, path=path, body=values), BASE, PROJECT)
@@ -71,16 +71,16 @@ def test_python_and_curl_read_what_was_meant(path: str, bucket: str) -> None:
 
 @given(text=HOSTILE)
 def test_no_literal_ends_early_or_begins_an_escape_of_its_own(text: str) -> None:
-    for literal in (calls._java_literal(text), calls._go_literal(text), calls._hcl_literal(text)):
+    for literal in (calls.java_literal(text), calls.go_literal(text), calls.hcl_literal(text)):
         assert re.fullmatch(r'"([^"\\]|\\([\\"]|[0-7]{3}|u[0-9a-f]{4}|U[0-9a-f]{8}))*"', literal)
         assert literal.isprintable()
-    assert not re.search(r"[$%]\{", re.sub(r"([$%])\1\{", "", calls._hcl_literal(text)))
-    assert json.loads(calls._json(text)) == text
+    assert not re.search(r"[$%]\{", re.sub(r"([$%])\1\{", "", calls.hcl_literal(text)))
+    assert json.loads(calls.json_text(text)) == text
 
 
 @given(text=HOSTILE)
 def test_a_go_literal_reads_back(text: str) -> None:
-    assert ast.literal_eval(calls._go_literal(text)) == text  # escapes that Python has too
+    assert ast.literal_eval(calls.go_literal(text)) == text  # escapes that Python has too
 
 
 def test_names_in_camel_case_are_those_of_the_sdk() -> None:

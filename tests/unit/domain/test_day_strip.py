@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logkeep.domain.day_strip import DAY_MS, DayEnds, DaySpan, DayState, make_strip, span_of
+from logkeep.domain.day_strip import DAY_MS, DayEnds, DaySpan, DayState, add_days, make_strip, span_of
 
 SPAN = DaySpan(first=100, today=104, offset_ms=0)
 
@@ -35,3 +35,11 @@ def test_days_are_those_of_the_zone() -> None:
     assert [dates[minutes][-1].date for minutes in (-420, 0, 840)] == ["2026-11-23", "2026-11-24", "2026-11-24"]
     assert [day.state for day in dates[0]] == [DayState.NONE] * 2
     assert span_of(now, 1, 840).since == 1_795_428_000_000  # 2026-11-23T10:00Z
+
+
+def test_of_several_clusters_a_day_shows_the_worst() -> None:
+    one = make_strip(SPAN, ended(101, kept_at=1, failed_at=None) | ended(103, kept_at=1, failed_at=None), None, ())
+    other = make_strip(SPAN, ended(103, kept_at=None, failed_at=1), None, (101, 102))
+    assert [day.state for day in add_days([one, other])] == ["none", "missed", "missed", "failed", "none"]
+    assert [(day.jobs, day.failed) for day in add_days([one, other])][3] == (2, 1)
+    assert add_days([]) == []
