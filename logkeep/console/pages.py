@@ -6,3 +6,12 @@ from logkeep.console import clusters, signing_in, task, tasks
 from logkeep.console.routes import Page
 
 PAGES: tuple[Page, ...] = (*signing_in.PAGES, *clusters.PAGES, *tasks.PAGES, *task.PAGES)
+from logkeep.console import cluster_settings, clusters, registration, signing_in
+from logkeep.console.routes import Page
+
+PAGES: tuple[Page, ...] = (
+    *signing_in.PAGES,
+    *clusters.PAGES,
+    *registration.PAGES,  # before those of one cluster, which may not be called new
+    *cluster_settings.PAGES,
+)

@@ -41,6 +41,9 @@ _PERIOD = re.compile(r"(\d{1,2}):(\d{2}) (\S.*)", re.ASCII)
 _ZONE = re.compile(r"GMT([+-])(\d{2}):?(\d{2})", re.ASCII)
 _FORBIDDEN_IN_PATH = re.compile(r"""[\\:*?"<>|'{}\x00-\x1f\x7f-\x9f\ud800-\udfff]""")
 _DAY_MS = 24 * 60 * 60 * 1000
+_MINUTE = timedelta(minutes=1)
+_PARTS_OF_HOURS = (-570, -210, 210, 270, 330, 345, 390, 525, 570, 630, 765)  # where clocks are set so
+OFFSETS = tuple(sorted((*range(-12 * 60, 14 * 60 + 1, 60), *_PARTS_OF_HOURS)))  # minutes ahead of UTC, for a choice
 MAX_PATH = 512  # bytes
 _MAX_FOLDER = 240  # file systems allow 255 bytes
 
@@ -82,6 +85,14 @@ class DailyTime:
     minute: int
     offset: timedelta
 
+    @property
+    def time_text(self) -> str:
+        return f"{self.hour:02}:{self.minute:02}"
+
+    @property
+    def zone_text(self) -> str:
+        return write_zone(self.offset // _MINUTE)
+
     def last_due(self, now_ms: int) -> int:
         """Return the latest moment (Unix ms), not after `now_ms`, at which a backup is due."""
         zone = timezone(self.offset)
@@ -94,6 +105,12 @@ class DailyTime:
     def next_due(self, now_ms: int) -> int:
         """Return the first moment (Unix ms) after `now_ms` at which a backup is due."""
         return self.last_due(now_ms) + _DAY_MS
+
+
+def write_zone(minutes: int) -> str:
+    """Return a zone that is so many minutes ahead of UTC, as a period names it: `GMT+08:00`."""
+    hours, rest = divmod(abs(minutes), 60)
+    return f"GMT{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
 
 
 def parse_period(period: str) -> DailyTime:

@@ -47,6 +47,21 @@ class SettingCheck:
     next_runs: tuple[int, ...]  # Unix ms; none without a daily backup
 
 
+@dataclass(frozen=True, slots=True)
+class SettingChoices:
+    """Names from which a setting is chosen."""
+
+    agencies: tuple[str, ...]  # none: any name of an agency goes
+    buckets: tuple[str, ...]
+
+
+def list_choices(runtime: Runtime) -> SettingChoices:
+    """List the names of agencies and buckets; whether an agency may use a bucket, a check tells."""
+    agencies = runtime.agencies
+    buckets = {name for stores in agencies.values() for name in stores} if agencies else set(runtime.stores)
+    return SettingChoices(tuple(sorted(agencies)), tuple(sorted(buckets)))
+
+
 def check_setting(runtime: Runtime, cluster: Cluster, change: LogSettingChange) -> SettingCheck:
     """Check a setting as `open_backup` would, and tell what it comes to. Raises what that raises.
 
