@@ -14,4 +14,11 @@ PAGES: tuple[Page, ...] = (
     *clusters.PAGES,
     *registration.PAGES,  # before those of one cluster, which may not be called new
     *cluster_settings.PAGES,
+from logkeep.console import access, clusters, signing_in
+from logkeep.console.routes import Page
+
+PAGES: tuple[Page, ...] = (
+    *signing_in.PAGES,
+    *clusters.PAGES,
+    *access.PAGES,
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Engine, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, func, or_, select, update
 
 from logkeep.database.connection import delete_in_batches
 from logkeep.database.records import read_row, read_rows, values
 from logkeep.database.tables import access_keys, projects
-from logkeep.domain.access import AccessKey
+from logkeep.domain.access import AccessKey, KeyKind
 from logkeep.domain.cluster import Project
 
 _OTHER_PROJECT = select(projects.c.id).where(projects.c.id != bindparam("project")).limit(1)
@@ -55,11 +55,36 @@ def fetch_keys(connection: Connection) -> list[AccessKey]:
     return list(read_rows(AccessKey, connection.execute(select(access_keys).order_by(access_keys.c.created_at))))
 
 
-def revoke_key(connection: Connection, ak: str, now_ms: int) -> bool:
-    """Revoke a key and those that were issued for it; False if there is no such key."""
-    revoke_issued(connection, ak, now_ms)
+def fetch_key_page(
+    connection: Connection, project_id: str, kind: KeyKind, now_ms: int, *, offset: int, limit: int
+) -> tuple[list[AccessKey], int]:
+    """Return a page of a project's keys, newest first, and the number of all."""
+    wanted = access_keys.c.project_id == project_id, _is_of_kind(kind, now_ms)
+    total = connection.execute(select(func.count()).select_from(access_keys).where(*wanted)).scalar_one()
+    page = select(access_keys).where(*wanted).order_by(access_keys.c.created_at.desc(), access_keys.c.ak)
+    return list(read_rows(AccessKey, connection.execute(page.limit(limit).offset(offset)))), total
+
+
+def _is_of_kind(kind: KeyKind, now_ms: int) -> ColumnElement[bool]:
+    revoked_at, expires_at = access_keys.c.revoked_at, access_keys.c.expires_at
+    match kind:
+        case KeyKind.LASTING:
+            return revoked_at.is_(None) & expires_at.is_(None)
+        case KeyKind.TEMPORARY:
+            return revoked_at.is_(None) & (expires_at > now_ms)
+        case KeyKind.ENDED:
+            return revoked_at.is_not(None) | (expires_at <= now_ms)
+
+
+def revoke_key(connection: Connection, ak: str, now_ms: int, project_id: str | None = None) -> bool:
+    """Revoke a key and those that were issued for it; False if there is no such key, or it is of another project."""
     statement = update(access_keys).where(access_keys.c.ak == ak, access_keys.c.revoked_at.is_(None))
-    return connection.execute(statement.values(revoked_at=now_ms)).rowcount > 0
+    if project_id is not None:
+        statement = statement.where(access_keys.c.project_id == project_id)
+    if not connection.execute(statement.values(revoked_at=now_ms)).rowcount:
+        return False
+    revoke_issued(connection, ak, now_ms)
+    return True
 
 
 def revoke_issued(connection: Connection, issuer: str, now_ms: int) -> None:

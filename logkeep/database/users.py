@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, delete, or_, select, update
+from sqlalchemy import Connection, Engine, delete, func, or_, select, update
 
 from logkeep.database.connection import delete_in_batches
 from logkeep.database.records import read_row, read_rows, values
@@ -43,9 +44,31 @@ def fetch_users(connection: Connection) -> list[User]:
     return list(read_rows(User, connection.execute(select(users).order_by(users.c.created_at, users.c.name))))
 
 
-def update_user(connection: Connection, name: str, **changed: object) -> User | None:
-    """Change columns of a user and delete the user's tokens; return the user as before, None if there is none."""
+def fetch_user_page(
+    connection: Connection, project_id: str, *, ended: bool, offset: int, limit: int
+) -> tuple[list[User], int]:
+    """Return a page of a project's users in use, or of those that were revoked, by name, and the number of all."""
+    revoked_at = users.c.revoked_at
+    wanted = users.c.project_id == project_id, revoked_at.is_not(None) if ended else revoked_at.is_(None)
+    total = connection.execute(select(func.count()).select_from(users).where(*wanted)).scalar_one()
+    page = select(users).where(*wanted).order_by(users.c.name).limit(limit).offset(offset)
+    return list(read_rows(User, connection.execute(page))), total
+
+
+def fetch_names(connection: Connection, user_ids: Collection[str]) -> dict[str, str]:
+    """Return the names of users by their ids, of those that there are or were."""
+    statement = select(users.c.id, users.c.name).where(users.c.id.in_(user_ids))
+    return {row.id: row.name for row in connection.execute(statement)}
+
+
+def update_user(connection: Connection, name: str, project_id: str | None = None, **changed: object) -> User | None:
+    """Change columns of a user and delete the user's tokens; return the user as before.
+
+    None if there is none, or, with a project, none of it.
+    """
     statement = select(users).where(users.c.name == name, users.c.revoked_at.is_(None)).with_for_update()
+    if project_id is not None:
+        statement = statement.where(users.c.project_id == project_id)
     row = connection.execute(statement).first()
     if row is None:
         return None

@@ -67,6 +67,14 @@ class AccessKey:
         return self.role is Role.ADMIN
 
 
+class KeyKind(StrEnum):
+    """Which keys a list shows."""
+
+    LASTING = "lasting"  # in use, without an end
+    TEMPORARY = "temporary"  # in use, until they expire
+    ENDED = "ended"  # revoked or expired
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """Person with a password; belongs to one project."""

@@ -10,11 +10,11 @@ from uuid import uuid4
 
 from sqlalchemy.exc import IntegrityError
 
-from logkeep.database import keys
+from logkeep.database import keys, users
 from logkeep.database.connection import reading, writing
-from logkeep.domain.access import AccessKey, Role
+from logkeep.domain.access import AccessKey, Caller, KeyKind, Role
 from logkeep.domain.cluster import Project
-from logkeep.errors import InvalidField, NameTaken
+from logkeep.errors import InvalidField, NameTaken, NotAuthorized
 from logkeep.service.runtime import Runtime
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -90,6 +90,16 @@ def add_key(
     return NewKey(key, sk, security_token)
 
 
+def expect_lasting(runtime: Runtime, caller: Caller) -> None:
+    """Raise `NotAuthorized` for the caller of a temporary key: what it makes would outlive it."""
+    with reading(runtime.database) as connection:
+        found = keys.fetch_key(connection, caller.name)
+    if found and found[0].expires_at is not None:
+        raise NotAuthorized(
+            "A temporary key makes no other keys and changes no users; sign in with a lasting key or a password."
+        )
+
+
 def put_key_back(runtime: Runtime, project_id: str, ak: str, sk: str) -> bool:
     """Restore an administrator's key that a lost database knew. False if it exists, or its project does not."""
     if find_key(runtime, ak) or not list_projects(runtime, project_id=project_id):
@@ -101,16 +111,39 @@ def put_key_back(runtime: Runtime, project_id: str, ak: str, sk: str) -> bool:
     return True
 
 
-def revoke_key(runtime: Runtime, ak: str) -> None:
-    """Revoke a key; takes effect within a second. Raises `InvalidField` if there is no such key."""
+def revoke_key(runtime: Runtime, ak: str, project_id: str | None = None) -> None:
+    """Revoke a key, with a project only one of it; takes effect within a second.
+
+    Raises `InvalidField` if there is no such key.
+    """
     with writing(runtime.database) as connection:
-        if not keys.revoke_key(connection, ak, runtime.clock.now_ms()):
+        if not keys.revoke_key(connection, ak, runtime.clock.now_ms(), project_id):
             raise InvalidField("ak", f"there is no key {ak[:64]!r} in use; see `logkeep key list`")
 
 
 def list_keys(runtime: Runtime) -> list[AccessKey]:
     with reading(runtime.database) as connection:
         return list(keys.fetch_keys(connection))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPage:
+    """One page of a project's keys."""
+
+    keys: list[AccessKey]  # newest first
+    total: int  # on all pages
+    issuers: dict[str, str]  # names of the users among their issuers, by id
+
+
+def list_project_keys(
+    runtime: Runtime, project_id: str, kind: KeyKind = KeyKind.LASTING, *, offset: int = 0, limit: int = 50
+) -> KeyPage:
+    """Return one page of the keys of a project."""
+    now = runtime.clock.now_ms()
+    with reading(runtime.database) as connection:
+        found, total = keys.fetch_key_page(connection, project_id, kind, now, offset=offset, limit=limit)
+        issuers = users.fetch_names(connection, {key.issuer for key in found if key.issuer})
+    return KeyPage(found, total, issuers)
 
 
 def find_key(runtime: Runtime, ak: str) -> tuple[AccessKey, str] | None:

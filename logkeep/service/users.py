@@ -40,14 +40,28 @@ def list_users(runtime: Runtime) -> list[User]:
         return users.fetch_users(connection)
 
 
-def revoke_user(runtime: Runtime, name: str) -> str:
-    """Revoke a user, within a second; return the project's id. Raises `InvalidField` if there is no such user."""
-    return _update_user(runtime, name, revoked_at=runtime.clock.now_ms()).project_id
+def list_project_users(
+    runtime: Runtime, project_id: str, *, ended: bool = False, offset: int = 0, limit: int = 50
+) -> tuple[list[User], int]:
+    """Return one page of a project's users in use, or of those that were `ended`, and the number of all."""
+    with reading(runtime.database) as connection:
+        return users.fetch_user_page(connection, project_id, ended=ended, offset=offset, limit=limit)
 
 
-def change_password(runtime: Runtime, name: str, password: str) -> str:
-    """Change a user's password, revoke the user's tokens and keys; return the project's id. Raises `InvalidField`."""
-    return _update_user(runtime, name, password_hash=hash_password(password)).project_id
+def revoke_user(runtime: Runtime, name: str, project_id: str | None = None) -> str:
+    """Revoke a user, with a project only one of it, within a second; return the id of the user's project.
+
+    Raises `InvalidField` if there is no such user.
+    """
+    return _update_user(runtime, name, project_id, revoked_at=runtime.clock.now_ms()).project_id
+
+
+def change_password(runtime: Runtime, name: str, password: str, project_id: str | None = None) -> str:
+    """Change a user's password, with a project only of one of it; revoke the user's tokens and keys.
+
+    Return the id of the user's project. Raises `InvalidField`.
+    """
+    return _update_user(runtime, name, project_id, password_hash=hash_password(password)).project_id
 
 
 def sign_in(runtime: Runtime, asked: SignIn, address: str) -> SignedIn:
@@ -115,10 +129,10 @@ def remove_expired_tokens(runtime: Runtime) -> None:
     users.delete_expired_tokens(runtime.database, runtime.clock.now_ms() - _TOLD_MS)
 
 
-def _update_user(runtime: Runtime, name: str, **changed: object) -> User:
+def _update_user(runtime: Runtime, name: str, project_id: str | None, **changed: object) -> User:
     """Change a user, and end all that was got for the password."""
     with writing(runtime.database) as connection:
-        user = users.update_user(connection, name, **changed)
+        user = users.update_user(connection, name, project_id, **changed)
         if user is None:
             raise InvalidField("name", f"there is no user {name[:64]!r} in use; see `logkeep user list`")
         keys.revoke_issued(connection, user.id, runtime.clock.now_ms())
