@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from logkeep.http.streams import Stream
 
@@ -35,6 +36,15 @@ class Unchanged:
 
 
 Answer = Html | Redirect | Unchanged | Stream
+
+
+_LINES_AT_ONCE = 100
+
+
+def join_lines(lines: Iterator[str]) -> Iterator[bytes]:
+    """Yield lines, which end as they are to, in chunks for a download."""
+    while some := list(islice(lines, _LINES_AT_ONCE)):
+        yield "".join(some).encode(errors="replace")
 
 
 def make_download(content_type: str, name: str, chunks: Iterator[bytes]) -> Stream:

@@ -15,10 +15,15 @@ PAGES: tuple[Page, ...] = (
     *registration.PAGES,  # before those of one cluster, which may not be called new
     *cluster_settings.PAGES,
 from logkeep.console import access, clusters, signing_in
+from logkeep.console import about, access, audit, clusters, signing_in, stores, workers
 from logkeep.console.routes import Page
 
 PAGES: tuple[Page, ...] = (
     *signing_in.PAGES,
     *clusters.PAGES,
+    *stores.PAGES,
     *access.PAGES,
+    *audit.PAGES,
+    *workers.PAGES,
+    *about.PAGES,
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, Engine, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, select, tuple_
 
 from logkeep.database.connection import delete_in_batches
-from logkeep.database.records import read_rows, values
+from logkeep.database.records import read_row, read_rows, values
 from logkeep.database.tables import audit
-from logkeep.domain.access import AuditEntry
+from logkeep.domain.access import AuditEntry, AuditPosition
 
 
 def insert_entry(connection: Connection, entry: AuditEntry) -> None:
@@ -25,6 +25,19 @@ def fetch_entries(
     page = select(audit).where(*wanted).order_by(audit.c.at.desc(), audit.c.id.desc())
     rows = connection.execute(page.limit(limit).offset(offset))
     return list(read_rows(AuditEntry, rows)), total
+
+
+def fetch_entries_after(
+    connection: Connection, project_id: str, since_ms: int, after: AuditPosition | None, limit: int
+) -> tuple[list[AuditEntry], AuditPosition | None]:
+    """Return the entries of a project after a position, newest first; and the position of the last one of them."""
+    wanted = [audit.c.project_id == project_id, audit.c.at >= since_ms]
+    if after:
+        wanted.append(tuple_(audit.c.at, audit.c.id) < (after.at, after.id))
+    page = select(audit).where(*wanted).order_by(audit.c.at.desc(), audit.c.id.desc())
+    rows = connection.execute(page.limit(limit)).all()
+    last = AuditPosition(rows[-1].at, rows[-1].id) if rows else None
+    return [read_row(AuditEntry, row) for row in rows], last
 
 
 def delete_entries(engine: Engine, before_ms: int) -> None:

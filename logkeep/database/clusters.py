@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -114,6 +114,12 @@ def fetch_cluster_page(
     page = select(clusters).where(*wanted).order_by(clusters.c.created_at.desc(), clusters.c.id)
     rows = connection.execute(page.limit(limit).offset(offset)).all()
     return _with_nodes(connection, rows), total
+
+
+def fetch_names(connection: Connection, project_id: str, cluster_ids: Collection[str]) -> dict[str, str]:
+    """Return the names of clusters of a project by their ids, of those that there are."""
+    wanted = clusters.c.project_id == project_id, clusters.c.id.in_(cluster_ids)
+    return {row.id: row.name for row in connection.execute(select(clusters.c.id, clusters.c.name).where(*wanted))}
 
 
 def count_clusters(connection: Connection) -> int:

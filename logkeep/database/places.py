@@ -23,10 +23,12 @@ def fetch_places(connection: Connection, cluster_id: str) -> list[tuple[str, str
     return [(row.bucket, row.folder) for row in connection.execute(_PLACES, {"of_cluster_id": cluster_id})]
 
 
-def count_clusters(connection: Connection) -> dict[str, int]:
-    """Return how many clusters have or had objects in each bucket, by its name."""
-    number = func.count(places.c.cluster_id.distinct())
-    return {row[0]: row[1] for row in connection.execute(select(places.c.bucket, number).group_by(places.c.bucket))}
+def count_clusters(connection: Connection, project_id: str = "") -> dict[str, int]:
+    """Return how many clusters, of all projects or of one, have or had objects in each bucket, by its name."""
+    statement = select(places.c.bucket, func.count(places.c.cluster_id.distinct())).group_by(places.c.bucket)
+    if project_id:
+        statement = statement.join_from(places, clusters).where(clusters.c.project_id == project_id)
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def fetch_neighbours(connection: Connection, cluster_id: str, bucket: str, folded: str) -> list[tuple[str, str, str]]:

@@ -134,6 +134,14 @@ class AuditEntry:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class AuditPosition:
+    """Entry after which a page of the audit begins."""
+
+    at: int
+    id: int  # its number in the database, as several may be of one moment
+
+
 @dataclass(slots=True)
 class AuditTrail:
     """What the audit will tell of a request, as far as it becomes known."""

@@ -53,12 +53,12 @@ def _cells(task: Task) -> tuple[str, ...]:
     job = task.job
     sums = (task.nodes, task.nodes_done, task.raw, task.stored) if job else ("", "", "", "")
     return (
-        _time(task.at),
+        csv_time(task.at),
         task.cluster,
         task.cluster_id,
         task.state,
         task.type,
-        _time(job.finished_at) if job and job.finished_at is not None else "",
+        csv_time(job.finished_at) if job and job.finished_at is not None else "",
         *map(str, sums),
         job.job_id if job else "",
         task.late_job_id,
@@ -67,7 +67,7 @@ def _cells(task: Task) -> tuple[str, ...]:
     )
 
 
-def _time(moment: int) -> str:
+def csv_time(moment: int) -> str:
     """Write a moment (Unix ms) to the second; '' for one that no calendar holds."""
     try:
         return (_EPOCH + timedelta(milliseconds=moment)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from logkeep.database import audit
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from logkeep.database import audit, clusters
 from logkeep.database.connection import reading, writing
-from logkeep.domain.access import AuditEntry
+from logkeep.domain.access import AuditEntry, AuditPosition
 from logkeep.service.runtime import Runtime
 
 _DAY_MS = 86_400_000
+_BATCH = 1000  # entries read at a time
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Entries of a project, newest first."""
+
+    entries: list[AuditEntry]
+    more: AuditPosition | None  # the position after which the next page begins; None at the end
+    names: dict[str, str]  # of the clusters that they are about, by id; not of those that were removed
 
 
 def record(runtime: Runtime, entry: AuditEntry) -> None:
@@ -21,6 +34,28 @@ def list_entries(
     """Return one page of entries, newest first, and the number of all; of all projects if `project_id` is ''."""
     with reading(runtime.database) as connection:
         return audit.fetch_entries(connection, project_id=project_id, since_ms=since_ms, offset=offset, limit=limit)
+
+
+def list_page(
+    runtime: Runtime, project_id: str, *, since_ms: int = 0, after: AuditPosition | None = None, limit: int = 50
+) -> AuditPage:
+    """Return the entries of a project after a position, which stays where it is while new ones come."""
+    with reading(runtime.database) as connection:
+        entries, last = audit.fetch_entries_after(connection, project_id, since_ms, after, limit)
+        more = last and audit.fetch_entries_after(connection, project_id, since_ms, last, 1)[1]
+        names = clusters.fetch_names(connection, project_id, {one.cluster_id for one in entries if one.cluster_id})
+    return AuditPage(entries, last if more else None, names)
+
+
+def iterate_entries(runtime: Runtime, project_id: str, *, since_ms: int = 0) -> Iterator[AuditEntry]:
+    """Yield all entries of a project, newest first; no connection is held while the caller consumes them."""
+    position: AuditPosition | None = None
+    while True:
+        with reading(runtime.database) as connection:
+            entries, position = audit.fetch_entries_after(connection, project_id, since_ms, position, _BATCH)
+        yield from entries
+        if position is None:
+            return
 
 
 def remove_old_entries(runtime: Runtime, keep_days: int) -> None:

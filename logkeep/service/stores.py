@@ -23,11 +23,14 @@ class BucketInfo:
     clusters: int  # that have or had logs there
 
 
-def list_buckets(runtime: Runtime) -> list[BucketInfo]:
-    """List the buckets: those of the settings, then those named at run time. None of them is asked for anything."""
+def list_buckets(runtime: Runtime, project_id: str = "") -> list[BucketInfo]:
+    """List the buckets: those of the settings, then those named at run time. None of them is asked for anything.
+
+    Clusters are counted of all projects, or of one.
+    """
     with reading(runtime.database) as connection:
         named = named_buckets.fetch_buckets(connection)
-        users = places.count_clusters(connection)
+        users = places.count_clusters(connection, project_id)
     return [
         BucketInfo(
             name, _location(runtime, name), name in named.keys() - runtime.configured_buckets, users.get(name, 0)
