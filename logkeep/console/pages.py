@@ -16,11 +16,13 @@ PAGES: tuple[Page, ...] = (
     *cluster_settings.PAGES,
 from logkeep.console import access, clusters, signing_in
 from logkeep.console import about, access, audit, clusters, signing_in, stores, workers
+from logkeep.console import about, access, audit, clusters, coverage, signing_in, stores, workers
 from logkeep.console.routes import Page
 
 PAGES: tuple[Page, ...] = (
     *signing_in.PAGES,
     *clusters.PAGES,
+    *coverage.PAGES,
     *stores.PAGES,
     *access.PAGES,
     *audit.PAGES,

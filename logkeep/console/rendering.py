@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from logkeep import __version__
@@ -65,6 +66,16 @@ def show_plainly(value: object) -> object:
     return _STEERING.sub(lambda found: _escape(found[0]), value)
 
 
+def _filled_plainly(translate: Callable[..., str]) -> Callable[..., str]:
+    """Return the function with the values of its text shown plainly: `finalize` sees the whole only, which is markup."""
+
+    @pass_context
+    def filled(context: Context, *texts: Any, **values: Any) -> str:
+        return translate(context, *texts, **{name: show_plainly(value) for name, value in values.items()})
+
+    return filled
+
+
 def _escape(character: str) -> str:
     return f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}"
 
@@ -89,6 +100,8 @@ def _environment(language: str) -> Environment:
         finalize=show_plainly,
     )
     environment.install_gettext_translations(texts.translations, newstyle=True)  # type: ignore[attr-defined]  # pyright: ignore
+    for name in ("gettext", "ngettext"):
+        environment.globals[name] = _filled_plainly(environment.globals[name])
     filters: dict[str, Any] = {
         "size": texts.size,
         "time": texts.time,

@@ -22,13 +22,16 @@ _ZONE_AT = len("2026-11-24T06:40:21,123") + 1  # in SQL the first character is 1
 
 
 def fetch_held(
-    connection: Connection, cluster_id: str, nodes: Sequence[str], family: str = ""
+    connection: Connection, cluster_id: str, nodes: Sequence[str], family: str = "", most_gaps: int | None = None
 ) -> Iterator[LogCoverage]:
-    """Yield what is archived and what is missing of these nodes, by node and family; include nodes without anything."""
+    """Yield what is archived and what is missing of these nodes, by node and family; include nodes without anything.
+
+    With `most_gaps`, only so many gaps of all these nodes are looked at, those that were told last.
+    """
     rows: dict[_Log, list[Row[*tuple[Any, ...]]]] = defaultdict(list)
     for row in connection.execute(_sums(cluster_id, nodes, family)):
         rows[row.node, row.family].append(row)
-    gaps = _fetch_gaps(connection, cluster_id, nodes, family)
+    gaps = _fetch_gaps(connection, cluster_id, nodes, family, most_gaps)
     warnings = fetch_told(connection, cluster_id, nodes, family)
     safe = _fetch_safe(connection, cluster_id, nodes)
     found = rows.keys() | gaps.keys() | warnings.keys()
@@ -87,13 +90,14 @@ def _stored(cluster_id: str, nodes: Sequence[str]) -> Subquery:
 
 
 def _fetch_gaps(
-    connection: Connection, cluster_id: str, nodes: Sequence[str], family: str
+    connection: Connection, cluster_id: str, nodes: Sequence[str], family: str, most: int | None
 ) -> dict[_Log, list[ReportedGap]]:
     statement = select(findings.c.job_id, findings.c.body).where(
         findings.c.cluster_id == cluster_id, findings.c.kind == "gap", findings.c.node.in_(nodes)
     )
     found: dict[_Log, list[ReportedGap]] = defaultdict(list)
-    for row in connection.execute(statement.order_by(findings.c.id)):
+    rows = connection.execute(statement.order_by(findings.c.id.desc()).limit(most)).all()
+    for row in reversed(rows):
         gap = decode_body(row.body, Gap)
         if family in {"", gap.family}:
             found[gap.node, gap.family].append(ReportedGap(gap, row.job_id))

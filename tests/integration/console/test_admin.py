@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +40,7 @@ def record(installation: Installation, **changes: object) -> None:
 
 
 @contextmanager
-def signed_in(installation: Installation, role: Role) -> Iterator[Browser]:
+def signed_in(installation: Installation, role: Role) -> Generator[Browser]:
     with open_browser(installation) as one:
         one.sign_in(installation, role)
         yield one
