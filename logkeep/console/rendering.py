@@ -67,7 +67,7 @@ def show_plainly(value: object) -> object:
 
 
 def _filled_plainly(translate: Callable[..., str]) -> Callable[..., str]:
-    """Return the function with the values of its text shown plainly: `finalize` sees the whole only, which is markup."""
+    """Return the function with the values of its text shown plainly: `finalize` sees the whole, which is markup."""
 
     @pass_context
     def filled(context: Context, *texts: Any, **values: Any) -> str:
