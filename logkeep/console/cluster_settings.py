@@ -17,6 +17,7 @@ from logkeep.console.visit import Visit
 from logkeep.domain.access import Right
 from logkeep.domain.cluster import ChangedNode, Cluster, ClusterChange, Tag
 from logkeep.domain.log_setting import OFFSETS, DailyTime, LogSetting, LogSettingChange, parse_period, write_zone
+from logkeep.domain.policy import Policy
 from logkeep.errors import InvalidField
 from logkeep.service import backups, checks, clusters, forecasts, log_settings, tags
 
@@ -121,6 +122,10 @@ def check_nodes(visit: Visit) -> Answer:
     cluster = visit.cluster()
     found = checks.check_nodes(visit.runtime, cluster.project_id, cluster.nodes)
     return _show(visit, cluster, checked=worst_first(found))
+
+
+def show_refused_look(visit: Visit) -> Answer:
+    return _show(visit, visit.cluster(), node_problem=visit.error)
 
 
 def add_node(visit: Visit) -> Answer:
@@ -244,15 +249,17 @@ def _show(visit: Visit, cluster: Cluster, *, problem: str = "", **found: Any) ->
         "choices": choices,
         "choose_bucket": len(choices.buckets) <= _MOST_CHOSEN,
         "zones": _list_zones(draft.zone),
+        "spread_ms": visit.runtime.policy.spread_ms,
         "runs": [(moment, _write_local(moment, daily)) for moment in policy.next_runs],
         "nodes": cluster.nodes[offset : offset + _EACH_PAGE],
         "offset": offset,
         "limit": _EACH_PAGE,
         "chosen": _find_node(visit, cluster),
         "tags": tags.list_tags(visit.runtime, [cluster.id])[cluster.id],
-        "calls": _write_calls(visit, cluster, draft),
+        "calls": _write_calls(visit, cluster, draft, policy),
         "most_shown": MOST_SHOWN,
         "problem": problem,
+        "node_problem": "",
     }
     return show(visit, "cluster_settings.html", **{**values, **found})
 
@@ -274,11 +281,10 @@ def _write_local(moment: int, daily: DailyTime | None) -> str:
     return when.strftime("%Y-%m-%d %H:%M")
 
 
-def _write_calls(visit: Visit, cluster: Cluster, draft: Draft) -> dict[str, dict[str, str]]:
+def _write_calls(visit: Visit, cluster: Cluster, draft: Draft, policy: Policy) -> dict[str, dict[str, str]]:
     """Return the call that each form makes, with what stands in it, by the form's name."""
     logs = f"/v1.0/{visit.project_id}/clusters/{cluster.id}/logs"
     native = f"/api/v1/clusters/{cluster.id}"
-    policy = forecasts.get_policy(visit.runtime, cluster)
     discovery = cluster.discovery
     access: dict[str, object] = {"endpoint": cluster.endpoint}
     if discovery:
@@ -340,7 +346,7 @@ PAGES = (
     _form("/settings/daily", start_daily, "StartLogAutoBackupPolicy"),
     _form("/settings/daily-off", stop_daily, "StopLogAutoBackupPolicy"),
     _form("/settings/adaptive", set_adaptive, "UpdatePolicy"),
-    _form("/settings/check-nodes", check_nodes, "CheckCluster", WaitsFor.NODES),
+    _form("/settings/check-nodes", check_nodes, "CheckCluster", WaitsFor.NODES, again=show_refused_look),
     _form("/settings/add-node", add_node, "UpdateCluster", WaitsFor.NODES, right=Right.ADMINISTER),
     _form("/settings/change-node", change_node, "UpdateCluster", WaitsFor.NODES, right=Right.ADMINISTER),
     _form("/settings/remove-node", remove_node, "UpdateCluster", WaitsFor.NODES, right=Right.ADMINISTER),

@@ -38,7 +38,7 @@
     button.addEventListener("click", () => { select.value = zone; select.focus(); });
   }
 
-  // The hour on the reader's clock until it is set, and from then on: for the next two changes of this year and the next.
+  // The hour on the reader's clock until that is set, and from then on, for its next two changes.
   const nextChange = (from) => {
     const ahead = aheadOf(from);
     for (let day = from; day < from + 400 * DAY; day += DAY) {
@@ -61,7 +61,7 @@
       continue;
     }
     const second = nextChange(first + DAY) ?? first + 180 * DAY;
-    const day = new Intl.DateTimeFormat(lang, {year: "numeric", month: "2-digit", day: "2-digit"});
+    const day = new Intl.DateTimeFormat("sv-SE", {year: "numeric", month: "2-digit", day: "2-digit"}); // 2027-03-28
     const clock = new Intl.DateTimeFormat(lang, {hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short"});
     const startAfter = (moment) => { // the first start after a moment
       const start = (Number(hour) * 60 + Number(minute) - Number(offset)) * MINUTE;
