@@ -20,7 +20,7 @@ from logkeep.domain.cluster import Cluster, for_cluster
 from logkeep.domain.job_detail import JobDetail, JobNode
 from logkeep.service import backups, clusters, job_details, tasks
 
-_EACH_PAGE = 50  # of nodes, and of files
+_NODES, _FILES = 50, 20  # of a page
 _MOST_OFFSET = 10_000_000
 _TOLD = 100  # findings of each kind
 _RENEWED_MS = 10_000  # after which a rate is told anew, though nothing moved
@@ -72,7 +72,7 @@ def _find(visit: Visit) -> dict[str, Any]:
     query = visit.query
     nodes_offset, offset = query.number("nodes", 0, 0, _MOST_OFFSET), query.number("files", 0, 0, _MOST_OFFSET)
     detail = job_details.get_detail(
-        visit.runtime, visit.project_id, visit.parameters["job_id"], offset=offset, limit=_EACH_PAGE
+        visit.runtime, visit.project_id, visit.parameters["job_id"], offset=offset, limit=_FILES
     )
     cluster = clusters.get_cluster(visit.runtime, visit.project_id, detail.job.cluster_id)
     return {
@@ -81,10 +81,11 @@ def _find(visit: Visit) -> dict[str, Any]:
         "totals": _add(detail.nodes),
         "progress": _measure(detail, visit.runtime.clock.now_ms()),
         "failures": _failures(detail.job, cluster),
-        "nodes": _number_files(detail.nodes)[nodes_offset : nodes_offset + _EACH_PAGE],
+        "nodes": _number_files(detail.nodes)[nodes_offset : nodes_offset + _NODES],
         "nodes_offset": nodes_offset,
         "files_offset": offset,
-        "each": _EACH_PAGE,
+        "nodes_each": _NODES,
+        "files_each": _FILES,
         "most_told": _TOLD,
     }
 

@@ -21,26 +21,29 @@
     label, stroke: colour(name), width: 2, value: (_, value) => (value == null ? "–" : shown(value)),
     points: {show: true, size: 5, fill: colour(name)},
   });
+  const day = uPlot.fmtDate("{MM}-{DD}"), minute = uPlot.fmtDate("{HH}:{mm}");
+  const moments = (_, ticks, __, ___, step) => ticks.map((tick) => (step >= 86400 ? day : minute)(new Date(tick * 1000)));
+  const binary = Array.from({length: 50}, (_, power) => 2 ** power);
   const plots = [];
-  const draw = (id, series, values, shown) => {
+  const draw = (id, series, values, shown, steps) => {
     const place = document.getElementById(id);
     const text = colour("dim"), grid = {stroke: colour("line"), width: 1};
     const axis = {stroke: text, grid, ticks: grid};
     const plot = new uPlot({
       width: place.clientWidth, height: 240, legend: {live: true}, cursor: {drag: {x: true, y: false}},
       scales: {y: {range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1]}},
-      axes: [axis, {...axis, size: 76, values: (_, ticks) => ticks.map(shown)}],
-      series: [{}, ...series],
+      axes: [{...axis, values: moments}, {...axis, ...steps, size: 76, values: (_, ticks) => ticks.map(shown)}],
+      series: [{label: place.dataset.time, value: "{YYYY}-{MM}-{DD} {HH}:{mm}"}, ...series],
     }, [data.at, ...values], place);
     plots.push([plot, place]);
   };
   const redraw = () => {
     for (const [plot, place] of plots.splice(0)) { plot.destroy(); place.textContent = ""; }
     const bytes = document.getElementById("plot-bytes").dataset, took = document.getElementById("plot-took").dataset;
-    draw("plot-bytes", [line(bytes.raw, "busy", size), line(bytes.stored, "good", size)], [data.raw, data.stored], size);
+    draw("plot-bytes", [line(bytes.raw, "busy", size), line(bytes.stored, "good", size)], [data.raw, data.stored], size, {incrs: binary});
     const failed = {...line(took.failed, "bad", seconds), width: 0, points: {show: true, size: 8, fill: colour("bad")}};
     draw("plot-took", [line(took.took, "busy", seconds), failed],
-      [data.took, data.took.map((value, at) => (data.failed[at] ? value : null))], seconds);
+      [data.took, data.took.map((value, at) => (data.failed[at] ? value : null))], seconds, {});
   };
   redraw();
   addEventListener("resize", () => { for (const [plot, place] of plots) plot.setSize({width: place.clientWidth, height: 240}); });
