@@ -160,7 +160,7 @@ def test_what_a_verification_found_is_told(
     (logs / "es.log").write_bytes(line(1))
     installation.back_up(cluster)
     installation.verify(cluster)
-    assert "whole" in page_of(browser, cluster)
+    assert "no problem" in page_of(browser, cluster)
     installation.objects()[0].unlink()
     installation.verify(cluster)
     page = page_of(browser, cluster)
