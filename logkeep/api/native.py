@@ -249,7 +249,7 @@ def search_archive(call: Call) -> Stream:
     events = (
         histogram.count_over_time(*kept, query.interval) if query.interval else archive_search.search_archive(*kept)
     )
-    return Stream(NDJSON, search.search_lines(events, call.body), error_trailer=responses.error_line)
+    return Stream(NDJSON, search.search_lines(events, query), error_trailer=responses.error_line)
 
 
 def make_index(call: Call) -> Stream:

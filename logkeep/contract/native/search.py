@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
-from math import inf
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,10 +15,8 @@ from logkeep.contract.native.requests import SINCE_TIME, UNTIL_TIME, read_span
 from logkeep.contract.native.responses import ErrorLine
 from logkeep.contract.parameters import Schema
 from logkeep.domain.archive_search import (
-    START,
     ArchiveQuery,
     Hit,
-    Position,
     SearchDamage,
     SearchEnd,
     SearchEvent,
@@ -29,17 +24,24 @@ from logkeep.domain.archive_search import (
 )
 from logkeep.domain.histogram import Bucket, Interval
 from logkeep.domain.record_filter import RecordFilter
+from logkeep.domain.search_request import (
+    IN_A_LINE,
+    LEVEL,
+    LONGEST_TEXT,
+    MOST_LEVELS,
+    check_text,
+    read_cursor,
+    read_levels,
+    write_cursor,
+)
 from logkeep.errors import InvalidField
 
-_LONGEST_TEXT = 1024  # characters
 _MOST_HITS = 100_000
 _FEW = 1000
 _PIECE, _HELD_SECONDS = 64 * 1024, 0.1  # of lines that are sent together, in bytes
-_MOST_LEVELS = 20
 _MOST_CONTEXT = 100
 _MOST_SECONDS, _MOST_BYTES = 86_400, 2**53
-_IN_A_LINE, _LEVEL = re.compile(r"^[^\x00\r\n]*$"), re.compile("^[A-Za-z]{1,20}$")  # as they are published
-_TEXT: Schema = TEXT | {"pattern": _IN_A_LINE.pattern, "maxLength": _LONGEST_TEXT}
+_TEXT: Schema = TEXT | {"pattern": IN_A_LINE.pattern, "maxLength": LONGEST_TEXT}
 _encoder = msgspec.json.Encoder()
 
 _Text = member("What a line must contain: at most 1024 characters; only with a histogram it may be empty.", _TEXT)
@@ -57,7 +59,7 @@ _CursorText = member(
     {"maxLength": 1024},
 )
 _Levels = member(
-    "Only records of these levels; all without it.", {"maxItems": _MOST_LEVELS}, says="a list of levels is allowed"
+    "Only records of these levels; all without it.", {"maxItems": MOST_LEVELS}, says="a list of levels is allowed"
 )
 _Histogram = member(
     "Give counts by this interval and level in place of lines: of lines that match, without a text of all records.",
@@ -72,7 +74,7 @@ class SearchReq(Struct, kw_only=True):
     ignore_case: Annotated[bool, member("Whether ASCII letters of both cases are alike.")] = False
     node: Annotated[str, member("The name of a node; empty for all.", TEXT)] = ""
     family: Annotated[str, member("The name of an active log file; empty for all.", TEXT)] = ""
-    levels: Annotated[list[Annotated[str, member(schema={"pattern": _LEVEL.pattern})]], _Levels] = []
+    levels: Annotated[list[Annotated[str, member(schema={"pattern": LEVEL.pattern})]], _Levels] = []
     since: Annotated[str, member(SINCE_TIME.about, SINCE_TIME.schema)] = ""
     until: Annotated[str, member(UNTIL_TIME.about, UNTIL_TIME.schema)] = ""
     limit: Annotated[int, Meta(ge=1, le=_MOST_HITS), _Limit] = _FEW
@@ -95,26 +97,18 @@ def read_search(body: bytes) -> ArchiveQuery:
         raise InvalidField("text", "is missing; give the text to look for")
     if asked.cursor and asked.histogram:
         raise InvalidField("cursor", "a histogram is given as a whole; leave one of the two out")
-    if len(asked.text) > _LONGEST_TEXT or not _IN_A_LINE.fullmatch(asked.text):
-        raise InvalidField(
-            "text", f"at most {_LONGEST_TEXT} characters of one line are allowed, without its end (CR, LF)"
-        )
-    if len(asked.levels) > _MOST_LEVELS or not all(map(_LEVEL.fullmatch, asked.levels)):
-        raise InvalidField(
-            "levels", f"at most {_MOST_LEVELS} are allowed, each by itself and of letters, such as ERROR"
-        )
-    levels = frozenset(level.upper() for level in asked.levels)
-    return ArchiveQuery(
+    check_text(asked.text)
+    span = read_span({"since": asked.since, "until": asked.until})
+    query = ArchiveQuery(
         text=asked.text,
         regex=asked.regex,
         ignore_case=asked.ignore_case,
         node=asked.node,
         family=asked.family,
-        wanted=RecordFilter(read_span({"since": asked.since, "until": asked.until}), levels),
+        wanted=RecordFilter(span, read_levels(asked.levels)),
         limit=asked.limit,
         count=asked.count,
         newest_first=asked.order == "newest",
-        after=_read_cursor(asked),
         use_index=asked.use_index,
         live=asked.live,
         context=asked.context,
@@ -123,43 +117,7 @@ def read_search(body: bytes) -> ArchiveQuery:
         dry_run=asked.dry_run,
         interval=Interval(asked.histogram) if asked.histogram else None,
     )
-
-
-class _Cursor(Struct, array_like=True):
-    """Where a search goes on, and a hash of what it was that was asked."""
-
-    asked: str
-    time: float | None  # None where no time is known
-    node: str
-    generation: int
-    start: int
-
-
-def write_cursor(body: bytes, after: Position) -> str:
-    """Write where the search that `body` asked for is to go on."""
-    asked = _asked(read_body(body, SearchReq))
-    known = None if after.time == -inf else after.time
-    return urlsafe_b64encode(_encoder.encode(_Cursor(asked, known, after.node, after.generation, after.start))).decode()
-
-
-def _read_cursor(asked: SearchReq) -> Position:
-    """Raises `InvalidField` for what is no cursor, or one of another search."""
-    if not asked.cursor:
-        return START
-    try:
-        found = msgspec.json.decode(urlsafe_b64decode(asked.cursor), type=_Cursor)
-    except (ValueError, msgspec.MsgspecError):
-        raise InvalidField("cursor", "it is none; give the `cursor` of an answer as it is") from None
-    if found.asked != _asked(asked):
-        raise InvalidField("cursor", "it is of another search; ask for the same as in the one that it is of")
-    return Position(-inf if found.time is None else found.time, found.node, found.generation, found.start)
-
-
-def _asked(asked: SearchReq) -> str:
-    """Return a hash of what decides which lines are found, and in which order."""
-    how = {"limit": _FEW, "context": 0, "max_seconds": 0, "max_bytes": 0, "count": False, "dry_run": False}
-    same = msgspec.structs.replace(asked, cursor="", use_index=True, **how)
-    return hashlib.sha256(_encoder.encode(same)).hexdigest()[:16]
+    return replace(query, after=read_cursor(asked.cursor, query))
 
 
 class HitSourceView(Struct, rename="camel"):
@@ -227,15 +185,15 @@ class SearchEndLine(Struct, rename="camel", tag="end"):
 SearchLine = HitLine | BucketLine | SearchProgressLine | DamageLine | SearchEndLine | ErrorLine
 
 
-def search_lines(events: Iterable[SearchEvent], body: bytes) -> Iterator[bytes]:
-    """Yield events of the search that `body` asked for as lines.
+def search_lines(events: Iterable[SearchEvent], query: ArchiveQuery) -> Iterator[bytes]:
+    """Yield events of a search as lines.
 
     Hits that follow soon are sent together, as each piece costs a step of a thread.
     """
     held, size, since = list[bytes](), 0, time.monotonic()
     try:
         for event in events:
-            held.append(_encoder.encode(_line(event, body)) + b"\n")
+            held.append(_encoder.encode(_line(event, query)) + b"\n")
             size += len(held[-1])
             if not isinstance(event, Hit | Bucket) or size > _PIECE or time.monotonic() - since > _HELD_SECONDS:
                 yield b"".join(held)
@@ -246,10 +204,10 @@ def search_lines(events: Iterable[SearchEvent], body: bytes) -> Iterator[bytes]:
         raise
 
 
-def _line(event: SearchEvent, body: bytes) -> SearchLine:
+def _line(event: SearchEvent, query: ArchiveQuery) -> SearchLine:
     if isinstance(event, SearchEnd):
         total = msgspec.convert(event.total, SearchProgressLine, from_attributes=True)
-        cursor = write_cursor(body, event.after) if event.after else ""
+        cursor = write_cursor(query, event.after) if event.after else ""
         return SearchEndLine(
             completed=event.completed,
             not_indexed=event.not_indexed,
