@@ -32,3 +32,7 @@ PAGES: tuple[Page, ...] = (
     *workers.PAGES,
     *about.PAGES,
 )
+from logkeep.console import clusters, logs, signing_in
+from logkeep.console.routes import Page
+
+PAGES: tuple[Page, ...] = (*signing_in.PAGES, *clusters.PAGES, *logs.PAGES)

@@ -49,6 +49,17 @@ def fetch_last_success(connection: Connection, cluster_id: str) -> tuple[str, in
     return (row.job_id, row.finished_at) if row else None
 
 
+def fetch_summary(connection: Connection, cluster_id: str) -> tuple[set[str], set[str], str, str, int]:
+    """Fetch of which nodes and families something is kept, its oldest and newest time, and how many bytes it is."""
+    g = generations.c
+    zone = func.substr(g.last_time, _ZONE_AT)  # within one zone times sort as text
+    sums = func.min(func.nullif(g.first_time, "")), func.max(g.last_time), func.sum(g.kept - g.start)
+    statement = select(g.node, g.family, *sums).where(g.cluster_id == cluster_id, g.kept > g.start)
+    rows = [tuple(row) for row in connection.execute(statement.group_by(g.node, g.family, zone))]
+    first, last = earliest(row[2] or "" for row in rows), latest(row[3] or "" for row in rows)
+    return {row[0] for row in rows}, {row[1] for row in rows}, first, last, sum(int(row[4]) for row in rows)
+
+
 def _sums(cluster_id: str, nodes: Sequence[str], family: str) -> Select[*tuple[Any, ...]]:
     """Select sums of each log, one row for each time zone of its times: within a zone times sort as text."""
     held = _stored(cluster_id, nodes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import re2
@@ -37,6 +38,10 @@ class Pattern(Protocol):
         `data[start:end]` is of whole lines: `start` is where one begins, `end` behind a line end or where the data
         ends. The offset is at most that of the line end, where what matches is the place behind the last character.
         """
+        ...
+
+    def find_all(self, line: bytes) -> Iterator[tuple[int, int]]:
+        """Yield where the matches in a line, without its end, begin and end; those of no length are left out."""
         ...
 
 
@@ -99,6 +104,9 @@ class _Text:
         match = self._far.search(data, start, end)
         return match.start() if match else -1
 
+    def find_all(self, line: bytes) -> Iterator[tuple[int, int]]:
+        return (match.span() for match in self._far.finditer(line))
+
 
 class _Regex:
     """A regular expression."""
@@ -121,6 +129,9 @@ class _Regex:
             start = max(start, data.rfind(b"\n", start, found) + 1)
         match = self._compiled.search(data, start, end)
         return match.start() if match else -1
+
+    def find_all(self, line: bytes) -> Iterator[tuple[int, int]]:
+        return (match.span() for match in self._compiled.finditer(line) if match.end() > match.start())
 
 
 def _options() -> re2.Options:

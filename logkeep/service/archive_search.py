@@ -97,6 +97,7 @@ class _Search:
         self._problems: list[SearchDamage] = []
         self._damaged: set[SearchDamage] = set()
         self._partly: dict[tuple[str, int, int], int] = {}  # by node, generation and first frame: lines
+        self._unplanned = False  # where a dry run had to end before all was looked at
         self._hits = self._logs = self._frames = self._bytes = self._frames_read = self._bytes_read = 0
         self._told_at = self._begun = time.monotonic()
 
@@ -117,7 +118,7 @@ class _Search:
         after = self._order.last if cut else None
         if after and ended_at is not None:  # all before it was told
             after = max(after, Position(ended_at, "", -1, -1))
-        whole = not (self._damaged or any(self._partly.values()) or cut)
+        whole = not (self._damaged or any(self._partly.values()) or cut or self._unplanned)
         yield SearchEnd(whole, self._progress(), after, self._index.missing)
 
     def _pass(self, survey: Survey) -> Generator[SearchEvent, None, float | None]:
@@ -168,6 +169,9 @@ class _Search:
         ahead: deque[tuple[float, SearchedLog, Stretch, Reads]] = deque()
         while True:
             while self._due and sum(reads.held for *_, reads in ahead) < AHEAD:
+                if self._query.dry_run and self._has_spent_all():
+                    self._unplanned = True
+                    return
                 first, _, log, stretch = heapq.heappop(self._due)
                 if stretch is None:
                     self._open(log)

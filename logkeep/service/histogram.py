@@ -75,8 +75,8 @@ class _Counting:
         self._reader = FrameReader(stores)
         self._index = _CountIndex(runtime, cluster, stores, used=query.use_index)
         self._logs = self._frames = self._bytes = self._frames_read = self._bytes_read = 0
-        self._damaged = False
-        self._told_at = time.monotonic()
+        self._damaged = self._ended = False  # the latter at a bound
+        self._told_at = self._begun = time.monotonic()
 
     def run(self, logs: _Logs) -> Iterator[SearchEvent]:
         with closing(self._reader):
@@ -85,13 +85,15 @@ class _Counting:
                 log = logs.get((node, generation))
                 if log is None:
                     continue
+                if self._has_spent_all():
+                    break
                 frames = list[KeptFrame]()
                 for segment in of_log:
                     if segment.start != (frames[-1].segment.end if frames else log.start):
                         yield self._note(node, log, f"bytes before {segment.start} are not in the catalogue")
                     frames += [KeptFrame(segment, number) for number in range(len(segment.frames))]
                 yield from self._count_log(node, log, frames)
-        yield SearchEnd(not self._damaged, self._progress(), None, self._index.missing)
+        yield SearchEnd(not (self._damaged or self._ended), self._progress(), None, self._index.missing)
 
     def _count_log(self, node: str, log: Checkpoint, frames: list[KeptFrame]) -> Iterator[SearchEvent]:
         self._logs += 1
@@ -114,6 +116,8 @@ class _Counting:
         count = RecordCount(self._query.wanted, self._tally)
         reads = Reads(self._reader, [one.kept for one in read])
         for one, begun in zip(read, reads, strict=True):
+            if self._has_spent_all():
+                break
             self._frames_read += 1
             self._bytes_read += one.kept.frame.raw
             assert begun  # nothing is live
@@ -125,6 +129,13 @@ class _Counting:
             count.feed(one, plain)
             yield from self._tell()
         count.finish()
+
+    def _has_spent_all(self) -> bool:
+        """Return whether as much was read, or as long, as is allowed."""
+        query = self._query
+        late = query.max_seconds and time.monotonic() - self._begun > query.max_seconds
+        self._ended = self._ended or bool(late or (query.max_bytes and self._bytes_read >= query.max_bytes))
+        return self._ended
 
     def _note(self, node: str, log: Checkpoint, problem: str) -> SearchDamage:
         self._damaged = True

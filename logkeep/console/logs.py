@@ -1,0 +1,439 @@
+"""Logs of a cluster: lines that are found in what is kept and what is live, what is around them, how many and when."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
+from zlib import crc32
+
+from logkeep.console.answers import Answer, Html, make_download
+from logkeep.console.pools import WaitsFor
+from logkeep.console.rendering import etag_of, render, show
+from logkeep.console.routes import Page
+from logkeep.console.visit import Visit
+from logkeep.domain.archive_search import ArchiveQuery, Hit, SearchDamage, SearchEnd, SearchEvent, SearchProgress
+from logkeep.domain.cluster import Cluster
+from logkeep.domain.histogram import Bucket, Interval
+from logkeep.domain.instant import instant
+from logkeep.domain.log_place import HeldSummary
+from logkeep.domain.record_filter import RecordFilter
+from logkeep.domain.search_request import check_text, read_cursor, read_levels, read_span, write_cursor
+from logkeep.domain.span import Span, read_moment
+from logkeep.errors import InvalidField
+from logkeep.service import archive, archive_search, log_places, search_steps
+from logkeep.service.marks import Parts, make_marker
+from logkeep.service.search_steps import SearchStep
+
+LEVELS = ("FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE")
+_EACH = 100  # lines that are shown before somebody asks for more
+_PLAN_SECONDS, _STEP_SECONDS, _PLAIN_SECONDS, _NEW_SECONDS, _COUNT_SECONDS = 2.0, 2.0, 5.0, 2.0, 4.0
+_AT_ONCE = 64 * 1024 * 1024  # bytes; of less it is not told first that it will be read
+_FOLDED, _BEFORE_MATCH = 1200, 200  # characters of a line that are shown at first, and of it before the first match
+_CONTEXTS = (5, 20, 100)  # lines around one
+_MOST_BUCKETS = 400
+_MOST_NAMES = 300  # that are offered to choose from
+_MOST_DAMAGE = 20  # that are told
+_CHUNK = 64 * 1024
+_ANY_LINE = "."  # a regular expression
+_SINCE_EVER = read_moment("0001-01-01")
+_HOUR, _DAY = 3600, 86_400
+_OWN = ("cursor", "left", "read", "plan", "told", "shown", "newest", "format")  # besides the search
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A search as the address of a page holds it."""
+
+    cluster: Cluster
+    query: ArchiveQuery
+    mark: Callable[[str], Parts]
+    path: str  # of the page
+    visit: Visit
+
+    def link(self, path: str = "", /, **changes: object) -> str:
+        """Return the address of the same search, or of something of it, with these changes."""
+        values = dict.fromkeys(_OWN, "") | {name: str(value) for name, value in changes.items()}
+        return f"{self.path}{path}{self.visit.query.with_changes(**values)}"
+
+    def link_to_line(self, path: str, hit: Hit, /, **changes: object) -> str:
+        place = {"at_node": hit.node, "generation": hit.generation, "start": hit.start}
+        return self.link(path, **place, **changes)
+
+
+def _read(visit: Visit, *, limit: int = _EACH, seconds: float = 0) -> Asked:
+    """Read what is searched. Raises `InvalidField`."""
+    values, cluster = visit.query, visit.cluster()
+    text, family = values.raw("q"), values["family"]
+    check_text(text)
+    span = read_span(values["since"], values["until"])
+    if not (text or family or span.since):
+        span = Span(_SINCE_EVER, span.until)  # else lines without a time would hide the newest
+    query = ArchiveQuery(
+        text=text or _ANY_LINE,
+        regex=not text or bool(values["regex"]),
+        ignore_case=bool(values["fold"]),
+        node=values["node"],
+        family=family,
+        wanted=RecordFilter(span, read_levels([level for level in values.all("level") if level])),
+        limit=limit,
+        count=False,
+        newest_first=values["order"] != "oldest",
+        live=not values["kept"],
+        max_seconds=seconds,
+    )
+    marked = make_marker(query)
+    path = f"/console/clusters/{cluster.id}/logs"
+    return Asked(cluster, query, marked if text else lambda line: [(line, False)], path, visit)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownHit:
+    """A line as a page shows it."""
+
+    hit: Hit
+    parts: Parts
+    folded: bool  # whether not all of it is shown
+    place: str  # in the order of the search, as a cursor
+
+
+def _show_hits(asked: Asked, hits: list[Hit]) -> list[ShownHit]:
+    query = asked.query
+    return [
+        ShownHit(hit, *_fold(asked.mark(hit.text), hit.cut), write_cursor(query, search_steps.place_of(hit, query)))
+        for hit in hits
+    ]
+
+
+def _fold(parts: Parts, cut: bool) -> tuple[Parts, bool]:
+    """Return as much of a line as is shown at first, with its first match."""
+    if sum(len(text) for text, _ in parts) <= _FOLDED:
+        return parts, cut
+    first = next((at for at, (_, found) in enumerate(parts) if found), 0)
+    shown, room = Parts(), _FOLDED
+    if first and sum(len(text) for text, _ in parts[:first]) > _BEFORE_MATCH:
+        shown, parts = [("… " + parts[first - 1][0][-_BEFORE_MATCH:], False)], parts[first:]
+    for text, found in parts:
+        if room <= 0:
+            break
+        shown.append((text[:room], found))
+        room -= len(text)
+    return [*shown, (" …", False)], True
+
+
+# The page, and the lines
+
+
+def show_logs(visit: Visit) -> Answer:
+    """Show the box and what is held; without script also the first lines, as the form asks for then."""
+    asked = _read(visit, seconds=_PLAIN_SECONDS)
+    return _show_page(visit, _take(asked) if visit.query["plain"] else {"asked": asked})
+
+
+def show_logs_again(visit: Visit) -> Html:
+    """Show the form whose search was refused."""
+    return _show_page(visit, {"asked": None})
+
+
+def _show_page(visit: Visit, found: dict[str, Any]) -> Html:
+    cluster = visit.cluster()
+    held = log_places.summarise_held(visit.runtime, cluster)
+    values = {
+        "cluster": cluster,
+        "tab": "/logs",
+        "held": held,
+        "levels": LEVELS,
+        "chosen_levels": {level.upper() for level in visit.query.all("level")},
+        "most_names": _MOST_NAMES,
+        "spans": _last_spans(visit),
+        "page_path": f"/console/clusters/{cluster.id}/logs",
+        "each": _EACH,
+    }
+    return show(visit, "logs.html", **values, **found)
+
+
+def _last_spans(visit: Visit) -> list[tuple[str, str, bool]]:
+    """Return text and address of the searches of the last hour, day and week, and whether each is chosen."""
+    now = visit.runtime.clock.now_ms() // 1000
+    texts, spans = visit.texts, list[tuple[str, str, bool]]()
+    for text, seconds in ((texts("Last hour"), _HOUR), (texts("Last day"), _DAY), (texts("Last 7 days"), 7 * _DAY)):
+        since = datetime.fromtimestamp(now - seconds, UTC).strftime("%Y-%m-%dT%H:%MZ")
+        changes = dict.fromkeys((*_OWN, "until"), "") | {"since": since}
+        spans.append((text, visit.query.with_changes(**changes), False))
+    changes = dict.fromkeys((*_OWN, "since", "until"), "")
+    any_time = not (visit.query["since"] or visit.query["until"])
+    spans.append((texts("Any time"), visit.query.with_changes(**changes), any_time))
+    return spans
+
+
+def show_hits(visit: Visit) -> Answer:
+    """Show the next lines, at the end of those that are there already; the first time what will be read."""
+    asked = _read(visit, seconds=_STEP_SECONDS)
+    if visit.query["q"] and not visit.query["cursor"] and not visit.query["plan"]:
+        plan = search_steps.plan_search(visit.runtime, asked.cluster, replace(asked.query, max_seconds=_PLAN_SECONDS))
+        if plan.progress.bytes_read > _AT_ONCE:
+            return show(visit, "log_hits.html", **_before(asked, plan))
+    return show(visit, "log_hits.html", **_take(asked))
+
+
+def show_hits_again(visit: Visit) -> Html:
+    """Tell in place of the lines why there are none."""
+    return show(visit, "log_hits.html", asked=None, hits=[], step=None)
+
+
+def _before(asked: Asked, plan: SearchStep) -> dict[str, Any]:
+    total = plan.progress
+    following = asked.link("/hits", plan=total.bytes_read)
+    stopped = asked.link(plain=1)
+    return {
+        "asked": asked,
+        "hits": [],
+        "step": None,
+        "plan": plan,
+        "planned": total.bytes_read,
+        "read": 0,
+        "following": following,
+        "stopped": stopped,
+    }
+
+
+def _take(asked: Asked) -> dict[str, Any]:
+    """Go one step, and return what a page tells of it."""
+    values = asked.visit.query
+    left = values.number("left", _EACH, 1, _EACH)
+    read, planned = values.number("read", 0, 0, 2**53), values.number("plan", 0, 0, 2**53)
+    query = replace(asked.query, limit=left, after=read_cursor(values["cursor"], asked.query))
+    step = search_steps.take_step(asked.visit.runtime, asked.cluster, query)
+    told = [one for one in values["told"].split(".") if one.isalnum()][:_MOST_DAMAGE]
+    damage = {_name_damage(one): one for one in step.damage}
+    new = {name: one for name, one in damage.items() if name not in told}
+    told = list(dict.fromkeys([*told, *damage]))[:_MOST_DAMAGE]
+    read += step.progress.bytes_read
+    rest = left - len(step.hits)
+    cursor = write_cursor(query, step.after) if step.after else ""
+    shown = values.number("shown", 0, 0, 2**31) + len(step.hits)
+    goes_on: dict[str, object] = {"cursor": cursor, "told": ".".join(told), "shown": shown}
+    more = bool(cursor) and (rest <= 0 or step.given_up)
+    if not more:
+        goes_on |= {"left": rest, "read": read, "plan": planned}
+    following = asked.link("/hits", plain="", **goes_on) if cursor else ""
+    return {
+        "asked": asked,
+        "hits": _show_hits(asked, step.hits),
+        "step": step,
+        "damage": list(new.values())[:_MOST_DAMAGE],
+        "damage_left": max(0, len(new) - _MOST_DAMAGE),
+        "is_first": not values["cursor"],
+        "shown": shown,
+        "incomplete": bool(told),
+        "read": read,
+        "planned": planned,
+        "more": more,
+        "following": following,
+        "stopped": asked.link(plain=1, **goes_on) if cursor else "",
+    }
+
+
+def _name_damage(damage: SearchDamage) -> str:
+    return f"{crc32(repr((damage.node, damage.family, damage.generation, damage.live)).encode(errors='replace')):08x}"
+
+
+def show_new(visit: Visit) -> Answer:
+    """Tell how many lines were written since the newest that is shown."""
+    asked = _read(visit, seconds=_NEW_SECONDS)
+    query = replace(asked.query, newest_first=True)
+    place = visit.query["newest"]
+    than = read_cursor(place, asked.query) if place else None
+    step = search_steps.count_newer(visit.runtime, asked.cluster, query, than)
+    number, most = len(step.hits), step.after is not None
+    etag = etag_of(visit, ("new", visit.path, visit.query.with_changes(), number, most, step.given_up))
+    values = {"asked": asked, "number": number, "most": most, "given_up": step.given_up, "newest": place}
+    return Html(render(visit, "log_new.html", **values), etag=etag)
+
+
+# One line
+
+
+def _read_line(visit: Visit, asked: Asked, count: int) -> dict[str, Any]:
+    values = visit.query
+    generation, start = values.number("generation", 0, 0, 2**31 - 1), values.number("start", 0, 0, 2**53)
+    line = log_places.read_around(visit.runtime, asked.cluster, values["at_node"], generation, start, count)
+    place = {"at_node": line.node, "generation": generation, "start": start}
+    wider = next((one for one in _CONTEXTS if one > count), 0)
+    plain = Parts([(line.text, False)])
+    return {
+        "asked": asked,
+        "line": line,
+        "parts": asked.mark(line.text) if values["q"] else plain,
+        "link": asked.link("/line", **place, context=max(count, 20)),
+        "wider": asked.link("/line", **place, context=wider) if wider else "",
+        "wider_part": asked.link("/around", **place, context=wider) if wider else "",
+        "back": asked.link(at_node="", generation="", start="", context=""),
+        "time": values["time"] or line.time,
+    }
+
+
+def show_around(visit: Visit) -> Answer:
+    """Show the lines around one, in its place among those that were found."""
+    count = visit.query.number("context", _CONTEXTS[0], 0, _CONTEXTS[-1])
+    return show(visit, "log_around.html", **_read_line(visit, _read(visit), count))
+
+
+def show_around_again(visit: Visit) -> Html:
+    return show(visit, "log_around.html", line=None)
+
+
+def show_line(visit: Visit) -> Answer:
+    """Show one line with what is around it."""
+    count = visit.query.number("context", _CONTEXTS[1], 0, _CONTEXTS[-1])
+    asked = _read(visit)
+    return show(visit, "log_line.html", cluster=asked.cluster, tab="/logs", **_read_line(visit, asked, count))
+
+
+# How many, and when
+
+
+def show_plot(visit: Visit) -> Answer:
+    """Show how many lines, or without a text records, there are over time."""
+    asked = _read(visit, seconds=_COUNT_SECONDS)
+    held = log_places.summarise_held(visit.runtime, asked.cluster)
+    interval = _choose_interval(visit, held)
+    text = asked.query.text if visit.query["q"] else ""
+    query = replace(asked.query, text=text, regex=bool(text) and asked.query.regex, live=False, newest_first=True)
+    step = search_steps.count_in_time(visit.runtime, asked.cluster, query, interval)
+    timed = sorted(
+        (bucket for bucket in step.buckets if bucket.time), key=lambda one: instant(interval.begin(one.time))
+    )
+    untimed = sum(sum(bucket.levels.values()) for bucket in step.buckets if not bucket.time)
+    values: dict[str, Any] = {
+        "asked": asked,
+        "step": step,
+        "of_lines": bool(text),
+        "buckets": [(bucket.time.replace("T", " "), *_by_gravity(bucket)) for bucket in timed[-_MOST_BUCKETS:]],
+        "left_out": max(0, len(timed) - _MOST_BUCKETS),
+        "untimed": untimed,
+        "total": step.progress.hits,
+        "data": _draw(timed, interval, asked, visit),
+    }
+    return show(visit, "log_plot.html", **values)
+
+
+def show_plot_again(visit: Visit) -> Html:
+    return show(visit, "log_plot.html", step=None)
+
+
+def _choose_interval(visit: Visit, held: HeldSummary) -> Interval:
+    """Return an interval of which a few hundred make up the span."""
+    now = visit.runtime.clock.now_ms() / 1000
+    span = read_span(visit.query["since"], visit.query["until"])
+    first = instant(held.first_time) if held.first_time else now
+    last = instant(held.last_time) if held.last_time else now
+    if span.since:
+        first = max(first, (span.since.instant or _as_utc(span.since.written)).timestamp())
+    if span.until:
+        last = min(last, (span.until.instant or _as_utc(span.until.written)).timestamp())
+    seconds = last - first
+    if seconds <= 6 * _HOUR:
+        return Interval.MINUTE
+    return Interval.HOUR if seconds <= 14 * _DAY else Interval.DAY
+
+
+def _as_utc(written: str) -> datetime:
+    return datetime.fromisoformat(written).replace(tzinfo=UTC)
+
+
+def _by_gravity(bucket: Bucket) -> tuple[int, int, int]:
+    """Return how many there are of errors, warnings and all else."""
+    bad = sum(bucket.levels.get(level, 0) for level in ("FATAL", "ERROR"))
+    warn = bucket.levels.get("WARN", 0)
+    return bad, warn, sum(bucket.levels.values()) - bad - warn
+
+
+def _draw(buckets: list[Bucket], interval: Interval, asked: Asked, visit: Visit) -> dict[str, Any]:
+    """Return what the script draws, summed up by moment: logs in several zones may name one differently."""
+    sums: dict[int, list[int]] = {}
+    for bucket in buckets:
+        of_moment = sums.setdefault(int(instant(interval.begin(bucket.time))), [0, 0, 0])
+        for at, number in enumerate(_by_gravity(bucket)):
+            of_moment[at] += number
+    times = sorted(sums)
+    texts = visit.texts
+    return {
+        "times": times,
+        "counts": [[sums[moment][at] for moment in times] for at in range(3)],
+        "names": [texts("Errors"), texts("Warnings"), texts("Other")],
+        "seconds": {Interval.MINUTE: 60, Interval.HOUR: _HOUR, Interval.DAY: _DAY}[interval],
+        "link": asked.link(since="", until=""),
+    }
+
+
+# Downloads
+
+
+def download_hits(visit: Visit) -> Answer:
+    """Send all lines that are found, as they are or as JSON of one line each."""
+    asked = _read(visit, limit=10**9)
+    as_json = visit.query["format"] == "ndjson"
+    events = archive_search.search_archive(visit.runtime, asked.cluster, asked.query)
+    chunks = _write_events(events, _write_json if as_json else _write_text)
+    kind = "application/x-ndjson" if as_json else "text/plain; charset=utf-8"
+    return make_download(kind, f"{asked.cluster.name}-lines.{'ndjson' if as_json else 'log'}", chunks)
+
+
+def _write_events(events: Iterator[SearchEvent], write: Callable[[SearchEvent], bytes]) -> Iterator[bytes]:
+    """Yield what was found in large pieces; an empty one now and then tells that the search goes on."""
+    held, since = bytearray(), time.monotonic()
+    for event in events:
+        held += write(event)
+        if len(held) > _CHUNK or time.monotonic() - since > 1:
+            yield bytes(held)
+            held, since = bytearray(), time.monotonic()
+    yield bytes(held)
+
+
+def _write_text(event: SearchEvent) -> bytes:
+    if isinstance(event, Hit):
+        return event.text.encode("utf-8", "replace") + b"\n"
+    if isinstance(event, SearchDamage):
+        where = f"{event.node}/{event.family}" if event.family else event.node
+        return f"# not complete: {where} was not searched as a whole: {event.problem}\n".encode("utf-8", "replace")
+    return b""
+
+
+def _write_json(event: SearchEvent) -> bytes:
+    kinds: Mapping[type, str] = {Hit: "hit", SearchDamage: "damage", SearchEnd: "end"}
+    kind = kinds.get(type(event))
+    if not kind or isinstance(event, SearchProgress):
+        return b""
+    told = {"completed": event.completed} if isinstance(event, SearchEnd) else asdict(event)
+    return json.dumps({"type": kind} | told).encode() + b"\n"
+
+
+def download_period(visit: Visit) -> Answer:
+    """Send all that is kept of one log of one node in a span of time, as it was written."""
+    values, cluster = visit.query, visit.cluster()
+    node, family = values["node"], values["family"]
+    if not (node and family):
+        raise InvalidField("family", "choose a node and a log; one file holds the lines of one log")
+    span = read_span(values["since"], values["until"])
+    logs = archive.list_kept(visit.runtime, cluster, node=node, family=family, span=span)
+    pieces = (archive.read_kept(visit.runtime, cluster, node, log.generation, span=span) for log in logs)
+    return make_download("application/octet-stream", f"{cluster.name}-{node}-{family}", chain.from_iterable(pieces))
+
+
+_PATH = "/clusters/{cluster_id}/logs"
+
+PAGES = (
+    Page(path=_PATH, handler=show_logs, waits_for=WaitsFor.BUCKETS, again=show_logs_again),
+    Page(path=f"{_PATH}/hits", handler=show_hits, waits_for=WaitsFor.BUCKETS, again=show_hits_again),
+    Page(path=f"{_PATH}/new", handler=show_new, waits_for=WaitsFor.BUCKETS, polled=True),
+    Page(path=f"{_PATH}/around", handler=show_around, waits_for=WaitsFor.BUCKETS, again=show_around_again),
+    Page(path=f"{_PATH}/line", handler=show_line, waits_for=WaitsFor.BUCKETS),
+    Page(path=f"{_PATH}/plot", handler=show_plot, waits_for=WaitsFor.BUCKETS, again=show_plot_again),
+    Page(path=f"{_PATH}/download", handler=download_hits, waits_for=WaitsFor.BUCKETS, streams=True),
+    Page(path=f"{_PATH}/period", handler=download_period, waits_for=WaitsFor.BUCKETS, streams=True),
+)
