@@ -41,6 +41,8 @@ def _pattern(path: str) -> Pattern[str]:
 
 def find_page(pages: Sequence[Page], method: str, path: str) -> tuple[Page | None, Mapping[str, str]]:
     """Return the page of a path, and the parameters in it; None where there is none."""
+    if "\0" in path:  # no id has one, and PostgreSQL takes none
+        return None, {}
     asked = "GET" if method == "HEAD" else method
     for page in pages:
         if page.method == asked and (found := _pattern(page.path).fullmatch(path)):

@@ -17,6 +17,7 @@ from logkeep.service import clusters
 from logkeep.service.runtime import Runtime
 
 _MOST_FIELDS = 500  # of a form or query
+_REPLACED = "%EF%BF%BD"  # stands for a NUL, as for bytes that are no UTF-8
 
 
 class Values:
@@ -27,9 +28,9 @@ class Values:
 
     @classmethod
     def parse(cls, encoded: bytes) -> Values:
-        """Parse `name=value&…`. Raises `InvalidField` for what is no such text."""
+        """Parse `name=value&…`. What no database can hold is replaced. Raises `InvalidField` for what is no such text."""
         try:
-            text = encoded.decode("ascii")
+            text = encoded.decode("ascii").replace("\0", "%00").replace("%00", _REPLACED)
             return cls(parse_qs(text, keep_blank_values=True, errors="replace", max_num_fields=_MOST_FIELDS))
         except ValueError as error:
             raise InvalidField("query", "is no list of names and values, or has too many") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import Any
@@ -49,7 +49,32 @@ class Browser:
 
     def __init__(self, console: Any, runner: asyncio.Runner) -> None:
         self._runner = runner
+        self._console = console
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(console), base_url=ADDRESS)
+
+    def open_another(self) -> Browser:
+        """Another browser at the same console, signed in nowhere."""
+        return Browser(self._console, self._runner)
+
+    def wait(self, answer: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
+        """The answer to a request that no other method sends."""
+        return self._runner.run(answer)
+
+    def ask_raw(
+        self, method: str, path: str, query: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes = b""
+    ) -> int:
+        """The status of the answer to any bytes, as a server hands them over."""
+        sent: list[Any] = []
+        scope = {"type": "http", "method": method, "path": path, "query_string": query, "headers": headers}
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        self._runner.run(self._console({**scope, "scheme": "http", "client": ("127.0.0.1", 1)}, receive, send))
+        return sent[0]["status"]
 
     def get(self, path: str, *, follow: bool = True, **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
