@@ -18,7 +18,7 @@ from logkeep.console.pools import Pools, WaitsFor
 from logkeep.console.rendering import render
 from logkeep.console.requests import ConsoleRequest
 from logkeep.console.routes import Page, find_page
-from logkeep.console.sending import Header, find_file, send_answer, send_file
+from logkeep.console.sending import Header, find_file, keep_others_out, send_answer, send_file
 from logkeep.console.texts import choose_language, texts_of
 from logkeep.console.visit import Values, Visit
 from logkeep.domain.access import AuditTrail, Caller
@@ -234,7 +234,7 @@ class Console:
             if page.operation:
                 self._auditor.record(visit.trail, page.operation, status, "", request.id)
         if isinstance(answer, Stream):
-            return StartedStream(answer, next(answer.chunks, None))
+            return StartedStream(keep_others_out(answer), next(answer.chunks, None))
         if isinstance(answer, Html) and answer.etag and visit.has(answer.etag):
             return Unchanged(answer.etag)
         return answer

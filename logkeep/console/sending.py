@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import mimetypes
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from starlette.types import Send
 from logkeep.console.answers import Html, Redirect, Unchanged
 from logkeep.console.rendering import STATIC, static_name
 from logkeep.console.requests import ConsoleRequest
+from logkeep.http.streams import Stream
 
 Header = tuple[bytes, bytes]
 
@@ -88,6 +90,12 @@ async def send_answer(
         body, coding = gzip.compress(body, 1), _GZIP
     kept = [(b"etag", answer.etag.encode()), _ASKED_AGAIN] if answer.etag else [_NOT_KEPT]
     await _send(send, answer.status, [_HTML, named, *kept, _VARY, *coding, *answer.headers, *cookies, *SAFE], body)
+
+
+def keep_others_out(stream: Stream) -> Stream:
+    """Return a download with the headers that every answer has."""
+    own = {name for name, _ in stream.headers}
+    return replace(stream, headers=(*stream.headers, *(one for one in SAFE if one[0] not in own)))
 
 
 async def _send(send: Send, status: int, headers: list[Header], body: bytes) -> None:

@@ -1,0 +1,253 @@
+"""What sessions may not do, what every answer of the console says to the browser, and what strangers can use up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from logkeep.api.app import create_app
+from logkeep.bootstrap.console import add_console
+from logkeep.console.answers import make_download
+from logkeep.console.rendering import static_name
+from logkeep.console.routes import Page
+from logkeep.domain.access import Right, Role
+from logkeep.http import bodies
+from logkeep.service import identity, users
+from logkeep.settings import load_settings
+from logkeep.signing.sdk_hmac import sign
+from tests.support.console import ADDRESS, Browser
+from tests.support.console_pages import GETS, WRITES, path_of
+from tests.support.installation import Installation
+
+PASSWORD = "a long password of words"
+SAFE = {
+    "content-security-policy",
+    "x-content-type-options",
+    "x-frame-options",
+    "referrer-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+}
+by_path = {"ids": lambda page: page.path}
+
+
+@contextmanager
+def whole_service(installation: Installation) -> Iterator[Browser]:
+    """API and console as they are served, for a browser that is signed in."""
+    app = add_console(create_app(installation.runtime), installation.runtime, load_settings(installation.folder, {}))
+    with asyncio.Runner() as runner:
+        browser = Browser(app, runner)
+        browser.sign_in(installation)
+        yield browser
+        browser.close()
+        runner.run(end(app))
+
+
+async def end(app: Any) -> None:
+    """Tell an application that its server ends, so that its threads do."""
+    messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(_: Any) -> None: ...
+
+    await app({"type": "lifespan"}, receive, send)
+
+
+def token_of(page: httpx.Response) -> str:
+    return page.text.partition('name="token" value="')[2].partition('"')[0]
+
+
+# Credentials
+
+
+def test_a_session_is_no_credential_of_the_api(installation: Installation) -> None:
+    with whole_service(installation) as browser:
+        assert browser.get("/console/clusters").status_code == 200
+        secrets = {cookie.name: cookie.value or "" for cookie in browser.http.cookies.jar}
+        cookie = "; ".join(f"{name}={value}" for name, value in secrets.items())
+        for path in (f"/v1.0/{installation.project.id}/clusters", "/v3/projects", "/api/v1/clusters", "/api/v1/me"):
+            without = httpx.Response(401)
+            for secret in ("", *secrets.values()):
+                headers = {"cookie": cookie, "authorization": f"Bearer {secret}"} if secret else {}
+                more = {"x-auth-token": secret} if secret else {}
+                answer = browser.get(path, **headers, **more)
+                without = without if secret else answer
+                assert answer.status_code == without.status_code in {401, 404}, path
+
+
+def test_a_token_and_a_signature_of_the_api_open_no_page(installation: Installation, stranger: Browser) -> None:
+    key = identity.add_key(installation.runtime, installation.project)
+    url = f"{ADDRESS}/console/clusters"
+    signed = sign(key.key.ak, key.sk, "GET", url, now_ms=installation.clock.now_ms(), headers={"Host": "127.0.0.1"})
+    for headers in (signed, {"X-Auth-Token": "t" * 64}, {"Authorization": f"Bearer {key.sk}"}):
+        assert stranger.get("/console/clusters", follow=False, **headers).status_code == 303
+
+
+# Rights
+
+
+@pytest.mark.parametrize("page", WRITES, **by_path)
+def test_what_changes_something_needs_more_than_reading(page: Page) -> None:
+    assert page.right in {Right.OPERATE, Right.ADMINISTER}
+    assert page.operation, "the audit is to tell of it"
+
+
+@pytest.mark.parametrize("page", WRITES, **by_path)
+def test_the_session_of_a_reader_cannot_write(installation: Installation, stranger: Browser, page: Page) -> None:
+    first = stranger.sign_in(installation, Role.READER)
+    assert stranger.post(path_of(page), {"token": token_of(first)}, follow=False).status_code == 403
+
+
+@pytest.mark.parametrize("page", WRITES, **by_path)
+def test_no_form_is_taken_without_its_token(browser: Browser, page: Page) -> None:
+    for token in ("", "0" * 16 + "." + "0" * 64):
+        assert browser.post(path_of(page), {"token": token}, follow=False).status_code == 403
+
+
+@pytest.mark.parametrize("page", [page for page in (*GETS, *WRITES) if page.right], **by_path)
+def test_who_is_not_signed_in_sees_no_page(stranger: Browser, page: Page) -> None:
+    answer = stranger.http.request(page.method, path_of(page))
+    answered = stranger.wait(answer)
+    assert answered.status_code == 303
+    assert answered.headers["location"].startswith("/console/sign-in")
+
+
+@pytest.mark.parametrize("page", [page for page in GETS if page.right is Right.ADMINISTER], **by_path)
+def test_a_reader_sees_nothing_of_administrators(installation: Installation, stranger: Browser, page: Page) -> None:
+    stranger.sign_in(installation, Role.READER)
+    assert stranger.get(path_of(page)).status_code == 403
+
+
+# What every answer says
+
+
+@pytest.mark.parametrize("page", GETS, **by_path)
+def test_every_page_keeps_others_out(browser: Browser, page: Page) -> None:
+    answer = browser.get(path_of(page), follow=False)
+    assert set(answer.headers) >= SAFE
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] in {"no-store", "no-cache, private"}
+
+
+def test_errors_redirections_and_files_keep_others_out(installation: Installation, stranger: Browser) -> None:
+    answers = {
+        200: stranger.get(static_name("console.css")),
+        303: stranger.get("/console/clusters", follow=False),
+        404: stranger.get("/console/nothing"),
+        421: stranger.get("/console/sign-in", host="evil.test"),
+        403: stranger.post("/console/sign-in", {}),
+        401: stranger.submit(stranger.get("/console/sign-in"), "/console/sign-in", user="a", password="b"),
+        400: stranger.get("/console/sign-in?" + "a=1&" * 600),
+        405: stranger.wait(stranger.http.request("DELETE", "/console/clusters")),
+    }
+    for status, answer in answers.items():
+        assert set(answer.headers) >= SAFE, status
+        assert answer.status_code == (status if status != 405 else 404)
+
+
+def test_a_download_keeps_others_out(
+    browser: Browser, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Page(path="/d", handler=lambda _: make_download("text/csv", 'a"\r\n.csv', iter([b"1"])), streams=True)
+    monkeypatch.setattr("logkeep.console.app.PAGES", (page,))
+    answer = browser.get("/console/d")
+    assert answer.content == b"1"
+    assert set(answer.headers) >= SAFE
+    assert answer.headers["content-disposition"] == 'attachment; filename="a___.csv"'
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("page", [page for page in GETS if not page.streams], **by_path)
+def test_a_head_is_answered_as_a_get(browser: Browser, page: Page) -> None:
+    got = browser.get(path_of(page), follow=False)
+    head = browser.wait(browser.http.head(path_of(page)))
+    assert (head.status_code, set(head.headers)) == (got.status_code, set(got.headers))
+
+
+# What strangers can use up
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_form_over_16_kilobytes_is_refused(stranger: Browser, announced: bool) -> None:
+    body = b"user=" + b"a" * 17_000
+    content: Any = body if announced else _pieces(body)
+    answer = stranger.wait(stranger.http.post("/console/sign-in", content=content))
+    assert answer.status_code in {400, 413}
+    assert "larger than 16 kB" in answer.text
+
+
+async def _pieces(body: bytes) -> Any:
+    for at in range(0, len(body), 1000):
+        yield body[at : at + 1000]
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "9" * 400, "1e3", ""])
+def test_a_length_that_is_none_is_refused(stranger: Browser, length: str) -> None:
+    answer = stranger.wait(stranger.http.post("/console/sign-in", content=b"a=b", headers={"content-length": length}))
+    assert answer.status_code in {400, 413}
+
+
+def test_a_form_that_never_comes_is_given_up(stranger: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "_SECONDS", 0.05)
+
+    async def never() -> Any:
+        yield b"user="
+        await asyncio.Event().wait()
+
+    answer = stranger.wait(stranger.http.post("/console/sign-in", content=never()))
+    assert answer.status_code == 400
+    assert "did not come within" in answer.text
+
+
+def test_many_downloads_leave_room_for_pages(
+    browser: Browser, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Page(path="/d", handler=lambda _: make_download("text/csv", "a", iter([b"1"])), streams=True)
+    monkeypatch.setattr("logkeep.console.app.PAGES", (page,))
+    for _ in range(40):  # each is counted out again
+        assert browser.get("/console/d").status_code == 200
+    monkeypatch.setattr("logkeep.console.app._STREAMS", 0)
+    assert browser.get("/console/d").status_code == 503
+
+
+def test_strangers_who_sign_in_do_not_hold_up_the_api(installation: Installation) -> None:
+    users.add_user(installation.runtime, installation.project, "ada", PASSWORD, Role.READER)
+    key = identity.add_key(installation.runtime, installation.project)
+    app = add_console(create_app(installation.runtime), installation.runtime, load_settings(installation.folder, {}))
+    path = f"/v1.0/{installation.project.id}/clusters"
+    now_ms = installation.clock.now_ms()
+    signed = sign(key.key.ak, key.sk, "GET", f"{ADDRESS}{path}", now_ms=now_ms, headers={"Host": "127.0.0.1:8475"})
+
+    async def run() -> tuple[int, int, list[int]]:
+        strangers = [_client(app, f"10.0.{number}.1") for number in range(200)]
+        form = await strangers[0].get("/console/sign-in")
+        cookie = form.headers["set-cookie"].partition(";")[0]
+        values = {"token": token_of(form), "user": "ada", "password": "wrong"}
+        asked = [
+            asyncio.ensure_future(one.post("/console/sign-in", data=values, headers={"cookie": cookie}))
+            for one in strangers
+        ]
+        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        answers = [(await strangers[0].get(path, headers=signed)).status_code for _ in range(5)]
+        waiting = sum(not one.done() for one in asked)
+        ended = [(await one).status_code for one in asked]
+        for one in strangers:
+            await one.aclose()
+        await end(app)
+        return max(answers), waiting, ended
+
+    status, waiting, ended = asyncio.run(run())
+    assert status == 200
+    assert waiting > 10, "the API answered only after the strangers"
+    assert set(ended) == {401, 503}  # some were told to come again
+
+
+def _client(app: Any, address: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(address, 1)), base_url=ADDRESS, timeout=60)
