@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _CONNECTIONS = 8
-_SECONDS = 3
+SECONDS = 3
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 _SHARE = r"^ +{}% +([\d.]+)(us|ms|s|m) *$"
 
@@ -20,9 +20,9 @@ class Load:
     p99: float
 
 
-def put_under_load(wrk: str, url: str, headers: Mapping[str, str]) -> Load:
+def put_under_load(wrk: str, url: str, headers: Mapping[str, str], seconds: int = SECONDS) -> Load:
     """Some connections kept busy for some seconds; every answer must be a good one."""
-    command = [wrk, "--latency", "-t1", f"-c{_CONNECTIONS}", f"-d{_SECONDS}"]
+    command = [wrk, "--latency", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds}"]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
     told = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout

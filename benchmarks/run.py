@@ -4,7 +4,8 @@ python -m benchmarks.run [NAME …]      only the benchmarks whose name begins s
 
 Variables make a run shorter: BENCH_BYTES, BENCH_HUGE_BYTES and BENCH_UPLOAD_BYTES, sizes of the logs for a first
 backup, for the measurement of memory and for an upload; BENCH_FILES and BENCH_SMALL_FILES, their numbers;
-BENCH_RECORDS, records of the longest list; BENCH_JOBS, jobs.
+BENCH_RECORDS, records of the longest list; BENCH_JOBS, jobs; BENCH_READERS and BENCH_READ_SECONDS, how many read pages
+of the console, and for how long.
 What is not measured, as a program or room on the disk is missing, has a row that says so.
 """
 
@@ -19,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import archive, object_store, reading, remote, search, service, workers
+from benchmarks import archive, console, object_store, reading, remote, search, service, workers
 from benchmarks.result import Result
 
 BENCHMARKS = {
@@ -39,6 +40,9 @@ BENCHMARKS = {
     "remote-bucket": remote.remote_bucket,
     "takeover": workers.takeover,
     "jobs": workers.jobs_per_second,
+    "console-pages": console.pages,
+    "console-unused": console.unused,
+    "console-readers": console.readers,
 }
 OUTPUT = Path("build/bench.json")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from benchmarks.load import Load, put_under_load
+from benchmarks.load import SECONDS, Load, put_under_load
 from benchmarks.logs import enlarge
 from benchmarks.result import Result, judge, middle, not_measured, seconds
 from benchmarks.site import new_database
@@ -38,7 +38,7 @@ _ROUNDS = 3
 
 
 @dataclass(frozen=True)
-class _Filled:
+class Filled:
     """An installation with one cluster that has many records."""
 
     folder: Path
@@ -54,7 +54,7 @@ def list_records() -> list[Result]:
     if not wrk:
         return [not_measured(name, "not installed: apt-get install wrk", ">= 0.5")]
     with scratch() as folder:
-        small, large = _fill(folder / "small", _FEW), _fill(folder / "large", _RECORDS)
+        small, large = fill(folder / "small", _FEW), fill(folder / "large", _RECORDS)
         rounds = [_list_round(wrk, small, large) for _ in range(_ROUNDS)]
     rate = {what: middle(one[what].rate for one in rounds) for what in rounds[0]}
     p50, p99 = (middle(getattr(one["page"], share) for one in rounds) for share in ("p50", "p99"))
@@ -97,15 +97,15 @@ def _cost(name: str, rate: float) -> str:
     return f"{name}: {1e6 / rate:,.0f} us"
 
 
-def _list_round(wrk: str, small: _Filled, large: _Filled) -> dict[str, Load]:
-    with _logkeep_at(large.folder) as served:
+def _list_round(wrk: str, small: Filled, large: Filled) -> dict[str, Load]:
+    with serve_at(large.folder) as served:
         whole = json.loads(served.answer(large.page, large.keys))
         found = {
             "constant": served.load(wrk, "/healthz"),
             "page": served.load(wrk, large.page, large.keys),
             "last": served.load(wrk, large.last, large.keys),
         }
-    with _logkeep_at(small.folder) as served:
+    with serve_at(small.folder) as served:
         served.load(wrk, "/healthz")  # until the queue is imported, too
         found["small page"] = served.load(wrk, small.page, small.keys)
         found["small last"] = served.load(wrk, small.last, small.keys)
@@ -139,12 +139,12 @@ def signature() -> list[Result]:
 def start() -> list[Result]:
     """From the start of the process to the first answer, and to the first page of records."""
     with scratch() as folder:
-        keys = _command("init", folder / "installation")
+        keys = run_command("init", folder / "installation")
         answers: list[float] = []
         pages: list[float] = []
         for _ in range(5):
             began = time.perf_counter()
-            with _logkeep_at(folder / "installation") as served:
+            with serve_at(folder / "installation") as served:
                 answers.append(time.perf_counter() - began)
                 served.answer(f"/v3/projects?name={keys['project_id']}", keys)
                 pages.append(time.perf_counter() - began)
@@ -165,44 +165,46 @@ def list_beside_a_backup() -> list[Result]:
     rows: list[Result] = []
     with scratch() as folder:
         enlarge(folder / "logs", _BACKUP_BYTES)
-        one = _fill(folder / "one", _FEW)
+        one = fill(folder / "one", _FEW)
         rows.append(_beside(names[0], wrk, one, folder / "logs"))
         try:
             server = PostgresServer()
         except RuntimeError as error:
             return [*rows, not_measured(names[1], f"{error}".partition("\n")[0], "<= 2")]
         with server:
-            two = _fill(folder / "two", _FEW, new_database(server, "beside"))
+            two = fill(folder / "two", _FEW, new_database(server, "beside"))
             command = [*COMMAND, "--dir", str(two.folder), "worker"]
             with running(command, "takes up to", env=environment(), stdout=subprocess.DEVNULL):
                 rows.append(_beside(names[1], wrk, two, folder / "logs", "--without-worker"))
     return rows
 
 
-def _beside(name: str, wrk: str, filled: _Filled, logs: Path, *options: str) -> Result:
-    with _logkeep_at(filled.folder, *options) as served:
+def _beside(name: str, wrk: str, filled: Filled, logs: Path, *options: str) -> Result:
+    with serve_at(filled.folder, *options) as served:
         served.load(wrk, filled.page, filled.keys)  # until the queue is imported, too
         quiet = served.load(wrk, filled.page, filled.keys)
-        _command("cluster", filled.folder, "add", "large", "--node", f"n={logs}")
-        _command("logs", filled.folder, "open", "large", "--bucket", "logs", "--base-path", "css/log", "--agency", "a")
-        _command("backup", filled.folder, "large")
+        run_command("cluster", filled.folder, "add", "large", "--node", f"n={logs}")
+        run_command(
+            "logs", filled.folder, "open", "large", "--bucket", "logs", "--base-path", "css/log", "--agency", "a"
+        )
+        run_command("backup", filled.folder, "large")
         beside = served.load(wrk, filled.page, filled.keys)
-        records = _command("records", filled.folder, "large")["clusterLogRecord"]
+        records = run_command("records", filled.folder, "large")["clusterLogRecord"]
         assert records[0]["status"] == "RUNNING", "the backup was too quick"
     against = f"quiet: {quiet.p99:.3g} ms"
     return judge(name, beside.p99, "ms", "<= 2", against=against, ratio=beside.p99 / quiet.p99)
 
 
-class _Served:
-    """A server as a process of its own, while it is in use; it gets 8 connections at most."""
+class Served:
+    """A server as a process of its own, while it is in use; `load` gives it 8 connections."""
 
     def __init__(self, command: Sequence[str], port: int, first: str) -> None:
         """`first` is the path of a constant, by which it is seen to answer."""
-        self._port = port
+        self.port = port
         self._first = first
         self._process = subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL)
 
-    def __enter__(self) -> _Served:
+    def __enter__(self) -> Served:
         """Wait for the first answer."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
@@ -219,7 +221,7 @@ class _Served:
 
     def answer(self, target: str, keys: dict[str, str] | None = None) -> bytes:
         """The body of a response, which must be a good one."""
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         with closing(connection):
             connection.request("GET", target, headers=self._headers(target, keys))
             response = connection.getresponse()
@@ -227,39 +229,44 @@ class _Served:
             assert response.status == 200, body
             return body
 
-    def load(self, wrk: str, target: str, keys: dict[str, str] | None = None) -> Load:
-        return put_under_load(wrk, self._url(target), self._headers(target, keys))
+    def load(self, wrk: str, target: str, keys: dict[str, str] | None = None, seconds: int = SECONDS) -> Load:
+        return put_under_load(wrk, self._url(target), self._headers(target, keys), seconds)
+
+    def memory(self) -> int:
+        """Bytes that it holds of the machine's memory now."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text("ascii")
+        return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
     def _headers(self, target: str, keys: dict[str, str] | None) -> dict[str, str]:
         """Signed once, as a signature is good for 15 minutes."""
-        headers = {"Host": f"127.0.0.1:{self._port}", "User-Agent": "bench"}
+        headers = {"Host": f"127.0.0.1:{self.port}", "User-Agent": "bench"}
         if not keys:
             return headers
         now_ms = time.time_ns() // 1_000_000
         return sign(keys["ak"], keys["sk"], "GET", self._url(target), now_ms=now_ms, headers=headers)
 
     def _url(self, target: str) -> str:
-        return f"http://127.0.0.1:{self._port}{target}"
+        return f"http://127.0.0.1:{self.port}{target}"
 
 
-def _logkeep_at(folder: Path, *options: str) -> _Served:
+def serve_at(folder: Path, *options: str) -> Served:
     port = free_port()
-    return _Served([*COMMAND, "--dir", str(folder), "serve", "--port", str(port), *options], port, "/healthz")
+    return Served([*COMMAND, "--dir", str(folder), "serve", "--port", str(port), *options], port, "/healthz")
 
 
-def _rival_at(filled: _Filled) -> _Served:
+def _rival_at(filled: Filled) -> Served:
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.rival", str(filled.folder / "logkeep.db"), str(port)]
-    return _Served([*command, filled.keys["ak"], filled.keys["sk"]], port, "/openapi.json")
+    return Served([*command, filled.keys["ak"], filled.keys["sk"]], port, "/openapi.json")
 
 
-def _fill(folder: Path, records: int, database: str = "") -> _Filled:
+def fill(folder: Path, records: int, database: str = "") -> Filled:
     folder.mkdir(parents=True)
     chosen = f'database = "{database}"\n' if database else ""
     (folder / "logkeep.toml").write_text(f"{chosen}[buckets.logs]\n", encoding="utf-8")
-    keys = _command("init", folder)
+    keys = run_command("init", folder)
     path = f"/v1.0/{keys['project_id']}/clusters/{_add_records(folder, keys['project_id'], records)}/logs/records"
-    return _Filled(folder, keys, path, f"{path}?offset={records - 9}")
+    return Filled(folder, keys, path, f"{path}?offset={records - 9}")
 
 
 def _add_records(folder: Path, project_id: str, records: int) -> str:
@@ -291,7 +298,7 @@ def _record(cluster_id: str, number: int) -> dict[str, object]:
     }
 
 
-def _command(name: str, folder: Path, *arguments: str) -> dict[str, Any]:
+def run_command(name: str, folder: Path, *arguments: str) -> dict[str, Any]:
     command = [*COMMAND, "--dir", str(folder), name, *arguments, "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, env=environment(), check=True)
     return json.loads(done.stdout)

@@ -28,7 +28,7 @@ class Values:
 
     @classmethod
     def parse(cls, encoded: bytes) -> Values:
-        """Parse `name=value&…`. What no database can hold is replaced. Raises `InvalidField` for what is no such text."""
+        """Parse `name=value&…`; a NUL, which no database holds, is replaced. Raises `InvalidField` for what is none."""
         try:
             text = encoded.decode("ascii").replace("\0", "%00").replace("%00", _REPLACED)
             return cls(parse_qs(text, keep_blank_values=True, errors="replace", max_num_fields=_MOST_FIELDS))
