@@ -9,6 +9,7 @@ from logkeep.console import (
     cluster_settings,
     clusters,
     coverage,
+    logs,
     registration,
     signing_in,
     stores,
@@ -23,6 +24,7 @@ PAGES: tuple[Page, ...] = (
     *registration.PAGES,  # before those of one cluster, none of which may be called new
     *clusters.PAGES,
     *cluster_settings.PAGES,
+    *logs.PAGES,
     *coverage.PAGES,
     *tasks.PAGES,
     *task.PAGES,
@@ -32,7 +34,3 @@ PAGES: tuple[Page, ...] = (
     *workers.PAGES,
     *about.PAGES,
 )
-from logkeep.console import clusters, logs, signing_in
-from logkeep.console.routes import Page
-
-PAGES: tuple[Page, ...] = (*signing_in.PAGES, *clusters.PAGES, *logs.PAGES)

@@ -100,8 +100,6 @@ def _environment(language: str) -> Environment:
         finalize=show_plainly,
     )
     environment.install_gettext_translations(texts.translations, newstyle=True)  # type: ignore[attr-defined]  # pyright: ignore
-    for name in ("gettext", "ngettext"):
-        environment.globals[name] = _filled_plainly(environment.globals[name])
     filters: dict[str, Any] = {
         "size": texts.size,
         "time": texts.time,
@@ -119,6 +117,8 @@ def _environment(language: str) -> Environment:
         "tabs": TABS,
     }
     environment.globals.update(values)
+    known: dict[str, Any] = environment.globals
+    known.update({name: _filled_plainly(known[name]) for name in ("gettext", "ngettext")})
     return environment
 
 
