@@ -94,6 +94,8 @@ _STATUS: dict[type[LogkeepError], int] = {
     CatalogueError: 503,
     Overloaded: 503,
 }
+# After these no form is shown again: it is not for who sent it, or does not know what became of it.
+_NEVER_AGAIN = (StaleForm, UnknownHost, NoSuchPage, NotAuthorized, Overloaded)
 
 
 class Console:
@@ -143,7 +145,7 @@ class Console:
             visit = await self._identify(visit, page, request, pools)
             if page.right and visit.caller is None:
                 return _to_sign_in(request)
-            if page.right and not (visit.caller and visit.caller.may(page.right)):
+            if not _may_see(visit, page):
                 raise NotAuthorized("Your role does not allow this; ask an administrator of the project.")
             form = await self._read_form(visit, request, receive)
             if form is None:
@@ -243,10 +245,11 @@ class Console:
         self, error: Exception, page: Page | None, visit: Visit, request: ConsoleRequest, pools: Pools
     ) -> Html:
         """Show the form again that was refused, or a page that tells why nothing can be shown."""
-        if page and page.again and isinstance(error, LogkeepError) and not isinstance(error, StaleForm | Overloaded):
+        again = page.again if page and _may_see(visit, page) else None
+        if page and again and isinstance(error, LogkeepError) and not isinstance(error, _NEVER_AGAIN):
             pool, owner = pools[page.waits_for], visit.trail.project_id or visit.trail.address
             try:
-                shown = await pool.run(owner, page.again, replace(visit, error=visit.texts(error.message)))
+                shown = await pool.run(owner, again, replace(visit, error=visit.texts(error.message)))
                 assert isinstance(shown, Html)
                 return replace(shown, status=_status_of(error))
             except Exception as second:
@@ -289,6 +292,10 @@ def _to_sign_in(request: ConsoleRequest) -> Html | Redirect:
         return Redirect("/console/sign-in")
     wanted = request.path + (f"?{request.query.decode('latin-1')}" if request.query else "")
     return Redirect(f"/console/sign-in?next={quote(wanted, safe='')}")
+
+
+def _may_see(visit: Visit, page: Page) -> bool:
+    return page.right is None or (visit.caller is not None and visit.caller.may(page.right))
 
 
 def _status_of(error: Exception) -> int:

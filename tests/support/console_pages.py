@@ -14,6 +14,7 @@ from logkeep.console.routes import Page
 GETS = [page for page in PAGES if page.method == "GET"]
 _ANYBODY = {"/sign-in", "/link/{secret}", "/sign-out", "/language"}  # which forms a reader may send, and a stranger
 WRITES = [page for page in PAGES if page.method == "POST" and page.path not in _ANYBODY]
+_KNOWN = {"https://www.apache.org/licenses/LICENSE-2.0", "/openapi.json"}  # links that lead out of the console
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 _ASKED = re.compile(r"""(?:query|form)(?:\[|\.(?:number|raw|all)\()['"](\w+)['"]""")
