@@ -115,7 +115,7 @@ def set_adaptive(visit: Visit) -> Answer:
 
 def start_backup(visit: Visit) -> Answer:
     job = backups.start_backup(visit.runtime, visit.cluster())
-    return Redirect(f"/console/tasks/{job.job_id}")
+    return Redirect(f"/console/tasks/{job.job_id}?done=started")
 
 
 def check_nodes(visit: Visit) -> Answer:

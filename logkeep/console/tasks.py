@@ -9,19 +9,17 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from logkeep.console.answers import Answer, Html, Redirect, Unchanged, make_download
-from logkeep.console.pools import WaitsFor
+from logkeep.console.answers import Answer, Html, Unchanged, make_download
 from logkeep.console.rendering import etag_of, render, show
 from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
 from logkeep.contract.native.tasks import csv_chunks, task_lines
-from logkeep.domain.access import Right
 from logkeep.domain.backup_job import JobType
 from logkeep.domain.cluster import Cluster, is_cluster_id
 from logkeep.domain.day_strip import DAY_MS, MOST_CLUSTERS, Day, add_days
 from logkeep.domain.task import Task, TaskFilter, TaskPosition, TaskState
 from logkeep.errors import ClusterNotFound, InvalidField
-from logkeep.service import backups, clusters, day_strips, log_settings, tasks
+from logkeep.service import clusters, day_strips, log_settings, tasks
 
 _EACH_PAGE = 50
 _WEEKS = 12
@@ -49,11 +47,6 @@ def show_rows(visit: Visit) -> Answer:
     if visit.has(etag):
         return Unchanged(etag)
     return Html(render(visit, "task_rows.html", **_list_tasks(visit)), etag=etag)
-
-
-def start_backup(visit: Visit) -> Answer:
-    job = backups.start_backup(visit.runtime, visit.cluster())
-    return Redirect(f"/console/tasks/{job.job_id}?done=started")
 
 
 def export_tasks(visit: Visit) -> Answer:
@@ -225,15 +218,6 @@ PAGES = (
     Page(path="/tasks/export", handler=export_tasks, streams=True),
     Page(path="/tasks/history", handler=show_history),
     Page(path="/clusters/{cluster_id}/tasks", handler=show_tasks),
-    Page(
-        path="/clusters/{cluster_id}/tasks",
-        method="POST",
-        handler=start_backup,
-        right=Right.OPERATE,
-        waits_for=WaitsFor.WRITES,
-        operation="StartBackup",
-        again=show_tasks,
-    ),
     Page(path="/clusters/{cluster_id}/tasks/rows", handler=show_rows, polled=True),
     Page(path="/clusters/{cluster_id}/tasks/export", handler=export_tasks, streams=True),
     Page(path="/clusters/{cluster_id}/tasks/history", handler=show_history),

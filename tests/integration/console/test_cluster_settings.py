@@ -220,7 +220,7 @@ def test_back_up_now_leads_to_the_task(installation: Installation, browser: Brow
     answer = browser.post(path, {"token": token}, follow=False)
     [job] = installation.jobs(cluster)
     assert job.type is JobType.MANUAL
-    assert answer.headers["location"] == f"/console/tasks/{job.job_id}"
+    assert answer.headers["location"] == f"/console/tasks/{job.job_id}?done=started"
     assert browser.post(path, {"token": token}).status_code == 409
     assert operations(installation) == [("StartBackup", 409), ("StartBackup", 200)]
 

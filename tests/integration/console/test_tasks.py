@@ -47,7 +47,7 @@ def test_who_has_no_backup_yet_is_told_what_to_do(
     assert "No backup was made yet" in browser.get("/console/tasks").text
     page = browser.get(f"/console/clusters/{cluster.id}/tasks")
     assert "Back up now" in page.text
-    started = browser.submit(page, f"/console/clusters/{cluster.id}/tasks")
+    started = browser.submit(page, f"/console/clusters/{cluster.id}/backup")
     assert "The backup was started." in started.text
     assert started.url.path == f"/console/tasks/{installation.jobs(cluster)[0].job_id}"
 
