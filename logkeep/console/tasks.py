@@ -82,9 +82,8 @@ def show_history(visit: Visit) -> Answer:
 
 def _whole(visit: Visit) -> dict[str, Any]:
     """Return what the page shows around the list."""
-    found, total = clusters.list_clusters(visit.runtime, visit.project_id, limit=MOST_CLUSTERS)
-    chosen = [(one.id, one.name) for one in sorted(found, key=lambda one: one.name)]
-    return {"cluster_names": chosen if total <= MOST_CLUSTERS else []}
+    found, _ = _few_clusters(visit)
+    return {"cluster_names": [(one.id, one.name) for one in sorted(found, key=lambda one: one.name)]}
 
 
 def _list_tasks(visit: Visit) -> dict[str, Any]:
@@ -186,8 +185,16 @@ def _cluster_ids(visit: Visit, cluster: Cluster | None) -> tuple[list[str], int]
     """Return whose days the calendar adds up, and of how many clusters; none where they are too many to read."""
     if cluster:
         return [cluster.id], 1
-    found, total = clusters.list_clusters(visit.runtime, visit.project_id, limit=MOST_CLUSTERS)
-    return ([one.id for one in found] if total <= MOST_CLUSTERS else []), total
+    found, total = _few_clusters(visit)
+    return [one.id for one in found], total
+
+
+def _few_clusters(visit: Visit) -> tuple[list[Cluster], int]:
+    """Return the clusters of the project, none where they are many, and their number."""
+    some, total = clusters.list_clusters(visit.runtime, visit.project_id, limit=1)
+    if 1 < total <= MOST_CLUSTERS:
+        some, total = clusters.list_clusters(visit.runtime, visit.project_id, limit=MOST_CLUSTERS)
+    return (some if total <= MOST_CLUSTERS else []), total
 
 
 def _days_shown(now: int) -> int:
