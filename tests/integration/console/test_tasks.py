@@ -12,7 +12,7 @@ import pytest
 from logkeep.domain.access import Role
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
-from logkeep.service import backups, log_settings
+from logkeep.service import backups, log_settings, tasks
 from tests.support.console import Browser, open_browser
 from tests.support.installation import Installation
 
@@ -239,3 +239,33 @@ def test_hostile_names_are_shown_as_text(installation: Installation, tmp_path: P
     assert "<img src=x" not in page
     assert "\u202e" not in page
     assert "&lt;img src=x" in page
+
+
+def test_a_search_that_stopped_and_a_count_that_stopped_say_so(
+    installation: Installation, cluster: Cluster, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        installation.back_up(cluster)
+    monkeypatch.setattr(tasks, "_LOOKED_AT", 2)
+    page = browser.get("/console/tasks?text=prod").text
+    assert "there may be older ones" in page
+    assert 'All <span class="count">2+</span>' in page
+    assert "None of the tasks that were looked at" in browser.get("/console/tasks?text=nowhere").text
+    monkeypatch.setattr(tasks, "MOST_COUNTED", 3)
+    page = browser.get("/console/tasks?since=2000-01-01").text
+    assert 'Succeeded <span class="count">3+</span>' in page
+    assert 'Failed <span class="count">0</span>' in page
+
+
+def test_pages_of_nodes_and_files_are_bounded(
+    installation: Installation, cluster: Cluster, node: Path, browser: Browser
+) -> None:
+    for number in range(45):
+        (node / f"other-{number:02}.log").write_bytes(LINE)
+    job = installation.back_up(cluster)
+    page = browser.get(f"/console/tasks/{job.job_id}")
+    assert page.text.count('<tr id="file-') == 20
+    assert "1 to 20 of 46" in page.text
+    last = browser.get(f"/console/tasks/{job.job_id}?files=40").text
+    assert last.count('<tr id="file-') == 6
+    assert "To the first files" in browser.get(f"/console/tasks/{job.job_id}?files=99").text
