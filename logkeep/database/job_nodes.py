@@ -62,7 +62,9 @@ def fetch_nodes(connection: Connection, job_id: str) -> list[JobNode]:
     """Return every node that the job has begun or stored something of, by name."""
     sums = {row.node: row for row in connection.execute(_sums(job_id))}
     times = {row.node: row for row in connection.execute(select(job_nodes).where(job_nodes.c.job_id == job_id))}
-    return [_node(name, times.get(name), sums.get(name)) for name in sorted(sums.keys() | times.keys())]
+    failed = dict(tuple(row) for row in connection.execute(_count_failures(job_id)))
+    names = sorted(sums.keys() | times.keys())
+    return [_node(name, times.get(name), sums.get(name), failed.get(name, 0)) for name in names]
 
 
 def fetch_files(connection: Connection, job_id: str, *, offset: int, limit: int) -> Iterator[JobFile]:
@@ -94,6 +96,11 @@ def _found(connection: Connection, job_id: str, kind: str, limit: int) -> Iterab
     return connection.execute(statement.order_by(findings.c.id).limit(limit)).scalars()
 
 
+def _count_failures(job_id: str) -> Select[*tuple[Any, ...]]:
+    f = findings.c
+    return select(f.node, func.count()).where(f.job_id == job_id, f.kind == "failure").group_by(f.node)
+
+
 def _sums(job_id: str) -> Select[*tuple[Any, ...]]:
     """Select sums of each node; the index covers all columns."""
     return (
@@ -109,7 +116,7 @@ def _sums(job_id: str) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _node(name: str, times: Row[*tuple[Any, ...]] | None, sums: Row[*tuple[Any, ...]] | None) -> JobNode:
+def _node(name: str, times: Row[*tuple[Any, ...]] | None, sums: Row[*tuple[Any, ...]] | None, failures: int) -> JobNode:
     return JobNode(
         node=name,
         started_at=times.started_at if times else None,
@@ -120,6 +127,7 @@ def _node(name: str, times: Row[*tuple[Any, ...]] | None, sums: Row[*tuple[Any, 
         lines=int(sums.lines) if sums else 0,
         raw=int(sums.raw) if sums else 0,
         stored=int(sums.stored) if sums else 0,
+        failures=failures,
     )
 
 

@@ -23,6 +23,7 @@ class JobNode:
     lines: int
     raw: int  # plain bytes of the files
     stored: int  # bytes in the bucket
+    failures: int = 0  # that the job met on it
 
 
 @dataclass(frozen=True, slots=True)
