@@ -24,7 +24,7 @@ from logkeep.service import clusters, identity, log_settings, users
 from logkeep.service.runtime import Runtime
 from logkeep.settings import load_settings
 from tests.integration.cli.installed import CONFIGURATION, called, init, serving
-from tests.real.servers import need_command, need_package
+from tests.real.servers import chromium
 from tests.support import corpus
 from tests.support.installation import SETTING
 
@@ -139,11 +139,8 @@ def _back_up(directory: Path) -> dict[str, str]:
 
 
 def start_browser(playwright: Playwright) -> Browser:
-    """Chromium, with fonts that have Chinese; installed where it is missing. Raises `RuntimeError` where it cannot be."""
-    if not any(Path("/usr/share/fonts").glob("**/*CJK*")):
-        need_package("fonts-noto-cjk")
-    path = need_command("chromium", "chromium")
-    return playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+    """Chromium, installed where it is missing. Raises `RuntimeError` where it cannot be."""
+    return playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"])
 
 
 @dataclass

@@ -91,6 +91,14 @@ def toxiproxy() -> Path:
     return _go_command("toxiproxy", TOXIPROXY)
 
 
+def chromium() -> str:
+    """The browser, with fonts that have Chinese, as pictures of pages are looked at."""
+    path = need_command("chromium", "chromium")
+    if not any(Path("/usr/share/fonts").glob("**/*CJK*")):
+        need_package("fonts-noto-cjk")
+    return path
+
+
 def other_clock() -> Path:
     """A library for LD_PRELOAD: the time of day is that of the machine and the seconds in $CLOCK_OFFSET_FILE.
 
@@ -136,7 +144,7 @@ def opensearch() -> Path:
 
 def install_all() -> None:
     """What takes long, so that it can be done while other tests run. Not MinIO, which takes longest."""
-    for install in (versitygw, toxiproxy, opensearch):
+    for install in (versitygw, toxiproxy, opensearch, chromium):
         install()
 
 

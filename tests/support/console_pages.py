@@ -44,15 +44,15 @@ class _Markup(HTMLParser):
                 name.startswith("on")
                 or name == "style"
                 or (name, value) == ("id", "hostile")
-                or (name in {"href", "src", "action", "hx-get", "data-from"} and not _is_own(value or ""))
+                or (name in {"href", "src", "action", "hx-get", "data-from"} and not _is_own(value or "", tag))
             ):
                 self.found.append(f"<{tag} {name}={value!r}>")
         if tag == "script" and not any(name in {"src", "type"} for name, _ in attrs):
             self.found.append("<script> of its own")
 
 
-def _is_own(address: str) -> bool:
-    return (address.startswith(("/console", "#", "?")) and not address.startswith("//")) or address == ""
+def _is_own(address: str, tag: str) -> bool:
+    return address.startswith(("/console", "#", "?")) or address == "" or (tag == "a" and address in _KNOWN)
 
 
 def injected(page: str) -> list[str]:

@@ -20,6 +20,7 @@ from logkeep.http import bodies
 from logkeep.service import identity, users
 from logkeep.settings import load_settings
 from logkeep.signing.sdk_hmac import sign
+from tests.integration.console.conftest import Signed
 from tests.support.console import ADDRESS, Browser
 from tests.support.console_pages import GETS, WRITES, path_of
 from tests.support.installation import Installation
@@ -101,38 +102,36 @@ def test_what_changes_something_needs_more_than_reading(page: Page) -> None:
 
 
 @pytest.mark.parametrize("page", WRITES, **by_path)
-def test_the_session_of_a_reader_cannot_write(installation: Installation, stranger: Browser, page: Page) -> None:
-    first = stranger.sign_in(installation, Role.READER)
-    answer = stranger.post(path_of(page), {"token": token_of(first)}, follow=False)
+def test_the_session_of_a_reader_cannot_write(signed: Signed, page: Page) -> None:
+    token = token_of(signed.reader.get("/console/clusters"))
+    answer = signed.reader.post(path_of(page), {"token": token}, follow=False)
     assert answer.status_code == 403
     assert "<h1>Not allowed</h1>" in answer.text, "who may not send a form may not see it again either"
 
 
 @pytest.mark.parametrize("page", WRITES, **by_path)
-def test_no_form_is_taken_without_its_token(browser: Browser, page: Page) -> None:
+def test_no_form_is_taken_without_its_token(signed: Signed, page: Page) -> None:
     for token in ("", "0" * 16 + "." + "0" * 64):
-        assert browser.post(path_of(page), {"token": token}, follow=False).status_code == 403
+        assert signed.admin.post(path_of(page), {"token": token}, follow=False).status_code == 403
 
 
 @pytest.mark.parametrize("page", [page for page in (*GETS, *WRITES) if page.right], **by_path)
-def test_who_is_not_signed_in_sees_no_page(stranger: Browser, page: Page) -> None:
-    answer = stranger.http.request(page.method, path_of(page))
-    answered = stranger.wait(answer)
-    assert answered.status_code == 303
-    assert answered.headers["location"].startswith("/console/sign-in")
+def test_who_is_not_signed_in_sees_no_page(signed: Signed, page: Page) -> None:
+    answer = signed.stranger.wait(signed.stranger.http.request(page.method, path_of(page)))
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/console/sign-in")
 
 
 @pytest.mark.parametrize("page", [page for page in (*GETS, *WRITES) if page.again], **by_path)
-def test_under_another_name_nothing_is_shown_again(browser: Browser, page: Page) -> None:
-    answer = browser.wait(browser.http.request(page.method, path_of(page), headers={"host": "evil.test"}))
+def test_under_another_name_nothing_is_shown_again(signed: Signed, page: Page) -> None:
+    answer = signed.admin.wait(signed.admin.http.request(page.method, path_of(page), headers={"host": "evil.test"}))
     assert answer.status_code == 421
     assert "<form" not in answer.text.partition("<main")[2]
 
 
 @pytest.mark.parametrize("page", [page for page in GETS if page.right is Right.ADMINISTER], **by_path)
-def test_a_reader_sees_nothing_of_administrators(installation: Installation, stranger: Browser, page: Page) -> None:
-    stranger.sign_in(installation, Role.READER)
-    answer = stranger.get(path_of(page))
+def test_a_reader_sees_nothing_of_administrators(signed: Signed, page: Page) -> None:
+    answer = signed.reader.get(path_of(page))
     assert answer.status_code == 403
     assert "<h1>Not allowed</h1>" in answer.text
 
@@ -141,8 +140,8 @@ def test_a_reader_sees_nothing_of_administrators(installation: Installation, str
 
 
 @pytest.mark.parametrize("page", GETS, **by_path)
-def test_every_page_keeps_others_out(browser: Browser, page: Page) -> None:
-    answer = browser.get(path_of(page), follow=False)
+def test_every_page_keeps_others_out(signed: Signed, page: Page) -> None:
+    answer = signed.admin.get(path_of(page), follow=False)
     assert set(answer.headers) >= SAFE
     assert "unsafe" not in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] in {"no-store", "no-cache, private"}
@@ -177,9 +176,9 @@ def test_a_download_keeps_others_out(
 
 
 @pytest.mark.parametrize("page", [page for page in GETS if not page.streams], **by_path)
-def test_a_head_is_answered_as_a_get(browser: Browser, page: Page) -> None:
-    got = browser.get(path_of(page), follow=False)
-    head = browser.wait(browser.http.head(path_of(page)))
+def test_a_head_is_answered_as_a_get(signed: Signed, page: Page) -> None:
+    got = signed.admin.get(path_of(page), follow=False)
+    head = signed.admin.wait(signed.admin.http.head(path_of(page)))
     assert (head.status_code, set(head.headers)) == (got.status_code, set(got.headers))
 
 

@@ -48,7 +48,7 @@ TEXTS = (
 )
 values = st.one_of(st.sampled_from(TEXTS), st.text(max_size=20), st.integers().map(str))
 queries = st.dictionaries(st.sampled_from(parameter_names()), st.lists(values, max_size=2), max_size=5)
-tried = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+tried = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 by_path = {"ids": lambda page: page.path}
 
 
