@@ -164,6 +164,8 @@ def test_a_forged_form_reaches_nothing_of_another_project(
 def test_nobody_but_an_administrator_sees_or_changes_them(
     installation: Installation, stranger: Browser, role: Role
 ) -> None:
+    secret = identity.add_key(installation.runtime, installation.project, role=Role.ADMIN)
+    users.add_user(installation.runtime, installation.project, "grace", PASSWORD, Role.ADMIN)
     first = stranger.sign_in(installation, role)
     assert "/console/access" not in first.text
     token = first.text.partition('name="token" value="')[2].partition('"')[0]
@@ -172,8 +174,10 @@ def test_nobody_but_an_administrator_sees_or_changes_them(
         path = f"/console{page.path}"
         answer = stranger.get(path) if page.method == "GET" else stranger.post(path, given)
         assert answer.status_code == 403
-    assert len(identity.list_keys(installation.runtime)) == 1
-    assert users.list_users(installation.runtime) == []
+        assert secret.key.ak not in answer.text
+        assert "grace" not in answer.text
+    assert len(identity.list_keys(installation.runtime)) == 2
+    assert [one.name for one in users.list_users(installation.runtime)] == ["grace"]
 
 
 def test_a_temporary_key_makes_nothing_that_outlives_it(installation: Installation, stranger: Browser) -> None:
