@@ -33,16 +33,30 @@ LEVELS = ("FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE")
 _EACH = 100  # lines that are shown before somebody asks for more
 _PLAN_SECONDS, _STEP_SECONDS, _PLAIN_SECONDS, _NEW_SECONDS, _COUNT_SECONDS = 2.0, 2.0, 5.0, 2.0, 4.0
 _AT_ONCE = 64 * 1024 * 1024  # bytes; of less it is not told first that it will be read
+_LONGEST_STEP = 16  # seconds: steps that find nothing grow, as each reads again what overlaps in time
+_FEW_NODES = 8  # of which the newest lines are shown without being asked for
 _FOLDED, _BEFORE_MATCH = 1200, 200  # characters of a line that are shown at first, and of it before the first match
 _CONTEXTS = (5, 20, 100)  # lines around one
 _MOST_BUCKETS = 400
 _MOST_NAMES = 300  # that are offered to choose from
 _MOST_DAMAGE = 20  # that are told
 _CHUNK = 64 * 1024
+_NARROWING = ("q", "node", "family", "level", "since", "until", "plain")
 _ANY_LINE = "."  # a regular expression
 _SINCE_EVER = read_moment("0001-01-01")
 _HOUR, _DAY = 3600, 86_400
-_OWN = ("cursor", "left", "read", "plan", "told", "shown", "newest", "format")  # besides the search
+_OWN = (
+    "cursor",
+    "left",
+    "read",
+    "plan",
+    "told",
+    "shown",
+    "seconds",
+    "newest",
+    "format",
+    "counts",
+)  # besides the search
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +112,17 @@ class ShownHit:
     hit: Hit
     parts: Parts
     folded: bool  # whether not all of it is shown
+    beyond: bool  # whether what is looked for stands further on than is known of it
     place: str  # in the order of the search, as a cursor
 
 
 def _show_hits(asked: Asked, hits: list[Hit]) -> list[ShownHit]:
-    query = asked.query
-    return [
-        ShownHit(hit, *_fold(asked.mark(hit.text), hit.cut), write_cursor(query, search_steps.place_of(hit, query)))
-        for hit in hits
-    ]
+    query, shown = asked.query, list[ShownHit]()
+    for hit in hits:
+        parts, folded = _fold(asked.mark(hit.text), hit.cut)
+        beyond = hit.cut and bool(asked.visit.query.raw("q")) and not any(found for _, found in parts)
+        shown.append(ShownHit(hit, parts, folded, beyond, write_cursor(query, search_steps.place_of(hit, query))))
+    return shown
 
 
 def _fold(parts: Parts, cut: bool) -> tuple[Parts, bool]:
@@ -131,7 +147,8 @@ def _fold(parts: Parts, cut: bool) -> tuple[Parts, bool]:
 def show_logs(visit: Visit) -> Answer:
     """Show the box and what is held; without script also the first lines, as the form asks for then."""
     asked = _read(visit, seconds=_PLAIN_SECONDS)
-    return _show_page(visit, _take(asked) if visit.query["plain"] else {"asked": asked})
+    found = _take(asked) if visit.query["plain"] else {"asked": asked}
+    return _show_page(visit, found | (_count(asked) if visit.query["counts"] else {}))
 
 
 def show_logs_again(visit: Visit) -> Html:
@@ -146,6 +163,7 @@ def _show_page(visit: Visit, found: dict[str, Any]) -> Html:
         "cluster": cluster,
         "tab": "/logs",
         "held": held,
+        "is_open": len(held.nodes) <= _FEW_NODES or any(visit.query.raw(name) for name in _NARROWING),
         "levels": LEVELS,
         "chosen_levels": {level.upper() for level in visit.query.all("level")},
         "most_names": _MOST_NAMES,
@@ -206,7 +224,8 @@ def _take(asked: Asked) -> dict[str, Any]:
     values = asked.visit.query
     left = values.number("left", _EACH, 1, _EACH)
     read, planned = values.number("read", 0, 0, 2**53), values.number("plan", 0, 0, 2**53)
-    query = replace(asked.query, limit=left, after=read_cursor(values["cursor"], asked.query))
+    seconds = values.number("seconds", 0, 0, _LONGEST_STEP) or asked.query.max_seconds
+    query = replace(asked.query, limit=left, max_seconds=seconds, after=read_cursor(values["cursor"], asked.query))
     step = search_steps.take_step(asked.visit.runtime, asked.cluster, query)
     told = [one for one in values["told"].split(".") if one.isalnum()][:_MOST_DAMAGE]
     damage = {_name_damage(one): one for one in step.damage}
@@ -220,6 +239,8 @@ def _take(asked: Asked) -> dict[str, Any]:
     more = bool(cursor) and (rest <= 0 or step.given_up)
     if not more:
         goes_on |= {"left": rest, "read": read, "plan": planned}
+        if not step.hits:
+            goes_on["seconds"] = min(_LONGEST_STEP, max(1, round(2 * seconds)))
     following = asked.link("/hits", plain="", **goes_on) if cursor else ""
     return {
         "asked": asked,
@@ -299,31 +320,35 @@ def show_line(visit: Visit) -> Answer:
 
 def show_plot(visit: Visit) -> Answer:
     """Show how many lines, or without a text records, there are over time."""
-    asked = _read(visit, seconds=_COUNT_SECONDS)
-    held = log_places.summarise_held(visit.runtime, asked.cluster)
-    interval = _choose_interval(visit, held)
-    text = asked.query.text if visit.query["q"] else ""
+    return show(visit, "log_plot.html", **_count(_read(visit)))
+
+
+def _count(asked: Asked) -> dict[str, Any]:
+    visit, text = asked.visit, asked.query.text if asked.visit.query["q"] else ""
+    interval = _choose_interval(visit, log_places.summarise_held(visit.runtime, asked.cluster))
     query = replace(asked.query, text=text, regex=bool(text) and asked.query.regex, live=False, newest_first=True)
-    step = search_steps.count_in_time(visit.runtime, asked.cluster, query, interval)
-    timed = sorted(
-        (bucket for bucket in step.buckets if bucket.time), key=lambda one: instant(interval.begin(one.time))
-    )
-    untimed = sum(sum(bucket.levels.values()) for bucket in step.buckets if not bucket.time)
-    values: dict[str, Any] = {
+    query = replace(query, max_seconds=_COUNT_SECONDS)
+    counted = search_steps.count_in_time(visit.runtime, asked.cluster, query, interval)
+    timed = [bucket for bucket in counted.buckets if bucket.time]
+    timed.sort(key=lambda one: instant(interval.begin(one.time)))
+    return {
         "asked": asked,
-        "step": step,
+        "counted": counted,
         "of_lines": bool(text),
-        "buckets": [(bucket.time.replace("T", " "), *_by_gravity(bucket)) for bucket in timed[-_MOST_BUCKETS:]],
+        "buckets": [(_write_time(bucket.time, interval), *_by_gravity(bucket)) for bucket in timed[-_MOST_BUCKETS:]],
         "left_out": max(0, len(timed) - _MOST_BUCKETS),
-        "untimed": untimed,
-        "total": step.progress.hits,
+        "untimed": sum(sum(bucket.levels.values()) for bucket in counted.buckets if not bucket.time),
         "data": _draw(timed, interval, asked, visit),
     }
-    return show(visit, "log_plot.html", **values)
+
+
+def _write_time(time: str, interval: Interval) -> str:
+    zone = time[interval.length :]
+    return time[:10] + zone if interval is Interval.DAY else f"{time[:10]} {time[11:13]}:{time[14:16] or '00'}{zone}"
 
 
 def show_plot_again(visit: Visit) -> Html:
-    return show(visit, "log_plot.html", step=None)
+    return show(visit, "log_plot.html", counted=None)
 
 
 def _choose_interval(visit: Visit, held: HeldSummary) -> Interval:

@@ -40,9 +40,13 @@ class HitOrder:
         """Take what comes behind the last one that was told, in another pass."""
         self._after, self._edge = self.last, None
 
+    def takes(self, position: Position) -> bool:
+        """Return whether a hit of this place may still be told."""
+        return position > self._after and (self._edge is None or position < self._edge)
+
     def add(self, position: Position, hit: Hit) -> None:
         """Take a hit, unless it is one of those before the search goes on, or too many come before it."""
-        if position <= self._after or (self._edge is not None and position >= self._edge):
+        if not self.takes(position):
             return
         self._waiting.append((position, hit))
         self._size += len(hit.text) + _OF_EACH

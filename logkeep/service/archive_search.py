@@ -246,6 +246,9 @@ class _Search:
             if self._tally:
                 self._tally(written, level)
             return
+        position = Position(query.order(written), log.node, log.generation, line.at)
+        if not self._order.takes(position):
+            return
         text = line.text.decode("utf-8", "replace")
         hit = Hit(
             node=log.node,
@@ -259,7 +262,7 @@ class _Search:
             cut=line.cut,
             source=_source(log, stretch.frames[_frame_at(stretch, line.at)], line.at),
         )
-        self._order.add(Position(query.order(written), log.node, log.generation, line.at), hit)
+        self._order.add(position, hit)
 
     def _find_head(self, log: SearchedLog, stretch: Stretch, at: int) -> tuple[str, str | None]:
         """Return time and level of the record of a line before which its stretch has none."""

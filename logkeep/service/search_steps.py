@@ -17,6 +17,7 @@ from logkeep.service.archive_search import search_archive
 from logkeep.service.histogram import count_over_time
 from logkeep.service.runtime import Runtime
 
+COUNT_GIVEN_UP_SECONDS, NEWER_GIVEN_UP_SECONDS = 10.0, 5.0
 GIVEN_UP_SECONDS = 20.0  # for a step that finds no place to end at: lines without times, or much that is not kept
 _NOTHING = SearchProgress(0, 0, 0, 0, 0, 0, 0)
 
@@ -37,7 +38,7 @@ class SearchStep:
 
 def take_step(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> SearchStep:
     """Search until the limit or the time of the query is reached; raises as `search_archive`."""
-    return _gather(query, search_archive(runtime, cluster, query))
+    return _gather(query, search_archive(runtime, cluster, query), GIVEN_UP_SECONDS)
 
 
 def plan_search(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> SearchStep:
@@ -47,14 +48,17 @@ def plan_search(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> Sear
 
 def count_in_time(runtime: Runtime, cluster: Cluster, query: ArchiveQuery, interval: Interval) -> SearchStep:
     """Count over time as far as the time of the query reaches, the newest first; raises as `count_over_time`."""
-    return _gather(query, count_over_time(runtime, cluster, replace(query, count=True), interval))
+    return _gather(
+        query, count_over_time(runtime, cluster, replace(query, count=True), interval), COUNT_GIVEN_UP_SECONDS
+    )
 
 
 def count_newer(runtime: Runtime, cluster: Cluster, query: ArchiveQuery, than: Position | None) -> SearchStep:
     """Find what comes before a place in the order of the newest first: what was written since it was shown."""
     if than is None:
-        return take_step(runtime, cluster, query)
-    step = take_step(runtime, cluster, replace(query, wanted=_from(query.wanted, -than.time)))
+        return _gather(query, search_archive(runtime, cluster, query), NEWER_GIVEN_UP_SECONDS)
+    since = replace(query, wanted=_from(query.wanted, -than.time))
+    step = _gather(since, search_archive(runtime, cluster, since), NEWER_GIVEN_UP_SECONDS)
     step.hits = [hit for hit in step.hits if _is_newer(place_of(hit, query), than)]
     return step
 
@@ -81,7 +85,7 @@ def _passed_on(events: Iterator[object]) -> Generator[object]:
     yield from events
 
 
-def _gather(query: ArchiveQuery, events: Iterator[object]) -> SearchStep:
+def _gather(query: ArchiveQuery, events: Iterator[object], most_seconds: float) -> SearchStep:
     step, begun = SearchStep(), time.monotonic()
     with closing(_passed_on(events)) as told:
         for event in told:
@@ -93,7 +97,7 @@ def _gather(query: ArchiveQuery, events: Iterator[object]) -> SearchStep:
                 step.damage.append(event)
             elif isinstance(event, SearchProgress):
                 step.progress = event
-                if time.monotonic() - begun > GIVEN_UP_SECONDS:
+                if time.monotonic() - begun > most_seconds:
                     step.given_up = True
                     step.after = place_of(step.hits[-1], query) if step.hits else None
                     return step

@@ -320,6 +320,8 @@ def test_rare_text_reads_few_frames_and_a_dry_run_none(
     assert end.total.frames_read < end.total.frames / 2  # those that a backup ended within a line
     _, planned = found(installation, cluster, replace(absent, dry_run=True))
     assert (planned.total.hits, planned.total.frames_read) == (0, end.total.frames_read)
+    _, ended = found(installation, cluster, replace(absent, dry_run=True, max_seconds=1e-9))
+    assert not ended.completed and ended.total.frames_read < planned.total.frames_read
     _, all_read = found(installation, cluster, replace(absent, use_index=False))
     assert all_read.total.frames_read == all_read.total.frames == end.total.frames
 

@@ -224,3 +224,15 @@ def test_too_many_counts_are_refused_with_a_way_out(
         counted(installation, cluster, replace(query, text="o.o.n.Node", interval=Interval.MINUTE))
     with pytest.raises(InvalidField, match="n1, n2"):
         counted(installation, cluster, replace(query, node="n9"))
+
+
+def test_count_ends_at_a_bound_and_says_so(installation: Installation, kept: tuple[Cluster, Writer]) -> None:
+    cluster, _ = kept
+    query = replace(ALL, interval=Interval.HOUR, use_index=False)
+    whole, end = counted(installation, cluster, query)
+    assert end.completed
+    for bound in (replace(query, max_bytes=1), replace(query, max_seconds=1e-9)):
+        part, ended = counted(installation, cluster, bound)
+        assert not ended.completed
+        assert ended.total.hits < end.total.hits
+        assert all(part[time][level] <= whole[time][level] for time in part for level in part[time])

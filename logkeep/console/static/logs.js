@@ -5,11 +5,25 @@
     const text = document.getElementById(kind), rest = document.createElement("li");
     rest.className = "step";
     rest.append(text.content.cloneNode(true));
-    rest.querySelector("a").href = step.dataset.stopped;
+    const link = rest.querySelector("a");
+    link.href = step.dataset.stopped;
+    link.addEventListener("click", (event) => { // in place, below what is shown
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      const again = document.createElement("li");
+      again.className = "step";
+      for (const name of ["hx-get", "hx-trigger", "hx-swap", "data-stopped"]) again.setAttribute(name, step.getAttribute(name));
+      again.append(...step.cloneNode(true).childNodes);
+      rest.replaceWith(again);
+      htmx.process(again);
+    });
     step.dispatchEvent(new CustomEvent("htmx:abort"));
     step.replaceWith(rest);
     return rest;
   };
+  document.querySelector("form.search")?.addEventListener("formdata", (event) => { // a short address
+    for (const [name, value] of [...event.formData]) if (!value) event.formData.delete(name);
+  });
   document.addEventListener("click", (event) => {
     const stop = event.target.closest?.("[data-stop]"), hide = event.target.closest?.("[data-hide]");
     if (stop) leave(stop.closest(".step"), "stopped").querySelector("a").focus();
@@ -69,15 +83,21 @@
       to.searchParams.set("until", write(until));
       location.assign(to);
     };
+    const name = (_, splits) => splits.map((second, at) => {
+      const [day, clock] = new Date(second * 1000).toISOString().split("T");
+      const before = at && new Date(splits[at - 1] * 1000).toISOString().split("T")[0];
+      if (data.seconds >= 86400) return day;
+      return day === before ? clock.slice(0, 5) : clock.slice(0, 5) + "\n" + day;
+    });
     const end = data.times[data.times.length - 1] + data.seconds;
     drawn = new uPlot({
       width: place.clientWidth,
       height: 150,
-      padding: [8, 8, 0, 0],
+      padding: [8, 36, 0, 0],
       legend: {show: false},
       tzDate: (second) => uPlot.tzDate(new Date(second * 1000), "Etc/UTC"),
-      scales: {x: {range: () => [data.times[0], end]}, y: {range: (_, low, high) => [0, Math.max(1, high)]}},
-      axes: [axis, {...axis, size: 56}],
+      scales: {x: {range: () => [data.times[0], end]}, y: {range: (_, low, high) => [0, Math.max(1, high * 1.08)]}},
+      axes: [{...axis, values: name, space: 90}, {...axis, size: 56}],
       series: [{}, series("calm"), series("warning"), series("grave")],
       cursor: {y: false, drag: {x: true, y: false, setScale: false}},
       hooks: {setSelect: [narrow]},
@@ -90,7 +110,7 @@
     draw(place);
   };
   const prepare = () => {
-    for (const button of document.querySelectorAll("[data-stop][hidden]")) button.hidden = false;
+    for (const button of document.querySelectorAll(".step [hidden]")) button.hidden = false;
     watch();
     const place = document.querySelector("[data-plot]");
     if (place && !place.firstChild) draw(place);
