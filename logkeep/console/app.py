@@ -146,6 +146,7 @@ class Console:
             if page.right and visit.caller is None:
                 return _to_sign_in(request)
             if not _may_see(visit, page):
+                await self._note_refused(page, visit, request, pools)
                 raise NotAuthorized("Your role does not allow this; ask an administrator of the project.")
             form = await self._read_form(visit, request, receive)
             if form is None:
@@ -156,6 +157,12 @@ class Console:
             return await self._handle(page, visit, request, pools)
         except Exception as error:
             return await self._refuse(error, page, visit, request, pools)
+
+    async def _note_refused(self, page: Page, visit: Visit, request: ConsoleRequest, pools: Pools) -> None:
+        """Record in the audit that somebody asked for a change that the role does not allow."""
+        if page.operation:
+            record = self._auditor.record
+            await pools[WaitsFor.WRITES].run(visit.project_id, record, visit.trail, page.operation, 403, "", request.id)
 
     def _begin(self, request: ConsoleRequest, parameters: Mapping[str, str]) -> Visit:
         """Return the visit of a stranger, which every visit is at first."""

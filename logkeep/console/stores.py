@@ -8,7 +8,7 @@ from logkeep.console.rendering import show
 from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
 from logkeep.domain.access import Right
-from logkeep.service import stores
+from logkeep.service import identity, stores
 
 _EACH_PAGE = 50
 
@@ -30,6 +30,7 @@ def _show(visit: Visit, *, checked: str, problem: str) -> Answer:
         visit,
         "stores.html",
         buckets=buckets[offset : offset + _EACH_PAGE],
+        places=visit.may_administer and not identity.has_other_projects(visit.runtime, visit.project_id),
         total=len(buckets),
         offset=offset,
         limit=_EACH_PAGE,

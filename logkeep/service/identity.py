@@ -161,6 +161,11 @@ def list_projects(
         return keys.fetch_projects(connection, project_id=project_id, name=name, found_by=found_by)
 
 
+def has_other_projects(runtime: Runtime, project_id: str) -> bool:
+    with reading(runtime.database) as connection:
+        return keys.has_other_projects(connection, project_id)
+
+
 def get_project(runtime: Runtime, project_id: str) -> Project:
     """Return a project that is known to exist, as that of a key, a user or a cluster."""
     (project,) = list_projects(runtime, project_id=project_id)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -37,8 +38,8 @@ def tab(tmp_path: Path) -> Iterator[Tab]:
         browser.close()
 
 
-def test_a_failure_is_understood_mended_and_a_line_of_last_month_found(tab: Tab, tmp_path: Path) -> None:
-    page, logs = tab.page, tmp_path / "var-log"
+def test_a_failure_is_understood_mended_and_a_line_of_last_month_found(tab: Tab) -> None:
+    page, logs = tab.page, Path(mkdtemp(prefix="opensearch-")) / "logs"  # short, for the pictures
     page.get_by_role("button", name="Sign in").click()
     page.get_by_text("No cluster is registered yet.").wait_for()
     page.get_by_role("link", name="Register a cluster").click()
