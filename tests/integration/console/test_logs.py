@@ -117,6 +117,18 @@ def test_level_node_log_and_time_narrow_it(search: Shown) -> None:
     assert len(lines(search(q=r"line [12]7\.", regex=1))) == 2
 
 
+def test_levels_without_a_text_find_the_first_lines_of_records(search: Shown, node: Path) -> None:
+    json_line = '{"type": "server", "timestamp": "2026-11-24T02:00:00,000Z", "level": "ERROR", "message": "x"}\n'
+    (node / "prod_server.json").write_text(json_line)
+    with (node / "prod.log").open("a") as file:
+        file.write("[2026-11-24T01:00:00,000][ERROR][x] [n1] failed\n\tat a.b(C.java)\n")
+        file.write("[2026-11-24T01:00:01,000][INFO ][x] [n1] told [ERROR] of another\n")
+    assert lines(search(level="ERROR", since="2026-11-24T00:30")) == [
+        json_line.rstrip(),
+        "[2026-11-24T01:00:00,000][ERROR][x] [n1] failed",
+    ]
+
+
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
