@@ -56,6 +56,31 @@ TABS = (
     Item("/settings", N_("Settings")),
 )
 
+# Of clusters, tasks and days. They are translated one by one as they are shown, of which a page has thousands.
+STATES = {
+    "stale": N_("stale"),
+    "unopened": N_("not opened"),
+    "unplanned": N_("no daily backup"),
+    "failed": N_("failed"),
+    "stuck": N_("stuck"),
+    "overdue": N_("overdue"),
+    "damaged": N_("damaged"),
+    "gaps": N_("gaps"),
+    "nodes": N_("nodes left out"),
+    "unverified": N_("not verified"),
+    "logs": N_("logs left out"),
+    "running": N_("running"),
+    "missed": N_("missed"),
+    "never_ran": N_("never ran"),
+    "ok": N_("kept"),
+    "closed": N_("closed"),
+    "success": N_("success"),
+    "fail": N_("failed"),
+    "kept": N_("kept"),
+    "none": N_("none"),
+    "off": N_("off"),
+}
+
 
 def show_plainly(value: object) -> object:
     """Return a text with its control and direction characters written as escapes; other values as they are."""
@@ -115,6 +140,7 @@ def _environment(language: str) -> Environment:
         "language": language,
         "navigation": NAVIGATION,
         "tabs": TABS,
+        "states": STATES,
     }
     environment.globals.update(values)
     known: dict[str, Any] = environment.globals
