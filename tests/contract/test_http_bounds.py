@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from logkeep.api import bodies
 from logkeep.domain.cluster import Cluster
+from logkeep.http import bodies
 from logkeep.http.connections import Limits
 from tests.contract.service import SETTING, Service, running_service
 from tests.contract.test_api import assert_error
