@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet install --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check format test test-long test-real conformance bench clean
+.PHONY: help setup run check format texts test test-long test-real conformance bench clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,9 @@ check: $(VENV)/.dev ## Check format, lint, types and the directions of imports
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+texts: $(VENV)/.dev ## Find the texts of the console, and put them into its translation, console.po and console.mo
+	$(BIN)/python -m tests.support.console_texts
 
 test: $(VENV)/.dev ## Run the suite that needs no servers; ARGS=… for pytest
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not real and not long" $(ARGS)

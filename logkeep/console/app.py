@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from logkeep.console.answers import Html, Redirect, Unchanged
 from logkeep.console.pages import PAGES
 from logkeep.console.pools import Pools, WaitsFor
-from logkeep.console.rendering import render
+from logkeep.console.rendering import N_, render
 from logkeep.console.requests import ConsoleRequest
 from logkeep.console.routes import Page, find_page
 from logkeep.console.sending import Header, find_file, keep_others_out, send_answer, send_file
@@ -148,6 +148,7 @@ class Console:
             if not _may_see(visit, page):
                 await self._note_refused(page, visit, request, pools)
                 raise NotAuthorized("Your role does not allow this; ask an administrator of the project.")
+                raise NotAuthorized(N_("Your role does not allow this; ask an administrator of the project."))
             form = await self._read_form(visit, request, receive)
             if form is None:
                 return None
@@ -218,7 +219,7 @@ class Console:
             assert not isinstance(answer, StartedStream)
             return answer
         if self._streams >= _STREAMS:
-            raise Overloaded("Too many downloads are running just now.")
+            raise Overloaded(N_("Too many downloads are running just now."))
         self._streams += 1
         try:
             answer = await pool.run(owner, self._call, page, visit, request, discard=_discard)

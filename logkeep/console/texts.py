@@ -42,26 +42,29 @@ class Texts:
 
     def duration(self, ms: int) -> str:
         """Return a duration as 3.2 s, 4 min 5 s, 3 h 20 min or 2 d 4 h."""
+        _ = self  # the name by which texts are found
         if ms < _MINUTE:
-            return f"{ms / _SECOND:.1f} s" if ms < 10 * _SECOND else f"{ms // _SECOND} s"
+            return _("%(n)s s") % {"n": f"{ms / _SECOND:.1f}" if ms < 10 * _SECOND else ms // _SECOND}
+        days, hours, minutes, seconds = ms // _DAY, ms % _DAY // _HOUR, ms % _HOUR // _MINUTE, ms % _MINUTE // _SECOND
         if ms < _HOUR:
-            return f"{ms // _MINUTE} min {ms % _MINUTE // _SECOND} s"
+            return _("%(minutes)s min %(seconds)s s") % {"minutes": minutes, "seconds": seconds}
         if ms < _DAY:
-            return f"{ms // _HOUR} h {ms % _HOUR // _MINUTE} min"
-        return f"{ms // _DAY} d {ms % _DAY // _HOUR} h"
+            return _("%(hours)s h %(minutes)s min") % {"hours": hours, "minutes": minutes}
+        return _("%(days)s d %(hours)s h") % {"days": days, "hours": hours}
 
     def age(self, moment: int, now: int) -> str:
         """Return how long ago a moment was, or in how long it is, roughly."""
+        _ = self
         ms = abs(now - moment)
         if ms < _MINUTE:
-            return self("just now") if moment <= now else self("in less than a minute")
+            return _("just now") if moment <= now else _("in less than a minute")
         if ms < _HOUR:
-            about = f"{ms // _MINUTE} min"
+            about = _("%(n)s min") % {"n": ms // _MINUTE}
         elif ms < 2 * _DAY:
-            about = f"{ms // _HOUR} h"
+            about = _("%(n)s h") % {"n": ms // _HOUR}
         else:
-            about = f"{ms // _DAY} d"
-        return (self("%s ago") if moment <= now else self("in %s")) % about
+            about = _("%(n)s d") % {"n": ms // _DAY}
+        return (_("%s ago") if moment <= now else _("in %s")) % about
 
     def time(self, moment: int | None) -> Markup:
         """Return a moment (Unix ms) in UTC, as an element that the script shows in the reader's zone besides."""
