@@ -1,12 +1,14 @@
-"""For all tests: golden files, which hold what must stay as it is, byte by byte; and no chance in properties."""
+"""For all tests: golden files, which must stay as they are, byte by byte; no chance in properties; quick tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.migrated import migrated_each_time, migrated_once
 
 # The same examples each time, and none refused because the machine is busy. Those that take a number by name say so.
 settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -39,3 +41,17 @@ def golden(write_golden: bool) -> Golden:
         assert found == (wanted if isinstance(found, bytes) else wanted.decode()), f"{path} says otherwise"
 
     return check
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables() -> Iterator[None]:
+    """The migrations run once; tests of what they do ask for them by `migrations`."""
+    with migrated_once():
+        yield
+
+
+@pytest.fixture(scope="module")
+def migrations(tables: None) -> Iterator[None]:
+    """Each new database is made by the migrations themselves."""
+    with migrated_each_time():
+        yield

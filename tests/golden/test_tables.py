@@ -37,7 +37,7 @@ OF_POSTGRESQL = (
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[Engine]:
+def database(migrations: None) -> Iterator[Engine]:
     engine = connect(new_database().get("LOGKEEP_DATABASE", "sqlite://"))
     migrate(engine)
     yield engine

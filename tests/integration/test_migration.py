@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,9 @@ from logkeep.keyfiles.seal import open_seal
 from logkeep.service import identity
 from logkeep.settings import Settings, load_settings
 from tests.support.installation import new_database
+from tests.support.migrated import migrated_once
+
+pytestmark = pytest.mark.usefixtures("migrations")
 
 PROJECT = "0123456789abcdef0123456789abcdef"
 
@@ -161,6 +166,20 @@ def test_policies_are_planned_from_the_last_moment_that_was_served(settings: Set
         assert connection.execute(text(planned)).all() == [(None, None, None, None), (7, 259_200_000, None, None)]
         assert connection.execute(text("SELECT last_at FROM job_counts ORDER BY status")).scalars().all() == [None, 9]
     engine.dispose()
+
+
+def test_tables_of_other_tests_are_those_of_the_migrations(tmp_path: Path) -> None:
+    def made(name: str) -> list[Any]:
+        engine = connect(f"sqlite:///{tmp_path / name}")
+        migration.migrate(engine)
+        engine.dispose()
+        with closing(sqlite3.connect(tmp_path / name)) as database:
+            tables = database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid").fetchall()
+            return [tables, list(database.iterdump())]
+
+    with migrated_once():
+        at_once = made("at-once")
+    assert at_once == made("by-migrations")
 
 
 def test_head_is_the_newest_file() -> None:
