@@ -147,7 +147,6 @@ class Console:
                 return _to_sign_in(request)
             if not _may_see(visit, page):
                 await self._note_refused(page, visit, request, pools)
-                raise NotAuthorized("Your role does not allow this; ask an administrator of the project.")
                 raise NotAuthorized(N_("Your role does not allow this; ask an administrator of the project."))
             form = await self._read_form(visit, request, receive)
             if form is None:
