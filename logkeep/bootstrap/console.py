@@ -30,7 +30,12 @@ class WithConsole:
         if scope["type"] == "http" and (scope["path"] == _ROOT or scope["path"].startswith(f"{_ROOT}/")):
             if self._opening is None:
                 self._opening = asyncio.ensure_future(asyncio.to_thread(self._open))
-            console = await asyncio.shield(self._opening)
+            opening = self._opening
+            try:
+                console = await asyncio.shield(opening)
+            except Exception:
+                self._opening = None  # the next request tries again
+                raise
             await console(scope, receive, send)
             return
         await self._api(scope, receive, send)
