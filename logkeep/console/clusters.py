@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from logkeep.console.answers import Answer, Html, Unchanged
+from logkeep.console.answers import Answer, Unchanged
 from logkeep.console.pools import WaitsFor
-from logkeep.console.rendering import etag_of, render, show
+from logkeep.console.rendering import etag_of, render, show, show_shared
 from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
 from logkeep.domain.cluster import Cluster
@@ -31,7 +31,7 @@ def show_rows(visit: Visit) -> Answer:
     etag = etag_of(visit, (version, minute, visit.query.with_changes()))
     if visit.has(etag):
         return Unchanged(etag)
-    return Html(render(visit, "cluster_rows.html", **_list_clusters(visit)), etag=etag)
+    return show_shared(etag, lambda: render(visit, "cluster_rows.html", **_list_clusters(visit)))
 
 
 def _list_clusters(visit: Visit) -> dict[str, Any]:

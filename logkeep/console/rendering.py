@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
@@ -164,3 +165,37 @@ def etag_of(visit: Visit, parts: Sequence[object]) -> str:
     caller = visit.caller
     whole = (__version__, visit.texts.language, caller and (caller.project_id, caller.role), *parts)
     return f'"{sha256(repr(whole).encode(errors="replace")).hexdigest()[:32]}"'
+
+
+class _Shared:
+    """The parts of pages that were made last, by their ETags."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = Lock()
+        self._bodies: dict[str, str] = {}  # the oldest first
+
+    def find(self, etag: str) -> str | None:
+        with self._lock:
+            return self._bodies.get(etag)
+
+    def keep(self, etag: str, body: str) -> None:
+        with self._lock:
+            self._bodies[etag] = body
+            while len(self._bodies) > self._most:
+                del self._bodies[next(iter(self._bodies))]
+
+
+_shared = _Shared(32)
+
+
+def show_shared(etag: str, make: Callable[[], str]) -> Html:
+    """Return a part that is the same for all readers of whom its ETag is, made once: many look for news at a time.
+
+    It must hold no token of a form, as that belongs to one session.
+    """
+    body = _shared.find(etag)
+    if body is None:
+        body = make()
+        _shared.keep(etag, body)
+    return Html(body, etag=etag)

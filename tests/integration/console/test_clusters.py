@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from logkeep.domain.access import Role
 from logkeep.domain.cluster import Cluster
 from logkeep.service import clusters, log_settings
@@ -79,3 +81,20 @@ def test_a_hostile_name_is_shown_as_text(installation: Installation, browser: Br
 
 def test_a_cluster_of_another_project_is_not_found(browser: Browser) -> None:
     assert browser.get("/console/clusters/00000000-0000-0000-0000-000000000000").status_code == 404
+
+
+def test_a_list_that_many_look_at_is_made_once_for_all_of_a_role(
+    installation: Installation, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = browser.get("/console/clusters/rows").text
+    assert 'name="token"' not in first, "a token belongs to one session"
+    other, reader = browser.open_another(), browser.open_another()
+    other.sign_in(installation)
+    reader.sign_in(installation, Role.READER)
+    made: list[str] = []
+    monkeypatch.setattr("logkeep.console.clusters.render", lambda *_, **__: made.append("made") or "anew")
+    assert other.get("/console/clusters/rows").text == first
+    assert made == []
+    assert reader.get("/console/clusters/rows").text == "anew"
+    other.close()
+    reader.close()
