@@ -274,6 +274,11 @@ _LAYOUT = r"""() => {
       if (/auto|scroll/.test(getComputedStyle(up).overflowX)) return true;
     return false;
   };
+  const floats = (one) => {  // what opens over a page lies over something on purpose
+    for (let up = one; up && up !== root; up = up.parentElement)
+      if (/absolute|fixed/.test(getComputedStyle(up).position)) return true;
+    return false;
+  };
   const away = (box) => box.right < 0 || box.bottom < 0;
   for (const one of document.body.querySelectorAll("*")) {
     if (one.closest("svg") && one.localName !== "svg") continue;
@@ -289,7 +294,7 @@ _LAYOUT = r"""() => {
       found.push(`outside of the window: ${tell(one)}`);
   }
   const controls = [...document.body.querySelectorAll("a[href], button, input, select, textarea, summary")]
-    .filter((one) => shown(one) && one.type !== "hidden" && !scrolls(one));
+    .filter((one) => shown(one) && one.type !== "hidden" && !scrolls(one) && !floats(one));
   const boxes = controls.flatMap((one) => [...one.getClientRects()].map((box) => [one, box]))
     .filter(([, box]) => box.width && box.height && !away(box)).sort((a, b) => a[1].top - b[1].top);
   for (let i = 0; i < boxes.length; i++)
