@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,13 @@ def commands_of_messages(folder: Path) -> Iterator[tuple[str, str]]:
                 yield f"{path.name}:{node.lineno}", "".join(shown)
 
 
-def table_heads(folder: Path) -> set[str]:
+@cache
+def table_heads(folder: Path) -> frozenset[str]:
     """The columns of all tables that commands print, without the time zone in brackets."""
     calls = [node for path in folder.rglob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8")))]
     tables = [node.args[0] for node in calls if isinstance(node, ast.Call) and ast.unparse(node.func) == "print_table"]
     texts = [_text(head) for table in tables if isinstance(table, ast.Tuple) for head in table.elts]
-    return {text.partition(" (")[0] for text in texts}
+    return frozenset(text.partition(" (")[0] for text in texts)
 
 
 def _messages(tree: ast.AST) -> Iterator[ast.JoinedStr | ast.Constant]:
