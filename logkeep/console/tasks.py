@@ -102,7 +102,6 @@ def _list_tasks(visit: Visit) -> dict[str, Any]:
         "after": after,
         "next": _write_position(page.more) if page.more else "",
         "state": wanted.state,
-        "states": {state: name for name, state in _STATES.items()},
         "most_counted": tasks.MOST_COUNTED,
         "narrowed": narrowed,
         "is_open": setting is not None and setting.enabled,

@@ -78,6 +78,17 @@ def test_tasks_are_listed_with_what_they_kept(
     assert failed.job_id in only
 
 
+def test_states_are_told_in_the_language_of_the_reader(
+    installation: Installation, cluster: Cluster, node: Path, browser: Browser
+) -> None:
+    installation.back_up(cluster)
+    fail_backup(installation, cluster, node)
+    for language, success, failed in (("en", "success", "failed"), ("zh", "成功", "失败")):
+        page = browser.get("/console/tasks", Accept_Language=language).text
+        assert f'<span class="state success">{success}</span>' in page
+        assert f'<span class="state fail">{failed}</span>' in page
+
+
 def test_missed_runs_are_rows(installation: Installation, cluster: Cluster, browser: Browser) -> None:
     log_settings.start_policy(installation.runtime, cluster, "00:00 GMT+00:00")
     installation.clock.advance(3 * DAY)
