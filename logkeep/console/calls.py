@@ -180,7 +180,8 @@ def _curl(call: ApiCall, site: _Site) -> str:
         f'password: env.LOGKEEP_PASSWORD, domain: {{name: "default"}}}}}}}}, scope: {scope}}}}}'
     )
     lines = [
-        "# The token of a user (`logkeep user add NAME --project PROJECT`), whose name and password are in LOGKEEP_USER and LOGKEEP_PASSWORD.",
+        "# The token of a user, whom `logkeep user add NAME --project PROJECT` makes; the name and the password are in",
+        "# LOGKEEP_USER and LOGKEEP_PASSWORD.",
         f"TOKEN=$(jq -n {shlex.quote(login)} |",
         "  curl -sS -o /dev/null -D - -H 'Content-Type: application/json' --data-binary @- "
         f"{shlex.quote(f'{site.url}/v3/auth/tokens')} |",
