@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from logkeep.console.answers import Answer, Unchanged
+from logkeep.console.news import find_version
 from logkeep.console.pools import WaitsFor
 from logkeep.console.rendering import etag_of, render, show, show_shared
 from logkeep.console.routes import Page
@@ -27,7 +28,7 @@ def show_clusters(visit: Visit) -> Answer:
 def show_rows(visit: Visit) -> Answer:
     """Show the list alone, for the script that looks for news; ages are told anew each minute."""
     minute = visit.runtime.clock.now_ms() // _MINUTE_MS
-    version = tasks.find_version(visit.runtime, visit.project_id)
+    version = find_version(visit)
     etag = etag_of(visit, (version, minute, visit.query.with_changes()))
     if visit.has(etag):
         return Unchanged(etag)

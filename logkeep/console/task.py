@@ -9,6 +9,7 @@ import msgspec
 
 from logkeep.console.answers import Answer, Html, Redirect, Unchanged
 from logkeep.console.calls import ApiCall, write_calls
+from logkeep.console.news import find_version
 from logkeep.console.pools import WaitsFor
 from logkeep.console.rendering import etag_of, render, show
 from logkeep.console.routes import Page
@@ -42,7 +43,7 @@ def show_task(visit: Visit) -> Answer:
 
 def show_state(visit: Visit) -> Answer:
     """Show what moves alone, for the script that looks for news."""
-    version = tasks.find_version(visit.runtime, visit.project_id)
+    version = find_version(visit)
     moment = visit.runtime.clock.now_ms() // _RENEWED_MS
     etag = etag_of(visit, (version, moment, visit.path, visit.query.with_changes()))
     if visit.has(etag):

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from logkeep.console.answers import Answer, Html, Unchanged, make_download
+from logkeep.console.news import find_version
 from logkeep.console.rendering import etag_of, render, show
 from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
@@ -42,7 +43,7 @@ def show_tasks(visit: Visit) -> Answer:
 def show_rows(visit: Visit) -> Answer:
     """Show the list alone, for the script that looks for news; nothing in it grows old by itself."""
     cluster_id, query = visit.parameters.get("cluster_id", ""), visit.query.with_changes()
-    version = tasks.find_version(visit.runtime, visit.project_id, cluster_id)
+    version = find_version(visit, cluster_id)
     etag = etag_of(visit, (version, cluster_id, query))
     if visit.has(etag):
         return Unchanged(etag)
