@@ -26,10 +26,6 @@ class Texts:
     def __call__(self, text: str) -> str:
         return self.translations.gettext(text)
 
-    def count(self, one: str, many: str, number: int) -> str:
-        """Return the text for a number, which stands in it as %(number)s."""
-        return self.translations.ngettext(one, many, number) % {"number": f"{number:,}"}
-
     def size(self, number: int) -> str:
         """Return bytes as 12.3 MiB."""
         value, unit = float(number), 0
