@@ -131,6 +131,7 @@ def test_a_poll_without_news_is_answered_with_nothing(
     assert job.job_id in part.text
     assert browser.get("/console/tasks/rows", if_none_match=part.headers["etag"]).status_code == 304
     backups.start_backup(installation.runtime, cluster)
+    installation.clock.advance(1000)  # what is new is asked once a second
     news = browser.get("/console/tasks/rows", if_none_match=part.headers["etag"])
     assert news.status_code == 200
     assert 'data-poll="2"' in news.text
