@@ -168,22 +168,20 @@ def etag_of(visit: Visit, parts: Sequence[object]) -> str:
 
 
 class _Shared:
-    """The parts of pages that were made last, by their ETags."""
+    """The parts of pages that were made last, by their ETags; one is made at a time."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = Lock()
         self._bodies: dict[str, str] = {}  # the oldest first
 
-    def find(self, etag: str) -> str | None:
-        with self._lock:
-            return self._bodies.get(etag)
-
-    def keep(self, etag: str, body: str) -> None:
-        with self._lock:
-            self._bodies[etag] = body
-            while len(self._bodies) > self._most:
-                del self._bodies[next(iter(self._bodies))]
+    def find(self, etag: str, make: Callable[[], str]) -> str:
+        with self._lock:  # others wait for it rather than make the same
+            if etag not in self._bodies:
+                self._bodies[etag] = make()
+                while len(self._bodies) > self._most:
+                    del self._bodies[next(iter(self._bodies))]
+            return self._bodies[etag]
 
 
 _shared = _Shared(32)
@@ -194,8 +192,4 @@ def show_shared(etag: str, make: Callable[[], str]) -> Html:
 
     It must hold no token of a form, as that belongs to one session.
     """
-    body = _shared.find(etag)
-    if body is None:
-        body = make()
-        _shared.keep(etag, body)
-    return Html(body, etag=etag)
+    return Html(_shared.find(etag, make), etag=etag)

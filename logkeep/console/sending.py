@@ -6,7 +6,7 @@ import gzip
 import mimetypes
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -87,9 +87,15 @@ async def send_answer(
     body = answer.body.encode(errors="replace")
     coding: tuple[Header, ...] = ()
     if request.accepts_gzip and len(body) > _SMALL:
-        body, coding = gzip.compress(body, 1), _GZIP
+        body, coding = _compress_shared(answer.body) if answer.etag else gzip.compress(body, 1), _GZIP
     kept = [(b"etag", answer.etag.encode()), _ASKED_AGAIN] if answer.etag else [_NOT_KEPT]
     await _send(send, answer.status, [_HTML, named, *kept, _VARY, *coding, *answer.headers, *cookies, *SAFE], body)
+
+
+@lru_cache(maxsize=32)
+def _compress_shared(body: str) -> bytes:
+    """Compress a part that many readers are sent, once."""
+    return gzip.compress(body.encode(errors="replace"), 1)
 
 
 def keep_others_out(stream: Stream) -> Stream:

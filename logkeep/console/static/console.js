@@ -7,15 +7,25 @@
   });
   const prepare = (root) => {
     for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
+      const local = zone.format(new Date(time.dateTime)).replaceAll(" ", "\u00a0");
       time.title = time.textContent;
-      time.dataset.local = zone.format(new Date(time.dateTime)).replaceAll(" ", "\u00a0");
+      if (local !== time.textContent) time.dataset.local = local;
     }
     for (const button of root.querySelectorAll("button.copy[hidden]")) button.hidden = false;
   };
+  const copy = async (text) => {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text).then(() => true, () => false);
+    const field = document.createElement("textarea");  // without TLS browsers give a page no clipboard
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  };
   document.addEventListener("click", async (event) => {
     const button = event.target.closest?.("button.copy");
-    if (!button) return;
-    await navigator.clipboard?.writeText(button.dataset.copy);
+    if (!button || !await copy(button.dataset.copy)) return;
     button.classList.add("done");
     setTimeout(() => button.classList.remove("done"), 1500);
   });
@@ -42,4 +52,10 @@
   document.addEventListener("htmx:after:swap", () => prepare(document));
   prepare(document);
   setInterval(poll, 500);
+  // What was just done is told once, and not again to who reloads the page or keeps its address.
+  const here = new URL(location.href);
+  if (here.searchParams.has("done")) {
+    here.searchParams.delete("done");
+    history.replaceState(history.state, "", here);
+  }
 })();
