@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -12,6 +13,9 @@ from logkeep.cli.app import run
 from tests.integration.cli.installed import environment
 from tests.support.crash_points import Points, watch_commits
 
+# What `init` imports late: once, where the processes to be killed are made, and not in each of them.
+for _late in ("alembic.command", "logkeep.cli.init", "logkeep.service.audit", "typer._adapters"):
+    import_module(_late)
 _CHANGES = {"os.mkdir", "os.rename", "os.link", "os.remove", "os.chmod", "sqlite3.connect"}
 
 
