@@ -13,7 +13,7 @@ from logkeep.cli.app import run
 from tests.integration.cli.installed import CONFIGURATION, Done, Served, init, serving
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # and no longer: a service that looks for work 20 times a second is never idle
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("cli") / "installation"
     init(directory, f'{CONFIGURATION}\n[sources]\nroots = ["{tmp_path_factory.getbasetemp()}"]\n')
