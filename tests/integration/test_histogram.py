@@ -22,7 +22,7 @@ from logkeep.service import backup_run, indexing
 from logkeep.service.histogram import count_over_time
 from logkeep.stores.layout import is_index
 from tests.integration.test_archive_search import ALL, Writer, damage, every_line, expected
-from tests.support.installation import Installation
+from tests.support.installation import Installation, open_installation
 
 Counts = dict[str, dict[str, int]]
 
@@ -32,10 +32,19 @@ def _small_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backup_run, "SIZES", Sizes(4096, 20_000))
 
 
-@pytest.fixture(params=["indexed", "partly", "not indexed"])
-def kept(request: pytest.FixtureRequest, installation: Installation, tmp_path: Path) -> tuple[Cluster, Writer]:
-    """Backups that cut lines, some within a head, with rotations in between."""
-    writer = Writer(tmp_path, 21)
+Kept = tuple[Installation, Cluster, Writer]
+
+
+@pytest.fixture(scope="module", params=["indexed", "partly", "not indexed"])
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    """Backups that cut lines, some within a head, with rotations in between; every test leaves them as they are."""
+    folder = tmp_path_factory.mktemp("kept")
+    with open_installation(folder / "installation") as installation, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backup_run, "SIZES", Sizes(4096, 20_000))
+        yield installation, *_keep(installation, Writer(folder, 21), request.param)
+
+
+def _keep(installation: Installation, writer: Writer, indexed: str) -> tuple[Cluster, Writer]:
     cluster = installation.add_cluster(**writer.folders)
     odd = writer.folders["n1"] / "odd.log"
     for number in range(8):
@@ -52,9 +61,9 @@ def kept(request: pytest.FixtureRequest, installation: Installation, tmp_path: P
         if number in {2, 5}:
             writer.rotate()
             installation.back_up(cluster)
-        if number == 4 and request.param == "partly":
+        if number == 4 and indexed == "partly":
             list(indexing.index_cluster(installation.runtime, cluster))
-    if request.param == "indexed":
+    if indexed == "indexed":
         list(indexing.index_cluster(installation.runtime, cluster))
     return cluster, writer
 
@@ -144,8 +153,8 @@ def queries(writer: Writer, number: int) -> Iterator[ArchiveQuery]:
         )
 
 
-def test_all_records_are_counted_exactly(installation: Installation, kept: tuple[Cluster, Writer]) -> None:
-    cluster, writer = kept
+def test_all_records_are_counted_exactly(kept: Kept) -> None:
+    installation, cluster, writer = kept
     restored = installation.restored(cluster)
     total = 0
     for query in queries(writer, 40):
@@ -159,11 +168,12 @@ def test_all_records_are_counted_exactly(installation: Installation, kept: tuple
     assert total > 5000
 
 
-def test_lines_that_match_are_counted_exactly(installation: Installation, kept: tuple[Cluster, Writer]) -> None:
-    cluster, writer = kept
+def test_lines_that_match_are_counted_exactly(kept: Kept) -> None:
+    installation, cluster, writer = kept
     lines = every_line(installation, cluster)
+    chance = random.Random(19)
     for all_records in queries(writer, 15):
-        query = replace(all_records, text=writer.chance.choice(["java:0", "of 1", "at a.b", "without a time", "x"]))
+        query = replace(all_records, text=chance.choice(["java:0", "of 1", "at a.b", "without a time", "x"]))
         found: Counts = {}
         for (node, family), of_log in lines.items():
             if query.node in {"", node} and query.family in {"", family}:
@@ -198,12 +208,15 @@ def test_index_spares_the_reading(installation: Installation, tmp_path: Path) ->
     assert again == obvious(installation.restored(cluster), query)
 
 
-def test_damage_is_told_and_the_rest_is_counted(installation: Installation, kept: tuple[Cluster, Writer]) -> None:
-    cluster, _ = kept
+def test_damage_is_told_and_the_rest_is_counted(kept: Kept) -> None:
+    installation, cluster, _ = kept
     query = replace(ALL, interval=Interval.DAY, use_index=False)
     whole, _ = counted(installation, cluster, query)
-    damage(max(installation.objects(), key=lambda path: path.stat().st_size))
+    largest = max(installation.objects(), key=lambda path: path.stat().st_size)
+    data = largest.read_bytes()
+    damage(largest)
     events = list(count_over_time(installation.runtime, cluster, query, Interval.DAY))
+    largest.write_bytes(data)
     assert [type(event) for event in events].count(SearchDamage) == 1
     assert not events[-1].completed  # type: ignore[union-attr]
     left = sum(sum(event.levels.values()) for event in events if isinstance(event, Bucket))
@@ -211,10 +224,8 @@ def test_damage_is_told_and_the_rest_is_counted(installation: Installation, kept
     assert total - 100 < left < total
 
 
-def test_too_many_counts_are_refused_with_a_way_out(
-    installation: Installation, kept: tuple[Cluster, Writer], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cluster, _ = kept
+def test_too_many_counts_are_refused_with_a_way_out(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    installation, cluster, _ = kept
     monkeypatch.setattr(tally, "_MOST_COUNTS", 100)
     query = replace(ALL, interval=Interval.DAY)
     assert counted(installation, cluster, query)[1].completed
