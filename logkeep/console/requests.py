@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 
 from starlette.types import Scope
 
 _HOST = re.compile(r"\[([0-9a-f:.]+)\](?::\d+)?|([^:\[\]/@]+)(?::\d+)?", re.IGNORECASE)
-_MOST_COOKIES = 8192  # bytes
 
 
 class ConsoleRequest:
@@ -48,11 +46,15 @@ class ConsoleRequest:
 
     @cached_property
     def cookies(self) -> dict[str, str]:
-        try:
-            jar: SimpleCookie = SimpleCookie(self.header(b"cookie")[:_MOST_COOKIES])
-        except CookieError:
-            return {}
-        return {name: morsel.value for name, morsel in jar.items()}
+        """Return the first cookie of each name, which browsers send of the nearest path.
+
+        Those of other programs on this machine come along, as ports do not part them, and may hold anything.
+        """
+        found: dict[str, str] = {}
+        for pair in self.header(b"cookie").split(";"):
+            name, _, value = pair.partition("=")
+            found.setdefault(name.strip(), value.strip())
+        return found
 
     def is_for(self, hosts: Iterable[str]) -> bool:
         """Return whether a browser may know the console by the name that it asked for.

@@ -123,6 +123,14 @@ def test_a_session_is_new_after_signing_in(installation: Installation, stranger:
     assert len(values[-1] or "") == 64
 
 
+@pytest.mark.parametrize("other", ['a={"x":1}', "a=b c", "Secure", "@x=1", 'a="', "=", "a=" + "b" * 9000])
+def test_cookies_of_another_port_end_no_session(browser: Browser, other: str) -> None:
+    own = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.http.cookies.jar)
+    browser.http.cookies.clear()
+    for both in (f"{other}; {own}", f"{own}; {other}"):
+        assert browser.get("/console/clusters", follow=False, cookie=both).status_code == 200
+
+
 @pytest.mark.parametrize("host", ["evil.test", "127.0.0.1.evil.test", "localhost.evil.test", "", "a@127.0.0.1"])
 def test_a_name_of_somebody_else_is_refused(stranger: Browser, host: str) -> None:
     assert stranger.get("/console/sign-in", host=host).status_code == 421
