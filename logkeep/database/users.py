@@ -40,6 +40,12 @@ def fetch_user_of_id(connection: Connection, user_id: str) -> User | None:
     return read_row(User, row) if row else None
 
 
+def lock_user(connection: Connection, user_id: str) -> str | None:
+    """Return the hash of a user's password, which stays until the transaction ends; None for who is revoked."""
+    statement = select(users.c.password_hash).where(users.c.id == user_id, users.c.revoked_at.is_(None))
+    return connection.execute(statement.with_for_update()).scalar_one_or_none()
+
+
 def fetch_users(connection: Connection) -> list[User]:
     return list(read_rows(User, connection.execute(select(users).order_by(users.c.created_at, users.c.name))))
 

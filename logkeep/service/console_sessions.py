@@ -19,7 +19,7 @@ from logkeep.database.connection import reading, writing
 from logkeep.domain.access import Caller, ConsoleLink, ConsoleSession, SignIn
 from logkeep.errors import LinkSpent, RequestError, SessionEnded, WrongPassword
 from logkeep.service.runtime import Runtime
-from logkeep.service.users import check_user
+from logkeep.service.users import CheckedUser, check_user, expect_unchanged
 
 LINK_MS = 5 * 60_000  # for which a link can be used
 _SEEN_EACH_MS = 60_000  # between two notes that a session is in use
@@ -46,8 +46,9 @@ class NewLink:
 
 def sign_in_user(runtime: Runtime, name: str, password: str, address: str) -> NewSession:
     """Begin a session of a user. Raises `WrongPassword`, also for who failed too often."""
-    user = check_user(runtime, SignIn(user=name, password=password), address, runtime.clock.now_ms())
-    return _begin(runtime, Caller(user.name, user.project_id, user.role), user_id=user.id)
+    checked = check_user(runtime, SignIn(user=name, password=password), address, runtime.clock.now_ms())
+    user = checked.user
+    return _begin(runtime, Caller(user.name, user.project_id, user.role), checked=checked)
 
 
 def sign_in_key(runtime: Runtime, ak: str, sk: str, address: str) -> NewSession:
@@ -125,10 +126,14 @@ def remove_ended(runtime: Runtime) -> None:
     sessions.delete_expired_links(runtime.database, now)
 
 
-def _begin(runtime: Runtime, caller: Caller, *, user_id: str | None = None, ak: str | None = None) -> NewSession:
-    now, secret = runtime.clock.now_ms(), secrets.token_hex(32)
+def _begin(
+    runtime: Runtime, caller: Caller, *, checked: CheckedUser | None = None, ak: str | None = None
+) -> NewSession:
+    now, secret, user_id = runtime.clock.now_ms(), secrets.token_hex(32), checked.user.id if checked else None
     session = ConsoleSession(_hash(secret), user_id, ak, created_at=now, seen_at=now)
     with writing(runtime.database) as connection:
+        if checked:
+            expect_unchanged(connection, checked)
         sessions.insert_session(connection, session, _MOST_SESSIONS)
     return NewSession(secret, caller)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import uuid4
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from logkeep.database import console_sessions, keys, users
@@ -67,11 +69,13 @@ def change_password(runtime: Runtime, name: str, password: str, project_id: str 
 def sign_in(runtime: Runtime, asked: SignIn, address: str) -> SignedIn:
     """Issue a new token. Raises `WrongPassword`, `NotAuthenticated`."""
     now = runtime.clock.now_ms()
+    checked = None
     if asked.token:
         old, user = find_token(runtime, hash_token(asked.token.encode()))
         expires_at = old.expires_at  # a token cannot extend its own life
     else:
-        user, expires_at = check_user(runtime, asked, address, now), now + VALID_MS
+        checked = check_user(runtime, asked, address, now)
+        user, expires_at = checked.user, now + VALID_MS
     project = None if asked.account else _project(runtime, user, asked.project)
     secret = secrets.token_hex(32)
     token = Token(
@@ -82,6 +86,8 @@ def sign_in(runtime: Runtime, asked: SignIn, address: str) -> SignedIn:
         expires_at=expires_at,
     )
     with writing(runtime.database) as connection:
+        if checked:
+            expect_unchanged(connection, checked)
         users.insert_token(connection, token)
     return SignedIn(secret, token, user, project)
 
@@ -140,7 +146,24 @@ def _update_user(runtime: Runtime, name: str, project_id: str | None, **changed:
     return user
 
 
-def check_user(runtime: Runtime, asked: SignIn, address: str, now_ms: int) -> User:
+@dataclass(frozen=True, slots=True)
+class CheckedUser:
+    """A user, and the hash that the password was held against."""
+
+    user: User
+    password_hash: str = field(repr=False)
+
+
+def expect_unchanged(connection: Connection, checked: CheckedUser) -> None:
+    """Raise `WrongPassword` for who got another password, or was revoked, while the one that was given was checked.
+
+    What ended with it then does not begin after it; the check takes a while on purpose.
+    """
+    if users.lock_user(connection, checked.user.id) != checked.password_hash:
+        raise WrongPassword(who=checked.user.name, project_id=checked.user.project_id)
+
+
+def check_user(runtime: Runtime, asked: SignIn, address: str, now_ms: int) -> CheckedUser:
     """Return the user. Neither the error nor its timing reveals whether the user exists."""
     locked_by = f"user {asked.user}"
     if runtime.lockout.is_locked(locked_by, address, now_ms):
@@ -151,7 +174,7 @@ def check_user(runtime: Runtime, asked: SignIn, address: str, now_ms: int) -> Us
         runtime.lockout.failed(locked_by, address, now_ms)
         raise WrongPassword(who=found[0].name if found else "", project_id=found[0].project_id if found else "")
     runtime.lockout.succeeded(locked_by, address)
-    return found[0]
+    return CheckedUser(*found)
 
 
 def _project(runtime: Runtime, user: User, asked: str) -> Project:

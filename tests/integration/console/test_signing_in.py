@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from logkeep.domain.access import Caller, Role
-from logkeep.errors import LinkSpent
+from logkeep.domain.access import Caller, Role, SignedIn, SignIn
+from logkeep.errors import LinkSpent, WrongPassword
 from logkeep.service import console_sessions, identity, users
+from logkeep.service.runtime import Runtime
 from tests.support.console import RULES, Browser, open_browser
 from tests.support.installation import Installation
 
@@ -82,6 +85,27 @@ def test_a_session_ends_with_a_new_password(installation: Installation, stranger
     assert page.url.path == "/console/clusters"
     users.change_password(installation.runtime, "ada", "another long password")
     assert stranger.get("/console/clusters").url.path == "/console/sign-in"
+
+
+@pytest.mark.parametrize("end", [users.revoke_user, lambda *of: users.change_password(*of, "another long password")])
+def test_a_password_that_is_changed_while_it_is_checked_begins_nothing(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, end: Callable[..., str]
+) -> None:
+    runtime, checking = installation.runtime, users.check_password
+    for number, sign_in in enumerate((console_sessions.sign_in_user, _get_token)):
+        name = users.add_user(runtime, installation.project, f"ada{number}", PASSWORD, Role.READER).name
+
+        def check(*given: str, name: str = name) -> bool:
+            end(runtime, name)
+            return checking(*given)
+
+        monkeypatch.setattr(users, "check_password", check)
+        with pytest.raises(WrongPassword):
+            sign_in(runtime, name, PASSWORD, "10.0.0.1")
+
+
+def _get_token(runtime: Runtime, name: str, password: str, address: str) -> SignedIn:
+    return users.sign_in(runtime, SignIn(name, password), address)
 
 
 def test_a_session_ends_when_nobody_uses_it_whatever_the_script_asks(
