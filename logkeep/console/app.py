@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import Mapping
@@ -44,13 +45,14 @@ from logkeep.http.addresses import ClientAddresses
 from logkeep.http.bodies import SMALL, Budget, Reader
 from logkeep.http.protocol import CONNECTION
 from logkeep.http.streams import StartedStream, Stream, send_stream
-from logkeep.service import identity
+from logkeep.service import console_sessions, identity
 from logkeep.service.auditing import Auditor
-from logkeep.service.console_sessions import find_caller
+from logkeep.service.console_sessions import FoundSession
 from logkeep.service.runtime import Runtime
 
 _BODIES = 1024 * 1024  # bytes of forms that are read at a time
 _STREAMS = 16  # downloads at a time
+_NOTE_SECONDS = 1.0  # that a page waits until it is noted that its session is in use
 _LANGUAGE_COOKIE, _LANGUAGE_SECONDS = "logkeep_language", 365 * 86_400
 _logger = structlog.get_logger("logkeep.console")
 
@@ -189,18 +191,27 @@ class Console:
         if not secret:
             return visit
         try:
-            caller, project = await pools[WaitsFor.STRANGERS].run(visit.trail.address, self._find, secret, page.polled)
+            found, project = await pools[WaitsFor.STRANGERS].run(visit.trail.address, self._find, secret)
         except SessionEnded:
             return visit
+        caller = found.caller
         trail = visit.trail
         trail.who, trail.project_id, trail.proven = caller.name, caller.project_id, True
         if connection := request.scope.get(CONNECTION):
             connection.know(caller.project_id)
+        if found.due and not page.polled:
+            await self._note_use(secret, caller, request, pools)
         return replace(visit, caller=caller, project=project, secret=secret)
 
-    def _find(self, secret: str, polled: bool) -> tuple[Caller, Project]:
-        caller = find_caller(self._runtime, secret, self._rules.idle_ms, in_use=not polled)
-        return caller, identity.get_project(self._runtime, caller.project_id)
+    def _find(self, secret: str) -> tuple[FoundSession, Project]:
+        found = console_sessions.find_session(self._runtime, secret, self._rules.idle_ms)
+        return found, identity.get_project(self._runtime, found.caller.project_id)
+
+    async def _note_use(self, secret: str, caller: Caller, request: ConsoleRequest, pools: Pools) -> None:
+        """Note that a session is in use; a database that is full or locked keeps nobody from reading pages."""
+        note = pools[WaitsFor.WRITES].run(caller.project_id, console_sessions.note_use, self._runtime, secret)
+        note.add_done_callback(lambda done: _tell_unnoted(done, request))
+        await asyncio.wait({note}, timeout=_NOTE_SECONDS)
 
     async def _read_form(self, visit: Visit, request: ConsoleRequest, receive: Receive) -> Values | None:
         if request.method != "POST":
@@ -313,6 +324,11 @@ def _discard(answer: Html | Redirect | Unchanged | StartedStream) -> None:
     """Close a download that nobody waits for any more."""
     if isinstance(answer, StartedStream):
         answer.close()
+
+
+def _tell_unnoted(note: asyncio.Future[None], request: ConsoleRequest) -> None:
+    if not note.cancelled() and (error := note.exception()):
+        _logger.warning("the use of a session was not noted", request_id=request.id, problem=str(error))
 
 
 def _log_fault(error: Exception, request: ConsoleRequest) -> None:

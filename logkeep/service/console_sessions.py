@@ -84,7 +84,8 @@ def find_link(runtime: Runtime, secret: str) -> Caller:
     with reading(runtime.database) as connection:
         link = sessions.fetch_link(connection, _hash(secret))
         caller = _caller_of_key(connection, link.ak, runtime.clock.now_ms()) if link else None
-    if link is None or caller is None or link.expires_at <= runtime.clock.now_ms():
+    left = link.expires_at - runtime.clock.now_ms() if link else 0
+    if caller is None or not 0 < left <= LINK_MS:  # more where the clock was wrong
         raise LinkSpent()
     return caller
 
@@ -98,20 +99,31 @@ def spend_link(runtime: Runtime, secret: str) -> NewSession:
     return _begin(runtime, caller, ak=caller.name)
 
 
-def find_caller(runtime: Runtime, secret: str, idle_ms: int, *, in_use: bool = True) -> Caller:
-    """Return whose session it is, and note that it is `in_use`. Raises `SessionEnded`."""
+@dataclass(frozen=True, slots=True)
+class FoundSession:
+    """Whose session it is, and whether it is time to note that it is in use."""
+
+    caller: Caller
+    due: bool
+
+
+def find_session(runtime: Runtime, secret: str, idle_ms: int) -> FoundSession:
+    """Return a session that has not ended. Raises `SessionEnded`."""
     now, digest = runtime.clock.now_ms(), _hash(secret)
     with reading(runtime.database) as connection:
         session = sessions.fetch_session(connection, digest)
-        if session is None or now - session.seen_at > idle_ms or now - session.created_at > _LONGEST_MS:
-            raise SessionEnded()
+        if session is None or abs(now - session.seen_at) > idle_ms or now - session.created_at > _LONGEST_MS:
+            raise SessionEnded()  # also where it began by a clock that was wrong, which it would outlive
         caller = _caller(connection, session, now)
     if caller is None:
         raise SessionEnded()
-    if in_use and now - session.seen_at > _SEEN_EACH_MS:
-        with writing(runtime.database) as connection:
-            sessions.mark_seen(connection, digest, now)
-    return caller
+    return FoundSession(caller, now - session.seen_at > _SEEN_EACH_MS)
+
+
+def note_use(runtime: Runtime, secret: str) -> None:
+    """Note that a session is in use."""
+    with writing(runtime.database) as connection:
+        sessions.mark_seen(connection, _hash(secret), runtime.clock.now_ms())
 
 
 def end_session(runtime: Runtime, secret: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -115,6 +117,29 @@ def test_a_session_ends_when_nobody_uses_it_whatever_the_script_asks(
     assert browser.get("/console/clusters").url.path == "/console/clusters"
     installation.clock.advance(RULES.idle_ms + 1000)
     assert browser.get("/console/clusters").url.path == "/console/sign-in"
+
+
+def test_a_database_that_takes_nothing_keeps_nobody_from_reading(
+    installation: Installation, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logkeep.console.app._NOTE_SECONDS", 0.05)
+    installation.clock.advance(RULES.idle_ms // 2)
+    with closing(sqlite3.connect(installation.folder / "logkeep.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert browser.get("/console/clusters", follow=False).status_code == 200
+        other.execute("ROLLBACK")
+
+
+def test_what_began_by_a_clock_that_was_ahead_is_over_when_it_is_right(
+    installation: Installation, stranger: Browser
+) -> None:
+    stranger.sign_in(installation)
+    key = identity.add_key(installation.runtime, installation.project)
+    link = console_sessions.make_link(installation.runtime, Caller(key.key.ak, installation.project.id, Role.OPERATOR))
+    installation.clock.advance(-365 * 86_400_000)
+    assert stranger.get("/console/clusters").url.path == "/console/sign-in"
+    with pytest.raises(LinkSpent):
+        console_sessions.spend_link(installation.runtime, link.secret)
 
 
 def test_no_form_is_taken_without_its_token(installation: Installation, browser: Browser) -> None:
