@@ -28,7 +28,9 @@ class WithConsole:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["path"] == _ROOT or scope["path"].startswith(f"{_ROOT}/")):
-            if self._opening is None:
+            if self._opening is None or (
+                self._opening.done() and self._opening.exception()
+            ):  # the next one tries again
                 self._opening = asyncio.ensure_future(asyncio.to_thread(self._open))
             opening = self._opening
             try:

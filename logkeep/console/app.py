@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -51,7 +52,7 @@ from logkeep.service.console_sessions import FoundSession
 from logkeep.service.runtime import Runtime
 
 _BODIES = 1024 * 1024  # bytes of forms that are read at a time
-_STREAMS = 16  # downloads at a time
+_STREAMS, _STREAMS_EACH = 16, 8  # downloads at a time, and of one project
 _NOTE_SECONDS = 1.0  # that a page waits until it is noted that its session is in use
 _LANGUAGE_COOKIE, _LANGUAGE_SECONDS = "logkeep_language", 365 * 86_400
 _logger = structlog.get_logger("logkeep.console")
@@ -111,7 +112,7 @@ class Console:
         self._auditor = Auditor(runtime)
         self._bodies = Budget(_BODIES, SMALL)
         self._pools: Pools | None = None
-        self._streams = 0  # downloads that are running
+        self._streams: Counter[str] = Counter()  # downloads that are running, by project
 
     def close(self) -> None:
         if self._pools:
@@ -128,10 +129,12 @@ class Console:
         visit = self._begin(request, parameters)
         answer = await self._respond(page, visit, request, receive, self._pools)
         if isinstance(answer, StartedStream):
+            if request.method == "HEAD":  # else all of it would be made, and the connection wait for nothing
+                answer = answer._replace(first=None)
             try:
                 await send_stream(receive, send, request.id, answer, lambda error: _log_fault(error, request))
             finally:
-                self._streams -= 1
+                self._streams[answer.owner] -= 1
         elif answer:
             await send_answer(send, request, answer, self._cookies(answer, visit, request))
 
@@ -231,14 +234,17 @@ class Console:
         if self._streams >= _STREAMS:
             raise Overloaded(N_("Too many downloads are running just now."))
         self._streams += 1
+        if self._streams.total() >= _STREAMS or self._streams[owner] >= _STREAMS_EACH:
+            raise Overloaded("Too many downloads are running just now.")
+        self._streams[owner] += 1
         try:
             answer = await pool.run(owner, self._call, page, visit, request, discard=_discard)
         except BaseException:
-            self._streams -= 1
+            self._streams[owner] -= 1
             raise
         if isinstance(answer, StartedStream):
             return answer._replace(pool=pool, owner=owner)
-        self._streams -= 1
+        self._streams[owner] -= 1
         return answer
 
     def _call(self, page: Page, visit: Visit, request: ConsoleRequest) -> Html | Redirect | Unchanged | StartedStream:

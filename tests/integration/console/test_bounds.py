@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -226,6 +227,65 @@ def test_many_downloads_leave_room_for_pages(
         assert browser.get("/console/d").status_code == 200
     monkeypatch.setattr("logkeep.console.app._STREAMS", 0)
     assert browser.get("/console/d").status_code == 503
+
+
+def test_downloads_of_one_project_leave_room_for_another(
+    browser: Browser, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, taken = threading.Event(), threading.Event()
+
+    def begin(_: Any) -> Any:
+        begun.set()
+        return make_download("text/csv", "a", (b"1" for _ in range(3) if taken.wait(10)))
+
+    slow = Page(path="/slow", handler=begin, streams=True)
+    quick = Page(path="/quick", handler=lambda _: make_download("text/csv", "a", iter([b"1"])), streams=True)
+    another = browser.open_another()
+    installation.project = identity.add_project(installation.runtime, "theirs")
+    another.sign_in(installation)
+    monkeypatch.setattr("logkeep.console.app.PAGES", (slow, quick))
+    monkeypatch.setattr("logkeep.console.app._STREAMS_EACH", 1)
+
+    async def run() -> list[int]:
+        first = asyncio.ensure_future(browser.http.get("/console/slow"))
+        await asyncio.to_thread(begun.wait, 10)
+        answers = [(await one.http.get("/console/quick")).status_code for one in (browser, another)]
+        taken.set()
+        return [*answers, (await first).status_code, (await browser.http.get("/console/quick")).status_code]
+
+    assert browser.wait(run()) == [503, 200, 200, 200]
+
+
+def test_asking_for_the_head_of_a_download_makes_none_of_it(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = list[int]()
+    chunks = (made.append(number) or b"1" for number in range(100))
+    page = Page(path="/d", handler=lambda _: make_download("text/csv", "a", chunks), streams=True)
+    monkeypatch.setattr("logkeep.console.app.PAGES", (page,))
+    head = browser.wait(browser.http.head("/console/d"))
+    assert (head.status_code, head.content) == (200, b"")
+    assert len(made) <= 1, "only so much that an error would be told"
+
+
+def test_a_console_that_could_not_be_opened_is_opened_for_the_next(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings(installation.folder, {})
+    opening = iter([OSError("too many open files"), None])
+
+    def read_id(_: Any) -> str:
+        if error := next(opening):
+            raise error
+        return "0" * 32
+
+    monkeypatch.setattr("logkeep.bootstrap.console.read_own_id", read_id)
+    app = add_console(create_app(installation.runtime), installation.runtime, settings)
+    with asyncio.Runner() as runner:
+        browser = Browser(app, runner)
+        with pytest.raises(OSError, match="too many"):
+            browser.get("/console/sign-in")
+        assert browser.get("/console/sign-in").status_code == 200
+        browser.close()
+        runner.run(end(app))
 
 
 def test_strangers_who_sign_in_do_not_hold_up_the_api(installation: Installation) -> None:
