@@ -193,14 +193,17 @@ class Console:
         secret = request.cookies.get(self._cookie)
         if not secret:
             return visit
+        connection = request.scope.get(CONNECTION)
+        known = connection.owner if connection else ""
+        pool = pools[WaitsFor.CALLERS if known else WaitsFor.STRANGERS]
         try:
-            found, project = await pools[WaitsFor.STRANGERS].run(visit.trail.address, self._find, secret)
+            found, project = await pool.run(known or visit.trail.address, self._find, secret)
         except SessionEnded:
             return visit
         caller = found.caller
         trail = visit.trail
         trail.who, trail.project_id, trail.proven = caller.name, caller.project_id, True
-        if connection := request.scope.get(CONNECTION):
+        if connection:
             connection.know(caller.project_id)
         if found.due and not page.polled:
             await self._note_use(secret, caller, request, pools)

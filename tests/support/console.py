@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import Any
@@ -52,9 +52,13 @@ class Browser:
         self._console = console
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(console), base_url=ADDRESS)
 
-    def open_another(self) -> Browser:
-        """Another browser at the same console, signed in nowhere."""
-        return Browser(self._console, self._runner)
+    def open_another(self, on_the_way: Callable[[Any], Any] = lambda scope: scope) -> Browser:
+        """Another browser at the same console, signed in nowhere; a server may add to the scope `on_the_way`."""
+
+        async def console(scope: Any, receive: Any, send: Any) -> None:
+            await self._console(on_the_way(scope), receive, send)
+
+        return Browser(console, self._runner)
 
     def wait(self, answer: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
         """The answer to a request that no other method sends."""

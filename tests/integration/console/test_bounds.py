@@ -18,11 +18,14 @@ from logkeep.console.rendering import static_name
 from logkeep.console.routes import Page
 from logkeep.domain.access import Right, Role
 from logkeep.http import bodies
+from logkeep.http.protocol import CONNECTION
 from logkeep.service import identity, users
+from logkeep.service.console_sessions import FoundSession, find_session
+from logkeep.service.runtime import Runtime
 from logkeep.settings import load_settings
 from logkeep.signing.sdk_hmac import sign
 from tests.integration.console.conftest import Signed
-from tests.support.console import ADDRESS, Browser
+from tests.support.console import ADDRESS, RULES, Browser
 from tests.support.console_pages import GETS, WRITES, path_of
 from tests.support.installation import Installation
 
@@ -286,6 +289,42 @@ def test_a_console_that_could_not_be_opened_is_opened_for_the_next(
         assert browser.get("/console/sign-in").status_code == 200
         browser.close()
         runner.run(end(app))
+
+
+class _Connection:
+    owner = ""
+
+    def know(self, owner: str) -> None:
+        self.owner = owner
+
+
+def test_strangers_at_the_same_address_do_not_hold_up_who_is_known(
+    installation: Installation, stranger: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, freed, connection, finding = threading.Event(), threading.Event(), _Connection(), find_session
+
+    def find(runtime: Runtime, secret: str, idle_ms: int) -> FoundSession:
+        if secret == "made-up":
+            begun.set()
+            freed.wait(10)
+        return finding(runtime, secret, idle_ms)
+
+    async def ask() -> int:
+        cookie = f"logkeep_{RULES.installation_id[:12]}=made-up"
+        asked = [
+            asyncio.ensure_future(stranger.http.get("/console/about", headers={"cookie": cookie})) for _ in range(80)
+        ]
+        await asyncio.to_thread(begun.wait, 10)
+        answer = await browser.http.get("/console/about")
+        freed.set()
+        await asyncio.gather(*asked)
+        return answer.status_code
+
+    browser = stranger.open_another(lambda scope: {**scope, CONNECTION: connection})
+    browser.sign_in(installation)
+    monkeypatch.setattr("logkeep.service.console_sessions.find_session", find)
+    assert browser.wait(ask()) == 200
+    browser.close()
 
 
 def test_strangers_who_sign_in_do_not_hold_up_the_api(installation: Installation) -> None:
