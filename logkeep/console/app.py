@@ -274,7 +274,8 @@ class Console:
         """Show the form again that was refused, or a page that tells why nothing can be shown."""
         again = page.again if page and _may_see(visit, page) else None
         if page and again and isinstance(error, LogkeepError) and not isinstance(error, _NEVER_AGAIN):
-            pool, owner = pools[page.waits_for], visit.trail.project_id or visit.trail.address
+            # It reads the database alone; behind others that wait for nodes or buckets it would come minutes late.
+            pool, owner = pools[WaitsFor.READS], visit.trail.project_id or visit.trail.address
             try:
                 shown = await pool.run(owner, again, replace(visit, error=visit.texts(error.message)))
                 assert isinstance(shown, Html)

@@ -13,10 +13,12 @@ import pytest
 
 from logkeep.api.app import create_app
 from logkeep.bootstrap.console import add_console
-from logkeep.console.answers import make_download
+from logkeep.console.answers import Html, make_download
+from logkeep.console.pools import WaitsFor
 from logkeep.console.rendering import static_name
 from logkeep.console.routes import Page
 from logkeep.domain.access import Right, Role
+from logkeep.errors import InvalidField
 from logkeep.http import bodies
 from logkeep.http.protocol import CONNECTION
 from logkeep.service import identity, users
@@ -289,6 +291,37 @@ def test_a_console_that_could_not_be_opened_is_opened_for_the_next(
         assert browser.get("/console/sign-in").status_code == 200
         browser.close()
         runner.run(end(app))
+
+
+def test_a_refused_form_is_shown_again_while_others_wait_for_nodes(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, freed = threading.Event(), threading.Event()
+
+    def wait(_: Any) -> Html:
+        begun.set()
+        return Html(str(freed.wait(10)))
+
+    def refuse(_: Any) -> Html:
+        raise InvalidField("url", "does not answer")
+
+    nodes = WaitsFor.NODES
+    slow = Page(path="/slow", handler=wait, waits_for=nodes)
+    form = Page(path="/form", handler=refuse, waits_for=nodes, again=lambda _: Html("again"))
+    monkeypatch.setattr("logkeep.console.app.PAGES", (slow, form))
+
+    async def ask() -> str:
+        first = asyncio.ensure_future(browser.http.get("/console/slow"))
+        await asyncio.to_thread(begun.wait, 10)
+        refused = asyncio.ensure_future(browser.http.get("/console/form"))
+        second = asyncio.ensure_future(browser.http.get("/console/slow"))
+        third = asyncio.ensure_future(browser.http.get("/console/slow"))
+        shown = await asyncio.wait_for(refused, 5)
+        freed.set()
+        await asyncio.gather(first, second, third)
+        return shown.text
+
+    assert browser.wait(ask()) == "again"
 
 
 class _Connection:
