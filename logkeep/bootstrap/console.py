@@ -28,16 +28,10 @@ class WithConsole:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["path"] == _ROOT or scope["path"].startswith(f"{_ROOT}/")):
-            if self._opening is None or (
-                self._opening.done() and self._opening.exception()
-            ):  # the next one tries again
+            failed = self._opening and self._opening.done() and self._opening.exception()
+            if self._opening is None or failed:  # the next one tries again
                 self._opening = asyncio.ensure_future(asyncio.to_thread(self._open))
-            opening = self._opening
-            try:
-                console = await asyncio.shield(opening)
-            except Exception:
-                self._opening = None  # the next request tries again
-                raise
+            console = await asyncio.shield(self._opening)
             await console(scope, receive, send)
             return
         await self._api(scope, receive, send)

@@ -234,11 +234,8 @@ class Console:
             answer = await pool.run(owner, self._call, page, visit, request, discard=_discard)
             assert not isinstance(answer, StartedStream)
             return answer
-        if self._streams >= _STREAMS:
-            raise Overloaded(N_("Too many downloads are running just now."))
-        self._streams += 1
         if self._streams.total() >= _STREAMS or self._streams[owner] >= _STREAMS_EACH:
-            raise Overloaded("Too many downloads are running just now.")
+            raise Overloaded(N_("Too many downloads are running just now."))
         self._streams[owner] += 1
         try:
             answer = await pool.run(owner, self._call, page, visit, request, discard=_discard)

@@ -11,7 +11,6 @@ class WaitsFor(Enum):
     """What a page waits for."""
 
     STRANGERS = Rule(threads=2, each=2, waiting=512, waiting_each=256, seconds=15, overdue=2)  # finding sessions
-    STRANGERS = Rule(threads=2, each=2, waiting=256, waiting_each=64, seconds=15, overdue=2)  # finding sessions
     # The same of a connection that is known already: strangers at the same address do not hold it up.
     CALLERS = Rule(threads=2, each=2, waiting=512, waiting_each=256, seconds=15, overdue=2)
     SIGN_IN = Rule(threads=2, each=2, waiting=64, waiting_each=16, seconds=10, overdue=2)

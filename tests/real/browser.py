@@ -6,6 +6,7 @@ has what a browser complained about, what went to another origin, and what the s
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -51,8 +52,13 @@ class Look:
         return f"{self.width}-{'dark' if self.dark else 'light'}-{self.language}"
 
 
+# Each width, light and dark, and each language, in each pair of two; all eight where the variable asks for them.
 LOOKS = tuple(
-    Look(width, dark, language) for width in (1280, 390) for dark in (False, True) for language in ("en", "zh")
+    Look(width, dark, language)
+    for width in (1280, 390)
+    for dark in (False, True)
+    for language in ("en", "zh")
+    if os.environ.get("LOGKEEP_ALL_LOOKS") or (width == 390) ^ dark ^ (language == "zh")
 )
 
 
