@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 import signal
 import sqlite3
@@ -28,11 +29,12 @@ from logkeep.stores.layout import decode_manifest
 from tests.integration.test_rebuild import forget
 from tests.support.catalogue import all_segments
 from tests.support.crash_points import NOW, go_on, run_until
-from tests.support.forks import PROCESSES
 from tests.support.installation import Installation, open_installation, reopen_installation
 from tests.support.rotation import SimulatedNode
 
 FAMILIES = {"es_server.json": "dated", "es_index_search_slowlog.json": "index", "gc.log": "jvm_start"}
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["tests.support.crash_points"])
 
 
 @dataclass
@@ -89,7 +91,7 @@ def _write_and_rotate(node: SimulatedNode) -> None:
 
 
 def _run(folder: Path, fatal: int | None, report: Path) -> int | None:
-    process = PROCESSES.Process(target=run_until, args=(folder, fatal, report))
+    process = _PROCESSES.Process(target=run_until, args=(folder, fatal, report))
     process.start()
     process.join(60)
     return process.exitcode

@@ -22,7 +22,7 @@ from logkeep.bootstrap.service import Service
 from logkeep.cli.access import read_access
 from logkeep.settings import load_settings
 from logkeep.signing.sdk_hmac import sign
-from tests.integration.cli.installed import Served, init, serving_again, until
+from tests.integration.cli.installed import Served, init, serving, until
 
 SETTING = {"agency": "css_obs_agency", "logBucket": "logs", "logBasePath": "first/path"}
 OTHER = {"agency": "css_obs_agency", "logBucket": "logs", "logBasePath": "other/path"}
@@ -79,7 +79,7 @@ def tenant(tmp_path: Path) -> Iterator[Tenant]:
     (logs / "es.log").write_bytes(b"[2026-11-24T00:00:00,000][INFO ] a line\n" * 100)
     init(directory)
     tenant = Tenant(directory)
-    with serving_again(directory) as served:
+    with serving(directory) as served:
         new = {"name": "prod", "nodes": [{"name": "n1", "source": f"file://{logs}"}]}
         tenant.cluster = tenant.call("POST", "/api/v1/clusters", new, then=kill(served))["id"]
     yield tenant
@@ -105,12 +105,12 @@ def test_each_answered_call_is_there_after_a_kill(tenant: Tenant) -> None:
     ]
     before: list[Callable[[], None]] = []
     for method, path, body, holds in steps:
-        with serving_again(tenant.directory) as served:
+        with serving(tenant.directory) as served:
             for check_before in before:
                 check_before()
             tenant.css(method, path, body, then=kill(served))
         before = [holds]
-    with serving_again(tenant.directory):
+    with serving(tenant.directory):
         before[0]()
         assert [record["status"] for record in tenant.records()] == ["SUCCESS"]
 
@@ -121,14 +121,14 @@ def test_every_backup_that_was_accepted_ends_though_each_answer_is_followed_by_a
     tenant: Tenant, kills: int
 ) -> None:
     """The record and its work are one transaction: there is never the one without the other."""
-    with serving_again(tenant.directory):
+    with serving(tenant.directory):
         tenant.css("POST", "open", SETTING)
     for number in range(kills):
-        with serving_again(tenant.directory) as served:
+        with serving(tenant.directory) as served:
             until(lambda: all(record["status"] == "SUCCESS" for record in tenant.records()), 60)
             tenant.css("POST", "collect", then=kill(served))
         assert _work_without_record(tenant.directory / "logkeep.db") == (0, 0), number
-    with serving_again(tenant.directory):
+    with serving(tenant.directory):
         until(lambda: all(record["status"] == "SUCCESS" for record in tenant.records()), 60)
         assert len(tenant.records()) == kills
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 import signal
 from pathlib import Path
@@ -11,12 +12,14 @@ from logkeep.cli.access import read_access
 from logkeep.service import identity
 from logkeep.settings import load_settings
 from tests.integration.cli.installed import called
-from tests.support.forks import PROCESSES
 from tests.support.init_points import init_until
+
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["tests.support.init_points"])
 
 
 def _run(directory: Path, fatal: int | None, report: Path) -> int | None:
-    process = PROCESSES.Process(target=init_until, args=(directory, fatal, report))
+    process = _PROCESSES.Process(target=init_until, args=(directory, fatal, report))
     process.start()
     process.join(60)
     return process.exitcode

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cli.installed import Served, called, init, serving_again, until
+from tests.integration.cli.installed import Served, called, init, serving, until
 from tests.support import corpus
 
 _FILES = 250
@@ -55,7 +55,7 @@ def stored(directory: Path) -> int:
 
 
 def test_backup_that_was_killed_again_and_again_goes_on_by_itself(directory: Path, node: Path, tmp_path: Path) -> None:
-    with serving_again(directory) as served:
+    with serving(directory) as served:
         command(served, "cluster", "add", "prod", "--node", f"n1=file://{node}")
         command(served, "logs", "open", "prod")
         command(served, "backup", "prod")
@@ -63,11 +63,11 @@ def test_backup_that_was_killed_again_and_again_goes_on_by_itself(directory: Pat
         kill(served)
     for share in (2, 3):
         reached = stored(directory)
-        with serving_again(directory) as served:
+        with serving(directory) as served:
             until(lambda reached=reached, share=share: stored(directory) >= reached + _FILES // 10 * share // 2)
             assert [record["status"] for record in records(served)] == ["RUNNING"]
             kill(served)
-    with serving_again(directory) as served:
+    with serving(directory) as served:
         until(lambda: records(served)[0]["status"] != "RUNNING", 60)
         [record] = records(served)
         assert (record["status"], record["failedMsg"]) == ("SUCCESS", None)
@@ -88,7 +88,7 @@ def kill_at_the_next_object(served: Served) -> None:
 
 
 def test_what_a_killed_backup_left_is_swept_once_it_has_ended(directory: Path, node: Path, tmp_path: Path) -> None:
-    with serving_again(directory) as served:
+    with serving(directory) as served:
         command(served, "cluster", "add", "prod", "--node", f"n1=file://{node}")
         command(served, "logs", "open", "prod")
         command(served, "backup", "prod")
@@ -97,10 +97,10 @@ def test_what_a_killed_backup_left_is_swept_once_it_has_ended(directory: Path, n
     while not (orphans := command(served, "sweep", "prod", "--dry-run", "--grace", "0")["orphans"]):
         tries += 1
         assert tries < 20, "no kill fell between the store and the database"
-        with serving_again(directory) as served:
+        with serving(directory) as served:
             kill_at_the_next_object(served)
     assert {(orphan["fate"], orphan["reason"]) for orphan in orphans} == {("kept", "its job is running")}
-    with serving_again(directory) as served:
+    with serving(directory) as served:
         until(lambda: records(served)[0]["status"] == "SUCCESS", 60)
         before = command(served, "verify", "prod", "--read-data")
         assert before["orphans"]["objects"] == len(orphans)
@@ -119,11 +119,11 @@ def test_what_a_killed_backup_left_is_swept_once_it_has_ended(directory: Path, n
 
 
 def test_service_that_was_ended_during_a_backup_goes_on_after_the_start(directory: Path, node: Path) -> None:
-    with serving_again(directory) as served:
+    with serving(directory) as served:
         command(served, "cluster", "add", "prod", "--node", f"n1=file://{node}")
         command(served, "logs", "open", "prod")
         command(served, "backup", "prod")
         until(lambda: stored(directory) >= 20)
         assert served.end() == 0
-    with serving_again(directory) as served:
+    with serving(directory) as served:
         until(lambda: records(served)[0]["status"] == "SUCCESS", 60)

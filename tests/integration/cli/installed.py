@@ -17,7 +17,6 @@ from typing import Any
 from unittest.mock import patch
 
 from logkeep.cli.app import run
-from tests.support.forks import Forked, forked
 from tests.support.processes import END_SECONDS, running
 
 CONFIGURATION = """\
@@ -86,7 +85,7 @@ class Served:
     """A running `logkeep serve`."""
 
     directory: Path
-    process: subprocess.Popen[str] | Forked
+    process: subprocess.Popen[str]
     endpoint: str
     log: list[str]  # the lines that it said on standard error, so far
 
@@ -113,14 +112,6 @@ def serving(
     )
     with started as service:
         yield Served(directory, service.process, service.found[1], service.said.lines)
-
-
-@contextmanager
-def serving_again(directory: Path) -> Iterator[Served]:
-    """The same in a process that has its imports from the start, for tests that start many: a third of the time."""
-    with forked(["--dir", str(directory), "serve", "--port", "0"], environment()) as (process, said):
-        endpoint = said.wait_for(r"listens on (\S+)")[1]
-        yield Served(directory, process, endpoint, said.lines)
 
 
 def until(condition: Any, seconds: float = 30.0) -> None:
