@@ -92,6 +92,7 @@ def build_runtime(
         bucket_locations=WithNamed(bucket_locations(settings), named, partial(place_of, named)),
         configured_buckets=frozenset(settings.buckets),
         trusted_proxies=settings.server.trusted_proxies,
+        console=settings.console.enabled,
         policy=PolicyRules(
             round(settings.policy.spread_minutes * 60_000), round(settings.policy.stale_after_hours * 3_600_000)
         ),

@@ -69,6 +69,8 @@ def sign_in_key(runtime: Runtime, ak: str, sk: str, address: str) -> NewSession:
 
 def make_link(runtime: Runtime, caller: Caller) -> NewLink:
     """Make a link that signs in once with the rights of the calling key. Raises `RequestError` for a user, or many."""
+    if not runtime.console:
+        raise RequestError("The console is turned off, by console.enabled in logkeep.toml of the service.")
     now, secret = runtime.clock.now_ms(), secrets.token_urlsafe(24)
     with writing(runtime.database) as connection:
         if keys.fetch_key(connection, caller.name) is None:

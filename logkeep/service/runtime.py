@@ -63,6 +63,7 @@ class Runtime:
     policy: PolicyRules = PolicyRules()  # noqa: RUF009  it is frozen
     verify_every_ms: int = 0  # how often each cluster is verified by the clock; 0 for never
     trusted_proxies: tuple[str, ...] = ()  # addresses and networks
+    console: bool = True  # whether the web console is served
     lockout: Lockout = field(default_factory=Lockout)
     meter: Metrics = field(default_factory=NullMetrics)
     outage: DatabaseOutage = field(default_factory=DatabaseOutage)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from logkeep.domain.access import Caller, Role, SignedIn, SignIn
-from logkeep.errors import LinkSpent, WrongPassword
+from logkeep.errors import LinkSpent, RequestError, WrongPassword
 from logkeep.service import console_sessions, identity, users
 from logkeep.service.runtime import Runtime
 from tests.support.console import RULES, Browser, open_browser
-from tests.support.installation import Installation
+from tests.support.installation import Installation, open_installation
 
 PASSWORD = "a long password of words"
 
@@ -64,6 +65,13 @@ def test_a_link_signs_in_once_and_only_by_its_button(installation: Installation,
     assert "Clusters" in stranger.submit(page, "/console/link/").text
     assert stranger.get(path).status_code == 401
     assert "was used or has expired" in stranger.get(path).text
+
+
+def test_no_link_leads_to_a_console_that_is_turned_off(tmp_path: Path) -> None:
+    with open_installation(tmp_path, toml="[buckets.logs]\n[console]\nenabled = false\n") as installation:
+        key = identity.add_key(installation.runtime, installation.project)
+        with pytest.raises(RequestError, match=r"console\.enabled"):
+            console_sessions.make_link(installation.runtime, Caller(key.key.ak, installation.project.id, Role.OPERATOR))
 
 
 def test_a_link_expires_after_five_minutes(installation: Installation) -> None:
