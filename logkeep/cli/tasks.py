@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
@@ -19,6 +20,7 @@ from logkeep.contract.native.tasks import TaskCounts, TaskLine, TaskList
 _PATH = "/api/v1/tasks"
 _STATES = ("running", "success", "fail", "missed")
 _TYPES = ("manual", "auto")
+_MOST_NAMED = 5
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -82,9 +84,10 @@ def _print_csv(client: ServiceClient, query: dict[str, str | int]) -> None:
 
 def _print_page(page: TaskList) -> None:
     if page.tasks:
-        heads = (f"TIME ({zone_text()})", "CLUSTER", "STATE", "TYPE", "NODES", "STORED", "JOB")
+        heads = (f"TIME ({zone_text()})", "CLUSTER", "STATE", "TYPE", "NODES", "STORED", "GAPS", "WARNINGS", "JOB")
         # In 80 columns there is room for the time, the state and the id of the job.
-        print_table(heads, [_row(task) for task in page.tasks], right=(4, 5), cut=(1,), drop=(3, 4, 5))
+        print_table(heads, [_row(task) for task in page.tasks], right=(4, 5, 6, 7), cut=(1,), drop=(3, 4, 5, 7, 6))
+        _note_left_out(page.tasks)
     if page.partly is not None:
         note(f"the text was looked for from {moment_text(page.partly)} on; older ones: --until, or all with --csv")
     if page.next:
@@ -92,11 +95,20 @@ def _print_page(page: TaskList) -> None:
     print_line(_counts_text(page.counts, page.counted_all))
 
 
+def _note_left_out(tasks: Sequence[TaskLine]) -> None:
+    """Name the tasks that have gaps or warnings, which a narrow terminal shows in no column."""
+    named = [task.job_id for task in tasks if task.job_id and (task.gaps or task.warnings)]
+    if named:
+        more = f" and {len(named) - _MOST_NAMED:,} more" if len(named) > _MOST_NAMED else ""
+        note(f"with gaps or warnings, which `logkeep job show JOB` tells: {', '.join(named[:_MOST_NAMED])}{more}")
+
+
 def _row(task: TaskLine) -> tuple[str, ...]:
     nodes = f"{task.nodes_done}/{task.nodes}" if task.nodes else ""
     stored = size_text(task.stored) if task.stored is not None else ""
     job_id = task.job_id or task.late_job_id or ""
-    return (time_text(task.at), task.cluster_name, task.state, task.type, nodes, stored, job_id)
+    left_out = ("", "") if task.gaps is None else (f"{task.gaps:,}", f"{task.warnings:,}")
+    return (time_text(task.at), task.cluster_name, task.state, task.type, nodes, stored, *left_out, job_id)
 
 
 def _counts_text(counts: TaskCounts, counted_all: bool) -> str:

@@ -88,6 +88,7 @@ def _find(visit: Visit) -> dict[str, Any]:
         "nodes_each": _NODES,
         "files_each": _FILES,
         "most_told": _TOLD,
+        "most_counted": job_details.MOST_TOLD,
     }
 
 

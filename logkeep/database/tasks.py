@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or
 from logkeep.database.connection import in_batches
 from logkeep.database.jobs import JOB_COLUMNS, RUNNING, read_job
 from logkeep.database.newest import Streams, oldest_needed
-from logkeep.database.tables import clusters, job_counts, job_nodes, jobs, missed_runs, segments
+from logkeep.database.tables import clusters, findings, job_counts, job_nodes, job_warnings, jobs, missed_runs, segments
 from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.task import TaskFilter, TaskPosition, TaskState
 
@@ -31,6 +31,8 @@ class Sums(NamedTuple):
     nodes_done: int = 0
     raw: int = 0
     stored: int = 0
+    gaps: int = 0
+    warnings: int = 0
 
 
 def fetch_jobs(
@@ -83,16 +85,25 @@ def count_missed(connection: Connection, project_id: str, wanted: TaskFilter, mo
 
 
 def fetch_sums(connection: Connection, job_ids: Sequence[str]) -> dict[str, Sums]:
-    """Return what those jobs did, of each that has begun a node or kept something."""
+    """Return what those jobs did, of each that has begun a node, kept something or left something out."""
     nodes: dict[str, tuple[int, int]] = {}
     kept: dict[str, tuple[int, int]] = {}
+    gaps: dict[str, int] = {}
+    warnings: dict[str, int] = {}
     for some in in_batches(job_ids):
-        n, s = job_nodes.c, segments.c
+        n, s, f, w = job_nodes.c, segments.c, findings.c, job_warnings.c
         counted = select(n.job_id, func.count(), func.count(n.finished_at)).where(n.job_id.in_(some))
         nodes |= {row[0]: (row[1], row[2]) for row in connection.execute(counted.group_by(n.job_id))}
         summed = select(s.job_id, func.sum(s.raw), func.sum(s.stored)).where(s.job_id.in_(some))
         kept |= {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(summed.group_by(s.job_id))}
-    return {one: Sums(*nodes.get(one, (0, 0)), *kept.get(one, (0, 0))) for one in nodes.keys() | kept.keys()}
+        lost = select(f.job_id, func.count()).where(f.job_id.in_(some), f.kind == "gap")
+        gaps |= {row[0]: row[1] for row in connection.execute(lost.group_by(f.job_id))}
+        warned = select(w.job_id, func.count()).where(w.job_id.in_(some))
+        warnings |= {row[0]: row[1] for row in connection.execute(warned.group_by(w.job_id))}
+    return {
+        one: Sums(*nodes.get(one, (0, 0)), *kept.get(one, (0, 0)), gaps.get(one, 0), warnings.get(one, 0))
+        for one in nodes.keys() | kept.keys() | gaps.keys() | warnings.keys()
+    }
 
 
 def fetch_version(connection: Connection, project_id: str, cluster_id: str) -> list[tuple[Any, ...]]:

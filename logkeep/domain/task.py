@@ -55,6 +55,8 @@ class Task:
     nodes_done: int = 0  # and ended
     raw: int = 0  # plain bytes kept
     stored: int = 0  # bytes in the bucket
+    gaps: int = 0  # that the job met
+    warnings: int = 0  # that it gave
 
     @property
     def position(self) -> TaskPosition:

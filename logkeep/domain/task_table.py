@@ -22,6 +22,8 @@ HEADS = (
     "late_job_id",
     "path",
     "failure",
+    "gaps",
+    "warnings",
 )
 # A spreadsheet takes what begins so for a formula, and computes it.
 _COMPUTED = ("=", "+", "-", "@", "\t", "\r")
@@ -64,6 +66,7 @@ def _cells(task: Task) -> tuple[str, ...]:
         task.late_job_id,
         job.log_path if job else "",
         (job.failed_msg or "") if job else "",
+        *map(str, (task.gaps, task.warnings) if job else ("", "")),
     )
 
 

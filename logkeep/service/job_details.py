@@ -12,7 +12,7 @@ from logkeep.domain.job_detail import JobDetail, JobNode
 from logkeep.errors import InvalidField
 from logkeep.service.runtime import Runtime
 
-_MOST_TOLD = 1000  # findings of each kind; the job's manifest has all of them
+MOST_TOLD = 1000  # findings of each kind; the job's manifest has all of them
 
 
 def get_detail(
@@ -33,10 +33,10 @@ def get_detail(
             attempts=attempts,
             nodes=_nodes(connection, job),
             files=list(job_nodes.fetch_files(connection, job_id, offset=offset, limit=limit)),
-            gaps=job_nodes.fetch_gaps(connection, job_id, _MOST_TOLD),
-            failures=job_nodes.fetch_failures(connection, job_id, _MOST_TOLD),
-            warnings=fetch_warnings(connection, job_id, _MOST_TOLD),
-            forecasts=job_nodes.fetch_forecasts(connection, job_id, _MOST_TOLD),
+            gaps=job_nodes.fetch_gaps(connection, job_id, MOST_TOLD),
+            failures=job_nodes.fetch_failures(connection, job_id, MOST_TOLD),
+            warnings=fetch_warnings(connection, job_id, MOST_TOLD),
+            forecasts=job_nodes.fetch_forecasts(connection, job_id, MOST_TOLD),
         )
 
 

@@ -214,9 +214,7 @@ def _with_all(counts: Mapping[TaskState, int]) -> dict[TaskState, int]:
 
 
 def _with_sums(task: Task, sums: tasks.Sums | None) -> Task:
-    return (
-        replace(task, nodes=sums.nodes, nodes_done=sums.nodes_done, raw=sums.raw, stored=sums.stored) if sums else task
-    )
+    return replace(task, **sums._asdict()) if sums else task
 
 
 def _job_task(job: BackupJob, cluster: str) -> Task:

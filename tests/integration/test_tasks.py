@@ -16,9 +16,11 @@ from logkeep.domain.backup_job import BackupJob, JobStatus, JobType
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.policy import LATE_MS
 from logkeep.domain.task import Task, TaskFilter, TaskPage, TaskState
+from logkeep.domain.task_table import csv_lines
 from logkeep.errors import ClusterNotFound, InvalidField, NothingToRetry
 from logkeep.service import backups, log_settings, tasks
 from tests.support.installation import Installation
+from tests.support.left_out import leave_out
 
 DAY = 24 * 3_600_000
 PERIOD = "00:00 GMT+00:00"
@@ -164,6 +166,16 @@ def test_the_page_tells_what_each_job_did(installation: Installation, cluster: C
     assert (task.job, task.cluster, task.state, task.at) == (job, "prod", TaskState.SUCCESS, job.created_at)
     assert (task.nodes, task.nodes_done, task.raw) == (1, 1, 3800)
     assert 0 < task.stored < task.raw
+
+
+def test_the_page_tells_what_each_job_left_out(installation: Installation, cluster: Cluster, logs: Path) -> None:
+    (logs / "es.log").write_bytes(b"[2026-11-24T06:40:21,123][INFO ] line\n" * 100)
+    whole, holed = installation.back_up(cluster), installation.back_up(cluster)
+    leave_out(installation, holed, gaps=2, warnings=1)
+    found = {task.job: (task.gaps, task.warnings) for task in listed(installation).tasks}
+    assert found == {whole: (0, 0), holed: (2, 1)}
+    [_, first, second] = csv_lines(tasks.iterate_tasks(installation.runtime, installation.project.id, ALL))
+    assert (first[-6:], second[-6:]) == (",2,1\r\n", ",0,0\r\n")
 
 
 @pytest.mark.parametrize("limit", [1, 7, 1000])

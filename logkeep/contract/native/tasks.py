@@ -58,6 +58,8 @@ class TaskLine(msgspec.Struct, rename="camel"):
     nodes_done: int | None  # and ended
     raw: int | None  # plain bytes that it kept
     stored: int | None  # bytes in the bucket
+    gaps: int | None  # that it met: lines that were gone before it could keep them
+    warnings: int | None  # that it gave
     late_job_id: str | None  # of a missed run: the job that was started late for it; null if none was
 
 
@@ -160,5 +162,7 @@ def _line(task: Task) -> TaskLine:
         nodes_done=task.nodes_done if job else None,
         raw=task.raw if job else None,
         stored=task.stored if job else None,
+        gaps=task.gaps if job else None,
+        warnings=task.warnings if job else None,
         late_job_id=task.late_job_id or None,
     )

@@ -15,6 +15,7 @@ from logkeep.domain.cluster import Cluster
 from logkeep.service import backups, log_settings, tasks
 from tests.support.console import Browser, open_browser
 from tests.support.installation import Installation
+from tests.support.left_out import leave_out
 
 DAY = 24 * 3_600_000
 LINE = b"[2026-11-24T10:00:00,000][INFO ][o.o.n.Node] [node-1] started\n"
@@ -76,6 +77,19 @@ def test_tasks_are_listed_with_what_they_kept(
     only = browser.get("/console/tasks?state=failed").text
     assert kept.job_id not in only
     assert failed.job_id in only
+
+
+def test_what_a_backup_left_out_stands_beside_its_success(
+    installation: Installation, cluster: Cluster, browser: Browser
+) -> None:
+    job = installation.back_up(cluster)
+    for path in ("/console/tasks", f"/console/clusters/{cluster.id}"):
+        assert "1 warning" not in browser.get(path).text
+    leave_out(installation, job, gaps=2, warnings=1)
+    mark = f'<a class="state gaps" href="/console/tasks/{job.job_id}">2 gaps, 1 warning</a>'
+    assert mark in browser.get("/console/tasks").text
+    assert mark in browser.get(f"/console/clusters/{cluster.id}").text
+    assert 'href="#gaps">2 gaps, 1 warning</a>' in browser.get(f"/console/tasks/{job.job_id}").text
 
 
 def test_states_are_told_in_the_language_of_the_reader(
