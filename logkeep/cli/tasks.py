@@ -104,11 +104,17 @@ def _note_left_out(tasks: Sequence[TaskLine]) -> None:
 
 
 def _row(task: TaskLine) -> tuple[str, ...]:
-    nodes = f"{task.nodes_done}/{task.nodes}" if task.nodes else ""
+    nodes = _nodes_text(task) if task.nodes else ""
     stored = size_text(task.stored) if task.stored is not None else ""
     job_id = task.job_id or task.late_job_id or ""
     left_out = ("", "") if task.gaps is None else (f"{task.gaps:,}", f"{task.warnings:,}")
     return (time_text(task.at), task.cluster_name, task.state, task.type, nodes, stored, *left_out, job_id)
+
+
+def _nodes_text(task: TaskLine) -> str:
+    """`2/2`, or `1/2, 1 failed`."""
+    failed = task.nodes_failed or 0
+    return f"{max(0, (task.nodes_done or 0) - failed)}/{task.nodes}" + (f", {failed} failed" if failed else "")
 
 
 def _counts_text(counts: TaskCounts, counted_all: bool) -> str:

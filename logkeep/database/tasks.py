@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal_column, or_, select
 
 from logkeep.database.connection import in_batches
 from logkeep.database.jobs import JOB_COLUMNS, RUNNING, read_job
@@ -31,6 +31,7 @@ class Sums(NamedTuple):
     nodes_done: int = 0
     raw: int = 0
     stored: int = 0
+    nodes_failed: int = 0
     gaps: int = 0
     warnings: int = 0
 
@@ -88,7 +89,7 @@ def fetch_sums(connection: Connection, job_ids: Sequence[str]) -> dict[str, Sums
     """Return what those jobs did, of each that has begun a node, kept something or left something out."""
     nodes: dict[str, tuple[int, int]] = {}
     kept: dict[str, tuple[int, int]] = {}
-    gaps: dict[str, int] = {}
+    left_out: dict[str, tuple[int, int]] = {}
     warnings: dict[str, int] = {}
     for some in in_batches(job_ids):
         n, s, f, w = job_nodes.c, segments.c, findings.c, job_warnings.c
@@ -96,13 +97,14 @@ def fetch_sums(connection: Connection, job_ids: Sequence[str]) -> dict[str, Sums
         nodes |= {row[0]: (row[1], row[2]) for row in connection.execute(counted.group_by(n.job_id))}
         summed = select(s.job_id, func.sum(s.raw), func.sum(s.stored)).where(s.job_id.in_(some))
         kept |= {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(summed.group_by(s.job_id))}
-        lost = select(f.job_id, func.count()).where(f.job_id.in_(some), f.kind == "gap")
-        gaps |= {row[0]: row[1] for row in connection.execute(lost.group_by(f.job_id))}
+        failed = func.count(case((and_(f.kind == "failure", f.node != ""), f.node)).distinct())  # '': of no node
+        lost = select(f.job_id, failed, func.count(case((f.kind == "gap", 1)))).where(f.job_id.in_(some))
+        left_out |= {row[0]: (row[1], row[2]) for row in connection.execute(lost.group_by(f.job_id))}
         warned = select(w.job_id, func.count()).where(w.job_id.in_(some))
         warnings |= {row[0]: row[1] for row in connection.execute(warned.group_by(w.job_id))}
     return {
-        one: Sums(*nodes.get(one, (0, 0)), *kept.get(one, (0, 0)), gaps.get(one, 0), warnings.get(one, 0))
-        for one in nodes.keys() | kept.keys() | gaps.keys() | warnings.keys()
+        one: Sums(*nodes.get(one, (0, 0)), *kept.get(one, (0, 0)), *left_out.get(one, (0, 0)), warnings.get(one, 0))
+        for one in nodes.keys() | kept.keys() | left_out.keys() | warnings.keys()
     }
 
 

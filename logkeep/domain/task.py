@@ -52,7 +52,8 @@ class Task:
     job: BackupJob | None  # None for a missed run
     late_job_id: str = ""  # of a missed run: the job that was started late for it
     nodes: int = 0  # that the job has begun
-    nodes_done: int = 0  # and ended
+    nodes_done: int = 0  # and ended, also those that failed
+    nodes_failed: int = 0
     raw: int = 0  # plain bytes kept
     stored: int = 0  # bytes in the bucket
     gaps: int = 0  # that the job met

@@ -24,6 +24,7 @@ HEADS = (
     "failure",
     "gaps",
     "warnings",
+    "nodes_failed",
 )
 # A spreadsheet takes what begins so for a formula, and computes it.
 _COMPUTED = ("=", "+", "-", "@", "\t", "\r")
@@ -66,7 +67,7 @@ def _cells(task: Task) -> tuple[str, ...]:
         task.late_job_id,
         job.log_path if job else "",
         (job.failed_msg or "") if job else "",
-        *map(str, (task.gaps, task.warnings) if job else ("", "")),
+        *map(str, (task.gaps, task.warnings, task.nodes_failed) if job else ("", "", "")),
     )
 
 

@@ -55,7 +55,8 @@ class TaskLine(msgspec.Struct, rename="camel"):
     log_path: str | None
     failed_msg: str | None
     nodes: int | None  # that the job has begun
-    nodes_done: int | None  # and ended
+    nodes_done: int | None  # and ended, also those that failed
+    nodes_failed: int | None
     raw: int | None  # plain bytes that it kept
     stored: int | None  # bytes in the bucket
     gaps: int | None  # that it met: lines that were gone before it could keep them
@@ -160,6 +161,7 @@ def _line(task: Task) -> TaskLine:
         failed_msg=job and job.failed_msg,
         nodes=task.nodes if job else None,
         nodes_done=task.nodes_done if job else None,
+        nodes_failed=task.nodes_failed if job else None,
         raw=task.raw if job else None,
         stored=task.stored if job else None,
         gaps=task.gaps if job else None,

@@ -92,6 +92,16 @@ def test_what_a_backup_left_out_stands_beside_its_success(
     assert 'href="#gaps">2 gaps, 1 warning</a>' in browser.get(f"/console/tasks/{job.job_id}").text
 
 
+def test_a_node_that_failed_is_not_counted_as_done(
+    installation: Installation, node: Path, tmp_path: Path, browser: Browser
+) -> None:
+    cluster = installation.add_cluster(**{"node-1": node, "node-2": tmp_path / "away"})
+    installation.back_up(cluster)
+    assert "1/2, 1 failed" in browser.get("/console/tasks").text
+    [row] = csv.DictReader(io.StringIO(browser.get("/console/tasks/export?format=csv").text))
+    assert (row["nodes"], row["nodes_done"], row["nodes_failed"]) == ("2", "2", "1")
+
+
 def test_states_are_told_in_the_language_of_the_reader(
     installation: Installation, cluster: Cluster, node: Path, browser: Browser
 ) -> None:
