@@ -13,6 +13,7 @@ from tests.support.console import Browser, open_browser
 from tests.support.installation import Installation
 
 HOUR = 3_600_000
+DAY = 24 * HOUR
 LINE = b"[2026-11-24T00:00:00,000][INFO ] a line\n"
 HOSTILE = "<b>x&amp;\u05d0'\""
 

@@ -203,6 +203,18 @@ def test_the_history_has_a_day_for_each_and_a_table_for_each_plot(
     assert "uplot" not in browser.get("/console/tasks").text.lower()
 
 
+def test_a_gap_of_unknown_size_is_not_told_as_nothing(
+    installation: Installation, cluster: Cluster, browser: Browser
+) -> None:
+    job = installation.back_up(cluster)
+    leave_out(installation, job, gaps=1)
+    page = browser.get(f"/console/tasks/{job.job_id}").text
+    assert "an unknown amount went before it could be kept" in page
+    assert "at least 0 B" not in page
+    leave_out(installation, job, gaps=1, size=2048)
+    assert "at least 2.0 KiB went before they could be kept" in browser.get(f"/console/tasks/{job.job_id}").text
+
+
 def test_a_task_tells_its_nodes_files_and_record(
     installation: Installation, cluster: Cluster, browser: Browser
 ) -> None:
