@@ -71,6 +71,12 @@ def test_one_cluster_shows_its_nodes_and_until_when_they_are_kept(
     assert ">yes<" in nodes
 
 
+def test_what_was_never_verified_tells_no_numbers(browser: Browser, cluster: Cluster) -> None:
+    page = browser.get(f"/console/clusters/{cluster.id}").text
+    assert "never verified" in page
+    assert "0 B;" not in page
+
+
 def test_a_hostile_name_is_shown_as_text(installation: Installation, browser: Browser, logs: Path) -> None:
     clusters.add_cluster(
         installation.runtime, installation.project.id, HOSTILE, [clusters.NewNode("n", f"file://{logs}")]
