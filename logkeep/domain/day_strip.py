@@ -31,6 +31,11 @@ class Day:
     jobs: int  # that ended
     failed: int  # of them
 
+    @property
+    def mended(self) -> bool:
+        """Return whether something failed, and what ended after it succeeded."""
+        return self.state is DayState.KEPT and self.failed > 0
+
 
 @dataclass(frozen=True, slots=True)
 class DayEnds:

@@ -203,6 +203,19 @@ def test_the_history_has_a_day_for_each_and_a_table_for_each_plot(
     assert "uplot" not in browser.get("/console/tasks").text.lower()
 
 
+def test_a_day_that_was_mended_keeps_a_mark_of_its_failure(
+    installation: Installation, cluster: Cluster, node: Path, browser: Browser
+) -> None:
+    fail_backup(installation, cluster, node)
+    installation.back_up(cluster)
+    installation.back_up(cluster)
+    page = browser.get(f"/console/clusters/{cluster.id}/tasks/history").text
+    assert "The last backup that ended counts: an earlier failure of the day was mended." in page
+    assert 'class="day kept mended"' in page
+    assert ": kept, 1 of 3 failed" in page
+    assert ": kept, 1 of 3 failed</title>" in browser.get(f"/console/clusters/{cluster.id}").text
+
+
 def test_a_gap_of_unknown_size_is_not_told_as_nothing(
     installation: Installation, cluster: Cluster, browser: Browser
 ) -> None:
