@@ -11,6 +11,7 @@ from logkeep.domain.cluster import Cluster
 from logkeep.service import clusters, log_settings
 from tests.support.console import Browser, open_browser
 from tests.support.installation import Installation
+from tests.support.left_out import leave_out
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -69,6 +70,20 @@ def test_one_cluster_shows_its_nodes_and_until_when_they_are_kept(
     nodes = browser.get(f"/console/clusters/{cluster.id}/nodes").text
     assert "n1" in nodes
     assert ">yes<" in nodes
+
+
+def test_gaps_that_are_known_are_told_where_all_else_is_in_order(
+    installation: Installation, browser: Browser, cluster: Cluster, logs: Path
+) -> None:
+    (logs / "prod.log").write_bytes(LINE)
+    leave_out(installation, installation.back_up(cluster), gaps=2)
+    assert "known gap" not in browser.get("/console/clusters").text, "the newest backup met them: a trouble of its own"
+    (logs / "prod.log").write_bytes(LINE * 2)
+    installation.back_up(cluster)
+    assert "in order, 2 known gaps" in browser.get("/console/clusters").text
+    page = browser.get(f"/console/clusters/{cluster.id}").text
+    assert "Nothing needs a hand. 2 gaps are known:" in page
+    assert "Show what is held and what is missing" in page
 
 
 def test_what_was_never_verified_tells_no_numbers(browser: Browser, cluster: Cluster) -> None:
