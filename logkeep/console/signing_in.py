@@ -8,6 +8,7 @@ from logkeep.console.rendering import show
 from logkeep.console.routes import Page
 from logkeep.console.texts import LANGUAGES
 from logkeep.console.visit import Visit
+from logkeep.errors import WrongPassword
 from logkeep.service import console_sessions, identity
 
 _FIRST = "/console/clusters"
@@ -24,15 +25,20 @@ def show_sign_in(visit: Visit) -> Answer:
 
 
 def sign_in(visit: Visit) -> Answer:
-    form, address = visit.form, visit.trail.address
-    if form["ak"]:
-        visit.trail.who = form["ak"][:128]
-        new = console_sessions.sign_in_key(visit.runtime, form["ak"], form["sk"], address)
-    else:
-        visit.trail.who = form["user"][:128]
-        new = console_sessions.sign_in_user(visit.runtime, form["user"], form.raw("password"), address)
+    try:
+        new = _begin_session(visit)
+    except WrongPassword as error:  # the audit of the project whose key or user was meant tells of it
+        visit.trail.who, visit.trail.project_id = error.who, error.project_id
+        raise
     _note(visit, new)
     return Redirect(_own_path(visit.query["next"]), session=new.secret)
+
+
+def _begin_session(visit: Visit) -> console_sessions.NewSession:
+    form, address = visit.form, visit.trail.address
+    if form["ak"]:
+        return console_sessions.sign_in_key(visit.runtime, form["ak"], form["sk"], address)
+    return console_sessions.sign_in_user(visit.runtime, form["user"], form.raw("password"), address)
 
 
 def show_link(visit: Visit) -> Answer:

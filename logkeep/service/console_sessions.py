@@ -62,7 +62,11 @@ def sign_in_key(runtime: Runtime, ak: str, sk: str, address: str) -> NewSession:
     right = hmac.compare_digest(secret.encode(), sk.encode(errors="surrogatepass")) and secret != ""
     if found is None or not right or found[0].expires_at is not None:  # a temporary key has a security token too
         lockout.failed(locked_by, address, now)
-        raise WrongPassword("There is no such access key, or this is not its secret.", who=ak if found else "")
+        raise WrongPassword(
+            "There is no such access key, or this is not its secret.",
+            who=ak if found else "",
+            project_id=found[0].project_id if found else "",
+        )
     lockout.succeeded(locked_by, address)
     return _begin(runtime, Caller(ak, found[0].project_id, found[0].role), ak=ak)
 

@@ -13,6 +13,9 @@ from logkeep.domain.access import Caller, Role, SignedIn, SignIn
 from logkeep.errors import LinkSpent, RequestError, WrongPassword
 from logkeep.service import console_sessions, identity, users
 from logkeep.service.runtime import Runtime
+from logkeep.domain.access import Caller, Role
+from logkeep.errors import LinkSpent
+from logkeep.service import audit, console_sessions, identity, users
 from tests.support.console import RULES, Browser, open_browser
 from tests.support.installation import Installation, open_installation
 
@@ -199,9 +202,22 @@ def test_an_address_and_localhost_are_known(stranger: Browser, host: str) -> Non
 
 
 def test_signing_in_is_in_the_audit(installation: Installation, stranger: Browser) -> None:
-    from logkeep.service import audit
-
     stranger.sign_in(installation)
     entries, _ = audit.list_entries(installation.runtime)
     assert [entry.operation for entry in entries] == ["SignInToConsole"]
     assert entries[0].status == 200
+
+
+def test_a_wrong_secret_or_password_is_in_the_audit_of_whose_it_is(
+    installation: Installation, stranger: Browser, browser: Browser
+) -> None:
+    users.add_user(installation.runtime, installation.project, "ada", PASSWORD, Role.READER)
+    ak = identity.add_key(installation.runtime, installation.project).key.ak
+    page = stranger.get("/console/sign-in")
+    for given in ({"ak": ak, "sk": "no"}, {"user": "ada", "password": "no"}, {"user": "a secret?", "password": "no"}):
+        assert stranger.submit(page, "/console/sign-in", **given).status_code == 401
+    found, _ = audit.list_entries(installation.runtime)
+    refused = [(one.who, one.project_id) for one in found if (one.operation, one.status) == ("SignInToConsole", 401)]
+    assert refused == [("", ""), ("ada", installation.project.id), (ak, installation.project.id)]
+    shown = browser.get("/console/audit").text
+    assert ak in shown and "401" in shown
