@@ -56,6 +56,7 @@
     │   ├── MemoryShort             LK-MEMORY
     │   └── JobInternal             LK-INTERNAL
     ├── StaleForm               console/app.py: a form without a token of its session
+    ├── SentAlready             console/sent_forms.py: a form that was carried out, sent once more
     ├── UnknownHost             console/app.py: a name by which no browser may ask for it
     ├── NoSuchPage              console/app.py: no page of the console has this path
     ├── UsageError              cli/errors.py: an argument must be changed (exit 2)

@@ -6,8 +6,9 @@ from urllib.parse import urlencode
 
 from logkeep.console.answers import Answer, Redirect
 from logkeep.console.pools import WaitsFor
-from logkeep.console.rendering import show
+from logkeep.console.rendering import N_, show
 from logkeep.console.routes import Handler, Page
+from logkeep.console.sent_forms import SentAlready, SentForms
 from logkeep.console.visit import Visit
 from logkeep.domain.access import KeyKind, Right, Role
 from logkeep.errors import InvalidField
@@ -16,6 +17,7 @@ from logkeep.service import identity, users
 _EACH_PAGE = 50
 _PATH = "/console/access"
 _FARTHEST = 1_000_000  # row that can be asked for
+_sent = SentForms()
 
 
 def show_access(visit: Visit) -> Answer:
@@ -47,7 +49,11 @@ def add_key(visit: Visit) -> Answer:
     """Make a key, and show its secret on the page that answers: no address leads to it."""
     _expect_lasting(visit)
     assert visit.project
-    new = identity.add_key(visit.runtime, visit.project, role=_role(visit))
+    try:
+        with _sent.once(visit.form["token"], visit.runtime.clock.now_ms()):
+            new = identity.add_key(visit.runtime, visit.project, role=_role(visit))
+    except SentAlready:
+        raise SentAlready(N_("This form was sent already; no second key was made.")) from None
     return show(visit, "new_key.html", new=new)
 
 

@@ -21,6 +21,7 @@ from logkeep.console.rendering import N_, render
 from logkeep.console.requests import ConsoleRequest
 from logkeep.console.routes import Page, find_page
 from logkeep.console.sending import Header, find_file, keep_others_out, send_answer, send_file
+from logkeep.console.sent_forms import SentAlready
 from logkeep.console.texts import choose_language, texts_of
 from logkeep.console.visit import Values, Visit
 from logkeep.domain.access import AuditTrail, Caller
@@ -90,6 +91,7 @@ _STATUS: dict[type[LogkeepError], int] = {
     BackupClosed: 409,
     BackupRunning: 409,
     NothingToRetry: 409,
+    SentAlready: 409,
     BucketNotWritable: 412,
     UnknownHost: 421,
     StoreError: 503,

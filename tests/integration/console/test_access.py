@@ -50,6 +50,25 @@ def test_a_key_is_made_and_its_secret_is_shown_once(installation: Installation, 
     assert operations(installation)[0] == ("AddKey", 200)
 
 
+def test_a_new_key_that_is_loaded_again_is_not_made_again(installation: Installation, browser: Browser) -> None:
+    page = browser.get("/console/access")
+    made = browser.submit(page, "/console/access/add-key", role="reader")
+    again = browser.submit(page, "/console/access/add-key", role="reader")
+    assert "A new key" in made.text
+    assert again.status_code == 409
+    assert "This form was sent already; no second key was made." in again.text
+    assert "Keys and users" in again.text
+    assert [one.role for one in identity.list_keys(installation.runtime)].count(Role.READER) == 1
+    assert operations(installation)[:2] == [("AddKey", 409), ("AddKey", 200)]
+    assert "A new key" in browser.submit(again, "/console/access/add-key", role="reader").text
+
+
+def test_a_form_for_a_key_that_was_refused_can_be_sent_again(browser: Browser) -> None:
+    page = browser.get("/console/access")
+    assert browser.submit(page, "/console/access/add-key", role="root").status_code == 400
+    assert "A new key" in browser.submit(page, "/console/access/add-key", role="reader").text
+
+
 def test_a_key_signs_in_until_it_is_revoked(installation: Installation, browser: Browser) -> None:
     key = identity.add_key(installation.runtime, installation.project, role=Role.READER)
     with open_browser(installation) as theirs:
