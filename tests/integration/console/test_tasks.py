@@ -70,6 +70,7 @@ def test_tasks_are_listed_with_what_they_kept(
     failed = fail_backup(installation, cluster, node)
     page = browser.get("/console/tasks").text
     assert page.index(failed.job_id) < page.index(kept.job_id)
+    assert f'<a href="/console/tasks/{kept.job_id}"><code>{kept.job_id}</code></a>' in page
     assert "LK-SOURCE-UNREACHABLE" in page
     assert "1/1" in page
     assert 'All <span class="count">2</span>' in page
