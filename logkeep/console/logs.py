@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from typing import Any
 from zlib import crc32
@@ -84,7 +84,7 @@ def _read(visit: Visit, *, limit: int = _EACH, seconds: float = 0) -> Asked:
     values, cluster = visit.query, visit.cluster()
     text, family = values.raw("q"), values["family"]
     check_text(text)
-    span = read_span(values["since"], values["until"])
+    span = _read_span(visit)
     if not (text or family or span.since):
         span = Span(_SINCE_EVER, span.until)  # else lines without a time would hide the newest
     levels = read_levels([level for level in values.all("level") if level])
@@ -104,6 +104,18 @@ def _read(visit: Visit, *, limit: int = _EACH, seconds: float = 0) -> Asked:
     marked = make_marker(query)
     path = f"/console/clusters/{cluster.id}/logs"
     return Asked(cluster, query, marked if text else lambda line: [(line, False)], path, visit)
+
+
+def _read_span(visit: Visit) -> Span:
+    """Read the bounds. Raises `InvalidField`, also where nothing can be between them."""
+    values = visit.query
+    span = read_span(values["since"], values["until"])
+    if span.since and span.since == span.until:
+        told = visit.texts("lines are found that were written before this moment; write %(next)s for all of %(day)s")
+        day = datetime.fromisoformat(span.since.written).date()
+        following = day + timedelta(days=1) if day < date.max else day
+        raise InvalidField("until", told % {"next": following, "day": day})
+    return span
 
 
 def _first_lines(levels: frozenset[str]) -> str:
@@ -455,7 +467,7 @@ def download_period(visit: Visit) -> Answer:
     node, family = values["node"], values["family"]
     if not (node and family):
         raise InvalidField("family", "choose a node and a log; one file holds the lines of one log")
-    span = read_span(values["since"], values["until"])
+    span = _read_span(visit)
     logs = archive.list_kept(visit.runtime, cluster, node=node, family=family, span=span)
     pieces = (archive.read_kept(visit.runtime, cluster, node, log.generation, span=span) for log in logs)
     return make_download("application/octet-stream", f"{cluster.name}-{node}-{family}", chain.from_iterable(pieces))

@@ -13,6 +13,7 @@ ZONE = r"(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)"
 MOMENT = f"{DAY}(T{CLOCK}{ZONE}?)?"
 
 _PARTS = re.compile(f"(?P<day>{DAY})(T(?P<clock>{CLOCK})(?P<zone>{ZONE})?)?")
+_NO_DAY = re.compile(rf"(?!{DAY})[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?![0-9])")
 _MIDNIGHT = "00:00:00,000"
 _WRITTEN = 23  # length of yyyy-MM-ddTHH:mm:ss,SSS; a zone may follow
 
@@ -35,6 +36,8 @@ def read_moment(text: str) -> Moment:
     """Parse `2026-11-24`, `2026-11-24T06:40` or `2026-11-24T06:40:21,123+08:00`. Raises `ValueError`."""
     found = _PARTS.fullmatch(text)
     if not found:
+        if impossible := _NO_DAY.match(text):
+            raise ValueError(f"the calendar has no {impossible[0]}")
         raise ValueError("write it as 2026-11-24, 2026-11-24T06:40 or 2026-11-24T06:40:21,123, with or without a zone")
     clock = (found["clock"] or "").replace(".", ",")
     written = f"{found['day']}T{clock}{_MIDNIGHT[len(clock) :]}"

@@ -136,6 +136,8 @@ def test_levels_without_a_text_find_the_first_lines_of_records(search: Shown, no
         ({"q": "x" * 1025}, "at most 1024 characters"),
         ({"since": "noon"}, "since: write it as 2026-11-24"),
         ({"since": "2026-11-25", "until": "2026-11-24"}, "is after until"),
+        ({"since": "2026-11-24", "until": "2026-11-24"}, "before this moment; write 2026-11-25 for all of 2026-11-24"),
+        ({"since": "2026-13-01"}, "since: the calendar has no 2026-13-01"),
         ({"q": "x", "level": "E R"}, "such as ERROR"),
         ({"q": "x", "node": "n9"}, "nothing is kept of a node"),
         ({"q": "x", "cursor": "?"}, "cursor: it is none"),
@@ -150,6 +152,13 @@ def test_what_is_wrong_is_told_above_the_form_that_is_kept(search: Shown, asked:
     part = search("/hits", **asked)
     assert part.status_code == 400
     assert told in unescape(part.text)
+
+
+def test_it_is_said_beside_the_field_what_until_means(search: Shown) -> None:
+    page = search().text
+    assert "Until (before this moment)" in page
+    assert "2026-11-13 for all of the 12th" in page
+    assert len(lines(search(q="line 1", since="2026-11-24", until="2026-11-25"))) == 100
 
 
 def test_the_script_takes_steps_until_a_hundred_are_shown(
