@@ -90,6 +90,12 @@ def test_kept_and_live_lines_are_found_newest_first(search: Shown) -> None:
     assert "These are all: 31 lines." in page.text
 
 
+def test_one_line_is_told_as_one(search: Shown) -> None:
+    assert "This is all: 1 line." in search(q="line 299.").text
+    assert "1 line that matches" in search("/plot", q="line 299.").text
+    assert "1 record<" in search("/plot", level="ERROR", since="2026-11-24T00:00:02", until="2026-11-24T00:00:03").text
+
+
 def test_without_a_text_it_tells_what_is_held_and_shows_the_newest(search: Shown) -> None:
     page = search()
     assert "from 2026-11-24 00:00:00 to 2026-11-24 00:04:59" in page.text
@@ -252,7 +258,11 @@ def test_a_node_that_cannot_be_read_is_told_beside_what_is_found(search: Shown, 
     assert len(lines(page)) == 11
     assert "what was written since the last backup was not searched as a whole" in page.text
     assert "LK-SOURCE" in page.text
+    assert "11 lines were found in what could be searched." in page.text
+    assert "These are all" not in page.text
     assert "Not all could be searched" in page.text
+    assert "1 line was found in what could be searched." in search(q="line 299.").text
+    assert "No line was found in what could be searched." in search(q="nowhere").text
     assert "not searched as a whole" not in search(q="line 29", kept=1).text
 
 
