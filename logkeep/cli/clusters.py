@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 from msgspec import to_builtins
@@ -25,7 +24,7 @@ from logkeep.contract.native.responses import (
     RemovedCluster,
     VerificationView,
 )
-from logkeep.domain.cluster import is_cluster_id
+from logkeep.domain.cluster import as_source, is_cluster_id
 
 CLUSTERS = "/api/v1/clusters"
 ClusterName = Annotated[str, typer.Argument(metavar="CLUSTER", help="Its name or id.")]
@@ -332,7 +331,7 @@ def _read_node(text: str, addresses: dict[str, str]) -> dict[str, str]:
     name, equals, source = text.partition("=")
     if not (name and equals and source):
         raise UsageError(f"--node {text}: write it as NAME=file:///directory")
-    node = {"name": name, "source": f"file://{quote(source)}" if source.startswith("/") else source}
+    node = {"name": name, "source": as_source(source)}
     return node | ({"ip": addresses.pop(name)} if name in addresses else {})
 
 

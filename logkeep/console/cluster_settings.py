@@ -15,7 +15,7 @@ from logkeep.console.rendering import show
 from logkeep.console.routes import Handler, Page
 from logkeep.console.visit import Visit
 from logkeep.domain.access import Right
-from logkeep.domain.cluster import ChangedNode, Cluster, ClusterChange, Tag
+from logkeep.domain.cluster import ChangedNode, Cluster, ClusterChange, Tag, as_source
 from logkeep.domain.log_setting import OFFSETS, DailyTime, LogSetting, LogSettingChange, parse_period, write_zone
 from logkeep.domain.policy import Policy
 from logkeep.errors import InvalidField
@@ -132,7 +132,7 @@ def add_node(visit: Visit) -> Answer:
     cluster, form = visit.cluster(), visit.form
     if any(node.name == form["name"] for node in cluster.nodes):
         raise InvalidField("nodes.name", "the cluster has a node of this name; change that one, or choose another name")
-    node = ChangedNode(form["name"], form["source"], form["ip"])
+    node = ChangedNode(form["name"], as_source(form["source"]), form["ip"])
     clusters.update_cluster(visit.runtime, cluster, ClusterChange(nodes=[node]))
     return _done(cluster, "node")
 
@@ -142,7 +142,7 @@ def change_node(visit: Visit) -> Answer:
     old = next((node for node in cluster.nodes if node.name == form["name"]), None)
     if old is None:
         raise InvalidField("nodes.name", "the cluster has no such node any more")
-    node = ChangedNode(old.name, _if_new(form["source"], old.source), _if_new(form["ip"], old.ip))
+    node = ChangedNode(old.name, _if_new(as_source(form["source"]), old.source), _if_new(form["ip"], old.ip))
     clusters.update_cluster(visit.runtime, cluster, ClusterChange(nodes=[node]))
     return _done(cluster, "node")
 

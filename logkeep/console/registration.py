@@ -11,7 +11,7 @@ from logkeep.console.rendering import show
 from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
 from logkeep.domain.access import Right
-from logkeep.domain.cluster import KINDS, Cluster, NewNode
+from logkeep.domain.cluster import KINDS, Cluster, NewNode, as_source
 from logkeep.domain.node_check import NodeCheck
 from logkeep.service import checks, clusters
 
@@ -29,7 +29,7 @@ class Draft:
     kind: str
     by_api: bool  # the cluster's own API tells the nodes
     endpoint: str
-    nodes: tuple[NewNode, ...]  # also empty ones
+    nodes: tuple[NewNode, ...]  # also empty ones, with their directories as they were typed
     url: str
     source: str  # pattern
     user: str
@@ -37,7 +37,7 @@ class Draft:
     @property
     def named(self) -> list[NewNode]:
         """Return the nodes that something was typed for."""
-        return [node for node in self.nodes if node.name or node.source]
+        return [NewNode(node.name, as_source(node.source)) for node in self.nodes if node.name or node.source]
 
 
 def show_form(visit: Visit) -> Answer:

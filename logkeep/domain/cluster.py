@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from shlex import quote
+from urllib.parse import quote as quote_url
 
 from logkeep.errors import InvalidField
 
@@ -22,6 +23,11 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 def is_cluster_id(text: str) -> bool:
     """Return whether `text` has the form of a cluster id. No cluster name may have it, so a word is never ambiguous."""
     return bool(_ID.fullmatch(text))
+
+
+def as_source(text: str) -> str:
+    """Return the URL of a log directory as a person writes it: an absolute path is one of this machine."""
+    return f"file://{quote_url(text, errors='surrogateescape')}" if text.startswith("/") else text
 
 
 def for_cluster(message: str, cluster: str) -> str:

@@ -270,6 +270,15 @@ def test_a_refused_change_is_told_with_what_was_typed(
         assert values.get("name") == "gone" or name not in values or f'value="{values[name]}"' in text
 
 
+def test_a_node_is_added_by_a_plain_path(
+    installation: Installation, browser: Browser, cluster: Cluster, tmp_path: Path
+) -> None:
+    (tmp_path / "more").mkdir()
+    send(browser, cluster, "add-node", form="new-node", name="n2", source=f"{tmp_path}/more")
+    found = clusters.get_cluster(installation.runtime, cluster.project_id, cluster.id)
+    assert [node.source for node in found.nodes if node.name == "n2"] == [f"file://{tmp_path.resolve()}/more"]
+
+
 def test_the_nodes_are_checked(browser: Browser, cluster: Cluster, logs: Path) -> None:
     (logs / "prod.log").write_bytes(LINE)
     page = browser.submit(browser.get(settings_of(cluster)), f"{settings_of(cluster)}/check-nodes")

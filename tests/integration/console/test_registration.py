@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -56,6 +57,17 @@ def test_a_check_shows_what_is_there_and_registers_nothing(
     assert 'value="prod"' in page.text
     assert f'value="file://{logs}"' in page.text
     assert registered(installation) == []
+
+
+def test_a_plain_path_is_a_directory_of_this_machine(installation: Installation, browser: Browser, logs: Path) -> None:
+    folder = logs / "a b%20c"
+    folder.mkdir()
+    checked = press(browser, "/check", name="prod", name_0="n1", source_0=str(folder))
+    assert "1 of 1 nodes can be read:" in checked.text
+    assert f'value="{folder}"' in checked.text, "as it was typed"
+    press(browser, "", name="prod", name_0="n1", source_0=str(folder))
+    [cluster] = registered(installation)
+    assert cluster.nodes[0].source == f"file://{quote(str(folder.resolve()))}"
 
 
 def test_more_rows_keep_what_was_typed(browser: Browser) -> None:
