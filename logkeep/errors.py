@@ -105,8 +105,9 @@ class RequestError(LogkeepError):
 class InvalidField(RequestError):
     """A field is not valid."""
 
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, field: str, message: str, index: int | None = None) -> None:
         self.field = field
+        self.index = index  # of the item that is meant, where the field is of one in a list; from 0
         super().__init__(f"{field}: {message}")
 
 

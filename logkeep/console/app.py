@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from logkeep.console.answers import Html, Redirect, Unchanged
 from logkeep.console.pages import PAGES
 from logkeep.console.pools import Pools, WaitsFor
+from logkeep.console.refusals import make_refusal
 from logkeep.console.rendering import N_, render
 from logkeep.console.requests import ConsoleRequest
 from logkeep.console.routes import Page, find_page
@@ -276,7 +277,8 @@ class Console:
             # It reads the database alone; behind others that wait for nodes or buckets it would come minutes late.
             pool, owner = pools[WaitsFor.READS], visit.trail.project_id or visit.trail.address
             try:
-                shown = await pool.run(owner, again, replace(visit, error=visit.texts(error.message)))
+                told = make_refusal(error, visit)
+                shown = await pool.run(owner, again, replace(visit, error=told.message, wrong=told.wrong))
                 assert isinstance(shown, Html)
                 return replace(shown, status=_status_of(error))
             except Exception as second:
@@ -292,7 +294,7 @@ class Console:
         retry: tuple[Header, ...] = ((b"retry-after", b"5"),) if status == 503 else ()
         if request.is_part:  # a part that cannot be had leaves what is there
             return Html("", status, headers=((b"hx-reswap", b"none"), *retry))
-        message = visit.texts(error.message) if isinstance(error, LogkeepError) else ""
+        message = make_refusal(error, visit).message if isinstance(error, LogkeepError) else ""
         host = request.host if isinstance(error, UnknownHost) else ""
         body = render(visit, "error.html", status=status, message=message, host=host, request_id=request.id)
         return Html(body, status, headers=retry)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from logkeep.console.answers import Answer, Redirect
 from logkeep.console.calls import ApiCall, write_calls
 from logkeep.console.pools import WaitsFor
+from logkeep.console.refusals import MOST_ROWS
 from logkeep.console.rendering import show
 from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
@@ -16,7 +17,6 @@ from logkeep.domain.node_check import NodeCheck
 from logkeep.service import checks, clusters
 
 _FIRST_ROWS, _MORE_ROWS = 3, 5
-_MOST_ROWS = 50  # a form has room for no more
 _PATTERN = "file://{path.logs}"
 MOST_SHOWN = 50  # nodes, those with a problem first
 
@@ -74,7 +74,7 @@ def go_back(_visit: Visit) -> Answer:
 
 def _read(visit: Visit, *, more: int = 0) -> Draft:
     form = visit.form
-    rows = min(form.number("rows", _FIRST_ROWS, 1, _MOST_ROWS) + more, _MOST_ROWS)
+    rows = min(form.number("rows", _FIRST_ROWS, 1, MOST_ROWS) + more, MOST_ROWS)
     return Draft(
         name=form["name"],
         kind=form["kind"] or "opensearch",
@@ -125,7 +125,7 @@ def _show(visit: Visit, draft: Draft, found: list[NodeCheck] | None = None, *, p
         "cluster_new.html",
         draft=draft,
         kinds=KINDS,
-        most_rows=_MOST_ROWS,
+        most_rows=MOST_ROWS,
         most_shown=MOST_SHOWN,
         checked=None if found is None else worst_first(found),
         problem=problem,

@@ -78,6 +78,7 @@ class Visit:
     etag: str = ""  # of what the browser has
     is_part: bool = False  # the script asks, for a part of a page
     error: str = ""  # why the form that is shown again was refused
+    wrong: str = ""  # name of the input that it was refused for, where it is one
 
     @property
     def project_id(self) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
@@ -297,25 +298,41 @@ def checked_nodes(runtime: Runtime, project_id: str, nodes: Sequence[NewNode]) -
         raise InvalidField("nodes", f"1 to {MAX_NODES} nodes are allowed, each with a name and a source")
     names = [node.name for node in nodes]
     if len(set(names)) < len(names):
-        raise InvalidField("nodes", "each node needs a name of its own")
-    for node in nodes:
-        check_node_name(node.name)
-        _check_address(node.ip)
+        again = next(index for index, name in enumerate(names) if name in names[:index])
+        raise InvalidField("nodes", "each node needs a name of its own", again)
+    for index, node in enumerate(nodes):
+        with _of_item(index):
+            check_node_name(node.name)
+            _check_address(node.ip)
     tenant = find_tenant(runtime, project_id)
-    checked = [replace(node, source=check_source(runtime, tenant, node.source)) for node in nodes]
+    checked: list[NewNode] = []
+    for index, node in enumerate(nodes):
+        with _of_item(index):
+            checked.append(replace(node, source=check_source(runtime, tenant, node.source)))
     check_apart(checked)
     return checked
+
+
+@contextmanager
+def _of_item(index: int) -> Generator[None]:
+    """Tell with an `InvalidField` which item of the list is meant."""
+    try:
+        yield
+    except InvalidField as error:
+        error.index = index
+        raise
 
 
 def check_apart(nodes: Sequence[Node | NewNode]) -> None:
     """Raise `InvalidField` if two nodes have the same directory, as far as their URLs show."""
     seen: dict[tuple[object, ...], str] = {}
-    for node in nodes:
+    for index, node in enumerate(nodes):
         other = seen.setdefault(_directory(node.source), node.name)
         if other != node.name:
             raise InvalidField(
                 "nodes.source",
                 f"{other} and {node.name} have the same directory, so all of it would be kept twice; give each its own",
+                index,
             )
 
 

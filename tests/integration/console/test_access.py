@@ -105,10 +105,10 @@ def test_a_user_is_added_and_can_sign_in(installation: Installation, browser: Br
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"name": "grace", "password": "short", "role": "reader"}, "password: 8 to 256"),
-        ({"name": "a/b", "password": PASSWORD, "role": "reader"}, "name: 1 to 64"),
+        ({"name": "grace", "password": "short", "role": "reader"}, "Password: 8 to 256"),
+        ({"name": "a/b", "password": PASSWORD, "role": "reader"}, "Name: 1 to 64"),
         ({"name": "ada", "password": PASSWORD, "role": "reader"}, "choose another name"),
-        ({"name": "grace", "password": PASSWORD, "role": "root"}, "role: choose one of"),
+        ({"name": "grace", "password": PASSWORD, "role": "root"}, "Role: choose one of"),
     ],
 )
 def test_what_is_refused_is_told_and_what_was_typed_stays(ada: Browser, given: dict[str, str], told: str) -> None:

@@ -97,12 +97,12 @@ def test_a_check_tells_the_place_and_changes_nothing(
 @pytest.mark.parametrize(
     ("values", "status", "told"),
     [
-        ({"base_path": "/x'$(id)"}, 400, "log_base_path"),
+        ({"base_path": "/x'$(id)"}, 400, "Path in the bucket: "),
         ({"bucket": "nowhere"}, 400, "no bucket 'nowhere' is configured"),
-        ({"agency": "a b"}, 400, "agency: letters"),
-        ({"time": "25:00"}, 400, "period: write it as"),
+        ({"agency": "a b"}, 400, "Agency: letters"),
+        ({"time": "25:00"}, 400, "Time of day: write it as"),
         ({"zone": "GMT+15:00"}, 400, "the zone is written"),
-        ({"time": "", "zone": ""}, 400, "period"),
+        ({"time": "", "zone": ""}, 400, "Time of day: "),
     ],
 )
 def test_a_refusal_keeps_what_was_typed(
@@ -121,7 +121,7 @@ def test_a_bucket_that_cannot_be_written_is_told(installation: Installation, bro
     installation.bucket.write_text("no folder")
     page = send(browser, new, "check", **OPEN, **DAILY)
     assert page.status_code == 412
-    assert "log_bucket:" in page.text
+    assert "Bucket: " in page.text
     assert operations(installation) == [("CheckSetting", 412)]
 
 
@@ -249,11 +249,11 @@ def test_a_node_is_added_changed_and_removed(
     ("form", "values", "told"),
     [
         ("add-node", {"form": "new-node", "name": "n1", "source": "file:///x"}, "the cluster has a node of this name"),
-        ("add-node", {"form": "new-node", "name": "n2", "source": "what'ever"}, "nodes.source"),
-        ("change-node", {"form": "node", "name": "n1", "source": "what'ever"}, "nodes.source"),
+        ("add-node", {"form": "new-node", "name": "n2", "source": "what'ever"}, "Log directory: "),
+        ("change-node", {"form": "node", "name": "n1", "source": "what'ever"}, "Log directory: "),
         ("change-node", {"form": "node", "name": "gone", "source": "x"}, "has no such node any more"),
         ("remove-node", {"name": "n1"}, "1 to 1000 nodes; 0 would be left"),
-        ("access", {"form": "access", "endpoint": "no where"}, "endpoint: write it as HOST:PORT"),
+        ("access", {"form": "access", "endpoint": "no where"}, "Where clients reach it: write it as HOST:PORT"),
         ("access", {"form": "access", "url": "http://a:b@c"}, "no user and no password may stand in it"),
         ("add-tag", {"form": "tag", "key": "_sys_x", "value": "v'1"}, "not to begin with '_sys_'"),
         ("remove-tag", {"key": "none"}, "tag"),

@@ -140,7 +140,7 @@ def test_levels_without_a_text_find_the_first_lines_of_records(search: Shown, no
     [
         ({"q": "(a", "regex": "1"}, "the regular expression is not taken"),
         ({"q": "x" * 1025}, "at most 1024 characters"),
-        ({"since": "noon"}, "since: write it as 2026-11-24"),
+        ({"since": "noon"}, "Since: write it as 2026-11-24"),
         ({"since": "2026-11-25", "until": "2026-11-24"}, "is after until"),
         ({"since": "2026-11-24", "until": "2026-11-24"}, "before this moment; write 2026-11-25 for all of 2026-11-24"),
         ({"since": "2026-13-01"}, "since: the calendar has no 2026-13-01"),

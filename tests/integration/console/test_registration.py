@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -84,8 +85,8 @@ def test_more_rows_keep_what_was_typed(browser: Browser) -> None:
     [
         ({"name": "a/b", "name_0": "n1", "source_0": "file:///var/log/x"}, "must not contain"),
         ({"name": "prod"}, "1 to 1000 nodes are allowed"),
-        ({"name": "prod", "name_0": "n1", "source_0": "nothing"}, "nodes.source"),
-        ({"name": "prod", "name_0": "n1", "source_0": "file:///etc"}, "nodes.source"),
+        ({"name": "prod", "name_0": "n1", "source_0": "nothing"}, "Log directory, row 1: "),
+        ({"name": "prod", "name_0": "n1", "source_0": "file:///etc"}, "Log directory, row 1: "),
         ({"name": "prod", "by": "api", "url": "http://u:p@host:9200"}, "no user and no password may stand in it"),
     ],
 )
@@ -101,10 +102,21 @@ def test_a_refusal_is_told_and_what_was_typed_is_kept(
     assert registered(installation) == []
 
 
+def test_a_refusal_tells_the_row_and_marks_it(browser: Browser, logs: Path) -> None:
+    page = press(browser, "", name="prod", name_0="n1", source_0=f"file://{logs}", name_2="a/b", source_2="file:///x")
+    assert "Name of the node, row 3: must not contain" in page.text
+    assert "nodes.name" not in page.text
+    assert re.findall(r'name="(\w+)" aria-invalid="true"', page.text) == ["name_2"]
+    page = press(browser, "", name="prod", name_1="n1", source_1=f"file://{logs}", name_2="n2", source_2="nowhere")
+    assert "Log directory, row 3: " in page.text
+    page = press(browser, "", name="prod", name_0="n1", source_0=str(logs), name_2="n2", source_2=str(logs))
+    assert "Log directory, row 3: n1 and n2 have the same directory" in page.text
+
+
 def test_a_kind_that_there_is_not_is_refused(browser: Browser, logs: Path) -> None:
     page = press(browser, "", name="prod", kind="solr", name_0="n1", source_0=f"file://{logs}")
     assert page.status_code == 400
-    assert "kind: is one of elasticsearch" in page.text
+    assert "Kind: is one of elasticsearch" in page.text
 
 
 def test_a_name_that_is_taken_is_told(installation: Installation, browser: Browser, logs: Path) -> None:
