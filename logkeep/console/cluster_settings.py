@@ -10,7 +10,7 @@ from typing import Any
 from logkeep.console.answers import Answer, Redirect
 from logkeep.console.calls import ApiCall, write_calls
 from logkeep.console.pools import WaitsFor
-from logkeep.console.registration import MOST_SHOWN, worst_first
+from logkeep.console.registration import MOST_SHOWN, told_below, worst_first
 from logkeep.console.rendering import show
 from logkeep.console.routes import Handler, Page
 from logkeep.console.visit import Visit
@@ -72,7 +72,7 @@ def check_setting(visit: Visit) -> Answer:
 
 
 def show_refused_check(visit: Visit) -> Answer:
-    return _show(visit, visit.cluster(), problem=visit.error)
+    return _show(told_below(visit), visit.cluster(), problem=visit.error)
 
 
 def open_backup(visit: Visit) -> Answer:
@@ -125,7 +125,7 @@ def check_nodes(visit: Visit) -> Answer:
 
 
 def show_refused_look(visit: Visit) -> Answer:
-    return _show(visit, visit.cluster(), node_problem=visit.error)
+    return _show(told_below(visit), visit.cluster(), node_problem=visit.error)
 
 
 def add_node(visit: Visit) -> Answer:

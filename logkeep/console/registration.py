@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from logkeep.console.answers import Answer, Redirect
 from logkeep.console.calls import ApiCall, write_calls
@@ -57,7 +57,7 @@ def check_cluster(visit: Visit) -> Answer:
 
 
 def show_refused_check(visit: Visit) -> Answer:
-    return _show(visit, _read(visit), problem=visit.error)
+    return _show(told_below(visit), _read(visit), problem=visit.error)
 
 
 def add_cluster(visit: Visit) -> Answer:
@@ -131,6 +131,11 @@ def _show(visit: Visit, draft: Draft, found: list[NodeCheck] | None = None, *, p
         problem=problem,
         calls=_write_calls(visit, draft),
     )
+
+
+def told_below(visit: Visit) -> Visit:
+    """Return the visit of a refused check: where the script shows its answer, that is told in one place."""
+    return replace(visit, error="") if visit.is_part else visit
 
 
 def worst_first(found: list[NodeCheck]) -> list[NodeCheck]:

@@ -49,6 +49,28 @@
       }
     }
   };
+  // Where no answer comes, or none that can be shown, that is told until the next one comes.
+  const unanswered = document.getElementById("unanswered");
+  let waits = 0;
+  const tellFailure = () => {
+    clearTimeout(waits);
+    waits = setTimeout(() => { // not while the page is left, which ends its requests too
+      unanswered.textContent = unanswered.dataset.text;
+      unanswered.hidden = false;
+      if (unanswered.getBoundingClientRect().bottom < 0) unanswered.classList.add("floating");
+    }, 300);
+  };
+  document.addEventListener("htmx:error", tellFailure);
+  document.addEventListener("htmx:response:error", (event) => {
+    const {response, text} = event.detail.ctx;
+    if (response.status >= 500 && !text) tellFailure(); // with a text, the page shows why
+  });
+  document.addEventListener("htmx:after:request", (event) => {
+    if (event.detail.ctx.response.status >= 500) return;
+    clearTimeout(waits);
+    unanswered.hidden = true;
+    unanswered.classList.remove("floating");
+  });
   document.addEventListener("htmx:after:swap", () => prepare(document));
   prepare(document);
   setInterval(poll, 500);

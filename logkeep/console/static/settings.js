@@ -26,6 +26,25 @@
     button.disabled = rows.children.length >= most;
   });
 
+  // A check's answer is brought into view, and its form is marked at the field that it was refused for.
+  document.addEventListener("htmx:after:swap", (event) => {
+    const button = event.target.closest?.("[hx-select='#found'], [hx-select='#node-checks']");
+    if (!button) return;
+    const found = document.querySelector(button.getAttribute("hx-select")), form = button.closest("form");
+    for (const field of form.elements) field.removeAttribute("aria-invalid");
+    const wrong = found.querySelector("[data-wrong]")?.dataset.wrong;
+    if (wrong) form.elements[wrong]?.setAttribute("aria-invalid", "true");
+    found.scrollIntoView({block: "nearest"});
+  });
+  // What a check found is of before, as soon as a field of its form is changed.
+  const outdate = (event) => {
+    const found = document.getElementById("found"), told = found?.querySelector(".before");
+    if (!told || !event.target.form?.querySelector("[hx-select='#found']")) return;
+    told.hidden = false;
+    found.querySelector(".result").classList.add("outdated");
+  };
+  document.addEventListener("input", outdate);
+
   // The reader's zone, as it is now.
   for (const button of document.querySelectorAll("button.own-zone")) {
     const ahead = aheadOf(Date.now()), away = Math.abs(ahead), two = (number) => String(number).padStart(2, "0");
@@ -35,7 +54,7 @@
     if (!option) continue;
     button.hidden = false;
     button.textContent += ` (${zone})`;
-    button.addEventListener("click", () => { select.value = zone; select.focus(); });
+    button.addEventListener("click", () => { select.value = zone; select.focus(); select.dispatchEvent(new Event("input", {bubbles: true})); });
   }
 
   // The hour on the reader's clock until that is set, and from then on, for its next two changes.

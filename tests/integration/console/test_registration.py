@@ -113,6 +113,17 @@ def test_a_refusal_tells_the_row_and_marks_it(browser: Browser, logs: Path) -> N
     assert "Log directory, row 3: n1 and n2 have the same directory" in page.text
 
 
+def test_a_check_clears_the_refusal_before_it_and_tells_its_own_once(browser: Browser, logs: Path) -> None:
+    assert '<div id="refusal"><p class="notice bad"' in press(browser, "", name="").text
+    typed = {"token": browser.get(NEW).text.partition('name="token" value="')[2].partition('"')[0], "name": "prod"}
+    page = browser.post(f"{NEW}/check", typed | {"name_0": "n1", "source_0": str(logs)}, hx_request="true")
+    assert '<div id="refusal"></div>' in page.text
+    assert 'hx-select-oob="#refusal"' in page.text
+    page = browser.post(f"{NEW}/check", typed | {"name_0": "n1", "source_0": "nowhere"}, hx_request="true")
+    assert page.text.count("Log directory, row 1: ") == 1
+    assert 'data-wrong="source_0"' in page.text
+
+
 def test_a_kind_that_there_is_not_is_refused(browser: Browser, logs: Path) -> None:
     page = press(browser, "", name="prod", kind="solr", name_0="n1", source_0=f"file://{logs}")
     assert page.status_code == 400
