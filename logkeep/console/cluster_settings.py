@@ -19,7 +19,7 @@ from logkeep.domain.cluster import ChangedNode, Cluster, ClusterChange, Tag, as_
 from logkeep.domain.log_setting import OFFSETS, DailyTime, LogSetting, LogSettingChange, parse_period, write_zone
 from logkeep.domain.policy import Policy
 from logkeep.errors import InvalidField
-from logkeep.service import backups, checks, clusters, forecasts, log_settings, tags
+from logkeep.service import backups, checks, clusters, forecasts, log_settings, status, tags
 
 _AGENCY, _BASE_PATH, _TIME = "css_obs_agency", "css/log", "00:00"
 _ZONES = {"zh": "GMT+08:00"}  # by language; else UTC
@@ -116,6 +116,13 @@ def set_adaptive(visit: Visit) -> Answer:
 def start_backup(visit: Visit) -> Answer:
     job = backups.start_backup(visit.runtime, visit.cluster())
     return Redirect(f"/console/tasks/{job.job_id}?done=started")
+
+
+def show_refused_backup(visit: Visit) -> Answer:
+    """Lead on from a backup that could not be started: mostly one is running already."""
+    cluster = visit.cluster()
+    running = status.get_status(visit.runtime, cluster).facts.running
+    return show(visit, "cluster_refused.html", cluster=cluster, tab="", running=running)
 
 
 def check_nodes(visit: Visit) -> Answer:
@@ -356,13 +363,6 @@ PAGES = (
     Page(path="/clusters/{cluster_id}/settings/{form}", handler=go_back),
     _form("/remove", remove_cluster, "RemoveCluster", WaitsFor.BUCKETS, right=Right.ADMINISTER),
     Page(path="/clusters/{cluster_id}/remove", handler=go_back),
-    Page(
-        path="/clusters/{cluster_id}/backup",
-        method="POST",
-        handler=start_backup,
-        right=Right.OPERATE,
-        waits_for=WaitsFor.WRITES,
-        operation="StartBackup",
-    ),
+    _form("/backup", start_backup, "StartBackup", again=show_refused_backup),
     Page(path="/clusters/{cluster_id}/backup", handler=go_back),
 )

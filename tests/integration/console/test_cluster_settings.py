@@ -344,6 +344,17 @@ def test_a_cluster_with_a_running_backup_stays(installation: Installation, brows
     assert clusters.list_clusters(installation.runtime, installation.project.id)[0]
 
 
+def test_a_backup_beside_a_running_one_is_refused_with_a_link_to_that(
+    installation: Installation, browser: Browser, cluster: Cluster
+) -> None:
+    running = backups.start_backup(installation.runtime, cluster)
+    page = send(browser, cluster, f"/console/clusters/{cluster.id}/backup")
+    assert page.status_code == 409
+    assert "A log backup of this cluster is running" in page.text
+    assert f'href="/console/tasks/{running.job_id}"' in page.text
+    assert f'href="/console/clusters/{cluster.id}">To the cluster' in page.text
+
+
 # Who may
 
 
