@@ -296,7 +296,8 @@ class Console:
             return Html("", status, headers=((b"hx-reswap", b"none"), *retry))
         message = make_refusal(error, visit).message if isinstance(error, LogkeepError) else ""
         host = request.host if isinstance(error, UnknownHost) else ""
-        body = render(visit, "error.html", status=status, message=message, host=host, request_id=request.id)
+        back = quote(_page_of_form(request.path)) if isinstance(error, StaleForm) else ""
+        body = render(visit, "error.html", status=status, message=message, host=host, request_id=request.id, back=back)
         return Html(body, status, headers=retry)
 
     def _cookies(self, answer: Html | Redirect | Unchanged, visit: Visit, request: ConsoleRequest) -> list[Header]:
@@ -315,12 +316,20 @@ class Console:
 
 
 def _to_sign_in(request: ConsoleRequest) -> Html | Redirect:
+    if request.method == "POST":
+        ended = f"/console/sign-in?ended=1&next={quote(_page_of_form(request.path), safe='')}"
+        return Html("", 401, headers=((b"hx-redirect", ended.encode()),)) if request.is_part else Redirect(ended)
     if request.is_part:
         return Html("", 401, headers=((b"hx-redirect", b"/console/sign-in"),))
     if request.method != "GET":
         return Redirect("/console/sign-in")
     wanted = request.path + (f"?{request.query.decode('latin-1')}" if request.query else "")
     return Redirect(f"/console/sign-in?next={quote(wanted, safe='')}")
+
+
+def _page_of_form(path: str) -> str:
+    """Return the page on which the form of an address stands: what that leads to by GET, else the page above it."""
+    return path if find_page(PAGES, "GET", path)[0] else path.rpartition("/")[0]
 
 
 def _may_see(visit: Visit, page: Page) -> bool:

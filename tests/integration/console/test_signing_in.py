@@ -14,6 +14,7 @@ from logkeep.errors import LinkSpent, RequestError, WrongPassword
 from logkeep.service import console_sessions, identity, users
 from logkeep.service.runtime import Runtime
 from logkeep.domain.access import Caller, Role
+from logkeep.domain.cluster import Cluster
 from logkeep.errors import LinkSpent
 from logkeep.service import audit, console_sessions, identity, users
 from tests.support.console import RULES, Browser, open_browser
@@ -151,6 +152,26 @@ def test_what_began_by_a_clock_that_was_ahead_is_over_when_it_is_right(
     assert stranger.get("/console/clusters").url.path == "/console/sign-in"
     with pytest.raises(LinkSpent):
         console_sessions.spend_link(installation.runtime, link.secret)
+def test_who_sends_a_form_after_the_session_ended_is_told_and_comes_back_to_it(
+    installation: Installation, browser: Browser, cluster: Cluster
+) -> None:
+    users.add_user(installation.runtime, installation.project, "ada", PASSWORD, Role.ADMIN)
+    settings = browser.get(f"/console/clusters/{cluster.id}/settings")
+    installation.clock.advance(RULES.idle_ms + 1000)
+    page = browser.submit(settings, f"{settings.url.path}/daily", time="01:00", zone="GMT+00:00")
+    assert "Your session ended; nothing was saved." in page.text
+    page = browser.submit(page, "/console/sign-in", user="ada", password=PASSWORD)
+    assert page.url.path == settings.url.path
+    installation.clock.advance(2 * RULES.idle_ms)
+    answer = browser.post("/console/access/add-key", {"role": "reader"}, follow=False, hx_request="true")
+    assert answer.headers["hx-redirect"] == "/console/sign-in?ended=1&next=%2Fconsole%2Faccess"
+
+
+def test_a_form_that_is_no_longer_valid_leads_back_to_its_page(browser: Browser) -> None:
+    answer = browser.post("/console/clusters/new/check", {"token": "x.y", "name": "prod"})
+    assert answer.status_code == 403
+    assert 'href="/console/clusters/new/check">Back to the form' in answer.text
+    assert browser.get("/console/clusters/new/check").url.path == "/console/clusters/new"
 
 
 def test_no_form_is_taken_without_its_token(installation: Installation, browser: Browser) -> None:
