@@ -57,6 +57,18 @@ TABS = (
     Item("/settings", N_("Settings")),
 )
 
+# Of commands that messages advise: where the same is seen or done. `{job}` and `{cluster}` are filled in.
+_COMMANDS = (
+    (re.compile(r"logkeep job show (?P<job>[0-9a-f]{32})"), Item("/console/tasks/{job}", N_("Task"))),
+    (re.compile(r"logkeep coverage .+"), Item("/console/clusters/{cluster}/coverage", N_("Coverage"))),
+    (re.compile(r"logkeep logs (open|policy) .+"), Item("/console/clusters/{cluster}/settings", N_("Settings"))),
+    (
+        re.compile(r"logkeep records .+ --status FAIL"),
+        Item("/console/clusters/{cluster}/tasks?state=failed", N_("Failed tasks")),
+    ),
+    (re.compile(r"logkeep workers"), Item("/console/workers", N_("Workers"))),
+)
+
 # Of clusters, tasks and days. They are translated one by one as they are shown, of which a page has thousands.
 STATES = {
     "stale": N_("stale"),
@@ -81,6 +93,18 @@ STATES = {
     "none": N_("none"),
     "off": N_("off"),
 }
+
+
+def find_page_for(command: str, cluster_id: str) -> Item | None:
+    """Return the page that shows or does what a command would; None where there is none, or of which cluster is open."""
+    for pattern, page in _COMMANDS:
+        if found := pattern.fullmatch(command):
+            known = {**found.groupdict(), **({"cluster": cluster_id} if cluster_id else {})}
+            try:
+                return page._replace(path=page.path.format(**known))
+            except KeyError:
+                return None
+    return None
 
 
 def show_plainly(value: object) -> object:
@@ -142,6 +166,7 @@ def _environment(language: str) -> Environment:
         "navigation": NAVIGATION,
         "tabs": TABS,
         "states": STATES,
+        "find_page_for": find_page_for,
     }
     environment.globals.update(values)
     known: dict[str, Any] = environment.globals

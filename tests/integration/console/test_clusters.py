@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from logkeep.console.rendering import find_page_for
 from logkeep.domain.access import Role
 from logkeep.domain.cluster import Cluster
 from logkeep.service import clusters, log_settings
@@ -44,6 +45,27 @@ def test_what_needs_a_hand_stands_on_top(
     assert page.index(">later<") < page.index(">prod<")
     only = browser.get("/console/clusters?only=without_daily").text
     assert f"cluster-{cluster.id}" not in only
+
+
+def test_behind_a_command_that_is_advised_stands_the_page_that_does_the_same(
+    installation: Installation, browser: Browser, cluster: Cluster
+) -> None:
+    own = f"/console/clusters/{cluster.id}"
+    assert f'<a class="there" href="{own}/settings">Settings</a>' in browser.get(own).text, "no daily backup"
+    assert f'<a class="there" href="{own}/settings">Settings</a>' in browser.get("/console/clusters").text
+    job = "0123456789abcdef" * 2
+    for command, path in (
+        (f"logkeep job show {job}", f"/console/tasks/{job}"),
+        ("logkeep coverage 'a b'", f"{own}/coverage"),
+        ("logkeep records prod --status FAIL", f"{own}/tasks?state=failed"),
+        ("logkeep workers", "/console/workers"),
+    ):
+        page = find_page_for(command, cluster.id)
+        assert page
+        assert page.path == path
+    for command in ("logkeep verify prod", "logkeep job show ../x", "logkeep serve"):
+        assert find_page_for(command, cluster.id) is None
+    assert find_page_for("logkeep coverage prod", "") is None
 
 
 def test_a_poll_without_news_is_a_304(
