@@ -96,7 +96,7 @@ STATES = {
 
 
 def find_page_for(command: str, cluster_id: str) -> Item | None:
-    """Return the page that shows or does what a command would; None where there is none, or the cluster is not known."""
+    """Return the page that shows or does what a command would; None where none does, or of which cluster is unknown."""
     for pattern, page in _COMMANDS:
         if found := pattern.fullmatch(command):
             known = {**found.groupdict(), **({"cluster": cluster_id} if cluster_id else {})}

@@ -10,13 +10,10 @@ from pathlib import Path
 import pytest
 
 from logkeep.domain.access import Caller, Role, SignedIn, SignIn
-from logkeep.errors import LinkSpent, RequestError, WrongPassword
-from logkeep.service import console_sessions, identity, users
-from logkeep.service.runtime import Runtime
-from logkeep.domain.access import Caller, Role
 from logkeep.domain.cluster import Cluster
-from logkeep.errors import LinkSpent
+from logkeep.errors import LinkSpent, RequestError, WrongPassword
 from logkeep.service import audit, console_sessions, identity, users
+from logkeep.service.runtime import Runtime
 from tests.support.console import RULES, Browser, open_browser
 from tests.support.installation import Installation, open_installation
 
@@ -152,6 +149,8 @@ def test_what_began_by_a_clock_that_was_ahead_is_over_when_it_is_right(
     assert stranger.get("/console/clusters").url.path == "/console/sign-in"
     with pytest.raises(LinkSpent):
         console_sessions.spend_link(installation.runtime, link.secret)
+
+
 def test_who_sends_a_form_after_the_session_ended_is_told_and_comes_back_to_it(
     installation: Installation, browser: Browser, cluster: Cluster
 ) -> None:
