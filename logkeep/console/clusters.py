@@ -55,12 +55,14 @@ def _list_clusters(visit: Visit) -> dict[str, Any]:
 
 def show_cluster(visit: Visit) -> Answer:
     cluster = visit.cluster()
+    standing = status.get_status(visit.runtime, cluster)
+    missed_at = standing.facts.runs and standing.facts.runs.missed_at
     return show(
         visit,
         "cluster.html",
         cluster=cluster,
         tab="",
-        standing=status.get_status(visit.runtime, cluster),
+        standing=standing,
         setting=log_settings.get_setting(visit.runtime, cluster),
         policy=forecasts.get_policy(visit.runtime, cluster),
         verified=verification.get_verification(visit.runtime, cluster),
@@ -68,6 +70,8 @@ def show_cluster(visit: Visit) -> Answer:
         last=tasks.list_tasks(
             visit.runtime, visit.project_id, TaskFilter(cluster_id=cluster.id), limit=_LAST_TASKS
         ).tasks,
+        missed_at=missed_at,
+        late=tasks.find_late(visit.runtime, cluster, missed_at) if missed_at else None,
         checked=None,
         **_nodes(visit, cluster),
     )

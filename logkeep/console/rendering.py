@@ -156,6 +156,7 @@ def _environment(language: str) -> Environment:
         "duration": texts.duration,
         "number": texts.number,
         "age": texts.age,
+        "roughly": texts.roughly,
     }
     environment.filters.update(filters)
     values: dict[str, Any] = {

@@ -54,13 +54,16 @@ class Texts:
         ms = abs(now - moment)
         if ms < _MINUTE:
             return _("just now") if moment <= now else _("in less than a minute")
+        return (_("%s ago") if moment <= now else _("in %s")) % self.roughly(ms)
+
+    def roughly(self, ms: int) -> str:
+        """Return a duration as 20 min, 5 h or 3 d."""
+        _ = self
         if ms < _HOUR:
-            about = _("%(n)s min") % {"n": ms // _MINUTE}
-        elif ms < 2 * _DAY:
-            about = _("%(n)s h") % {"n": ms // _HOUR}
-        else:
-            about = _("%(n)s d") % {"n": ms // _DAY}
-        return (_("%s ago") if moment <= now else _("in %s")) % about
+            return _("%(n)s min") % {"n": ms // _MINUTE}
+        if ms < 2 * _DAY:
+            return _("%(n)s h") % {"n": ms // _HOUR}
+        return _("%(n)s d") % {"n": ms // _DAY}
 
     def time(self, moment: int | None) -> Markup:
         """Return a moment (Unix ms) in UTC, as an element that the script shows in the reader's zone besides."""

@@ -22,6 +22,7 @@ class Missed(NamedTuple):
     cluster: str
     due_at: int
     job_id: str  # that was started late for it; '' for none
+    started_at: int | None  # when it was, Unix ms; None where no record tells
 
 
 class Sums(NamedTuple):
@@ -58,7 +59,8 @@ def fetch_missed(
     streams = _missed_streams(project_id, wanted, after)
     oldest = oldest_needed(connection, streams, limit, wanted.since or 0)
     c = missed_runs.c
-    page = select(clusters.c.id, clusters.c.name, c.due_at, func.coalesce(c.job_id, literal_column("''")))
+    started = select(jobs.c.created_at).where(jobs.c.job_id == c.job_id).scalar_subquery()
+    page = select(clusters.c.id, clusters.c.name, c.due_at, func.coalesce(c.job_id, literal_column("''")), started)
     page = page.select_from(clusters.join(missed_runs, streams.since(oldest))).where(streams.mine)
     rows = connection.execute(page.order_by(c.due_at.desc(), clusters.c.id.desc()).limit(limit)).all()
     return [Missed(*row) for row in rows]

@@ -51,6 +51,7 @@ class Task:
     at: int  # Unix ms: when the job was created, or the run was due
     job: BackupJob | None  # None for a missed run
     late_job_id: str = ""  # of a missed run: the job that was started late for it
+    late_ms: int | None = None  # by how much it was; None where no record tells
     nodes: int = 0  # that the job has begun
     nodes_done: int = 0  # and ended, also those that failed
     nodes_failed: int = 0

@@ -25,6 +25,7 @@ HEADS = (
     "gaps",
     "warnings",
     "nodes_failed",
+    "late_seconds",
 )
 # A spreadsheet takes what begins so for a formula, and computes it.
 _COMPUTED = ("=", "+", "-", "@", "\t", "\r")
@@ -68,6 +69,7 @@ def _cells(task: Task) -> tuple[str, ...]:
         job.log_path if job else "",
         (job.failed_msg or "") if job else "",
         *map(str, (task.gaps, task.warnings, task.nodes_failed) if job else ("", "", "")),
+        "" if task.late_ms is None else str(task.late_ms // 1000),
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from logkeep.database import jobs, missed_runs, tasks
 from logkeep.database.connection import reading
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType
+from logkeep.domain.cluster import Cluster
 from logkeep.domain.policy import LATE_MS, missed_moments
 from logkeep.domain.task import LONGEST_TEXT, Task, TaskFilter, TaskPage, TaskPosition, TaskState, find_text, fold
 from logkeep.errors import InvalidField, NothingToRetry
@@ -42,6 +43,14 @@ def list_tasks(
     lister = _Lister(runtime.database, project_id, runtime.clock.now_ms())
     page = lister.search(wanted, after, limit) if wanted.text else lister.read(wanted, after, limit)
     return replace(page, tasks=lister.add_sums(page.tasks))
+
+
+def find_late(runtime: Runtime, cluster: Cluster, due_at: int) -> Task | None:
+    """Return the run of a cluster that was due at a moment and missed; None where it is not known any more."""
+    wanted = TaskFilter(cluster_id=cluster.id, state=TaskState.MISSED, since=due_at, until=due_at + 1)
+    with reading(runtime.database) as connection:
+        found = tasks.fetch_missed(connection, cluster.project_id, wanted, None, 1)
+    return _missed_task(*found[0]) if found else None
 
 
 def iterate_tasks(runtime: Runtime, project_id: str, wanted: TaskFilter) -> Iterator[Task]:
@@ -228,7 +237,9 @@ def _job_task(job: BackupJob, cluster: str) -> Task:
     )
 
 
-def _missed_task(cluster_id: str, cluster: str, due_at: int, late_job_id: str = "") -> Task:
+def _missed_task(
+    cluster_id: str, cluster: str, due_at: int, late_job_id: str = "", started_at: int | None = None
+) -> Task:
     return Task(
         cluster_id=cluster_id,
         cluster=cluster,
@@ -237,6 +248,7 @@ def _missed_task(cluster_id: str, cluster: str, due_at: int, late_job_id: str = 
         at=due_at,
         job=None,
         late_job_id=late_job_id,
+        late_ms=None if started_at is None else max(0, started_at - due_at),
     )
 
 

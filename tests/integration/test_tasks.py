@@ -108,6 +108,7 @@ def test_a_service_that_was_away_for_five_days_missed_five_runs_and_starts_one(
         (TaskState.MISSED, first + 4 * DAY),
     ]
     assert [task.late_job_id for task in page.tasks] == ["", job.job_id, "", "", "", ""]
+    assert [task.late_ms for task in page.tasks] == [None, LATE_MS + 1, None, None, None, None]
     assert page.counts[TaskState.MISSED] == 5
     assert page.counts[TaskState.ALL] == 6
 
@@ -175,7 +176,7 @@ def test_the_page_tells_what_each_job_left_out(installation: Installation, clust
     found = {task.job: (task.gaps, task.warnings) for task in listed(installation).tasks}
     assert found == {whole: (0, 0), holed: (2, 1)}
     [_, first, second] = csv_lines(tasks.iterate_tasks(installation.runtime, installation.project.id, ALL))
-    assert (first[-7:], second[-7:]) == ("2,1,0\r\n", "0,0,0\r\n")
+    assert (first[-9:], second[-9:]) == (",2,1,0,\r\n", ",0,0,0,\r\n")
 
 
 @pytest.mark.parametrize("limit", [1, 7, 1000])

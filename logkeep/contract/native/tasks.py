@@ -62,6 +62,7 @@ class TaskLine(msgspec.Struct, rename="camel"):
     gaps: int | None  # that it met: lines that were gone before it could keep them
     warnings: int | None  # that it gave
     late_job_id: str | None  # of a missed run: the job that was started late for it; null if none was
+    late_ms: int | None  # by how much it was; null where no record of it is there
 
 
 class TaskCounts(msgspec.Struct, rename="camel"):
@@ -167,4 +168,5 @@ def _line(task: Task) -> TaskLine:
         gaps=task.gaps if job else None,
         warnings=task.warnings if job else None,
         late_job_id=task.late_job_id or None,
+        late_ms=task.late_ms,
     )

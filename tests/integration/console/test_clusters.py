@@ -9,7 +9,7 @@ import pytest
 from logkeep.console.rendering import find_page_for
 from logkeep.domain.access import Role
 from logkeep.domain.cluster import Cluster
-from logkeep.service import clusters, log_settings
+from logkeep.service import backups, clusters, log_settings
 from tests.support.console import Browser, open_browser
 from tests.support.installation import Installation
 from tests.support.left_out import leave_out
@@ -106,6 +106,22 @@ def test_gaps_that_are_known_are_told_where_all_else_is_in_order(
     page = browser.get(f"/console/clusters/{cluster.id}").text
     assert "Nothing needs a hand. 2 gaps are known:" in page
     assert "Show what is held and what is missing" in page
+
+
+def test_a_daily_backup_that_started_late_leads_to_its_task(
+    installation: Installation, browser: Browser, cluster: Cluster, logs: Path
+) -> None:
+    (logs / "prod.log").write_bytes(LINE)
+    log_settings.start_policy(installation.runtime, cluster, "00:00 GMT+00:00")
+    installation.clock.value = installation.clock.value // DAY * DAY + DAY + HOUR // 3
+    [job] = backups.start_due_backups(installation.runtime)
+    installation.run(job)
+    browser.sign_in(installation)
+    page = browser.get(f"/console/clusters/{cluster.id}").text
+    assert "The last daily backup started late" in page
+    assert "no process was there to start it, or another backup was running" in page
+    assert f'href="/console/tasks/{job.job_id}">20 min late</a>' in page
+    assert "20 min late" in browser.get("/console/tasks?state=missed").text
 
 
 def test_what_was_never_verified_tells_no_numbers(browser: Browser, cluster: Cluster) -> None:
