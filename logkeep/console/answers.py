@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from urllib.parse import quote
 
 from logkeep.http.streams import Stream
 
@@ -49,9 +50,11 @@ def join_lines(lines: Iterator[str]) -> Iterator[bytes]:
 
 def make_download(content_type: str, name: str, chunks: Iterator[bytes]) -> Stream:
     """Return a stream that the browser saves as a file of this name: letters, digits, '-', '_' and '.'."""
-    safe = "".join(one if one.isascii() and (one.isalnum() or one in "-_.") else "_" for one in name)
+    whole = "".join(one if one.isalnum() or one in "-_." else "_" for one in name)
+    safe = "".join(one if one.isascii() else "_" for one in whole)
+    named = f'attachment; filename="{safe}"' + (f"; filename*=UTF-8''{quote(whole)}" if whole != safe else "")
     headers = (
-        (b"content-disposition", f'attachment; filename="{safe}"'.encode()),
+        (b"content-disposition", named.encode()),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
     )

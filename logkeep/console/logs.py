@@ -429,7 +429,7 @@ def download_hits(visit: Visit) -> Answer:
     events = archive_search.search_archive(visit.runtime, asked.cluster, asked.query)
     chunks = _write_events(events, _write_json if as_json else _write_text)
     kind = "application/x-ndjson" if as_json else "text/plain; charset=utf-8"
-    return make_download(kind, f"{asked.cluster.name}-lines.{'ndjson' if as_json else 'log'}", chunks)
+    return make_download(kind, f"{asked.cluster.name}-lines-{_today(visit)}.{'ndjson' if as_json else 'log'}", chunks)
 
 
 def _write_events(events: Iterator[SearchEvent], write: Callable[[SearchEvent], bytes]) -> Iterator[bytes]:
@@ -470,7 +470,20 @@ def download_period(visit: Visit) -> Answer:
     span = _read_span(visit)
     logs = archive.list_kept(visit.runtime, cluster, node=node, family=family, span=span)
     pieces = (archive.read_kept(visit.runtime, cluster, node, log.generation, span=span) for log in logs)
-    return make_download("application/octet-stream", f"{cluster.name}-{node}-{family}", chain.from_iterable(pieces))
+    return make_download(
+        "application/octet-stream", _name_period(cluster, node, family, span, visit), chain.from_iterable(pieces)
+    )
+
+
+def _name_period(cluster: Cluster, node: str, family: str, span: Span, visit: Visit) -> str:
+    """Return a name with the days that a download is of, which ends as the log's does."""
+    since = span.since.written[:10] if span.since else ""
+    until = span.until.written[:10] if span.until else _today(visit)
+    return "-".join(one for one in (cluster.name, node, f"{since}_{until}" if since else until, family) if one)
+
+
+def _today(visit: Visit) -> str:
+    return datetime.fromtimestamp(visit.runtime.clock.now_ms() / 1000, UTC).date().isoformat()
 
 
 _PATH = "/clusters/{cluster_id}/logs"

@@ -181,6 +181,12 @@ def test_a_download_keeps_others_out(
     assert answer.headers["cache-control"] == "no-store"
 
 
+def test_a_download_keeps_letters_of_other_scripts_in_its_name() -> None:
+    headers = dict(make_download("text/csv", '生产/"\ud800.csv', iter([b"1"])).headers)
+    named = b"attachment; filename=\"_____.csv\"; filename*=UTF-8''%E7%94%9F%E4%BA%A7___.csv"
+    assert headers[b"content-disposition"] == named
+
+
 @pytest.mark.parametrize("page", [page for page in GETS if not page.streams], **by_path)
 def test_a_head_is_answered_as_a_get(signed: Signed, page: Page) -> None:
     got = signed.admin.get(path_of(page), follow=False)

@@ -239,15 +239,23 @@ def test_the_plot_counts_lines_by_level_and_what_of_them_is_drawn_is_in_the_tabl
 def test_all_that_is_found_can_be_downloaded(search: Shown) -> None:
     page = search("/download", q="line 1", order="oldest", format="text")
     assert page.text.splitlines() == [line(n).rstrip() for n in range(320) if str(n).startswith("1")]
-    assert "attachment" in page.headers["content-disposition"]
+    assert re.search(r'filename="prod-lines-\d{4}-\d\d-\d\d\.log"', page.headers["content-disposition"])
     *hits, end = map(json.loads, search("/download", q="line 31", format="ndjson").text.splitlines())
     assert hits[0]["text"] == line(319).rstrip()
     assert end == {"type": "end", "completed": True}
 
 
+def test_nothing_found_is_offered_before_something_is_searched(search: Shown) -> None:
+    assert "All lines found" not in search().text
+    assert "All lines found, as text" in search(q="line").text
+    assert "All lines found, as text" in search(level="ERROR").text
+
+
 def test_a_period_of_a_log_can_be_downloaded(search: Shown) -> None:
     page = search("/period", node="n1", family="prod.log", since="2026-11-24T00:01", until="2026-11-24T00:02")
     assert page.text == "".join(line(number) for number in range(60, 120))
+    named = 'filename="prod-n1-2026-11-24_2026-11-24-prod.log"'
+    assert named in page.headers["content-disposition"]
     assert search("/period", node="n1").status_code == 400
     assert "Choose a node and a log" in search().text
 
