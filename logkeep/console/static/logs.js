@@ -58,6 +58,8 @@
     probe.remove();
     return found;
   };
+  const minutes = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720], days = [1, 2, 3, 5, 7, 10, 15, 30, 60, 90, 180, 365, 730, 3650];
+  const steps = [...minutes.map((one) => one * 60), ...days.map((one) => one * 86400)]; // between times on the axis
   let drawn = null;
   const draw = (place) => {
     const data = JSON.parse(document.getElementById(place.dataset.plot).textContent);
@@ -97,7 +99,7 @@
       legend: {show: false},
       tzDate: (second) => uPlot.tzDate(new Date(second * 1000), "Etc/UTC"),
       scales: {x: {range: () => [data.times[0], end]}, y: {range: (_, low, high) => [0, Math.max(1, high * 1.08)]}},
-      axes: [{...axis, values: name, space: 90}, {...axis, size: 56}],
+      axes: [{...axis, values: name, space: 90, incrs: steps.filter((step) => step >= data.seconds)}, {...axis, size: 56}],
       series: [{}, series("calm"), series("warning"), series("grave")],
       cursor: {y: false, drag: {x: true, y: false, setScale: false}},
       hooks: {setSelect: [narrow]},

@@ -236,6 +236,22 @@ def test_the_plot_counts_lines_by_level_and_what_of_them_is_drawn_is_in_the_tabl
     assert "as far as it was counted" not in page.text
 
 
+def test_hits_that_lie_close_together_are_drawn_by_the_minute(
+    installation: Installation, node: Path, cluster: Cluster, search: Shown
+) -> None:
+    (node / "prod_old.log").write_text("[2026-09-01T00:00:00,000][INFO ][x] [n1] long ago\n")
+    installation.back_up(cluster)
+    data = json.loads(re.findall(r"<script[^>]*>(.*?)</script>", search("/plot", q="line 1").text)[0])
+    assert data["seconds"] == 60
+    assert len(data["times"]) == 4
+    whole = json.loads(re.findall(r"<script[^>]*>(.*?)</script>", search("/plot").text)[0])
+    assert whole["seconds"] == 86_400
+
+
+def test_a_plot_of_nothing_says_that_there_are_no_hits(search: Shown) -> None:
+    assert "No hits in what is kept." in search("/plot", q="nowhere").text
+
+
 def test_all_that_is_found_can_be_downloaded(search: Shown) -> None:
     page = search("/download", q="line 1", order="oldest", format="text")
     assert page.text.splitlines() == [line(n).rstrip() for n in range(320) if str(n).startswith("1")]
