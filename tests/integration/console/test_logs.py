@@ -162,7 +162,7 @@ def test_what_is_wrong_is_told_above_the_form_that_is_kept(search: Shown, asked:
 
 def test_it_is_said_beside_the_field_what_until_means(search: Shown) -> None:
     page = search().text
-    assert "Until (before this moment)" in page
+    assert "Until (not included)" in page
     assert "2026-11-13 for all of the 12th" in page
     assert len(lines(search(q="line 1", since="2026-11-24", until="2026-11-25"))) == 100
 
