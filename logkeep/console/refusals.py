@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from logkeep.console.rendering import N_
 from logkeep.console.visit import Values, Visit
-from logkeep.errors import InvalidField, LogkeepError
+from logkeep.errors import InvalidField, LogkeepError, UnknownBucket
 
 MOST_ROWS = 50  # for nodes in a form
 
@@ -38,6 +38,11 @@ _FIELDS = {
     "tags": Labelled(N_("Tags"), ""),
     "key": Labelled(N_("Key"), "key"),
     "value": Labelled(N_("Value"), "value"),
+    "text": Labelled(N_("Text"), ""),
+    "node": Labelled(N_("Node"), "node"),
+    "family": Labelled(N_("Log"), "family"),
+    "levels": Labelled(N_("Level"), ""),
+    "cursor": Labelled(N_("Place to go on from"), ""),
     "since": Labelled(N_("Since"), "since"),
     "until": Labelled(N_("Until"), "until"),
 }
@@ -75,6 +80,8 @@ def make_refusal(error: LogkeepError, visit: Visit) -> Refusal:
 def _part(error: LogkeepError) -> tuple[str, str]:
     """Return the field that an error names, '' for none, and its sentence."""
     field, _, sentence = error.message.partition(": ")
+    if isinstance(error, UnknownBucket) and field.endswith("(log_bucket"):  # in the words of the API
+        return "log_bucket", sentence.removesuffix(")")
     if isinstance(error, InvalidField) or field in _FIELDS:
         return field, sentence
     return "", error.message

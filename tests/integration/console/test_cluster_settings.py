@@ -98,7 +98,7 @@ def test_a_check_tells_the_place_and_changes_nothing(
     ("values", "status", "told"),
     [
         ({"base_path": "/x'$(id)"}, 400, "Path in the bucket: "),
-        ({"bucket": "nowhere"}, 400, "no bucket 'nowhere' is configured"),
+        ({"bucket": "nowhere"}, 400, "Bucket: no bucket 'nowhere' is configured"),
         ({"agency": "a b"}, 400, "Agency: letters"),
         ({"time": "25:00"}, 400, "Time of day: write it as"),
         ({"zone": "GMT+15:00"}, 400, "the zone is written"),

@@ -146,7 +146,7 @@ def test_levels_without_a_text_find_the_first_lines_of_records(search: Shown, no
         ({"since": "2026-13-01"}, "since: the calendar has no 2026-13-01"),
         ({"q": "x", "level": "E R"}, "such as ERROR"),
         ({"q": "x", "node": "n9"}, "nothing is kept of a node"),
-        ({"q": "x", "cursor": "?"}, "cursor: it is none"),
+        ({"q": "x", "cursor": "?"}, "Place to go on from: it is none"),
     ],
 )
 def test_what_is_wrong_is_told_above_the_form_that_is_kept(search: Shown, asked: dict[str, str], told: str) -> None:
