@@ -11,7 +11,7 @@ import typer
 
 from logkeep.cli.client import ServiceClient, decode, open_client
 from logkeep.cli.errors import UsageError
-from logkeep.cli.invocation import EVERYWHERE, invocation
+from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
 from logkeep.cli.output import note, print_document, print_line, print_table
 from logkeep.cli.selection import check_text, read_time
 from logkeep.cli.texts import count_text, moment_text, size_text, time_text, zone_text
@@ -67,7 +67,7 @@ def list_tasks(
     if asked.as_json:
         print_document(document)
         return
-    _print_page(decode(document, TaskList))
+    _print_page(asked, decode(document, TaskList))
 
 
 def _choice(option: str, word: str, choices: tuple[str, ...]) -> str:
@@ -82,12 +82,12 @@ def _print_csv(client: ServiceClient, query: dict[str, str | int]) -> None:
             sys.stdout.buffer.write(piece)
 
 
-def _print_page(page: TaskList) -> None:
+def _print_page(asked: CommonOptions, page: TaskList) -> None:
     if page.tasks:
         heads = (f"TIME ({zone_text()})", "CLUSTER", "STATE", "TYPE", "NODES", "STORED", "GAPS", "WARNINGS", "JOB")
         # In 80 columns there is room for the time, the state and the id of the job.
         print_table(heads, [_row(task) for task in page.tasks], right=(4, 5, 6, 7), cut=(1,), drop=(3, 4, 5, 7, 6))
-        _note_left_out(page.tasks)
+        _note_left_out(asked, page.tasks)
     if page.partly is not None:
         note(f"the text was looked for from {moment_text(page.partly)} on; older ones: --until, or all with --csv")
     if page.next:
@@ -95,12 +95,14 @@ def _print_page(page: TaskList) -> None:
     print_line(_counts_text(page.counts, page.counted_all))
 
 
-def _note_left_out(tasks: Sequence[TaskLine]) -> None:
+def _note_left_out(asked: CommonOptions, tasks: Sequence[TaskLine]) -> None:
     """Name the tasks that have gaps or warnings, which a narrow terminal shows in no column."""
     named = [task.job_id for task in tasks if task.job_id and (task.gaps or task.warnings)]
     if named:
         more = f" and {len(named) - _MOST_NAMED:,} more" if len(named) > _MOST_NAMED else ""
-        note(f"with gaps or warnings, which `logkeep job show JOB` tells: {', '.join(named[:_MOST_NAMED])}{more}")
+        note(
+            f"with gaps or warnings, which `{asked.command} job show JOB` tells: {', '.join(named[:_MOST_NAMED])}{more}"
+        )
 
 
 def _row(task: TaskLine) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.installed import Done
+from tests.integration.cli.installed import Done, Served
+from tests.integration.cli.test_terminal import on_terminal
 
 Command = Callable[..., Done]
 
@@ -54,6 +55,19 @@ def test_all_tasks_are_given_as_csv(tenant: Command, opened: str, failed: str) -
     [row] = csv.DictReader(io.StringIO(told, newline=""))
     assert (row["cluster"], row["state"], row["job_id"]) == (opened, "FAIL", failed)
     assert row["failure"].startswith("LK-SOURCE-")
+
+
+def test_a_backup_with_gaps_is_named_in_80_columns(tenant: Command, served: Served, opened: str, node: Path) -> None:
+    tenant("backup", opened, "--wait").ended(0)
+    (node / "prod.log").write_bytes(b"[2026-11-24T05:00:00,000][INFO ] another line\n")
+    tenant("backup", opened, "--wait").ended(0)
+    task, _ = tenant("tasks", opened, "--json").ended(0).json["tasks"]
+    assert (task["state"], task["gaps"]) == ("SUCCESS", 1)
+    _, sent = on_terminal(served, "tasks", opened, columns=80)
+    assert f"job show JOB` tells: {task['jobId']}" in " ".join(sent.split())
+    told = tenant("tasks", opened).ended(0)
+    assert "GAPS  WARNINGS" in told.out
+    assert task["jobId"] in told.err
 
 
 def test_a_job_that_failed_is_retried_once(tenant: Command, opened: str, failed: str) -> None:
