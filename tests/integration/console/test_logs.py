@@ -143,7 +143,7 @@ def test_levels_without_a_text_find_the_first_lines_of_records(search: Shown, no
         ({"since": "noon"}, "Since: write it as 2026-11-24"),
         ({"since": "2026-11-25", "until": "2026-11-24"}, "is after until"),
         ({"since": "2026-11-24", "until": "2026-11-24"}, "before this moment; write 2026-11-25 for all of 2026-11-24"),
-        ({"since": "2026-13-01"}, "since: the calendar has no 2026-13-01"),
+        ({"since": "2026-13-01"}, "Since: the calendar has no 2026-13-01"),
         ({"q": "x", "level": "E R"}, "such as ERROR"),
         ({"q": "x", "node": "n9"}, "nothing is kept of a node"),
         ({"q": "x", "cursor": "?"}, "Place to go on from: it is none"),

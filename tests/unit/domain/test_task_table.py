@@ -37,7 +37,7 @@ def rows(*tasks: Task) -> list[dict[str, str]]:
 def test_each_task_is_a_line_of_as_many_cells_as_there_are_heads() -> None:
     lines = list(csv_lines([task(job=None)]))
     assert lines[0] == ",".join(HEADS) + "\r\n"
-    assert lines[1] == "2026-12-01T02:00:52Z,prod,c,MISSED,Manual,,,,,,,,,\r\n"
+    assert lines[1] == "2026-12-01T02:00:52Z,prod,c,MISSED,Manual" + "," * (len(HEADS) - 5) + "\r\n"
 
 
 def test_what_has_quotes_commas_or_line_breaks_is_read_back_as_it_was() -> None:
