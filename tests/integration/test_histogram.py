@@ -237,8 +237,8 @@ def test_too_many_counts_are_refused_with_a_way_out(kept: Kept, monkeypatch: pyt
         counted(installation, cluster, replace(query, node="n9"))
 
 
-def test_count_ends_at_a_bound_and_says_so(installation: Installation, kept: tuple[Cluster, Writer]) -> None:
-    cluster, _ = kept
+def test_count_ends_at_a_bound_and_says_so(kept: Kept) -> None:
+    installation, cluster, _ = kept
     query = replace(ALL, interval=Interval.HOUR, use_index=False)
     whole, end = counted(installation, cluster, query)
     assert end.completed
