@@ -117,7 +117,8 @@ class Site:
 
     def start(self) -> str:
         """Start a backup; its id."""
-        return self.ask("backup", "prod").ended(0).json["jobId"]
+        begun = self.ask("backup", "prod")
+        return begun.ended(1 if begun.code == 1 else 0).json["jobId"]  # 1: it has failed before it was asked for
 
     def back_up(self, seconds: float = 60) -> Ended:
         began = time.monotonic()

@@ -35,6 +35,14 @@ clusters.updated_at bigint NOT NULL
 clusters.url character varying(1024) NOT NULL DEFAULT ''::character varying
 clusters.url_user character varying(255) NOT NULL DEFAULT ''::character varying
 clusters.version character varying(64) NOT NULL
+console_links.ak character varying(64) NOT NULL
+console_links.expires_at bigint NOT NULL
+console_links.sha256 character varying(64) NOT NULL
+console_sessions.ak character varying(64)
+console_sessions.created_at bigint NOT NULL
+console_sessions.seen_at bigint NOT NULL
+console_sessions.sha256 character varying(64) NOT NULL
+console_sessions.user_id character varying(32)
 findings.body bytea NOT NULL
 findings.cluster_id character varying(36)
 findings.id integer NOT NULL DEFAULT nextval('findings_id_seq'::regclass)
@@ -207,6 +215,8 @@ cluster_tags CONSTRAINT pk_cluster_tags PRIMARY KEY (cluster_id, key)
 clusters CONSTRAINT fk_clusters_project_id FOREIGN KEY (project_id) REFERENCES projects(id)
 clusters CONSTRAINT pk_clusters PRIMARY KEY (id)
 clusters CONSTRAINT uq_clusters_project_id_name UNIQUE (project_id, name)
+console_links CONSTRAINT pk_console_links PRIMARY KEY (sha256)
+console_sessions CONSTRAINT pk_console_sessions PRIMARY KEY (sha256)
 findings CONSTRAINT pk_findings PRIMARY KEY (id)
 forecasts CONSTRAINT fk_forecasts_cluster_id FOREIGN KEY (cluster_id) REFERENCES clusters(id) ON DELETE CASCADE
 forecasts CONSTRAINT pk_forecasts PRIMARY KEY (cluster_id, node, family)
@@ -252,6 +262,10 @@ workers CONSTRAINT pk_workers PRIMARY KEY (id)
 CREATE INDEX ix_access_keys_issuer ON public.access_keys USING btree (issuer, expires_at)
 CREATE INDEX ix_audit_at ON public.audit USING btree (at, id)
 CREATE INDEX ix_audit_project ON public.audit USING btree (project_id, at, id)
+CREATE INDEX ix_console_links_ak ON public.console_links USING btree (ak)
+CREATE INDEX ix_console_links_expires_at ON public.console_links USING btree (expires_at)
+CREATE INDEX ix_console_sessions_owner ON public.console_sessions USING btree (user_id, ak, created_at)
+CREATE INDEX ix_console_sessions_seen_at ON public.console_sessions USING btree (seen_at)
 CREATE INDEX ix_findings_gaps ON public.findings USING btree (cluster_id, kind, node)
 CREATE INDEX ix_findings_job_id ON public.findings USING btree (job_id)
 CREATE INDEX ix_generations_retired ON public.generations USING btree (cluster_id, node, retired, lead, family, head_length, head_sha256, generation)
@@ -280,6 +294,8 @@ CREATE UNIQUE INDEX pk_audit ON public.audit USING btree (id)
 CREATE UNIQUE INDEX pk_buckets ON public.buckets USING btree (name)
 CREATE UNIQUE INDEX pk_cluster_tags ON public.cluster_tags USING btree (cluster_id, key)
 CREATE UNIQUE INDEX pk_clusters ON public.clusters USING btree (id)
+CREATE UNIQUE INDEX pk_console_links ON public.console_links USING btree (sha256)
+CREATE UNIQUE INDEX pk_console_sessions ON public.console_sessions USING btree (sha256)
 CREATE UNIQUE INDEX pk_findings ON public.findings USING btree (id)
 CREATE UNIQUE INDEX pk_forecasts ON public.forecasts USING btree (cluster_id, node, family)
 CREATE UNIQUE INDEX pk_generations ON public.generations USING btree (cluster_id, node, generation)
