@@ -76,6 +76,7 @@ def test_a_failure_is_understood_mended_and_a_line_of_last_month_found(tab: Tab)
     page.locator("input[name=q]").press("Enter")
     page.get_by_text("lost its translog").first.wait_for()
     assert page.locator("mark").first.inner_text() == "shard 7 lost"
+    page.locator(".over-time canvas").wait_for()
     take(tab, "logs")
 
 
