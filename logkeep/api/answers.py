@@ -9,10 +9,9 @@ from typing import NamedTuple
 from starlette.types import Send
 
 from logkeep.contract.operation import JSON as JSON_TYPE
-from logkeep.http.streams import StartedStream
+from logkeep.http.whole import send_whole
 
 JSON = JSON_TYPE.encode()
-_SLICE = 16 * 1024  # bytes of an answer handed over in one piece; more would lie in memory for who does not read
 
 
 class Answer(NamedTuple):
@@ -27,8 +26,7 @@ class Answer(NamedTuple):
 async def send_answer(send: Send, request_id: str, answer: Answer) -> None:
     body = answer.body
     if answer.status == HTTPStatus.NO_CONTENT:  # which tells neither type nor length
-        await send({"type": "http.response.start", "status": 204, "headers": [(b"x-request-id", request_id.encode())]})
-        await send({"type": "http.response.body", "body": b""})
+        await send_whole(send, answer.status, [(b"x-request-id", request_id.encode())], b"")
         return
     headers = [
         (b"content-type", JSON),
@@ -36,14 +34,4 @@ async def send_answer(send: Send, request_id: str, answer: Answer) -> None:
         (b"content-length", str(len(body)).encode()),
         *answer.headers,
     ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    while len(body) > _SLICE:
-        await send({"type": "http.response.body", "body": body[:_SLICE], "more_body": True})
-        body = body[_SLICE:]
-    await send({"type": "http.response.body", "body": body})
-
-
-def discard(answer: Answer | StartedStream) -> None:
-    """Close an answer that nobody waits for any more."""
-    if isinstance(answer, StartedStream):
-        answer.close()
+    await send_whole(send, answer.status, headers, body)

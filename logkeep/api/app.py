@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -17,7 +16,7 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from logkeep.api import css, iam, native
-from logkeep.api.answers import Answer, discard, send_answer
+from logkeep.api.answers import Answer, send_answer
 from logkeep.api.auth import (
     Authenticator,
     Credentials,
@@ -41,7 +40,7 @@ from logkeep.http.addresses import ClientAddresses
 from logkeep.http.bodies import MAX_BODY, SMALL, Budget, Reader
 from logkeep.http.pools import Pool
 from logkeep.http.protocol import CONNECTION
-from logkeep.http.streams import StartedStream, Stream, send_stream
+from logkeep.http.streams import StartedStream, Stream, StreamSlots, discard, send_stream
 from logkeep.service.auditing import Auditor
 from logkeep.service.runtime import Runtime
 from logkeep.signing.sdk_hmac import MAX_SKEW_MS
@@ -100,7 +99,7 @@ class Application:
         self._pools: Pools | None = None
         self._strangers_bodies = Budget(_STRANGERS_BODIES, MAX_BODY)
         self._tenants_bodies = Budget(_TENANTS_BODIES, _TENANTS_BODIES_EACH)
-        self._streams: Counter[str] = Counter()  # open ones by tenant
+        self._streams = StreamSlots(_STREAMS, _STREAMS_EACH, "Too many answers are being streamed just now.")
         self._addresses = ClientAddresses(runtime.trusted_proxies)
         self._slowed = 0  # refusals that take their time just now
         self._refused = 0  # calls that were too many, since the log told of them
@@ -134,7 +133,7 @@ class Application:
             try:
                 await send_stream(receive, send, request_id, answer, lambda error: self._log_fault(error, request_id))
             finally:
-                self._end_stream(answer.owner)
+                self._streams.end(answer.owner)
 
     async def _respond(self, request_id: str, scope: Scope, receive: Receive) -> Answer | StartedStream | None:
         """Answer one request; None if the client has disconnected before it was complete."""
@@ -275,31 +274,13 @@ class Application:
         size = len(call.body) if len(call.body) > SMALL else 0
         if size:
             await self._tenants_bodies.take(owner, size)
-        streams = operation.content_type != JSON_TYPE
-        begun: StartedStream | None = None
         try:
-            if streams:
-                self._begin_stream(owner)
-            answer = await pool.run(owner, self._handle, request, call, seconds=operation.seconds, discard=discard)
-            if not isinstance(answer, StartedStream):
-                return answer
-            begun = answer._replace(pool=pool, owner=owner)
-            return begun
+            if operation.content_type == JSON_TYPE:
+                return await pool.run(owner, self._handle, request, call, seconds=operation.seconds, discard=discard)
+            return await self._streams.begin(pool, owner, self._handle, request, call, seconds=operation.seconds)
         finally:
             if size:
                 self._tenants_bodies.put_back(owner, size)
-            if streams and not begun:
-                self._end_stream(owner)
-
-    def _begin_stream(self, owner: str) -> None:
-        self._streams[owner] += 1
-        if self._streams.total() > _STREAMS or self._streams[owner] > _STREAMS_EACH:
-            raise Overloaded("Too many answers are being streamed just now.")
-
-    def _end_stream(self, owner: str) -> None:
-        self._streams[owner] -= 1
-        if not self._streams[owner]:
-            del self._streams[owner]
 
     def _handle(self, request: Request, call: Call) -> Answer | StartedStream:
         """Call the handler, in a thread or on the event loop; there it raises `WouldBlock` rather than wait."""

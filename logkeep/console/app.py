@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -47,7 +46,7 @@ from logkeep.errors import (
 from logkeep.http.addresses import ClientAddresses
 from logkeep.http.bodies import SMALL, Budget, Reader
 from logkeep.http.protocol import CONNECTION
-from logkeep.http.streams import StartedStream, Stream, send_stream
+from logkeep.http.streams import StartedStream, Stream, StreamSlots, discard, send_stream
 from logkeep.service import console_sessions, identity
 from logkeep.service.auditing import Auditor
 from logkeep.service.console_sessions import FoundSession
@@ -115,7 +114,7 @@ class Console:
         self._auditor = Auditor(runtime)
         self._bodies = Budget(_BODIES, SMALL)
         self._pools: Pools | None = None
-        self._streams: Counter[str] = Counter()  # downloads that are running, by project
+        self._streams = StreamSlots(_STREAMS, _STREAMS_EACH, N_("Too many downloads are running just now."))
 
     def close(self) -> None:
         if self._pools:
@@ -137,7 +136,7 @@ class Console:
             try:
                 await send_stream(receive, send, request.id, answer, lambda error: _log_fault(error, request))
             finally:
-                self._streams[answer.owner] -= 1
+                self._streams.end(answer.owner)
         elif answer:
             await send_answer(send, request, answer, self._cookies(answer, visit, request))
 
@@ -234,21 +233,10 @@ class Console:
     ) -> Html | Redirect | Unchanged | StartedStream:
         pool, owner = pools[page.waits_for], visit.trail.project_id or visit.trail.address
         if not page.streams:
-            answer = await pool.run(owner, self._call, page, visit, request, discard=_discard)
+            answer = await pool.run(owner, self._call, page, visit, request, discard=discard)
             assert not isinstance(answer, StartedStream)
             return answer
-        if self._streams.total() >= _STREAMS or self._streams[owner] >= _STREAMS_EACH:
-            raise Overloaded(N_("Too many downloads are running just now."))
-        self._streams[owner] += 1
-        try:
-            answer = await pool.run(owner, self._call, page, visit, request, discard=_discard)
-        except BaseException:
-            self._streams[owner] -= 1
-            raise
-        if isinstance(answer, StartedStream):
-            return answer._replace(pool=pool, owner=owner)
-        self._streams[owner] -= 1
-        return answer
+        return await self._streams.begin(pool, owner, self._call, page, visit, request)
 
     def _call(self, page: Page, visit: Visit, request: ConsoleRequest) -> Html | Redirect | Unchanged | StartedStream:
         """Call the page's handler, in a thread, and record in the audit what was to be changed."""
@@ -338,12 +326,6 @@ def _may_see(visit: Visit, page: Page) -> bool:
 
 def _status_of(error: Exception) -> int:
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
-
-
-def _discard(answer: Html | Redirect | Unchanged | StartedStream) -> None:
-    """Close a download that nobody waits for any more."""
-    if isinstance(answer, StartedStream):
-        answer.close()
 
 
 def _tell_unnoted(note: asyncio.Future[None], request: ConsoleRequest) -> None:

@@ -16,6 +16,7 @@ from logkeep.console.answers import Html, Redirect, Unchanged
 from logkeep.console.rendering import STATIC, static_name
 from logkeep.console.requests import ConsoleRequest
 from logkeep.http.streams import Stream
+from logkeep.http.whole import send_whole
 
 Header = tuple[bytes, bytes]
 
@@ -36,7 +37,6 @@ _NOT_KEPT = (b"cache-control", b"no-store")
 _ASKED_AGAIN = (b"cache-control", b"no-cache, private")
 _FOR_EVER = (b"cache-control", b"public, max-age=31536000, immutable")
 _SMALL = 1024  # bytes, which are not worth compressing
-_SLICE = 16 * 1024  # bytes handed over in one piece
 
 
 class StaticFile(NamedTuple):
@@ -107,8 +107,4 @@ def keep_others_out(stream: Stream) -> Stream:
 async def _send(send: Send, status: int, headers: list[Header], body: bytes) -> None:
     if status != 304:
         headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    while len(body) > _SLICE:
-        await send({"type": "http.response.body", "body": body[:_SLICE], "more_body": True})
-        body = body[_SLICE:]
-    await send({"type": "http.response.body", "body": body})
+    await send_whole(send, status, headers, body)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from starlette.types import Receive, Send
 
+from logkeep.errors import Overloaded
 from logkeep.http.pools import Pool
+
+T = TypeVar("T")
 
 _CHUNK_SLICE = 64 * 1024  # bytes handed over in one piece
 _CHUNK_SECONDS = 600.0  # for the next chunk of a stream; one object of a verification may take minutes
@@ -36,9 +40,51 @@ class StartedStream(NamedTuple):
     pool: Pool | None = None  # whose threads make the next chunks
     owner: str = ""  # for whom
 
-    def close(self) -> None:
-        """Let go of what it holds, where nobody waits for it any more."""
-        close_chunks(self.stream.chunks)
+
+class StreamSlots:
+    """Counts the streams that are open at a time; belongs to one running loop."""
+
+    def __init__(self, most: int, each: int, refusal: str) -> None:
+        """Allow `most` in all and `each` of one owner; `refusal` is what a further one is told."""
+        self._most, self._each, self._refusal = most, each, refusal
+        self._open: Counter[str] = Counter()  # by owner
+
+    async def begin(
+        self,
+        pool: Pool,
+        owner: str,
+        make: Callable[..., T | StartedStream],
+        *arguments: Any,
+        seconds: float | None = None,
+    ) -> T | StartedStream:
+        """Have an answer begun by a thread of the pool; where it is a stream, it is counted until its `end`.
+
+        Raises `Overloaded`, and what `make` raises.
+        """
+        if self._open.total() >= self._most or self._open[owner] >= self._each:
+            raise Overloaded(self._refusal)
+        self._open[owner] += 1
+        begun: StartedStream | None = None
+        try:
+            answer = await pool.run(owner, make, *arguments, seconds=seconds, discard=discard)
+            if not isinstance(answer, StartedStream):
+                return answer
+            begun = answer._replace(pool=pool, owner=owner)
+            return begun
+        finally:
+            if not begun:
+                self.end(owner)
+
+    def end(self, owner: str) -> None:
+        self._open[owner] -= 1
+        if not self._open[owner]:
+            del self._open[owner]
+
+
+def discard(answer: object) -> None:
+    """Close the answer of a call for which nobody waits any more, where it is a stream."""
+    if isinstance(answer, StartedStream):
+        close_chunks(answer.stream.chunks)
 
 
 async def send_stream(

@@ -49,14 +49,14 @@ class Browser:
 
     def __init__(self, console: Any, runner: asyncio.Runner) -> None:
         self._runner = runner
-        self._console = console
+        self.console = console
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(console), base_url=ADDRESS)
 
     def open_another(self, on_the_way: Callable[[Any], Any] = lambda scope: scope) -> Browser:
         """Another browser at the same console, signed in nowhere; a server may add to the scope `on_the_way`."""
 
         async def console(scope: Any, receive: Any, send: Any) -> None:
-            await self._console(on_the_way(scope), receive, send)
+            await self.console(on_the_way(scope), receive, send)
 
         return Browser(console, self._runner)
 
@@ -77,7 +77,7 @@ class Browser:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        self._runner.run(self._console({**scope, "scheme": "http", "client": ("127.0.0.1", 1)}, receive, send))
+        self._runner.run(self.console({**scope, "scheme": "http", "client": ("127.0.0.1", 1)}, receive, send))
         return sent[0]["status"]
 
     def get(self, path: str, *, follow: bool = True, **headers: str) -> httpx.Response:

@@ -21,6 +21,7 @@ from logkeep.domain.access import Right, Role
 from logkeep.errors import InvalidField
 from logkeep.http import bodies
 from logkeep.http.protocol import CONNECTION
+from logkeep.http.streams import StreamSlots
 from logkeep.service import identity, users
 from logkeep.service.console_sessions import FoundSession, find_session
 from logkeep.service.runtime import Runtime
@@ -236,7 +237,7 @@ def test_many_downloads_leave_room_for_pages(
     monkeypatch.setattr("logkeep.console.app.PAGES", (page,))
     for _ in range(40):  # each is counted out again
         assert browser.get("/console/d").status_code == 200
-    monkeypatch.setattr("logkeep.console.app._STREAMS", 0)
+    monkeypatch.setattr(browser.console, "_streams", StreamSlots(0, 8, "full"))
     assert browser.get("/console/d").status_code == 503
 
 
@@ -255,7 +256,7 @@ def test_downloads_of_one_project_leave_room_for_another(
     installation.project = identity.add_project(installation.runtime, "theirs")
     another.sign_in(installation)
     monkeypatch.setattr("logkeep.console.app.PAGES", (slow, quick))
-    monkeypatch.setattr("logkeep.console.app._STREAMS_EACH", 1)
+    monkeypatch.setattr(browser.console, "_streams", StreamSlots(16, 1, "full"))
 
     async def run() -> list[int]:
         first = asyncio.ensure_future(browser.http.get("/console/slow"))
