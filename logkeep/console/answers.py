@@ -16,7 +16,7 @@ class Html:
 
     body: str
     status: int = 200
-    etag: str = ""  # where it has one, a poll without news is answered with 304
+    etag: str = ""  # of a part that is looked for again and again
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 

@@ -252,8 +252,6 @@ class Console:
                 self._auditor.record(visit.trail, page.operation, status, "", request.id)
         if isinstance(answer, Stream):
             return StartedStream(keep_others_out(answer), next(answer.chunks, None))
-        if isinstance(answer, Html) and answer.etag and visit.has(answer.etag):
-            return Unchanged(answer.etag)
         return answer
 
     async def _refuse(

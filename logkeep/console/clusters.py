@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from logkeep.console.answers import Answer, Unchanged
+from logkeep.console.answers import Answer
 from logkeep.console.news import find_version
 from logkeep.console.pools import WaitsFor
-from logkeep.console.rendering import etag_of, render, show, show_shared
+from logkeep.console.rendering import render, show, show_shared
 from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
 from logkeep.domain.cluster import Cluster
@@ -29,10 +29,8 @@ def show_rows(visit: Visit) -> Answer:
     """Show the list alone, for the script that looks for news; ages are told anew each minute."""
     minute = visit.runtime.clock.now_ms() // _MINUTE_MS
     version = find_version(visit)
-    etag = etag_of(visit, (version, minute, visit.query.with_changes()))
-    if visit.has(etag):
-        return Unchanged(etag)
-    return show_shared(etag, lambda: render(visit, "cluster_rows.html", **_list_clusters(visit)))
+    parts = version, minute, visit.query.with_changes()
+    return show_shared(visit, parts, lambda: render(visit, "cluster_rows.html", **_list_clusters(visit)))
 
 
 def _list_clusters(visit: Visit) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from zlib import crc32
 
 from logkeep.console.answers import Answer, Html, make_download
 from logkeep.console.pools import WaitsFor
-from logkeep.console.rendering import etag_of, render, show
+from logkeep.console.rendering import render, show, show_news
 from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
 from logkeep.domain.archive_search import ArchiveQuery, Hit, SearchDamage, SearchEnd, SearchEvent, SearchProgress
@@ -297,9 +297,9 @@ def show_new(visit: Visit) -> Answer:
     than = read_cursor(place, asked.query) if place else None
     step = search_steps.count_newer(visit.runtime, asked.cluster, query, than)
     number, most = len(step.hits), step.after is not None
-    etag = etag_of(visit, ("new", visit.path, visit.query.with_changes(), number, most, step.given_up))
+    parts = "new", visit.path, visit.query.with_changes(), number, most, step.given_up
     values = {"asked": asked, "number": number, "most": most, "given_up": step.given_up, "newest": place}
-    return Html(render(visit, "log_new.html", **values), etag=etag)
+    return show_news(visit, parts, lambda: render(visit, "log_new.html", **values))
 
 
 # One line

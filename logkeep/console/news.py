@@ -11,9 +11,8 @@ _EACH_MS = 1000
 _MOST = 256  # projects and clusters that are remembered
 
 _lock = threading.Lock()
-_known: dict[
-    tuple[str, str], tuple[int, str]
-] = {}  # by project and cluster: when it was asked (Unix ms), and what came
+# By project and cluster: when it was asked (Unix ms), and what came.
+_known: dict[tuple[str, str], tuple[int, str]] = {}
 
 
 def find_version(visit: Visit, cluster_id: str = "") -> str:

@@ -15,7 +15,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from logkeep import __version__
-from logkeep.console.answers import Html
+from logkeep.console.answers import Html, Unchanged
 from logkeep.console.texts import LANGUAGES, texts_of
 from logkeep.console.visit import Visit
 
@@ -186,7 +186,7 @@ def show(visit: Visit, template: str, *, status: int = 200, **values: Any) -> Ht
     return Html(render(visit, template, **values), status)
 
 
-def etag_of(visit: Visit, parts: Sequence[object]) -> str:
+def _etag_of(visit: Visit, parts: Sequence[object]) -> str:
     """Return an ETag of what a part of a page depends on, for this reader."""
     caller = visit.caller
     whole = (__version__, visit.texts.language, caller and (caller.project_id, caller.role), *parts)
@@ -213,9 +213,19 @@ class _Shared:
 _shared = _Shared(32)
 
 
-def show_shared(etag: str, make: Callable[[], str]) -> Html:
-    """Return a part that is the same for all readers of whom its ETag is, made once: many look for news at a time.
+def show_shared(visit: Visit, parts: Sequence[object], make: Callable[[], str]) -> Html | Unchanged:
+    """Show a part that is the same for all readers of whom its ETag is, made once: many look for news at a time.
 
     It must hold no token of a form, as that belongs to one session.
     """
-    return Html(_shared.find(etag, make), etag=etag)
+    etag = _etag_of(visit, parts)
+    return _show_unless_known(visit, etag, lambda: _shared.find(etag, make))
+
+
+def show_news(visit: Visit, parts: Sequence[object], make: Callable[[], str]) -> Html | Unchanged:
+    """Show a part that depends on these values; it is made only where the browser has not got it already."""
+    return _show_unless_known(visit, _etag_of(visit, parts), make)
+
+
+def _show_unless_known(visit: Visit, etag: str, make: Callable[[], str]) -> Html | Unchanged:
+    return Unchanged(etag) if visit.etag == etag else Html(make(), etag=etag)

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from logkeep.console.answers import Answer, Html, Redirect, Unchanged
+from logkeep.console.answers import Answer, Redirect
 from logkeep.console.calls import ApiCall, write_calls
 from logkeep.console.news import find_version
 from logkeep.console.pools import WaitsFor
-from logkeep.console.rendering import etag_of, render, show
+from logkeep.console.rendering import render, show, show_news
 from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
 from logkeep.contract.css.responses import make_record
@@ -43,12 +43,9 @@ def show_task(visit: Visit) -> Answer:
 
 def show_state(visit: Visit) -> Answer:
     """Show what moves alone, for the script that looks for news."""
-    version = find_version(visit)
     moment = visit.runtime.clock.now_ms() // _RENEWED_MS
-    etag = etag_of(visit, (version, moment, visit.path, visit.query.with_changes()))
-    if visit.has(etag):
-        return Unchanged(etag)
-    return Html(render(visit, "task_state.html", **_find(visit)), etag=etag)
+    parts = find_version(visit), moment, visit.path, visit.query.with_changes()
+    return show_news(visit, parts, lambda: render(visit, "task_state.html", **_find(visit)))
 
 
 def cancel_task(visit: Visit) -> Answer:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from logkeep.console.answers import Answer, Html, Unchanged, make_download
+from logkeep.console.answers import Answer, make_download
 from logkeep.console.news import find_version
-from logkeep.console.rendering import etag_of, render, show
+from logkeep.console.rendering import render, show, show_news
 from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
 from logkeep.contract.native.tasks import csv_chunks, task_lines
@@ -43,11 +43,8 @@ def show_tasks(visit: Visit) -> Answer:
 def show_rows(visit: Visit) -> Answer:
     """Show the list alone, for the script that looks for news; nothing in it grows old by itself."""
     cluster_id, query = visit.parameters.get("cluster_id", ""), visit.query.with_changes()
-    version = find_version(visit, cluster_id)
-    etag = etag_of(visit, (version, cluster_id, query))
-    if visit.has(etag):
-        return Unchanged(etag)
-    return Html(render(visit, "task_rows.html", **_list_tasks(visit)), etag=etag)
+    parts = find_version(visit, cluster_id), cluster_id, query
+    return show_news(visit, parts, lambda: render(visit, "task_rows.html", **_list_tasks(visit)))
 
 
 def export_tasks(visit: Visit) -> Answer:

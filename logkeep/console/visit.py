@@ -99,10 +99,6 @@ class Visit:
         self.trail.cluster_id = cluster_id
         return clusters.get_cluster(self.runtime, self.project_id, cluster_id)
 
-    def has(self, etag: str) -> bool:
-        """Return whether the browser has this already."""
-        return self.etag == etag
-
     def token(self) -> str:
         """Return a token for a form: of this session, and another one each time, so that compression tells nothing."""
         salt = secrets.token_hex(8)
