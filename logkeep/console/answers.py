@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from urllib.parse import quote
 
+from logkeep.domain.csv_text import join_lines
 from logkeep.http.streams import Stream
 
 
@@ -42,10 +42,9 @@ Answer = Html | Redirect | Unchanged | Stream
 _LINES_AT_ONCE = 100
 
 
-def join_lines(lines: Iterator[str]) -> Iterator[bytes]:
-    """Yield lines, which end as they are to, in chunks for a download."""
-    while some := list(islice(lines, _LINES_AT_ONCE)):
-        yield "".join(some).encode(errors="replace")
+def make_csv(name: str, lines: Iterator[str]) -> Stream:
+    """Return lines of CSV as a download."""
+    return make_download("text/csv; charset=utf-8", name, join_lines(lines, _LINES_AT_ONCE))
 
 
 def make_download(content_type: str, name: str, chunks: Iterator[bytes]) -> Stream:

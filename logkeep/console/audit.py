@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logkeep.console.answers import Answer, join_lines, make_download
+from logkeep.console.answers import Answer, make_csv
 from logkeep.console.rendering import show
 from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
@@ -29,7 +29,7 @@ def show_refused(visit: Visit) -> Answer:
 
 def export_audit(visit: Visit) -> Answer:
     entries = audit.iterate_entries(visit.runtime, visit.project_id, since_ms=_since_ms(visit))
-    return make_download("text/csv; charset=utf-8", "audit.csv", join_lines(csv_lines(entries)))
+    return make_csv("audit.csv", csv_lines(entries))
 
 
 def _since_ms(visit: Visit) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from shlex import quote
 
-from logkeep.console.answers import Answer, join_lines, make_download
+from logkeep.console.answers import Answer, make_csv
 from logkeep.console.rendering import show
 from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
@@ -63,7 +63,7 @@ def show_coverage(visit: Visit) -> Answer:
 def export_coverage(visit: Visit) -> Answer:
     cluster = visit.cluster()
     held = coverage.list_held(visit.runtime, cluster, node=visit.query["node"], family=visit.query["log"])
-    return make_download("text/csv; charset=utf-8", f"coverage-{cluster.name}.csv", join_lines(csv_lines(held)))
+    return make_csv(f"coverage-{cluster.name}.csv", csv_lines(held))
 
 
 def _row(cluster: Cluster, log: LogCoverage, axis: Axis) -> Row:

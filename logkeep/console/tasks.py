@@ -6,19 +6,20 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
-from logkeep.console.answers import Answer, make_download
+from logkeep.console.answers import Answer, make_csv, make_download
 from logkeep.console.news import find_version
 from logkeep.console.rendering import render, show, show_news
 from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
-from logkeep.contract.native.tasks import csv_chunks, task_lines
+from logkeep.contract.native.tasks import task_lines
 from logkeep.domain.backup_job import JobType
 from logkeep.domain.cluster import Cluster, is_cluster_id
 from logkeep.domain.day_strip import DAY_MS, MOST_CLUSTERS, Day, add_days
 from logkeep.domain.task import Task, TaskFilter, TaskPosition, TaskState
+from logkeep.domain.task_table import csv_lines
 from logkeep.errors import ClusterNotFound, InvalidField
 from logkeep.service import clusters, day_strips, log_settings, tasks
 
@@ -52,7 +53,7 @@ def export_tasks(visit: Visit) -> Answer:
     wanted = _read_filter(visit, _find_cluster(visit))
     found = tasks.iterate_tasks(visit.runtime, visit.project_id, wanted)
     if visit.query["format"] == "csv":
-        return make_download("text/csv; charset=utf-8", "tasks.csv", _marked(csv_chunks(found)))
+        return make_csv("tasks.csv", chain((_MARK,), csv_lines(found)))
     return make_download("application/json", "tasks.json", _json_list(found))
 
 
@@ -162,11 +163,6 @@ def _read_position(text: str) -> TaskPosition | None:
 
 def _write_position(position: TaskPosition) -> str:
     return f"{position.at}.{position.id}"
-
-
-def _marked(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    yield _MARK.encode()
-    yield from chunks
 
 
 def _json_list(found: Iterable[Task]) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from logkeep.domain.coverage import LogCoverage
-from logkeep.domain.task_table import csv_line, csv_time
+from logkeep.domain.csv_text import csv_line, csv_time
 
 HEADS = (
     "node",

@@ -1,10 +1,10 @@
-"""Tasks as CSV, for spreadsheets (RFC 4180)."""
+"""Tasks as CSV, for spreadsheets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
 
+from logkeep.domain.csv_text import csv_line, csv_time
 from logkeep.domain.task import Task
 
 HEADS = (
@@ -27,10 +27,6 @@ HEADS = (
     "nodes_failed",
     "late_seconds",
 )
-# A spreadsheet takes what begins so for a formula, and computes it.
-_COMPUTED = ("=", "+", "-", "@", "\t", "\r")
-_QUOTED = frozenset('",\r\n')
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def csv_lines(tasks: Iterable[Task]) -> Iterator[str]:
@@ -38,19 +34,6 @@ def csv_lines(tasks: Iterable[Task]) -> Iterator[str]:
     yield csv_line(HEADS)
     for task in tasks:
         yield csv_line(_cells(task))
-
-
-def csv_line(cells: Iterable[str]) -> str:
-    return ",".join(_quoted(neutralised(cell)) for cell in cells) + "\r\n"
-
-
-def neutralised(cell: str) -> str:
-    """Return a cell in which a spreadsheet computes nothing."""
-    return f"'{cell}" if cell.startswith(_COMPUTED) else cell
-
-
-def _quoted(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if _QUOTED.intersection(cell) else cell
 
 
 def _cells(task: Task) -> tuple[str, ...]:
@@ -71,11 +54,3 @@ def _cells(task: Task) -> tuple[str, ...]:
         *map(str, (task.gaps, task.warnings, task.nodes_failed) if job else ("", "", "")),
         "" if task.late_ms is None else str(task.late_ms // 1000),
     )
-
-
-def csv_time(moment: int) -> str:
-    """Write a moment (Unix ms) to the second; '' for one that no calendar holds."""
-    try:
-        return (_EPOCH + timedelta(milliseconds=moment)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except OverflowError:
-        return ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 import msgspec
 
@@ -13,6 +12,7 @@ from logkeep.contract.fields import MAX_INTEGER
 from logkeep.contract.native.responses import json_lines
 from logkeep.contract.parameters import Choice, Number, Text, names_of
 from logkeep.domain.backup_job import JobType
+from logkeep.domain.csv_text import join_lines
 from logkeep.domain.task import LONGEST_TEXT, Task, TaskFilter, TaskPage, TaskPosition, TaskState
 from logkeep.domain.task_table import csv_lines
 from logkeep.errors import InvalidField
@@ -113,9 +113,7 @@ def task_lines(tasks: Iterable[Task]) -> Iterator[bytes]:
 
 
 def csv_chunks(tasks: Iterable[Task]) -> Iterator[bytes]:
-    lines = csv_lines(tasks)
-    while some := list(islice(lines, _LINES_AT_ONCE)):
-        yield "".join(some).encode()
+    return join_lines(csv_lines(tasks), _LINES_AT_ONCE)
 
 
 def write_cursor(position: TaskPosition) -> str:

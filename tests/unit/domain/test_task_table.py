@@ -8,8 +8,9 @@ import io
 import pytest
 
 from logkeep.domain.backup_job import BackupJob, JobStatus, JobType
+from logkeep.domain.csv_text import neutralised
 from logkeep.domain.task import Task, TaskState, find_text, fold
-from logkeep.domain.task_table import HEADS, csv_lines, neutralised
+from logkeep.domain.task_table import HEADS, csv_lines
 
 JOB = BackupJob(
     id="1",
