@@ -60,13 +60,16 @@ def list_status(
     They are judged as they are read, and those beyond the page forgotten: objects of thousands of clusters would make
     the interpreter's collection of garbage stop every thread for a tenth of a second.
     """
-    now, in_need, chosen = runtime.clock.now_ms(), Counter[str](), _Chosen(choice, name.lower())
+    now, counts = runtime.clock.now_ms(), Counter[str]()
     with reading(runtime.database) as connection:
-        judged = _judge(runtime, cluster_facts.fetch_facts(connection, project_id, now), now, in_need)
-        page = nsmallest(offset + limit, filter(chosen.takes, judged), key=lambda each: each[0].rank)[offset:]
+        judged = _judge(runtime, cluster_facts.fetch_facts(connection, project_id, now), now)
+        wanted = _choose(judged, choice, name.lower(), counts)
+        page = nsmallest(offset + limit, wanted, key=lambda each: each[0].rank)[offset:]
         details = cluster_facts.fetch_details(connection, [one for _, _, one in page])
     shown = [_status(one, state, wrong, details[one.id], now) for state, wrong, one in page]
-    return StatusPage(shown, in_need["hand"], in_need["all"], now, in_need["without daily"], chosen.found)
+    return StatusPage(
+        shown, counts["hand"], counts["all"], now, without_daily=counts["without daily"], found=counts["found"]
+    )
 
 
 def get_status(runtime: Runtime, cluster: Cluster) -> ClusterStatus:
@@ -75,7 +78,7 @@ def get_status(runtime: Runtime, cluster: Cluster) -> ClusterStatus:
     with reading(runtime.database) as connection:
         facts = cluster_facts.fetch_facts_of(connection, cluster, now)
         details = cluster_facts.fetch_details(connection, [facts])[cluster.id]
-    (state, wrong, _), *_ = _judge(runtime, [facts], now, Counter())
+    ((state, wrong, _),) = _judge(runtime, [facts], now)
     return _status(facts, state, wrong, details, now)
 
 
@@ -86,32 +89,25 @@ def _status(
     return ClusterStatus(facts=facts, state=state, gaps=details.gaps, troubles=troubles)
 
 
-class _Chosen:
-    """Takes the clusters that are asked for, and counts them."""
-
-    def __init__(self, choice: StatusChoice, name: str) -> None:
-        self._choice = choice
-        self._name = name
-        self.found = 0
-
-    def takes(self, judged: tuple[ClusterState, list[ClusterState], ClusterFacts]) -> bool:
-        _, wrong, facts = judged
-        taken = self._name in facts.name.lower() and (
-            self._choice is StatusChoice.ALL
-            or (self._choice is StatusChoice.NEED_HAND and bool(wrong))
-            or (self._choice is StatusChoice.WITHOUT_DAILY and facts.runs is None)
-        )
-        self.found += taken
-        return taken
+_Judged = tuple[ClusterState, list[ClusterState], ClusterFacts]
 
 
-def _judge(
-    runtime: Runtime, found: Iterable[ClusterFacts], now: int, in_need: Counter[str]
-) -> Iterator[tuple[ClusterState, list[ClusterState], ClusterFacts]]:
-    """Yield the state of each cluster and what needs a hand; `in_need` counts all, and those that need one."""
+def _judge(runtime: Runtime, found: Iterable[ClusterFacts], now: int) -> Iterator[_Judged]:
+    """Yield the state of each cluster, and what needs a hand."""
     for one in found:
         wrong = find_troubles(one, now, runtime.policy, runtime.verify_every_ms)
-        in_need["all"] += 1
-        in_need["hand"] += bool(wrong)
-        in_need["without daily"] += one.runs is None
         yield wrong[0] if wrong else quiet_state(one, now, runtime.policy), wrong, one
+
+
+def _choose(judged: Iterable[_Judged], choice: StatusChoice, name: str, counts: Counter[str]) -> Iterator[_Judged]:
+    """Yield the clusters that are asked for, by what needs a hand and a part of the name; count these, and all."""
+    for each in judged:
+        _, wrong, facts = each
+        hand, without_daily = bool(wrong), facts.runs is None
+        counts["all"] += 1
+        counts["hand"] += hand
+        counts["without daily"] += without_daily
+        is_of_choice = {StatusChoice.NEED_HAND: hand, StatusChoice.WITHOUT_DAILY: without_daily}.get(choice, True)
+        if is_of_choice and name in facts.name.lower():
+            counts["found"] += 1
+            yield each
