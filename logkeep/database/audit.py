@@ -29,15 +29,14 @@ def fetch_entries(
 
 def fetch_entries_after(
     connection: Connection, project_id: str, since_ms: int, after: AuditPosition | None, limit: int
-) -> tuple[list[AuditEntry], AuditPosition | None]:
-    """Return the entries of a project after a position, newest first; and the position of the last one of them."""
+) -> list[tuple[AuditPosition, AuditEntry]]:
+    """Return the entries of a project after a position, newest first, each with its own."""
     wanted = [audit.c.project_id == project_id, audit.c.at >= since_ms]
     if after:
         wanted.append(tuple_(audit.c.at, audit.c.id) < (after.at, after.id))
     page = select(audit).where(*wanted).order_by(audit.c.at.desc(), audit.c.id.desc())
-    rows = connection.execute(page.limit(limit)).all()
-    last = AuditPosition(rows[-1].at, rows[-1].id) if rows else None
-    return [read_row(AuditEntry, row) for row in rows], last
+    rows = connection.execute(page.limit(limit))
+    return [(AuditPosition(row.at, row.id), read_row(AuditEntry, row)) for row in rows]
 
 
 def delete_entries(engine: Engine, before_ms: int) -> None:

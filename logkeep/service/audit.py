@@ -41,10 +41,10 @@ def list_page(
 ) -> AuditPage:
     """Return the entries of a project after a position, which stays where it is while new ones come."""
     with reading(runtime.database) as connection:
-        entries, last = audit.fetch_entries_after(connection, project_id, since_ms, after, limit)
-        more = last and audit.fetch_entries_after(connection, project_id, since_ms, last, 1)[1]
+        found = audit.fetch_entries_after(connection, project_id, since_ms, after, limit + 1)
+        entries = [entry for _, entry in found[:limit]]
         names = clusters.fetch_names(connection, project_id, {one.cluster_id for one in entries if one.cluster_id})
-    return AuditPage(entries, last if more else None, names)
+    return AuditPage(entries, found[limit - 1][0] if len(found) > limit else None, names)
 
 
 def iterate_entries(runtime: Runtime, project_id: str, *, since_ms: int = 0) -> Iterator[AuditEntry]:
@@ -52,10 +52,11 @@ def iterate_entries(runtime: Runtime, project_id: str, *, since_ms: int = 0) -> 
     position: AuditPosition | None = None
     while True:
         with reading(runtime.database) as connection:
-            entries, position = audit.fetch_entries_after(connection, project_id, since_ms, position, _BATCH)
-        yield from entries
-        if position is None:
+            found = audit.fetch_entries_after(connection, project_id, since_ms, position, _BATCH)
+        yield from (entry for _, entry in found)
+        if len(found) < _BATCH:
             return
+        position = found[-1][0]
 
 
 def remove_old_entries(runtime: Runtime, keep_days: int) -> None:
