@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from logkeep.domain.backup_job import BackupJob, JobType
 
@@ -32,9 +33,8 @@ class TaskFilter:
     text: str = ""  # in the cluster's name, job id, path or failure message; the case of ASCII letters is ignored
 
 
-@dataclass(frozen=True, slots=True)
-class TaskPosition:
-    """Place of a task in the list, which is newest first and ties by id."""
+class TaskPosition(NamedTuple):
+    """Place of a task in the list, which is newest first and ties by id: what comes first is greater."""
 
     at: int  # Unix ms
     id: str  # of the job's record; of a missed run that of its cluster

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import islice
+from operator import attrgetter
 
 from sqlalchemy import Connection, Engine
 
@@ -28,6 +29,7 @@ _PAGE = 5000  # tasks read at a time where many are
 _SUMMED = 500  # of them at a time: what their jobs did is read as they are given out
 _DAY_MS = 24 * 60 * 60 * 1000
 _KEEP_MS = 400 * _DAY_MS
+_POSITION = attrgetter("position")
 
 
 def list_tasks(
@@ -133,7 +135,7 @@ class _Lister:
                 found, partly = self._find(wanted)
                 counts[wanted.state] = len(found)
         if after is not None:
-            found = [task for task in found if _place(task) < (after.at, after.id)]
+            found = [task for task in found if task.position < after]
         return TaskPage(found[:limit], _with_all(counts), counted_all, _more(found, limit), partly)
 
     def iterate(self, wanted: TaskFilter) -> Iterator[Task]:
@@ -166,15 +168,15 @@ class _Lister:
     def _fetch(self, connection: Connection, wanted: TaskFilter, after: TaskPosition | None, limit: int) -> list[Task]:
         """Return the newest tasks after a position; text is not looked at."""
         found = [_job_task(*row) for row in tasks.fetch_jobs(connection, self.project_id, wanted, after, limit)]
-        found = sorted(found, key=_place, reverse=True)[:limit]
+        found = sorted(found, key=_POSITION, reverse=True)[:limit]
         if _asks_missed(wanted):
             if len(found) == limit:  # older ones are not of this page
                 wanted = replace(wanted, since=found[-1].at)
             overdue = self._fetch_overdue(connection, wanted)
-            found += islice(merge(*(_overdue_tasks(one, after) for one in overdue), key=_place, reverse=True), limit)
+            found += islice(merge(*(_overdue_tasks(one, after) for one in overdue), key=_POSITION, reverse=True), limit)
             stored = tasks.fetch_missed(connection, self.project_id, wanted, after, limit)
             found += [_missed_task(*row) for row in stored]
-        return sorted(found, key=_place, reverse=True)[:limit]
+        return sorted(found, key=_POSITION, reverse=True)[:limit]
 
     def _fetch_overdue(self, connection: Connection, wanted: TaskFilter) -> list[tuple[missed_runs.Overdue, range]]:
         """Return the runs that are due and have not started, with those of their missed moments that are asked for."""
@@ -208,10 +210,6 @@ def _within(moments: range, since: int | None, until: int | None) -> range:
     days = max(0, since - moments.start + _DAY_MS - 1) // _DAY_MS if since is not None else 0
     stop = moments.stop if until is None else min(moments.stop, until)
     return range(moments.start + days * _DAY_MS, stop, _DAY_MS)
-
-
-def _place(task: Task) -> tuple[int, str]:
-    return task.at, task.job.id if task.job else task.cluster_id
 
 
 def _more(found: Sequence[Task], limit: int) -> TaskPosition | None:
@@ -256,4 +254,4 @@ def _overdue_tasks(overdue: tuple[missed_runs.Overdue, range], after: TaskPositi
     """Yield the moments of a run that is overdue after a position, newest first."""
     one, moments = overdue
     tasks_ = (_missed_task(one.cluster_id, one.cluster, moment) for moment in reversed(moments))
-    return (task for task in tasks_ if after is None or _place(task) < (after.at, after.id))
+    return (task for task in tasks_ if after is None or task.position < after)
