@@ -41,6 +41,7 @@
     │   ├── StoreError              a bucket
     │   │   ├── StoreUnreachable        LK-STORE-UNREACHABLE
     │   │   ├── StoreDenied             LK-STORE-DENIED
+    │   │   ├── StoreLocked             LK-STORE-LOCKED
     │   │   ├── StoreFull               LK-STORE-FULL
     │   │   ├── BucketMissing           LK-STORE-MISSING
     │   │   └── ObjectError             an object; the bucket itself is there
@@ -284,6 +285,12 @@ class StoreDenied(StoreError):
     """The bucket refuses access."""
 
     code = "LK-STORE-DENIED"
+
+
+class StoreLocked(StoreError):
+    """The bucket refuses to remove an object that a lock keeps."""
+
+    code = "LK-STORE-LOCKED"
 
 
 class StoreFull(StoreError):

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeVar
 
 from logkeep.errors import BucketMissing, StoreCorrupt, StoreError, StoreUnreachable
 
+_T = TypeVar("_T")
 MARKER = "logkeep-bucket"  # object at the top of a bucket that is in use; see `stores.proven`
 
 # Bytes of what is read as a whole. A manifest tells of 4 MiB of plain logs in 200 to 400 bytes, so this is what 2 TB
@@ -78,7 +79,17 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, name: str) -> None:
-        """Remove the object; deleting what does not exist is no error."""
+        """Remove the object; deleting what does not exist is no error.
+
+        A bucket that keeps versions may keep its bytes behind a marker; see `remove`.
+        """
+        ...
+
+    def remove(self, names: Sequence[str]) -> list[StoreError | None]:
+        """Remove objects with every version of each; return why each is not gone, None where it is.
+
+        It is gone when the store lists no version of it any more. What a lock keeps is a `StoreLocked`.
+        """
         ...
 
 
@@ -102,6 +113,26 @@ def put_each(
 
     with ThreadPoolExecutor(min(at_once, len(objects)), thread_name_prefix="put") as pool:
         return list(pool.map(put_one, objects))
+
+
+def remove_each(delete: Callable[[_T], None], objects: Sequence[_T], at_once: int) -> list[StoreError | None]:
+    """Delete objects by themselves, as `remove` does; once the store does not answer, no other is begun."""
+    away: list[StoreUnreachable] = []
+
+    def remove_one(one: _T) -> StoreError | None:
+        if away:
+            return away[0]
+        try:
+            delete(one)
+        except StoreUnreachable as error:
+            away.append(error)
+            return error
+        except StoreError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(max(1, min(at_once, len(objects))), thread_name_prefix="remove") as pool:
+        return list(pool.map(remove_one, objects))
 
 
 def hash_object(store: ObjectStore, name: str, size: int) -> str:

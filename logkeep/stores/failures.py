@@ -12,6 +12,7 @@ from logkeep.errors import (
     StoreDenied,
     StoreError,
     StoreFull,
+    StoreLocked,
     StoreMissing,
     StoreUnreachable,
 )
@@ -30,6 +31,8 @@ _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _MISSING = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}  # on a disk, part of a name can be a folder, or a file
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "FilesystemNotFound", "specified bucket does not exist")
+# Of the server's own words only: names of objects stand in the rest of the text.
+_LOCKED = re.compile(r"object lock|WORM|ObjectLocked|immutab|legal hold", re.IGNORECASE)
 _NO_SPACE = ("QuotaExceeded", "StorageFull", "InsufficientStorage", "InsufficientCapacity")
 
 GOES_ON = "the next backup goes on from here."
@@ -53,6 +56,7 @@ _REMEDIES = (
 _RIGHTS = {"write": "write", "read": "read", "look": "read", "list": "list", "delete": "delete"}
 _ADVICE: dict[type[StoreError], str] = {
     StoreDenied: "Check the keys or the owner, and that listing, reading, writing and deleting are allowed there.",
+    StoreLocked: "A lock of the bucket keeps it: it goes once that has run out.",
     StoreFull: f"Free space or raise the quota; {GOES_ON}",
     StoreMissing: "Check the name of the bucket and its endpoint.",
     StoreCorrupt: "`logkeep verify CLUSTER` says what else is damaged.",
@@ -69,7 +73,7 @@ def failure(error: Exception, deed: str, where: str, secrets: Iterable[str] = ()
     text = str(error)
     if any(word in text for word in _NO_BUCKET):
         return bucket_missing(where)
-    kind = _kind(error, text)
+    kind = _kind(error, text, deed)
     return kind(f"cannot {deed} in {where}: {explain(error, secrets)}. {_advice(kind, error, text, deed)}")
 
 
@@ -99,13 +103,16 @@ def cut_short(name: str, where: str, found: int, size: int) -> StoreCorrupt:
     return StoreCorrupt(f"{name!r} in {where} has {found} bytes instead of {size}. {_ADVICE[StoreCorrupt]}")
 
 
-def _kind(error: Exception, text: str) -> type[StoreError]:
+def _kind(error: Exception, text: str, deed: str) -> type[StoreError]:
     found = _KIND.match(text)
     name = found[0] if found else ""
     number = _os_error(error, text)
     status = _STATUS.search(text)
     if number in _FULL or (status and status[1] == "507") or any(word in text for word in _NO_SPACE):
         return StoreFull
+    server = _SERVER.search(text)
+    if deed.startswith("delete") and server and _LOCKED.search(f"{server[1]} {server[2]}"):
+        return StoreLocked
     if name == "PermissionDenied" or number in _DENIED or "failed to load signing credential" in text:
         return StoreDenied
     if name == "NotFound" or number in _MISSING:
@@ -116,7 +123,7 @@ def _kind(error: Exception, text: str) -> type[StoreError]:
 
 
 def _advice(kind: type[StoreError], error: Exception, text: str, deed: str) -> str:
-    for pattern, remedy in _REMEDIES:
+    for pattern, remedy in _REMEDIES if kind is not StoreLocked else ():
         if re.search(pattern, text):
             return remedy.format(right=_RIGHTS[deed.split(maxsplit=1)[0]])
     if kind is StoreUnreachable and _os_error(error, text) == errno.EIO:

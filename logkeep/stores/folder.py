@@ -25,7 +25,7 @@ from typing import Any, BinaryIO, TypeVar
 from uuid import uuid4
 
 from logkeep.errors import SettingError, StoreDenied, StoreError, StoreUnreachable
-from logkeep.stores.base import LARGEST_MANIFEST, StoredObject, put_each
+from logkeep.stores.base import LARGEST_MANIFEST, StoredObject, put_each, remove_each
 from logkeep.stores.failures import GOES_ON, bucket_missing, cut_short, failure, object_missing, too_large
 from logkeep.stores.listing import walk
 from logkeep.stores.names import UNFINISHED, check_name, check_prefix
@@ -137,6 +137,9 @@ class FolderStore:
     def delete(self, name: str) -> None:
         check_name(name)
         self._call(f"delete {name!r}", lambda: self._delete(name))
+
+    def remove(self, names: Sequence[str]) -> list[StoreError | None]:
+        return remove_each(self.delete, names, _OPEN)
 
     def _call(self, deed: str, action: Callable[[], _T], late: Callable[[_T | None], object] = lambda _: None) -> _T:
         """Return what `action` returns, unless it hangs; `deed` names it, as in "read 'a/b.zst'"."""

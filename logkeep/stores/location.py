@@ -98,7 +98,7 @@ def _unique(query: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def _remote(scheme: str, bucket: str, prefix: str, query: dict[str, str], credentials: dict[str, str]) -> Location:
-    known = _known_options(scheme)
+    known = known_options(scheme)
     timeout = _timeout(scheme, query.pop("timeout", None))
     search = query.pop("credentials", "given")
     if search not in ("given", "environment"):
@@ -115,7 +115,7 @@ def _remote(scheme: str, bucket: str, prefix: str, query: dict[str, str], creden
     return Location(scheme=scheme, where=where, options=options, secrets=secrets, timeout=timeout)
 
 
-def _known_options(scheme: str) -> frozenset[str]:
+def known_options(scheme: str) -> frozenset[str]:
     """Return the names of the options of one kind of store. Opendal itself ignores unknown ones."""
     for member in vars(opendal.services.Scheme):
         kind = getattr(opendal.services.Scheme, member)

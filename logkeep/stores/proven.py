@@ -93,6 +93,10 @@ class ProvenStore:
         self._expect_proven()
         self._store.delete(name)
 
+    def remove(self, names: Sequence[str]) -> list[StoreError | None]:
+        self._expect_proven()
+        return self._store.remove(names)
+
     def _expect_proven(self, *, used: bool = False) -> None:
         if time.monotonic() >= self._proven_at + self._seconds:
             self._prove(used=used)

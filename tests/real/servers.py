@@ -382,19 +382,29 @@ class S3Server(Server):
     secret_key = "logkeep-root-secret"
     DOMAIN = "s3.test"
 
-    def __init__(self, tls: tuple[Path, Path, Path] | None = None) -> None:
+    def __init__(self, tls: tuple[Path, Path, Path] | None = None, *, versions: bool = False) -> None:
+        """With `versions` its buckets can keep versions of objects, and locks on them."""
         super().__init__("s3")
         self.port = free_port()
         self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._certificate, self._key, self._ca = tls or (None, None, None)
         (self.folder / "iam").mkdir()
         (self.folder / "data").mkdir()
+        (self.folder / "versions").mkdir()
+        self._versions = ["--versioning-dir", f"{self.folder}/versions"] if versions else []
 
     def start(self) -> None:
         tls = ["--cert", str(self._certificate), "--key", str(self._key)] if self._ca else []
         # Without --iam-dir it would not tell wrong keys from right ones.
         options = ["--port", f"127.0.0.1:{self.port}", "--iam-dir", f"{self.folder}/iam"]
-        options += ["--virtual-domain", f"{self.DOMAIN}:{self.port}", *tls, "posix", f"{self.folder}/data"]
+        options += [
+            "--virtual-domain",
+            f"{self.DOMAIN}:{self.port}",
+            *tls,
+            "posix",
+            *self._versions,
+            f"{self.folder}/data",
+        ]
         keys = {"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
         self._spawn([str(versitygw()), *options], self._listens, 30, env=os.environ | keys)
 
@@ -404,7 +414,7 @@ class S3Server(Server):
         root = ["--access", self.access_key, "--secret", self.secret_key, "--endpoint-url", self.endpoint]
         named = ["--access", user["access_key_id"], "--secret", user["secret_access_key"], "--role", "user"]
         _run(str(versitygw()), "admin", *root, "create-user", *named)
-        places = {"ListBucket": f"arn:aws:s3:::{bucket}"}
+        places = dict.fromkeys(("ListBucket", "ListBucketVersions"), f"arn:aws:s3:::{bucket}")
         statements = [
             {
                 "Effect": "Allow",

@@ -13,7 +13,7 @@ from logkeep import errors
 from logkeep.domain.warning import WarningCode
 from tests.contract import test_admin_api
 from tests.integration import test_backups, test_put_back
-from tests.real import test_faults
+from tests.real import test_faults, test_s3_store
 from tests.unit.backup import test_identity
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
@@ -25,6 +25,7 @@ REACHED_BY = {
     "LK-SOURCE-UNSETTLED": test_identity.test_job_that_uses_up_its_rounds_says_what_it_left,
     "LK-STORE-UNREACHABLE": test_faults.test_s3_that_fails_before_and_in_mid_upload,
     "LK-STORE-DENIED": test_faults.test_s3_that_fails_before_and_in_mid_upload,
+    "LK-STORE-LOCKED": test_s3_store.test_what_a_lock_keeps_stays_until_it_has_run_out,
     "LK-STORE-FULL": test_faults.test_folder_that_fails,
     "LK-STORE-MISSING": test_faults.test_s3_that_fails_before_and_in_mid_upload,
     "LK-STORE-CORRUPT": test_faults.test_s3_that_gives_back_other_bytes_gets_no_backup,

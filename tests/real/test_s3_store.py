@@ -7,11 +7,13 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
@@ -19,12 +21,18 @@ from botocore.exceptions import ClientError
 from logkeep.errors import BucketMissing, StoreDenied, StoreError, StoreUnreachable
 from logkeep.stores.base import ObjectStore
 from logkeep.stores.opendal import RetryPolicy, open_store
-from tests.real.servers import MinioServer, S3Server
+from tests.real.servers import MinioServer, S3Server, wait_until
 from tests.suites.store_suite import MIB, NAMES, Stopped, StoreSuite, names, stopping
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]  # the first one may have to build the gateway
 
 BRIEF = RetryPolicy(timeout=1.0, tries=2, pause=0.05, longest_pause=0.1)
+
+
+def _raise_any(errors: Sequence[StoreError | None]) -> None:
+    for error in filter(None, errors):
+        raise error
+
 
 CALLS: list[Callable[[ObjectStore], object]] = [
     lambda store: store.check(),
@@ -34,10 +42,11 @@ CALLS: list[Callable[[ObjectStore], object]] = [
     lambda store: store.open("x"),
     lambda store: store.size("x"),
     lambda store: list(store.list("")),
+    lambda store: _raise_any(store.remove(["x"])),
     lambda store: store.delete("x"),
 ]
 SERVERS = [pytest.param(S3Server, id="versitygw"), pytest.param(MinioServer, id="minio", marks=pytest.mark.minio)]
-CALL_NAMES = ["check", "put", "put parts", "get", "open", "size", "list", "delete"]
+CALL_NAMES = ["check", "put", "put parts", "get", "open", "size", "list", "remove", "delete"]
 each_call = pytest.mark.parametrize("call", CALLS, ids=CALL_NAMES)
 
 
@@ -272,3 +281,80 @@ def test_a_server_that_comes_back_is_used_again_by_the_same_store() -> None:
             store.get("x")
         server.start()
         assert store.get("x") == b"x"
+
+
+# Buckets that keep versions -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def versioned_server() -> Iterator[S3Server]:
+    with S3Server(versions=True) as server:
+        yield server
+
+
+@pytest.fixture
+def versioned_bucket(versioned_server: S3Server) -> str:
+    name = f"logs-{uuid4().hex[:12]}"
+    versioned_server.client().create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    return name
+
+
+def versions(server: S3Server, bucket: str) -> list[str]:
+    """The names of all versions and markers that a bucket has."""
+    found = server.client().list_object_versions(Bucket=bucket)
+    return sorted(one["Key"] for one in [*found.get("Versions", []), *found.get("DeleteMarkers", [])])
+
+
+class TestVersionedS3Store(StoreSuite):
+    @pytest.fixture
+    def store(self, versioned_server: S3Server, versioned_bucket: str) -> ObjectStore:
+        return open_bucket(versioned_server, versioned_bucket)
+
+
+def test_remove_leaves_neither_a_version_nor_a_marker(versioned_server: S3Server, versioned_bucket: str) -> None:
+    store = open_bucket(versioned_server, versioned_bucket, prefix="css")
+    for number in range(3):
+        store.put("a/x.zst", [bytes(number)])
+        store.put("a/y.zst", [bytes(number)])
+    store.delete("a/x.zst")
+    assert versions(versioned_server, versioned_bucket) == ["css/a/x.zst"] * 4 + ["css/a/y.zst"] * 3
+    assert store.remove(["a/x.zst"]) == [None]
+    assert versions(versioned_server, versioned_bucket) == ["css/a/y.zst"] * 3
+
+
+def test_what_a_lock_keeps_stays_until_it_has_run_out(versioned_server: S3Server, versioned_bucket: str) -> None:
+    store = open_bucket(versioned_server, versioned_bucket)
+    store.put("a/WORM.zst", [b"x"])
+    until = datetime.now(UTC) + timedelta(seconds=3)
+    witness = versioned_server.client()
+    witness.put_object_retention(
+        Bucket=versioned_bucket, Key="a/WORM.zst", Retention={"Mode": "COMPLIANCE", "RetainUntilDate": until}
+    )
+    store.put("a/other.zst", [b"x"])
+    refused, gone = store.remove(["a/WORM.zst", "a/other.zst"])
+    assert str(refused).startswith("LK-STORE-LOCKED: cannot delete 'a/WORM.zst'"), refused
+    assert "goes once that has run out" in str(refused)
+    assert gone is None
+    assert store.get("a/WORM.zst") == b"x"
+    wait_until(lambda: store.remove(["a/WORM.zst"]) == [None], 20, "the end of the lock")
+    assert versions(versioned_server, versioned_bucket) == []
+
+
+def test_a_key_that_may_not_delete_is_no_lock(versioned_server: S3Server, versioned_bucket: str) -> None:
+    rights = ("ListBucket", "ListBucketVersions", "PutObject", "GetObject")
+    user = versioned_server.add_user(versioned_bucket, *rights)
+    store = open_bucket(versioned_server, versioned_bucket, **user)
+    store.put("a/WORM.zst", [b"x"])
+    [refused] = store.remove(["a/WORM.zst"])
+    assert isinstance(refused, StoreDenied), refused
+    assert "may not delete there" in refused.message
+
+
+def test_a_key_that_may_not_list_versions_is_told(versioned_server: S3Server, versioned_bucket: str) -> None:
+    user = versioned_server.add_user(versioned_bucket, "ListBucket", "PutObject", "GetObject", "DeleteObject")
+    store = open_bucket(versioned_server, versioned_bucket, **user)
+    store.put("a/x.zst", [b"x"])
+    [refused] = store.remove(["a/x.zst"])
+    assert isinstance(refused, StoreDenied), refused
+    assert "ListBucketVersions" in refused.message
+    assert store.get("a/x.zst") == b"x"

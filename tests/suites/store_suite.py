@@ -188,6 +188,13 @@ class StoreSuite:
         store.delete("none/x")
         assert names(store.list("")) == ["folder/y"]
 
+    def test_remove_takes_objects_of_any_folder_and_leaves_their_neighbours(self, store: ObjectStore) -> None:
+        for name in ("top", "folder/a.zst", "folder/b.zst", "folder/b.zst.sig", "folder/b/x", "other/a.zst"):
+            store.put(name, [b"x"])
+        assert store.remove(["folder/b.zst", "top", "none/x", "folder/none", "other/a.zst"]) == [None] * 5
+        assert names(store.list("")) == ["folder/a.zst", "folder/b.zst.sig", "folder/b/x"]
+        assert store.remove([]) == []
+
     def test_an_open_object_reads_and_seeks_like_a_file(self, store: ObjectStore) -> None:
         data = random.Random(1).randbytes(5 * MIB + 3)
         store.put("x", [data])

@@ -58,6 +58,15 @@ class WatchedStore:
         self._points(f"after put of {len(objects)}")
         return outcomes
 
+    def remove(self, names: Sequence[str]) -> list[StoreError | None]:
+        """Killed in the middle, some are gone."""
+        outcomes: list[StoreError | None] = []
+        for name in names:
+            self._points(f"before remove {name}")
+            outcomes += self._store.remove([name])
+        self._points(f"after removal of {len(names)}")
+        return outcomes
+
     def _watched(self, chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
         for chunk in chunks:
             yield chunk

@@ -22,6 +22,7 @@ from logkeep.domain.manifest import Checkpoint, Gap, PendingFile, Segment, Sight
 from logkeep.domain.warning import JobWarning
 from logkeep.errors import JobSuperseded, SourceVanished, StoreError
 from logkeep.sources.base import Listing, LogFile, LogSource, OpenLog
+from logkeep.stores.base import remove_each
 from logkeep.stores.frames import decompress_frame
 
 BANNER = b"# every generation of this log begins with these lines\n" * 100  # more than the head that is hashed
@@ -167,6 +168,9 @@ class MemoryStore:
 
     def delete(self, name: str) -> None:
         self.objects.pop(name, None)
+
+    def remove(self, names: Sequence[str]) -> list[StoreError | None]:
+        return remove_each(self.delete, names, 1)
 
 
 class BusySource(LogSource):
