@@ -28,14 +28,18 @@ _WHERE_IT_RUNS = frozenset({"key", "project", "user", "store", "audit", "workers
 
 WRONG_USE, FAILED, NOT_CARRIED_OUT, INTERRUPTED = 2, 1, 3, 130
 
+# A variable that the script of a shell sets: to the shell, when it asks which words may follow those given.
+COMPLETING = "_LOGKEEP_COMPLETE"
+
 # Every command and group, in the order of `logkeep --help`: its module in logkeep.cli, and its short help, so that
 # `--help` need not import that module.
 COMMANDS = {
     "demo": ("demo", "Show the main job on real logs, then serve."),
-    "init": ("init", "Make an installation: settings, database, bucket, project, key."),
+    "init": ("init", "Make an installation: settings, database, bucket, keys."),
     "serve": ("serve", "Run the service until Ctrl-C or SIGTERM."),
     "worker": ("worker", "Carry out backups; many machines may share one database."),
     "console": ("console", "Print a link that signs in to the web console once."),
+    "completion": ("completion", "Print a script that completes commands in a shell."),
     "workers": ("worker", "Show the processes that share the database."),
     "migrate": ("worker", "Bring the database to the tables of this version."),
     "agent": ("agent", "Serve the log directory of this node over HTTPS, read-only."),
@@ -93,8 +97,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(context: typer.Context, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
         print_line(f"logkeep {__version__}")
         raise typer.Exit
 
@@ -152,7 +156,7 @@ def begin(
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line; the exit code."""
     try:
-        code = app(args=common_first(arguments), prog_name="logkeep", standalone_mode=False)
+        code = _call(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()
@@ -169,6 +173,12 @@ def run(arguments: Sequence[str]) -> int:
         sentence, code = _explain(error)
         return _end(_pasteable(sentence, arguments), code)
     return code if isinstance(code, int) else 0
+
+
+def _call(arguments: Sequence[str]) -> Any:
+    if shell := os.environ.get(COMPLETING):
+        return import_module("logkeep.cli.completion").complete(shell, arguments, typer.main.get_command(app))
+    return app(args=common_first(arguments), prog_name="logkeep", standalone_mode=False)
 
 
 def _end(sentence: str, code: int) -> int:

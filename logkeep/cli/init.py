@@ -53,7 +53,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def init(context: typer.Context) -> None:
-    """Make an installation: settings, database, bucket, project, key.
+    """Make an installation: settings, database, bucket, keys.
 
     Everything lies in the directory --dir. The first project is named cn-north-4, as a region is, so that SDKs find
     it; its key is an administrator's, who may register clusters, and is kept in client.toml for the other commands.

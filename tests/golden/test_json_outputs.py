@@ -136,6 +136,7 @@ def install(said: Recorder) -> None:
     said("store add", "more", "--url", more.as_uri())
     said("store remove", "more")
     said("workers")
+    said("completion", "bash")
 
 
 def register(said: Recorder, node: Path) -> None:
