@@ -3,10 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet install --require-hashes
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+LOCKED := install --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check format texts test test-long test-real conformance bench clean
+.PHONY: help setup run check format texts test test-long test-real conformance bench dist clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -44,6 +45,14 @@ conformance: $(VENV)/.dev ## Run the official SDKs for Python, Java and Go again
 bench: $(VENV)/.dev ## Measure, as ratios in one run; writes build/bench.json
 	$(BIN)/python -m benchmarks.run
 
+# The SBOM tells of an environment that holds what the lock file names, and nothing else.
+dist: $(VENV)/.dev ## Build wheel, sdist and their SBOM into dist/; a commit gives the same bytes each time
+	@rm -rf dist build/installed
+	$(BIN)/python -m hatchling build -d dist
+	@$(BIN)/python -m venv --without-pip build/installed
+	@$(PIP) --python build/installed $(LOCKED) requirements.lock --no-compile
+	$(BIN)/python -m tests.support.sbom build/installed dist/sbom.cdx.json
+
 clean: ## Remove what was built, and the environment
 	rm -rf build dist $(VENV) .pytest_cache .ruff_cache .hypothesis
 
@@ -61,10 +70,10 @@ $(BIN)/logkeep: Makefile | $(BIN)/python
 
 $(VENV)/.run: requirements.lock $(BIN)/logkeep | $(BIN)/python
 	@echo "Setting up $(VENV); this is done once."
-	@$(PIP) -r requirements.lock
+	@$(PIP) $(LOCKED) requirements.lock
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(BIN)/logkeep | $(BIN)/python
 	@echo "Setting up $(VENV) for development; this is done once."
-	@$(PIP) -r requirements-dev.lock
+	@$(PIP) $(LOCKED) requirements-dev.lock
 	@touch $@ $(VENV)/.run
