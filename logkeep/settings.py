@@ -86,6 +86,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stale_after_hours: float = 26.0
 
 
+class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    keep_days: int = 800  # of what the archive took: the last 62 each, the ends of months before
+
+
 class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = ""  # host and port; '' is nowhere
     named_clusters: int = 100  # with more clusters than this, none is named
@@ -129,6 +133,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     verify: Verify = Verify()
     search: Search = Search()
     policy: Policy = Policy()
+    usage: Usage = Usage()
     metrics: Metrics = Metrics()
     console: Console = Console()
     buckets: dict[str, Bucket] = {}
@@ -155,6 +160,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "verify": Verify,
     "search": Search,
     "policy": Policy,
+    "usage": Usage,
     "metrics": Metrics,
     "console": Console,
 }
@@ -190,6 +196,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "verify.sample_percent": (0, 100),
     "policy.spread_minutes": (0, 720),
     "policy.stale_after_hours": (24, 8760),
+    "usage.keep_days": (62, 36_500),
     "metrics.named_clusters": (0, 10_000),
     "console.idle_minutes": (1, 10_080),
 }

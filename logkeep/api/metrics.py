@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections import Counter as Sum
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from logkeep.domain.usage import RequestKind
 from logkeep.domain.warning import WarningCode
 from logkeep.errors import CatalogueError, JobError
+from logkeep.service.archive_usage import NamedUsage, list_named
 from logkeep.service.meter import EndedJob
 from logkeep.service.monitoring import InstallationStats, collect_stats
 from logkeep.service.runtime import Runtime
 
 _Name = TypeVar("_Name", bound=str)
 _JOB_SECONDS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600)
+_USAGE_SECONDS = 60.0  # how long sums of segments are shown: with a million of them they take a third of a second
+_MOST_BUCKETS = 100  # that are named
 _REQUEST_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10)
 disable_created_metrics()  # as many series again, which nobody asks
 
@@ -86,6 +91,7 @@ class PrometheusMeter:
     def watch(self, runtime: Runtime, most_named: int) -> None:
         """Show besides how the installation does; clusters by name where there are no more than so many."""
         self.registry.register(_Installation(runtime, most_named))
+        self.registry.register(_StoreRequests(runtime))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -101,6 +107,8 @@ class _Installation(Collector):
     def __init__(self, runtime: Runtime, most_named: int) -> None:
         self._runtime = runtime
         self._most_named = most_named
+        self._usage: Sequence[NamedUsage] = ()
+        self._usage_until = float("-inf")
 
     def describe(self) -> Iterable[Metric]:
         return []  # asked when it is registered, where the database shall not be asked
@@ -109,13 +117,61 @@ class _Installation(Collector):
         began = time.perf_counter()
         try:
             stock = collect_stats(self._runtime, self._most_named)
+            usage = self._read_usage()
         except CatalogueError:  # who asks next is told by /readyz what is wrong; that it does not work is what counts
             yield _gauge("logkeep_database_up", "Whether the database answers.", 0)
             return
         yield _gauge("logkeep_database_up", "Whether the database answers.", 1)
         yield from _metrics_of(stock)
+        yield from _metrics_of_usage(usage)
         seconds = time.perf_counter() - began
         yield _gauge("logkeep_database_seconds", "How long the database was asked for this answer.", seconds)
+
+    def _read_usage(self) -> Sequence[NamedUsage]:
+        if time.monotonic() >= self._usage_until:
+            self._usage = list_named(self._runtime, self._most_named)
+            self._usage_until = time.monotonic() + _USAGE_SECONDS
+        return self._usage
+
+
+class _StoreRequests(Collector):
+    """Shows what this process has sent to object stores since it began."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        text = "Requests that this process sent to object stores, by bucket and kind."
+        family = CounterMetricFamily("logkeep_store_requests", text, labels=("bucket", "kind"))
+        known = sorted(self._runtime.configured_buckets)[:_MOST_BUCKETS]
+        none = {(bucket, kind): 0 for bucket in known for kind in RequestKind}  # so that the first one is an increase
+        for label, number in _few_buckets(none | self._runtime.requests.all()).items():
+            family.add_metric(label, number)
+        yield family
+
+
+def _few_buckets(counted: Mapping[tuple[str, RequestKind], int]) -> Mapping[tuple[str, str], int]:
+    """Add up those beyond the first buckets, by name; the label of these is that of no bucket."""
+    named = set(sorted({bucket for bucket, _ in counted})[:_MOST_BUCKETS])
+    found = Sum[tuple[str, str]]()
+    for (bucket, kind), number in counted.items():
+        found[bucket if bucket in named else "(others)", kind.value] += number
+    return found
+
+
+def _metrics_of_usage(usage: Sequence[NamedUsage]) -> Iterable[Metric]:
+    labels = ("project", "cluster")
+    for name, text, values in (
+        ("raw_bytes", "Plain bytes of the logs that are kept.", [one.sums.raw for one in usage]),
+        ("stored_bytes", "Bytes that they take in the buckets.", [one.sums.stored for one in usage]),
+        ("objects", "Objects that hold them.", [one.sums.objects for one in usage]),
+        ("index_bytes", "Bytes of the indexes of search, as listed last.", [one.index.stored for one in usage]),
+    ):
+        of = {(one.project, one.cluster): value for one, value in zip(usage, values, strict=True)}
+        yield _gauges(f"logkeep_usage_{name}", text, labels, of)
 
 
 def _metrics_of(stock: InstallationStats) -> Iterable[Metric]:

@@ -7,6 +7,7 @@ from logkeep.api.routes import Handler
 from logkeep.contract.css.requests import read_opening, read_records_query
 from logkeep.contract.native import job_responses, operations, requests, responses, search, status_responses
 from logkeep.contract.native import tasks as task_messages
+from logkeep.contract.native import usage as usage_messages
 from logkeep.contract.operation import BYTES, NDJSON, Operation
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.node_check import NodeCheck
@@ -14,6 +15,7 @@ from logkeep.http.streams import Stream
 from logkeep.service import (
     archive,
     archive_search,
+    archive_usage,
     audit,
     backups,
     checks,
@@ -138,6 +140,23 @@ def list_status(call: Call) -> bytes:
     return status_responses.render_status(
         found.clusters, days, need_hand=found.need_hand, total=found.total, at=found.at
     )
+
+
+def list_usage(call: Call) -> bytes:
+    by, ids, page = usage_messages.read_usage_query(call.query)
+    found = archive_usage.get_usage(
+        call.runtime, call.caller.project_id, by, cluster_ids=ids, offset=page.offset, limit=page.limit
+    )
+    return usage_messages.render_usage(found, by)
+
+
+def show_cluster_usage(call: Call) -> bytes:
+    by, page = usage_messages.read_cluster_usage_query(call.query)
+    ids = [call.cluster().id]
+    found = archive_usage.get_usage(
+        call.runtime, call.caller.project_id, by, cluster_ids=ids, offset=page.offset, limit=page.limit
+    )
+    return usage_messages.render_usage(found, by)
 
 
 def list_records(call: Call) -> bytes:
@@ -298,6 +317,8 @@ HANDLERS: list[tuple[Operation, Handler]] = [
     (operations.UPDATE_CLUSTER, update_cluster),
     (operations.REMOVE_CLUSTER, remove_cluster),
     (operations.LIST_STATUS, list_status),
+    (operations.LIST_USAGE, list_usage),
+    (operations.SHOW_CLUSTER_USAGE, show_cluster_usage),
     (operations.LIST_RECORDS, list_records),
     (operations.LIST_TASKS, list_tasks),
     (operations.EXPORT_TASKS, export_tasks),

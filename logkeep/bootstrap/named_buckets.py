@@ -11,13 +11,13 @@ from typing import Generic, NamedTuple, TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
-from logkeep.bootstrap.stores import prove_bucket
+from logkeep.bootstrap.stores import CounterOf, counted_nowhere, prove_bucket
 from logkeep.database import named_buckets
 from logkeep.database.connection import reading, writing
 from logkeep.domain.keys import Seal
 from logkeep.errors import NameTaken, RequestError, SettingError
 from logkeep.settings import check_bucket_name
-from logkeep.stores.base import ObjectStore
+from logkeep.stores.base import CountRequests, ObjectStore, count_nothing
 from logkeep.stores.location import Location, parse_location
 from logkeep.stores.opendal import open_store
 
@@ -37,16 +37,16 @@ class Named(NamedTuple):
     def location(self) -> Location:
         return parse_location(self.url, self.credentials, Path("/"))
 
-    def open(self, name: str) -> ObjectStore:
+    def open(self, name: str, count: CountRequests = count_nothing) -> ObjectStore:
         """Open the bucket, whose messages call it by its name. Raises `SettingError`; contacts no server yet."""
-        return open_store(self.url, self.credentials, base=Path("/"), called=name)
+        return open_store(self.url, self.credentials, base=Path("/"), called=name, count=count)
 
 
 class NamedBuckets:
     """Those of one database."""
 
-    def __init__(self, database: Engine, seal: Seal) -> None:
-        self._database, self._seal = database, seal
+    def __init__(self, database: Engine, seal: Seal, counter_of: CounterOf = counted_nowhere) -> None:
+        self._database, self._seal, self._counter_of = database, seal, counter_of
         self._sealed: Mapping[str, bytes] = {}
         self._read_at = float("-inf")
         self._stores: dict[str, tuple[bytes, ObjectStore]] = {}  # with what each was opened from
@@ -70,7 +70,7 @@ class NamedBuckets:
         known = self._stores.get(name)
         if known is None or known[0] != sealed:
             named = self._unseal(sealed)
-            known = sealed, prove_bucket(name, named.url, self._database, named.open(name))
+            known = sealed, prove_bucket(name, named.url, self._database, named.open(name, self._counter_of(name)))
             self._stores[name] = known
         return known[1]
 

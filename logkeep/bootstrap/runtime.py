@@ -20,6 +20,7 @@ from logkeep.errors import SettingError
 from logkeep.keyfiles.seal import open_seal
 from logkeep.keyfiles.signing import open_signing
 from logkeep.service import identity
+from logkeep.service.request_counts import RequestCounts
 from logkeep.service.runtime import BackupLimits, Runtime
 from logkeep.settings import Settings
 from logkeep.sources.discovery import describe_cluster
@@ -60,10 +61,11 @@ def build_runtime(
     vouched: Sequence[str] = (),
 ) -> Runtime:
     keep_freed_memory()
-    stores = prove_buckets(settings, database, open_buckets(settings))
-    agencies = open_agencies(settings, stores)
+    requests = RequestCounts()
+    stores = prove_buckets(settings, database, open_buckets(settings, requests.of_bucket))
+    agencies = open_agencies(settings, stores, requests.of_bucket)
     seal = open_seal(settings.directory)
-    named = NamedBuckets(database, seal)
+    named = NamedBuckets(database, seal, requests.of_bucket)
     return Runtime(
         database=database,
         reader=pool_reader(database),
@@ -97,6 +99,7 @@ def build_runtime(
             round(settings.policy.spread_minutes * 60_000), round(settings.policy.stale_after_hours * 3_600_000)
         ),
         verify_every_ms=round(settings.verify.every_hours * 3_600_000),
+        requests=requests,
     )
 
 

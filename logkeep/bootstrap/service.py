@@ -6,6 +6,7 @@ import importlib
 import os
 import secrets
 import socket
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ from logkeep.bootstrap.runtime import build_runtime
 from logkeep.database.connection import settle
 from logkeep.database.migrate import HEAD
 from logkeep.domain.worker import QUEUE_VERSION, Worker
-from logkeep.service import identity, workers
+from logkeep.errors import CatalogueError
+from logkeep.service import archive_usage, identity, workers
 from logkeep.service.runtime import Runtime
 from logkeep.settings import Settings
 from logkeep.work.heartbeat import Heartbeat
@@ -75,7 +77,9 @@ class Service:
         self._queue = queue = Queue(runtime.database)
         self._runner = runner = self._make_runner(queue) if self._worker.jobs_at_once else None
         takeover = Takeover(runtime, queue, self.worker_id, runner.running if runner else ())
-        maintenance = Maintenance(runtime, takeover.look, queue.forget_ended, settings.audit.keep_days)
+        maintenance = Maintenance(
+            runtime, takeover.look, queue.forget_ended, settings.audit.keep_days, settings.usage.keep_days
+        )
         self._heartbeat.start()
         if runner:
             runner.start()
@@ -99,6 +103,8 @@ class Service:
                 self._queue.hand_over(self.worker_id)
                 self._runner.release()
             self._heartbeat.stop()
+            with suppress(CatalogueError):  # the database is away: what was counted last is lost
+                archive_usage.save_requests(self.runtime)
             workers.leave(self.runtime, self.worker_id)
         if self._metrics:
             self._metrics.stop()

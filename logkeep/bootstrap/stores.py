@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -11,12 +11,19 @@ from logkeep.bootstrap.database import open_database
 from logkeep.database.buckets import BucketMemory
 from logkeep.errors import SettingError
 from logkeep.settings import Settings
-from logkeep.stores.base import ObjectStore
+from logkeep.stores.base import CountRequests, ObjectStore, count_nothing
 from logkeep.stores.location import parse_location
 from logkeep.stores.opendal import open_store
 from logkeep.stores.proven import ProvenStore
 
+CounterOf = Callable[[str], CountRequests]  # by the name of a bucket
+
 _PROOF_SECONDS = 60  # how long the proof that a bucket is the right one stays valid
+
+
+def counted_nowhere(_bucket: str) -> CountRequests:
+    """Return what counts the requests to a bucket where nobody asks for their number."""
+    return count_nothing
 
 
 def bucket_url(settings: Settings, name: str) -> str:
@@ -24,10 +31,10 @@ def bucket_url(settings: Settings, name: str) -> str:
     return settings.buckets[name].url or f"file:buckets/{name}"
 
 
-def open_buckets(settings: Settings) -> Mapping[str, ObjectStore]:
+def open_buckets(settings: Settings, counter_of: CounterOf = counted_nowhere) -> Mapping[str, ObjectStore]:
     """Open the stores of all buckets, by name, each with its bucket's credentials. Raises `SettingError`."""
     return {
-        name: _open_store(settings, name, bucket.credentials, f"buckets.{name}")
+        name: _open_store(settings, name, bucket.credentials, f"buckets.{name}", counter_of(name))
         for name, bucket in settings.buckets.items()
     }
 
@@ -81,13 +88,17 @@ def accept_bucket(settings: Settings, name: str, named: ObjectStore | None = Non
         database.dispose()
 
 
-def open_agencies(settings: Settings, stores: Mapping[str, ObjectStore]) -> Mapping[str, Mapping[str, ObjectStore]]:
+def open_agencies(
+    settings: Settings, stores: Mapping[str, ObjectStore], counter_of: CounterOf = counted_nowhere
+) -> Mapping[str, Mapping[str, ObjectStore]]:
     """Open the stores of each agency, with its own credentials for a bucket if it has some."""
     return {
         name: {
             **stores,
             **{
-                bucket: _open_store(settings, bucket, credentials, f"agencies.{name}.credentials.{bucket}")
+                bucket: _open_store(
+                    settings, bucket, credentials, f"agencies.{name}.credentials.{bucket}", counter_of(bucket)
+                )
                 for bucket, credentials in agency.credentials.items()
             },
         }
@@ -95,13 +106,16 @@ def open_agencies(settings: Settings, stores: Mapping[str, ObjectStore]) -> Mapp
     }
 
 
-def _open_store(settings: Settings, bucket: str, credentials: Mapping[str, str], key: str) -> ObjectStore:
+def _open_store(
+    settings: Settings, bucket: str, credentials: Mapping[str, str], key: str, count: CountRequests
+) -> ObjectStore:
     """Open the store of a bucket; `key` is the setting that has the credentials."""
     if bucket not in settings.buckets:
         raise SettingError(
             f"{key}: there is no bucket {bucket}; configured are {', '.join(settings.buckets) or 'none'}"
         )
     try:
-        return open_store(bucket_url(settings, bucket), credentials, base=settings.directory, called=bucket)
+        url = bucket_url(settings, bucket)
+        return open_store(url, credentials, base=settings.directory, called=bucket, count=count)
     except SettingError as error:
         raise SettingError(f"{key}: {error.message}") from error

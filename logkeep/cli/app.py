@@ -45,6 +45,7 @@ COMMANDS = {
     "agent": ("agent", "Serve the log directory of this node over HTTPS, read-only."),
     "audit": ("audit", "List who changed what, and who was refused, newest first."),
     "status": ("status", "Show how all clusters stand, worst first, and what to do."),
+    "usage": ("usage", "Show what the archive takes, how it grows, and a forecast."),
     "backup": ("backups", "Back up what is new in the logs of a cluster."),
     "records": ("backups", "List the backups of a cluster, or of all, newest first."),
     "tasks": ("tasks", "List backups and missed daily runs, newest first."),

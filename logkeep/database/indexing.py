@@ -52,6 +52,11 @@ def _set(connection: Connection, cluster_id: str, **changes: int) -> None:
     connection.execute(update(indexings).where(indexings.c.cluster_id == cluster_id).values(**changes))
 
 
+def save_index_size(connection: Connection, cluster_id: str, objects: int, size: int) -> None:
+    """Save how many index objects and signatures the cluster has, and their bytes."""
+    _set(connection, cluster_id, objects=objects, bytes=size)
+
+
 def count_unindexed(connection: Connection, cluster_id: str) -> tuple[int, int]:
     """Return the number of segments that no index tells of, and their plain bytes."""
     rows = connection.execute(select(segments.c.raw).where(segments.c.cluster_id == cluster_id, *_due())).all()

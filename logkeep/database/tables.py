@@ -322,7 +322,7 @@ segments = Table(
     Index("ix_segments_manifest", "cluster_id", "manifest_job_id"),
     # Sums are made from these two alone: a row lies behind its body, which may be large.
     Index("ix_segments_job", "job_id", "node", "generation", "start", "raw", "stored", "lines"),
-    Index("ix_segments_totals", "cluster_id", "node", "generation", "stored", "lines"),
+    Index("ix_segments_totals", "cluster_id", "node", "generation", "stored", "lines", "raw"),
     Index("ix_segments_object", "cluster_id", "object"),
     Index("ix_segments_read", "cluster_id", "read_at"),
     # Of many thousands a few, asked for each second.
@@ -342,6 +342,33 @@ indexings = Table(
     Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
     Column("claimed_until", BigInteger, nullable=False),  # Unix ms, as `look_at`
     Column("look_at", BigInteger, nullable=False),  # too little was new before
+    # What the index objects of the cluster and their signatures take, as listed last; None before.
+    Column("objects", BigInteger),
+    Column("bytes", BigInteger),
+)
+
+# What each cluster had in the buckets at the end of a day; see `domain.usage`.
+usage_days = Table(
+    "usage_days",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("day", Integer, primary_key=True),  # since 1970, in UTC
+    Column("raw", BigInteger, nullable=False),
+    Column("stored", BigInteger, nullable=False),
+    Column("objects", BigInteger, nullable=False),
+    Index("ix_usage_days_day", "day"),
+)
+
+# Requests to object stores. They stay when a cluster goes, whose id may come back with its archive.
+store_requests = Table(
+    "store_requests",
+    metadata,
+    Column("cluster_id", String(36), primary_key=True),  # '' where the name of the object did not tell
+    Column("month", String(7), primary_key=True),  # 2026-11, in UTC
+    Column("bucket", String(63), primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Index("ix_store_requests_month", "month"),
 )
 
 # What a job met on a node besides segments: gaps, sightings, failures, which go into its manifest; and forecasts.

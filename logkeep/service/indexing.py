@@ -123,6 +123,7 @@ class _Indexer:
             with closing(FrameReader(self._stores)) as reader:
                 for node, of_node in groupby(due, key=lambda segment: segment.node):
                     yield from self._index_node(reader, node, of_node)
+            self._measure()
             look_at = 0
         except GeneratorExit:  # nobody follows any more
             look_at = 0
@@ -249,6 +250,15 @@ class _Indexer:
             for name in merged:
                 store.delete(name)
                 store.delete(signature_object(name))
+
+    def _measure(self) -> None:
+        """Save what the index of the cluster takes."""
+        objects = size = 0
+        for place in self._places:
+            for found in self._stores[place.bucket].list(f"{place.folder}/_index/"):
+                objects, size = objects + 1, size + found.size
+        with writing(self._runtime.database) as connection:
+            indexing.save_index_size(connection, self._cluster.id, objects, size)
 
     def _progress(self, *, done: bool = False) -> IndexProgress:
         return IndexProgress(self._segments, self._total, self._bytes, self._total_bytes, self._unreadable, done)

@@ -17,6 +17,7 @@ from logkeep.domain.policy import PolicyRules
 from logkeep.service.lockout import Lockout
 from logkeep.service.meter import Metrics, NullMetrics
 from logkeep.service.outage import DatabaseOutage
+from logkeep.service.request_counts import RequestCounts
 from logkeep.sources.base import FoundCluster, FoundSnapshot, FoundVolume, LogSource, Tenant
 from logkeep.stores.base import ObjectStore
 
@@ -66,4 +67,5 @@ class Runtime:
     console: bool = True  # whether the web console is served
     lockout: Lockout = field(default_factory=Lockout)
     meter: Metrics = field(default_factory=NullMetrics)
+    requests: RequestCounts = field(default_factory=RequestCounts)  # to object stores, of this process
     outage: DatabaseOutage = field(default_factory=DatabaseOutage)

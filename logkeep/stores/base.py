@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, TypeVar
 
+from logkeep.domain.usage import RequestKind
 from logkeep.errors import BucketMissing, StoreCorrupt, StoreError, StoreUnreachable
 
 _T = TypeVar("_T")
@@ -18,6 +19,13 @@ MARKER = "logkeep-bucket"  # object at the top of a bucket that is in use; see `
 # take that were kept by one job; `service.manifests` leaves what is more to the next one.
 LARGEST_MANIFEST = 256 * 1024 * 1024
 _PIECE = 1024 * 1024  # bytes
+
+# Is told the kind of requests to a store, the object or the folder that they are about, and how many they are.
+CountRequests = Callable[[RequestKind, str, int], None]
+
+
+def count_nothing(_kind: RequestKind, _name: str, _number: int) -> None:
+    """Count no requests."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,3 +305,12 @@ def decode_pointer(data: bytes, cluster_name: str) -> Pointer | None:
 
 def manifest_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def folder_of(name: str) -> str:
+    """Return the folder of the cluster whose object this is; of another name, as that of a folder, all but its end."""
+    for part in ("/_manifests/", "/_index/", "/_removed/"):
+        folder, found, _ = name.partition(part)
+        if found:
+            return folder
+    return name.rsplit("/", 3)[0] if name.endswith(".zst") else name.rpartition("/")[0]

@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import opendal
 
+from logkeep.domain.usage import RequestKind
 from logkeep.errors import SettingError, StoreCorrupt, StoreDenied, StoreError, StoreMissing
-from logkeep.stores.base import LARGEST_MANIFEST, ObjectStore, StoredObject, put_each, remove_each
+from logkeep.stores.base import (
+    LARGEST_MANIFEST,
+    CountRequests,
+    ObjectStore,
+    StoredObject,
+    count_nothing,
+    put_each,
+    remove_each,
+)
 from logkeep.stores.failures import bucket_missing, explain, failure, object_missing, too_large
 from logkeep.stores.folder import FolderStore, create_folder
 from logkeep.stores.listing import walk
@@ -32,6 +41,7 @@ _CONCURRENT_PARTS = 2  # on loopback 277 MiB/s against 180 for one and 259 for f
 PUTS = 32  # small objects on their way at the same time
 _VERSIONING = "enable_versioning"  # option of kinds of store that list versions; it changes what is listed, no more
 _PIECE = 16 * 1024 * 1024  # bytes that one request reads of an object that is read as a whole
+_LISTED = 1000  # objects that one request lists
 
 _OPENDAL_ERRORS = (
     OSError,  # what an opendal file being written raises
@@ -72,13 +82,15 @@ def open_store(
     base: Path,
     retries: RetryPolicy = REMOTE,
     called: str = "",
+    count: CountRequests = count_nothing,
 ) -> ObjectStore:
     """Open the bucket of a URL; a `file:` URL is relative to `base`. Raises `SettingError`; contacts no server yet.
 
     `file:folder`, `file:///folder`, `memory:` (a new one at each call), `s3://bucket/prefix?region=…&endpoint=…`, and
     any other kind of opendal with its options as query parameters. `credentials` are the options that are secret;
     `?credentials=environment` lets the store look for them as its own tools do. `?timeout=` takes seconds.
-    A bucket that is `called` something is told by that name in messages, without its folder or server.
+    A bucket that is `called` something is told by that name in messages, without its folder or server. Requests are
+    told to `count`, but for a folder, which takes none.
     """
     location = parse_location(url, credentials, base)
     location = location.called(called) if called else location
@@ -89,7 +101,7 @@ def open_store(
     operator = _connect(location, location.options, retries)
     keeps_versions = location.scheme != "memory" and _VERSIONING in known_options(location.scheme)
     versions = partial(_connect, location, {**location.options, _VERSIONING: "true"}, retries)
-    return OpendalStore(operator, location.where, location.secrets, versions if keeps_versions else None)
+    return OpendalStore(operator, location.where, location.secrets, count, versions if keeps_versions else None)
 
 
 def create_bucket(url: str, *, base: Path) -> None:
@@ -108,16 +120,19 @@ class OpendalStore:
         operator: opendal.Operator,
         where: str,
         secrets: Iterable[str] = (),
+        count: CountRequests = count_nothing,
         connect_versions: Callable[[], opendal.Operator] | None = None,
     ) -> None:
         """Use an operator; `where` is the bucket as it may be printed, `secrets` are what no message may contain.
 
-        `connect_versions` makes one that lists versions, where this kind of store may keep them.
+        Requests are told to `count`, each once, however often opendal tries it. `connect_versions` makes an operator
+        that lists versions, where this kind of store may keep them.
         """
         self._operator = operator
-        self._versions = VersionedObjects(connect_versions, self._failing) if connect_versions else None
+        self._versions = VersionedObjects(connect_versions, self._failing, count) if connect_versions else None
         self._where = where
         self._secrets = tuple(secrets)
+        self._count = count
         self._skips = operator.capability().list_with_start_after
         self._takes_parts = operator.capability().write_can_multi
 
@@ -163,6 +178,7 @@ class OpendalStore:
     def size(self, name: str) -> int | None:
         check_name(name)
         try:
+            self._count(RequestKind.HEAD, name, 1)
             with self._failing(f"look up {name!r}"):
                 found = self._operator.stat(name)
         except StoreMissing:
@@ -178,6 +194,7 @@ class OpendalStore:
 
     def delete(self, name: str) -> None:
         check_name(name)
+        self._count(RequestKind.DELETE, name, 1)
         with suppress(StoreMissing), self._failing(f"delete {name!r}"):
             self._operator.delete(name)
 
@@ -190,6 +207,7 @@ class OpendalStore:
 
     def _read_range(self, name: str, start: int, size: int) -> bytes:
         """Read `size` bytes from `start` on, of an object that has that many."""
+        self._count(RequestKind.GET, name, 1)
         with self._failing(f"read {name!r}"):
             return self._operator.read(name, offset=start, size=size)
 
@@ -217,11 +235,14 @@ class OpendalStore:
             sent += len(chunk)
         with self._failing(deed):
             upload.close()
+        parts = -(-sent // PART)
+        self._count(RequestKind.PUT, name, parts + 2 if parts > 1 else 1)  # to begin and to end an upload in parts
         return sent
 
     def _write_whole(self, name: str, chunks: Iterable[bytes]) -> int:
         """Upload in one request, held in memory, for the few kinds of store that take no parts."""
         whole = b"".join(chunks)
+        self._count(RequestKind.PUT, name, 1)
         with self._failing(f"write {name!r}"):
             self._operator.write(name, whole)
         return len(whole)
@@ -266,7 +287,9 @@ class OpendalStore:
             return found
 
         with self._failing("list objects"):
-            return asyncio.run(collect())
+            found = asyncio.run(collect())
+        self._count(RequestKind.LIST, folder, max(1, -(-len(found) // _LISTED)))
+        return found
 
     @contextmanager
     def _failing(self, deed: str) -> Generator[None, None, None]:

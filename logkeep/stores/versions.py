@@ -10,8 +10,9 @@ from functools import cached_property
 
 import opendal
 
+from logkeep.domain.usage import RequestKind
 from logkeep.errors import StoreDenied, StoreError, StoreUnreachable
-from logkeep.stores.base import remove_each
+from logkeep.stores.base import CountRequests, remove_each
 
 Failing = Callable[[str], AbstractContextManager[None]]  # raises a `StoreError` for what a deed fails with
 _AT_ONCE = 32  # requests
@@ -21,10 +22,11 @@ _PAGE = 1000  # entries of a page of S3 at most
 class VersionedObjects:
     """Objects of a bucket with all their versions, markers of deletion included."""
 
-    def __init__(self, connect: Callable[[], opendal.Operator], failing: Failing) -> None:
+    def __init__(self, connect: Callable[[], opendal.Operator], failing: Failing, count: CountRequests) -> None:
         """`connect` is called once, for an operator that lists versions."""
         self._connect = connect
         self._failing = failing
+        self._count = count
 
     @cached_property
     def _operator(self) -> opendal.Operator:
@@ -56,6 +58,7 @@ class VersionedObjects:
         name, versions = one
         with self._failing(f"delete {name!r}"):
             for version in versions:
+                self._count(RequestKind.DELETE, name, 1)
                 self._operator.delete(name, version=version)
 
     def _list(self, folder: str, names: Sequence[str]) -> dict[str, list[str | None]]:
@@ -63,17 +66,19 @@ class VersionedObjects:
 
         async def collect() -> dict[str, list[str | None]]:
             wanted, last, begin = set(names), names[-1], names[0][:-1]
-            behind = 0
+            listed = behind = 0
             found: defaultdict[str, list[str | None]] = defaultdict(list)
             async for entry in await self._operator.to_async_operator().list(
                 folder, versions=True, deleted=True, start_after=begin if len(begin) > len(folder) else None
             ):
+                listed += 1
                 if entry.path in wanted:
                     found[entry.path].append(entry.metadata.version)
                 elif entry.path > last:  # of each page markers come last
                     behind += 1
                     if behind > _PAGE:
                         break
+            self._count(RequestKind.LIST, folder, max(1, -(-listed // _PAGE)))
             return dict(found)
 
         try:

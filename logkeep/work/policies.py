@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from logkeep.service import audit, backups, console_sessions, tasks, temporary_keys, users, workers
+from logkeep.service import archive_usage, audit, backups, console_sessions, tasks, temporary_keys, users, workers
 from logkeep.service.runtime import Runtime
 from logkeep.work.periodic import PeriodicThread
 
@@ -22,12 +22,14 @@ class Maintenance(PeriodicThread):
         pick_up: Callable[[], None],
         clean_up: Callable[[], None],
         audit_keep_days: int,
+        usage_keep_days: int,
     ) -> None:
         """Requeue abandoned jobs by `pick_up` every few seconds; delete old entries by `clean_up`, rarely."""
         self._runtime = runtime
         self._pick_up = pick_up
         self._clean_up = clean_up
         self._audit_keep_days = audit_keep_days
+        self._usage_keep_days = usage_keep_days
         self._ticks = 0
         super().__init__(
             "policies", self._look, _TICK_SECONDS, failed="policies were not looked at", outage=runtime.outage
@@ -45,4 +47,6 @@ class Maintenance(PeriodicThread):
             audit.remove_old_entries(self._runtime, self._audit_keep_days)
             tasks.remove_old_missed(self._runtime)
             workers.forget_dead(self._runtime)
+            archive_usage.save_requests(self._runtime)
+            archive_usage.record_days(self._runtime, self._usage_keep_days)
             self._clean_up()

@@ -87,11 +87,11 @@ class Service:
         logs.mkdir(parents=True)
         return logs
 
-    def add_cluster(self, key: NewKey | None = None, nodes: int = 1, **given: Any) -> Cluster:
+    def add_cluster(self, key: NewKey | None = None, nodes: int = 1, name: str = "", **given: Any) -> Cluster:
         logs = self.logs()
         new = [clusters.NewNode(f"node-{n}", f"file://{logs}") for n in range(nodes)]
         project_id = (key or self.admin).key.project_id
-        return clusters.add_cluster(self.runtime, project_id, f"cluster-{uuid4().hex[:8]}", new, **given)
+        return clusters.add_cluster(self.runtime, project_id, name or f"cluster-{uuid4().hex[:8]}", new, **given)
 
     def add_records(self, cluster: Cluster, *statuses: JobStatus) -> list[BackupJob]:
         """Records in this order, the last one the newest."""

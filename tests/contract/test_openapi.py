@@ -341,6 +341,8 @@ CALLS = [
         "AddCluster",
         "ListClusters",
         "ListStatus",
+        "ListUsage",
+        "ShowClusterUsage",
         "ListRecords",
         "ListTasks",
         "ExportTasks",

@@ -164,6 +164,9 @@ def back_up(said: Recorder, node: Path) -> None:
     said("status", code=1)
     said("status", "--days", "2", code=1)
     failed = said("tasks", "--state", "fail")["tasks"][0]["jobId"]
+    said("usage")
+    for by in ("node", "log", "month"):
+        said("usage", "prod", "--by", by)
     said("tasks", "prod", "--limit", "1")
     said("job retry", failed, "--wait")
     said("tasks", "prod")

@@ -22,7 +22,7 @@ def test_old_entries_of_the_audit_and_expired_tokens_go_by_themselves(installati
         entry = AuditEntry(now - age_days * DAY_MS, "ak", "p", "StopLogs", "", "127.0.0.1", 200, "", "0" * 32)
         audit.record(runtime, entry)
     installation.clock.advance(2 * VALID_MS)
-    ticker = Maintenance(runtime, lambda: None, lambda: None, audit_keep_days=32)
+    ticker = Maintenance(runtime, lambda: None, lambda: None, audit_keep_days=32, usage_keep_days=400)
     ticker.start()
     try:
         until(lambda: audit.list_entries(runtime)[1] == 1, seconds=10)

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from logkeep.api.metrics import PrometheusMeter
 from logkeep.api.metrics_server import MetricsServer
 from logkeep.domain.policy import PolicyState
+from logkeep.domain.usage import RequestKind
 from logkeep.domain.warning import JobWarning, WarningCode
 from logkeep.errors import SettingError
 from logkeep.service import backups, log_settings, verification
@@ -87,6 +88,33 @@ def test_backups_are_counted_with_what_they_kept_and_lost(watched: Watched, tmp_
     gaps = watched.installation.gaps(watched.installation.back_up(cluster))
     assert watched.value("logkeep_gaps_total") == len(gaps)
     assert watched.value("logkeep_gap_bytes_total") == sum(gap.at_least for gap in gaps)
+
+
+def test_what_is_kept_is_shown_by_cluster_where_they_are_few(watched: Watched, tmp_path: Path) -> None:
+    logs = tmp_path / "n1"
+    logs.mkdir()
+    (logs / "es.log").write_bytes(b"line\n" * 1000)
+    watched.installation.back_up(watched.installation.add_cluster(n1=logs))
+    stored = sum(path.stat().st_size for path in watched.installation.objects())
+    names = {"project": "cn-north-4", "cluster": "prod"}
+    assert watched.value("logkeep_usage_raw_bytes", **names) == 5000
+    assert watched.value("logkeep_usage_stored_bytes", **names) == stored
+    assert watched.value("logkeep_usage_objects", **names) == 1
+    assert watched.value("logkeep_usage_index_bytes", **names) == 0
+    many = PrometheusMeter("1.2.3")
+    many.watch(watched.installation.runtime, most_named=0)
+    shown = read(generate_latest(many.registry).decode())
+    assert shown["logkeep_usage_stored_bytes", frozenset({("project", ""), ("cluster", "")})] == stored
+
+
+def test_requests_to_stores_are_counted_by_bucket_and_a_few_buckets_are_named(watched: Watched) -> None:
+    requests = watched.installation.runtime.requests
+    for number in range(102):
+        requests.of_bucket(f"b{number:03d}")(RequestKind.PUT, "a/b", number)
+    assert watched.value("logkeep_store_requests_total", bucket="b099", kind="put") == 99
+    assert watched.value("logkeep_store_requests_total", bucket="(others)", kind="put") == 100 + 101
+    assert watched.value("logkeep_store_requests_total", bucket="(others)", kind="get") == 0  # of the bucket `logs`
+    assert len(watched.values("logkeep_store_requests_total")) == 100 + len(RequestKind)
 
 
 def test_failures_are_counted_by_their_code_from_zero_on(watched: Watched, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from logkeep.contract.css.requests import STATUS, StartLogsReq
-from logkeep.contract.native import job_responses, requests, responses, search, status_responses, tasks
+from logkeep.contract.native import job_responses, requests, responses, search, status_responses, tasks, usage
 from logkeep.contract.operation import BYTES, NDJSON, Link, Operation, WaitsFor
 from logkeep.contract.parameters import PAGE
 from logkeep.domain.access import Right
@@ -127,6 +127,27 @@ LIST_STATUS = Operation(
     answer=status_responses.StatusList,
     raises=(InvalidField,),
     links=(Link("ShowCluster", {"cluster_id": "$response.body#/clusters/0/id"}),),
+)
+LIST_USAGE = Operation(
+    "ListUsage",
+    "GET",
+    "/api/v1/usage",
+    summary="Tell what the archive takes, by cluster, node, log or month, how it grows, and a forecast",
+    right=Right.READ,
+    query=usage.QUERY,
+    answer=usage.UsageList,
+    raises=(InvalidField,),
+    waits_for=WaitsFor.NODES,  # as it may add up a million segments, short reads do not wait behind it
+)
+SHOW_CLUSTER_USAGE = Operation(
+    "ShowClusterUsage",
+    "GET",
+    _CLUSTER + "/usage",
+    summary="The same for one cluster",
+    right=Right.READ,
+    query=usage.QUERY_OF_ONE,
+    answer=usage.UsageList,
+    raises=(InvalidField,),
 )
 LIST_RECORDS = Operation(
     "ListRecords",
@@ -352,6 +373,8 @@ OPERATIONS = (
     UPDATE_CLUSTER,
     REMOVE_CLUSTER,
     LIST_STATUS,
+    LIST_USAGE,
+    SHOW_CLUSTER_USAGE,
     LIST_RECORDS,
     LIST_TASKS,
     EXPORT_TASKS,
