@@ -15,6 +15,7 @@ from logkeep.console import (
     stores,
     task,
     tasks,
+    usage,
     workers,
 )
 from logkeep.console.routes import Page
@@ -28,6 +29,7 @@ PAGES: tuple[Page, ...] = (
     *coverage.PAGES,
     *tasks.PAGES,
     *task.PAGES,
+    *usage.PAGES,
     *stores.PAGES,
     *access.PAGES,
     *audit.PAGES,

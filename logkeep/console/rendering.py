@@ -43,6 +43,7 @@ def N_(text: str) -> str:
 NAVIGATION = (
     Item("/console/clusters", N_("Clusters")),
     Item("/console/tasks", N_("Tasks")),
+    Item("/console/usage", N_("Usage")),
     Item("/console/stores", N_("Stores")),
     Item("/console/access", N_("Keys and users"), for_admin=True),
     Item("/console/audit", N_("Audit"), for_admin=True),
@@ -54,6 +55,7 @@ TABS = (
     Item("/tasks", N_("Tasks")),
     Item("/logs", N_("Logs")),
     Item("/coverage", N_("Coverage")),
+    Item("/usage", N_("Usage")),
     Item("/settings", N_("Settings")),
 )
 

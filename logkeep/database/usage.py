@@ -78,7 +78,7 @@ def _by_log(scope: Scope) -> Select[*tuple[Any, ...]]:
     each = _grouped(scope, segments.c.cluster_id, segments.c.node, segments.c.generation)
     same = and_(g.cluster_id == each.c.cluster_id, g.node == each.c.node, g.generation == each.c.generation)
     sums = (func.sum(each.c[name]).label(name) for name in _NAMES)
-    logs = select(each.c.cluster_id, g.family, *sums).join_from(each, generations, same)
+    logs = select(each.c.cluster_id, g.family, *sums).join_from(each, generations, same, isouter=True)
     logs = logs.group_by(each.c.cluster_id, g.family).subquery()
     columns = (clusters.c.id, clusters.c.name, null().label("node"), logs.c.family.label("log"))
     statement = select(*columns, *(logs.c[name] for name in _NAMES))

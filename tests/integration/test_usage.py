@@ -75,6 +75,14 @@ def test_rows_are_the_largest_first_page_by_page_and_the_total_is_of_all(
     assert found.total.sums == Sums(210, 21, 3)
 
 
+def test_logs_of_generations_that_are_gone_count_all_the_same(
+    installation: Installation, cluster: Cluster, today: int
+) -> None:
+    add_segments(installation.runtime, cluster.id, today, [5, 9])
+    found = used(installation, UsageBy.LOG)
+    assert [(row.log, row.sums.stored) for row in found.rows] == [("", 14)]
+
+
 def test_a_cluster_without_logs_is_listed_and_one_of_another_project_refused(
     installation: Installation, cluster: Cluster
 ) -> None:

@@ -1,4 +1,4 @@
-// Draws what backups kept and how long they took, from the data in the page.
+// Draws bytes, and where the page has a place for it how long backups took, from the data in the page.
 (() => {
   "use strict";
   const data = JSON.parse(document.getElementById("plots-data").textContent);
@@ -39,8 +39,9 @@
   };
   const redraw = () => {
     for (const [plot, place] of plots.splice(0)) { plot.destroy(); place.textContent = ""; }
-    const bytes = document.getElementById("plot-bytes").dataset, took = document.getElementById("plot-took").dataset;
+    const bytes = document.getElementById("plot-bytes").dataset, took = document.getElementById("plot-took")?.dataset;
     draw("plot-bytes", [line(bytes.raw, "busy", size), line(bytes.stored, "good", size)], [data.raw, data.stored], size, {incrs: binary});
+    if (!took) return;
     const failed = {...line(took.failed, "bad", seconds), width: 0, points: {show: true, size: 8, fill: colour("bad")}};
     draw("plot-took", [line(took.took, "busy", seconds), failed],
       [data.took, data.took.map((value, at) => (data.failed[at] ? value : null))], seconds, {});
