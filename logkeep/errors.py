@@ -13,7 +13,9 @@
     │   ├── NoSuchApi               unknown path or method
     │   ├── NoClusterApi            where the cluster's own API answers is not known
     │   ├── TagNotFound             no tag of this key
-    │   └── NameTaken               a cluster or project of this name exists
+    │   ├── TargetNotFound          no target of notices of this name
+    │   ├── TooManyTargets          a project has as many as it may
+    │   └── NameTaken               a cluster, project or target of this name exists
     ├── NotAuthenticated        no or wrong signature, unknown key, clock off
     │   ├── WrongSignature          another secret, or another way to sign
     │   ├── WrongPassword           or no such user, or no role in the project
@@ -146,6 +148,14 @@ class NoClusterApi(RequestError):
 
 class TagNotFound(RequestError):
     """The cluster has no tag of this key."""
+
+
+class TargetNotFound(RequestError):
+    """There is no target of notices of this name; `logkeep notify list` shows those that there are."""
+
+
+class TooManyTargets(RequestError):
+    """The project has as many targets of notices as it may; remove one first."""
 
 
 class NameTaken(RequestError):

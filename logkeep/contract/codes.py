@@ -36,6 +36,7 @@ FAULTS: dict[type[BaseException], Fault] = {
     errors.NoSuchApi: Fault(404, "APIGW.0101"),
     errors.NoClusterApi: Fault(400, "CSS.5090"),
     errors.TagNotFound: Fault(404, "CSS.0015"),
+    errors.TargetNotFound: Fault(404, "CSS.0015"),
     errors.NameTaken: Fault(409, "CSS.0031"),
     errors.NotAuthenticated: Fault(401, "APIGW.0301", prefix="Incorrect IAM authentication information: "),
     errors.WrongPassword: Fault(401, "APIGW.0301", prefix="Incorrect IAM authentication information: ", keystone=True),
