@@ -18,7 +18,7 @@ from logkeep.domain.policy import (
     known_age,
     missed_moment,
 )
-from logkeep.domain.warning import LOGS_LEFT_OUT, NODES_LEFT_OUT
+from logkeep.domain.warning import LOGS_LEFT_OUT, NODES_LEFT_OUT, WarningCode
 
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
@@ -185,8 +185,19 @@ def quiet_state(facts: ClusterFacts, now: int, rules: PolicyRules) -> ClusterSta
     return ClusterState.OK if state is PolicyState.OFF else ClusterState(state)
 
 
-def tell(state: ClusterState, facts: ClusterFacts, details: ClusterDetails, now: int) -> str:
-    """Return one sentence on what needs a hand, and what to do."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is wrong, and what to do about it with commands that can be pasted; '' where the cause says so itself."""
+
+    cause: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.cause}; {self.remedy}" if self.remedy else self.cause
+
+
+def tell(state: ClusterState, facts: ClusterFacts, details: ClusterDetails, now: int) -> Told:
+    """Return what needs a hand, and what to do."""
     match state:
         case ClusterState.STALE | ClusterState.FAILED | ClusterState.UNPLANNED | ClusterState.UNOPENED:
             told = _tell_unkept(state, facts, details, now)
@@ -196,32 +207,40 @@ def tell(state: ClusterState, facts: ClusterFacts, details: ClusterDetails, now:
             told = _tell_archive(state, facts, details, now)
         case _:
             told = _tell_left_out(state, facts, details)
-    return for_cluster(told, facts.name)
+    return Told(for_cluster(told.cause, facts.name), for_cluster(told.remedy, facts.name))
 
 
-def _tell_unkept(state: ClusterState, facts: ClusterFacts, details: ClusterDetails, now: int) -> str:
+def _tell_unkept(state: ClusterState, facts: ClusterFacts, details: ClusterDetails, now: int) -> Told:
     name = quote(facts.name)
     if state is ClusterState.UNOPENED:
-        opening = f"`logkeep logs open {name} --at '00:00 GMT+00:00'`"
-        return f"its logs are not kept, as log backup was never opened: {opening}"
-    age = known_age(facts.last_success, now)
-    if facts.last_success is None:
-        success = "no backup has succeeded yet"
-    elif age is None:
-        success = "when a backup succeeded is not known, as the clock was ahead then"
-    else:
-        success = f"the last backup that succeeded ended {age_text(age)} ago"
+        opening = f"open it with `logkeep logs open {name} --at '00:00 GMT+00:00'`"
+        return Told("its logs are not kept, as log backup was never opened", opening)
+    success = _tell_success(facts, now)
     if state is ClusterState.UNPLANNED:
         daily = f"`logkeep logs policy {name} --at '00:00 GMT+00:00'`"
-        return f"it has no daily backup, and {success}; back up with `logkeep backup {name}`, and daily with {daily}"
+        remedy = f"back up with `logkeep backup {name}`, and daily with {daily}"
+        return Told(f"it has no daily backup, and {success}", remedy)
     failed = facts.ended if facts.ended and facts.ended.status is JobStatus.FAIL else None
     if failed:
-        told = f"the newest, {age_text(now - failed.finished_at)} ago, failed: {_failure(details.failed_msg)}"
-        told += f"; see `logkeep records {name} --status FAIL`"
-        return f"{success}; {told}" if state is ClusterState.STALE else told.replace("the newest", "the backup", 1)
+        told = f", {age_text(now - failed.finished_at)} ago, failed: {_failure(details.failed_msg)}"
+        cause = f"{success}; the newest{told}" if state is ClusterState.STALE else f"the backup{told}"
+        return Told(cause, f"see `logkeep records {name} --status FAIL`")
     if facts.running:
-        return f"{success}; {_tell_late(facts, now)}"
-    return f"{success}, and none that failed is newer: nothing starts them; see `logkeep workers`, or the service's log"
+        late = _tell_late(facts, now)
+        return Told(f"{success}; {late.cause}", late.remedy)
+    return Told(f"{success}, and none that failed is newer: nothing starts them", _SEE_WORKERS)
+
+
+_SEE_WORKERS = "see `logkeep workers`, or the service's log"
+
+
+def _tell_success(facts: ClusterFacts, now: int) -> str:
+    age = known_age(facts.last_success, now)
+    if facts.last_success is None:
+        return "no backup has succeeded yet"
+    if age is None:
+        return "when a backup succeeded is not known, as the clock was ahead then"
+    return f"the last backup that succeeded ended {age_text(age)} ago"
 
 
 def _failure(failed_msg: str) -> str:
@@ -230,46 +249,52 @@ def _failure(failed_msg: str) -> str:
     return _cut(first) + (f" ({len(more)} more)" if more else "")
 
 
-def _tell_late(facts: ClusterFacts, now: int) -> str:
+def _tell_late(facts: ClusterFacts, now: int) -> Told:
     running, runs = facts.running, facts.runs
     if running is None:
         ago = age_text(now - runs.due_at if runs else 0)
-        return (
-            f"the daily backup should have started {ago} ago and has not; see `logkeep workers`, or the service's log"
-        )
+        return Told(f"the daily backup should have started {ago} ago and has not", _SEE_WORKERS)
     lasts = age_text(now - running.started_at)
     if not running.begun:
-        return f"a backup has waited for {lasts}, and no worker takes it; see `logkeep workers`"
+        return Told(f"a backup has waited for {lasts}, and no worker takes it", "see `logkeep workers`")
     held = ", and the daily one waits for its end" if runs and missed_moment(runs.due_at, now) else ""
     job = f"see `logkeep job show {running.job_id}`, end it with `logkeep job cancel {running.job_id}`"
-    return f"a backup has been running for {lasts}{held}; {job}"
+    return Told(f"a backup has been running for {lasts}{held}", job)
 
 
-def _tell_archive(state: ClusterState, facts: ClusterFacts, details: ClusterDetails, now: int) -> str:
+def _tell_archive(state: ClusterState, facts: ClusterFacts, details: ClusterDetails, now: int) -> Told:
     name, last = quote(facts.name), facts.verification
     if state is ClusterState.DAMAGED:
         number = "1 problem" if last.findings == 1 else f"{last.findings:,} problems, the first"
         ago = age_text(now - (last.finished_at or now))
-        return f"the verification {ago} ago found {number}: {_cut(details.problem)}; `logkeep verify {name}` tells all"
+        found = f"the verification {ago} ago found {number}: {_cut(details.problem)}"
+        return Told(found, f"`logkeep verify {name}` tells all")
     if last.failed_at is not None:
-        return f"{age_text(now - last.failed_at)} ago it could not be verified: {_cut(details.failure)}"
+        return Told(f"{age_text(now - last.failed_at)} ago it could not be verified: {_cut(details.failure)}")
     since = f"for {age_text(now - last.finished_at)}" if last.finished_at else "yet"
-    return f"it was not verified {since}: `logkeep verify {name}`; the service's log tells what hinders the service"
+    remedy = f"verify it with `logkeep verify {name}`; the service's log tells what hinders the service"
+    return Told(f"it was not verified {since}", remedy)
 
 
-def _tell_left_out(state: ClusterState, facts: ClusterFacts, details: ClusterDetails) -> str:
+def _tell_left_out(state: ClusterState, facts: ClusterFacts, details: ClusterDetails) -> Told:
     name = quote(facts.name)
     if state is ClusterState.GAPS:
         number = "1 gap" if facts.lost == 1 else f"{facts.lost:,} gaps"
         remedy = "let the node keep its logs for longer"
         if not facts.adaptive:
             remedy = f"`logkeep logs policy {name} --adaptive` backs up in time"
-        return f"the last backup met {number}, deleted before it came: see `logkeep coverage {name}`; {remedy}"
+        cause = f"the last backup met {number}, deleted before it came"
+        return Told(cause, f"see `logkeep coverage {name}`; {remedy}")
     codes = NODES_LEFT_OUT if state is ClusterState.NODES else LOGS_LEFT_OUT
+    return tell_warning(codes, facts, details)
+
+
+def tell_warning(codes: frozenset[WarningCode], facts: ClusterFacts, details: ClusterDetails) -> Told:
+    """Return what the newest job that ended warns of by these codes: the first, and how many more."""
     first = next((_cut(text) for code, text in (details.warnings or {}).items() if code in codes), "")
     more = sum(number for code, number in facts.warned.items() if code in codes) - 1
-    job = f"; see `logkeep job show {facts.ended.job_id}`" if facts.ended else ""
-    return f"the last backup warns: {first}" + (f" ({more:,} more)" if more else "") + job
+    job = f"see `logkeep job show {facts.ended.job_id}`" if facts.ended else ""
+    return Told(f"the last backup warns: {first}" + (f" ({more:,} more)" if more > 0 else ""), job)
 
 
 def _cut(text: str) -> str:

@@ -7,7 +7,7 @@ from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
@@ -78,7 +78,7 @@ def check_name(name: str) -> str:
 
 
 def check_url(url: str, field: str, *, plain: bool) -> str:
-    """Return a URL that can be posted to, or asked; `plain` allows http. Raises `InvalidField` that does not show it."""
+    """Return a URL of http, where `plain` allows it, or https. Raises `InvalidField` that does not show it."""
     if len(url) > MAX_TARGET_URL or not _PRINTABLE.fullmatch(url):
         raise InvalidField(
             field, f"write it as https://host/path, at most {MAX_TARGET_URL} characters, none of them blank"
@@ -97,7 +97,7 @@ def check_url(url: str, field: str, *, plain: bool) -> str:
 
 
 def check_secret(secret: str) -> str:
-    """Return a secret of the form `whsec_` and base64 of 24 to 64 bytes. Raises `InvalidField` that does not show it."""
+    """Return a secret: `whsec_` and base64 of 24 to 64 bytes. Raises `InvalidField` that does not show it."""
     try:
         if secret.startswith(SECRET_PREFIX) and len(b64decode(secret[6:], validate=True)) in _SECRET_BYTES:
             return secret
@@ -126,7 +126,7 @@ def check_events(events: Iterable[str]) -> tuple[Event, ...]:
 def check_zone(zone: str) -> str:
     """Return the IANA name of a zone. Raises `InvalidField`."""
     try:
-        ZoneInfo(zone)
+        _zone(zone)
     except (ValueError, OSError):  # of names that are none, or lead out of the folder of zones
         raise InvalidField("zone", "is no zone that is known here; write it as Europe/Berlin, or UTC") from None
     return zone
@@ -146,14 +146,18 @@ def quiet_until(quiet: str, zone: str, now: int) -> int:
     if not found:
         return now
     begin, end = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
-    here = datetime.fromtimestamp(now / 1000, UTC).astimezone(ZoneInfo(zone))
+    here = datetime.fromtimestamp(now / 1000, _zone(zone))
     at = here.time()
     is_quiet = begin <= at < end if begin < end else at >= begin or at < end
     if not is_quiet:
         return now
     day = here.date() + timedelta(days=1 if at >= end else 0)
-    over = datetime.combine(day, end, ZoneInfo(zone))
+    over = datetime.combine(day, end, _zone(zone))
     return max(now, round(over.timestamp() * 1000))
+
+
+def _zone(name: str) -> tzinfo:
+    return UTC if name == "UTC" else ZoneInfo(name)  # which not every machine has the files for
 
 
 def is_for(event: Event, cluster: str, *, events: tuple[Event, ...], clusters: tuple[str, ...]) -> bool:

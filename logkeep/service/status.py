@@ -85,7 +85,7 @@ def get_status(runtime: Runtime, cluster: Cluster) -> ClusterStatus:
 def _status(
     facts: ClusterFacts, state: ClusterState, wrong: list[ClusterState], details: ClusterDetails, now: int
 ) -> ClusterStatus:
-    troubles = [Trouble(each, tell(each, facts, details, now)) for each in wrong]
+    troubles = [Trouble(each, str(tell(each, facts, details, now))) for each in wrong]
     return ClusterStatus(facts=facts, state=state, gaps=details.gaps, troubles=troubles)
 
 
