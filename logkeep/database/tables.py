@@ -474,3 +474,102 @@ workers = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
 )
+
+# What was told of clusters and is not over; see `domain.notice_rules`.
+notice_states = Table(
+    "notice_states",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("state", String(24), primary_key=True),
+    Column("since", BigInteger, nullable=False),  # Unix ms, as all times
+    Column("job_id", String(32), nullable=False, server_default=""),  # that it was last seen by
+    Column("marks", Text, nullable=False, server_default=""),  # what of it was told
+    Column("over_since", BigInteger),  # when it was first not found any more
+)
+
+# The same of buckets, each as the clusters of one project with one agency use it.
+notice_buckets = Table(
+    "notice_buckets",
+    metadata,
+    Column("project_id", String(32), ForeignKey("projects.id"), primary_key=True),
+    Column("bucket", String(255), primary_key=True),
+    Column("agency", String(64), primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    Column("over_since", BigInteger),
+)
+
+# Refers to no cluster, so that it stays when one goes.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("event", String(32), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("project_id", String(32), nullable=False),  # '' where it concerns the whole installation
+    Column("cluster_id", String(36), nullable=False),  # '' where it concerns none alone, as `cluster`
+    Column("cluster", String(64), nullable=False),
+    Column("state", String(24), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("remedy", Text, nullable=False),
+    Index("ix_notices_at", "at"),
+    Index("ix_notices_page", "project_id", "at", "id"),
+    Index("ix_notices_cluster", "cluster_id", "at", "id"),
+)
+
+# A notice on its way to one target, which is named `/NAME` if it is of logkeep.toml, and else `PROJECT/NAME`.
+notice_deliveries = Table(
+    "notice_deliveries",
+    metadata,
+    Column("notice_id", String(32), ForeignKey("notices.id", ondelete="CASCADE"), primary_key=True),
+    Column("target", String(97), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),  # not sent before
+    Column("message_id", String(32), nullable=False, server_default=""),  # of what it is sent in; '' before that
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("error", Text, nullable=False, server_default=""),  # of the last attempt
+    Column("delivered_at", BigInteger),
+    # A few of many, asked for each second.
+    Index(
+        "ix_notice_deliveries_waiting",
+        "target",
+        "created_at",
+        "notice_id",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+    Index("ix_notice_deliveries_message", "target", "message_id"),
+)
+
+# Webhooks that projects name, besides the targets of logkeep.toml.
+notice_targets = Table(
+    "notice_targets",
+    metadata,
+    Column("project_id", String(32), ForeignKey("projects.id"), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),  # URL and secret, as JSON
+    Column("address", String(300), nullable=False),  # scheme and host
+    Column("clusters", Text, nullable=False),  # patterns and events, each in a line of its own
+    Column("events", Text, nullable=False),
+    Column("quiet", String(16), nullable=False),
+    Column("zone", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# How it goes with each target that anything was sent to.
+notice_target_states = Table(
+    "notice_target_states",
+    metadata,
+    Column("target", String(97), primary_key=True),
+    Column("claimed_until", BigInteger, nullable=False, server_default="0"),  # by a process that sends to it
+    Column("paused_until", BigInteger, nullable=False, server_default="0"),  # after a failure
+    Column("failures", Integer, nullable=False, server_default="0"),  # in a row
+    Column("failing_since", BigInteger),
+    Column("told_at", BigInteger),  # when the others were told of that
+    Column("error", Text, nullable=False, server_default=""),
+    Column("delivered_at", BigInteger),
+    Column("ping_due", BigInteger),  # when a ping should go out; None for none
+    Column("ping_mark", BigInteger, nullable=False, server_default="0"),  # the success, or the moment, of the last
+)

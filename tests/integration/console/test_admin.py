@@ -155,7 +155,7 @@ def test_the_audit_as_csv_computes_nothing(installation: Installation, browser: 
 
 
 def beat(installation: Installation, name: str, **changes: object) -> None:
-    made = Worker(name, f"host-of-{name}", 4711, "1.2.3", "2", "0016", jobs_at_once=4, started_at=0)
+    made = Worker(name, f"host-of-{name}", 4711, "1.2.3", "2", "0018", jobs_at_once=4, started_at=0)
     workers.beat(installation.runtime, replace(made, **changes))  # type: ignore[arg-type]
 
 
