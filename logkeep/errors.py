@@ -62,6 +62,7 @@
     ├── SentAlready             console/sent_forms.py: a form that was carried out, sent once more
     ├── UnknownHost             console/app.py: a name by which no browser may ask for it
     ├── NoSuchPage              console/app.py: no page of the console has this path
+    ├── AddressRefused          notify/addresses.py: a webhook of a tenant leads to the inside
     ├── UsageError              cli/errors.py: an argument must be changed (exit 2)
     ├── CommandFailed           cli/errors.py: the command failed (exit 1)
     │   ├── NotCarriedOut           cli/errors.py: a verification could not be run (exit 3)

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from logkeep.domain.notice import Event
 from logkeep.domain.usage import RequestKind
 from logkeep.domain.warning import WarningCode
 from logkeep.errors import CatalogueError, JobError
@@ -50,6 +51,14 @@ class PrometheusMeter:
             self._warnings.labels(code)
         self._gaps = self._counter("logkeep_gaps", "Gaps that these backups met.")
         self._gap_bytes = self._counter("logkeep_gap_bytes", "Bytes that went before they were kept, at least.")
+        self._notices = self._counter("logkeep_notices", "Notices that this process recorded.", "event")
+        for event in Event:
+            self._notices.labels(event)
+        self._deliveries = self._counter(
+            "logkeep_notice_deliveries", "Attempts of this process to deliver: delivered, failed, given_up.", "outcome"
+        )
+        for outcome in ("delivered", "failed", "given_up"):
+            self._deliveries.labels(outcome)
         self._requests = self._counter(
             "logkeep_http_requests", "Requests that this process answered.", "operation", "status"
         )
@@ -87,6 +96,12 @@ class PrometheusMeter:
             self._failures.labels(code).inc()
         for code in ended.warnings:
             self._warnings.labels(code).inc()
+
+    def count_notice(self, event: Event) -> None:
+        self._notices.labels(event).inc()
+
+    def count_delivery(self, outcome: str) -> None:
+        self._deliveries.labels(outcome).inc()
 
     def watch(self, runtime: Runtime, most_named: int) -> None:
         """Show besides how the installation does; clusters by name where there are no more than so many."""
@@ -207,6 +222,7 @@ def _metrics_of(stock: InstallationStats) -> Iterable[Metric]:
             "The oldest of their last verifications that were carried out.",
             stock.verified.oldest / 1000,
         )
+    yield _gauge("logkeep_notices_waiting", "Notices that wait for their delivery to a target.", stock.notices_waiting)
     yield _gauge("logkeep_workers_alive", "Workers that are alive and carry out backups.", stock.workers)
     silences = {(worker,): silent / 1000 for worker, silent in stock.silences.items()}
     yield _gauges("logkeep_worker_silent_seconds", "Since a worker was heard of.", ("worker",), silences)

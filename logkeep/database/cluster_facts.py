@@ -34,14 +34,25 @@ def fetch_facts(connection: Connection, project_id: str, now: int) -> Iterator[C
     """Yield what each cluster of a project is judged by, in the order of their names."""
     runs = fetch_project_runs(connection, project_id)
     after = ""
-    while rows := connection.execute(_standing(project_id).where(clusters.c.name > after).limit(_AT_ONCE)).all():
+    page = _standing().where(clusters.c.project_id == project_id).order_by(clusters.c.name).limit(_AT_ONCE)
+    while rows := connection.execute(page.where(clusters.c.name > after)).all():
         after = rows[-1].name
         yield from _judged_by(connection, rows, runs, now)
 
 
+def fetch_all_facts(connection: Connection, now: int) -> Iterator[list[tuple[str, ClusterFacts]]]:
+    """Yield what each cluster of all projects is judged by, with its project, some at a time."""
+    after, page = "", _standing().order_by(clusters.c.id).limit(_AT_ONCE)
+    while rows := connection.execute(page.where(clusters.c.id > after)).all():
+        after = rows[-1].id
+        runs = fetch_runs(connection, [row.id for row in rows])
+        projects = [row.project_id for row in rows]
+        yield list(zip(projects, _judged_by(connection, rows, runs, now), strict=True))
+
+
 def fetch_facts_of(connection: Connection, cluster: Cluster, now: int) -> ClusterFacts:
     """Return what a cluster is judged by. Raises `ClusterNotFound` if it was removed meanwhile."""
-    rows = connection.execute(_standing(cluster.project_id).where(clusters.c.id == cluster.id)).all()
+    rows = connection.execute(_standing().where(clusters.c.id == cluster.id)).all()
     if not rows:
         raise ClusterNotFound()
     (facts,) = _judged_by(connection, rows, fetch_runs(connection, [cluster.id]), now)
@@ -89,8 +100,8 @@ def _newest_ended() -> ScalarSelect[Any]:
     return newest.order_by(c.created_at.desc(), c.id.desc()).limit(1).correlate(clusters).scalar_subquery()
 
 
-def _standing(project_id: str) -> Select[*tuple[Any, ...]]:
-    """Select the clusters of a project, in the order of their names."""
+def _standing() -> Select[*tuple[Any, ...]]:
+    """Select how clusters stand."""
     of = clusters.c.id
     succeeded = and_(job_counts.c.cluster_id == of, job_counts.c.status == JobStatus.SUCCESS)
     joined = (
@@ -103,6 +114,7 @@ def _standing(project_id: str) -> Select[*tuple[Any, ...]]:
     statement = select(
         clusters.c.id,
         clusters.c.name,
+        clusters.c.project_id,
         clusters.c.created_at,
         log_settings.c.enabled,
         log_settings.c.adaptive,
@@ -119,7 +131,7 @@ def _standing(project_id: str) -> Select[*tuple[Any, ...]]:
         verifications.c.findings,
         verifications.c.failed_at,
     )
-    return statement.select_from(joined).where(clusters.c.project_id == project_id).order_by(clusters.c.name)
+    return statement.select_from(joined)
 
 
 def _facts(

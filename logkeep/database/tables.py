@@ -482,7 +482,9 @@ notice_states = Table(
     Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
     Column("state", String(24), primary_key=True),
     Column("since", BigInteger, nullable=False),  # Unix ms, as all times
-    Column("job_id", String(32), nullable=False, server_default=""),  # that it was last seen by
+    Column(
+        "seen_by", String(32), nullable=False, server_default=""
+    ),  # the job or verification that it was last found by
     Column("marks", Text, nullable=False, server_default=""),  # what of it was told
     Column("over_since", BigInteger),  # when it was first not found any more
 )

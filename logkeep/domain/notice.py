@@ -1,4 +1,4 @@
-"""Notices: what people are told of when the state of a cluster changes (docs/notices.md)."""
+"""Notices: what people are told of when the state of a cluster changes (docs/decisions/0028-notices.md)."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ class Notice:
     url: str = ""  # page of the console; '' where its address is not known
     clusters: tuple[str, ...] = ()  # of one on many clusters: the first names
     number: int = 1  # of clusters
+    may_repeat: bool = False  # told by each process by itself, as the database could not be asked
 
     @property
     def title(self) -> str:

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from logkeep.domain.notice import Event
+from logkeep.domain.notice import Event, Notice
 from logkeep.errors import InvalidField
 
 MOST_TARGETS = 20  # of a project
@@ -52,6 +52,81 @@ class NoticeTarget:
     last_error: str = ""
     last_delivered_at: int | None = None
     waiting: int = 0  # notices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where a target is reached, with its secrets."""
+
+    kind: TargetKind
+    url: str
+    secret: str = ""  # that signs; '' for no signature
+    guarded: bool = False  # named by a tenant: no address of the inside
+
+    def __repr__(self) -> str:
+        return f"Destination({show_address(self.url)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """What a target wants to be told, and when."""
+
+    key: str  # `/NAME` for a target of logkeep.toml, else `PROJECT/NAME`
+    clusters: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()  # patterns of names; of logkeep.toml only
+    events: tuple[Event, ...] = ()
+    quiet: str = ""
+    zone: str = "UTC"
+
+    @property
+    def name(self) -> str:
+        return self.key.partition("/")[2]
+
+    @property
+    def project_id(self) -> str:
+        """Return the project that named it, '' for a target of logkeep.toml."""
+        return self.key.partition("/")[0]
+
+    def wants(self, notice: Notice) -> bool:
+        if self.project_id and self.project_id != notice.project_id:
+            return False
+        return (
+            (not self.events or notice.event in self.events)
+            and _matches(notice.cluster, self.clusters)
+            and _matches(notice.project, self.projects)
+        )
+
+    def watches(self, project: str, cluster: str) -> bool:
+        """Return whether it is about a cluster, by the names."""
+        return _matches(cluster, self.clusters) and _matches(project, self.projects)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfiguredTarget:
+    """A target of logkeep.toml."""
+
+    subscription: Subscription
+    destination: Destination
+    every_hours: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of an attempt to send."""
+
+    error: str = ""  # '' if it was delivered
+    status: int = 0  # of HTTP; 0 where there is none
+    retry_after: float = 0  # seconds, as the receiver asks for
+
+    @property
+    def is_gone(self) -> bool:
+        """Return whether the receiver wants nothing any more."""
+        return self.status == 410
+
+    @property
+    def is_refused(self) -> bool:
+        """Return whether the receiver takes others, but not this one."""
+        return 400 <= self.status < 500 and self.status not in {401, 403, 404, 408, 410, 425, 429}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,11 +235,9 @@ def _zone(name: str) -> tzinfo:
     return UTC if name == "UTC" else ZoneInfo(name)  # which not every machine has the files for
 
 
-def is_for(event: Event, cluster: str, *, events: tuple[Event, ...], clusters: tuple[str, ...]) -> bool:
-    """Return whether a target wants an event of a cluster; `cluster` is '' for one that concerns none alone."""
-    if events and event not in events:
-        return False
-    return not clusters or not cluster or any(fnmatchcase(cluster, glob) for glob in clusters)
+def _matches(name: str, globs: tuple[str, ...]) -> bool:
+    """Return whether a name matches any of the patterns; '' is of what concerns none alone, and matches all."""
+    return not globs or not name or any(fnmatchcase(name, glob) for glob in globs)
 
 
 def show_address(url: str) -> str:

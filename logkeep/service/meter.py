@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from logkeep.domain.backup_job import BackupJob
+from logkeep.domain.notice import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,12 @@ class Metrics(Protocol):
 
     def count_job(self, ended: EndedJob) -> None: ...
 
+    def count_notice(self, event: Event) -> None: ...
+
+    def count_delivery(self, outcome: str) -> None:
+        """Count an attempt to send a message: delivered, failed, given_up."""
+        ...
+
 
 class NullMetrics:
     """Metrics that count nothing."""
@@ -36,4 +43,10 @@ class NullMetrics:
         pass
 
     def count_job(self, ended: EndedJob) -> None:
+        pass
+
+    def count_notice(self, event: Event) -> None:
+        pass
+
+    def count_delivery(self, outcome: str) -> None:
         pass

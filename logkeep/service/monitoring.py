@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from logkeep.database import clusters, monitoring, workers
+from logkeep.database import clusters, monitoring, notices, workers
 from logkeep.database.connection import reading
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.policy import PolicyState, judge_policy
@@ -25,6 +25,7 @@ class InstallationStats:
     oldest_success: int | None  # oldest among the last successes of all clusters with a policy
     successes: list[tuple[str, str, int]]  # project, cluster, last success; empty for too many clusters
     verified: monitoring.Verified
+    notices_waiting: int  # for their delivery to a target
     workers: int  # alive, that carry out backups
     silences: dict[str, int]  # by worker: ms since its last heartbeat
 
@@ -46,6 +47,7 @@ def collect_stats(runtime: Runtime, most_named: int) -> InstallationStats:
             oldest_success=min((one.last_success for one in runs if one.last_success is not None), default=None),
             successes=monitoring.fetch_successes(connection, most_named) if number <= most_named else [],
             verified=monitoring.sum_verifications(connection),
+            notices_waiting=sum(notices.count_waiting(connection).values()),
             workers=sum(one.alive and one.jobs_at_once > 0 for one in known),
             silences={one.id: one.silent_ms for one in known[-_MOST_WORKERS:]},
         )

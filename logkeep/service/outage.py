@@ -24,6 +24,7 @@ class DatabaseOutage:
         self._lock = threading.Lock()
         self._failing: set[str] = set()  # threads whose last run failed
         self._began: float | None = None
+        self._error = ""
         self._logged = False
         self._quiet_until = float("-inf")
 
@@ -35,6 +36,7 @@ class DatabaseOutage:
                 self._failing.add(thread)
             if self._began is None:
                 self._began = now
+            self._error = error.message
             if not self._logged and now >= self._quiet_until:
                 self._logged = True
                 _log.error("the database fails; work goes on when it is back", code=_code(error), error=error.message)
@@ -47,6 +49,11 @@ class DatabaseOutage:
             self._failing.discard(thread)
             if not self._failing:
                 self._end()
+
+    def lasts(self) -> tuple[float, str]:
+        """Return for how many seconds it has lasted, and the last error; 0 where there is none."""
+        with self._lock:
+            return (0.0, "") if self._began is None else (self._now() - self._began, self._error)
 
     def _end(self) -> None:
         now, began = self._now(), self._began

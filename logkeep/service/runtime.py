@@ -13,6 +13,8 @@ from logkeep.backup.bandwidth import UNLIMITED, Bandwidth
 from logkeep.clock import Clock
 from logkeep.database.short_reads import Reader
 from logkeep.domain.keys import Seal, Signing
+from logkeep.domain.notice import Notice
+from logkeep.domain.notice_target import Answer, ConfiguredTarget, Destination
 from logkeep.domain.policy import PolicyRules
 from logkeep.service.lockout import Lockout
 from logkeep.service.meter import Metrics, NullMetrics
@@ -32,6 +34,24 @@ class BackupLimits:
     max_file_bytes: int = 2**62  # plain bytes backed up of one file
     turn_seconds: float = inf  # how long a job keeps its slot while others wait
     settle_ns: int = 2_000_000_000  # a file changed more recently is examined again by the next job
+
+
+def _no_sender(_destination: Destination, _notice: Notice | None) -> Answer:
+    return Answer("this process sends no notices")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeOptions:
+    """Who is told what besides the targets of the database, and how."""
+
+    targets: tuple[ConfiguredTarget, ...] = ()
+    # Sends a notice, or a ping where there is none. Failures are an `Answer` as well.
+    send: Callable[[Destination, Notice | None], Answer] = _no_sender
+    installation: str = ""  # its id
+    allows_plain: bool = False  # whether tenants may name URLs of http, which lead to allowed networks only
+    console_url: str = ""  # where browsers reach the console; '' where that is not known
+    give_up_ms: int = 3 * 86_400_000  # after which a notice is not sent any more
+    keep_ms: int = 90 * 86_400_000  # notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +83,7 @@ class Runtime:
     configured_buckets: frozenset[str] = frozenset()  # names of those of the settings; others were named at run time
     policy: PolicyRules = PolicyRules()  # noqa: RUF009  it is frozen
     verify_every_ms: int = 0  # how often each cluster is verified by the clock; 0 for never
+    notices: NoticeOptions = NoticeOptions()
     trusted_proxies: tuple[str, ...] = ()  # addresses and networks
     console: bool = True  # whether the web console is served
     lockout: Lockout = field(default_factory=Lockout)

@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column("cluster_id", sa.String(length=36), nullable=False),
         sa.Column("state", sa.String(length=24), nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=False),
-        sa.Column("job_id", sa.String(length=32), nullable=False, server_default=""),
+        sa.Column("seen_by", sa.String(length=32), nullable=False, server_default=""),
         sa.Column("marks", sa.Text(), nullable=False, server_default=""),
         sa.Column("over_since", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
