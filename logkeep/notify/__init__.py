@@ -1,0 +1,1 @@
+"""Sending of notices: webhooks and pings by HTTP, everything else by Apprise."""
