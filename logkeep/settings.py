@@ -13,7 +13,16 @@ from typing import Any, cast
 import msgspec
 
 from logkeep.domain.causes import Cause
-from logkeep.errors import SettingError
+from logkeep.domain.notice_target import (
+    check_events,
+    check_globs,
+    check_name,
+    check_quiet,
+    check_secret,
+    check_url,
+    check_zone,
+)
+from logkeep.errors import InvalidField, SettingError
 from logkeep.logformat.names import NOT_LOGS
 
 CONFIG_FILE = "logkeep.toml"
@@ -99,6 +108,32 @@ class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enabled: bool = True
     hosts: tuple[str, ...] = ()  # names by which browsers reach it, besides addresses and localhost
     idle_minutes: float = 60.0  # after which a session ends
+    url: str = ""  # where browsers reach it, as https://logkeep.example.com; '' where that is not known
+
+
+class Notices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    allow: tuple[str, ...] = ()  # networks that webhooks of tenants may reach besides public addresses
+    give_up_days: float = 3.0  # after which a notice is not sent any more
+    keep_days: int = 90
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[notify]]`: one of `url`, `apprise` and `ping`."""
+
+    name: str
+    url: str = ""
+    apprise: str = ""
+    ping: str = ""
+    secret: str = ""  # whsec_…, which signs what is sent to `url`
+    clusters: tuple[str, ...] = ()  # patterns of names, as `projects`
+    projects: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    quiet: str = ""  # 22:00-07:00
+    zone: str = "UTC"
+    every_hours: float = 0.0  # of a ping; 0 is after each success
+
+    def __repr__(self) -> str:
+        return f"Target(name={self.name!r})"  # URLs hold tokens and passwords
 
 
 class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,6 +171,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     usage: Usage = Usage()
     metrics: Metrics = Metrics()
     console: Console = Console()
+    notices: Notices = Notices()
+    notify: tuple[Target, ...] = ()
     buckets: dict[str, Bucket] = {}
     agencies: dict[str, Agency] = {}
     agents: dict[str, NodeAgent] = {}
@@ -163,6 +200,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "usage": Usage,
     "metrics": Metrics,
     "console": Console,
+    "notices": Notices,
 }
 _TOP = ("database", "log_level")
 _NOT_SETTINGS = {
@@ -199,6 +237,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "usage.keep_days": (62, 36_500),
     "metrics.named_clusters": (0, 10_000),
     "console.idle_minutes": (1, 10_080),
+    "notices.give_up_days": (0.01, 7),
+    "notices.keep_days": (10, 36_500),
 }
 
 
@@ -229,7 +269,11 @@ def load_settings(directory: Path, environment: Mapping[str, str] = os.environ) 
         raise SettingError("log_level: is one of debug, info, warning, error")
     _check_sources(settings)
     for proxy in settings.server.trusted_proxies:
-        _check_network(proxy)
+        _check_network("server.trusted_proxies", proxy)
+    for network in settings.notices.allow:
+        _check_network("notices.allow", network)
+    _check_console_url(settings.console.url)
+    check_targets(settings.notify)
     for name in settings.buckets:
         check_bucket_name(name, f"buckets.{name}")
     return settings
@@ -253,13 +297,52 @@ def _refuse_nul(value: object, key: str = "") -> None:
             _refuse_nul(member, key)
 
 
-def _check_network(text: str) -> None:
+def _check_network(key: str, text: str) -> None:
     try:
         ip_network(text, strict=False)
     except ValueError:
         raise SettingError(
-            f"server.trusted_proxies: {text!r} is no address and no network; write it as 10.0.0.5 or 10.0.0.0/24"
+            f"{key}: {text!r} is no address and no network; write it as 10.0.0.5 or 10.0.0.0/24"
         ) from None
+
+
+def _check_console_url(url: str) -> None:
+    try:
+        if url:
+            check_url(url, "console.url", plain=True)
+    except InvalidField as error:
+        raise SettingError(error.message) from error
+
+
+def check_targets(targets: Sequence[Target]) -> None:
+    """Raise `SettingError` for a target of notices that cannot be one; its message shows no secret."""
+    for position, target in enumerate(targets, 1):
+        where = f"notify.{target.name}" if target.name else f"notify, number {position}"
+        try:
+            _check_target(target)
+        except InvalidField as error:
+            raise SettingError(f"{where}.{error.message}") from error
+        if [one.name for one in targets].count(target.name) > 1:
+            raise SettingError(f"{where}: there are two of this name")
+
+
+def _check_target(target: Target) -> None:
+    check_name(target.name)
+    if [bool(target.url), bool(target.apprise), bool(target.ping)].count(True) != 1:
+        raise InvalidField("url", "write one of url, apprise and ping")
+    if target.url or target.ping:
+        check_url(target.url or target.ping, "url" if target.url else "ping", plain=True)
+    if target.secret:
+        check_secret(target.secret)
+    if target.secret and not target.url:
+        raise InvalidField("secret", "is for a url alone, as only that is signed")
+    if not 0 <= target.every_hours <= 8760 or (target.every_hours and not target.ping):
+        raise InvalidField("every_hours", "is for a ping alone, from 0 to 8760")
+    check_globs(target.clusters, "clusters")
+    check_globs(target.projects, "projects")
+    check_events(target.events)
+    check_quiet(target.quiet)
+    check_zone(target.zone)
 
 
 def _check_sources(settings: Settings) -> None:

@@ -22,7 +22,7 @@ from logkeep.contract.css.operations import OPERATIONS as CSS_OPERATIONS
 from logkeep.contract.iam.operations import OPERATIONS as IAM_OPERATIONS
 from logkeep.domain.causes import Cause
 from logkeep.domain.warning import WarningCode
-from logkeep.settings import _NOT_SETTINGS, _SECTIONS, Agency, Bucket, NodeAgent, Settings
+from logkeep.settings import _NOT_SETTINGS, _SECTIONS, Agency, Bucket, NodeAgent, Settings, Target
 from tests.integration.cli.installed import CONFIGURATION, serving
 from tests.support.messages import commands_of_messages, parse_command, table_heads
 
@@ -90,14 +90,14 @@ def test_every_setting_is_documented_with_its_default() -> None:
             )
     for name in ("database", "log_level"):
         assert f"| `{name}` |" in text
-    assert {"directory", "database", "log_level", *_SECTIONS, "buckets", "agencies", "agents"} == set(
+    assert {"directory", "database", "log_level", *_SECTIONS, "buckets", "agencies", "agents", "notify"} == set(
         Settings.__struct_fields__
     )
 
 
 def test_buckets_agencies_and_what_is_left_out_are_documented() -> None:
     text = text_of("docs/configuration.md")
-    for table, kind in (("buckets", Bucket), ("agencies", Agency), ("agents", NodeAgent)):
+    for table, kind in (("buckets", Bucket), ("agencies", Agency), ("agents", NodeAgent), ("notify", Target)):
         for name in kind.__struct_fields__:
             assert f"`{table}.NAME.{name}`" in text
     exclude: tuple[str, ...] = _SECTIONS["sources"]().exclude  # type: ignore[attr-defined]

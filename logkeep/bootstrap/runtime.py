@@ -11,6 +11,7 @@ from logkeep.backup.bandwidth import Bandwidth
 from logkeep.bootstrap.database import claim_database, open_database, open_own_database, read_own_id
 from logkeep.bootstrap.memory import keep_freed_memory
 from logkeep.bootstrap.named_buckets import NamedBuckets, WithNamed, place_of
+from logkeep.bootstrap.notices import notice_options
 from logkeep.bootstrap.sources import settle_source, source_opener
 from logkeep.bootstrap.stores import bucket_locations, open_agencies, open_buckets, prove_buckets
 from logkeep.clock import SystemClock
@@ -93,6 +94,7 @@ def build_runtime(
         },
         bucket_locations=WithNamed(bucket_locations(settings), named, partial(place_of, named)),
         configured_buckets=frozenset(settings.buckets),
+        notices=notice_options(settings),
         trusted_proxies=settings.server.trusted_proxies,
         console=settings.console.enabled,
         policy=PolicyRules(

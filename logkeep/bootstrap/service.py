@@ -25,6 +25,7 @@ from logkeep.service.runtime import Runtime
 from logkeep.settings import Settings
 from logkeep.work.heartbeat import Heartbeat
 from logkeep.work.indexer import IndexThread
+from logkeep.work.notices import NoticeThreads
 from logkeep.work.policies import Maintenance
 from logkeep.work.takeover import Takeover
 from logkeep.work.verifier import Verifier
@@ -61,6 +62,7 @@ class Service:
         self._heartbeat = Heartbeat(self.runtime, self._worker)
         self._verifier = Verifier(self.runtime, settings.verify.every_hours, settings.verify.sample_percent)
         self._indexer = IndexThread(self.runtime) if settings.search.index else None
+        self._notices = NoticeThreads(self.runtime)
         self._maintenance: Maintenance | None = None
 
     @property
@@ -89,11 +91,13 @@ class Service:
         else:
             prepare_database(settings.database_url)
         maintenance.start()
+        self._notices.start()
         self._maintenance = maintenance
 
     def stop(self) -> None:
         """Hand over what runs here, and stop."""
         if self._queue and self._maintenance:
+            self._notices.stop()
             self._verifier.stop()
             if self._indexer:
                 self._indexer.stop()

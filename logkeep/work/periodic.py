@@ -63,9 +63,13 @@ class PeriodicThread:
     def start(self) -> None:
         self._thread.start()
 
+    def cancel(self) -> None:
+        """Let it stop behind the run under way."""
+        self._stopped.set()
+
     def stop(self) -> None:
         """Stop, and wait at most `_STOP_SECONDS` for the run under way."""
-        self._stopped.set()
+        self.cancel()
         self._thread.join(_STOP_SECONDS)
 
     def running_seconds(self) -> float:

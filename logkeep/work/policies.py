@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from logkeep.service import archive_usage, audit, backups, console_sessions, tasks, temporary_keys, users, workers
+from logkeep.service import (
+    archive_usage,
+    audit,
+    backups,
+    console_sessions,
+    notices,
+    tasks,
+    temporary_keys,
+    users,
+    workers,
+)
 from logkeep.service.runtime import Runtime
 from logkeep.work.periodic import PeriodicThread
 
@@ -46,6 +56,7 @@ class Maintenance(PeriodicThread):
             console_sessions.remove_ended(self._runtime)
             audit.remove_old_entries(self._runtime, self._audit_keep_days)
             tasks.remove_old_missed(self._runtime)
+            notices.remove_old(self._runtime)
             workers.forget_dead(self._runtime)
             archive_usage.save_requests(self._runtime)
             archive_usage.record_days(self._runtime, self._usage_keep_days)
