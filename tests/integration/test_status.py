@@ -148,7 +148,9 @@ def test_archives_that_are_damaged_or_not_verified(installation: Installation, c
     assert status(installation).state is ClusterState.OK
     installation.clock.advance(73 * HOUR)
     installation.back_up(cluster)
-    assert "it was not verified for 3 d; verify it with `logkeep verify prod`" in told(installation, ClusterState.UNVERIFIED)
+    assert "it was not verified for 3 d; verify it with `logkeep verify prod`" in told(
+        installation, ClusterState.UNVERIFIED
+    )
     installation.objects()[0].unlink()
     installation.verify(cluster)
     assert "found 1 problem: " in told(installation, ClusterState.DAMAGED)
