@@ -58,10 +58,11 @@ def carry_out(connection: Connection, changes: Sequence[Change]) -> list[Change]
 
 def _begin(connection: Connection, changes: Sequence[Change]) -> Iterator[Change]:
     begun = {(cluster_id, step.state): step for cluster_id, step in changes if step.before is None}
-    for keys in in_batches(sorted(begun)):  # sorted, so that two processes never wait for each other
-        rows = [_values(cluster_id, after) for cluster_id, state in keys if (after := begun[cluster_id, state].after)]
-        insert = upsert(connection.dialect)(notice_states).values(rows).on_conflict_do_nothing()
-        made = connection.execute(insert.returning(_states.cluster_id, _states.state)).all()
+    # Sorted, so that two processes never wait for each other.
+    rows = [_values(key[0], after) for key in sorted(begun) if (after := begun[key].after)]
+    if rows:
+        insert = upsert(connection.dialect)(notice_states).on_conflict_do_nothing()
+        made = connection.execute(insert.returning(_states.cluster_id, _states.state), rows).all()
         yield from ((row[0], begun[row[0], row[1]]) for row in made)
 
 

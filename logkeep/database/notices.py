@@ -20,11 +20,8 @@ _n, _d, _s = notices.c, notice_deliveries.c, notice_target_states.c
 
 def insert_notices(connection: Connection, told: Sequence[Notice]) -> set[str]:
     """Insert notices, and return the ids of those that no other process has inserted before."""
-    made: set[str] = set()
-    for some in in_batches(told):
-        insert = upsert(connection.dialect)(notices).values([_values(one) for one in some])
-        made |= set(connection.execute(insert.on_conflict_do_nothing().returning(_n.id)).scalars())
-    return made
+    insert = upsert(connection.dialect)(notices).on_conflict_do_nothing().returning(_n.id)
+    return set(connection.execute(insert, [_values(one) for one in told]).scalars()) if told else set()
 
 
 def insert_deliveries(connection: Connection, due: Mapping[tuple[str, str], int], now: int) -> None:

@@ -202,7 +202,7 @@ def check_zone(zone: str) -> str:
     """Return the IANA name of a zone. Raises `InvalidField`."""
     try:
         _zone(zone)
-    except (ValueError, OSError):  # of names that are none, or lead out of the folder of zones
+    except (KeyError, ValueError, OSError):  # of names that are none, or lead out of the folder of zones
         raise InvalidField("zone", "is no zone that is known here; write it as Europe/Berlin, or UTC") from None
     return zone
 

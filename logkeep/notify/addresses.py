@@ -14,7 +14,12 @@ Resolve = Callable[[str, int], Sequence[str]]  # host and port: addresses; raise
 
 EVERYTHING = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 _NAT64 = ip_network("64:ff9b::/96")
-_WIRE_SERVER = ip_address("168.63.129.16")  # of Azure's machines, for themselves; a public address by its number
+# Public by their numbers, or as older Pythons see them: Azure's and Oracle's services for their own machines, and forms
+# of IPv6 that stand for others.
+_DENIED = [
+    ip_network(text)
+    for text in ("168.63.129.16/32", "192.0.0.0/24", "2001::/23", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10")
+]
 
 
 class AddressRefused(LogkeepError):
@@ -32,11 +37,12 @@ def check_addresses(found: Sequence[str], allowed: Sequence[Network], *, plain: 
 
     Those in `allowed` may be reached, and only they without TLS, which is `plain`.
     """
-    addresses = [_plainest(text) for text in found]
+    addresses = [ip_address(text.partition("%")[0]) for text in found]
     for address in addresses:
-        if any(address in network for network in allowed if network.version == address.version):
+        meant = _meant(address)
+        if lies_in(meant, allowed):
             continue
-        if plain or not _is_public(address):
+        if plain or not _is_public(meant):
             # Not which one: it would tell who may not know it what the names of the inside mean.
             raise AddressRefused(
                 "its name leads to an address that tenants may not reach"
@@ -46,16 +52,17 @@ def check_addresses(found: Sequence[str], allowed: Sequence[Network], *, plain: 
     return addresses
 
 
-def _plainest(text: str) -> Address:
-    """Return an address; one of IPv6 that stands for one of IPv4 as that."""
-    address = ip_address(text.partition("%")[0])
+def _meant(address: Address) -> Address:
+    """Return the address of IPv4 that one of IPv6 stands for; else the same."""
     if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
-        if address in _NAT64:
-            inner = IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner and not _is_public(inner):
-            return inner
-    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+        return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else address.ipv4_mapped or address
+    return address
+
+
+def lies_in(address: Address, networks: Sequence[Network]) -> bool:
+    """Return whether an address, or that of IPv4 which it stands for, lies in one of the networks."""
+    address = _meant(address)
+    return any(address in network for network in networks if network.version == address.version)
 
 
 def _is_public(address: Address) -> bool:
@@ -64,5 +71,5 @@ def _is_public(address: Address) -> bool:
         and not address.is_multicast
         and not address.is_reserved
         and not address.is_unspecified
-        and address != _WIRE_SERVER
+        and not lies_in(address, _DENIED)
     )

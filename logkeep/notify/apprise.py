@@ -18,7 +18,7 @@ _log = logging.getLogger("apprise")
 
 def check_url(url: str, key: str) -> None:
     """Raise `SettingError` that names the setting `key`, where Apprise is not installed or does not take the URL."""
-    if _open(url, key) is None:
+    if not _open(url, key):
         raise SettingError(
             f"{key}: Apprise does not take this URL; https://appriseit.com/services/ shows how it is written"
         )
@@ -39,6 +39,7 @@ def send(to: Destination, notice: Notice) -> Answer:
 
 
 def _open(url: str, key: str) -> Any:
+    """Return an `Apprise` with this URL, and without any if it does not take it. Raises `SettingError`."""
     try:
         import apprise  # noqa: PLC0415  an extra, and slow to import
     except ImportError:
@@ -47,7 +48,9 @@ def _open(url: str, key: str) -> Any:
     _log.propagate = False
     if not _log.handlers:
         _log.addHandler(logging.NullHandler())
-    return apprise.Apprise.instantiate(url, suppress_exceptions=True)
+    opened = apprise.Apprise()
+    opened.add(url)
+    return opened
 
 
 def _notify(url: str, notice: Notice, said: _Said) -> bool:
@@ -56,7 +59,7 @@ def _notify(url: str, notice: Notice, said: _Said) -> bool:
     _log.addHandler(said)
     try:
         body = f"{notice.text}\n\nNotice {notice.id}"
-        return bool(sender and sender.notify(title=notice.title, body=body))
+        return bool(sender.notify(title=notice.title, body=body, body_format="text"))
     finally:
         _log.removeHandler(said)
 

@@ -19,7 +19,16 @@ import msgspec
 
 from logkeep.domain.notice import Notice
 from logkeep.domain.notice_target import SECRET_PREFIX, Answer, Destination
-from logkeep.notify.addresses import EVERYTHING, Address, AddressRefused, Network, Resolve, check_addresses, resolve
+from logkeep.notify.addresses import (
+    EVERYTHING,
+    Address,
+    AddressRefused,
+    Network,
+    Resolve,
+    check_addresses,
+    lies_in,
+    resolve,
+)
 from logkeep.notify.bounded import run_within
 from logkeep.notify.secrecy import hide
 
@@ -114,12 +123,11 @@ class Webhooks:
                     if len(read) >= _MOST_BYTES:
                         break
             said = (
-                "" if to.guarded and self._is_inside(address) else bytes(read[:_MOST_BYTES]).decode("utf-8", "replace")
+                ""
+                if to.guarded and lies_in(address, self._allowed)
+                else bytes(read[:_MOST_BYTES]).decode("utf-8", "replace")
             )
             return _judge(to, answer.status_code, answer.headers.get("retry-after", ""), said)
-
-    def _is_inside(self, address: Address) -> bool:
-        return any(address in network for network in self._allowed if network.version == address.version)
 
 
 def render(notice: Notice) -> bytes:

@@ -93,7 +93,8 @@ def _look_at_clusters(
     told = notice_states.fetch_states(connection, [facts.id for _, facts in page])
     found = {facts.id: find_states(facts, now, runtime.policy, runtime.verify_every_ms) for _, facts in page}
     touched = [(project_id, facts) for project_id, facts in page if found[facts.id] or facts.id in told]
-    seen = _read_more(connection, [facts for _, facts in touched], found, told, away)
+    details: dict[str, ClusterDetails] = {}  # as far as they were read
+    seen = _read_more(connection, [facts for _, facts in touched], found, told, away, details)
     steps = {
         facts.id: decide(facts, found[facts.id], told.get(facts.id, {}), seen.get(facts.id, Seen()), now)
         for _, facts in touched
@@ -102,7 +103,7 @@ def _look_at_clusters(
     if not changed:
         return
     telling = [facts for _, facts in changed if any(step.event and step.after for step in steps[facts.id])]
-    details = cluster_facts.fetch_details(connection, telling)
+    details |= cluster_facts.fetch_details(connection, [facts for facts in telling if facts.id not in details])
     _carry_out(runtime, projects, changed, steps, details, now)
 
 
@@ -112,12 +113,15 @@ def _read_more(
     found: Mapping[str, list[str]],
     told: Mapping[str, Mapping[str, OpenState]],
     away: Collection[Place],
+    details: dict[str, ClusterDetails],
 ) -> dict[str, Seen]:
     """Return what must be known besides the facts, by cluster; of few clusters, as it is of those that changed."""
     none: Mapping[str, OpenState] = {}
     asked = {one.id: asks_for(one, found[one.id], told.get(one.id, none)) for one in touched}
     failing = [one for one in touched if asked[one.id] & {ClusterState.FAILED, ClusterState.UNVERIFIED}]
-    by_bucket = _find_by_bucket(connection, failing, asked, told, away)
+    details |= cluster_facts.fetch_details(connection, failing)
+    places = notice_states.fetch_cluster_places(connection, [one.id for one in failing]) if away else {}
+    by_bucket = _find_by_bucket(failing, asked, told, {id_ for id_, place in places.items() if place in away}, details)
     wanted: dict[str, frozenset[str]] = {
         one.ended.job_id: frozenset[str]().union(*(MARKED[state] for state in asked[one.id] if state in MARKED))
         for one in touched
@@ -137,30 +141,25 @@ def _read_more(
 
 
 def _find_by_bucket(
-    connection: Connection,
     failing: Sequence[ClusterFacts],
     asked: Mapping[str, frozenset[str]],
     told: Mapping[str, Mapping[str, OpenState]],
-    away: Collection[Place],
+    away: Collection[str],
+    details: Mapping[str, ClusterDetails],
 ) -> dict[str, frozenset[str]]:
-    """Return the states that are failures of a bucket that is told of as a whole, by cluster."""
-    if not failing:
-        return {}
-    details = cluster_facts.fetch_details(connection, failing)
-    places = notice_states.fetch_cluster_places(connection, [one.id for one in failing])
+    """Return the states that are failures of a bucket that is told of as a whole; `away` are clusters that use one."""
     found: dict[str, frozenset[str]] = {}
     for one in failing:
         failures = {
             ClusterState.FAILED: details[one.id].failed_msg,
             ClusterState.UNVERIFIED: details[one.id].failure if one.verification.failed_at is not None else "",
         }
-        known = told.get(one.id, {})
         found[one.id] = frozenset(
             state
             for state, failure in failures.items()
             if state in asked[one.id]
             and is_by_bucket(failure)
-            and (places.get(one.id) in away or was_by_bucket(state, known))
+            and (one.id in away or was_by_bucket(state, told.get(one.id, {})))
         )
     return found
 
