@@ -24,6 +24,9 @@ SUITES = (
     "tests/integration/test_rebuild.py",
     "tests/integration/test_migration.py",
     "tests/integration/test_manifests.py",
+    "tests/integration/notices/test_racing_looks.py",
+    "tests/integration/notices/test_events.py",
+    "tests/integration/notices/test_delivery.py",
     "tests/golden/test_tables.py",
 )
 
