@@ -40,6 +40,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Records(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     running_visible_seconds: float = 5.0
+    forecast_keep_days: int = 90  # after the end of the job
 
 
 class ProjectSources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,6 +74,7 @@ class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nodes_at_once: int = 2  # of one job
     turn_seconds: float = 600.0  # how long a job keeps its slot while others wait
     poll_seconds: float = 0.25
+    queue_keep_days: float = 1.0  # workflows that have ended
     bandwidth_mib: float = 0.0  # MiB a second of plain logs, all jobs of a worker together; 0 is no limit
     cluster_bandwidth_mib: float = 0.0  # the same for one job
 
@@ -93,6 +95,7 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spread_minutes: float = 1.0  # window after the period in which clusters start, each at a moment of its own
     stale_after_hours: float = 26.0
+    missed_keep_days: int = 400  # daily runs that were missed
 
 
 class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -218,6 +221,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "server.keep_alive_seconds": (0.1, 86_400),
     "server.stranger_seconds": (0.1, 3600),
     "records.running_visible_seconds": (0, 3600),
+    "records.forecast_keep_days": (0, 36_500),
     "sftp.connections": (1, 1000),
     "sftp.timeout_seconds": (1, 3600),
     "backup.jobs_at_once": (1, 64),
@@ -227,6 +231,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "sources.max_file_bytes": (1024**2, 2**62),
     "sources.stalled_seconds": (1, 86_400),
     "backup.poll_seconds": (0.01, 60),
+    "backup.queue_keep_days": (0.05, 365),
     "backup.bandwidth_mib": (0, 1_000_000),
     "backup.cluster_bandwidth_mib": (0, 1_000_000),
     "audit.keep_days": (1, 36_500),
@@ -235,6 +240,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "policy.spread_minutes": (0, 720),
     "policy.stale_after_hours": (24, 8760),
     "usage.keep_days": (62, 36_500),
+    "policy.missed_keep_days": (1, 36_500),
     "metrics.named_clusters": (0, 10_000),
     "console.idle_minutes": (1, 10_080),
     "notices.give_up_days": (0.01, 7),

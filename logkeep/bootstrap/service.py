@@ -8,6 +8,7 @@ import secrets
 import socket
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,6 +19,7 @@ from logkeep.bootstrap.database import open_database
 from logkeep.bootstrap.runtime import build_runtime
 from logkeep.database.connection import settle
 from logkeep.database.migrate import HEAD
+from logkeep.domain.keep_times import KeepTimes
 from logkeep.domain.worker import QUEUE_VERSION, Worker
 from logkeep.errors import CatalogueError
 from logkeep.service import archive_usage, identity, workers
@@ -27,6 +29,7 @@ from logkeep.work.heartbeat import Heartbeat
 from logkeep.work.indexer import IndexThread
 from logkeep.work.notices import NoticeThreads
 from logkeep.work.policies import Maintenance
+from logkeep.work.pruning import Pruning
 from logkeep.work.takeover import Takeover
 from logkeep.work.verifier import Verifier
 
@@ -64,6 +67,7 @@ class Service:
         self._indexer = IndexThread(self.runtime) if settings.search.index else None
         self._notices = NoticeThreads(self.runtime)
         self._maintenance: Maintenance | None = None
+        self._pruning = Pruning(self.runtime, _keep_times(settings), self._forget_ended)
 
     @property
     def worker_id(self) -> str:
@@ -79,9 +83,7 @@ class Service:
         self._queue = queue = Queue(runtime.database)
         self._runner = runner = self._make_runner(queue) if self._worker.jobs_at_once else None
         takeover = Takeover(runtime, queue, self.worker_id, runner.running if runner else ())
-        maintenance = Maintenance(
-            runtime, takeover.look, queue.forget_ended, settings.audit.keep_days, settings.usage.keep_days
-        )
+        maintenance = Maintenance(runtime, takeover.look)
         self._heartbeat.start()
         if runner:
             runner.start()
@@ -92,6 +94,7 @@ class Service:
             prepare_database(settings.database_url)
         maintenance.start()
         self._notices.start()
+        self._pruning.start()
         self._maintenance = maintenance
 
     def stop(self) -> None:
@@ -102,6 +105,7 @@ class Service:
             if self._indexer:
                 self._indexer.stop()
             self._maintenance.stop()
+            self._pruning.stop()
             if self._runner:
                 self._runner.stop()
                 self._queue.hand_over(self.worker_id)
@@ -126,6 +130,9 @@ class Service:
     def settle(self) -> None:
         """Merge the write-ahead log into the database file, after `stop`. Raises `CatalogueError`."""
         settle(self.runtime.database)
+
+    def _forget_ended(self) -> None:
+        self._running_queue().forget_ended(timedelta(days=self._settings.backup.queue_keep_days))
 
     def _running_queue(self) -> Queue:
         assert self._queue, "the service was not started"
@@ -169,6 +176,16 @@ def _warn_of_unknown_projects(runtime: Runtime, settings: Settings) -> None:
                 f"project with `logkeep project add {name}`",
                 projects=known[:_MAX_NAMED],
             )
+
+
+def _keep_times(settings: Settings) -> KeepTimes:
+    return KeepTimes(
+        audit_days=settings.audit.keep_days,
+        missed_days=settings.policy.missed_keep_days,
+        usage_days=settings.usage.keep_days,
+        forecast_days=settings.records.forecast_keep_days,
+        session_minutes=settings.console.idle_minutes,
+    )
 
 
 def _this_process(jobs_at_once: int) -> Worker:

@@ -137,10 +137,10 @@ def end_session(runtime: Runtime, secret: str) -> None:
         sessions.delete_session(connection, _hash(secret))
 
 
-def remove_ended(runtime: Runtime) -> None:
+def remove_ended(runtime: Runtime, idle_minutes: float) -> None:
     """Delete what no browser can use any more."""
     now = runtime.clock.now_ms()
-    sessions.delete_idle_sessions(runtime.database, now - _LONGEST_MS)
+    sessions.delete_idle_sessions(runtime.database, now - round(idle_minutes * 60_000))
     sessions.delete_expired_links(runtime.database, now)
 
 

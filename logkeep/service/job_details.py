@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from logkeep.database import clusters, job_nodes, jobs
+from logkeep.database import clusters, job_nodes, jobs, told_findings
 from logkeep.database.connection import reading
 from logkeep.database.warnings import fetch_warnings
 from logkeep.domain.backup_job import BackupJob, JobStatus
@@ -13,6 +13,7 @@ from logkeep.errors import InvalidField
 from logkeep.service.runtime import Runtime
 
 MOST_TOLD = 1000  # findings of each kind; the job's manifest has all of them
+_DAY_MS = 86_400_000
 
 
 def get_detail(
@@ -38,6 +39,15 @@ def get_detail(
             warnings=fetch_warnings(connection, job_id, MOST_TOLD),
             forecasts=job_nodes.fetch_forecasts(connection, job_id, MOST_TOLD),
         )
+
+
+def remove_told_findings(runtime: Runtime, forecast_days: int, after: int) -> int:
+    """Delete sightings that a manifest tells of, and forecasts of jobs that ended so many days ago.
+
+    Some rows are looked at, those after an id. Return the id to go on after.
+    """
+    before = runtime.clock.now_ms() - forecast_days * _DAY_MS
+    return told_findings.delete_told(runtime.database, before, after)
 
 
 def _nodes(connection: Connection, job: BackupJob) -> list[JobNode]:

@@ -28,7 +28,6 @@ _LOOKED_AT = 10_000  # by a search of text; read at once
 _PAGE = 5000  # tasks read at a time where many are
 _SUMMED = 500  # of them at a time: what their jobs did is read as they are given out
 _DAY_MS = 24 * 60 * 60 * 1000
-_KEEP_MS = 400 * _DAY_MS
 _POSITION = attrgetter("position")
 
 
@@ -100,9 +99,9 @@ def find_version(runtime: Runtime, project_id: str, cluster_id: str = "") -> str
     return hashlib.sha256(repr((numbers, missed)).encode()).hexdigest()[:16]
 
 
-def remove_old_missed(runtime: Runtime) -> None:
-    """Delete missed runs of over 400 days ago, some at each call."""
-    missed_runs.delete_missed(runtime.database, runtime.clock.now_ms() - _KEEP_MS)
+def remove_old_missed(runtime: Runtime, keep_days: int) -> None:
+    """Delete missed runs of so many days ago, some at each call."""
+    missed_runs.delete_missed(runtime.database, runtime.clock.now_ms() - keep_days * _DAY_MS)
 
 
 def _check_text(text: str) -> None:

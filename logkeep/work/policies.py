@@ -1,20 +1,10 @@
-"""Clock of the service: starts due backups, requeues jobs that lost their workflow, deletes old entries."""
+"""Clock of the service: starts due backups, and requeues jobs that lost their workflow."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from logkeep.service import (
-    archive_usage,
-    audit,
-    backups,
-    console_sessions,
-    notices,
-    tasks,
-    temporary_keys,
-    users,
-    workers,
-)
+from logkeep.service import archive_usage, backups
 from logkeep.service.runtime import Runtime
 from logkeep.work.periodic import PeriodicThread
 
@@ -26,20 +16,10 @@ _SELDOM = 60
 class Maintenance(PeriodicThread):
     """Thread that runs periodic tasks. Nothing is lost if one fails or is late."""
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        pick_up: Callable[[], None],
-        clean_up: Callable[[], None],
-        audit_keep_days: int,
-        usage_keep_days: int,
-    ) -> None:
-        """Requeue abandoned jobs by `pick_up` every few seconds; delete old entries by `clean_up`, rarely."""
+    def __init__(self, runtime: Runtime, pick_up: Callable[[], None]) -> None:
+        """Requeue abandoned jobs by `pick_up` every few seconds."""
         self._runtime = runtime
         self._pick_up = pick_up
-        self._clean_up = clean_up
-        self._audit_keep_days = audit_keep_days
-        self._usage_keep_days = usage_keep_days
         self._ticks = 0
         super().__init__(
             "policies", self._look, _TICK_SECONDS, failed="policies were not looked at", outage=runtime.outage
@@ -51,13 +31,4 @@ class Maintenance(PeriodicThread):
         if ticks % _SOON == 0:
             self._pick_up()
         if ticks % _SELDOM == 0:
-            users.remove_expired_tokens(self._runtime)
-            temporary_keys.remove_expired(self._runtime)
-            console_sessions.remove_ended(self._runtime)
-            audit.remove_old_entries(self._runtime, self._audit_keep_days)
-            tasks.remove_old_missed(self._runtime)
-            notices.remove_old(self._runtime)
-            workers.forget_dead(self._runtime)
             archive_usage.save_requests(self._runtime)
-            archive_usage.record_days(self._runtime, self._usage_keep_days)
-            self._clean_up()

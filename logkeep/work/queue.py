@@ -29,8 +29,7 @@ _WAITING = ["ENQUEUED", "DELAYED"]
 _ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 _HEAD_START = 3600  # seconds by which a job started by a user counts as older
 _BEGINNING = 1_700_000_000  # Unix seconds of priority 0
-_BATCH = 1000
-_KEPT = timedelta(days=1)
+_BATCH, _BATCHES = 500, 20  # workflows of one transaction, and transactions of one call that deletes
 _log = structlog.get_logger("logkeep.work")
 logging.getLogger("dbos").setLevel(logging.ERROR)  # it warns of each attempt while the database is away
 
@@ -146,19 +145,22 @@ class Queue:
             _log.warning("backup taken over", job_id=job_id, worker=worker_id, reason=reason)
 
     @naming_failures()
-    def forget_ended(self) -> None:
-        """Delete a batch of workflows that ended over a day ago; the records of their jobs stay."""
-        before = (datetime.now(UTC) - _KEPT).isoformat()
-        ended = self._client.list_workflows(
-            name=WORKFLOW,
-            status=_ENDED,
-            completed_before=before,
-            limit=_BATCH,
-            load_input=False,
-            load_output=False,
-        )
-        if ended:
-            self._client.delete_workflows([workflow.workflow_id for workflow in ended])
+    def forget_ended(self, kept: timedelta) -> None:
+        """Delete workflows that ended longer ago, oldest first, some at each call. The records of their jobs stay."""
+        before = (datetime.now(UTC) - kept).isoformat()
+        for _ in range(_BATCHES):
+            ended = self._client.list_workflows(
+                name=WORKFLOW,
+                status=_ENDED,
+                completed_before=before,
+                limit=_BATCH,
+                load_input=False,
+                load_output=False,
+            )
+            if ended:
+                self._client.delete_workflows([workflow.workflow_id for workflow in ended])
+            if len(ended) < _BATCH:
+                return
 
     def _list(self, status: list[str]) -> list[WorkflowStatus]:
         return self._client.list_workflows(status=status, queue_name=QUEUE, load_input=False, load_output=False)

@@ -156,7 +156,7 @@ def test_missed_runs_of_over_400_days_ago_are_removed(installation: Installation
     log_settings.stop_policy(installation.runtime, cluster)
     kept = listed(installation, MISSED).tasks
     installation.clock.value = kept[0].at + 400 * DAY
-    tasks.remove_old_missed(installation.runtime)
+    tasks.remove_old_missed(installation.runtime, 400)
     assert listed(installation, MISSED).tasks == kept[:1]
 
 
