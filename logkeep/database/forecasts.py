@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, delete, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, Dialect, bindparam, delete, func, or_, select, update
 
 from logkeep.database.connection import in_batches, of, upsert
 from logkeep.database.tables import forecasts
@@ -33,10 +35,15 @@ def save_margins(
     for some in in_batches([family for family, margin in margins.items() if margin is None]):
         connection.execute(delete(forecasts).where(*of_node, forecasts.c.family.in_(some)))
     if rows:
-        insert = upsert(connection.dialect)(forecasts)
-        changes = {name: insert.excluded[name] for name in ("kept_at", "margin")}
-        keys = ["cluster_id", "node", "family"]
-        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changes), rows)
+        connection.execute(_save_margin(connection.dialect), rows)
+
+
+@cache
+def _save_margin(dialect: Dialect) -> Any:
+    """Build the statement once: building it takes longer than running it."""
+    insert = upsert(dialect)(forecasts)
+    changes = {name: insert.excluded[name] for name in ("kept_at", "margin")}
+    return insert.on_conflict_do_update(index_elements=["cluster_id", "node", "family"], set_=changes)
 
 
 def renew_margins(connection: Connection, cluster_id: str, node: str, kept_at: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Dialect, Engine, FromClause, bindparam, func, select, tuple_
 
 from logkeep.database.connection import in_batches, of, read_pages, upsert
 from logkeep.database.records import read_row, read_rows, writer
@@ -22,6 +22,24 @@ _SOME = generations.c.generation.in_(bindparam("numbers", expanding=True))
 _CHECKPOINTS = select(generations).where(*_OF_NODE, ~generations.c.retired)
 _CHECKPOINTS_OF = select(generations).where(*_OF_NODE, _SOME)
 _ARCHIVED = select(generations.c.generation, generations.c.kept).where(*_OF_NODE, _SOME)
+_A, _B = generations.alias(), generations.alias()
+
+
+def _is_telling(one: FromClause) -> ColumnElement[bool]:
+    """Return the condition that a file of some nodes has first lines that tell it from others."""
+    c = one.c
+    # What is present is not retired, and the index finds that without looking at what is.
+    of_nodes = (c.cluster_id == bindparam("of_cluster_id")) & c.node.in_(bindparam("names", expanding=True))
+    return of_nodes & ~c.retired & (c.head_length >= LEAST_HEAD) & (c.first_time != "") & c.present
+
+
+_TELLING = select(_A.c.node, func.count()).where(_is_telling(_A)).group_by(_A.c.node)
+_SHARED = (
+    select(_A.c.node, _B.c.node, func.min(_A.c.name), func.min(_B.c.name), func.count())
+    .select_from(_A.join(_B, (_B.c.head_sha256 == _A.c.head_sha256) & (_B.c.node > _A.c.node)))
+    .where(_is_telling(_A), _is_telling(_B))
+    .group_by(_A.c.node, _B.c.node)
+)
 
 
 def fetch_checkpoints(connection: Connection, cluster_id: str, node: str) -> list[Checkpoint]:
@@ -108,19 +126,11 @@ def fetch_shared(connection: Connection, cluster_id: str, names: Sequence[str]) 
 
     Two files look the same if their first lines are equal and carry a time of their own.
     """
-    a, b = generations.alias(), generations.alias()
-    telling = [(one.c.head_length >= LEAST_HEAD) & (one.c.first_time != "") & one.c.present for one in (a, b)]
-    # What is present is not retired, and the index finds that without looking at what is.
-    mine = [(one.c.cluster_id == cluster_id) & one.c.node.in_(names) & ~one.c.retired for one in (a, b)]
-    counts = select(a.c.node, func.count()).where(mine[0], telling[0]).group_by(a.c.node)
-    files = {row[0]: int(row[1]) for row in connection.execute(counts)}
+    asked = {"of_cluster_id": cluster_id, "names": list(names)}
+    files = {row[0]: int(row[1]) for row in connection.execute(_TELLING, asked)}
     if len(files) < 2:
         return []
-    same = (b.c.head_sha256 == a.c.head_sha256) & (b.c.node > a.c.node)
-    pairs = select(a.c.node, b.c.node, func.min(a.c.name), func.min(b.c.name), func.count()).select_from(
-        a.join(b, same)
-    )
-    rows = connection.execute(pairs.where(*mine, *telling).group_by(a.c.node, b.c.node))
+    rows = connection.execute(_SHARED, asked)
     return [(row[0], row[1], row[2], row[3]) for row in rows if 2 * row[4] >= min(files[row[0]], files[row[1]])]
 
 
