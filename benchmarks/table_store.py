@@ -23,11 +23,16 @@ class TableStore:
     """Bucket of a simulation. With `away` it does not answer; with `fatal` the writer is killed at its next object."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=OFF")
         self.away = False
         self.fatal: BaseException | None = None
         self._run("CREATE TABLE IF NOT EXISTS objects (name TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID")
+
+    def close(self) -> None:
+        self._connection.close()
 
     def check(self) -> None:
         self._run("SELECT 1")
@@ -67,12 +72,13 @@ class TableStore:
     def delete(self, name: str) -> None:
         self._run("DELETE FROM objects WHERE name = ?", (name,))
 
+    def remove(self, names: Sequence[str]) -> list[StoreError | None]:
+        for name in names:
+            self.delete(name)
+        return [None] * len(names)
+
     def _run(self, statement: str, values: tuple[Any, ...] = ()) -> Rows:
         if self.away:
             raise StoreUnreachable("the simulated bucket is away")
-        connection = getattr(self._local, "connection", None)
-        if connection is None:  # a connection of SQLite belongs to a thread
-            connection = self._local.connection = sqlite3.connect(self._path, timeout=60, isolation_level=None)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=OFF")
-        return connection.execute(statement, values).fetchall()
+        with self._lock:
+            return self._connection.execute(statement, values).fetchall()

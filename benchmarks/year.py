@@ -5,8 +5,7 @@ python -m benchmarks.year [--clusters 1000] [--days 365] [--seed 1] [--lines 8] 
 It goes through the service's own code: policies, jobs with take-up and manifests, indexes, verification, pruning.
 What is simulated are the nodes (`year_nodes`), the bucket (`table_store`), the time, and who hands out the jobs:
 DBOS has a clock of its own. At the end each failure that was sown must have been told, and each line be kept, or told
-as a gap. It prints what was measured on the days of `--measure`, of which the first is the start, and writes
-build/year.json.
+as a gap. It prints what was measured on the days of `--measure`, of which the first is the start.
 """
 
 from __future__ import annotations
@@ -77,8 +76,8 @@ class Year:
         (options.folder / "logkeep.toml").write_text(_SETTINGS, encoding="utf-8")
         create_keys(options.folder)
         made = make_runtime(load_settings(options.folder, {}))
-        store = TableStore(options.folder / "bucket.db")
-        self._runtime = simulate(made, self._clock, store, _open_nothing)
+        self._store = TableStore(options.folder / "bucket.db")
+        self._runtime = simulate(made, self._clock, self._store, _open_nothing)
         self._project = identity.add_project(made, "year")
         self._pruning = Pruning(self._runtime, _KEEP, lambda: None)
         self._clusters: dict[str, Cluster] = {}  # by id
@@ -98,14 +97,19 @@ class Year:
                 self._clock.value = FIRST_MS + day * DAY_MS
                 if self._options.sowing.is_away(day):
                     self.sown["missed"] += len(self._clusters)
-                    continue
-                self._recent = [*self._recent[1 - _WINDOW :], self._back_up()]
-                self._look_after(day)
+                else:
+                    self._recent = [*self._recent[1 - _WINDOW :], self._back_up()]
+                    self._look_after(day)
                 if day + 1 in self._options.measured:
                     figures[day + 1] = self._measure()
+                    tell(json.dumps({day + 1: figures[day + 1]}))
                 tell(self._progress(day, time.monotonic() - begun))
             self._compare()
         return figures
+
+    def close(self) -> None:
+        self._store.close()
+        self._runtime.database.dispose()
 
     def told_missed(self) -> int:
         """Return how many daily runs are told as missed."""
@@ -232,6 +236,7 @@ class Year:
         if not number:
             year_worker.open_worker(self._options)
             yield
+            year_worker.close_worker()
             return
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(number, spawn, year_worker.open_worker, (self._options,)) as self._pool:
@@ -289,14 +294,12 @@ def main(arguments: list[str]) -> int:
             )
         )
         figures = year.run(lambda line: print(line, file=sys.stderr, flush=True))
-    _report(figures, year)
+        _report(figures, year)
+        year.close()
     return 1 if year.problems else 0
 
 
 def _report(figures: dict[int, Figures], year: Year) -> None:
-    output = Path("build/year.json")
-    output.parent.mkdir(exist_ok=True)
-    output.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     table = Table("what", *(f"day {day}" for day in figures), "last to first")
     for what, first in next(iter(figures.values()), {}).items():
         values = [day.get(what, 0.0) for day in figures.values()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -37,6 +37,7 @@ from logkeep.service.backup_run import run_job
 from logkeep.service.runtime import Runtime
 from logkeep.settings import load_settings
 from logkeep.sources.base import LogSource, Tenant
+from logkeep.stores.base import ObjectStore
 
 _CODES = {
     Failure.UNREACHABLE: "LK-SOURCE-UNREACHABLE",
@@ -108,6 +109,10 @@ class Worker:
         self._store.away = False
         return Done(failure, self._problem(task, failure), *took)
 
+    def close(self) -> None:
+        self._store.close()
+        self.runtime.database.dispose()
+
     def index(self, now: int) -> int:
         """Make the indexes that are due; return the number of segments."""
         self._clock.value, segments = now, 0
@@ -167,10 +172,11 @@ def simulate(
     runtime: Runtime, clock: FixedClock, store: TableStore, open_source: Callable[[str, Tenant], LogSource]
 ) -> Runtime:
     """Return the runtime with a clock, a bucket and nodes that are simulated."""
+    stores: Mapping[str, ObjectStore] = {"logs": store}
     return replace(
         runtime,
         clock=clock,
-        stores={"logs": store},
+        stores=stores,
         open_source=open_source,
         settle_source=str,
         enqueue=_hand_out,
@@ -194,6 +200,10 @@ _worker: list[Worker] = []  # of this process
 def open_worker(options: Options) -> None:
     set_up_logging("critical")
     _worker[:] = [Worker(options)]
+
+
+def close_worker() -> None:
+    _worker.pop().close()
 
 
 def run_tasks(tasks: list[Task]) -> list[Done]:

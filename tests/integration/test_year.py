@@ -19,3 +19,4 @@ def test_each_failure_is_told_and_each_line_kept_or_told_as_a_gap(tmp_path: Path
     assert year.told_missed() == year.sown["missed"]
     assert year.told_gaps() > 0
     assert figures[DAYS]["records"] == year.jobs == CLUSTERS * (DAYS - 2)  # none on the first day, nor on one away
+    year.close()
