@@ -177,6 +177,8 @@ class Year:
             "a job, p99, ms": _p99(wall),
             "a job on the processor, median, ms": middle(cpu),
             "a job on the processor, p99, ms": _p99(cpu),
+            "a job, statements, median": middle(one.statements for day in self._recent for one in day),
+            "a fixed piece of work, ms of the processor": _yardstick(),
             **self._measure_lists(),
             "memory of a worker, MiB": max(map(resident_mib, self._pids())),
             "memory of the clock, MiB": resident_mib(os.getpid()),
@@ -266,6 +268,16 @@ def _ms(action: Callable[[], object]) -> float:
     start = time.perf_counter()
     action()
     return (time.perf_counter() - start) * 1000
+
+
+def _yardstick() -> float:
+    """Return how long the same work takes now: other processes slow the processor down for all."""
+    took: list[float] = []
+    for _ in range(20):
+        start = time.process_time()
+        sum(hash(str(number)) & 1 for number in range(100_000))
+        took.append((time.process_time() - start) * 1000)
+    return middle(took)
 
 
 def _p99(values: list[float]) -> float:

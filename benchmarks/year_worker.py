@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from benchmarks.table_store import TableStore
 from benchmarks.year_nodes import (
@@ -76,6 +76,7 @@ class Done(NamedTuple):
     problem: str  # '' where it ended as it should
     wall: float  # ms
     cpu: float
+    statements: int  # on the database
 
 
 class _Killed(BaseException):
@@ -92,6 +93,8 @@ class Worker:
         runtime = open_runtime(load_settings(options.folder, {}))
         self.runtime = simulate(runtime, self._clock, self._store, self._open_source)
         self._project_id = identity.list_projects(runtime)[0].id
+        self._statements = 0
+        event.listen(runtime.database, "after_cursor_execute", self._count)
 
     def run(self, task: Task) -> Done:
         """Run a job under what is sown for its cluster and day, and compare its record with that."""
@@ -99,15 +102,16 @@ class Worker:
         failure = self._failure(task.cluster)
         self._store.away = failure is Failure.BUCKET
         self._store.fatal = _Killed() if failure is Failure.KILLED else None
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall, cpu, before = time.perf_counter(), time.process_time(), self._statements
         try:
             run_job(self.runtime, task.job_id)
         except _Killed:
             self._store.fatal = None
             run_job(self.runtime, task.job_id)
         took = (time.perf_counter() - wall) * 1000, (time.process_time() - cpu) * 1000
+        statements = self._statements - before
         self._store.away = False
-        return Done(failure, self._problem(task, failure), *took)
+        return Done(failure, self._problem(task, failure), *took, statements)
 
     def close(self) -> None:
         self._store.close()
@@ -153,6 +157,9 @@ class Worker:
     def _open_source(self, url: str, _tenant: Tenant) -> LogSource:
         cluster, node = names_of(url)
         return SimulatedLogs(cluster, node, self._options.lines, self._clock, self._failure(cluster))
+
+    def _count(self, *_given: object) -> None:
+        self._statements += 1
 
     def _failure(self, cluster: str) -> Failure:
         return self._options.sowing.find(cluster, (self._clock.value - FIRST_MS) // DAY_MS)
