@@ -12,6 +12,7 @@ from logkeep.errors import CatalogueError
 from logkeep.service.outage import DatabaseOutage
 
 _STOP_SECONDS = 5.0  # for the run under way, which may hang in a database that does not answer
+_OUTAGE_SECONDS = 2.0  # between runs while the database fails, so that the end of an outage is seen soon
 _QUIET_SECONDS = 60.0  # between two log entries on failures of one thread
 _log = structlog.get_logger("logkeep.work")
 
@@ -44,7 +45,7 @@ class PeriodicThread:
         outage: DatabaseOutage,
         after: float = 0.0,
     ) -> None:
-        """Run `action` first `after` seconds after the start, then `seconds` after each end.
+        """Run `action` first `after` seconds after the start, then `seconds` after each end, sooner in an outage.
 
         `failed` is the log message for a failure that is not the database's; that one is told to `outage`.
         """
@@ -80,7 +81,7 @@ class PeriodicThread:
     def _run(self) -> None:
         pause = self._after
         while not self._stopped.wait(pause):
-            self._running_since = time.monotonic()
+            self._running_since, pause = time.monotonic(), self._seconds
             try:
                 self._action()
                 self.problem = ""
@@ -88,8 +89,8 @@ class PeriodicThread:
             except CatalogueError as error:
                 self.problem = str(error)
                 self._outage.failed(error, self._name)
+                pause = min(pause, _OUTAGE_SECONDS)
             except Exception as error:
                 self._quiet.log_exception(self._failed, error)
                 self.problem = str(error)
             self._running_since = None
-            pause = self._seconds

@@ -19,6 +19,7 @@ from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.forecast import Forecast
 from logkeep.domain.keep_times import KeepTimes
+from logkeep.errors import CatalogueError
 from logkeep.service import audit, console_sessions, identity, job_details, temporary_keys, users
 from logkeep.service.users import VALID_MS
 from logkeep.settings import documentation
@@ -123,6 +124,22 @@ def test_what_fails_keeps_nothing_else_from_being_pruned(installation: Installat
     with pytest.raises(ZeroDivisionError):
         Pruning(installation.runtime, KEEP, fail).prune()
     assert count(installation, tables.audit) == 0
+
+
+def test_after_an_outage_it_is_pruned_soon_so_that_the_outage_ends(installation: Installation) -> None:
+    failures = iter([CatalogueError("it is away")])
+
+    def forget_ended() -> None:
+        for failure in failures:
+            raise failure
+
+    record(installation, age_days=40)
+    pruning = Pruning(installation.runtime, KEEP, forget_ended, tick_seconds=3600)
+    pruning.start()
+    try:
+        until(lambda: count(installation, tables.audit) == 0, seconds=10)
+    finally:
+        pruning.stop()
 
 
 def test_ended_workflows_go_with_all_that_belongs_to_them(tmp_path: Path) -> None:
