@@ -50,7 +50,7 @@ from logkeep.work.pruning import Pruning
 
 _HOUR_MS, _MINUTE_MS = 3_600_000, 60_000
 _SETTINGS = f"[policy]\nspread_minutes = 60\n[verify]\nevery_hours = {30 * 24}\n[buckets.logs]\n"
-_KEEP = KeepTimes(audit_days=400, missed_days=400, forecast_days=90, session_minutes=60)
+_KEEP = KeepTimes(audit_days=400, missed_days=400, usage_days=800, forecast_days=90, session_minutes=60)
 _STEP = 5  # minutes between two looks for what is due; a service looks each second
 _PRUNED = 5  # times a day; a service does it each minute
 _INDEXED = 7  # days between two looks for what is to be indexed; a service looks all the time

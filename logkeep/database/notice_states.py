@@ -63,7 +63,7 @@ def _begin(connection: Connection, changes: Sequence[Change]) -> Iterator[Change
     if rows:
         insert = upsert(connection.dialect)(notice_states).on_conflict_do_nothing()
         made = connection.execute(insert.returning(_states.cluster_id, _states.state), rows).all()
-        yield from ((row[0], begun[row[0], row[1]]) for row in made)
+        yield from ((row.cluster_id, begun[row.cluster_id, row.state]) for row in made)
 
 
 def _go_on(connection: Connection, changes: Sequence[Change]) -> Iterator[Change]:
