@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +32,12 @@ def insert_deliveries(connection: Connection, due: Mapping[tuple[str, str], int]
     ]
     if rows:
         connection.execute(notice_deliveries.insert(), rows)
+
+
+def count_recent(connection: Connection, since: int) -> Counter[tuple[str, str]]:
+    """Count what is to be delivered, or was, of notices since then (Unix ms), by key of the target and event."""
+    statement = select(_d.target, _n.event, func.count()).join(notices, _n.id == _d.notice_id).where(_n.at > since)
+    return Counter({(row[0], row[1]): row[2] for row in connection.execute(statement.group_by(_d.target, _n.event))})
 
 
 def _values(notice: Notice) -> dict[str, Any]:
@@ -73,7 +79,7 @@ def _notice(row: Row[*tuple[Any, ...]]) -> Notice:
 
 
 def fetch_deliveries(connection: Connection, notice_ids: Sequence[str]) -> dict[str, list[Delivery]]:
-    """Return how these notices are delivered, by notice, sorted by target."""
+    """Return how these notices are delivered, by notice, sorted by target; errors only of targets of tenants."""
     found: dict[str, list[Delivery]] = defaultdict(list)
     statement = select(notice_deliveries, _s.paused_until).outerjoin_from(
         notice_deliveries, notice_target_states, _s.target == _d.target
@@ -92,7 +98,7 @@ def _delivery(row: Row[*tuple[Any, ...]]) -> Delivery:
         attempts=row.attempts,
         next_try=max(row.due_at, row.paused_until or 0) if waits else None,
         delivered_at=row.delivered_at,
-        error=row.error,
+        error="" if row.target.startswith("/") else row.error,  # which may tell of the operator's network
         message_id=row.message_id,
     )
 

@@ -17,7 +17,7 @@ from logkeep.service import notice_texts
 from logkeep.service.runtime import Runtime
 
 _CLAIM_MS = 60_000  # longer than an attempt takes
-_LEAST_TOGETHER = 5  # more of the same event and state are sent as one message
+LEAST_TOGETHER = 5  # more of the same event and state are sent as one message
 _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 10_000, 3_600_000
 
 
@@ -62,7 +62,7 @@ def _take(connection: Connection, target: str, destination: Destination, now: in
     if destination.kind is TargetKind.PING:
         due = notice_targets.fetch_ping_due(connection, target)
         return None if due is None else Errand(target, destination, None, due)
-    sending = notices.take_message(connection, target, now, _LEAST_TOGETHER, notice_texts.new_id())
+    sending = notices.take_message(connection, target, now, LEAST_TOGETHER, notice_texts.new_id())
     return sending and Errand(target, destination, sending)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import Connection
 
 from logkeep.database import cluster_facts, keys, notice_states, notice_targets, notices
@@ -28,11 +29,13 @@ from logkeep.domain.notice_rules import (
     was_by_bucket,
 )
 from logkeep.domain.notice_target import ConfiguredTarget, NoticeTarget, TargetKind, quiet_until
-from logkeep.service import notice_texts
+from logkeep.service import notice_delivery, notice_texts
 from logkeep.service.notice_targets import list_targets
 from logkeep.service.runtime import Runtime
 
+_log = structlog.get_logger("logkeep.notices")
 FAILING_MS = 15 * 60_000  # after which it is told that a target cannot be reached
+_GATHER_MS = 10 * 60_000  # in which more than a few of one event are gathered
 _HOUR_MS = 3_600_000
 _LONGEST_ERROR = 300
 
@@ -197,8 +200,9 @@ def record(runtime: Runtime, connection: Connection, told: Sequence[Notice], *, 
     concerned = {one.project_id for one in told if one.project_id}
     subscriptions += notice_targets.fetch_subscriptions(connection, concerned)
     now = runtime.clock.now_ms()
+    recent = notices.count_recent(connection, now - _GATHER_MS)
     due = {
-        (one.id, target.key): quiet_until(target.quiet, target.zone, now)
+        (one.id, target.key): quiet_until(target.quiet, target.zone, _paced(recent[target.key, one.event], now))
         for target in subscriptions
         if target.key != but
         for one in told
@@ -208,6 +212,11 @@ def record(runtime: Runtime, connection: Connection, told: Sequence[Notice], *, 
     for one in told:
         if one.id in made:
             runtime.meter.count_notice(one.event)
+
+
+def _paced(recent: int, now: int) -> int:
+    """Return when a notice is sent behind so many of its event: those that follow each other wait and go together."""
+    return now if recent < notice_delivery.LEAST_TOGETHER else (now // _GATHER_MS + 1) * _GATHER_MS
 
 
 def _is_told(target: ConfiguredTarget) -> bool:
@@ -295,6 +304,7 @@ def _tell_failing_targets(runtime: Runtime, now: int) -> None:
                 names = {one.id: one.name for one in keys.fetch_projects(connection, project_id=project_id)}
                 notice = _failing_notice(project_id, names.get(project_id, ""), name, since, health, now)
                 record(runtime, connection, [notice], but=key)
+                _log.warning("notices cannot be delivered", target=name, project_id=project_id, since=since)
 
 
 def _failing_notice(project_id: str, project: str, name: str, since: int, health: TargetHealth, now: int) -> Notice:

@@ -137,7 +137,7 @@ _steps = st.one_of(
 )
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(steps=st.lists(_steps, min_size=1, max_size=8))
 def test_notices_tell_exactly_what_changes(installation: Installation, steps: list[tuple[object, ...]]) -> None:
     history = History(installation)

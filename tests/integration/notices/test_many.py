@@ -12,6 +12,8 @@ from sqlalchemy import insert, update
 
 from logkeep.database import tables
 from logkeep.database.connection import writing
+from logkeep.domain.notice import Event
+from logkeep.service import notices
 from tests.support.installation import Installation
 from tests.support.notices import HOUR, deliver, look, tell, telling
 from tests.support.receivers import Receiver, receiving
@@ -67,7 +69,7 @@ def _end_jobs(installation: Installation, status: str, message: str | None = Non
             connection.execute(insert(tables.job_counts), counts)
 
 
-def _fastest(installation: Installation, times: int = 3) -> float:
+def _fastest(installation: Installation, times: int = 2) -> float:
     """Seconds of a look, the least of some, as the machine has others to serve."""
     took = []
     for _ in range(times):
@@ -124,3 +126,23 @@ def test_a_bucket_that_is_away_is_one_notice(installation: Installation, receive
     for _ in range(3):
         tell(installation)
     assert receiver.events == ["bucket_away", "bucket_away", "bucket_back", "bucket_back"]
+
+
+def test_changes_that_follow_each_other_are_gathered(installation: Installation, receiver: Receiver) -> None:
+    for _ in range(60):
+        for _ in range(3):
+            with writing(installation.runtime.database) as connection:
+                notices.note_event(
+                    installation.runtime,
+                    connection,
+                    Event.BACKUP_FAILED,
+                    project_id=installation.project.id,
+                    cause="one of many",
+                    cluster="c-0500",
+                )
+        installation.clock.advance(10_000)
+        deliver(installation.runtime)
+    installation.clock.advance(600_000)
+    deliver(installation.runtime)
+    assert sum(one.json["data"]["number"] for one in receiver.received) >= 5
+    assert len(receiver.received) <= 8, "of 180 within ten minutes"
