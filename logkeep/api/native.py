@@ -5,7 +5,9 @@ from __future__ import annotations
 from logkeep.api.call import Call
 from logkeep.api.routes import Handler
 from logkeep.contract.css.requests import read_opening, read_records_query
+from logkeep.contract.css.responses import NOTHING
 from logkeep.contract.native import job_responses, operations, requests, responses, search, status_responses
+from logkeep.contract.native import notices as notice_messages
 from logkeep.contract.native import tasks as task_messages
 from logkeep.contract.native import usage as usage_messages
 from logkeep.contract.operation import BYTES, NDJSON, Operation
@@ -28,6 +30,8 @@ from logkeep.service import (
     indexing,
     job_details,
     log_settings,
+    notice_targets,
+    notices,
     status,
     tasks,
     verification,
@@ -294,6 +298,33 @@ def show_verification(call: Call) -> bytes:
     return responses.render_verification(verification.get_verification(call.runtime, call.cluster()))
 
 
+def list_notices(call: Call) -> bytes:
+    page, cluster_id = notice_messages.read_notice_query(call.query)
+    found, total = notices.list_notices(
+        call.runtime, call.caller.project_id, offset=page.offset, limit=page.limit, cluster_id=cluster_id
+    )
+    return notice_messages.render_notices(found, total)
+
+
+def list_notice_targets(call: Call) -> bytes:
+    return notice_messages.render_targets(notice_targets.list_targets(call.runtime, call.caller.project_id))
+
+
+def add_notice_target(call: Call) -> bytes:
+    new = notice_messages.read_target(call.body)
+    return notice_messages.render_added_target(*notice_targets.add_target(call.runtime, call.caller.project_id, new))
+
+
+def remove_notice_target(call: Call) -> bytes:
+    notice_targets.remove_target(call.runtime, call.caller.project_id, notice_messages.read_name(call.parameters))
+    return NOTHING
+
+
+def test_notice_target(call: Call) -> bytes:
+    name = notice_messages.read_name(call.parameters)
+    return notice_messages.render_delivery(notice_targets.test_target(call.runtime, call.caller.project_id, name))
+
+
 def list_audit(call: Call) -> bytes:
     page, since_ms = requests.read_audit_query(call.query)
     entries, total = audit.list_entries(
@@ -337,6 +368,11 @@ HANDLERS: list[tuple[Operation, Handler]] = [
     (operations.MAKE_INDEX, make_index),
     (operations.VERIFY, verify),
     (operations.SHOW_VERIFICATION, show_verification),
+    (operations.LIST_NOTICES, list_notices),
+    (operations.LIST_NOTICE_TARGETS, list_notice_targets),
+    (operations.ADD_NOTICE_TARGET, add_notice_target),
+    (operations.REMOVE_NOTICE_TARGET, remove_notice_target),
+    (operations.TEST_NOTICE_TARGET, test_notice_target),
     (operations.LIST_AUDIT, list_audit),
     (operations.MAKE_CONSOLE_LINK, make_console_link),
 ]

@@ -145,6 +145,7 @@ PATH_PARAMETERS = {  # by name
     ),
     "job_id": PathParameter("`jobId` of a record.", {"type": "string", "pattern": f"^{_HEX}{{32}}$"}),
     "key": PathParameter("Key of a tag.", {"type": "string", "pattern": NO_NUL, "minLength": 1, "maxLength": 128}),
+    "name": PathParameter("Name of a target.", {"type": "string", "pattern": NO_NUL, "minLength": 1, "maxLength": 64}),
     "node": PathParameter("Name of a node.", {"type": "string", "pattern": NO_NUL, "minLength": 1}),
     "generation": PathParameter(
         "Number of a log within its node.", {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}

@@ -26,8 +26,9 @@ from logkeep.database.jobs import fetch_running_job, finish_job
 from logkeep.domain.access import Role
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.log_setting import LogSettingChange
+from logkeep.domain.notice_target import NewTarget
 from logkeep.errors import ClusterNotFound
-from logkeep.service import backups, clusters, log_settings, users
+from logkeep.service import backups, clusters, log_settings, notice_targets, users
 from logkeep.signing.sdk_hmac import sign
 from logkeep.sources.base import FoundCluster, FoundNode
 from tests.contract.service import SETTING, Service, running_service
@@ -54,6 +55,9 @@ BEYOND_SCHEMAS = (
     b"would be left",
     b"each key may come once",
     b"tags; it would have",
+    b"at different times",
+    b"base64 of 24 to 64 bytes",
+    b"as many targets of notices as it may",
 )
 REFUSED = ["400", "401", "403", "404", "409", "413", "415"]
 
@@ -134,7 +138,10 @@ def fuzzed_service(folder: Path) -> Iterator[tuple[Service, dict[str, Any]]]:
             "key": ["team"],
             "node": [kept["node"]],
             "generation": [kept["generation"]],
+            "name": ["hook"],
         }
+        hook = NewTarget(name="hook", url="https://127.0.0.1:9/hook")  # which no notice may reach
+        notice_targets.add_target(service.runtime, service.project.id, hook)
         archived = service.add_cluster()
         assert service.call("POST", service.path(archived, "/logs/open"), SETTING).status == 200
         service.back_up(archived)
@@ -171,6 +178,9 @@ def narrowed(document: dict[str, Any], there: dict[str, list[Any]], directory: s
         choice["properties"]["text"] |= {"type": "string", "minLength": 1}
     user = {"name": "fuzzer", "password": "a password"}
     words = "^[a-zA-Z0-9äß日-]{1,20}$"
+    hook = schemas["NoticeTargetReq"]["properties"]
+    hook["url"], hook["zone"] = {"enum": ["https://example.com/hook"]}, {"enum": ["Europe/Berlin", "UTC", "", None]}
+    hook["clusters"] = {"type": "array", "items": {"enum": ["prod-*", "?", "ä日"]}, "maxItems": 50}
     replaced = {
         "log_bucket": {"enum": ["logs"]},
         "log_base_path": {"pattern": "^[a-zA-Zäß日0-9-]{1,20}(//?[a-z._0-9]{1,9}[a-z]){0,3}$"},

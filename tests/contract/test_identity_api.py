@@ -339,7 +339,7 @@ def test_role_may_what_the_operation_says(service: Service, cluster: Cluster, op
         return
     key = identity.add_key(service.runtime, service.project, role=role)
     target = operation.path.format(
-        project_id=service.project.id, cluster_id=cluster.id, job_id="0" * 32, node="n", generation=1, key="k"
+        project_id=service.project.id, cluster_id=cluster.id, job_id="0" * 32, node="n", generation=1, key="k", name="k"
     )
     reply = service.call(operation.method, target, b"nonsense" if operation.body else None, key=key)
     allowed = {"reader": {"identify", "read"}, "operator": {"identify", "read", "operate"}, "admin": set(Right)}[role]
@@ -363,6 +363,7 @@ def test_every_operation_that_reads_is_for_readers_and_no_other() -> None:
     }
     assert {operation.id for operation in ALL if operation.right is Right.ADMINISTER} == {
         "AddCluster", "AdoptCluster", "CheckNewCluster", "UpdateCluster", "RemoveCluster", "ListAudit",
+        "AddNoticeTarget", "RemoveNoticeTarget", "TestNoticeTarget",
     }  # fmt: skip
 
 

@@ -303,6 +303,7 @@ BODIES: dict[str, Any] = {
     "ShowLogBackup": {"instance_name": "node-0", "log_type": "instance"},
     "CreateClustersTags": {"tag": {"key": "k", "value": "v"}},
     "UpdateBatchClustersTags": {"action": "create", "tags": [{"key": "l", "value": ""}]},
+    "AddNoticeTarget": {"name": "k", "url": "https://127.0.0.1:9/hook", "clusters": ["prod-*"], "quiet": "22:00-07:00"},
 }
 UNUSUAL = {  # statuses
     "KeystoneCreateToken": 201,
@@ -365,6 +366,11 @@ CALLS = [
         "StopLogs",
         "ShowGetLogSetting",
         "ListAudit",
+        "AddNoticeTarget",
+        "TestNoticeTarget",
+        "ListNoticeTargets",
+        "RemoveNoticeTarget",
+        "ListNotices",
         "MakeConsoleLink",
         "Health",
         "Ready",
@@ -396,7 +402,15 @@ def test_every_operation_answers_as_documented(service: Service, document: dict[
     for id_ in CALLS:
         cluster_id = others.get(id_, cluster.id)
         method, path = target(
-            service, document, id_, cluster_id=cluster_id, job_id=job.job_id, node="node-0", generation=1, key="k"
+            service,
+            document,
+            id_,
+            cluster_id=cluster_id,
+            job_id=job.job_id,
+            node="node-0",
+            generation=1,
+            key="k",
+            name="k",
         )
         body = new if id_ in {"AddCluster", "UpdateCluster", "CheckNewCluster"} else BODIES.get(id_)
         if id_ == "AdoptCluster":
@@ -432,7 +446,7 @@ def test_refusals_of_every_operation_are_as_documented(
     service: Service, document: dict[str, Any], cluster: Cluster, id_: str
 ) -> None:
     nowhere = "00000000-0000-4000-8000-000000000000"
-    given = {"job_id": "0" * 32, "node": "none", "generation": 7, "key": "none"}
+    given = {"job_id": "0" * 32, "node": "none", "generation": 7, "key": "none", "name": "none"}
     found: set[int] = set()
     for cluster_id in (nowhere, cluster.id):
         method, path = target(service, document, id_, cluster_id=cluster_id, **given)
@@ -448,7 +462,7 @@ def test_refusals_of_every_operation_are_as_documented(
             assert_documented(document, id_, reply)
             found.add(reply.status)
     assert 401 in found or id_ == "KeystoneCreateToken"  # which nobody signs
-    takes_nothing = id_.startswith("Keystone") or id_ == "MakeConsoleLink"
+    takes_nothing = id_.startswith("Keystone") or id_ in {"MakeConsoleLink", "ListNoticeTargets"}
     assert found & {400, 403, 415} or takes_nothing
 
 
@@ -458,7 +472,7 @@ def test_every_documented_number_is_held_to_its_range(
 ) -> None:
     [job] = service.add_records(cluster, JobStatus.SUCCESS)
     method, path = target(
-        service, document, id_, cluster_id=cluster.id, job_id=job.job_id, node="n", generation=1, key="k"
+        service, document, id_, cluster_id=cluster.id, job_id=job.job_id, node="n", generation=1, key="k", name="k"
     )
     for name, schema in parameters(document, by_id(document)[id_][2], "query").items():
         if schema["type"] == "integer":

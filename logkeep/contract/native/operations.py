@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from logkeep.contract.css.requests import STATUS, StartLogsReq
-from logkeep.contract.native import job_responses, requests, responses, search, status_responses, tasks, usage
+from logkeep.contract.native import job_responses, notices, requests, responses, search, status_responses, tasks, usage
 from logkeep.contract.operation import BYTES, NDJSON, Link, Operation, WaitsFor
 from logkeep.contract.parameters import PAGE
 from logkeep.domain.access import Right
@@ -22,14 +22,18 @@ from logkeep.errors import (
     NothingToRetry,
     RequestError,
     StoreError,
+    TargetNotFound,
+    TooManyTargets,
     UnknownBucket,
 )
 
 _CLUSTERS = "/api/v1/clusters"
 _CLUSTER = _CLUSTERS + "/{cluster_id}"
+_NOTIFY = "/api/v1/notify"
 _ADOPT_SECONDS = 800.0  # every manifest of the cluster is read, and each bucket listed
 _SAME = {"cluster_id": "$request.path.cluster_id"}
 _ADDED = {"cluster_id": "$response.body#/id"}
+_NOTIFIED = {"name": "$response.body#/name"}
 
 ADD_CLUSTER = Operation(
     "AddCluster",
@@ -342,6 +346,55 @@ SHOW_VERIFICATION = Operation(
     right=Right.READ,
     answer=responses.VerificationView,
 )
+LIST_NOTICES = Operation(
+    "ListNotices",
+    "GET",
+    "/api/v1/notices",
+    summary="List the notices of all clusters or of one, newest first, and how far each got to its targets",
+    right=Right.READ,
+    query=notices.LIST_QUERY,
+    answer=notices.NoticeList,
+    raises=(InvalidField,),
+)
+LIST_NOTICE_TARGETS = Operation(
+    "ListNoticeTargets",
+    "GET",
+    _NOTIFY,
+    summary="List the targets that notices of the project are sent to, and how each does",
+    right=Right.READ,
+    answer=notices.NoticeTargetList,
+)
+ADD_NOTICE_TARGET = Operation(
+    "AddNoticeTarget",
+    "POST",
+    _NOTIFY,
+    summary="Send notices of the project to a webhook from now on; for the role admin",
+    right=Right.ADMINISTER,
+    body=(notices.NoticeTargetReq,),
+    answer=notices.AddedNoticeTarget,
+    raises=(InvalidField, EmptyBody, NameTaken, TooManyTargets),
+    links=(Link("TestNoticeTarget", _NOTIFIED), Link("RemoveNoticeTarget", _NOTIFIED)),
+    waits_for=WaitsFor.WRITES,
+)
+REMOVE_NOTICE_TARGET = Operation(
+    "RemoveNoticeTarget",
+    "DELETE",
+    _NOTIFY + "/{name}",
+    summary="Send no more notices to a target of the project; for the role admin",
+    right=Right.ADMINISTER,
+    raises=(InvalidField, TargetNotFound),
+    waits_for=WaitsFor.WRITES,
+)
+TEST_NOTICE_TARGET = Operation(
+    "TestNoticeTarget",
+    "POST",
+    _NOTIFY + "/{name}/test",
+    summary="Send a notice of the event test to a target now, and tell what came back; for the role admin",
+    right=Right.ADMINISTER,
+    answer=notices.DeliveryView,
+    raises=(InvalidField, TargetNotFound),
+    waits_for=WaitsFor.NODES,
+)
 LIST_AUDIT = Operation(
     "ListAudit",
     "GET",
@@ -393,6 +446,11 @@ OPERATIONS = (
     MAKE_INDEX,
     VERIFY,
     SHOW_VERIFICATION,
+    LIST_NOTICES,
+    LIST_NOTICE_TARGETS,
+    ADD_NOTICE_TARGET,
+    REMOVE_NOTICE_TARGET,
+    TEST_NOTICE_TARGET,
     LIST_AUDIT,
     MAKE_CONSOLE_LINK,
 )

@@ -265,7 +265,7 @@ def render_removed(problem: str | None) -> bytes:
 
 
 def render_checks(checks: Sequence[NodeCheck]) -> bytes:
-    return _encoder.encode(CheckList([_view(check, NodeCheckView) for check in checks]))
+    return _encoder.encode(CheckList([view(check, NodeCheckView) for check in checks]))
 
 
 def render_clusters(clusters: Sequence[Cluster], standings: Standings, total: int, *, sources: bool) -> bytes:
@@ -273,7 +273,7 @@ def render_clusters(clusters: Sequence[Cluster], standings: Standings, total: in
 
 
 def render_audit(entries: Iterable[AuditEntry], total: int) -> bytes:
-    return _encoder.encode(AuditList([_view(entry, AuditEntryView) for entry in entries], total))
+    return _encoder.encode(AuditList([view(entry, AuditEntryView) for entry in entries], total))
 
 
 def render_console_link(path: str, expires_at: int) -> bytes:
@@ -281,11 +281,11 @@ def render_console_link(path: str, expires_at: int) -> bytes:
 
 
 def render_verification(verification: Verification) -> bytes:
-    return _encoder.encode(_view(verification, VerificationView))
+    return _encoder.encode(view(verification, VerificationView))
 
 
 def kept_lines(logs: Iterable[ArchivedGeneration]) -> Iterator[bytes]:
-    return json_lines((_view(log, KeptLine) for log in logs), _LINES_AT_ONCE)
+    return json_lines((view(log, KeptLine) for log in logs), _LINES_AT_ONCE)
 
 
 def verify_lines(items: Iterable[VerificationEvent]) -> Iterator[bytes]:
@@ -293,7 +293,7 @@ def verify_lines(items: Iterable[VerificationEvent]) -> Iterator[bytes]:
     ok = True
     for item in items:
         ok = ok and not isinstance(item, Finding)
-        yield _encoder.encode(_view(item, _LINES[type(item)])) + b"\n"
+        yield _encoder.encode(view(item, _LINES[type(item)])) + b"\n"
     yield _encoder.encode(EndLine(ok)) + b"\n"
 
 
@@ -303,7 +303,7 @@ def index_lines(steps: Iterable[IndexProgress]) -> Iterator[bytes]:
         line = (
             IndexEndLine(step.segments - step.unreadable, step.bytes, step.unreadable)
             if step.done
-            else _view(step, IndexProgressLine)
+            else view(step, IndexProgressLine)
         )
         yield _encoder.encode(line) + b"\n"
 
@@ -326,7 +326,7 @@ def _cluster(cluster: Cluster, standings: Standings, sources: bool) -> ClusterVi
         nodes=[_node(node, sources) for node in cluster.nodes],
         policy_state=standing.policy_state,
         last_success_at=standing.last_success,
-        discovery=_view(cluster.discovery, DiscoveryView) if sources and cluster.discovery else None,
+        discovery=view(cluster.discovery, DiscoveryView) if sources and cluster.discovery else None,
     )
 
 
@@ -341,7 +341,7 @@ def _node(node: Node, sources: bool) -> NodeView:
     )
 
 
-def _view(value: object, kind: type[T]) -> T:
+def view(value: object, kind: type[T]) -> T:
     """Return the public form of a domain value whose attributes have the same names."""
     return msgspec.convert(value, kind, from_attributes=True)
 

@@ -129,10 +129,16 @@ def _read_cursor(text: str) -> TaskPosition | None:
     return TaskPosition(int(text[:16], 16), f"{one[:8]}-{one[8:12]}-{one[12:16]}-{one[16:20]}-{one[20:]}")
 
 
-def _read_filter(query: dict[str, str]) -> TaskFilter:
-    cluster_id, since, until = CLUSTER.read(query).lower(), SINCE.read(query), UNTIL.read(query)
+def read_cluster(query: dict[str, str]) -> str:
+    """Read the id of a cluster, '' for all. Raises `InvalidField`."""
+    cluster_id = CLUSTER.read(query).lower()
     if cluster_id and not re.fullmatch(_CLUSTER_ID, cluster_id):
         raise InvalidField(CLUSTER.name, f"{fields.shown(cluster_id)} came; the id of a cluster is allowed")
+    return cluster_id
+
+
+def _read_filter(query: dict[str, str]) -> TaskFilter:
+    cluster_id, since, until = read_cluster(query), SINCE.read(query), UNTIL.read(query)
     if since > until:
         raise InvalidField(SINCE.name, f"is after {UNTIL.name}; exchange the two")
     type_ = TYPE.read(query)
