@@ -46,6 +46,8 @@ COMMANDS = {
     "audit": ("audit", "List who changed what, and who was refused, newest first."),
     "status": ("status", "Show how all clusters stand, worst first, and what to do."),
     "usage": ("usage", "Show what the archive takes, how it grows, and a forecast."),
+    "notices": ("notices", "List what was told of changes, and whether it arrived."),
+    "notify": ("notices", "Targets that notices are sent to."),
     "backup": ("backups", "Back up what is new in the logs of a cluster."),
     "records": ("backups", "List the backups of a cluster, or of all, newest first."),
     "tasks": ("tasks", "List backups and missed daily runs, newest first."),

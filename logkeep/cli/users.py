@@ -135,10 +135,15 @@ def _choose_password(file: Path | None, *, generate: bool) -> str:
 
 def _read_password(file: Path | None) -> str:
     if file:
-        try:
-            return file.read_text("utf-8").partition("\n")[0].rstrip("\r")
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{file}: is no text in UTF-8") from error
+        return read_first_line(file)
     if not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask for the password; give --password-file FILE, or --generate")
     return typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+
+
+def read_first_line(file: Path) -> str:
+    """Return the secret that a file holds. Raises `UsageError`, `OSError`."""
+    try:
+        return file.read_text("utf-8").partition("\n")[0].rstrip("\r")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file}: is no text in UTF-8") from error
