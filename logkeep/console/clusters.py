@@ -12,7 +12,17 @@ from logkeep.console.routes import Page
 from logkeep.console.visit import Visit
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.task import TaskFilter
-from logkeep.service import checks, day_strips, forecasts, log_settings, node_lags, status, tasks, verification
+from logkeep.service import (
+    checks,
+    day_strips,
+    forecasts,
+    log_settings,
+    node_lags,
+    notices,
+    status,
+    tasks,
+    verification,
+)
 from logkeep.service.status import StatusChoice
 
 _EACH_PAGE = 50
@@ -48,6 +58,7 @@ def _list_clusters(visit: Visit) -> dict[str, Any]:
         "each": _EACH_PAGE,
         "strips": day_strips.list_days(visit.runtime, ids, days=_DAYS),
         "kept_until": node_lags.list_kept_until(visit.runtime, ids),
+        "undelivered": notices.find_undelivered(visit.runtime, visit.project_id),
     }
 
 

@@ -45,6 +45,12 @@ _FIELDS = {
     "cursor": Labelled(N_("Place to go on from"), ""),
     "since": Labelled(N_("Since"), "since"),
     "until": Labelled(N_("Until"), "until"),
+    "webhook": Labelled(N_("URL of the receiver"), "url"),
+    "secret": Labelled(N_("Secret"), "secret"),
+    "clusters": Labelled(N_("Clusters"), "clusters"),
+    "events": Labelled(N_("Events"), ""),
+    "quiet": Labelled(N_("Quiet hours"), "quiet"),
+    "zone": Labelled(N_("Zone"), "zone"),
 }
 
 

@@ -43,6 +43,7 @@ def N_(text: str) -> str:
 NAVIGATION = (
     Item("/console/clusters", N_("Clusters")),
     Item("/console/tasks", N_("Tasks")),
+    Item("/console/notices", N_("Notices")),
     Item("/console/usage", N_("Usage")),
     Item("/console/stores", N_("Stores")),
     Item("/console/access", N_("Keys and users"), for_admin=True),
@@ -71,7 +72,7 @@ _COMMANDS = (
     (re.compile(r"logkeep workers"), Item("/console/workers", N_("Workers"))),
 )
 
-# Of clusters, tasks and days. They are translated one by one as they are shown, of which a page has thousands.
+# Of clusters, tasks, days and deliveries. They are translated one by one as they are shown: a page has thousands.
 STATES = {
     "stale": N_("stale"),
     "unopened": N_("not opened"),
@@ -94,6 +95,9 @@ STATES = {
     "kept": N_("kept"),
     "none": N_("none"),
     "off": N_("off"),
+    "delivered": N_("delivered"),
+    "waiting": N_("waiting"),
+    "given_up": N_("given up"),
 }
 
 

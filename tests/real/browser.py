@@ -21,7 +21,8 @@ from logkeep.bootstrap.runtime import open_runtime
 from logkeep.database import tables
 from logkeep.database.connection import writing
 from logkeep.domain.access import Role
-from logkeep.service import clusters, identity, log_settings, users
+from logkeep.domain.notice_target import NewTarget
+from logkeep.service import clusters, identity, log_settings, notice_targets, users
 from logkeep.service.runtime import Runtime
 from logkeep.settings import load_settings
 from tests.integration.cli.installed import CONFIGURATION, called, init, serving
@@ -90,6 +91,9 @@ def open_site(folder: Path) -> Iterator[Site]:
     for role in Role:
         users.add_user(runtime, project, role.value, PASSWORD, role)
     names = _add_clusters(runtime, project.id, folder)
+    for name in ("ops", "n" * 64):
+        webhook = NewTarget(name=name, url="https://127.0.0.1:9/hook")
+        notice_targets.add_target(runtime, project.id, webhook)  # which no tenant may reach
     runtime.database.dispose()
     with serving(directory) as service:
         names |= _back_up(directory)

@@ -84,6 +84,8 @@ _ALL = (
     Shown("usage-by-month", "/console/usage?by=month"),
     Shown("cluster-usage", "/console/clusters/{kept}/usage"),
     Shown("cluster-usage-hostile", "/console/clusters/{hostile}/usage"),
+    Shown("notices", "/console/notices"),
+    Shown("notices-hostile", "/console/notices?cluster={hostile}"),
     Shown("stores", "/console/stores"),
     Shown("access", "/console/access"),
     Shown("audit", "/console/audit"),
