@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.conftest import Golden
 from tests.golden.test_command_line import commands
-from tests.integration.cli.installed import COMMAND, CONFIGURATION, called, environment, logkeep
+from tests.integration.cli.installed import COMMAND, CONFIGURATION, called, environment, logkeep, until
 from tests.support.processes import started
 
 NOT_HERE = {("worker",)}  # it needs PostgreSQL
@@ -86,6 +86,7 @@ def test_json_of_every_command_has_this_shape(golden: Golden, tmp_path: Path) ->
         pass
     with said.running("serve", "--port", "0"):
         register(said, node)
+        name_targets(said)
         back_up(said, node)
         read_back(said, tmp_path / "restored")
         manage(said)
@@ -148,6 +149,13 @@ def register(said: Recorder, node: Path) -> None:
     said("logs open", "prod")
 
 
+def name_targets(said: Recorder) -> None:
+    for name in ("hook", "gone"):
+        said("notify add", name, "--url", "https://127.0.0.1:9/hook", "--cluster", "prod*")
+    said("notify remove", "gone")
+    said("notify test", "hook", code=1)  # it may not be reached
+
+
 def back_up(said: Recorder, node: Path) -> None:
     cut = node / "prod-2026-11-23-1.log.gz"
     cut.write_bytes(gzip.compress(b"[2026-11-23T00:00:00,000][INFO ][a] [n1] before\n" * 20)[:-8])
@@ -200,5 +208,9 @@ def manage(said: Recorder) -> None:
     known = next((said.directory / "buckets").rglob("*.zst"))
     known.with_name(f"00000009-000000000000000-{'0' * 32}.1-1.zst").touch()  # named by no manifest
     said("sweep", "prod", "--dry-run", "--grace", "0")
+    until(lambda: called(said.directory, "notify", "list").code)  # a notice could not be delivered
+    said("notices")
+    said("notices", "prod")
+    said("notify list", code=1)
     said("console")
     said("audit")
