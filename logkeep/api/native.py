@@ -141,8 +141,9 @@ def list_status(call: Call) -> bytes:
     found = status.list_status(call.runtime, call.caller.project_id, offset=page.offset, limit=page.limit)
     ids = [one.facts.id for one in found.clusters]
     days = day_strips.list_days(call.runtime, ids, days=number) if number else {}
+    undelivered = notices.find_undelivered(call.runtime, call.caller.project_id)
     return status_responses.render_status(
-        found.clusters, days, need_hand=found.need_hand, total=found.total, at=found.at
+        found.clusters, days, undelivered, need_hand=found.need_hand, total=found.total, at=found.at
     )
 
 

@@ -11,7 +11,7 @@ from logkeep.cli.client import decode, open_client
 from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
 from logkeep.cli.output import note, print_document, print_heading, print_line, print_paragraph, print_table
 from logkeep.cli.texts import count_text, readable
-from logkeep.contract.native.status_responses import ClusterStatusView, DayView, StatusList
+from logkeep.contract.native.status_responses import ClusterStatusView, DayView, StatusList, UndeliveredView
 from logkeep.domain.cluster_status import MOST_GAPS, age_text
 from logkeep.domain.day_strip import MOST_DAYS, DayState
 
@@ -41,7 +41,7 @@ def show_status(
 ) -> None:
     """Show how all clusters stand, worst first, and what to do.
 
-    Exit code 1 where one needs a hand, also one that is on another page.
+    Exit code 1 where one needs a hand, also one that is on another page, or where notices cannot be delivered.
     """
     asked = invocation(context)
     document = open_client(context).get(STATUS, offset=offset, limit=limit, **({"days": days} if days else {}))
@@ -53,7 +53,10 @@ def show_status(
         print_line(f"  `{asked.command} cluster add NAME --node NODE=file:///var/log/opensearch`")
     else:
         _print_page(asked, page, offset, days)
-    if page.need_hand:
+    if not asked.as_json:
+        for target in page.undelivered:
+            print_paragraph(_undelivered_text(asked, target, page.at), "", hang=2)
+    if page.need_hand or page.undelivered:
         raise typer.Exit(1)
 
 
@@ -81,6 +84,12 @@ def _print_page(asked: CommonOptions, page: StatusList, offset: int, days: int =
         if days:
             further = f"`{asked.command} status --offset {last + 1} --days {days}`"
         note(f"{offset} to {last} of {page.total_size:,}; the next: {further}")
+
+
+def _undelivered_text(asked: CommonOptions, target: UndeliveredView, at: int) -> str:
+    since = age_text(at - target.failing_since)
+    why = f": {target.last_error}" if target.last_error else ""
+    return f"notices to {target.name} cannot be delivered for {since} now{why}; see `{asked.command} notify list`"
 
 
 def _row(one: ClusterStatusView, at: int) -> tuple[str, ...]:

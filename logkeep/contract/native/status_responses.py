@@ -10,6 +10,7 @@ from logkeep.contract.css.responses import ClusterLogRecord, make_record
 from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.cluster_status import ClusterState, ClusterStatus
 from logkeep.domain.day_strip import Day, DayState
+from logkeep.domain.notice_target import NoticeTarget
 
 _encode = msgspec.json.Encoder().encode
 
@@ -51,11 +52,20 @@ class ClusterStatusView(msgspec.Struct, rename="camel", kw_only=True):
     days: list[DayView] | msgspec.UnsetType = msgspec.UNSET  # the last ones, where they are asked for; today last
 
 
+class UndeliveredView(msgspec.Struct, rename="camel"):
+    """A target that notices have not been delivered to for 15 minutes."""
+
+    name: str
+    failing_since: int  # Unix ms
+    last_error: str  # empty of one of logkeep.toml
+
+
 class StatusList(msgspec.Struct, rename="camel"):
     clusters: list[ClusterStatusView]  # worst first
     need_hand: int  # of all clusters of the project
     total_size: int
     at: int  # Unix ms, when they were judged
+    undelivered: list[UndeliveredView] = []
 
 
 class ProjectRecord(ClusterLogRecord, rename="camel", kw_only=True, gc=False):
@@ -70,10 +80,18 @@ class ProjectRecordList(msgspec.Struct, rename="camel"):
 
 
 def render_status(
-    clusters: Iterable[ClusterStatus], days: Mapping[str, Sequence[Day]], *, need_hand: int, total: int, at: int
+    clusters: Iterable[ClusterStatus],
+    days: Mapping[str, Sequence[Day]],
+    undelivered: Iterable[NoticeTarget],
+    *,
+    need_hand: int,
+    total: int,
+    at: int,
 ) -> bytes:
     """Render a page; a cluster shows those days that there are of it."""
-    return _encode(StatusList([_cluster(one, at, days.get(one.facts.id)) for one in clusters], need_hand, total, at))
+    shown = [_cluster(one, at, days.get(one.facts.id)) for one in clusters]
+    failing = [UndeliveredView(one.name, one.failing_since or at, one.last_error) for one in undelivered]
+    return _encode(StatusList(shown, need_hand, total, at, failing))
 
 
 def render_records(records: Iterable[tuple[BackupJob, str]], total: int) -> bytes:

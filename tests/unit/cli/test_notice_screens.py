@@ -9,7 +9,9 @@ import pytest
 
 from logkeep.cli.invocation import CommonOptions
 from logkeep.cli.notices import _print_notices, _print_targets  # pyright: ignore[reportPrivateUsage]
+from logkeep.cli.status import _undelivered_text  # pyright: ignore[reportPrivateUsage]
 from logkeep.contract.native.notices import NoticeTargetView, NoticeView
+from logkeep.contract.native.status_responses import UndeliveredView
 from tests.unit.cli.test_screens import screen
 
 AT = 1_764_000_000_000  # 2025-11-24 16:00:00 UTC
@@ -94,3 +96,9 @@ def test_a_target_shows_its_filters_and_why_it_fails(monkeypatch: pytest.MonkeyP
     assert "clusters prod-*; events backup_failed, recovered; waits from 22:00 to 07:00 Europe/Berlin" in told
     assert "could not be delivered since 2025-11-24 16:00:00 UTC: it answered 500" in told
     assert max(map(len, shown)) <= 80
+
+
+@pytest.mark.parametrize(("error", "why"), [("it answered 500", ": it answered 500"), ("", "")])
+def test_status_says_what_cannot_be_delivered_and_where_more_stands(error: str, why: str) -> None:
+    told = _undelivered_text(CommonOptions(), UndeliveredView("ops", AT, error), AT + 20 * 60_000)
+    assert told == f"notices to ops cannot be delivered for 20 min now{why}; see `logkeep notify list`"
