@@ -54,6 +54,10 @@ _OPTIONS = {
     "nodes.name": "--node",
     "endpoint": "--cluster-endpoint",
     "status": "--status",
+    "clusters": "--cluster",
+    "events": "--event",
+    "quiet": "--quiet",
+    "zone": "--zone",
     "job_id": "JOB",
 }
 
