@@ -46,6 +46,7 @@ FAULTS: dict[type[BaseException], Fault] = {
     errors.BackupClosed: Fault(415, "CSS.0004"),
     errors.BackupRunning: Fault(409, "CSS.3004"),
     errors.NothingToRetry: Fault(409, "CSS.0001"),
+    errors.TooManyTargets: Fault(409, "CSS.0001"),
     errors.BucketNotWritable: Fault(412, "CSS.0048"),
     errors.Overloaded: Fault(503, "CSS.9998", retry_after=5),  # never 429, by which Terraform sleeps for minutes
     errors.SourceError: Fault(500, "CSS.9999"),  # what a service leans on: the message is written for the user

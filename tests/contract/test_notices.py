@@ -118,7 +118,7 @@ def test_a_project_has_a_bounded_number_of_targets(service: Service) -> None:
     for name in names:
         new = NewTarget(name=name, url=HOOK["url"])  # type: ignore[arg-type]
         notice_targets.add_target(service.runtime, service.project.id, new)
-    assert_error(service.call("POST", NOTIFY, HOOK, key=service.admin), 400, "APIGW.0201", f"{MOST_TARGETS} targets")
+    assert_error(service.call("POST", NOTIFY, HOOK, key=service.admin), 409, "CSS.0001", f"{MOST_TARGETS} targets")
     for name in names:
         notice_targets.remove_target(service.runtime, service.project.id, name)
 

@@ -26,6 +26,8 @@ TABLE = [
     (errors.BackupClosed(), 415, "CSS.0004"),
     (errors.BackupRunning(), 409, "CSS.3004"),
     (errors.NothingToRetry(), 409, "CSS.0001"),
+    (errors.TargetNotFound(), 404, "CSS.0015"),
+    (errors.TooManyTargets(), 409, "CSS.0001"),
     (errors.NotAuthenticated(), 401, "APIGW.0301"),
     (errors.NotAuthorized(), 403, "APIGW.0302"),
     (errors.NoSuchApi(), 404, "APIGW.0101"),
