@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 _T = TypeVar("_T")
-_MOST = 16  # threads that hang at a time
+_MOST = 128  # threads that hang at a time; a name that is not answered holds one for half a minute
 _slots = threading.BoundedSemaphore(_MOST)
 
 
