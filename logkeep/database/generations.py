@@ -15,6 +15,7 @@ from logkeep.domain.manifest import Checkpoint
 
 LEAST_HEAD = 256  # bytes that tell one file from another
 _KEY = ["cluster_id", "node", "generation"]
+_RETAINED = {*_KEY, "removed"}  # a job may have loaded it before a rule removed something
 
 
 _OF_NODE = of(generations.c.cluster_id, generations.c.node)
@@ -98,7 +99,7 @@ def save_checkpoints(connection: Connection, cluster_id: str, node: str, checkpo
 def _save_generation(dialect: Dialect) -> Any:
     """Build the statement once: building it takes longer than running it."""
     insert = upsert(dialect)(generations)
-    changes = {column.name: insert.excluded[column.name] for column in generations.c if column.name not in _KEY}
+    changes = {column.name: insert.excluded[column.name] for column in generations.c if column.name not in _RETAINED}
     return insert.on_conflict_do_update(index_elements=_KEY, set_=changes)
 
 

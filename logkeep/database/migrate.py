@@ -10,7 +10,7 @@ from logkeep.database import workers
 from logkeep.database.connection import hold_alone, reading, writing
 from logkeep.errors import SettingError
 
-HEAD = "0018"  # newest file in migrations/versions
+HEAD = "0019"  # newest file in migrations/versions
 
 
 def migrate(engine: Engine) -> tuple[str | None, str]:

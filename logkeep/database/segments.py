@@ -21,7 +21,9 @@ LOST = -3  # a backup looked for its bytes on the node, which has them no more
 
 _KEY = (segments.c.node, segments.c.generation, segments.c.start)
 _BEGAN = select(jobs.c.created_at).where(*of(jobs.c.job_id)).scalar_subquery()
-_INSERT = segments.insert().values(read_at=func.coalesce(_BEGAN, 0))
+# The manifest may be of a later job, whose time is then the latest that it can have been.
+_TOLD = select(jobs.c.created_at).where(jobs.c.job_id == bindparam("told_by")).scalar_subquery()
+_INSERT = segments.insert().values(read_at=func.coalesce(_BEGAN, 0), created_at=func.coalesce(_BEGAN, _TOLD))
 _ASKED_NODES = select(segments.c.node).where(*of(segments.c.cluster_id), segments.c.read_at == ASKED).distinct()
 _SUMS = select(func.coalesce(func.sum(segments.c.raw), 0), func.coalesce(func.sum(segments.c.stored), 0)).where(
     *of(segments.c.job_id)
@@ -41,13 +43,22 @@ def insert_segments(
     Verification reads them after all that was read back before the job began.
     """
     of_job = {"cluster_id": cluster_id, "job_id": job_id, "of_job_id": job_id, "manifest_job_id": manifest_job_id}
+    of_job |= {"told_by": manifest_job_id}
     rows = [
         values(segments, segment)
         | of_job
         | {"raw": segment.end - segment.start, "lines": segment.lines, "body": encode_body(segment)}
+        | _times(segment)
         for segment in new
     ]
     connection.execute(_INSERT, rows)
+
+
+def _times(segment: Segment) -> dict[str, str]:
+    """Return the first and the last time of its lines; '' where a frame does not tell its own."""
+    if not all(frame.first_time and frame.last_time for frame in segment.frames):
+        return {"first_time": "", "last_time": ""}
+    return {"first_time": segment.first_time, "last_time": segment.last_time}
 
 
 def fetch_segment_object(connection: Connection, cluster_id: str, segment: Segment) -> str | None:

@@ -288,6 +288,7 @@ generations = Table(
     Column("flaw", String(16), nullable=False, server_default=""),  # of the compressed file that it was read from
     # No file has it, and no rule asks for it but by its content; see `backup.retirement`. All but a few are.
     Column("retired", Boolean, nullable=False, server_default=false()),
+    Column("removed", BigInteger, nullable=False, server_default="0"),  # bytes before this were removed by a rule
     # What a job loads, and then the retired ones by the first bytes of a file that was looked into.
     Index(
         "ix_generations_retired",
@@ -319,6 +320,11 @@ segments = Table(
     Column("raw", BigInteger, nullable=False, server_default="0"),  # plain bytes
     Column("lines", BigInteger, nullable=False, server_default="0"),  # ends of lines
     Column("indexed", SmallInteger, nullable=False, server_default="0"),  # see `database.indexing`
+    # When the job was created that stored it, or at the latest, in Unix ms; None if unknown.
+    Column("created_at", BigInteger),
+    # Of its lines, as written in the log; '' where a frame does not tell its own.
+    Column("first_time", String(64), nullable=False, server_default=""),
+    Column("last_time", String(64), nullable=False, server_default=""),
     Index("ix_segments_manifest", "cluster_id", "manifest_job_id"),
     # Sums are made from these two alone: a row lies behind its body, which may be large.
     Index("ix_segments_job", "job_id", "node", "generation", "start", "raw", "stored", "lines"),
@@ -458,6 +464,141 @@ verifications = Table(
     # Since that one: when another could not be carried out, and why.
     Column("failed_at", BigInteger),
     Column("failure", Text, nullable=False, server_default=""),
+)
+
+# What is kept of a cluster or of one log of it; see `domain.retention`.
+retention_rules = Table(
+    "retention_rules",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("log", Text, primary_key=True),  # '' for the cluster
+    Column("keep_days", Integer, nullable=False),
+    Column("keep_bytes", BigInteger, nullable=False),
+    Column("keep_jobs", Integer, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("changed_by", String(128), nullable=False),
+    Column("confirmed_at", BigInteger),  # None: the clock does not carry it out
+)
+
+# Who carries out the retention of a cluster, and when it is looked at next. Whoever changes what the rules may remove
+# locks the row.
+retentions = Table(
+    "retentions",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("claimed_until", BigInteger, nullable=False, server_default="0"),  # Unix ms, as the others
+    Column("ran_at", BigInteger),  # when a run of the rules last ended
+    Column("look_at", BigInteger),  # when what is left over is tried again; None where nothing is
+    Column("problem", Text, nullable=False, server_default=""),  # why the last run broke off
+    Index("ix_retentions_look", "look_at"),
+    Index("ix_retentions_ran", "ran_at"),
+)
+
+protections = Table(
+    "protections",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("job_id", String(32), nullable=False),  # '' for a span
+    Column("span_from", String(64), nullable=False),
+    Column("span_until", String(64), nullable=False),
+    Column("node", String(255), nullable=False),  # '' for all
+    Column("log", Text, nullable=False),
+    Column("who", String(128), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),  # None for never
+)
+
+# Signed objects of the bucket that say what rules removed.
+removal_entries = Table(
+    "removal_entries",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # 1, 2, …
+    Column("bucket", String(255), nullable=False),
+    Column("object", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("removed_at", BigInteger, nullable=False),
+    Column("data", LargeBinary),  # its bytes, until the bucket has confirmed them
+    Column("stored_at", BigInteger),  # when that was; None before
+)
+
+# What each entry says of a log of a node, by rule.
+removals = Table(
+    "removals",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),  # of the entry
+    Column("node", String(255), nullable=False),
+    Column("log", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("removed_at", BigInteger, nullable=False),
+    Column("first_time", String(64), nullable=False),
+    Column("last_time", String(64), nullable=False),
+    Column("objects", BigInteger, nullable=False),
+    Column("raw", BigInteger, nullable=False),
+    Column("stored", BigInteger, nullable=False),
+    Column("lines", BigInteger, nullable=False),
+    Index("ix_removals_node", "cluster_id", "node", "id"),
+)
+
+# Objects that an entry names and that may lie in the bucket yet.
+removed_objects = Table(
+    "removed_objects",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True),
+    Column("bucket", String(255), primary_key=True),
+    Column("object", Text, primary_key=True),
+    Column("number", Integer, nullable=False),  # of the entry
+    Column("stored", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("next_try", BigInteger, nullable=False, server_default="0"),  # Unix ms
+    Column("reason", Text, nullable=False, server_default=""),  # why the bucket kept it
+    Index("ix_removed_objects_next", "cluster_id", "next_try"),
+)
+
+# What was removed of what a job stored, whose record may have been cleared since.
+removed_of_jobs = Table(
+    "removed_of_jobs",
+    metadata,
+    Column("job_id", String(32), primary_key=True),
+    Column("cluster_id", String(36), ForeignKey("clusters.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("objects", BigInteger, nullable=False),
+    Column("raw", BigInteger, nullable=False),
+    Column("stored", BigInteger, nullable=False),
+    Column("lines", BigInteger, nullable=False),
+)
+
+# Archives of removed clusters that are being deleted. They refer to nothing, as their clusters are gone.
+archive_deletions = Table(
+    "archive_deletions",
+    metadata,
+    Column("cluster_id", String(36), primary_key=True),
+    Column("project_id", String(32), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("agency", String(64), nullable=False),  # with whose credentials
+    Column("asked_at", BigInteger, nullable=False),  # Unix ms
+    Column("asked_by", String(128), nullable=False),
+    Column("claimed_until", BigInteger, nullable=False, server_default="0"),
+    Column("next_try", BigInteger, nullable=False, server_default="0"),
+    Column("objects", BigInteger, nullable=False, server_default="0"),  # deleted so far
+    Column("stored", BigInteger, nullable=False, server_default="0"),  # bytes of them
+    Column("waiting", BigInteger, nullable=False, server_default="0"),  # objects that the bucket kept at the last try
+    Column("reason", Text, nullable=False, server_default=""),  # why
+    Column("finished_at", BigInteger),
+)
+
+# Folders of such archives, which no other cluster may take before they are empty; see `places`.
+deleted_places = Table(
+    "deleted_places",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("archive_deletions.cluster_id", ondelete="CASCADE"), primary_key=True),
+    Column("bucket", String(63), primary_key=True),
+    Column("folder", Text, primary_key=True),
+    Column("folded", Text, nullable=False),
+    Index("ix_deleted_places_folded", "bucket", "folded"),
 )
 
 # The processes that share the database; see `domain.worker`.
