@@ -245,3 +245,4 @@ class Manifest:
     ] = ()  # jobs that ended without a manifest since the previous manifest, oldest first
     warnings: tuple[JobWarning, ...] = ()
     unproven: str = ""  # SHA-256 of the last unproven manifest, if unproven ones come directly before this; '' if none
+    removal: str = ""  # SHA-256 of the last removal entry that is stored, '' if none

@@ -1,6 +1,6 @@
-"""Rules for the values of a manifest: within the range of the database's columns, and consistent with each other.
+"""Rules for the values of a manifest, or a removal entry: within the range of the database's columns, and consistent.
 
-A manifest is read by someone who did not write it, perhaps years later. docs/backup-format.md states the limits.
+They are read by someone who did not write them, perhaps years later. docs/backup-format.md states the limits.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from logkeep.domain.manifest import (
     Segment,
     Sighting,
 )
+from logkeep.domain.removal_entry import MOST_REMOVED, RemovalEntry, RemovedSegment
 from logkeep.domain.warning import JobWarning
 from logkeep.errors import RequestError, StoreCorrupt
 
@@ -36,6 +37,7 @@ _HEAD = 4096  # bytes that a fingerprint covers at most
 _LONGEST_PATH = 8192  # characters: 9 parts of 255 bytes, each byte percent-encoded as three characters
 _LONGEST_TEXT = 65_536  # characters of a message
 _LONGEST_SOURCE = 8192
+_LONGEST_RULE = _LONGEST_PATH + 128  # characters: limits, and the name of a log
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNKEEPABLE = re.compile(r"[\x00\ud800-\udfff]")  # characters that a database cannot store
@@ -57,6 +59,7 @@ def check_manifest(manifest: Manifest) -> None:
     _check_hex(manifest.previous, "previous", 64, or_empty=True)
     _check_hex(manifest.key, "key", 64, or_empty=True)
     _check_hex(manifest.unproven, "unproven", 64, or_empty=True)
+    _check_hex(manifest.removal, "removal", 64, or_empty=True)
     _check_number(manifest.number, "number", 1, _INT32)
     _check_jobs(manifest)
     _check_cluster_parts(manifest)
@@ -72,6 +75,23 @@ def check_manifest(manifest: Manifest) -> None:
         for warning in told.warnings:
             _check_warning(warning)
         _check_unique("warnings", [warning.key for warning in told.warnings])
+
+
+def check_removal_entry(entry: RemovalEntry) -> None:
+    """Raise `StoreCorrupt`, naming the field, for the first value that breaks a rule."""
+    _check_id(entry.cluster_id, "cluster_id")
+    _check_name(entry.cluster_name, "cluster_name")
+    _check_number(entry.number, "number", 1, _INT32)
+    _check_hex(entry.previous, "previous", 0 if entry.number == 1 else 64)
+    _check_hex(entry.manifest, "manifest", 64)
+    _check_hex(entry.key, "key", 64)
+    _check_time_ms(entry.removed_at, "removed_at")
+    if not 1 <= len(entry.segments) <= MOST_REMOVED:
+        _refuse("segments", f"are {len(entry.segments)}, not 1 to {MOST_REMOVED}")
+    for segment in entry.segments:
+        _check_range(segment)
+        _check_plain(segment.rule, "segments.rule", _LONGEST_RULE)
+    _check_order(entry.segments)
 
 
 # Job, project and cluster -----------------------------------------------------------------------------------------
@@ -197,9 +217,15 @@ def _check_setting(setting: LogSetting) -> None:
 
 
 def _check_segments(segments: Collection[Segment]) -> None:
+    for segment in segments:
+        _check_segment(segment)
+    _check_order(segments)
+
+
+def _check_order(segments: Collection[Segment | RemovedSegment]) -> None:
+    """Check that the segments of a generation follow each other."""
     ends: dict[tuple[str, int], int] = {}
     for segment in sorted(segments, key=lambda one: (one.node, one.generation, one.start)):
-        _check_segment(segment)
         key = segment.node, segment.generation
         if ends.get(key, segment.start) != segment.start:
             _refuse_segment(segment, "start", f"is not where the one before it ends, at {ends[key]}")
@@ -207,13 +233,18 @@ def _check_segments(segments: Collection[Segment]) -> None:
     _check_unique("segments.object", [segment.object for segment in segments])
 
 
-def _check_segment(segment: Segment) -> None:
-    _check_place(segment, "segments")
+def _check_range(segment: Segment | RemovedSegment) -> None:
+    _check_generation(segment, "segments")
     _check_bucket(segment.bucket, "segments.bucket")
     _check_number(segment.start, "segments.start", 0, _INT64)
     _check_number(segment.end, "segments.end", segment.start + 1, _INT64)
     _check_number(segment.stored, "segments.stored", 1, _INT64)
     _check_hex(segment.sha256, "segments.sha256", 64)
+
+
+def _check_segment(segment: Segment) -> None:
+    _check_place(segment, "segments")
+    _check_range(segment)
     _check_fingerprint(segment.head, segment, "head")
     _check_fingerprint(segment.tail, segment, "tail")
     _check_hex(segment.lead, "segments.lead", 64, or_empty=True)
@@ -253,12 +284,16 @@ def _check_sighting(sighting: Sighting) -> None:
 
 
 def _check_place(one: Segment | Sighting, what: str) -> None:
-    _check_name(one.node, f"{what}.node")
-    _check_path(one.family, f"{what}.family")
+    _check_generation(one, what)
     _check_path(one.name, f"{what}.name")
-    _check_number(one.generation, f"{what}.generation", 1, _INT32)
     if not math.isfinite(one.position):
         _refuse(f"{what}.position", "is no number")
+
+
+def _check_generation(one: Segment | Sighting | RemovedSegment, what: str) -> None:
+    _check_name(one.node, f"{what}.node")
+    _check_path(one.family, f"{what}.family")
+    _check_number(one.generation, f"{what}.generation", 1, _INT32)
 
 
 def _check_gap(gap: Gap) -> None:
@@ -287,7 +322,7 @@ def _refuse(what: str, why: str) -> NoReturn:
     raise StoreCorrupt(f"{what}: {why}")
 
 
-def _refuse_segment(segment: Segment, what: str, why: str) -> NoReturn:
+def _refuse_segment(segment: Segment | RemovedSegment, what: str, why: str) -> NoReturn:
     _refuse(f"segments.{what}", f"of {segment.object[:200]!r}: {why}")
 
 

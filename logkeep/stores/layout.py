@@ -6,6 +6,8 @@
 <base path>/<cluster>/_manifests/<created>-<job>.<attempt>.json.next                where the next one lies, elsewhere
 <base path>/<cluster>/_index/<node>/<made>-<id>.idx                                 what search skips of some segments
 <base path>/<cluster>/_index/<node>/<made>-<id>.idx.sig                             its signature, Ed25519
+<base path>/<cluster>/_retention/<removed>-<number>-<cluster id>.json               what rules of retention removed
+<base path>/<cluster>/_retention/<removed>-<number>-<cluster id>.json.sig           its signature, Ed25519
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from enum import StrEnum
 import msgspec
 
 from logkeep.domain.manifest import Manifest, Segment
-from logkeep.domain.manifest_rules import check_manifest
+from logkeep.domain.manifest_rules import check_manifest, check_removal_entry
+from logkeep.domain.removal_entry import RemovalEntry, RemovedSegment
 from logkeep.errors import StoreCorrupt
 from logkeep.stores.base import LARGEST_MANIFEST
 from logkeep.stores.manifest_format import read_json, write_json
@@ -175,6 +178,57 @@ def decode_removal(data: bytes) -> Removal:
     return removal
 
 
+LARGEST_ENTRY = 64 * 1024 * 1024  # bytes of a removal entry
+_ENTRY = re.compile(r"(.+)/_retention/\d{8}T\d{9}Z-(\d{8,10})-([0-9A-Za-z-]{1,36})\.json(\.sig)?", re.ASCII)
+
+
+def removal_entry_folder(folder: str) -> str:
+    """Return what the names of a cluster's removal entries begin with."""
+    return f"{folder}/_retention/"
+
+
+def removal_entry_object(folder: str, removed_at: int, number: int, cluster_id: str) -> str:
+    return f"{removal_entry_folder(folder)}{_moment(removed_at)}-{number:08d}-{cluster_id}.json"
+
+
+def is_removal_entry(name: str) -> bool:
+    """Return whether a name is that of a removal entry, not of its signature."""
+    found = _ENTRY.fullmatch(name)
+    return found is not None and not found[4]
+
+
+def encode_removal_entry(entry: RemovalEntry) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(entry), indent=1)
+
+
+def decode_removal_entry(data: bytes) -> RemovalEntry:
+    """Decode and check a removal entry. Raises `StoreCorrupt`, and nothing else, for anything wrong."""
+    if len(data) > LARGEST_ENTRY:
+        raise StoreCorrupt(f"the removal entry has more than {LARGEST_ENTRY} bytes")
+    try:
+        entry = msgspec.json.decode(data, type=RemovalEntry)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        _check_version(_version_of(data))
+        raise StoreCorrupt(f"the removal entry cannot be read: {str(error)[:200]}") from error
+    _check_version(entry.version)
+    check_removal_entry(entry)
+    _check_entry_name(entry)
+    for segment in entry.segments:
+        _check_segment_name(entry, segment)
+    return entry
+
+
+def _check_entry_name(entry: RemovalEntry) -> None:
+    found = _ENTRY.fullmatch(entry.object)
+    folder = found[1] if found else ""
+    if (
+        folder.rpartition("/")[2] != quote_part(entry.cluster_name)
+        or entry.object != removal_entry_object(folder, entry.removed_at, entry.number, entry.cluster_id)
+        or not is_listed(entry.object)
+    ):
+        raise StoreCorrupt("the removal entry is of another cluster, number or time than its name")
+
+
 def encode_manifest(manifest: Manifest) -> bytes:
     return write_json(manifest)
 
@@ -244,7 +298,7 @@ def _decode(data: bytes) -> Manifest:
 
 def _check_version(version: int) -> None:
     if version != VERSION:
-        raise StoreCorrupt(f"the manifest has format version {version}; this Logkeep reads version {VERSION}")
+        raise StoreCorrupt(f"it has format version {version}; this Logkeep reads version {VERSION}")
 
 
 def _version_of(data: bytes) -> int:
@@ -266,7 +320,7 @@ def _check_manifest_name(manifest: Manifest, name: str) -> None:
         raise StoreCorrupt("the manifest is of another cluster or job than its name")
 
 
-def _check_segment_name(manifest: Manifest, segment: Segment) -> None:
+def _check_segment_name(manifest: Manifest | RemovalEntry, segment: Segment | RemovedSegment) -> None:
     """Raise `StoreCorrupt` unless the object is this segment's.
 
     Its base path may be any: the setting may have changed meanwhile.

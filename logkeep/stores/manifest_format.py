@@ -152,6 +152,7 @@ class Manifest(_Form):
     earlier: tuple[Earlier, ...] = ()
     warnings: tuple[Warning, ...] = ()
     unproven: str = ""
+    removal: str = ""
 
 
 def write_json(manifest: domain.Manifest) -> bytes:

@@ -14,6 +14,7 @@ from logkeep.domain.backup_job import BackupJob, JobStatus, JobType
 from logkeep.domain.cluster import Cluster, Discovery, Node, Project
 from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.manifest import Fingerprint, Flaw, Frame, Gap, Manifest, Segment, Sighting, UnreportedJob
+from logkeep.domain.removal_entry import RemovalEntry, RemovedSegment
 from logkeep.domain.warning import JobWarning
 from logkeep.stores.layout import (
     Pointer,
@@ -21,9 +22,11 @@ from logkeep.stores.layout import (
     decode_manifest,
     decode_pointer,
     decode_removal,
+    decode_removal_entry,
     encode_manifest,
     encode_pointer,
     encode_removal,
+    encode_removal_entry,
 )
 from tests.conftest import GOLDEN, Golden
 
@@ -177,6 +180,7 @@ FULL = Manifest(
     ),
     warnings=(WARNING,),
     unproven="f" * 64,
+    removal="1" * 64,
 )
 """Every field of every record with a value that is not its default, and every kind of entry."""
 
@@ -326,6 +330,36 @@ def test_removal_and_pointer_are_these_bytes(golden: Golden) -> None:
     assert decode_removal((GOLDEN / "removal.json").read_bytes()) == removal
     golden("pointer.json", encode_pointer("archive-2", NAME))
     assert decode_pointer((GOLDEN / "pointer.json").read_bytes(), "prod 日") == Pointer("archive-2", NAME)
+
+
+def test_removal_entry_is_these_bytes(golden: Golden) -> None:
+    entry = RemovalEntry(
+        version=1,
+        cluster_id=CLUSTER,
+        cluster_name="prod 日",
+        object=f"{FOLDER}/_retention/20260921T141320123Z-00000002-{CLUSTER}.json",
+        number=2,
+        previous="a" * 64,
+        manifest="d" * 64,
+        removed_at=CREATED,
+        key="e" * 64,
+        segments=(
+            RemovedSegment(
+                node="n1",
+                family="es.log",
+                generation=3,
+                start=1000,
+                end=2500,
+                bucket="archive-2",
+                object=f"{FOLDER}/n1/es.log/00000003-000000000001000-{JOB}.1-7.zst",
+                stored=700,
+                sha256="b" * 64,
+                rule="keep_days=90 of es.log",
+            ),
+        ),
+    )
+    golden("removal-entry.json", encode_removal_entry(entry))
+    assert decode_removal_entry((GOLDEN / "removal-entry.json").read_bytes()) == entry
 
 
 # The record has everything in it
