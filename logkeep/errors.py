@@ -27,6 +27,8 @@
     ├── BackupClosed            log backup of the cluster is not open
     ├── BackupRunning           a job of the cluster is running
     ├── NothingToRetry          a job that did not fail, or what it failed to keep is kept since
+    ├── RuleUnconfirmed         a rule of retention that nobody has confirmed since it was changed
+    ├── ArchiveProtected        an archive that is to be deleted has protections
     ├── BucketNotWritable       bucket known, but cannot be written now
     ├── Overloaded              too many calls wait for the same, or no answer came in time; retry
     ├── JobError                makes a job FAIL; has a stable code
@@ -214,6 +216,14 @@ class BackupRunning(LogkeepError):
 
 class NothingToRetry(LogkeepError):
     """The backup did not fail, or what it failed to keep was kept since."""
+
+
+class RuleUnconfirmed(LogkeepError):
+    """A rule of retention is new or was changed; look at what it would remove, and confirm it."""
+
+
+class ArchiveProtected(LogkeepError):
+    """Something of the archive is protected; end its protections first."""
 
 
 class BucketNotWritable(LogkeepError):

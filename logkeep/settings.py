@@ -88,6 +88,10 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sample_percent: float = 5.0  # of the objects of a cluster that are read back each time
 
 
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    every_hours: float = 24.0  # 0 is never
+
+
 class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     index: bool = True  # made in the background, of what backups have kept
 
@@ -169,6 +173,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     backup: Backup = Backup()
     audit: Audit = Audit()
     verify: Verify = Verify()
+    retention: Retention = Retention()
     search: Search = Search()
     policy: Policy = Policy()
     usage: Usage = Usage()
@@ -198,6 +203,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "backup": Backup,
     "audit": Audit,
     "verify": Verify,
+    "retention": Retention,
     "search": Search,
     "policy": Policy,
     "usage": Usage,
@@ -237,6 +243,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "audit.keep_days": (1, 36_500),
     "verify.every_hours": (0, 8760),
     "verify.sample_percent": (0, 100),
+    "retention.every_hours": (0, 8760),
     "policy.spread_minutes": (0, 720),
     "policy.stale_after_hours": (24, 8760),
     "usage.keep_days": (62, 36_500),

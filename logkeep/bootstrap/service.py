@@ -30,6 +30,7 @@ from logkeep.work.indexer import IndexThread
 from logkeep.work.notices import NoticeThreads
 from logkeep.work.policies import Maintenance
 from logkeep.work.pruning import Pruning
+from logkeep.work.retention import RetentionThread
 from logkeep.work.takeover import Takeover
 from logkeep.work.verifier import Verifier
 
@@ -64,6 +65,7 @@ class Service:
         self._runner: Runner | None = None
         self._heartbeat = Heartbeat(self.runtime, self._worker)
         self._verifier = Verifier(self.runtime, settings.verify.every_hours, settings.verify.sample_percent)
+        self._retention = RetentionThread(self.runtime, settings.retention.every_hours)
         self._indexer = IndexThread(self.runtime) if settings.search.index else None
         self._notices = NoticeThreads(self.runtime)
         self._maintenance: Maintenance | None = None
@@ -88,6 +90,7 @@ class Service:
         if runner:
             runner.start()
             self._verifier.start()
+            self._retention.start()
             if self._indexer:
                 self._indexer.start()
         else:
@@ -102,6 +105,7 @@ class Service:
         if self._queue and self._maintenance:
             self._notices.stop()
             self._verifier.stop()
+            self._retention.stop()
             if self._indexer:
                 self._indexer.stop()
             self._maintenance.stop()

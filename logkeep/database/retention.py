@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    and_,
-    bindparam,
-    delete,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, func, select, update
 
 from logkeep.database.connection import in_batches, of, upsert
 from logkeep.database.records import read_rows, values
@@ -26,11 +20,14 @@ from logkeep.database.tables import (
     retention_rules,
     retentions,
 )
-from logkeep.domain.retention import (
-    Protection,
-    Removal,
-    RetentionRule,
-    RuleState,
+from logkeep.domain.retention import Protection, Removal, RetentionRule, RuleState, Waiting
+
+_OBJECT = of(removed_objects.c.cluster_id, removed_objects.c.bucket, removed_objects.c.object)
+_DELETE_OBJECT = delete(removed_objects).where(*_OBJECT)
+_POSTPONE_OBJECT = (
+    update(removed_objects)
+    .where(*_OBJECT)
+    .values(tries=bindparam("tries"), next_try=bindparam("next_try"), reason=bindparam("reason"))
 )
 
 # Rules and protections ---------------------------------------------------------------------------------------------
@@ -240,3 +237,137 @@ def raise_removed(connection: Connection, cluster_id: str, removed: Mapping[tupl
     ]
     if rows:
         connection.execute(statement.values(removed=up_to), rows)
+
+
+def fetch_due_objects(connection: Connection, cluster_id: str, now: int, limit: int) -> list[RemovedObject]:
+    """Return objects whose entry the bucket has confirmed and whose next try is due, longest due first."""
+    o = removed_objects.c
+    due = select(removed_objects).join(removal_entries, _same_entry()).where(*_confirmed(cluster_id), o.next_try <= now)
+    return list(read_rows(RemovedObject, connection.execute(due.order_by(o.next_try).limit(limit))))
+
+
+def delete_removed_objects(connection: Connection, cluster_id: str, gone: Sequence[RemovedObject]) -> None:
+    """Delete the rows of objects that are gone from their bucket."""
+    if gone:
+        connection.execute(_DELETE_OBJECT, [_object_key(cluster_id, one) for one in gone])
+
+
+def postpone_objects(connection: Connection, cluster_id: str, kept: Sequence[RemovedObject]) -> None:
+    """Save why the bucket kept these objects, and when each is tried again."""
+    rows = [
+        _object_key(cluster_id, one) | {"tries": one.tries, "next_try": one.next_try, "reason": one.reason}
+        for one in kept
+    ]
+    if rows:
+        connection.execute(_POSTPONE_OBJECT, rows)
+
+
+def postpone_bucket(connection: Connection, cluster_id: str, bucket: str, now: int, next_try: int, reason: str) -> None:
+    """Save of all objects of a bucket that are due that the bucket cannot be used, and when they are tried again."""
+    o = removed_objects.c
+    due = (o.cluster_id == cluster_id, o.bucket == bucket, o.next_try <= now)
+    connection.execute(update(removed_objects).where(*due).values(tries=o.tries + 1, next_try=next_try, reason=reason))
+
+
+def fetch_waiting(connection: Connection, cluster_id: str) -> Waiting:
+    """Return the sums of the objects that lie in the bucket yet, and why the one that is tried next was kept."""
+    o = removed_objects.c
+    sums = select(func.count(), func.coalesce(func.sum(o.stored), 0)).where(o.cluster_id == cluster_id)
+    total = connection.execute(sums).one()
+    first = select(o.next_try, o.reason).where(o.cluster_id == cluster_id)
+    row = connection.execute(first.order_by(o.next_try, o.reason.desc()).limit(1)).first()
+    return Waiting(int(total[0]), int(total[1]), row.next_try, row.reason) if row else Waiting()
+
+
+def count_planned(connection: Connection, cluster_id: str) -> int:
+    """Return how many entries the bucket has not confirmed yet."""
+    e = removal_entries.c
+    statement = select(func.count()).where(e.cluster_id == cluster_id, e.stored_at.is_(None))
+    return connection.execute(statement).scalar_one()
+
+
+def sum_removed(connection: Connection, cluster_id: str) -> tuple[int, int, int]:
+    """Return the number of all objects that were removed, their stored and their plain bytes."""
+    j = removed_of_jobs.c
+    sums = [func.coalesce(func.sum(column), 0) for column in (j.objects, j.stored, j.raw)]
+    objects, stored, raw = map(int, connection.execute(select(*sums).where(j.cluster_id == cluster_id)).one())
+    return objects, stored, raw
+
+
+def _same_entry() -> ColumnElement[bool]:
+    o, e = removed_objects.c, removal_entries.c
+    return and_(e.cluster_id == o.cluster_id, e.number == o.number)
+
+
+def _confirmed(cluster_id: str) -> tuple[ColumnElement[bool], ...]:
+    return removed_objects.c.cluster_id == cluster_id, removal_entries.c.stored_at.is_not(None)
+
+
+def _object_key(cluster_id: str, one: RemovedObject) -> dict[str, Any]:
+    return {"of_cluster_id": cluster_id, "of_bucket": one.bucket, "of_object": one.object}
+
+
+# Runs --------------------------------------------------------------------------------------------------------------
+
+
+def fetch_due_cluster(connection: Connection, now: int, ran_before: int | None) -> tuple[str, bool] | None:
+    """Return a cluster of which something is left over, or whose rules were last carried out before a moment.
+
+    And whether its rules are to be carried out: where they are due, or broke off; with None those of no cluster are.
+    """
+    r, u = retentions.c, retention_rules.c
+    free = select(r.cluster_id, r.problem).where(r.claimed_until <= now)
+    if ran_before is not None:
+        confirmed = exists().where(u.cluster_id == r.cluster_id, u.confirmed_at.is_not(None))
+        due = free.where(func.coalesce(r.ran_at, 0) <= ran_before, confirmed)
+        if row := connection.execute(due.order_by(r.ran_at).limit(1)).first():
+            return row.cluster_id, True
+    row = connection.execute(free.where(r.look_at <= now).order_by(r.look_at).limit(1)).first()
+    return (row.cluster_id, ran_before is not None and bool(row.problem)) if row else None
+
+
+def claim_retention(connection: Connection, cluster_id: str, now: int, until: int) -> bool:
+    """Claim the retention of a cluster until a time (Unix ms); False if another has."""
+    claimed = {"claimed_until": until, "look_at": until}  # where the process is killed, another one goes on
+    insert = upsert(connection.dialect)(retentions).values(cluster_id=cluster_id, **claimed)
+    claim = insert.on_conflict_do_update(
+        index_elements=["cluster_id"], set_=claimed, where=retentions.c.claimed_until <= now
+    )
+    return connection.execute(claim.returning(retentions.c.cluster_id)).first() is not None
+
+
+def prolong_claim(connection: Connection, cluster_id: str, claimed: int, until: int) -> bool:
+    """Prolong one's claim that ran until `claimed`; False if another has taken it over."""
+    return _change_claim(connection, cluster_id, claimed, claimed_until=until)
+
+
+def release_retention(connection: Connection, cluster_id: str, claimed: int, **changes: Any) -> bool:
+    """Give up one's claim, and save other columns of the row; False if another has taken it over."""
+    return _change_claim(connection, cluster_id, claimed, claimed_until=0, **changes)
+
+
+def holds_claim(connection: Connection, cluster_id: str, claimed: int) -> bool:
+    """Return whether one's claim that ran until `claimed` is nobody else's now."""
+    statement = select(retentions.c.claimed_until).where(retentions.c.cluster_id == cluster_id)
+    return connection.execute(statement).scalar() == claimed
+
+
+def fetch_run(connection: Connection, cluster_id: str) -> tuple[int | None, str]:
+    """Return when a run of the rules of a cluster last ended (Unix ms), and why it broke off."""
+    row = connection.execute(
+        select(retentions.c.ran_at, retentions.c.problem).where(retentions.c.cluster_id == cluster_id)
+    ).first()
+    return (row.ran_at, row.problem) if row else (None, "")
+
+
+def fetch_next_look(connection: Connection, cluster_id: str) -> int | None:
+    """Return when the first object that waits is to be tried again (Unix ms); None if none waits."""
+    o = removed_objects.c
+    statement = select(func.min(o.next_try)).join(removal_entries, _same_entry()).where(*_confirmed(cluster_id))
+    return connection.execute(statement).scalar()
+
+
+def _change_claim(connection: Connection, cluster_id: str, claimed: int, **changes: Any) -> bool:
+    r = retentions.c
+    mine = update(retentions).where(r.cluster_id == cluster_id, r.claimed_until == claimed)
+    return connection.execute(mine.values(**changes)).rowcount > 0

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
+
 from logkeep.domain.span import Place, Span, read_moment
 from logkeep.errors import InvalidField
 
@@ -97,13 +99,11 @@ class ObjectOrder(NamedTuple):
     """Place of an object in the order of age, oldest first."""
 
     created_at: int  # Unix ms
-    node: str
-    generation: int
+    generation: int  # of any node
     start: int
 
 
-@dataclass(frozen=True, slots=True)
-class KeptObject:
+class KeptObject(msgspec.Struct, frozen=True, gc=False):  # made a million at a time
     """What is known of an object that is kept."""
 
     node: str
@@ -123,6 +123,7 @@ class KeptObject:
     asked: bool  # the next backup is to keep it again
     on_node: bool  # its node still has the file, and a backup would keep it again
     newest: bool  # it is the last one of its log
+    begins: bool  # nothing is kept of the generation before it
 
     @property
     def raw(self) -> int:
@@ -169,7 +170,7 @@ class Limits:
             return Reason.WITHIN_DAYS
         if self.jobs_from is not None and one.created_at >= self.jobs_from:
             return Reason.WITHIN_JOBS
-        place = ObjectOrder(one.created_at, one.node, one.generation, one.start)
+        place = ObjectOrder(one.created_at, one.generation, one.start)
         if self.bytes_from is not None and place >= self.bytes_from:
             return Reason.WITHIN_BYTES
         return Reason.OUT
@@ -183,7 +184,7 @@ def find_days_limit(rule: RetentionRule, now: int) -> int | None:
 class Judge:
     """Judges the objects of a cluster, which come by node, generation and start.
 
-    Of a generation they come from the first one that is kept: what goes is always the beginning of a file.
+    What goes of a generation is always its beginning.
     """
 
     def __init__(self, now: int, limits: Mapping[str, Limits], protections: Iterable[Protection]) -> None:
@@ -197,7 +198,7 @@ class Judge:
 
     def judge(self, one: KeptObject) -> JudgedObject:
         if self._generation != (one.node, one.generation):
-            self._generation, self._keeps_rest = (one.node, one.generation), False
+            self._generation, self._keeps_rest = (one.node, one.generation), not one.begins
         limits = self._limits.get(one.log) or self._limits.get("")
         reason = self._find_reason(one, limits) if limits else Reason.NO_RULE
         protection = self._find_protection(one) if reason is Reason.OUT else None
