@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, func, or_, select
 
 from logkeep.database.connection import of, upsert
-from logkeep.database.tables import clusters, places
+from logkeep.database.tables import archive_deletions, clusters, deleted_places, places
 
 _PLACES = select(places.c.bucket, places.c.folder).where(*of(places.c.cluster_id))
 
@@ -32,19 +32,28 @@ def count_clusters(connection: Connection, project_id: str = "") -> dict[str, in
 
 
 def fetch_neighbours(connection: Connection, cluster_id: str, bucket: str, folded: str) -> list[tuple[str, str, str]]:
-    """Return project id, name and folder of other clusters in, at or above a folder of a bucket ('' for all of it)."""
-    statement = (
-        select(clusters.c.project_id, clusters.c.name, places.c.folder)
-        .join_from(places, clusters, places.c.cluster_id == clusters.c.id)
-        .where(places.c.bucket == bucket, places.c.cluster_id != cluster_id, _meets(folded))
-        .order_by(places.c.folder, clusters.c.name)
-    )
-    return [(row.project_id, row.name, row.folder) for row in connection.execute(statement)]
+    """Return project id, name and folder of other clusters in, at or above a folder of a bucket ('' for all of it).
+
+    Those of removed clusters, whose archives are being deleted, come behind the others.
+    """
+    found: list[tuple[str, str, str]] = []
+    for table, owners, owner_id in (
+        (places, clusters, clusters.c.id),
+        (deleted_places, archive_deletions, archive_deletions.c.cluster_id),
+    ):
+        statement = (
+            select(owners.c.project_id, owners.c.name, table.c.folder)
+            .join_from(table, owners, table.c.cluster_id == owner_id)
+            .where(table.c.bucket == bucket, table.c.cluster_id != cluster_id, _meets(table, folded))
+            .order_by(table.c.folder, owners.c.name)
+        )
+        found += [(row.project_id, row.name, row.folder) for row in connection.execute(statement)]
+    return found
 
 
-def _meets(folded: str) -> ColumnElement[bool]:
+def _meets(table: Table, folded: str) -> ColumnElement[bool]:
     if not folded:
-        return places.c.folder != ""
+        return table.c.folder != ""
     parts = folded.split("/")
     at_or_above = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
-    return or_(places.c.folded.in_(at_or_above), places.c.folded.startswith(f"{folded}/", autoescape=True))
+    return or_(table.c.folded.in_(at_or_above), table.c.folded.startswith(f"{folded}/", autoescape=True))

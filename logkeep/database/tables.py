@@ -601,6 +601,14 @@ deleted_places = Table(
     Index("ix_deleted_places_folded", "bucket", "folded"),
 )
 
+# Jobs of such archives: an object whose name tells another one is not of the cluster.
+deleted_jobs = Table(
+    "deleted_jobs",
+    metadata,
+    Column("cluster_id", String(36), ForeignKey("archive_deletions.cluster_id", ondelete="CASCADE"), primary_key=True),
+    Column("job_id", String(32), primary_key=True),
+)
+
 # The processes that share the database; see `domain.worker`.
 workers = Table(
     "workers",

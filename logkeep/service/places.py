@@ -29,6 +29,11 @@ def note_place(connection: Connection, cluster_id: str, place: ClusterPrefix) ->
     places.insert_place(connection, cluster_id, place.bucket, place.folder, _fold(place.folder))
 
 
+def fold_place(place: ClusterPrefix) -> dict[str, str]:
+    """Return a place as it is compared with those of other clusters, by the names of columns."""
+    return {"bucket": place.bucket, "folder": place.folder, "folded": _fold(place.folder)}
+
+
 def find_conflict(
     runtime: Runtime, connection: Connection, cluster: Cluster, bucket: str, base_path: str
 ) -> str | None:

@@ -23,7 +23,7 @@ from logkeep.service.heads import expect_none_newer
 from logkeep.service.retention_judgement import Judgement, judge_objects, make_judgement
 from logkeep.service.runtime import Runtime
 from logkeep.service.stores import cluster_stores
-from logkeep.stores.base import ObjectStore, find_store
+from logkeep.stores.base import find_store
 from logkeep.stores.layout import (
     VERSION,
     encode_removal_entry,
@@ -236,7 +236,7 @@ class RetentionRun:
         if named:
             _log.error("objects to be removed are in the catalogue", cluster_id=self._cluster.id, objects=len(named))
         try:
-            removed = _remove(find_store(self._stores, bucket), [name for name in names if name not in named])
+            removed = find_store(self._stores, bucket).remove([name for name in names if name not in named])
         except StoreError as error:
             return [error] * len(due)
         found = iter(removed)
@@ -282,18 +282,6 @@ class _Going:
         return RemovedSegment(
             s.node, s.family, s.generation, s.start, s.end, s.bucket, s.object, s.stored, s.sha256, self.rule
         )
-
-
-def _remove(store: ObjectStore, names: Sequence[str]) -> list[StoreError | None]:
-    """Remove objects; return why each is not gone."""
-    errors: list[StoreError | None] = []
-    for name in names:
-        try:
-            store.delete(name)
-            errors.append(None)
-        except StoreError as error:
-            errors.append(error)
-    return errors
 
 
 def _count_names(judged: JudgedObject) -> int:

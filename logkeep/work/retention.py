@@ -1,4 +1,4 @@
-"""Rules of retention carried out by the clock: one cluster at a time, and what earlier runs left over."""
+"""Rules of retention carried out by the clock, what earlier runs left over, and archives that are to be deleted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import structlog
 
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.retention import RetentionProgress
-from logkeep.service import retention
+from logkeep.service import archive_deletion, retention
 from logkeep.service.runtime import Runtime
 from logkeep.work.cluster_thread import ClusterThread
 
@@ -34,7 +34,9 @@ class RetentionThread(ClusterThread[RetentionProgress]):
         self._every_ms = round(every_hours * 3_600_000)
 
     def _claim(self) -> tuple[Cluster, Generator[RetentionProgress]] | None:
-        return retention.retain_most_due(self._runtime, self._every_ms)
+        return retention.retain_most_due(self._runtime, self._every_ms) or archive_deletion.delete_most_due(
+            self._runtime
+        )
 
     def _follow(self, cluster: Cluster, steps: Iterable[RetentionProgress]) -> None:
         for step in steps:

@@ -167,6 +167,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("cluster_id", "bucket", "folder", name=op.f("pk_deleted_places")),
     )
     op.create_index("ix_deleted_places_folded", "deleted_places", ["bucket", "folded"])
+    op.create_table(
+        "deleted_jobs",
+        sa.Column("cluster_id", sa.String(length=36), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["cluster_id"],
+            ["archive_deletions.cluster_id"],
+            name=op.f("fk_deleted_jobs_cluster_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("cluster_id", "job_id", name=op.f("pk_deleted_jobs")),
+    )
 
 
 _FILL_CREATED = """
