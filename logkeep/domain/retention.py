@@ -131,8 +131,7 @@ class KeptObject(msgspec.Struct, frozen=True, gc=False):  # made a million at a 
         return self.end - self.start
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedObject:
+class JudgedObject(msgspec.Struct, frozen=True, gc=False):
     """An object, and whether it goes."""
 
     kept: KeptObject
@@ -170,8 +169,7 @@ class Limits:
             return Reason.WITHIN_DAYS
         if self.jobs_from is not None and one.created_at >= self.jobs_from:
             return Reason.WITHIN_JOBS
-        place = ObjectOrder(one.created_at, one.generation, one.start)
-        if self.bytes_from is not None and place >= self.bytes_from:
+        if self.bytes_from is not None and (one.created_at, one.generation, one.start) >= self.bytes_from:
             return Reason.WITHIN_BYTES
         return Reason.OUT
 
@@ -238,11 +236,26 @@ class Amount:
     objects: int = 0
     stored: int = 0
     raw: int = 0
+    oldest: int | None = None  # Unix ms, when the job began that stored the oldest one; None if unknown
 
     def add(self, one: KeptObject) -> None:
         self.objects += 1
         self.stored += one.stored
-        self.raw += one.raw
+        self.raw += one.end - one.start
+        created_at = one.created_at
+        if created_at is not None and (self.oldest is None or created_at < self.oldest):
+            self.oldest = created_at
+
+
+def sum_amounts(amounts: Iterable[Amount]) -> Amount:
+    """Return all of them together."""
+    found = list(amounts)
+    return Amount(
+        sum(one.objects for one in found),
+        sum(one.stored for one in found),
+        sum(one.raw for one in found),
+        min((one.oldest for one in found if one.oldest is not None), default=None),
+    )
 
 
 @dataclass(slots=True)
@@ -251,31 +264,47 @@ class LogPreview:
 
     log: str
     rule: RetentionRule | None
-    goes: Amount = field(default_factory=Amount)
-    left: Amount = field(default_factory=Amount)
     reasons: dict[Reason, Amount] = field(default_factory=dict[Reason, Amount])  # of all its objects
-    oldest_left: int | None = None  # Unix ms, when the job began that stored it
+
+    @property
+    def goes(self) -> Amount:
+        return self.reasons.get(Reason.OUT, Amount())
+
+    @property
+    def left(self) -> Amount:
+        return sum_amounts(amount for reason, amount in self.reasons.items() if reason is not Reason.OUT)
+
+    @property
+    def oldest_left(self) -> int | None:
+        return self.left.oldest
 
 
 @dataclass(slots=True)
 class Preview:
     """What a run would do now."""
 
-    goes: Amount = field(default_factory=Amount)
-    left: Amount = field(default_factory=Amount)
     by_log: dict[str, LogPreview] = field(default_factory=dict[str, LogPreview])
-    oldest_left: int | None = None  # Unix ms
+
+    @property
+    def goes(self) -> Amount:
+        return sum_amounts(log.goes for log in self.by_log.values())
+
+    @property
+    def left(self) -> Amount:
+        return sum_amounts(log.left for log in self.by_log.values())
+
+    @property
+    def oldest_left(self) -> int | None:
+        return self.left.oldest
 
     def add(self, judged: JudgedObject) -> None:
-        one = judged.kept
-        log = self.by_log.get(one.log)
+        log = self.by_log.get(judged.kept.log)
         if log is None:
-            log = self.by_log[one.log] = LogPreview(one.log, judged.rule)
-        log.reasons.setdefault(judged.reason, Amount()).add(one)
-        for sums in (self, log):
-            (sums.goes if judged.goes else sums.left).add(one)
-            if not judged.goes and one.created_at is not None:
-                sums.oldest_left = min(sums.oldest_left or one.created_at, one.created_at)
+            log = self.by_log[judged.kept.log] = LogPreview(judged.kept.log, judged.rule)
+        amount = log.reasons.get(judged.reason)
+        if amount is None:
+            amount = log.reasons[judged.reason] = Amount()
+        amount.add(judged.kept)
 
 
 @dataclass(frozen=True, slots=True)
