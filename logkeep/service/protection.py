@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import structlog
 
-from logkeep.database import jobs, retention
+from logkeep.database import jobs, retention, segments
 from logkeep.database.connection import reading, writing
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.retention import LONGEST_LOG, LONGEST_WHY, MOST_PROTECTIONS, Protection
@@ -65,8 +65,8 @@ def protect(
     with writing(runtime.database) as connection:
         retention.lock_retention(connection, cluster.id)  # what was planned by then is gone, and nothing after it
         if job_id:
-            job = jobs.fetch_job(connection, job_id)
-            if job is None or job.cluster_id != cluster.id:
+            job = jobs.fetch_job(connection, job_id)  # or its record was cleared
+            if (job.cluster_id if job else segments.fetch_segment_owner(connection, job_id)) != cluster.id:
                 raise InvalidField("job_id", "the cluster has no such job")
         if len(retention.fetch_protections(connection, cluster.id)) >= MOST_PROTECTIONS:
             raise InvalidField("protections", f"a cluster has at most {MOST_PROTECTIONS}; end those that are expired")
