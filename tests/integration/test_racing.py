@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ import pytest
 from logkeep.database import log_settings as statements
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
-from logkeep.errors import BackupRunning
-from logkeep.service import backups, log_settings
+from logkeep.domain.retention import RetentionRule
+from logkeep.errors import BackupRunning, Overloaded
+from logkeep.service import backups, log_settings, protection, retention
 from tests.support.installation import Installation
 
 _DAY = 24 * 3600 * 1000
@@ -84,3 +86,36 @@ def test_no_automatic_backup_starts_once_log_backup_is_closed(
     monkeypatch.setattr(statements, "fetch_due", fetch_and_close)
     assert backups.start_due_backups(installation.runtime) == []
     assert backups.list_running(installation.runtime) == []
+
+
+def test_of_runs_of_the_same_rules_one_removes_and_a_protection_that_was_answered_holds(
+    installation: Installation, cluster: Cluster, logs: Path
+) -> None:
+    kept = [_keep_and_lose(installation, cluster, logs, number) for number in range(6)]
+    retention.set_rules(installation.runtime, cluster, [RetentionRule(keep_jobs=1)], "alice")
+    held: list[str] = []
+
+    def run() -> None:
+        with suppress(Overloaded):
+            list(retention.run(installation.runtime, cluster, confirm=True, who="alice"))
+
+    def protect() -> None:
+        protection.protect(installation.runtime, cluster, why="audit", who="bob", job_id=kept[3].job_id)
+        held.extend(one.kept.job_id for one in retention.judge(installation.runtime, cluster))
+
+    at_once(run, protect, run)
+    run()
+    left = {one.kept.job_id for one in retention.judge(installation.runtime, cluster)}
+    assert left == {kept[-1].job_id} | ({kept[3].job_id} & set(held))
+    assert len(installation.objects()) == len(left)
+    [*numbers] = [removal.number for removal in retention.list_removals(installation.runtime, cluster)]
+    assert numbers == sorted(set(numbers), reverse=True)
+
+
+def _keep_and_lose(installation: Installation, cluster: Cluster, logs: Path, number: int) -> BackupJob:
+    """A backup of a file that takes the place of the one before it."""
+    for old in logs.iterdir():
+        old.unlink()
+    line = f"[2026-01-{number + 1:02}T06:40:21,123][INFO ][o.e.n.Node] [n1] {'x' * 300}\n"
+    (logs / f"es-2026-01-{number + 1:02}-1.log").write_text(line)
+    return installation.back_up(cluster)

@@ -34,6 +34,13 @@ from tests.support.catalogue import all_segments
 from tests.support.installation import SETTING, open_installation
 
 NODES, LOGS = ("n1", "n2"), ("es.log", "gc.log")
+# Node, log, whether it was rotated before, bytes, and whether its lines tell a time.
+PARTS = st.lists(
+    st.tuples(st.sampled_from(NODES), st.sampled_from(LOGS), st.booleans(), st.integers(1, 9), st.booleans()),
+    min_size=1,
+    max_size=4,
+)
+LIMITS = st.tuples(st.integers(0, 3), st.integers(0, 400), st.integers(0, 3))
 MARK = Fingerprint(3, "0" * 64)
 CLAIM_MS = 121_000
 
@@ -165,8 +172,8 @@ class Model:
 class Retention(RuleBasedStateMachine):
     """One cluster, whose backups are made by hand."""
 
-    @initialize()
-    def install(self) -> None:
+    @initialize(history=st.lists(PARTS, min_size=3, max_size=6), limits=LIMITS)
+    def install(self, history: list[Any], limits: tuple[int, int, int]) -> None:
         self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         self.held = ExitStack()
         self.installation = self.held.enter_context(open_installation(self.folder / "installation"))
@@ -186,6 +193,9 @@ class Retention(RuleBasedStateMachine):
         self.ever: dict[str, Piece] = {}  # by object, all that a manifest ever named
         self.allowed: set[str] = set()  # objects that may have gone
         self.paused: Iterator[Any] | None = None
+        for parts in history:
+            self.back_up(parts, days=2, fails=1)
+        self.set_rules(limits, None)
 
     def teardown(self) -> None:
         if hasattr(self, "held"):
@@ -196,15 +206,7 @@ class Retention(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
     @precondition(lambda self: self.model.is_open)
-    @rule(
-        parts=st.lists(
-            st.tuples(st.sampled_from(NODES), st.sampled_from(LOGS), st.booleans(), st.integers(1, 9), st.booleans()),
-            min_size=1,
-            max_size=4,
-        ),
-        days=st.integers(0, 3),
-        fails=st.integers(0, 5),
-    )
+    @rule(parts=PARTS, days=st.integers(0, 3), fails=st.integers(0, 5))
     def back_up(self, parts: list[tuple[str, str, bool, int, bool]], days: int, fails: int) -> None:
         """What is new of some logs; or its manifest cannot be stored, and the next job's names it."""
         self.clock.advance(days * DAY_MS + 1000)
@@ -263,12 +265,9 @@ class Retention(RuleBasedStateMachine):
             generations.save_checkpoints(connection, self.cluster.id, node, [replace(known, present=present)])
         self.model.present[node, generation] = present
 
-    @rule(
-        cluster=st.none() | st.tuples(st.integers(0, 6), st.integers(0, 400), st.integers(0, 4)),
-        log=st.none() | st.tuples(st.integers(0, 6), st.integers(0, 400), st.integers(0, 4)),
-    )
-    def set_rules(self, cluster: tuple[int, int, int] | None, log: tuple[int, int, int] | None) -> None:
-        rules = [RetentionRule("", *cluster)] if cluster and any(cluster) else []
+    @rule(cluster=LIMITS, log=st.none() | LIMITS)
+    def set_rules(self, cluster: tuple[int, int, int], log: tuple[int, int, int] | None) -> None:
+        rules = [RetentionRule("", *cluster)] if any(cluster) else []
         rules += [RetentionRule("gc.log", *log)] if log else []
         retention.set_rules(self.runtime, self.cluster, rules, "alice")
         self.model.rules = rules
