@@ -67,7 +67,7 @@ def protect(
         if job_id:
             job = jobs.fetch_job(connection, job_id)  # or its record was cleared
             if (job.cluster_id if job else segments.fetch_segment_owner(connection, job_id)) != cluster.id:
-                raise InvalidField("job_id", "the cluster has no such job")
+                raise InvalidField("job", "the cluster has no such job")
         if len(retention.fetch_protections(connection, cluster.id)) >= MOST_PROTECTIONS:
             raise InvalidField("protections", f"a cluster has at most {MOST_PROTECTIONS}; end those that are expired")
         retention.insert_protection(connection, protection)
@@ -85,14 +85,14 @@ def unprotect(runtime: Runtime, cluster: Cluster, protection_id: str, who: str) 
 def _check(job_id: str, span_from: str, span_until: str, node: str, log: str) -> None:
     """Raise `InvalidField` unless it is a job, or a span with both ends."""
     if job_id:
-        for field, value in (("from", span_from), ("until", span_until), ("node", node), ("log", log)):
+        for field, value in (("since", span_from), ("until", span_until), ("node", node), ("log", log)):
             if value:
                 raise InvalidField(field, "goes with a span of time; give a job, or a span")
         return
-    for field, value in (("from", span_from), ("until", span_until)):
+    for field, value in (("since", span_from), ("until", span_until)):
         if not value:
             raise InvalidField(field, "is missing; give a job, or both ends of a span of time")
-    span = Span(_read("from", span_from), _read("until", span_until))
+    span = Span(_read("since", span_from), _read("until", span_until))
     if span.is_reversed:
         raise InvalidField("until", "lies before the begin of the span")
     _check_text("node", node, 0, _LONGEST_NODE)
