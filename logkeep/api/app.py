@@ -285,11 +285,12 @@ class Application:
     def _handle(self, request: Request, call: Call) -> Answer | StartedStream:
         """Call the handler, in a thread or on the event loop; there it raises `WouldBlock` rather than wait."""
         operation = request.route.operation
+        answer: Answer | StartedStream
         try:
             result = request.route.handler(call)
             if isinstance(result, Stream):
-                return StartedStream(result, next(result.chunks, None))
-            if isinstance(result, WithHeaders):
+                answer = StartedStream(result, next(result.chunks, None))
+            elif isinstance(result, WithHeaders):
                 answer = Answer(operation.status, result.body, result.headers)
             else:
                 answer = Answer(operation.status, result)
@@ -324,10 +325,12 @@ class Application:
             return error.in_a_row > _FREE_TRIES and self._slowed < _MOST_SLOWED
         return isinstance(error, Overloaded) and not request.trail.proven and self._slowed < _MOST_SLOWED_STRANGERS
 
-    def _audit(self, request: Request, answer: Answer) -> None:
-        trail = request.trail
+    def _audit(self, request: Request, answer: Answer | StartedStream) -> None:
+        """Record a call; one that streams its answer once that has begun."""
+        trail, operation = request.trail, request.route.operation
         trail.cluster_id = trail.cluster_id or read_cluster_id(request.parameters)
-        self._auditor.record(trail, request.route.operation.id, answer.status, answer.code, request.id)
+        status, code = (answer.status, answer.code) if isinstance(answer, Answer) else (operation.status, "")
+        self._auditor.record(trail, operation.id, status, code, request.id)
 
     def _check_ready(self, request_id: str) -> Answer:
         try:

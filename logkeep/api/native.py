@@ -8,6 +8,7 @@ from logkeep.contract.css.requests import read_opening, read_records_query
 from logkeep.contract.css.responses import NOTHING
 from logkeep.contract.native import job_responses, operations, requests, responses, search, status_responses
 from logkeep.contract.native import notices as notice_messages
+from logkeep.contract.native import retention as retention_messages
 from logkeep.contract.native import tasks as task_messages
 from logkeep.contract.native import usage as usage_messages
 from logkeep.contract.operation import BYTES, NDJSON, Operation
@@ -32,6 +33,8 @@ from logkeep.service import (
     log_settings,
     notice_targets,
     notices,
+    protection,
+    retention,
     status,
     tasks,
     verification,
@@ -326,6 +329,64 @@ def test_notice_target(call: Call) -> bytes:
     return notice_messages.render_delivery(notice_targets.test_target(call.runtime, call.caller.project_id, name))
 
 
+def show_retention(call: Call) -> bytes:
+    return retention_messages.render_state(retention.get_state(call.runtime, call.cluster()))
+
+
+def set_retention(call: Call) -> bytes:
+    rules, cluster = retention_messages.read_rules(call.body), call.cluster()
+    retention.set_rules(call.runtime, cluster, rules, call.caller.name)
+    return retention_messages.render_state(retention.get_state(call.runtime, cluster))
+
+
+def preview_retention(call: Call) -> Stream:
+    tried, objects = retention_messages.read_preview(call.body)
+    cluster = call.cluster()
+    rules = tried or [state.rule for state in retention.list_rules(call.runtime, cluster)]
+    judged = retention.judge(call.runtime, cluster, rules)
+    lines = retention_messages.preview_lines(judged, rules, objects=objects)
+    return Stream(NDJSON, lines, error_trailer=responses.error_line)
+
+
+def run_retention(call: Call) -> Stream:
+    confirm, previewed = retention_messages.read_run(call.body)
+    steps = retention.run(call.runtime, call.cluster(), confirm=confirm, who=call.caller.name, rules=previewed or None)
+    return Stream(NDJSON, retention_messages.run_lines(steps), error_trailer=responses.error_line)
+
+
+def list_removals(call: Call) -> bytes:
+    node, log, limit = retention_messages.read_removals_query(call.query)
+    removals = retention.list_removals(call.runtime, call.cluster(), node, log, limit)
+    return retention_messages.render_removals(removals)
+
+
+def list_protections(call: Call) -> bytes:
+    found = protection.list_protections(call.runtime, call.cluster())
+    return retention_messages.render_protections(found, call.runtime.clock.now_ms())
+
+
+def add_protection(call: Call) -> bytes:
+    asked = retention_messages.read_protection(call.body)
+    made = protection.protect(
+        call.runtime,
+        call.cluster(),
+        why=asked.why,
+        who=call.caller.name,
+        job_id=asked.job_id,
+        span_from=asked.since,
+        span_until=asked.until,
+        node=asked.node,
+        log=asked.log,
+        expires_at=asked.expires_at,
+    )
+    return retention_messages.render_protection(made, call.runtime.clock.now_ms())
+
+
+def remove_protection(call: Call) -> bytes:
+    protection.unprotect(call.runtime, call.cluster(), call.parameters["protection_id"].lower(), call.caller.name)
+    return NOTHING
+
+
 def list_audit(call: Call) -> bytes:
     page, since_ms = requests.read_audit_query(call.query)
     entries, total = audit.list_entries(
@@ -374,6 +435,14 @@ HANDLERS: list[tuple[Operation, Handler]] = [
     (operations.ADD_NOTICE_TARGET, add_notice_target),
     (operations.REMOVE_NOTICE_TARGET, remove_notice_target),
     (operations.TEST_NOTICE_TARGET, test_notice_target),
+    (operations.SHOW_RETENTION, show_retention),
+    (operations.SET_RETENTION, set_retention),
+    (operations.PREVIEW_RETENTION, preview_retention),
+    (operations.RUN_RETENTION, run_retention),
+    (operations.LIST_REMOVALS, list_removals),
+    (operations.LIST_PROTECTIONS, list_protections),
+    (operations.ADD_PROTECTION, add_protection),
+    (operations.REMOVE_PROTECTION, remove_protection),
     (operations.LIST_AUDIT, list_audit),
     (operations.MAKE_CONSOLE_LINK, make_console_link),
 ]

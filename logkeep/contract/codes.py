@@ -47,6 +47,8 @@ FAULTS: dict[type[BaseException], Fault] = {
     errors.BackupRunning: Fault(409, "CSS.3004"),
     errors.NothingToRetry: Fault(409, "CSS.0001"),
     errors.TooManyTargets: Fault(409, "CSS.0001"),
+    errors.RuleUnconfirmed: Fault(409, "CSS.0001"),
+    errors.ArchiveProtected: Fault(409, "CSS.0001"),
     errors.BucketNotWritable: Fault(412, "CSS.0048"),
     errors.Overloaded: Fault(503, "CSS.9998", retry_after=5),  # never 429, by which Terraform sleeps for minutes
     errors.SourceError: Fault(500, "CSS.9999"),  # what a service leans on: the message is written for the user

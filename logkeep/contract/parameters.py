@@ -137,12 +137,11 @@ class PathParameter:
 
 
 _HEX = "[0-9A-Fa-f]"
+_UUID: Schema = {"type": "string", "pattern": f"^{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}$"}
 PATH_PARAMETERS = {  # by name
     "project_id": PathParameter("The project of the key.", {"type": "string", "pattern": "^[0-9a-z]{32}$"}),
-    "cluster_id": PathParameter(
-        "A cluster of the project.",
-        {"type": "string", "pattern": f"^{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}$"},
-    ),
+    "cluster_id": PathParameter("A cluster of the project.", _UUID),
+    "protection_id": PathParameter("A protection of the cluster.", _UUID),
     "job_id": PathParameter("`jobId` of a record.", {"type": "string", "pattern": f"^{_HEX}{{32}}$"}),
     "key": PathParameter("Key of a tag.", {"type": "string", "pattern": NO_NUL, "minLength": 1, "maxLength": 128}),
     "name": PathParameter("Name of a target.", {"type": "string", "pattern": NO_NUL, "minLength": 1, "maxLength": 64}),

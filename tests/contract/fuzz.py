@@ -58,6 +58,13 @@ BEYOND_SCHEMAS = (
     b"at different times",
     b"base64 of 24 to 64 bytes",
     b"patterns of 1 to 64 characters",
+    b"goes with a span of time",
+    b"is missing; give a job, or both ends of a span",
+    b"lies before the begin of the span",
+    b"lies in the past",
+    b"the cluster has no such job",
+    b"has two rules",
+    b"a rule of the cluster has at least one limit",
 )
 REFUSED = ["400", "401", "403", "404", "409", "413", "415"]
 
@@ -139,6 +146,7 @@ def fuzzed_service(folder: Path) -> Iterator[tuple[Service, dict[str, Any]]]:
             "node": [kept["node"]],
             "generation": [kept["generation"]],
             "name": ["hook"],
+            "protection_id": [NOWHERE],
         }
         hook = NewTarget(name="hook", url="https://127.0.0.1:9/hook")  # which no notice may reach
         notice_targets.add_target(service.runtime, service.project.id, hook)
@@ -176,6 +184,8 @@ def narrowed(document: dict[str, Any], there: dict[str, list[Any]], directory: s
     for choice in schemas["SearchReq"].get("anyOf", [schemas["SearchReq"]]):  # needed where no histogram is asked for
         choice["required"] = [*choice.get("required", ()), "text"]
         choice["properties"]["text"] |= {"type": "string", "minLength": 1}
+    for choice in schemas["ProtectionReq"].get("anyOf", [schemas["ProtectionReq"]]):  # of a job, or of a span
+        choice["properties"] |= {name: {"enum": ["", None]} for name in ("since", "until", "node", "log")}
     user = {"name": "fuzzer", "password": "a password"}
     words = "^[a-zA-Z0-9äß日-]{1,20}$"
     replaced = {
@@ -189,6 +199,8 @@ def narrowed(document: dict[str, Any], there: dict[str, list[Any]], directory: s
         "cursor": {"enum": ["", None]},
         "node": {"enum": ["node-0", "", None]},
         "family": {"enum": ["prod.log", "", None]},
+        "log": {"enum": ["prod.log", "", None]},
+        "job": {"enum": there["job_id"]},
         "ip": {"enum": ["127.0.0.1", "", None]},
         "key": {"pattern": words},
         "value": {"pattern": "^[a-zA-Z0-9äß日-]{0,20}$"},

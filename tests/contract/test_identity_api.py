@@ -339,7 +339,14 @@ def test_role_may_what_the_operation_says(service: Service, cluster: Cluster, op
         return
     key = identity.add_key(service.runtime, service.project, role=role)
     target = operation.path.format(
-        project_id=service.project.id, cluster_id=cluster.id, job_id="0" * 32, node="n", generation=1, key="k", name="k"
+        project_id=service.project.id,
+        cluster_id=cluster.id,
+        job_id="0" * 32,
+        node="n",
+        generation=1,
+        key="k",
+        protection_id="p",
+        name="k",
     )
     reply = service.call(operation.method, target, b"nonsense" if operation.body else None, key=key)
     allowed = {"reader": {"identify", "read"}, "operator": {"identify", "read", "operate"}, "admin": set(Right)}[role]
@@ -360,10 +367,12 @@ def test_every_operation_that_reads_is_for_readers_and_no_other() -> None:
         "Verify",
         "Search",
         "ShowLogBackup",
+        "PreviewRetention",
     }
     assert {operation.id for operation in ALL if operation.right is Right.ADMINISTER} == {
         "AddCluster", "AdoptCluster", "CheckNewCluster", "UpdateCluster", "RemoveCluster", "ListAudit",
         "AddNoticeTarget", "RemoveNoticeTarget", "TestNoticeTarget",
+        "SetRetention", "RunRetention", "RemoveProtection",
     }  # fmt: skip
 
 

@@ -299,6 +299,10 @@ BODIES: dict[str, Any] = {
     "CheckSetting": SETTING | {"period": "00:00 GMT+08:00"},
     "Search": {"text": "one"},
     "Verify": {"read_data": True},
+    "SetRetention": {"rules": [{"keep_days": 90}]},
+    "PreviewRetention": {"rules": [{"keep_jobs": 1}], "objects": True},
+    "RunRetention": {"confirm": True},
+    "AddProtection": {"since": "2026-01-01", "until": "2026-01-02", "why": "a test"},
     "CreateTemporaryAccessKeyByToken": {"auth": {"identity": {"methods": ["token"]}}},
     "ShowLogBackup": {"instance_name": "node-0", "log_type": "instance"},
     "CreateClustersTags": {"tag": {"key": "k", "value": "v"}},
@@ -363,6 +367,14 @@ CALLS = [
         "MakeIndex",
         "Verify",
         "ShowVerification",
+        "SetRetention",
+        "ShowRetention",
+        "PreviewRetention",
+        "AddProtection",
+        "ListProtections",
+        "RunRetention",
+        "ListRemovals",
+        "RemoveProtection",
         "StopLogs",
         "ShowGetLogSetting",
         "ListAudit",
@@ -399,6 +411,7 @@ def test_every_operation_answers_as_documented(service: Service, document: dict[
     others = {"RemoveCluster": extra.id, "AdoptCluster": extra.id, "StartBackup": idle.id}
     assert set(CALLS) == set(by_id(document))
     headers: dict[str, str] = {}
+    protection_id = ""
     for id_ in CALLS:
         cluster_id = others.get(id_, cluster.id)
         method, path = target(
@@ -411,6 +424,7 @@ def test_every_operation_answers_as_documented(service: Service, document: dict[
             generation=1,
             key="k",
             name="k",
+            protection_id=protection_id,
         )
         body = new if id_ in {"AddCluster", "UpdateCluster", "CheckNewCluster"} else BODIES.get(id_)
         if id_ == "AdoptCluster":
@@ -424,6 +438,8 @@ def test_every_operation_answers_as_documented(service: Service, document: dict[
             reply = service.call(method, path, body, key=service.admin, headers=headers)
         if id_ == "KeystoneCreateToken":
             headers = {"X-Subject-Token": reply.headers["x-subject-token"]}
+        if id_ == "AddProtection":
+            protection_id = reply.json["id"]
         assert reply.status == UNUSUAL.get(id_, 200), (id_, reply.body)
         assert_documented(document, id_, reply)
 
@@ -446,7 +462,14 @@ def test_refusals_of_every_operation_are_as_documented(
     service: Service, document: dict[str, Any], cluster: Cluster, id_: str
 ) -> None:
     nowhere = "00000000-0000-4000-8000-000000000000"
-    given = {"job_id": "0" * 32, "node": "none", "generation": 7, "key": "none", "name": "none"}
+    given = {
+        "job_id": "0" * 32,
+        "node": "none",
+        "generation": 7,
+        "key": "none",
+        "name": "none",
+        "protection_id": nowhere,
+    }
     found: set[int] = set()
     for cluster_id in (nowhere, cluster.id):
         method, path = target(service, document, id_, cluster_id=cluster_id, **given)
@@ -472,7 +495,16 @@ def test_every_documented_number_is_held_to_its_range(
 ) -> None:
     [job] = service.add_records(cluster, JobStatus.SUCCESS)
     method, path = target(
-        service, document, id_, cluster_id=cluster.id, job_id=job.job_id, node="n", generation=1, key="k", name="k"
+        service,
+        document,
+        id_,
+        cluster_id=cluster.id,
+        job_id=job.job_id,
+        node="n",
+        generation=1,
+        key="k",
+        name="k",
+        protection_id=job.job_id,
     )
     for name, schema in parameters(document, by_id(document)[id_][2], "query").items():
         if schema["type"] == "integer":

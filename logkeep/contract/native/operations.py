@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from logkeep.contract.css.requests import STATUS, StartLogsReq
-from logkeep.contract.native import job_responses, notices, requests, responses, search, status_responses, tasks, usage
+from logkeep.contract.native import (
+    job_responses,
+    notices,
+    requests,
+    responses,
+    retention,
+    search,
+    status_responses,
+    tasks,
+    usage,
+)
 from logkeep.contract.operation import BYTES, NDJSON, Link, Operation, WaitsFor
 from logkeep.contract.parameters import PAGE
 from logkeep.domain.access import Right
@@ -21,6 +31,7 @@ from logkeep.errors import (
     NameTaken,
     NothingToRetry,
     RequestError,
+    RuleUnconfirmed,
     StoreError,
     TargetNotFound,
     TooManyTargets,
@@ -395,6 +406,92 @@ TEST_NOTICE_TARGET = Operation(
     raises=(InvalidField, TargetNotFound),
     waits_for=WaitsFor.NODES,
 )
+SHOW_RETENTION = Operation(
+    "ShowRetention",
+    "GET",
+    _CLUSTER + "/retention",
+    summary="Tell the rules by which objects are removed, what was removed, and what waits",
+    right=Right.READ,
+    answer=retention.RetentionView,
+)
+SET_RETENTION = Operation(
+    "SetRetention",
+    "PUT",
+    _CLUSTER + "/retention",
+    summary="Replace all rules; one that is new or changed removes nothing before it is confirmed; for the role admin",
+    right=Right.ADMINISTER,
+    body=(retention.RetentionReq,),
+    answer=retention.RetentionView,
+    raises=(InvalidField, EmptyBody),
+    links=(Link("ShowRetention", _SAME), Link("PreviewRetention", _SAME)),
+    waits_for=WaitsFor.WRITES,
+)
+PREVIEW_RETENTION = Operation(
+    "PreviewRetention",
+    "POST",
+    _CLUSTER + "/retention/preview",
+    summary="Tell what the rules that are set, or others, would remove now, and why the rest is kept",
+    right=Right.READ,
+    body=(retention.RetentionPreviewReq,),
+    body_needed=False,
+    answer=retention.RetentionPreviewLine,
+    content_type=NDJSON,
+    raises=(InvalidField, EmptyBody),
+    waits_for=WaitsFor.BUCKETS,  # it reads all that is known of the archive, which may take half a minute
+)
+RUN_RETENTION = Operation(
+    "RunRetention",
+    "POST",
+    _CLUSTER + "/retention/run",
+    summary="Remove what the rules let go; for the role admin",
+    right=Right.ADMINISTER,
+    body=(retention.RetentionRunReq,),
+    body_needed=False,
+    answer=retention.RetentionRunLine,
+    content_type=NDJSON,
+    raises=(InvalidField, EmptyBody, RuleUnconfirmed, StoreError),
+    links=(Link("ShowRetention", _SAME), Link("ListRemovals", _SAME)),
+    waits_for=WaitsFor.BUCKETS,
+    seconds=600,  # all objects are judged and the first entry is signed before the first step is told
+)
+LIST_REMOVALS = Operation(
+    "ListRemovals",
+    "GET",
+    _CLUSTER + "/removals",
+    summary="List what was removed, by log and rule, newest first",
+    right=Right.READ,
+    query=retention.REMOVALS_QUERY,
+    answer=retention.RemovalList,
+    raises=(InvalidField,),
+)
+LIST_PROTECTIONS = Operation(
+    "ListProtections",
+    "GET",
+    _CLUSTER + "/protections",
+    summary="List what no rule removes, those that expired too, oldest first",
+    right=Right.READ,
+    answer=retention.ProtectionList,
+)
+ADD_PROTECTION = Operation(
+    "AddProtection",
+    "POST",
+    _CLUSTER + "/protections",
+    summary="Keep what a job stored, or a span of time, from every rule",
+    body=(retention.ProtectionReq,),
+    answer=retention.ProtectionView,
+    raises=(InvalidField, EmptyBody),
+    links=(Link("RemoveProtection", _SAME | {"protection_id": "$response.body#/id"}),),
+    waits_for=WaitsFor.WRITES,
+)
+REMOVE_PROTECTION = Operation(
+    "RemoveProtection",
+    "DELETE",
+    _CLUSTER + "/protections/{protection_id}",
+    summary="End a protection; for the role admin",
+    right=Right.ADMINISTER,
+    raises=(InvalidField,),
+    waits_for=WaitsFor.WRITES,
+)
 LIST_AUDIT = Operation(
     "ListAudit",
     "GET",
@@ -451,6 +548,14 @@ OPERATIONS = (
     ADD_NOTICE_TARGET,
     REMOVE_NOTICE_TARGET,
     TEST_NOTICE_TARGET,
+    SHOW_RETENTION,
+    SET_RETENTION,
+    PREVIEW_RETENTION,
+    RUN_RETENTION,
+    LIST_REMOVALS,
+    LIST_PROTECTIONS,
+    ADD_PROTECTION,
+    REMOVE_PROTECTION,
     LIST_AUDIT,
     MAKE_CONSOLE_LINK,
 )

@@ -313,20 +313,20 @@ def read_audit_query(raw: bytes) -> tuple[Page, int]:
 
 def read_verify(body: bytes) -> VerifyReq:
     """Read the body of Verify; without a body only the sizes of objects are verified."""
-    return _read_optional(body, VerifyReq)
+    return read_optional(body, VerifyReq)
 
 
 def read_index(body: bytes) -> IndexReq:
     """Read the body of MakeIndex, which may be left out."""
-    return _read_optional(body, IndexReq)
+    return read_optional(body, IndexReq)
 
 
 def read_backup(body: bytes) -> BackupReq:
     """Read the body of StartBackup, which may be left out."""
-    return _read_optional(body, BackupReq)
+    return read_optional(body, BackupReq)
 
 
-def _read_optional(body: bytes, kind: type[_Request]) -> _Request:
+def read_optional(body: bytes, kind: type[_Request]) -> _Request:
     """Read a body whose members all have a default; without one, these hold."""
     return read_body(body, kind) if body.strip(b" \t\r\n") else kind()
 
