@@ -17,6 +17,7 @@ from logkeep.domain.node_check import NodeCheck
 from logkeep.http.streams import Stream
 from logkeep.service import (
     archive,
+    archive_deletion,
     archive_search,
     archive_usage,
     audit,
@@ -135,8 +136,12 @@ def update_cluster(call: Call) -> bytes:
 
 
 def remove_cluster(call: Call) -> bytes:
-    problem = clusters.remove_cluster(call.runtime, call.cluster())
-    return responses.render_removed(problem)
+    deleting, name = retention_messages.read_remove_query(call.query)
+    cluster = call.cluster()
+    if deleting:
+        archive_deletion.remove_with_archive(call.runtime, cluster, name=name, who=call.caller.name)
+        return responses.render_removed(None, deleting=True)
+    return responses.render_removed(clusters.remove_cluster(call.runtime, cluster))
 
 
 def list_status(call: Call) -> bytes:
@@ -360,6 +365,12 @@ def list_removals(call: Call) -> bytes:
     return retention_messages.render_removals(removals)
 
 
+def list_archive_deletions(call: Call) -> bytes:
+    limit = retention_messages.read_deletions_query(call.query)
+    found = archive_deletion.list_deletions(call.runtime, call.caller.project_id)
+    return retention_messages.render_deletions(found[:limit])
+
+
 def list_protections(call: Call) -> bytes:
     found = protection.list_protections(call.runtime, call.cluster())
     return retention_messages.render_protections(found, call.runtime.clock.now_ms())
@@ -440,6 +451,7 @@ HANDLERS: list[tuple[Operation, Handler]] = [
     (operations.PREVIEW_RETENTION, preview_retention),
     (operations.RUN_RETENTION, run_retention),
     (operations.LIST_REMOVALS, list_removals),
+    (operations.LIST_ARCHIVE_DELETIONS, list_archive_deletions),
     (operations.LIST_PROTECTIONS, list_protections),
     (operations.ADD_PROTECTION, add_protection),
     (operations.REMOVE_PROTECTION, remove_protection),

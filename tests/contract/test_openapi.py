@@ -374,6 +374,7 @@ CALLS = [
         "ListProtections",
         "RunRetention",
         "ListRemovals",
+        "ListArchiveDeletions",
         "RemoveProtection",
         "StopLogs",
         "ShowGetLogSetting",

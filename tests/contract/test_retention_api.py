@@ -126,6 +126,25 @@ def test_what_cannot_be_is_refused_by_its_name(
     assert reply.message.startswith(told)
 
 
+def test_an_archive_is_deleted_with_its_cluster_where_the_name_is_given_again(service: Service, kept: Cluster) -> None:
+    path = f"/api/v1/clusters/{kept.id}"
+    for query in ("?delete_archive=true", "?delete_archive=true&name=other"):
+        refused = service.call("DELETE", path + query, key=service.admin)
+        assert (refused.status, refused.code) == (400, "CSS.0001")
+    made = ask(service, kept, "POST", "protections", {"why": "x", "since": "2026-01-01", "until": "2026-01-02"}).json
+    named = f"{path}?delete_archive=true&name={kept.name}"
+    protected = service.call("DELETE", named, key=service.admin)
+    assert (protected.status, protected.code) == (409, "CSS.0001")
+    assert ask(service, kept, "DELETE", f"protections/{made['id']}").status == 200
+    assert service.call("DELETE", named, key=service.admin).json == {"archive": "deleting"}
+    assert ask(service, kept, "GET", "retention").status == 403
+    listed = service.call("GET", "/api/v1/archive-deletions", key=service.tenant).json["deletions"]
+    [one] = [one for one in listed if one["clusterId"] == kept.id]
+    assert (one["clusterName"], one["askedBy"], one["finishedAt"]) == (kept.name, service.admin.key.ak, None)
+    others = service.call("GET", "/api/v1/archive-deletions", key=service.stranger).json["deletions"]
+    assert kept.id not in {one["clusterId"] for one in others}
+
+
 def test_others_see_nothing_of_it(service: Service, cluster: Cluster) -> None:
     for method, what in (
         ("GET", "retention"), ("PUT", "retention"), ("POST", "retention/preview"), ("POST", "retention/run"),

@@ -20,6 +20,7 @@ from logkeep.contract.operation import BYTES, NDJSON, Link, Operation, WaitsFor
 from logkeep.contract.parameters import PAGE
 from logkeep.domain.access import Right
 from logkeep.errors import (
+    ArchiveProtected,
     BackupClosed,
     BackupRunning,
     BucketNotWritable,
@@ -125,10 +126,11 @@ REMOVE_CLUSTER = Operation(
     "RemoveCluster",
     "DELETE",
     _CLUSTER,
-    summary="Forget a cluster and its records; objects stay; for the role admin",
+    summary="Forget a cluster and its records; with delete_archive objects go too; for the role admin",
     right=Right.ADMINISTER,
+    query=retention.REMOVE_QUERY,
     answer=responses.RemovedCluster,
-    raises=(BackupRunning,),
+    raises=(InvalidField, BackupRunning, ArchiveProtected, BucketNotWritable),
     links=(Link("ShowCluster", _SAME),),
     waits_for=WaitsFor.BUCKETS,
 )
@@ -464,6 +466,16 @@ LIST_REMOVALS = Operation(
     answer=retention.RemovalList,
     raises=(InvalidField,),
 )
+LIST_ARCHIVE_DELETIONS = Operation(
+    "ListArchiveDeletions",
+    "GET",
+    "/api/v1/archive-deletions",
+    summary="List the archives of removed clusters that are being deleted, or were, newest first",
+    right=Right.READ,
+    query=retention.DELETIONS_QUERY,
+    answer=retention.ArchiveDeletionList,
+    raises=(InvalidField,),
+)
 LIST_PROTECTIONS = Operation(
     "ListProtections",
     "GET",
@@ -553,6 +565,7 @@ OPERATIONS = (
     PREVIEW_RETENTION,
     RUN_RETENTION,
     LIST_REMOVALS,
+    LIST_ARCHIVE_DELETIONS,
     LIST_PROTECTIONS,
     ADD_PROTECTION,
     REMOVE_PROTECTION,

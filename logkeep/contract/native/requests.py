@@ -64,7 +64,7 @@ def _name(longest: int) -> Schema:
     return {"type": "string", "minLength": 1, "maxLength": longest, "pattern": f"^{first}{other}*$"}
 
 
-_NO_CONTROL = TEXT | {"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}
+NO_CONTROL = TEXT | {"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}
 _LONG: Schema = {"maxLength": 1024}
 _SOME: Schema = {"maxItems": MAX_NODES}
 _NODES: Schema = _SOME | {"minItems": 1}
@@ -72,20 +72,20 @@ _NODE_LIST, _NAME_LIST = "a list of {name, source} is allowed", "a list of names
 
 _Name = member("Printable characters.", _name(MAX_CLUSTER_NAME), give="the name of the cluster")
 _Password = member(schema=TEXT, secret=True)
-_User = member(schema=_NO_CONTROL | {"maxLength": 255}, secret=True)
+_User = member(schema=NO_CONTROL | {"maxLength": 255}, secret=True)
 _NoUrl = member(schema={"maxLength": 0})
 _NodeSource = member("URL of its log directory.", NAME, give="the URL of each node's log directory", secret=True)
-_Url = member("Where the cluster's own API answers; it names the nodes.", NAME | _NO_CONTROL | _LONG, secret=True)
+_Url = member("Where the cluster's own API answers; it names the nodes.", NAME | NO_CONTROL | _LONG, secret=True)
 _NewUrl = member(
-    "Where the cluster's own API answers; it is asked at once. Empty: asked no more.", _NO_CONTROL | _LONG, secret=True
+    "Where the cluster's own API answers; it is asked at once. Empty: asked no more.", NO_CONTROL | _LONG, secret=True
 )
 _PATTERN = "Pattern of each node's URL, as `file://{path.logs}`."
-_Pattern = member(_PATTERN, NAME | _NO_CONTROL, give="a pattern such as 'file://{path.logs}'", secret=True)
+_Pattern = member(_PATTERN, NAME | NO_CONTROL, give="a pattern such as 'file://{path.logs}'", secret=True)
 _Buckets = member("Names of those in which it is looked for; all without it.", _SOME, says=_NAME_LIST)
 _Ip = member("Address of the node, as ShowClusterDetail shows it; empty: unknown.", {"maxLength": 45})
 _Endpoint = member(
     "Where clients reach the cluster, HOST:PORT, several joined by commas; shown by ShowClusterDetail.",
-    _NO_CONTROL | _LONG,
+    NO_CONTROL | _LONG,
 )
 _Removed = member("Names of nodes that are not backed up any more; what is kept of them stays.", _SOME, says=_NAME_LIST)
 _Sample = member(
@@ -162,7 +162,7 @@ class UpdateClusterReq(Struct):
     endpoint: Annotated[str | None, _Endpoint] = None
     remove_nodes: Annotated[list[Annotated[str, member(schema=_name(MAX_NODE_NAME))]], _Removed] = []
     url: Annotated[str | None, _NewUrl] = None
-    source: Annotated[str | None, member(_PATTERN, _NO_CONTROL, secret=True)] = None
+    source: Annotated[str | None, member(_PATTERN, NO_CONTROL, secret=True)] = None
     user: Annotated[str | None, _User] = None
     password: Annotated[str | None, _Password] = None
 

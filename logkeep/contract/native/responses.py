@@ -79,8 +79,9 @@ class AdoptedCluster(AddedCluster, rename="camel", kw_only=True):
 
 
 class RemovedCluster(msgspec.Struct, rename="camel", omit_defaults=True):
-    """Nothing, unless there is something that whoever removed it should know."""
+    """What becomes of the archive, and what else whoever removed the cluster should know."""
 
+    archive: Literal["kept", "deleting"]  # all of it stays in the bucket, or goes
     warnings: list[str] = []
 
 
@@ -260,8 +261,8 @@ def render_adopted(
     return _encoder.encode(AdoptedCluster(**view, warnings=warnings))
 
 
-def render_removed(problem: str | None) -> bytes:
-    return _encoder.encode(RemovedCluster([problem] if problem else []))
+def render_removed(problem: str | None, *, deleting: bool = False) -> bytes:
+    return _encoder.encode(RemovedCluster("deleting" if deleting else "kept", [problem] if problem else []))
 
 
 def render_checks(checks: Sequence[NodeCheck]) -> bytes:

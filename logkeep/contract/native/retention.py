@@ -10,11 +10,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from logkeep.contract import fields
-from logkeep.contract.bodies import NAME, TEXT, member, read_body
+from logkeep.contract.bodies import NAME, member, read_body
 from logkeep.contract.fields import MAX_INTEGER
-from logkeep.contract.native.requests import NODE, SINCE_TIME, UNTIL_TIME, read_optional, read_span
+from logkeep.contract.native.requests import NO_CONTROL, NODE, SINCE_TIME, UNTIL_TIME, read_optional, read_span
 from logkeep.contract.native.responses import ErrorLine
-from logkeep.contract.parameters import Number, Schema, Text, names_of
+from logkeep.contract.parameters import Flag, Number, Schema, Text, names_of
+from logkeep.domain.archive_deletion import ArchiveDeletion
 from logkeep.domain.retention import (
     LONGEST_LOG,
     LONGEST_WHY,
@@ -39,10 +40,14 @@ _LINES_AT_ONCE = 500
 _encoder = msgspec.json.Encoder()
 
 LOG = Text("log", "The name of an active log file; empty for all.")
+DELETE_ARCHIVE = Flag("delete_archive", "Also delete everything that the bucket holds of the cluster.")
+NAME_AGAIN = Text("name", "With delete_archive: the name of the cluster, so that no other one is meant.")
+REMOVE_QUERY = (DELETE_ARCHIVE, NAME_AGAIN)
 LIMIT = Number("limit", 100, "The most entries to list.", high=1000)
 REMOVALS_QUERY = (NODE, LOG, LIMIT)
+DELETIONS_QUERY = (LIMIT,)
 
-_LOG: Schema = {"maxLength": LONGEST_LOG}
+_LOG: Schema = NO_CONTROL | {"maxLength": LONGEST_LOG}
 _Log = member("The name of an active log file, as ListCoverage tells it; empty: all logs without a rule.", _LOG)
 _KeepDays = member(
     "Keep what was stored within so many days; 0: not set.", says=f"a whole number from 0 to {MOST_DAYS} is allowed"
@@ -61,8 +66,8 @@ _Rules = member("All rules of the cluster; a log has one at most.", _SOME, says=
 _Tried = member("To be tried in place of those that are set; empty: those that are set.", _SOME, says=_SAYS)
 _Previewed = member("The rules as they were previewed; refused where others are set by now.", _SOME, says=_SAYS)
 _Job = member("`jobId` of a record: protect what it stored.", pattern="[0-9A-Fa-f]{32}", says="write 32 hex digits")
-_Node = member("The name of a node; empty for all.", TEXT)
-_Why = member("Why, for whoever reads it later.", NAME | {"maxLength": LONGEST_WHY}, give="a reason")
+_Node = member("The name of a node; empty for all.", NO_CONTROL | {"maxLength": 255})
+_Why = member("Why, for whoever reads it later.", NAME | NO_CONTROL | {"maxLength": LONGEST_WHY}, give="a reason")
 _ExpiresAt = member("When it ends, in Unix ms; without it, when somebody ends it.", says="a time in Unix ms is allowed")
 
 
@@ -93,7 +98,7 @@ class ProtectionReq(Struct):
     since: Annotated[str, member(SINCE_TIME.about, SINCE_TIME.schema)] = ""
     until: Annotated[str, member(UNTIL_TIME.about, UNTIL_TIME.schema)] = ""
     node: Annotated[str, _Node] = ""
-    log: Annotated[str, member("The name of an active log file; empty for all.", TEXT)] = ""
+    log: Annotated[str, member("The name of an active log file; empty for all.", _LOG)] = ""
     expires_at: Annotated[int, Meta(ge=0, le=MAX_INTEGER), _ExpiresAt] = 0
 
 
@@ -246,6 +251,25 @@ class RemovalView(Struct, rename="camel"):
     sha256: str  # of the entry
 
 
+class ArchiveDeletionView(Struct, rename="camel"):
+    """The archive of a cluster that was removed, which is being deleted or was."""
+
+    cluster_id: str
+    cluster_name: str
+    asked_at: int  # Unix ms
+    asked_by: str
+    objects: int  # deleted so far
+    stored: int  # bytes of them
+    waiting: int  # objects that the bucket kept at the last try
+    next_try: int  # Unix ms; of one that is not finished
+    reason: str  # why something waits; '' for none
+    finished_at: int | None  # Unix ms; null while something is left
+
+
+class ArchiveDeletionList(Struct, rename="camel"):
+    deletions: list[ArchiveDeletionView]  # newest first
+
+
 class RemovalList(Struct, rename="camel"):
     removals: list[RemovalView]  # newest first
 
@@ -303,6 +327,21 @@ def read_removals_query(raw: bytes) -> tuple[str, str, int]:
     """Read node and log, '' for all, and how many are wanted."""
     query = fields.read_query(raw, names_of(REMOVALS_QUERY))
     return NODE.read(query), LOG.read(query), LIMIT.read(query)
+
+
+def read_remove_query(raw: bytes) -> tuple[bool, str]:
+    """Read whether the archive is deleted too, and the name that was given to say so."""
+    query = fields.read_query(raw, names_of(REMOVE_QUERY))
+    return bool(DELETE_ARCHIVE.read(query)), NAME_AGAIN.read(query)
+
+
+def read_deletions_query(raw: bytes) -> int:
+    """Read how many are wanted."""
+    return LIMIT.read(fields.read_query(raw, names_of(DELETIONS_QUERY)))
+
+
+def render_deletions(deletions: Iterable[ArchiveDeletion]) -> bytes:
+    return _encoder.encode(ArchiveDeletionList([_deletion(one) for one in deletions]))
 
 
 def render_state(state: RetentionState) -> bytes:
@@ -383,6 +422,21 @@ def _protection(one: Protection, now: int) -> ProtectionView:
         created_at=one.created_at,
         expires_at=one.expires_at,
         expired=one.is_expired(now),
+    )
+
+
+def _deletion(one: ArchiveDeletion) -> ArchiveDeletionView:
+    return ArchiveDeletionView(
+        cluster_id=one.cluster_id,
+        cluster_name=one.name,
+        asked_at=one.asked_at,
+        asked_by=one.asked_by,
+        objects=one.objects,
+        stored=one.stored,
+        waiting=one.waiting,
+        next_try=one.next_try,
+        reason=one.reason,
+        finished_at=one.finished_at,
     )
 
 
