@@ -29,6 +29,7 @@ from logkeep.contract.native.responses import (
     VerificationView,
     VerifyLine,
 )
+from logkeep.contract.native.retention import RetentionPreviewLine, RetentionRunLine
 from logkeep.contract.native.search import SearchLine
 from logkeep.domain.causes import Cause
 from logkeep.domain.cluster import is_cluster_id
@@ -252,6 +253,20 @@ class ServiceClient:
         """Yield the lines of a verification."""
         with self.lines("POST", f"{_CLUSTERS}/{cluster.id}/verify", asked) as lines:
             yield (decode(line, cast("type[VerifyLine]", VerifyLine)) for line in lines)
+
+    @contextmanager
+    def preview_retention(
+        self, cluster: ClusterView, asked: dict[str, Any]
+    ) -> Generator[Iterator[RetentionPreviewLine]]:
+        """Yield the lines of what rules would remove."""
+        with self.lines("POST", f"{_CLUSTERS}/{cluster.id}/retention/preview", asked) as lines:
+            yield (decode(line, cast("type[RetentionPreviewLine]", RetentionPreviewLine)) for line in lines)
+
+    @contextmanager
+    def run_retention(self, cluster: ClusterView, asked: dict[str, Any]) -> Generator[Iterator[RetentionRunLine]]:
+        """Yield the lines of a run of the rules."""
+        with self.lines("POST", f"{_CLUSTERS}/{cluster.id}/retention/run", asked) as lines:
+            yield (decode(line, cast("type[RetentionRunLine]", RetentionRunLine)) for line in lines)
 
 
 class NotAnswering(CommandFailed):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from typing import Annotated
+from urllib.parse import quote, urlencode
 
 import typer
 from msgspec import to_builtins
@@ -306,24 +307,56 @@ def remove_cluster(
     context: typer.Context,
     cluster: ClusterName,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    delete_archive: Annotated[
+        bool, typer.Option("--delete-archive", help="Also delete everything that the bucket holds of it, for good.")
+    ] = False,
+    yes_delete: Annotated[
+        str, typer.Option(metavar="NAME", help="With --delete-archive: its name once more; nothing is asked then.")
+    ] = "",
 ) -> None:
-    """Forget a cluster and its records. What lies in the bucket stays."""
+    """Forget a cluster and its records. What lies in the bucket stays.
+
+    With --delete-archive that goes too, in the background; `retention deletions` shows how far it is.
+    """
     asked = invocation(context)
+    if yes_delete and not delete_archive:
+        raise UsageError("--yes-delete goes with --delete-archive; without it the bucket keeps everything")
     client = open_client(context)
     found = client.find_cluster(cluster)
-    if not yes:
-        if asked.as_json or not sys.stdin.isatty():
-            raise UsageError(f"this forgets cluster {found.name} and its records; say --yes where that is meant")
-        question = f"Forget cluster {found.name} and its records? What lies in the bucket stays."
-        if not typer.confirm(question, err=True):
-            raise UsageError("nothing was changed")
-    answer = decode(client.send("DELETE", f"{CLUSTERS}/{found.id}"), RemovedCluster)
+    path = f"{CLUSTERS}/{found.id}"
+    if delete_archive:
+        name = yes_delete or _ask_name(asked, found)
+        path += f"?{urlencode({'delete_archive': 'true', 'name': name}, quote_via=quote)}"
+    elif not yes:
+        _ask_to_forget(asked, found)
+    answer = decode(client.send("DELETE", path), RemovedCluster)
     for warning in answer.warnings:
         note(f"warning: {warning}")
     if asked.as_json:
-        print_json({"id": found.id, "name": found.name, "removed": True})
+        print_json({"id": found.id, "name": found.name, "removed": True, "archive": answer.archive})
+    elif delete_archive:
+        print_line(f"cluster {found.name} is forgotten, and its archive is being deleted")
+        print_line(f"how far it is:  {asked.command} retention deletions")
     else:
-        print_line(f"cluster {found.name} is forgotten; its objects are still in the bucket")
+        print_line(f"cluster {found.name} is forgotten; the bucket keeps all its objects, until somebody deletes them")
+
+
+def _ask_name(asked: CommonOptions, cluster: ClusterView) -> str:
+    """Ask for the name of a cluster whose archive is to go. Raises `UsageError` where nobody can be asked."""
+    if asked.as_json or not sys.stdin.isatty():
+        raise UsageError(
+            f"this deletes everything that the bucket holds of {cluster.name}; say --yes-delete NAME, with its name, "
+            "where that is meant"
+        )
+    return typer.prompt(f"This deletes all logs of {cluster.name} for good. Type its name where you mean it", err=True)
+
+
+def _ask_to_forget(asked: CommonOptions, cluster: ClusterView) -> None:
+    """Ask whether a cluster is to be forgotten. Raises `UsageError` where nobody can be asked, or says no."""
+    if asked.as_json or not sys.stdin.isatty():
+        raise UsageError(f"this forgets cluster {cluster.name} and its records; say --yes where that is meant")
+    if not typer.confirm(f"Forget cluster {cluster.name} and its records? What lies in the bucket stays.", err=True):
+        raise UsageError("nothing was changed")
 
 
 def _read_node(text: str, addresses: dict[str, str]) -> dict[str, str]:

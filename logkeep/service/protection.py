@@ -78,7 +78,7 @@ def unprotect(runtime: Runtime, cluster: Cluster, protection_id: str, who: str) 
     """End a protection. Raises `InvalidField` if the cluster has none with this id."""
     with writing(runtime.database) as connection:
         if not retention.delete_protection(connection, cluster.id, protection_id):
-            raise InvalidField("id", "the cluster has no such protection; see `logkeep retention show`")
+            raise InvalidField("id", "the cluster has no such protection; see `logkeep retention show CLUSTER`")
     _log.info("protection ended", cluster_id=cluster.id, protection=protection_id, who=who)
 
 

@@ -92,6 +92,7 @@ def test_json_of_every_command_has_this_shape(golden: Golden, tmp_path: Path) ->
         manage(said)
         for record in said("records", "prod")["clusterLogRecord"]:
             said("job cancel", record["jobId"])  # all of them have ended
+        retain(said)
         said("cluster remove", "prod", "--yes")
     said("rebuild", "--from", "logs")
     said("migrate")
@@ -141,6 +142,8 @@ def install(said: Recorder) -> None:
 
 
 def register(said: Recorder, node: Path) -> None:
+    said("cluster add", "gone", "--node", f"n1={node}")
+    said("cluster remove", "gone", "--delete-archive", "--yes-delete", "gone")
     said("cluster add", "prod", "--node", f"n1={node}")
     said("cluster check", "prod")
     said("cluster list")
@@ -195,6 +198,25 @@ def read_back(said: Recorder, to: Path) -> None:
     assert len(objects) > 1
     said("verify", "prod", code=1)
     said("cluster show", "prod")
+
+
+def retain(said: Recorder) -> None:
+    said("retention set", "prod", "--keep-jobs", "1")
+    job_id = said("records", "prod")["clusterLogRecord"][-1]["jobId"]
+    made = said("protect", "prod", "--job", job_id, "--why", "a ticket", "--for", "1d")
+    said("protect", "prod", "--since", "2026-11-24", "--until", "2026-11-25", "--why", "a ticket")
+    said("retention run", "prod")
+    said("retention run", "prod", "--objects")
+    said("retention show", "prod")
+    for one in said("retention show", "prod")["protections"]:
+        said("unprotect", "prod", one["id"])
+    assert made["jobId"] == job_id
+    said("retention run", "prod", "--yes")
+    said("retention show", "prod")
+    said("retention removals", "prod")
+    # It was asked for at the beginning, and is carried out by the clock.
+    until(lambda: called(said.directory, "retention", "deletions", "--json").json["deletions"][0]["finishedAt"])
+    said("retention deletions")
 
 
 def manage(said: Recorder) -> None:
