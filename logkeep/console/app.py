@@ -27,6 +27,7 @@ from logkeep.console.visit import Values, Visit
 from logkeep.domain.access import AuditTrail, Caller
 from logkeep.domain.cluster import Project
 from logkeep.errors import (
+    ArchiveProtected,
     BackupClosed,
     BackupRunning,
     BucketNotWritable,
@@ -38,6 +39,7 @@ from logkeep.errors import (
     NothingToRetry,
     Overloaded,
     RequestError,
+    RuleUnconfirmed,
     SessionEnded,
     SettingError,
     SourceError,
@@ -91,6 +93,8 @@ _STATUS: dict[type[LogkeepError], int] = {
     BackupClosed: 409,
     BackupRunning: 409,
     NothingToRetry: 409,
+    RuleUnconfirmed: 409,
+    ArchiveProtected: 409,
     SentAlready: 409,
     BucketNotWritable: 412,
     UnknownHost: 421,

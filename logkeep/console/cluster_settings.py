@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timezone
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from logkeep.console.answers import Answer, Redirect
 from logkeep.console.calls import ApiCall, write_calls
@@ -19,7 +20,7 @@ from logkeep.domain.cluster import ChangedNode, Cluster, ClusterChange, Tag, as_
 from logkeep.domain.log_setting import OFFSETS, DailyTime, LogSetting, LogSettingChange, parse_period, write_zone
 from logkeep.domain.policy import Policy
 from logkeep.errors import InvalidField
-from logkeep.service import backups, checks, clusters, forecasts, log_settings, status, tags
+from logkeep.service import archive_deletion, backups, checks, clusters, forecasts, log_settings, status, tags
 
 _AGENCY, _BASE_PATH, _TIME = "css_obs_agency", "css/log", "00:00"
 _ZONES = {"zh": "GMT+08:00"}  # by language; else UTC
@@ -195,6 +196,11 @@ def remove_cluster(visit: Visit) -> Answer:
     cluster = visit.cluster()
     if visit.form["name"] != cluster.name:
         raise InvalidField("name", f"nothing was removed; type {cluster.name} where you mean to")
+    if visit.form["archive"] == "delete":
+        assert visit.caller
+        again = visit.form["name_again"]
+        archive_deletion.remove_with_archive(visit.runtime, cluster, name=again, who=visit.caller.name)
+        return Redirect("/console/clusters?done=deleting")
     problem = clusters.remove_cluster(visit.runtime, cluster)
     if problem:
         return show(visit, "cluster_removed.html", cluster=cluster, problem=problem)
@@ -307,6 +313,12 @@ def _write_calls(visit: Visit, cluster: Cluster, draft: Draft, policy: Policy) -
         "adaptive": ("UpdatePolicy", "PUT", f"{native}/policy", {"adaptive": not policy.adaptive}),
         "access": ("UpdateCluster", "PATCH", native, access),
         "remove": ("RemoveCluster", "DELETE", native, None),
+        "delete": (
+            "RemoveCluster",
+            "DELETE",
+            f"{native}?{urlencode({'delete_archive': 'true', 'name': cluster.name}, quote_via=quote)}",
+            None,
+        ),
     }
     if visit.may_administer and cluster.nodes:
         node = _find_node(visit, cluster) or cluster.nodes[0]

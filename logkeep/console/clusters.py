@@ -13,12 +13,14 @@ from logkeep.console.visit import Visit
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.task import TaskFilter
 from logkeep.service import (
+    archive_deletion,
     checks,
     day_strips,
     forecasts,
     log_settings,
     node_lags,
     notices,
+    retention,
     status,
     tasks,
     verification,
@@ -29,10 +31,13 @@ _EACH_PAGE = 50
 _DAYS = 30
 _MINUTE_MS = 60_000
 _LAST_TASKS = 5
+_MOST_DELETIONS = 20  # of archives of removed clusters
 
 
 def show_clusters(visit: Visit) -> Answer:
-    return show(visit, "clusters.html", **_list_clusters(visit))
+    deletions = archive_deletion.list_deletions(visit.runtime, visit.project_id)
+    going_on = [one for one in deletions if one.finished_at is None][:_MOST_DELETIONS]
+    return show(visit, "clusters.html", deletions=going_on, **_list_clusters(visit))
 
 
 def show_rows(visit: Visit) -> Answer:
@@ -66,6 +71,7 @@ def show_cluster(visit: Visit) -> Answer:
     cluster = visit.cluster()
     standing = status.get_status(visit.runtime, cluster)
     missed_at = standing.facts.runs and standing.facts.runs.missed_at
+    rules = retention.list_rules(visit.runtime, cluster)
     return show(
         visit,
         "cluster.html",
@@ -79,6 +85,8 @@ def show_cluster(visit: Visit) -> Answer:
         last=tasks.list_tasks(
             visit.runtime, visit.project_id, TaskFilter(cluster_id=cluster.id), limit=_LAST_TASKS
         ).tasks,
+        rules=len(rules),
+        unconfirmed=sum(one.confirmed_at is None for one in rules),
         missed_at=missed_at,
         late=tasks.find_late(visit.runtime, cluster, missed_at) if missed_at else None,
         checked=None,

@@ -51,6 +51,15 @@ _FIELDS = {
     "events": Labelled(N_("Events"), ""),
     "quiet": Labelled(N_("Quiet hours"), "quiet"),
     "zone": Labelled(N_("Zone"), "zone"),
+    "job": Labelled(N_("Task"), "job"),
+    "why": Labelled(N_("Why"), "why"),
+    "expires_at": Labelled(N_("It ends"), "expires"),
+    "rules": Labelled(N_("Rule"), ""),
+    "log": Labelled(N_("Log"), "log"),
+    "rules.log": Labelled(N_("Log"), "log"),
+    "rules.keep_days": Labelled(N_("Days"), "days"),
+    "rules.keep_bytes": Labelled(N_("Size in the bucket"), "size"),
+    "rules.keep_jobs": Labelled(N_("Backups"), "jobs"),
 }
 
 

@@ -57,6 +57,7 @@ TABS = (
     Item("/logs", N_("Logs")),
     Item("/coverage", N_("Coverage")),
     Item("/usage", N_("Usage")),
+    Item("/retention", N_("Retention")),
     Item("/settings", N_("Settings")),
 )
 
@@ -64,6 +65,7 @@ TABS = (
 _COMMANDS = (
     (re.compile(r"logkeep job show (?P<job>[0-9a-f]{32})"), Item("/console/tasks/{job}", N_("Task"))),
     (re.compile(r"logkeep coverage .+"), Item("/console/clusters/{cluster}/coverage", N_("Coverage"))),
+    (re.compile(r"logkeep retention .+"), Item("/console/clusters/{cluster}/retention", N_("Retention"))),
     (re.compile(r"logkeep logs (open|policy) .+"), Item("/console/clusters/{cluster}/settings", N_("Settings"))),
     (
         re.compile(r"logkeep records .+ --status FAIL"),
