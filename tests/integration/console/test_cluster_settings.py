@@ -429,3 +429,19 @@ def test_a_hostile_path_stays_a_word_of_the_shell(installation: Installation, br
     [curl] = [one for one in re.findall(r"<pre[^>]*><code>(.*?)</code>", page.text, re.S) if "logs/open" in one][:1]
     assert "'{" in unescape(curl)
     assert "\u202e" not in unescape(curl)
+
+
+def test_a_cluster_is_removed_with_its_archive_where_it_is_named_twice(
+    installation: Installation, browser: Browser, cluster: Cluster, logs: Path
+) -> None:
+    (logs / "prod.log").write_bytes(LINE)
+    installation.back_up(cluster)
+    where, typed = f"/console/clusters/{cluster.id}/remove", {"form": "remove", "archive": "delete", "name": "prod"}
+    for again in ("", "other"):
+        refused = send(browser, cluster, where, **typed, name_again=again)
+        assert refused.status_code == 400
+        assert "nothing was removed" in refused.text
+    page = send(browser, cluster, where, **typed, name_again="prod")
+    assert "its archive is being deleted" in page.text
+    assert "The archive of <bdi>prod</bdi>, which was removed, is being deleted: 0 objects" in page.text
+    assert operations(installation)[0] == ("RemoveCluster", 200)
