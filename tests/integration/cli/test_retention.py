@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +21,7 @@ from tests.contract.service import Service, running_service
 from tests.integration.cli.installed import Done
 from tests.support.installation import SETTING
 
+VERIFY_CHAIN = Path(__file__).parents[3] / "docs" / "verify_chain.py"
 LINE = "[2026-11-{day:02d}T08:00:00,000][INFO ][a] [n1] line of day {day}\n"
 DAYS = 6
 
@@ -123,6 +126,26 @@ def test_what_is_protected_stays_until_it_is_not(operated: Operated) -> None:
     call("unprotect", "prod", protection_id).ended(0)
     call("retention", "run", "prod", "--yes").ended(0)
     assert len(operated.objects()) == between - 1
+
+
+def test_everything_else_says_what_was_removed(operated: Operated, tmp_path: Path) -> None:
+    call = operated.call
+    call("retention", "set", "prod", "--keep-days", "3").ended(0)
+    call("retention", "run", "prod", "--yes").ended(0)
+    verified = call("verify", "prod", "--chain").ended(0)
+    assert "removed" in verified.out + verified.err
+    restored = call("restore", "prod", "--to", tmp_path / "restored", "--join")
+    assert "keep_days=3" in restored.out + restored.err
+    kept = "".join(path.read_text() for path in (tmp_path / "restored").rglob("*") if path.is_file())
+    assert f"line of day {DAYS}" in kept
+    assert "line of day 1\n" not in kept
+    searched = call("search", "prod", "line of day")
+    assert "keep_days=3" in searched.out + searched.err
+    public, bucket = operated.service.folder / "sign.pub", operated.service.folder / "buckets" / "logs"
+    proven = subprocess.run(
+        [sys.executable, VERIFY_CHAIN, public, bucket], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert proven.returncode == 0, proven.stdout + proven.stderr
 
 
 def test_an_archive_is_deleted_where_the_cluster_is_named_twice(new: Operated) -> None:
