@@ -369,8 +369,8 @@ def _run(asked: CommonOptions, client: ServiceClient, cluster: ClusterView) -> N
     rules = [_rule_body(one) for one in _fetch_state(client, cluster).rules]
     if not rules:
         raise UsageError(
-            f"{cluster.name} has no rule: nothing is ever removed; `{asked.command} retention set {quote(cluster.name)} "
-            "--keep-days 90` sets one"
+            f"{cluster.name} has no rule: nothing is ever removed; "
+            f"`{asked.command} retention set {quote(cluster.name)} --keep-days 90` sets one"
         )
     end: RetentionEndLine | None = None
     body = {"confirm": True, "rules": rules}
