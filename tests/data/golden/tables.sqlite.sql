@@ -15,6 +15,22 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
+CREATE TABLE archive_deletions (
+	cluster_id VARCHAR(36) NOT NULL,
+	project_id VARCHAR(32) NOT NULL,
+	name VARCHAR(255) NOT NULL,
+	agency VARCHAR(64) NOT NULL,
+	asked_at BIGINT NOT NULL,
+	asked_by VARCHAR(128) NOT NULL,
+	claimed_until BIGINT DEFAULT '0' NOT NULL,
+	next_try BIGINT DEFAULT '0' NOT NULL,
+	objects BIGINT DEFAULT '0' NOT NULL,
+	stored BIGINT DEFAULT '0' NOT NULL,
+	waiting BIGINT DEFAULT '0' NOT NULL,
+	reason TEXT DEFAULT '' NOT NULL,
+	finished_at BIGINT,
+	CONSTRAINT pk_archive_deletions PRIMARY KEY (cluster_id)
+);
 CREATE TABLE audit (
 	id INTEGER NOT NULL,
 	at BIGINT NOT NULL,
@@ -73,6 +89,21 @@ CREATE TABLE console_sessions (
 );
 CREATE INDEX ix_console_sessions_owner ON console_sessions (user_id, ak, created_at);
 CREATE INDEX ix_console_sessions_seen_at ON console_sessions (seen_at);
+CREATE TABLE deleted_jobs (
+	cluster_id VARCHAR(36) NOT NULL,
+	job_id VARCHAR(32) NOT NULL,
+	CONSTRAINT pk_deleted_jobs PRIMARY KEY (cluster_id, job_id),
+	CONSTRAINT fk_deleted_jobs_cluster_id FOREIGN KEY(cluster_id) REFERENCES archive_deletions (cluster_id) ON DELETE CASCADE
+);
+CREATE TABLE deleted_places (
+	cluster_id VARCHAR(36) NOT NULL,
+	bucket VARCHAR(63) NOT NULL,
+	folder TEXT NOT NULL,
+	folded TEXT NOT NULL,
+	CONSTRAINT pk_deleted_places PRIMARY KEY (cluster_id, bucket, folder),
+	CONSTRAINT fk_deleted_places_cluster_id FOREIGN KEY(cluster_id) REFERENCES archive_deletions (cluster_id) ON DELETE CASCADE
+);
+CREATE INDEX ix_deleted_places_folded ON deleted_places (bucket, folded);
 CREATE TABLE findings (
 	id INTEGER NOT NULL,
 	job_id VARCHAR(32) NOT NULL,
@@ -109,7 +140,7 @@ CREATE TABLE generations (
 	size BIGINT NOT NULL,
 	mtime_ns BIGINT NOT NULL,
 	ctime_ns BIGINT NOT NULL,
-	inode VARCHAR(64) NOT NULL, first_time VARCHAR(64) DEFAULT '' NOT NULL, joined BOOLEAN DEFAULT 1 NOT NULL, lead VARCHAR(64) DEFAULT '' NOT NULL, checked BIGINT DEFAULT '0' NOT NULL, start BIGINT DEFAULT '0' NOT NULL, retired BOOLEAN DEFAULT 0 NOT NULL, flaw VARCHAR(16) DEFAULT '' NOT NULL,
+	inode VARCHAR(64) NOT NULL, first_time VARCHAR(64) DEFAULT '' NOT NULL, joined BOOLEAN DEFAULT 1 NOT NULL, lead VARCHAR(64) DEFAULT '' NOT NULL, checked BIGINT DEFAULT '0' NOT NULL, start BIGINT DEFAULT '0' NOT NULL, retired BOOLEAN DEFAULT 0 NOT NULL, flaw VARCHAR(16) DEFAULT '' NOT NULL, removed BIGINT DEFAULT '0' NOT NULL,
 	CONSTRAINT pk_generations PRIMARY KEY (cluster_id, node, generation),
 	CONSTRAINT fk_generations_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
 );
@@ -117,7 +148,7 @@ CREATE INDEX ix_generations_retired ON generations (cluster_id, node, retired, l
 CREATE TABLE indexings (
 	cluster_id VARCHAR(36) NOT NULL,
 	claimed_until BIGINT NOT NULL,
-	look_at BIGINT NOT NULL,
+	look_at BIGINT NOT NULL, objects BIGINT, bytes BIGINT,
 	CONSTRAINT pk_indexings PRIMARY KEY (cluster_id),
 	CONSTRAINT fk_indexings_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
 );
@@ -232,6 +263,83 @@ CREATE TABLE nodes (
 	CONSTRAINT pk_nodes PRIMARY KEY (cluster_id, name),
 	CONSTRAINT fk_nodes_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
 );
+CREATE TABLE notice_buckets (
+	project_id VARCHAR(32) NOT NULL,
+	bucket VARCHAR(255) NOT NULL,
+	agency VARCHAR(64) NOT NULL,
+	since BIGINT NOT NULL,
+	over_since BIGINT,
+	CONSTRAINT pk_notice_buckets PRIMARY KEY (project_id, bucket, agency),
+	CONSTRAINT fk_notice_buckets_project_id FOREIGN KEY(project_id) REFERENCES projects (id)
+);
+CREATE TABLE notice_deliveries (
+	notice_id VARCHAR(32) NOT NULL,
+	target VARCHAR(97) NOT NULL,
+	state VARCHAR(16) NOT NULL,
+	created_at BIGINT NOT NULL,
+	due_at BIGINT NOT NULL,
+	message_id VARCHAR(32) DEFAULT '' NOT NULL,
+	attempts INTEGER DEFAULT '0' NOT NULL,
+	error TEXT DEFAULT '' NOT NULL,
+	delivered_at BIGINT,
+	CONSTRAINT pk_notice_deliveries PRIMARY KEY (notice_id, target),
+	CONSTRAINT fk_notice_deliveries_notice_id FOREIGN KEY(notice_id) REFERENCES notices (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_notice_deliveries_message ON notice_deliveries (target, message_id);
+CREATE INDEX ix_notice_deliveries_waiting ON notice_deliveries (target, created_at, notice_id) WHERE state = 'waiting';
+CREATE TABLE notice_states (
+	cluster_id VARCHAR(36) NOT NULL,
+	state VARCHAR(24) NOT NULL,
+	since BIGINT NOT NULL,
+	seen_by VARCHAR(32) DEFAULT '' NOT NULL,
+	marks TEXT DEFAULT '' NOT NULL,
+	over_since BIGINT,
+	CONSTRAINT pk_notice_states PRIMARY KEY (cluster_id, state),
+	CONSTRAINT fk_notice_states_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE TABLE notice_target_states (
+	target VARCHAR(97) NOT NULL,
+	claimed_until BIGINT DEFAULT '0' NOT NULL,
+	paused_until BIGINT DEFAULT '0' NOT NULL,
+	failures INTEGER DEFAULT '0' NOT NULL,
+	failing_since BIGINT,
+	told_at BIGINT,
+	error TEXT DEFAULT '' NOT NULL,
+	delivered_at BIGINT,
+	ping_due BIGINT,
+	ping_mark BIGINT DEFAULT '0' NOT NULL,
+	CONSTRAINT pk_notice_target_states PRIMARY KEY (target)
+);
+CREATE TABLE notice_targets (
+	project_id VARCHAR(32) NOT NULL,
+	name VARCHAR(64) NOT NULL,
+	sealed BLOB NOT NULL,
+	address VARCHAR(300) NOT NULL,
+	clusters TEXT NOT NULL,
+	events TEXT NOT NULL,
+	quiet VARCHAR(16) NOT NULL,
+	zone VARCHAR(64) NOT NULL,
+	created_at BIGINT NOT NULL,
+	CONSTRAINT pk_notice_targets PRIMARY KEY (project_id, name),
+	CONSTRAINT fk_notice_targets_project_id FOREIGN KEY(project_id) REFERENCES projects (id)
+);
+CREATE TABLE notices (
+	id VARCHAR(32) NOT NULL,
+	event VARCHAR(32) NOT NULL,
+	at BIGINT NOT NULL,
+	since BIGINT NOT NULL,
+	project_id VARCHAR(32) NOT NULL,
+	cluster_id VARCHAR(36) NOT NULL,
+	cluster VARCHAR(64) NOT NULL,
+	state VARCHAR(24) NOT NULL,
+	code VARCHAR(64) NOT NULL,
+	cause TEXT NOT NULL,
+	remedy TEXT NOT NULL,
+	CONSTRAINT pk_notices PRIMARY KEY (id)
+);
+CREATE INDEX ix_notices_at ON notices (at);
+CREATE INDEX ix_notices_cluster ON notices (cluster_id, at, id);
+CREATE INDEX ix_notices_page ON notices (project_id, at, id);
 CREATE TABLE places (
 	cluster_id VARCHAR(36) NOT NULL,
 	bucket VARCHAR(63) NOT NULL,
@@ -248,6 +356,99 @@ CREATE TABLE projects (
 	CONSTRAINT pk_projects PRIMARY KEY (id),
 	CONSTRAINT uq_projects_name UNIQUE (name)
 );
+CREATE TABLE protections (
+	id VARCHAR(36) NOT NULL,
+	cluster_id VARCHAR(36) NOT NULL,
+	job_id VARCHAR(32) NOT NULL,
+	span_from VARCHAR(64) NOT NULL,
+	span_until VARCHAR(64) NOT NULL,
+	node VARCHAR(255) NOT NULL,
+	log TEXT NOT NULL,
+	who VARCHAR(128) NOT NULL,
+	why TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT,
+	CONSTRAINT pk_protections PRIMARY KEY (id),
+	CONSTRAINT fk_protections_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_protections_cluster_id ON protections (cluster_id);
+CREATE TABLE removal_entries (
+	cluster_id VARCHAR(36) NOT NULL,
+	number INTEGER NOT NULL,
+	bucket VARCHAR(255) NOT NULL,
+	object TEXT NOT NULL,
+	sha256 VARCHAR(64) NOT NULL,
+	removed_at BIGINT NOT NULL,
+	data BLOB,
+	stored_at BIGINT,
+	CONSTRAINT pk_removal_entries PRIMARY KEY (cluster_id, number),
+	CONSTRAINT fk_removal_entries_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE TABLE removals (
+	id INTEGER NOT NULL,
+	cluster_id VARCHAR(36) NOT NULL,
+	number INTEGER NOT NULL,
+	node VARCHAR(255) NOT NULL,
+	log TEXT NOT NULL,
+	rule TEXT NOT NULL,
+	removed_at BIGINT NOT NULL,
+	first_time VARCHAR(64) NOT NULL,
+	last_time VARCHAR(64) NOT NULL,
+	objects BIGINT NOT NULL,
+	raw BIGINT NOT NULL,
+	stored BIGINT NOT NULL,
+	lines BIGINT NOT NULL,
+	CONSTRAINT pk_removals PRIMARY KEY (id),
+	CONSTRAINT fk_removals_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_removals_node ON removals (cluster_id, node, id);
+CREATE TABLE removed_objects (
+	cluster_id VARCHAR(36) NOT NULL,
+	bucket VARCHAR(255) NOT NULL,
+	object TEXT NOT NULL,
+	number INTEGER NOT NULL,
+	stored BIGINT NOT NULL,
+	tries INTEGER DEFAULT '0' NOT NULL,
+	next_try BIGINT DEFAULT '0' NOT NULL,
+	reason TEXT DEFAULT '' NOT NULL,
+	CONSTRAINT pk_removed_objects PRIMARY KEY (cluster_id, bucket, object),
+	CONSTRAINT fk_removed_objects_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_removed_objects_next ON removed_objects (cluster_id, next_try);
+CREATE TABLE removed_of_jobs (
+	job_id VARCHAR(32) NOT NULL,
+	cluster_id VARCHAR(36) NOT NULL,
+	objects BIGINT NOT NULL,
+	raw BIGINT NOT NULL,
+	stored BIGINT NOT NULL,
+	lines BIGINT NOT NULL,
+	CONSTRAINT pk_removed_of_jobs PRIMARY KEY (job_id),
+	CONSTRAINT fk_removed_of_jobs_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_removed_of_jobs_cluster_id ON removed_of_jobs (cluster_id);
+CREATE TABLE retention_rules (
+	cluster_id VARCHAR(36) NOT NULL,
+	log TEXT NOT NULL,
+	keep_days INTEGER NOT NULL,
+	keep_bytes BIGINT NOT NULL,
+	keep_jobs INTEGER NOT NULL,
+	changed_at BIGINT NOT NULL,
+	changed_by VARCHAR(128) NOT NULL,
+	confirmed_at BIGINT,
+	CONSTRAINT pk_retention_rules PRIMARY KEY (cluster_id, log),
+	CONSTRAINT fk_retention_rules_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE TABLE retentions (
+	cluster_id VARCHAR(36) NOT NULL,
+	claimed_until BIGINT DEFAULT '0' NOT NULL,
+	ran_at BIGINT,
+	look_at BIGINT,
+	problem TEXT DEFAULT '' NOT NULL,
+	CONSTRAINT pk_retentions PRIMARY KEY (cluster_id),
+	CONSTRAINT fk_retentions_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_retentions_look ON retentions (look_at);
+CREATE INDEX ix_retentions_ran ON retentions (ran_at);
 CREATE TABLE segments (
 	cluster_id VARCHAR(36) NOT NULL,
 	node VARCHAR(255) NOT NULL,
@@ -258,7 +459,7 @@ CREATE TABLE segments (
 	bucket VARCHAR(255) NOT NULL,
 	object TEXT NOT NULL,
 	stored BIGINT NOT NULL,
-	body BLOB NOT NULL, read_at BIGINT DEFAULT '0' NOT NULL, raw BIGINT DEFAULT '0' NOT NULL, lines BIGINT DEFAULT '0' NOT NULL, "indexed" SMALLINT DEFAULT '0' NOT NULL,
+	body BLOB NOT NULL, read_at BIGINT DEFAULT '0' NOT NULL, raw BIGINT DEFAULT '0' NOT NULL, lines BIGINT DEFAULT '0' NOT NULL, "indexed" SMALLINT DEFAULT '0' NOT NULL, created_at BIGINT, first_time VARCHAR(64) DEFAULT '' NOT NULL, last_time VARCHAR(64) DEFAULT '' NOT NULL,
 	CONSTRAINT pk_segments PRIMARY KEY (cluster_id, node, generation, start),
 	CONSTRAINT fk_segments_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
 );
@@ -266,8 +467,17 @@ CREATE INDEX ix_segments_job ON segments (job_id, node, generation, start, raw, 
 CREATE INDEX ix_segments_manifest ON segments (cluster_id, manifest_job_id);
 CREATE INDEX ix_segments_object ON segments (cluster_id, object);
 CREATE INDEX ix_segments_read ON segments (cluster_id, read_at);
-CREATE INDEX ix_segments_totals ON segments (cluster_id, node, generation, stored, lines);
+CREATE INDEX ix_segments_totals ON segments (cluster_id, node, generation, stored, lines, raw);
 CREATE INDEX ix_segments_unindexed ON segments (cluster_id, node) WHERE indexed = 0;
+CREATE TABLE store_requests (
+	cluster_id VARCHAR(36) NOT NULL,
+	month VARCHAR(7) NOT NULL,
+	bucket VARCHAR(63) NOT NULL,
+	kind VARCHAR(8) NOT NULL,
+	requests BIGINT NOT NULL,
+	CONSTRAINT pk_store_requests PRIMARY KEY (cluster_id, month, bucket, kind)
+);
+CREATE INDEX ix_store_requests_month ON store_requests (month);
 CREATE TABLE tokens (
 	sha256 VARCHAR(64) NOT NULL,
 	user_id VARCHAR(32) NOT NULL,
@@ -279,6 +489,16 @@ CREATE TABLE tokens (
 );
 CREATE INDEX ix_tokens_expires_at ON tokens (expires_at);
 CREATE INDEX ix_tokens_user_id ON tokens (user_id);
+CREATE TABLE usage_days (
+	cluster_id VARCHAR(36) NOT NULL,
+	day INTEGER NOT NULL,
+	raw BIGINT NOT NULL,
+	stored BIGINT NOT NULL,
+	objects BIGINT NOT NULL,
+	CONSTRAINT pk_usage_days PRIMARY KEY (cluster_id, day),
+	CONSTRAINT fk_usage_days_cluster_id FOREIGN KEY(cluster_id) REFERENCES clusters (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_usage_days_day ON usage_days (day);
 CREATE TABLE users (
 	id VARCHAR(32) NOT NULL,
 	name VARCHAR(64) NOT NULL,
