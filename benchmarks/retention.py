@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from msgspec import structs
 
@@ -42,6 +43,7 @@ _NODES, _LOGS, _EACH = 3, 10, 10  # nodes, logs of each, objects of a generation
 _HOUR_MS = 3_600_000
 _BATCH = 10_000
 _REMOVED = 0.1  # of all
+_Row = dict[str, Any]
 
 
 def retain() -> list[Result]:
@@ -83,7 +85,7 @@ def _fill(folder: Path) -> None:
                     connection.execute(tables.generations.insert(), generations)
 
 
-def _rows(installation: Installation, cluster: Cluster, segment: Segment) -> Iterator[tuple[dict, dict | None]]:
+def _rows(installation: Installation, cluster: Cluster, segment: Segment) -> Iterator[tuple[_Row, _Row | None]]:
     job = installation.jobs(cluster)[0]
     now, ages = time.time_ns() // 1_000_000, _OBJECTS // (_NODES * _LOGS)
     blank = {"head_length": 0, "head_sha256": "", "tail_length": 0, "tail_sha256": "", "inode": ""}

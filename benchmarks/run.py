@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import archive, console, object_store, reading, remote, search, service, workers
+from benchmarks import archive, console, object_store, reading, remote, retention, search, service, workers
 from benchmarks.result import Result
 
 BENCHMARKS = {
@@ -31,6 +31,7 @@ BENCHMARKS = {
     "memory": archive.memory,
     "read-back": reading.read_back,
     "search": search.search,
+    "retention": retention.retain,
     "records": service.list_records,
     "signature": service.signature,
     "start": service.start,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.retention import JudgedObject, Reason, RetentionProgress, RetentionRule
-from logkeep.errors import InvalidField, Overloaded, RuleUnconfirmed, StoreError
+from logkeep.errors import InvalidField, Overloaded, RuleUnconfirmed, StoreDenied, StoreError
 from logkeep.service import clusters, protection, retention
 from logkeep.service.log_settings import close_backup
 from logkeep.stores.layout import decode_removal_entry
@@ -223,26 +224,41 @@ def test_while_the_bucket_is_away_nothing_goes_that_no_entry_tells_of(node: Node
     assert len(node.installation.objects()) == 3
 
 
-def test_an_object_that_the_bucket_keeps_is_tried_again(node: Node) -> None:
+def test_an_object_that_the_bucket_keeps_is_tried_again_and_holds_up_no_other(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
     node.live(10)
     node.set_rules(DAYS)
-    kept = node.installation.objects()[0].parent
-    kept.chmod(0o555)
-    try:
+    locked = node.judged()[0].kept.object
+    store = node.installation.runtime.stores["logs"]
+    removes = store.remove
+
+    def remove_some(names: Sequence[str]) -> list[StoreError | None]:
+        removed = iter(removes([name for name in names if name != locked]))
+        return [StoreDenied("it is locked") if name == locked else next(removed) for name in names]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "remove", remove_some)
         done = node.run()
-    finally:
-        kept.chmod(0o755)
-    if done.objects:
-        pytest.skip("this user may delete anything")
-    assert done.waiting == 7
-    state = retention.get_state(node.installation.runtime, node.cluster)
-    assert state.waiting.objects == 7
-    assert "delete" in state.waiting.reason
-    assert retention.retain_most_due(node.installation.runtime, 0) is None
-    node.installation.clock.advance(61_000)
-    due = retention.retain_most_due(node.installation.runtime, 0)
+        assert (done.objects, done.waiting) == (6, 1)
+        runtime, cluster = node.installation.runtime, node.cluster
+        waiting = retention.get_state(runtime, cluster).waiting
+        assert (waiting.objects, waiting.reason) == (1, "LK-STORE-DENIED: it is locked")
+        pauses = list[int]()
+        for _ in range(14):
+            node.installation.clock.advance(waiting.next_try - node.installation.clock.now_ms())  # type: ignore[operator]
+            due = retention.retain_most_due(runtime, 0)
+            assert due
+            assert list(due[1])[-1].waiting == 1
+            assert retention.retain_most_due(runtime, 0) is None
+            waiting = retention.get_state(runtime, cluster).waiting
+            pauses.append(waiting.next_try - node.installation.clock.now_ms())  # type: ignore[operator]
+    assert pauses == [min(DAY, 60_000 * 2**tries) for tries in range(1, 15)]
+    node.installation.clock.advance(DAY)
+    due = retention.retain_most_due(runtime, 0)
     assert due
-    assert list(due[1])[-1].objects == 7
+    assert list(due[1])[-1].objects == 1
+    assert retention.get_state(runtime, cluster).waiting.objects == 0
 
 
 @pytest.mark.parametrize(
