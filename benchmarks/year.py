@@ -2,10 +2,10 @@
 
 python -m benchmarks.year [--clusters 1000] [--days 365] [--seed 1] [--lines 8] [--processes 2] [--measure 30,91,365]
 
-It goes through the service's own code: policies, jobs with take-up and manifests, indexes, verification, pruning.
-What is simulated are the nodes (`year_nodes`), the bucket (`table_store`), the time, and who hands out the jobs:
-DBOS has a clock of its own. At the end each failure that was sown must have been told, and each line be kept, or told
-as a gap. It prints what was measured on the days of `--measure`, of which the first is the start.
+It goes through the service's own code: policies, jobs with take-up and manifests, indexes, verification, notices,
+pruning. What is simulated are the nodes (`year_nodes`), the bucket (`table_store`), who receives notices, the time, and
+who hands out the jobs: DBOS has a clock of its own. At the end each failure that was sown must have been told, and each
+line be kept, or told as a gap. It prints what was measured on the days of `--measure`; the first is the start.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,9 +42,21 @@ from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.keep_times import KeepTimes
 from logkeep.domain.log_setting import LogSettingChange
+from logkeep.domain.notice import Notice
+from logkeep.domain.notice_target import Answer, ConfiguredTarget, Destination, Subscription, TargetKind
 from logkeep.domain.task import TaskFilter
 from logkeep.keyfiles.creation import create_keys
-from logkeep.service import backups, clusters, identity, log_settings, status, tasks
+from logkeep.service import (
+    backups,
+    clusters,
+    identity,
+    log_settings,
+    notice_delivery,
+    notices,
+    status,
+    tasks,
+)
+from logkeep.service.runtime import NoticeOptions
 from logkeep.settings import load_settings
 from logkeep.sources.base import LogSource, Tenant
 from logkeep.work.pruning import Pruning
@@ -51,6 +64,10 @@ from logkeep.work.pruning import Pruning
 _HOUR_MS, _MINUTE_MS = 3_600_000, 60_000
 _SETTINGS = f"[policy]\nspread_minutes = 60\n[verify]\nevery_hours = {30 * 24}\n[buckets.logs]\n"
 _KEEP = KeepTimes(audit_days=400, missed_days=400, usage_days=800, forecast_days=90, session_minutes=60)
+_TARGET = ConfiguredTarget(
+    subscription=Subscription(key="/year"),
+    destination=Destination(kind=TargetKind.WEBHOOK, url="https://receiver.invalid/"),
+)
 _STEP = 5  # minutes between two looks for what is due; a service looks each second
 _PRUNED = 5  # times a day; a service does it each minute
 _INDEXED = 7  # days between two looks for what is to be indexed; a service looks all the time
@@ -77,7 +94,10 @@ class Year:
         create_keys(options.folder)
         made = make_runtime(load_settings(options.folder, {}))
         self._store = TableStore(options.folder / "bucket.db")
-        self._runtime = simulate(made, self._clock, self._store, _open_nothing)
+        self._runtime = replace(
+            simulate(made, self._clock, self._store, _open_nothing),
+            notices=NoticeOptions(targets=(_TARGET,), send=self._receive),
+        )
         self._project = identity.add_project(made, "year")
         self._pruning = Pruning(self._runtime, _KEEP, lambda: None)
         self._clusters: dict[str, Cluster] = {}  # by id
@@ -85,6 +105,7 @@ class Year:
         self._recent: list[list[Done]] = []  # of the last days
         self.problems: list[str] = []
         self.sown: Counter[str] = Counter()
+        self.told: Counter[str] = Counter()  # clusters, by the event of a notice
         self.jobs = 0
 
     def run(self, tell: Callable[[str], None]) -> dict[int, Figures]:
@@ -147,13 +168,26 @@ class Year:
         return done
 
     def _look_after(self, day: int) -> None:
-        """Do what a service does besides; the notices and the retention come here."""
+        """Do what a service does besides; the retention comes here."""
         self._clock.advance(_HOUR_MS)
+        self._notify()
         self._tell(self._call(year_worker.verify, self._clock.now_ms()).result())
         if day % _INDEXED == 0:
             self._call(year_worker.index, self._clock.now_ms()).result()
         for _ in range(_PRUNED):
             self._pruning.prune()
+
+    def _notify(self) -> None:
+        """Look for what changed, and deliver it once it is not gathered any more."""
+        notices.look(self._runtime)
+        self._clock.advance(_HOUR_MS)
+        while notice_delivery.deliver_next(self._runtime):
+            pass
+
+    def _receive(self, _destination: Destination, notice: Notice | None) -> Answer:
+        if notice:
+            self.told[notice.event.value] += notice.number
+        return Answer(status=200)
 
     def _compare(self) -> None:
         """Read all clusters back, of many a hundred, and compare them with what was written."""
@@ -318,6 +352,7 @@ def _report(figures: dict[int, Figures], year: Year) -> None:
         table.add_row(what, *(f"{value:,.2f}" for value in values), f"{values[-1] / first:.2f}" if first else "")
     Console(width=160).print(table)
     print(f"{year.jobs} jobs; sown: {dict(year.sown)}; told: {year.told_missed()} missed, {year.told_gaps()} gaps")
+    print(f"noticed: {dict(year.told)}")
     print(f"{len(year.problems)} problems")
     print(*year.problems[:_MOST_TOLD], sep="\n")
 

@@ -18,5 +18,6 @@ def test_each_failure_is_told_and_each_line_kept_or_told_as_a_gap(tmp_path: Path
     assert set(year.sown) == {"missed", *(failure.value for failure in Failure if failure)}
     assert year.told_missed() == year.sown["missed"]
     assert year.told_gaps() > 0
+    assert year.told.keys() >= {"backup_failed", "backup_recovered", "lines_lost"}
     assert figures[DAYS]["records"] == year.jobs == CLUSTERS * (DAYS - 2)  # none on the first day, nor on one away
     year.close()
