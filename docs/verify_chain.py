@@ -72,15 +72,52 @@ def order(mine: dict[str, dict]) -> tuple[list[str], list[tuple[str, str]]]:
     return chain, wrong
 
 
+def prove_entries(folder: Path, keys: list, mine: dict[str, dict]) -> tuple[dict[tuple, str], list[Path], list[str]]:
+    """What proven removal entries of a cluster name, by object and hash; the entries; and what is wrong with them.
+
+    An entry is proven by a trusted signature, or by a proven manifest or entry that names its hash. The highest number
+    is the end of their chain.
+    """
+    cluster, removals = next(iter(mine.values()))["cluster_id"], [one.get("removal") for one in mine.values()]
+    found = sorted(folder.rglob(f"_retention/*-{cluster}.json"), reverse=True)
+    paths = {sha256(path): path for path in found}
+    signed = {digest for digest, path in paths.items() if is_signed(path, keys)}
+    proven, waiting = {}, [*signed, *filter(None, removals)]
+    while waiting:
+        if (digest := waiting.pop()) in paths and digest not in proven:
+            proven[digest] = json.loads(paths[digest].read_bytes())
+            waiting.append(proven[digest]["previous"])
+    chain, named = [], {}
+    for end in sorted(proven, key=lambda one: (proven[one]["number"], one in removals), reverse=True):
+        digest = end if not chain or proven[end]["number"] < proven[chain[-1]]["number"] else ""
+        while digest in proven:
+            chain.append(digest)
+            named |= {(one["object"], one["sha256"]): one["rule"] for one in proven[digest]["segments"]}
+            digest = proven[digest]["previous"]
+    there = {proven[digest]["previous"] for digest in chain} | {*filter(None, removals)}
+    wrong = [f"the removal entry {digest} is named, and missing" for digest in there - {""} - proven.keys()]
+    wrong += [f"{path}: this removal entry is a copy" for path in found if path not in paths.values()]
+    for digest, path in paths.items():
+        if digest not in signed:
+            wrong.append(f"{path}: its own signature is missing or of another key")
+        elif digest not in chain or path != Path(folder, proven[digest]["object"]):
+            wrong.append(f"{path}: this removal entry is of another chain, or was moved or copied here")
+    return named, found, wrong
+
+
 def main(trusted: str, bucket: str, *heads: str) -> int:
     keys = [load_pem_public_key(b"-----BEGIN " + b) for b in Path(trusted).read_bytes().split(b"-----BEGIN ")[1:]]
-    places, named, tips, wrong = {}, set(), set(), []
+    places, named, tips, gone, wrong = {}, set(), set(), {}, []
     for path in sorted(Path(bucket).rglob("_manifests/*.json")):
         places.setdefault(sha256(path), []).append(path)
     signed = {path for paths in places.values() for path in paths if is_signed(path, keys)}
     proven = prove(places, signed)
     for cluster in sorted({manifest["cluster_id"] for manifest in proven.values()}):
-        chain, problems = order({d: manifest for d, manifest in proven.items() if manifest["cluster_id"] == cluster})
+        mine = {digest: manifest for digest, manifest in proven.items() if manifest["cluster_id"] == cluster}
+        chain, problems = order(mine)
+        removed, entries, unproven = prove_entries(Path(bucket), keys, {digest: mine[digest] for digest in chain})
+        named |= {Path(f"{path}{end}") for path in entries for end in ("", ".sig")}
+        wrong += unproven
         wrong += [f"{places[digest][0]}: {problem}" for digest, problem in problems]
         for manifest in map(proven.get, chain):
             path = Path(bucket, manifest["object"])
@@ -91,10 +128,13 @@ def main(trusted: str, bucket: str, *heads: str) -> int:
             for segment in manifest["segments"]:
                 thing = Path(bucket, segment["object"])
                 named.add(thing)
-                if not thing.is_file() or sha256(thing) != segment["sha256"]:
+                if (segment["object"], segment["sha256"]) in removed:
+                    gone[cluster] = gone.get(cluster, 0) + 1
+                elif not thing.is_file() or sha256(thing) != segment["sha256"]:
                     wrong.append(f"{thing}: missing or changed, job {manifest['job']['job_id']}")
         tips.update(chain)
         print(f"cluster {cluster}: {len(chain)} manifests, the last is {chain[0]}")
+        print(f"cluster {cluster}: {len(entries)} removal entries, {gone.get(cluster, 0)} objects removed by rules")
     for digest, path in ((digest, path) for digest, paths in places.items() for path in paths):
         named |= {path, Path(f"{path}.sig"), Path(f"{path}.next")}
         if digest not in proven:

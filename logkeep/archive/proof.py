@@ -40,6 +40,7 @@ class Entry:
     previous: str
     unproven: str
     told: tuple[str, ...] = ()  # earlier jobs that ended without a manifest that counts
+    removal: str = ""  # SHA-256 of a removal entry, '' for none
 
     @property
     def sha256(self) -> str:
@@ -60,6 +61,7 @@ def make_entry(document: Document, manifest: Manifest | Claim) -> Entry:
         previous=manifest.previous,
         unproven=manifest.unproven,
         told=() if isinstance(manifest, Claim) else tuple(one.job.job_id for one in manifest.earlier),
+        removal="" if isinstance(manifest, Claim) else manifest.removal,
     )
 
 

@@ -23,9 +23,9 @@ class ChangedBytes:
 
     def compare_older(self, content: Content, checkpoint: Checkpoint) -> Checkpoint:
         """Hold one frame of what is kept against the file, by turns. Raises `SourceVanished` where it differs."""
-        if content.compressed or checkpoint.kept <= checkpoint.start or not checkpoint.tail.length:
+        if content.compressed or checkpoint.kept <= checkpoint.first or not checkpoint.tail.length:
             return checkpoint
-        at = checkpoint.checked if checkpoint.start < checkpoint.checked < checkpoint.kept else checkpoint.start
+        at = checkpoint.checked if checkpoint.first < checkpoint.checked < checkpoint.kept else checkpoint.first
         segment = next(iter(self._state.catalogue.kept_segments(self._state.node, checkpoint.generation, at)), None)
         frame = next((frame for frame in segment.frames if frame.start + frame.raw > at), None) if segment else None
         if frame is None:
@@ -50,7 +50,7 @@ class ChangedBytes:
                 if c.kept < LEAD or c.kept > content.size or c.generation in self._starts:
                     continue
                 start, timed = self._first_difference(content, c)
-                if start > c.start and timed:  # a log that began anew has no such beginning
+                if start > c.first and timed:  # a log that began anew has no such beginning
                     self._found_changed(content, c, start)
                     return frozenset(), foreign, Changed(c.generation, start)
         changed = sorted((continues | foreign) & self._starts.keys())
@@ -65,7 +65,7 @@ class ChangedBytes:
     def _first_difference(self, content: Content, checkpoint: Checkpoint) -> tuple[int, bool]:
         """Return the start of the first frame that the file no longer has, and whether a frame before it has a time."""
         timed = False
-        for segment in self._state.catalogue.kept_segments(self._state.node, checkpoint.generation, checkpoint.start):
+        for segment in self._state.catalogue.kept_segments(self._state.node, checkpoint.generation, checkpoint.first):
             for frame in segment.frames:
                 if not is_unchanged(content, frame):
                     return frame.start, timed

@@ -5,23 +5,27 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
 
 import typer
+from msgspec import to_builtins
 
 from logkeep.cli import restore as files_of
-from logkeep.cli.client import ServiceClient, open_client
+from logkeep.cli.client import ServiceClient, decode, open_client
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.download import Download
 from logkeep.cli.errors import CommandFailed, ServiceFault, UsageError
 from logkeep.cli.invocation import EVERYWHERE, CommonOptions, invocation
 from logkeep.cli.journal import Journal
 from logkeep.cli.output import byte_progress, note, print_json, print_line
+from logkeep.cli.removed import fetch_removed, job_removed_text, tell_removed
 from logkeep.cli.restore import Outcome, RestoredFile
 from logkeep.cli.selection import FamilyName, NodeName, Since, Until, check_span
 from logkeep.cli.texts import count_text, duration_text, size_text
+from logkeep.contract.native.job_responses import HeldRemovedView, JobView
 from logkeep.contract.native.responses import ClusterView, KeptLine
 
 
@@ -63,6 +67,7 @@ def restore(
     download = Download(client, found, since, until)
     if to == "-":
         _pour(download, _list_kept(client, found, selection))
+        tell_removed(_removed(client, found, selection))
         return
     question = [found.id, *query.values(), "joined" if join else "files"]
     _restore_to(asked, download, Path(to), selection, question, join=join, force=force, resume=resume, mode=permissions)
@@ -111,8 +116,10 @@ def _restore_to(
         if not outcome.files:
             raise _nothing_of(download.client, download.cluster, selection)
     _tell_untimed(download, outcome.files)
+    removed = _removed(download.client, download.cluster, selection)
+    tell_removed(removed)
     if asked.as_json:
-        print_json(_restore_document(directory, outcome))
+        print_json(_restore_document(directory, outcome, removed))
     else:
         _print_restored(directory, outcome, time.monotonic() - started)
     if outcome.failed:
@@ -148,6 +155,18 @@ def _tell_untimed(download: Download, files: list[tuple[RestoredFile, int]]) -> 
             note(f"{file.label}: no times are known of it; what shows no time is given whole")
 
 
+def _removed(
+    client: ServiceClient, cluster: ClusterView, selection: dict[str, str]
+) -> Sequence[tuple[str, HeldRemovedView]]:
+    """Return what of the selection rules of retention removed; of one job its record tells that."""
+    if job_id := selection.get("job"):
+        if text := job_removed_text(decode(client.get(f"/api/v1/jobs/{job_id}?limit=1"), JobView)):
+            note(text)
+        return []
+    asked = [selection.get(name, "") for name in ("node", "family", "since", "until")]
+    return fetch_removed(client, cluster, *asked)
+
+
 def _list_kept(client: ServiceClient, cluster: ClusterView, selection: dict[str, str]) -> list[KeptLine]:
     kept = client.list_kept(cluster, **selection)
     if kept:
@@ -160,6 +179,7 @@ def _list_kept(client: ServiceClient, cluster: ClusterView, selection: dict[str,
 
 
 def _nothing_of(client: ServiceClient, cluster: ClusterView, selection: dict[str, str]) -> UsageError:
+    tell_removed(_removed(client, cluster, selection))
     there = sorted({f"{entry.node}/{entry.family}" for entry in client.list_kept(cluster)})
     more = f" and {len(there) - 20} more" if len(there) > 20 else ""
     asked = ", ".join(f"{name} {value}" for name, value in selection.items())
@@ -169,7 +189,7 @@ def _nothing_of(client: ServiceClient, cluster: ClusterView, selection: dict[str
     )
 
 
-def _restore_document(to: Path, outcome: Outcome) -> dict[str, Any]:
+def _restore_document(to: Path, outcome: Outcome, removed: Sequence[tuple[str, HeldRemovedView]]) -> dict[str, Any]:
     return {
         "to": str(to.absolute()),
         "bytes": outcome.size,
@@ -185,6 +205,7 @@ def _restore_document(to: Path, outcome: Outcome) -> dict[str, Any]:
             for file, size in outcome.files
         ],
         "failed": [{"file": label, "reason": reason} for label, reason in outcome.failed.items()],
+        "removed": [{"log": log} | to_builtins(one) for log, one in removed],
     }
 
 

@@ -12,6 +12,7 @@ from logkeep.cli.client import open_client
 from logkeep.cli.clusters import ClusterName
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import print_heading, print_json, print_line, print_paragraph
+from logkeep.cli.removed import removed_text
 from logkeep.cli.selection import FamilyName, NodeName
 from logkeep.cli.texts import count_text, moment_text, size_text
 from logkeep.contract.native.job_responses import HeldGapView, HeldLine
@@ -64,6 +65,8 @@ def _print_log(log: HeldLine) -> None:
         _print_held(log)
     for gap in log.gaps:
         _print_told("gap", _gap_text(gap), gap.job_id)
+    for removed in log.removed:
+        _print_field("removed", removed_text(removed))
     for one in log.warnings:
         _print_told("warning", f"{one.code}: {one.message}", one.job_id)
 

@@ -13,6 +13,7 @@ from logkeep.cli.clusters import ClusterName
 from logkeep.cli.errors import CommandFailed, NotCarriedOut
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_json, print_line, waiting
+from logkeep.cli.removed import tell_removed
 from logkeep.cli.selection import (
     FamilyName,
     IgnoreCase,
@@ -26,7 +27,7 @@ from logkeep.cli.selection import (
 )
 from logkeep.cli.texts import count_text, size_text
 from logkeep.contract.native.responses import ClusterView, ErrorLine
-from logkeep.contract.native.search import BucketLine, DamageLine, SearchEndLine, SearchProgressLine
+from logkeep.contract.native.search import BucketLine, DamageLine, RemovedLine, SearchEndLine, SearchProgressLine
 from logkeep.domain.histogram import Interval
 
 _COLUMNS = 80
@@ -77,6 +78,7 @@ class _Counting:
         self._request = request
         self._buckets: list[BucketLine] = []
         self._damaged: list[DamageLine] = []
+        self._removed: list[RemovedLine] = []
 
     def run(self, name: str) -> None:
         cluster = self._client.find_cluster(name)
@@ -101,6 +103,8 @@ class _Counting:
                         progress(line.bytes_read, f"{line.hits:,} counted")
                     case DamageLine():
                         self._damaged.append(line)
+                    case RemovedLine():
+                        self._removed.append(line)
                     case SearchEndLine():
                         end = line
                     case ErrorLine():
@@ -125,6 +129,7 @@ class _Counting:
             note(f"no index tells of {none}; `{command} index {quote(cluster.name)}` makes it, and less is read")
         if end.partly:
             note(f"{count_text(end.partly, 'line')} of more than 1 MiB may match further on")
+        tell_removed((f"{one.node}/{one.family}", one) for one in self._removed)
         for line in self._damaged[:_MOST_DAMAGED]:
             note(f"{line.node}/{line.family}: not counted as a whole: {line.problem}")
         if self._damaged:

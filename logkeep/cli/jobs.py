@@ -14,6 +14,7 @@ from logkeep.cli.client import ServiceClient, decode, open_client
 from logkeep.cli.errors import UsageError
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_document, print_fields, print_json, print_line, print_paragraph, print_table
+from logkeep.cli.removed import job_removed_text
 from logkeep.cli.texts import duration_text, moment_text, size_text, time_text, zone_text
 from logkeep.contract.native.job_responses import JobFileView, JobNodeView, JobView
 from logkeep.contract.native.requests import JOB_ID
@@ -125,9 +126,15 @@ def _print_job(job: JobView, cluster: str) -> None:
     if job.failed_msg:
         print_line("\nfailed:")
         print_failures(job, cluster)
-    if job.gaps or job.warnings or job.forecasts:
+    removed = job_removed_text(job)
+    if job.gaps or job.warnings or job.forecasts or removed:
         print_line()
-    told = [*map(gap_text, job.gaps), *map(warning_text, job.warnings), *map(forecast_text, job.forecasts)]
+    told = [
+        *([removed] if removed else []),
+        *map(gap_text, job.gaps),
+        *map(warning_text, job.warnings),
+        *map(forecast_text, job.forecasts),
+    ]
     for text in told:
         print_paragraph(text, "", hang=2)
 

@@ -14,6 +14,7 @@ from logkeep.cli.client import open_client
 from logkeep.cli.errors import CommandFailed, NotCarriedOut, UsageError
 from logkeep.cli.invocation import EVERYWHERE, invocation
 from logkeep.cli.output import note, print_json, print_line, waiting
+from logkeep.cli.removed import tell_removed
 from logkeep.cli.selection import (
     FamilyName,
     IgnoreCase,
@@ -27,7 +28,14 @@ from logkeep.cli.selection import (
 )
 from logkeep.cli.texts import count_text, readable, size_text
 from logkeep.contract.native.responses import ClusterView, ErrorLine
-from logkeep.contract.native.search import BucketLine, DamageLine, HitLine, SearchEndLine, SearchProgressLine
+from logkeep.contract.native.search import (
+    BucketLine,
+    DamageLine,
+    HitLine,
+    RemovedLine,
+    SearchEndLine,
+    SearchProgressLine,
+)
 
 _MOST_DAMAGED = 10  # logs that are named
 
@@ -97,6 +105,7 @@ class _Searching:
         self._named = False  # whether what is printed tells the cluster
         self._ends: dict[str, SearchEndLine] = {}
         self._damaged: dict[str, list[DamageLine]] = {}
+        self._removed: dict[str, list[RemovedLine]] = {}
 
     def run(self, names: list[str]) -> None:
         found = {cluster.name: cluster for cluster in map(self._client.find_cluster, names)}
@@ -106,6 +115,7 @@ class _Searching:
             if not self._asked.as_json:
                 self._print_figure(cluster)
             _tell_damage(self._damaged[cluster.name])
+            tell_removed((f"{one.node}/{one.family}", one) for one in self._removed[cluster.name])
             if not self._request["dry_run"]:
                 self._tell_end(cluster)
         if self._asked.as_json and self._silent:
@@ -128,6 +138,7 @@ class _Searching:
     def _search(self, cluster: ClusterView) -> None:
         shown = not self._asked.as_json and (self._silent or not sys.stdout.isatty())
         damaged = self._damaged[cluster.name] = []
+        removed = self._removed[cluster.name] = []
         end: SearchEndLine | None = None
         with self._client.search(cluster, self._request) as lines, waiting("searching", shown=shown) as progress:
             for line in lines:
@@ -138,6 +149,8 @@ class _Searching:
                         progress(line.bytes_read, f"{count_text(line.hits, 'line')} found")
                     case DamageLine():
                         damaged.append(line)
+                    case RemovedLine():
+                        removed.append(line)
                     case SearchEndLine():
                         end = line
                     case BucketLine():

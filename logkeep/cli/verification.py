@@ -27,6 +27,7 @@ from logkeep.contract.native.responses import (
     FindingLine,
     OrphansLine,
     ProgressLine,
+    RemovedObjectsLine,
     UnprovenLine,
 )
 
@@ -132,6 +133,7 @@ class Report(msgspec.Struct, rename="camel"):
     lost: int = 0  # of these, missing or damaged bytes of logs
     orphans: OrphansLine = msgspec.field(default_factory=lambda: OrphansLine(0, 0))
     unproven: UnprovenLine = msgspec.field(default_factory=lambda: UnprovenLine(0, ""))
+    removed: RemovedObjectsLine = msgspec.field(default_factory=lambda: RemovedObjectsLine(0, 0, 0))
     chain: ChainLine | None = None  # of --chain
     error: str | None = None
     repair: RepairView | None = None  # None where none was asked for or needed
@@ -140,7 +142,13 @@ class Report(msgspec.Struct, rename="camel"):
         """Return it for a program; each entry stands where its kind is told already."""
         found = msgspec.to_builtins(self)
         del found["lost"]
-        for entry in (found["orphans"], found["unproven"], *found["findings"], found["chain"] or {"type": ""}):
+        for entry in (
+            found["orphans"],
+            found["unproven"],
+            found["removed"],
+            *found["findings"],
+            found["chain"] or {"type": ""},
+        ):
             del entry["type"]
         return found
 
@@ -197,6 +205,8 @@ def _carry_out(client: ServiceClient, cluster: ClusterView, asked: dict[str, Any
                     report.orphans = line
                 case UnprovenLine():
                     report.unproven = line
+                case RemovedObjectsLine():
+                    report.removed = line
                 case ChainLine():
                     report.chain = line
                 case ErrorLine():
@@ -222,6 +232,7 @@ def _print_report(command: str, cluster: ClusterView, report: Report) -> None:
     if head := report.unproven.head:
         count = count_text(report.unproven.manifests, "manifest")
         print_line(f"unproven: {count} and whatever was before, up to {head}; nothing proves where they come from")
+    _print_removed(report.removed)
     orphans = report.orphans
     if orphans.objects:
         print_line(
@@ -231,10 +242,22 @@ def _print_report(command: str, cluster: ClusterView, report: Report) -> None:
         print_line(f"  `{command} sweep {quote(cluster.name)} --dry-run` lists them, --yes instead removes them")
 
 
+def _print_removed(removed: RemovedObjectsLine) -> None:
+    if not removed.objects:
+        return
+    print_line(f"removed by rules of retention, so not missing: {count_text(removed.objects, 'object')}")
+    if removed.waiting:
+        left = f"{count_text(removed.waiting, 'object')}, {size_text(removed.waiting_bytes)}"
+        print_line(f"  {left}, of these lie in the bucket yet")
+
+
 def _print_chain(chain: ChainLine, *, ok: bool) -> None:
     """Print what is worth a note: a chain of which later manifests were cut off is found by the hash alone."""
     print_line(f"{'proven' if ok else 'looked at'}: {count_text(chain.manifests, 'manifest')}")
     print_line(f"  the last  {chain.head or '-'}")
+    if chain.entries:
+        count = "removal entry" if chain.entries == 1 else "removal entries"
+        print_line(f"  with {chain.entries:,} {count}, the last  {chain.last_entry}")
     for key in chain.keys:
         print_line(f"  signed by {key}")
 

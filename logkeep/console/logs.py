@@ -23,6 +23,7 @@ from logkeep.domain.histogram import Bucket, Interval
 from logkeep.domain.instant import instant
 from logkeep.domain.log_place import HeldSummary
 from logkeep.domain.record_filter import RecordFilter
+from logkeep.domain.removed_span import RemovedSpan
 from logkeep.domain.search_request import check_text, read_cursor, read_levels, read_span, write_cursor
 from logkeep.domain.span import Span, read_moment
 from logkeep.errors import InvalidField
@@ -469,11 +470,15 @@ def _write_text(event: SearchEvent) -> bytes:
     if isinstance(event, SearchDamage):
         where = f"{event.node}/{event.family}" if event.family else event.node
         return f"# not complete: {where} was not searched as a whole: {event.problem}\n".encode("utf-8", "replace")
+    if isinstance(event, RemovedSpan):
+        where = f"{event.node}/{event.family}"
+        spanned = f"{event.first_time} to {event.last_time}"
+        return f"# removed by the rule {event.rule}: {where}, {spanned}\n".encode("utf-8", "replace")
     return b""
 
 
 def _write_json(event: SearchEvent) -> bytes:
-    kinds: Mapping[type, str] = {Hit: "hit", SearchDamage: "damage", SearchEnd: "end"}
+    kinds: Mapping[type, str] = {Hit: "hit", SearchDamage: "damage", RemovedSpan: "removed", SearchEnd: "end"}
     kind = kinds.get(type(event))
     if not kind or isinstance(event, SearchProgress):
         return b""

@@ -7,18 +7,22 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Subquery, func, select
+from sqlalchemy import Connection, Row, Select, Subquery, and_, case, func, select
 
 from logkeep.database.bodies import decode_body
+from logkeep.database.removed_spans import fetch_removed_spans
 from logkeep.database.tables import findings, forecasts, generations, jobs, segments
 from logkeep.database.warnings import fetch_told
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.coverage import LogCoverage, ReportedGap, ToldWarning
 from logkeep.domain.instant import earliest, instant, latest
 from logkeep.domain.manifest import Gap
+from logkeep.domain.removed_span import RemovedSpan
 
 _Log = tuple[str, str]  # node, family
 _ZONE_AT = len("2026-11-24T06:40:21,123") + 1  # in SQL the first character is 1
+_FIRST = case((generations.c.removed > generations.c.start, generations.c.removed), else_=generations.c.start)
+_IS_GONE = and_(generations.c.kept > generations.c.start, generations.c.removed >= generations.c.kept)
 
 
 def fetch_held(
@@ -34,10 +38,12 @@ def fetch_held(
     gaps = _fetch_gaps(connection, cluster_id, nodes, family, most_gaps)
     warnings = fetch_told(connection, cluster_id, nodes, family)
     safe = _fetch_safe(connection, cluster_id, nodes)
-    found = rows.keys() | gaps.keys() | warnings.keys()
+    removed = _fetch_removed(connection, cluster_id, nodes, family)
+    found = rows.keys() | gaps.keys() | warnings.keys() | removed.keys()
     empty = () if family else ((node, "") for node in set(nodes) - {node for node, _ in found})
     for log in sorted([*found, *empty]):
-        yield _held(log, rows.get(log, ()), safe.get(log), gaps.get(log, []), warnings.get(log, []))
+        told = gaps.get(log, []), warnings.get(log, []), removed.get(log, [])
+        yield _held(log, rows.get(log, ()), safe.get(log), *told)
 
 
 def fetch_last_success(connection: Connection, cluster_id: str) -> tuple[str, int] | None:
@@ -53,8 +59,8 @@ def fetch_summary(connection: Connection, cluster_id: str) -> tuple[set[str], se
     """Fetch of which nodes and families something is kept, its oldest and newest time, and how many bytes it is."""
     g = generations.c
     zone = func.substr(g.last_time, _ZONE_AT)  # within one zone times sort as text
-    sums = func.min(func.nullif(g.first_time, "")), func.max(g.last_time), func.sum(g.kept - g.start)
-    statement = select(g.node, g.family, *sums).where(g.cluster_id == cluster_id, g.kept > g.start)
+    sums = func.min(func.nullif(g.first_time, "")), func.max(g.last_time), func.sum(g.kept - _FIRST)
+    statement = select(g.node, g.family, *sums).where(g.cluster_id == cluster_id, g.kept > _FIRST)
     rows = [tuple(row) for row in connection.execute(statement.group_by(g.node, g.family, zone))]
     first, last = earliest(row[2] or "" for row in rows), latest(row[3] or "" for row in rows)
     return {row[0] for row in rows}, {row[1] for row in rows}, first, last, sum(int(row[4]) for row in rows)
@@ -72,13 +78,13 @@ def _sums(cluster_id: str, nodes: Sequence[str], family: str) -> Select[*tuple[A
             func.min(func.nullif(g.first_time, "")).label("first_time"),
             func.max(g.last_time).label("last_time"),
             func.count(func.nullif(g.kept, 0)).label("generations"),
-            func.sum(g.kept - g.start).label("raw"),
+            func.sum(g.kept - _FIRST).label("raw"),
             func.sum(s.stored).label("stored"),
             func.sum(s.lines).label("lines"),
         )
         .select_from(generations)
         .outerjoin(held, (s.node == g.node) & (s.generation == g.generation))
-        .where(g.cluster_id == cluster_id, g.node.in_(nodes))
+        .where(g.cluster_id == cluster_id, g.node.in_(nodes), ~_IS_GONE)
         .group_by(g.node, g.family, *zones)
     )
     return statement.where(g.family == family) if family else statement
@@ -115,6 +121,15 @@ def _fetch_gaps(
     return found
 
 
+def _fetch_removed(
+    connection: Connection, cluster_id: str, nodes: Sequence[str], family: str
+) -> dict[_Log, list[RemovedSpan]]:
+    found: dict[_Log, list[RemovedSpan]] = defaultdict(list)
+    for one in fetch_removed_spans(connection, cluster_id, nodes=nodes, family=family):
+        found[one.node, one.family].append(one)
+    return found
+
+
 def _fetch_safe(connection: Connection, cluster_id: str, nodes: Sequence[str]) -> dict[_Log, int]:
     c = forecasts.c
     statement = select(c.node, c.family, c.kept_at + c.margin).where(c.cluster_id == cluster_id, c.node.in_(nodes))
@@ -127,6 +142,7 @@ def _held(
     safe_until: int | None,
     gaps: list[ReportedGap],
     warnings: list[ToldWarning],
+    removed: list[RemovedSpan],
 ) -> LogCoverage:
     node, family = log
     return LogCoverage(
@@ -140,6 +156,7 @@ def _held(
         stored=sum(int(row.stored or 0) for row in rows),
         safe_until=safe_until if rows else None,
         gaps=tuple(sorted(gaps, key=_begin)),
+        removed=tuple(removed),
         warnings=tuple(warnings),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Dialect, Engine, FromClause, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Dialect, Engine, FromClause, bindparam, case, func, select, tuple_
 
 from logkeep.database.connection import in_batches, of, read_pages, upsert
 from logkeep.database.records import read_row, read_rows, writer
@@ -100,6 +100,8 @@ def _save_generation(dialect: Dialect) -> Any:
     """Build the statement once: building it takes longer than running it."""
     insert = upsert(dialect)(generations)
     changes = {column.name: insert.excluded[column.name] for column in generations.c if column.name not in _RETAINED}
+    removed = (generations.c.removed > generations.c.start) & (generations.c.first_time != "")
+    changes["first_time"] = case((removed, generations.c.first_time), else_=insert.excluded.first_time)
     return insert.on_conflict_do_update(index_elements=_KEY, set_=changes)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, literal_colu
 from logkeep.database.connection import in_batches
 from logkeep.database.jobs import JOB_COLUMNS, RUNNING, read_job
 from logkeep.database.newest import Streams, oldest_needed
+from logkeep.database.retention import fetch_removed_of_jobs
 from logkeep.database.tables import clusters, findings, job_counts, job_nodes, job_warnings, jobs, missed_runs, segments
 from logkeep.domain.backup_job import BackupJob, JobStatus
 from logkeep.domain.task import TaskFilter, TaskPosition, TaskState
@@ -99,6 +100,9 @@ def fetch_sums(connection: Connection, job_ids: Sequence[str]) -> dict[str, Sums
         nodes |= {row[0]: (row[1], row[2]) for row in connection.execute(counted.group_by(n.job_id))}
         summed = select(s.job_id, func.sum(s.raw), func.sum(s.stored)).where(s.job_id.in_(some))
         kept |= {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(summed.group_by(s.job_id))}
+        for job_id, removed in fetch_removed_of_jobs(connection, some).items():  # it was kept all the same
+            raw, stored = kept.get(job_id, (0, 0))
+            kept[job_id] = raw + removed.raw, stored + removed.stored
         failed = func.count(case((and_(f.kind == "failure", f.node != ""), f.node)).distinct())  # '': of no node
         lost = select(f.job_id, failed, func.count(case((f.kind == "gap", 1)))).where(f.job_id.in_(some))
         left_out |= {row[0]: (row[1], row[2]) for row in connection.execute(lost.group_by(f.job_id))}

@@ -8,6 +8,7 @@ from math import inf
 from logkeep.domain.histogram import Bucket, Interval
 from logkeep.domain.instant import instant
 from logkeep.domain.record_filter import RecordFilter
+from logkeep.domain.removed_span import RemovedSpan
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -108,7 +109,7 @@ class SearchDamage:
 
 @dataclass(frozen=True, slots=True)
 class SearchEnd:
-    """What it came to, and whether all that was asked for was looked at."""
+    """What it came to, and whether all that was asked for was looked at, as far as it is not removed."""
 
     completed: bool
     total: SearchProgress
@@ -116,7 +117,7 @@ class SearchEnd:
     not_indexed: int = 0  # frames of which no index tells, though one could have
 
 
-SearchEvent = Hit | Bucket | SearchProgress | SearchDamage | SearchEnd
+SearchEvent = Hit | Bucket | SearchProgress | SearchDamage | RemovedSpan | SearchEnd
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from logkeep.domain.manifest import Gap
+from logkeep.domain.removed_span import RemovedSpan
 from logkeep.domain.warning import JobWarning
 
 
@@ -38,4 +39,5 @@ class LogCoverage:
     stored: int = 0  # bytes in the bucket
     safe_until: int | None = None  # Unix ms: forecast of when the node deletes lines not backed up; None if unknown
     gaps: tuple[ReportedGap, ...] = ()  # oldest first
+    removed: tuple[RemovedSpan, ...] = ()  # by rules of retention, one for each rule
     warnings: tuple[ToldWarning, ...] = ()  # ordered by when a job last reported them

@@ -18,6 +18,7 @@ HEADS = (
     "stored_bytes",
     "safe_until",
     "gaps",
+    "removed",
     "warnings",
 )
 
@@ -28,5 +29,5 @@ def csv_lines(logs: Iterable[LogCoverage]) -> Iterator[str]:
     for log in logs:
         numbers = log.generations, log.lines, log.raw, log.stored
         safe = "" if log.safe_until is None else csv_time(log.safe_until)
-        told = str(len(log.gaps)), str(len(log.warnings))
+        told = str(len(log.gaps)), str(sum(one.objects for one in log.removed)), str(len(log.warnings))
         yield csv_line((log.node, log.family, log.first_time, log.last_time, *map(str, numbers), safe, *told))

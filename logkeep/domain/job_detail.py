@@ -49,6 +49,16 @@ class JobFile:
 
 
 @dataclass(frozen=True, slots=True)
+class JobRemoved:
+    """What rules of retention removed of what a job stored."""
+
+    objects: int = 0
+    raw: int = 0  # plain bytes
+    stored: int = 0
+    lines: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class JobDetail:
     """A job with its nodes, findings, and one page of its files."""
 
@@ -60,3 +70,4 @@ class JobDetail:
     failures: tuple[str, ...]
     warnings: tuple[JobWarning, ...]
     forecasts: tuple[Forecast, ...]
+    removed: JobRemoved = JobRemoved()

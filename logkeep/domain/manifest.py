@@ -70,6 +70,17 @@ class Checkpoint:
     checked: int = 0  # file compared with the archive up to here; each job compares the next part
     start: int = 0  # above 0: archived bytes of the file changed, and it was archived again from here on
     flaw: Flaw = Flaw.NONE  # of the file when it was last read to its end
+    removed: int = 0  # bytes before this were removed by a rule of retention
+
+    @property
+    def first(self) -> int:
+        """Return the first byte that is held; `kept` where nothing is held any more."""
+        return max(self.start, self.removed)
+
+    @property
+    def is_gone(self) -> bool:
+        """Return whether all that was archived of it was removed by rules of retention."""
+        return self.start < self.kept <= self.removed
 
     @property
     def unproven(self) -> bool:

@@ -57,9 +57,20 @@ class Chain:
     manifests: int  # proven ones in the catalogue
     head: str  # SHA-256 of the last one, '' for none
     keys: tuple[str, ...]  # trusted public keys that signed them, in hex
+    entries: int = 0  # removal entries in the catalogue
+    last_entry: str = ""  # SHA-256 of the last one, '' for none
 
 
-VerificationEvent = Finding | Progress | Orphans | Unproven | Chain
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What rules of retention removed, and what of it lies in the bucket yet."""
+
+    objects: int
+    waiting: int  # of these
+    waiting_bytes: int
+
+
+VerificationEvent = Finding | Progress | Orphans | Unproven | Chain | Removed
 
 
 @dataclass(frozen=True, slots=True)

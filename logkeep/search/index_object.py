@@ -100,6 +100,18 @@ def decode_index(data: bytes) -> list[SegmentIndex]:
     ]
 
 
+def read_hashes(begin: bytes) -> list[str]:
+    """Return of which segments an index object tells, by the hashes of their objects; `begin` holds its table.
+
+    Raises `StoreCorrupt`, as where `begin` is too short.
+    """
+    table, _ = _split_frame(begin)
+    try:
+        return [row.sha256 for row in msgspec.json.decode(table, type=_Table).segments]
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise StoreCorrupt(f"its table cannot be read: {str(error)[:200]}") from error
+
+
 def _split_frame(data: bytes) -> tuple[bytes, bytes]:
     """Return the plain bytes of the zstd frame at the beginning, and what is behind it."""
     size = frame_size(data)

@@ -11,12 +11,14 @@ from typing import Self
 from sqlalchemy import Connection
 
 from logkeep.archive.proof import Chain, Document, Entry, Link, Proof, lay_out, order_chain, prove
+from logkeep.archive.removal_chain import EntryChain
 from logkeep.database import clusters
 from logkeep.database.connection import reading
 from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import Adoption, Cluster, Discovery, NewNode, Node
 from logkeep.domain.manifest import Manifest
 from logkeep.domain.members import match_nodes
+from logkeep.domain.removal_entry import RemovalEntry
 from logkeep.errors import ChainForked, ClusterNotFound, InvalidField, NameTaken, StoreError
 from logkeep.service.clusters import (
     check_cluster_name,
@@ -29,10 +31,11 @@ from logkeep.service.clusters import (
 )
 from logkeep.service.heads import stops_backups, tell_objects
 from logkeep.service.manifest_reader import ManifestReader, fetch_manifest, find_unreadable_end, read_manifest
-from logkeep.service.rebuild_report import Rebuilt, State, tell_chain, tell_places
-from logkeep.service.restored_records import find_project, put_in
+from logkeep.service.rebuild_report import Rebuilt, State, tell_chain, tell_entries, tell_places
+from logkeep.service.removal_entries import name_removals
+from logkeep.service.restored_records import Removed, find_project, put_in
 from logkeep.service.runtime import Runtime
-from logkeep.stores.layout import decode_manifest
+from logkeep.stores.layout import decode_manifest, decode_removal_entry
 
 _MOST_TOLD = 20
 _IN_MEMORY = 16 * 1024 * 1024  # bytes of manifests; more lie in a file
@@ -63,10 +66,14 @@ def adopt_cluster(runtime: Runtime, project_id: str, adoption: Adoption) -> Rebu
         raise ClusterNotFound(_nothing(adoption, buckets))
     cluster = _make_cluster(runtime, project_id, adoption, told)
     rebuilt = Rebuilt(adoption.cluster_id, project=owner.name)
-    rebuilt.problems = _problems(chain, links, proof, reader, adoption, buckets)
+    entries = reader.listing.prove(runtime, adoption.cluster_id, name_removals(links))
+    rebuilt.problems = _problems(chain, links, entries, proof, reader, adoption, buckets)
     with _Fetched() as fetched:
-        fetched.fetch(runtime, links)
-        put_in(runtime, links, rebuilt, partial(_register, runtime, cluster, adoption.password), fetched.read)
+        fetched.fetch(runtime, links, entries)
+        documents = [link.document for link in entries.links]
+        removed = Removed(documents, fetched.read_removal, reader.listing.is_there)
+        register = partial(_register, runtime, cluster, adoption.password)
+        put_in(runtime, links, rebuilt, register, fetched.read, removed)
     if rebuilt.state is State.KNOWN:  # somebody else was quicker
         raise NameTaken(f"cluster {adoption.cluster_id} is registered already")
     return rebuilt
@@ -145,13 +152,14 @@ def _nothing(adoption: Adoption, buckets: Sequence[str]) -> str:
 def _problems(
     chain: Chain,
     links: Sequence[Link],
+    entries: EntryChain,
     proof: Proof,
     reader: ManifestReader,
     adoption: Adoption,
     buckets: Sequence[str],
 ) -> list[str]:
     """Return what was left out, or is not as written: `_MOST_TOLD` lines at most, and a count of the rest."""
-    copies = [*tell_chain(chain, links), *tell_places(chain, proof.copies, buckets)]
+    copies = [*tell_chain(chain, links), *tell_places(chain, proof.copies, buckets), *tell_entries(entries)]
     beyond = [
         f"{claim.entry.document.object}: {claim.entry.document.flaw}, and no proven manifest follows it; left out"
         for claim in map(reader.read_claim, proof.beyond)
@@ -203,7 +211,7 @@ def _members(
 
 
 class _Fetched:
-    """Copy of a chain's manifests on this machine, so that the locked database never waits for a bucket."""
+    """Copy of manifests and removal entries on this machine, so that the locked database never waits for a bucket."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  it is closed with what holds it
@@ -215,16 +223,22 @@ class _Fetched:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def fetch(self, runtime: Runtime, links: Sequence[Link]) -> None:
-        for link in links:
-            data = fetch_manifest(runtime, link.entry.document)
-            self._places[link.entry.sha256] = self._file.tell(), len(data)
+    def fetch(self, runtime: Runtime, links: Sequence[Link], entries: EntryChain) -> None:
+        for document in (*(link.entry.document for link in links), *(link.document for link in entries.links)):
+            data = fetch_manifest(runtime, document)
+            self._places[document.sha256] = self._file.tell(), len(data)
             self._file.write(data)
 
     def read(self, entry: Entry) -> Manifest:
-        at, length = self._places[entry.sha256]
+        return decode_manifest(self._read(entry.sha256))
+
+    def read_removal(self, document: Document) -> RemovalEntry:
+        return decode_removal_entry(self._read(document.sha256))
+
+    def _read(self, sha256: str) -> bytes:
+        at, length = self._places[sha256]
         self._file.seek(at)
-        return decode_manifest(self._file.read(length))
+        return self._file.read(length)
 
 
 def _register(runtime: Runtime, cluster: Cluster, password: str, connection: Connection, _told: Manifest) -> Cluster:

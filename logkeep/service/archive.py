@@ -32,7 +32,8 @@ def list_kept(
     found = generations.fetch_generations(runtime.database, cluster.id, node=node, family=family, job_id=job_id)
     if not job_id and not span:
         for name, c in found:
-            yield _kept_log(name, c, c.start, c.kept, c.kept - c.start, timed=bool(c.last_time))
+            if not c.is_gone:
+                yield _kept_log(name, c, c.first, c.kept, c.kept - c.first, timed=bool(c.last_time))
         return
     for name, group in groupby(found, key=lambda one: one[0]):
         checkpoints = (c for _, c in group)
@@ -43,7 +44,7 @@ def list_kept(
             for c in batch:
                 extent = extents.get(c.generation)
                 if extent and extent.expected:
-                    start, end = (extent.start, extent.end) if job_id else (c.start, c.kept)
+                    start, end = (extent.start, extent.end) if job_id else (c.first, c.kept)
                     yield _kept_log(name, c, start, end, min(extent.expected, end - start), timed=extent.timed)
 
 
@@ -83,13 +84,13 @@ def read_kept(
         found = generations.fetch_generation(connection, cluster.id, node, generation)
     if found is None:
         raise InvalidField("generation", "the archive of this node has no such generation")
-    start, end = max(start, found.start), found.kept if end is None else min(end, found.kept)
+    start, end = max(start, found.first), found.kept if end is None else min(end, found.kept)
 
-    def stored_from(first: int = found.start) -> Iterator[Segment]:
+    def stored_from(first: int = found.first) -> Iterator[Segment]:
         return segments.fetch_segments_from(runtime.database, cluster.id, node, generation, first)
 
     stores = cluster_stores(runtime, cluster.id)
     if span:
-        records = read_records(stores, stored_from, RecordFilter(span), start, end, found.start)
+        records = read_records(stores, stored_from, RecordFilter(span), start, end, found.first)
         return (piece for _, piece in records)
     return read_range(stores, stored_from(start), start, end, encoded=encoded)

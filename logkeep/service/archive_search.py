@@ -43,6 +43,7 @@ from logkeep.service.searched_logs import (
     Survey,
     expect_known,
     fetch_frames,
+    find_removed,
     first_of,
     is_any_kept,
     is_live,
@@ -114,6 +115,7 @@ class _Search:
                 self._order.go_on()
                 ended_at = yield from self._pass(survey)
         yield from self._problems
+        yield from find_removed(self._runtime, self._cluster, self._query)
         cut = self._order.left_out or ended_at is not None
         after = self._order.last if cut else None
         if after and ended_at is not None:  # all before it was told

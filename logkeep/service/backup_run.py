@@ -44,6 +44,7 @@ from logkeep.service.job_log import log_attempt
 from logkeep.service.manifests import draft_manifest, record_manifest, withdraw_manifest, write_manifest
 from logkeep.service.members import follow_members
 from logkeep.service.node_threads import run_concurrently
+from logkeep.service.removal_entries import take_up_entries
 from logkeep.service.repair import SegmentRepair, give_up_removed
 from logkeep.service.runtime import Runtime
 from logkeep.service.sources import open_source
@@ -130,12 +131,13 @@ class BackupRun:
         return find_store(agency_stores(self._runtime, self._agency), self.job.bucket)
 
     def check(self) -> None:
-        """Check that the bucket can be written, and put manifests that only it has into the catalogue.
+        """Check that the bucket can be written, and put manifests and removals that only it has into the catalogue.
 
         Called before a node is read. Raises a `StoreError`, `ChainForked`.
         """
         self._store.check()
         take_up(self._runtime, self.job, self._cluster, self.attempt)
+        take_up_entries(self._runtime, self._cluster, self.job.bucket)
 
     def back_up(self) -> None:
         """Back up what is new on each node, some nodes in parallel; skip nodes that an earlier attempt finished.

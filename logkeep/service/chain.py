@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from logkeep.archive.chain import Kept, check_chain
+from logkeep.archive.chain import FindSigner, Kept, check_chain
 from logkeep.database import manifests, segments
 from logkeep.database.connection import reading
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Manifest, Segment
+from logkeep.service.removal_check import CheckedEntries
 from logkeep.service.runtime import Runtime
 from logkeep.service.stores import cluster_stores
 
 
 def check_manifests(
-    runtime: Runtime, cluster: Cluster, *, contents: bool, noted: str, signers: set[str]
+    runtime: Runtime,
+    cluster: Cluster,
+    entries: CheckedEntries,
+    find_signer: FindSigner,
+    *,
+    contents: bool,
+    noted: str,
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield object, problem and job for everything that is wrong with the manifests; add keys that signed to `signers`.
+    """Yield object, problem and job for everything that is wrong with the manifests.
 
-    With `contents`, also check that each manifest follows the one before, lists what the catalogue has, and is proven.
-    `noted` is the hash of a manifest that must be among them, '' for none.
+    With `contents`, also check that each manifest follows the one before, lists what the catalogue has or what one of
+    the removal entries names, and is proven. `noted` is the hash of a manifest that must be among them, '' for none.
     """
     with reading(runtime.database) as connection:
         rows = manifests.fetch_manifests(connection, cluster.id)
@@ -29,19 +36,15 @@ def check_manifests(
         Kept(bucket=row.bucket, object=row.object, sha256=row.sha256, number=row.number, proven=row.proven)
         for row in rows
     ]
-
-    def find_signer(data: bytes, signature: bytes) -> str:
-        signer = runtime.signing.find_signer(data, signature)
-        signers.update({signer} - {""})
-        return signer
-
     for checked in check_chain(cluster_stores(runtime, cluster.id), chain, find_signer, contents=contents):
         name = checked.kept.object
         for problem in checked.problems:
             yield name, problem, jobs[name]
         if checked.manifest:
-            for segment, problem in _differences(runtime, cluster, checked.manifest, jobs[name]):
+            for segment, problem in _differences(runtime, cluster, checked.manifest, entries, jobs[name]):
                 yield segment, problem, jobs[name]
+            if checked.kept.proven and not entries.are_known(checked.manifest.removal):
+                yield name, f"the removal entry {checked.manifest.removal} that it names is missing", jobs[name]
     if contents:
         yield from _tell_unproven(rows)
     if noted and noted not in {row.sha256 for row in rows if row.proven}:
@@ -74,12 +77,17 @@ def _tell_unproven(rows: Sequence[manifests.ManifestRow]) -> Iterator[tuple[str,
             yield row.object, "unproven: what came before it, which is not in the catalogue", row.job_id
 
 
-def _differences(runtime: Runtime, cluster: Cluster, manifest: Manifest, job_id: str) -> Iterator[tuple[str, str]]:
+def _differences(
+    runtime: Runtime, cluster: Cluster, manifest: Manifest, entries: CheckedEntries, job_id: str
+) -> Iterator[tuple[str, str]]:
     with reading(runtime.database) as connection:
         listed = segments.fetch_listed_segments(connection, cluster.id, job_id)
     known = {segment.object: _essence(segment) for segment in listed}
     for segment in manifest.segments:
-        if known.pop(segment.object, None) != _essence(segment):
+        there = known.pop(segment.object, None)
+        if there is None and entries.name(segment):
+            continue  # removed by a rule of retention
+        if there != _essence(segment):
             yield segment.object, "the catalogue does not have it as its manifest names it"
     for name in known:
         yield name, "the manifest of its job does not name it"

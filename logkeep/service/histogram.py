@@ -24,7 +24,7 @@ from logkeep.service.archive_search import TELL_SECONDS, search_archive
 from logkeep.service.orphans import find_prefixes
 from logkeep.service.runtime import Runtime
 from logkeep.service.search_index import read_node_index
-from logkeep.service.searched_logs import Reads, expect_known
+from logkeep.service.searched_logs import Reads, expect_known, find_removed
 from logkeep.service.stores import cluster_stores
 from logkeep.stores.base import ObjectStore
 
@@ -60,7 +60,7 @@ _Logs = dict[tuple[str, int], Checkpoint]  # by node and generation
 
 def _fetch_logs(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> _Logs:
     kept = generations.fetch_generations(runtime.database, cluster.id, node=query.node, family=query.family)
-    return {(node, one.generation): one for node, one in kept if one.kept > one.start}
+    return {(node, one.generation): one for node, one in kept if one.kept > one.first}
 
 
 class _Counting:
@@ -89,10 +89,11 @@ class _Counting:
                     break
                 frames = list[KeptFrame]()
                 for segment in of_log:
-                    if segment.start != (frames[-1].segment.end if frames else log.start):
+                    if segment.start != (frames[-1].segment.end if frames else log.first):
                         yield self._note(node, log, f"bytes before {segment.start} are not in the catalogue")
                     frames += [KeptFrame(segment, number) for number in range(len(segment.frames))]
                 yield from self._count_log(node, log, frames)
+        yield from find_removed(self._runtime, self._cluster, self._query)
         yield SearchEnd(not (self._damaged or self._ended), self._progress(), None, self._index.missing)
 
     def _count_log(self, node: str, log: Checkpoint, frames: list[KeptFrame]) -> Iterator[SearchEvent]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from logkeep.database import clusters, job_nodes, jobs, told_findings
+from logkeep.database import clusters, job_nodes, jobs, retention, told_findings
 from logkeep.database.connection import reading
 from logkeep.database.warnings import fetch_warnings
 from logkeep.domain.backup_job import BackupJob, JobStatus
-from logkeep.domain.job_detail import JobDetail, JobNode
+from logkeep.domain.job_detail import JobDetail, JobNode, JobRemoved
 from logkeep.errors import InvalidField
 from logkeep.service.runtime import Runtime
 
@@ -38,6 +38,7 @@ def get_detail(
             failures=job_nodes.fetch_failures(connection, job_id, MOST_TOLD),
             warnings=fetch_warnings(connection, job_id, MOST_TOLD),
             forecasts=job_nodes.fetch_forecasts(connection, job_id, MOST_TOLD),
+            removed=_fetch_removed(connection, job_id),
         )
 
 
@@ -48,6 +49,11 @@ def remove_told_findings(runtime: Runtime, forecast_days: int, after: int) -> in
     """
     before = runtime.clock.now_ms() - forecast_days * _DAY_MS
     return told_findings.delete_told(runtime.database, before, after)
+
+
+def _fetch_removed(connection: Connection, job_id: str) -> JobRemoved:
+    sums = retention.fetch_removed_of_jobs(connection, [job_id]).get(job_id)
+    return JobRemoved(sums.objects, sums.raw, sums.stored, sums.lines) if sums else JobRemoved()
 
 
 def _nodes(connection: Connection, job: BackupJob) -> list[JobNode]:

@@ -17,6 +17,7 @@ from logkeep.archive.proof import (
 from logkeep.domain.manifest import Manifest
 from logkeep.errors import BucketMissing, LogkeepError, StoreCorrupt, StoreUnreachable
 from logkeep.service.removal import read_removal
+from logkeep.service.removal_entries import RemovalListing
 from logkeep.service.runtime import Runtime
 from logkeep.stores.base import find_store, hash_object
 from logkeep.stores.layout import (
@@ -59,6 +60,7 @@ class ManifestReader:
         self.problems: list[str] = []
         self.unreadable: list[Document] = []  # signed manifests that cannot be decoded
         self.removals: dict[str, Removal] = {}  # proven ones, by the hash of the cluster's last manifest
+        self.listing = RemovalListing()
 
     def find_documents(self, bucket: str, cluster_id: str = "") -> Iterator[Document]:
         """Yield every manifest of a bucket. Signed ones are decoded now, so that they are not fetched twice.
@@ -69,6 +71,7 @@ class ManifestReader:
         sizes: dict[str, int] = {}
         folders: dict[str, list[str]] = {}
         for thing in find_store(self._runtime.stores, bucket).list(""):
+            self.listing.add(bucket, thing)
             if is_removal(thing.name):
                 self._try(thing.name, partial(self._read_removal, bucket, thing.name))
             found = parse_object(thing.name)

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Connection
 
 from logkeep.archive.orphans import object_prefix
-from logkeep.database import clusters, findings, generations, jobs, log_settings, manifests, segments
+from logkeep.database import clusters, findings, generations, jobs, log_settings, manifests, retention, segments
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.manifest import Manifest, Segment, Sighting, UnreportedJob
@@ -109,7 +109,8 @@ def draft_manifest(
 ) -> Draft:
     """Return the manifest. It follows the last proven one, so that its signature does not vouch for unproven ones.
 
-    The last unproven manifest is named in a field of its own. Raises `JobSuperseded` if the cluster was removed.
+    The last unproven manifest is named in a field of its own, and so is the last removal entry. Raises `JobSuperseded`
+    if the cluster was removed.
     """
     present = clusters.fetch_cluster(connection, cluster.id)  # its nodes may have been changed during the job
     if present is None:
@@ -122,6 +123,7 @@ def draft_manifest(
     met = {one.job_id: findings.fetch_findings(connection, one.job_id) for one in untold}
     sightings = [sighting for one in [*met.values(), found] for sighting in one.sightings]
     setting = log_settings.fetch_setting(connection, cluster.id)
+    entry = retention.fetch_last_entry(connection, cluster.id, stored=True)
     manifest = Manifest(
         version=VERSION,
         cluster_id=cluster.id,
@@ -141,6 +143,7 @@ def draft_manifest(
         earlier=tuple(_told(one, met[one.job_id]) for one in untold),
         warnings=found.warnings,
         unproven=last.sha256 if last and not last.proven else "",
+        removal=entry.sha256 if entry else "",
     )
     return Draft(manifest, proven, setting_stores(runtime, setting))
 

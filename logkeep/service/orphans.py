@@ -19,8 +19,9 @@ from logkeep.archive.orphans import (
     object_prefix,
     setting_prefix,
 )
-from logkeep.database import jobs, log_settings, manifests, segments
+from logkeep.database import jobs, log_settings, manifests, retention, segments
 from logkeep.database.connection import reading
+from logkeep.database.removed_segments import fetch_entry_names
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.errors import ObjectError, StoreCorrupt, StoreMissing
@@ -103,7 +104,10 @@ class OrphanScanner:
         job_ids = sorted({one.name.job_id for one in batch if one.name})
         with reading(self._runtime.database) as connection:
             traces, manifests = _fetch_traces(connection, job_ids)
-            named = segments.fetch_named_segments(connection, self._cluster_id, [one.object.name for one in batch])
+            names = [one.object.name for one in batch]
+            named = segments.fetch_named_segments(connection, self._cluster_id, names)
+            named |= retention.fetch_removed_names(connection, self._cluster_id, names)
+            named |= fetch_entry_names(connection, self._cluster_id, list(map(signed_manifest, names)))
         named |= manifests
         return [
             (one, traces.get(one.name.job_id) if one.name else None)

@@ -32,9 +32,11 @@ from logkeep.service.rebuild_report import (
     group_keys,
     tell_beyond,
     tell_chain,
+    tell_entries,
     tell_places,
 )
-from logkeep.service.restored_records import find_project, put_in
+from logkeep.service.removal_entries import name_removals, read_entry
+from logkeep.service.restored_records import Removed, find_project, put_in
 from logkeep.service.runtime import Runtime
 
 
@@ -87,9 +89,9 @@ def rebuild(
             taken = {link.entry.sha256 for link in links}
             outcome.clusters.append(Rebuilt(removed.cluster_id, State.REMOVED, removed.cluster_name, taken=taken))
         else:
-            outcome.clusters.append(_rebuild_cluster(runtime, links, problems, names))
+            outcome.clusters.append(_rebuild_cluster(runtime, reader, links, problems, names))
     outcome.clusters += [
-        _rebuild_unproven(runtime, order_chain(entries, noted), noted, names) for entries in asked.values()
+        _rebuild_unproven(runtime, reader, order_chain(entries, noted), noted, names) for entries in asked.values()
     ]
     tell_beyond(outcome, claims)
     named = NamedClusters(outcome, claims, reader.removals.values())
@@ -105,23 +107,33 @@ def _by_cluster(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     return dict(found)
 
 
-def _rebuild_unproven(runtime: Runtime, chain: Chain, noted: Collection[str], names: Mapping[str, str]) -> Rebuilt:
+def _rebuild_unproven(
+    runtime: Runtime, reader: ManifestReader, chain: Chain, noted: Collection[str], names: Mapping[str, str]
+) -> Rebuilt:
     """Restore a cluster taken on trust, of which nothing is proven; refuse it if several chains could be meant."""
     links = lay_out_unproven(chain)
     if not chain.forks or any(entry.sha256 in noted for entry in chain.links):
-        return _rebuild_cluster(runtime, links, tell_chain(chain, links), names)
+        return _rebuild_cluster(runtime, reader, links, tell_chain(chain, links), names)
     ends = [entry.sha256 for entry in (chain.links[-1], *chain.forks)][:MAX_TOLD]
     text = f"its manifests form several chains; name the last one of yours with --head: {', '.join(ends)}"
     return Rebuilt(chain.links[-1].cluster_id, problems=[f"{text}; nothing of it was put in"])
 
 
 def _rebuild_cluster(
-    runtime: Runtime, links: Sequence[Link], problems: Iterable[str], names: Mapping[str, str]
+    runtime: Runtime,
+    reader: ManifestReader,
+    links: Sequence[Link],
+    problems: Iterable[str],
+    names: Mapping[str, str],
 ) -> Rebuilt:
     rebuilt = Rebuilt(links[-1].entry.cluster_id, problems=list(problems))
     register = partial(_insert_cluster, rebuilt, names.get(rebuilt.cluster_id, ""))
     try:
-        put_in(runtime, links, rebuilt, register, partial(read_manifest, runtime))
+        entries = reader.listing.prove(runtime, rebuilt.cluster_id, name_removals(links))
+        rebuilt.problems += tell_entries(entries)
+        read = partial(read_entry, runtime.stores, cluster_id=rebuilt.cluster_id)
+        removed = Removed([link.document for link in entries.links], read, reader.listing.is_there)
+        put_in(runtime, links, rebuilt, register, partial(read_manifest, runtime), removed)
     except CatalogueError:
         raise
     except Exception as error:  # the other clusters are still restored

@@ -13,6 +13,7 @@ from logkeep.archive.proof import (
     Link,
     check_entry,
 )
+from logkeep.archive.removal_chain import EntryChain
 from logkeep.domain.causes import rebuild_command
 from logkeep.domain.cluster import is_cluster_id
 from logkeep.service.heads import stops_backups, tell_objects
@@ -44,6 +45,7 @@ class Rebuilt:
     records: int = 0
     objects: int = 0
     size: int = 0  # plain bytes archived
+    removed: int = 0  # objects that rules of retention removed
     unproven: int = 0  # unproven manifests that were taken on trust
     problems: list[str] = field(default_factory=list[str])
     taken: set[str] = field(default_factory=set[str])  # hashes of the manifests used
@@ -112,6 +114,11 @@ def _tell_unproven(links: Sequence[Link]) -> Iterator[str]:
                 f"manifest {link.entry.unproven}; `{rebuild_command([link.entry.document.bucket])} --unproven "
                 f"{link.entry.cluster_id}` puts it in, if it is there and the database does not have the cluster yet"
             )
+
+
+def tell_entries(chain: EntryChain) -> list[str]:
+    """Return what is wrong with the removal entries of a cluster."""
+    return [f"{name}: {problem}" if name else problem for name, problem in chain.problems]
 
 
 def tell_places(chain: Chain, copies: Sequence[Document], buckets: Sequence[str]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from shlex import quote
 
 import msgspec
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from logkeep.archive.orphans import object_prefix, setting_prefix
 from logkeep.archive.proof import (
+    Document,
     Entry,
     Link,
 )
@@ -18,6 +19,7 @@ from logkeep.archive.rebuild import Generations
 from logkeep.backup.retirement import find_retired
 from logkeep.database import clusters, findings, generations, jobs, keys, log_settings, manifests, segments
 from logkeep.database.connection import writing
+from logkeep.database.removed_segments import ask_for_removal
 from logkeep.database.retired import RetiredGenerations
 from logkeep.database.warnings import save_warnings
 from logkeep.domain.backup_job import JobStatus
@@ -25,14 +27,25 @@ from logkeep.domain.cluster import Cluster, Project
 from logkeep.domain.log_setting import LogSetting
 from logkeep.domain.manifest import Manifest, Segment, UnreportedJob
 from logkeep.domain.policy import next_start
-from logkeep.errors import CatalogueError, StoreCorrupt
+from logkeep.domain.removal_entry import RemovalEntry
+from logkeep.errors import CatalogueError, StoreCorrupt, StoreError
 from logkeep.service.manifest_reader import one_line
 from logkeep.service.places import find_conflict, note_place
 from logkeep.service.rebuild_report import Rebuilt, State
+from logkeep.service.removal_entries import apply_entry
 from logkeep.service.runtime import Runtime
 from logkeep.stores.layout import (
     parse_object,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Proven removal entries of a cluster, oldest first, how each is read, and which objects lie in a bucket yet."""
+
+    documents: Sequence[Document]
+    read: Callable[[Document], RemovalEntry]
+    is_there: Callable[[str, str], bool]  # by bucket and name
 
 
 def put_in(
@@ -41,11 +54,13 @@ def put_in(
     rebuilt: Rebuilt,
     register: Callable[[Connection, Manifest], Cluster],
     read: Callable[[Entry], Manifest],
+    removed: Removed,
 ) -> None:
     """Restore a cluster as its last proven manifest describes it, or the last one if none is proven.
 
     If the chain ends with unproven manifests, log backup is closed: unproven sources must not be read automatically.
-    `register` puts the cluster itself into the database. `read` is called while the database is locked.
+    What proven removal entries name is taken out again. `register` puts the cluster itself into the database. `read`,
+    and that of `removed`, is called while the database is locked.
     """
     teller = next((link for link in reversed(links) if link.proven), links[-1])
     told = read(teller.entry)
@@ -65,9 +80,11 @@ def put_in(
         for link in links:
             records.add(link, read(link.entry))
         records.finish()
+        records.remove(removed, runtime.clock.now_ms())
     rebuilt.state = State.REBUILT
     rebuilt.unproven = sum(not link.proven for link in links)
     rebuilt.records, rebuilt.objects, rebuilt.size = records.jobs, records.objects, records.size
+    rebuilt.removed = records.removed
     if closed:
         rebuilt.problems.append(
             f"log backup is closed: look at its nodes, and open it with `logkeep logs open {quote(rebuilt.name)}`"
@@ -103,7 +120,7 @@ class Records:
         self._spread_ms = spread_ms
         self._generations = Generations()
         self._newest = 0  # creation of the newest job, Unix ms
-        self.jobs = self.objects = self.size = 0
+        self.jobs = self.objects = self.size = self.removed = 0
 
     def add(self, link: Link, manifest: Manifest) -> None:
         """Add one manifest. Raises `StoreCorrupt` with the name of the object if the database rejects a value."""
@@ -148,6 +165,23 @@ class Records:
             if self._setting.period:
                 due_at = next_start(self._setting.period, self._cluster_id, self._newest, self._spread_ms)
                 log_settings.plan_policy(self._connection, self._cluster_id, self._setting.updated_at, due_at)
+
+    def remove(self, removed: Removed, now: int) -> None:
+        """Take out what rules of retention removed, once all is written; `now` in Unix ms.
+
+        Raises `StoreCorrupt` with the name of the entry that cannot be read.
+        """
+        for document in removed.documents:
+            try:
+                entry = removed.read(document)
+            except StoreError as error:
+                raise StoreCorrupt(f"{document.object}: {one_line(error)}") from error
+            taken = apply_entry(self._connection, self._cluster_id, entry, document, removed.is_there)
+            self.removed += len(taken)
+            self.objects -= len(taken)
+            self.size -= sum(one.segment.end - one.segment.start for one in taken)
+        if removed.documents:
+            ask_for_removal(self._connection, self._cluster_id, now)
 
     def _add_job(self, attempt: int, manifest: Manifest, told: UnreportedJob) -> None:
         job = told.job

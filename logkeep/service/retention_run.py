@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from logkeep.database import kept_objects, manifests, retention, segments
 from logkeep.database.bodies import decode_body
 from logkeep.database.connection import reading, writing
+from logkeep.database.removed_segments import move_beginnings
 from logkeep.database.retention import EntryRow, JobSums, RemovedObject
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.instant import earliest, latest
@@ -20,8 +21,10 @@ from logkeep.domain.removal_entry import MOST_REMOVED, RemovalEntry, RemovedSegm
 from logkeep.domain.retention import DAY_MS, JudgedObject, Removal, RetentionProgress
 from logkeep.errors import BucketMissing, LogkeepError, Overloaded, StoreError, StoreUnreachable
 from logkeep.service.heads import expect_none_newer
+from logkeep.service.removal_entries import take_up_entries
 from logkeep.service.retention_judgement import Judgement, judge_objects, make_judgement
 from logkeep.service.runtime import Runtime
+from logkeep.service.search_index import delete_empty_indexes
 from logkeep.service.stores import cluster_stores
 from logkeep.stores.base import find_store
 from logkeep.stores.layout import (
@@ -88,16 +91,20 @@ class RetentionRun:
         yield from self._remove_objects()
         if plans:
             expect_none_newer(self._runtime, self._cluster)  # rules would count jobs that are not the last ones
+            take_up_entries(self._runtime, self._cluster)
             with reading(self._runtime.database) as connection:
                 rules = retention.fetch_rules(connection, self._cluster.id)
             if any(one.confirmed_at is not None for one in rules):
                 yield from self._remove_out(make_judgement(self._runtime, self._cluster, rules))
 
     def _remove_out(self, judgement: Judgement) -> Iterator[RetentionProgress]:
+        nodes = set[str]()
         for batch in self._batches(judgement):
             if self._plan(judgement, batch):
                 self._store_entries()
                 yield from self._remove_objects()
+                nodes |= {judged.kept.node for judged in batch}
+        delete_empty_indexes(self._runtime, self._cluster, self._stores, sorted(nodes))
 
     # Plan -----------------------------------------------------------------------------------------------------------
 
@@ -165,7 +172,7 @@ class RetentionRun:
         for one in goes:
             ends[one.segment.node, one.segment.generation] = one.segment.end  # they come in order
         kept_objects.delete_objects(connection, cluster_id, ends)
-        retention.raise_removed(connection, cluster_id, ends)
+        move_beginnings(connection, cluster_id, ends)
         objects = [
             RemovedObject(one.segment.bucket, one.segment.object, entry.number, one.segment.stored) for one in goes
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import cached_property
 from typing import NamedTuple
 
@@ -10,16 +11,19 @@ import structlog
 
 from logkeep.archive.chain import find_flaw
 from logkeep.archive.orphans import ClusterPrefix
+from logkeep.archive.removal_chain import NameSet
+from logkeep.database import segments
 from logkeep.domain.cluster import Cluster
-from logkeep.errors import ObjectError, StoreCorrupt, StoreError
+from logkeep.errors import ObjectError, StoreCorrupt, StoreError, StoreMissing
 from logkeep.search.frame_filter import Needle
-from logkeep.search.index_object import MOST_BYTES, SegmentIndex, decode_index
+from logkeep.search.index_object import MOST_BYTES, SegmentIndex, decode_index, read_hashes
 from logkeep.search.plan import KeptFrame, Ruling
 from logkeep.service.orphans import find_prefixes
 from logkeep.service.runtime import Runtime
 from logkeep.stores.base import ObjectStore, StoredObject
 from logkeep.stores.layout import index_folder, is_index, signature_object
 
+_TABLE_BYTES = 4 * 1024 * 1024  # from the beginning of an index object, which hold the table of 10,000 segments
 _log = structlog.get_logger("logkeep.search")
 
 
@@ -107,6 +111,42 @@ def check_indexes(
                     read_index(runtime, store, found)
                 except ObjectError as error:
                     yield name, error.message
+
+
+def delete_empty_indexes(
+    runtime: Runtime, cluster: Cluster, stores: Mapping[str, ObjectStore], nodes: Iterable[str]
+) -> int:
+    """Delete the index objects of nodes that tell of nothing that is kept any more; return how many.
+
+    Raises a `StoreError` where the bucket fails.
+    """
+    places = find_prefixes(runtime, cluster)
+    deleted = 0
+    for node in nodes:
+        found = [
+            (stores[place.bucket], one.name)
+            for place in places
+            for one in list_indexes(stores[place.bucket], place, node)
+        ]
+        kept = NameSet()
+        for segment in segments.fetch_segments(runtime.database, cluster.id, node) if found else ():
+            kept.add(segment.sha256)
+        for store, name in found:
+            if _tells_nothing(store, name, kept):
+                store.delete(name)
+                store.delete(signature_object(name))
+                deleted += 1
+    return deleted
+
+
+def _tells_nothing(store: ObjectStore, name: str, kept: NameSet) -> bool:
+    """Return whether an index object tells of nothing that is kept; its signature matters only to who believes it."""
+    try:
+        with closing(store.open(name)) as stream:
+            hashes = read_hashes(stream.read(_TABLE_BYTES))
+    except (StoreCorrupt, StoreMissing):  # verification tells of it; or it was merged with others
+        return False
+    return not any((sha256,) in kept for sha256 in hashes)
 
 
 def read_index(runtime: Runtime, store: ObjectStore, found: StoredObject) -> list[SegmentIndex]:

@@ -12,9 +12,12 @@ from math import inf
 
 from logkeep.archive.frame_reader import FrameReader
 from logkeep.database import generations, segments
+from logkeep.database.connection import reading
+from logkeep.database.removed_spans import fetch_removed_spans
 from logkeep.domain.archive_search import ArchiveQuery
 from logkeep.domain.cluster import Cluster, Node
 from logkeep.domain.manifest import EMPTY, Checkpoint, Frame, Segment
+from logkeep.domain.removed_span import RemovedSpan
 from logkeep.errors import InvalidField, SourceError
 from logkeep.search.heads import RecordHeads
 from logkeep.search.plan import KeptFrame
@@ -162,8 +165,8 @@ def survey_logs(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> Surv
     for node, one in generations.fetch_generations(runtime.database, cluster.id, node=query.node, family=family):
         if query.live:
             checkpoints.setdefault(node, []).append(one)
-        if one.kept > one.start and query.family in {"", one.family}:
-            logs[node, one.generation] = SearchedLog(node, one.family, one.generation, one.name, one.start, one.kept)
+        if one.kept > one.first and query.family in {"", one.family}:
+            logs[node, one.generation] = SearchedLog(node, one.family, one.generation, one.name, one.first, one.kept)
     survey = Survey([])
     if logs:
         _add_kept(runtime, cluster, query, logs, survey)
@@ -197,7 +200,7 @@ def _add_kept(
 def is_any_kept(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> bool:
     """Return whether something is kept of the node and log that are asked for."""
     kept = generations.fetch_generations(runtime.database, cluster.id, node=query.node, family=query.family)
-    return any(one.kept > one.start for _, one in kept)
+    return any(one.kept > one.first for _, one in kept)
 
 
 def _add_live(
@@ -251,6 +254,14 @@ def fetch_frames(runtime: Runtime, cluster: Cluster, log: SearchedLog) -> Iterat
         yield KeptFrame(live, 0)
 
 
+def find_removed(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> list[RemovedSpan]:
+    """Return what rules of retention removed that may have held what is looked for."""
+    nodes = [query.node] if query.node else None
+    with reading(runtime.database) as connection:
+        found = fetch_removed_spans(connection, cluster.id, nodes=nodes, family=query.family)
+    return [one for one in found if one.may_hold(query.wanted.span)]
+
+
 def first_of(query: ArchiveQuery, frame: Frame) -> float:
     """Return where the first record of a frame stands in the order of the search, -inf where that is not known."""
     return query.order(frame.last_time if query.newest_first else frame.first_time)
@@ -267,7 +278,7 @@ def expect_known(runtime: Runtime, cluster: Cluster, query: ArchiveQuery) -> Non
         return
     nodes, families = dict[str, None](), dict[str, None]()
     for node, log in generations.fetch_generations(runtime.database, cluster.id):
-        if log.kept > log.start:
+        if log.kept > log.first:
             nodes[node] = None
             families |= {log.family: None} if query.node in {"", node} else {}
     if query.node and query.node not in nodes:

@@ -11,6 +11,7 @@ from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.cluster import Cluster
 from logkeep.service.heads import expect_none_newer
 from logkeep.service.orphans import OrphanScanner, find_prefixes
+from logkeep.service.removal_entries import take_up_entries
 from logkeep.service.runtime import Runtime
 from logkeep.service.stores import cluster_stores
 from logkeep.stores.base import ObjectStore, StoredObject
@@ -46,6 +47,7 @@ def sweep(runtime: Runtime, cluster: Cluster, *, grace_ms: int, remove: bool) ->
     in the catalogue.
     """
     expect_none_newer(runtime, cluster)  # a segment named by such a manifest would look like an orphan
+    take_up_entries(runtime, cluster)  # and so would one that such an entry names
     places = find_prefixes(runtime, cluster)
     stores = cluster_stores(runtime, cluster.id)
     scanner = OrphanScanner(runtime, cluster, places)

@@ -13,15 +13,26 @@ from typing import cast
 
 from logkeep.archive.orphans import ClusterPrefix, UnknownObject, Verdict, object_prefix
 from logkeep.archive.verify import Damage, check_size, count_lines, read_back, whole_segment
-from logkeep.database import clusters, generations, segments, verifications
+from logkeep.database import clusters, generations, retention, segments, verifications
 from logkeep.database.connection import reading, writing
 from logkeep.database.segments import SegmentRow
 from logkeep.domain.cluster import Cluster
-from logkeep.domain.verification import Chain, Finding, Orphans, Progress, Unproven, Verification, VerificationEvent
+from logkeep.domain.verification import (
+    Chain,
+    Finding,
+    Orphans,
+    Progress,
+    Removed,
+    Unproven,
+    Verification,
+    VerificationEvent,
+)
 from logkeep.errors import BucketMissing, CatalogueBehind, ChainForked, JobError, StoreError
 from logkeep.service.chain import check_manifests, find_heads
 from logkeep.service.heads import expect_none_newer
 from logkeep.service.orphans import OrphanScanner, find_prefixes
+from logkeep.service.removal_check import check_entries
+from logkeep.service.removal_entries import take_up_entries
 from logkeep.service.runtime import Runtime
 from logkeep.service.search_index import check_indexes
 from logkeep.service.stores import cluster_stores
@@ -123,7 +134,7 @@ def _counted(result: Verification, told: VerificationEvent) -> Verification:
             said = f"{told.object}: {told.problem}" if told.object else told.problem
             problem = result.problem or said[:_LONGEST_PROBLEM]
             return replace(result, findings=result.findings + 1, problem=problem)
-        case Orphans() | Unproven() | Chain():
+        case Orphans() | Unproven() | Chain() | Removed():
             return result
 
 
@@ -131,7 +142,17 @@ def _tell(
     runtime: Runtime, cluster: Cluster, percent: float, *, chain: bool, noted: str, readers: int
 ) -> Iterator[VerificationEvent]:
     signers = set[str]()
-    for name, problem, job_id in check_manifests(runtime, cluster, contents=chain, noted=noted, signers=signers):
+
+    def find_signer(data: bytes, signature: bytes) -> str:
+        signer = runtime.signing.find_signer(data, signature)
+        signers.update({signer} - {""})
+        return signer
+
+    take_up_entries(runtime, cluster)
+    entries = check_entries(runtime, cluster, find_signer, contents=chain)
+    for name, problem in entries.problems:
+        yield Finding(node="", family="", object=name, problem=problem, job_id="")
+    for name, problem, job_id in check_manifests(runtime, cluster, entries, find_signer, contents=chain, noted=noted):
         yield Finding(node="", family="", object=name, problem=problem, job_id=job_id)
     try:
         expect_none_newer(runtime, cluster)
@@ -139,12 +160,21 @@ def _tell(
         yield Finding(node="", family="", object="", problem=error.message, job_id="")
     (proven, head), (unproven, unproven_head) = find_heads(runtime, cluster)
     if chain:
-        yield Chain(proven, head, tuple(sorted(signers)))
+        yield Chain(proven, head, tuple(sorted(signers)), len(entries.rows), entries.head)
     if unproven_head:
         yield Unproven(unproven, unproven_head)
     with closing(_Walk(runtime, cluster, percent, readers)) as walk:
         yield from walk.run()
+    yield from _tell_removed(runtime, cluster)
     yield from _check_indexes(runtime, cluster, read=percent >= 100)
+
+
+def _tell_removed(runtime: Runtime, cluster: Cluster) -> Iterator[Removed]:
+    with reading(runtime.database) as connection:
+        objects, _, _ = retention.sum_removed(connection, cluster.id)
+        waiting = retention.fetch_waiting(connection, cluster.id)
+    if objects:
+        yield Removed(objects, waiting.objects, waiting.stored)
 
 
 def _check_indexes(runtime: Runtime, cluster: Cluster, *, read: bool) -> Iterator[Finding]:

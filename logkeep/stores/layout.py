@@ -130,8 +130,13 @@ def parse_object(name: str) -> ObjectName | None:
     return None
 
 
+def is_segment(name: str) -> bool:
+    """Return whether a name is that of a segment."""
+    return _SEGMENT.fullmatch(name) is not None
+
+
 def signed_manifest(name: str) -> str:
-    """Return the name of the manifest that a signature or a pointer belongs to."""
+    """Return the name of the manifest or removal entry that a signature or a pointer belongs to."""
     return name.removesuffix(".sig").removesuffix(".next")
 
 
@@ -191,10 +196,23 @@ def removal_entry_object(folder: str, removed_at: int, number: int, cluster_id: 
     return f"{removal_entry_folder(folder)}{_moment(removed_at)}-{number:08d}-{cluster_id}.json"
 
 
-def is_removal_entry(name: str) -> bool:
-    """Return whether a name is that of a removal entry, not of its signature."""
+def removal_entries_from(folder: str, removed_at: int) -> str:
+    """Return a text that sorts before the entries of what was removed at this time or later."""
+    return f"{removal_entry_folder(folder)}{datetime.fromtimestamp(max(0, removed_at) / 1000, UTC):%Y%m%dT%H%M%S}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalEntryName:
+    """What the name of a removal entry says of it."""
+
+    number: int
+    cluster_id: str
+
+
+def parse_removal_entry(name: str) -> RemovalEntryName | None:
+    """Parse the name of a removal entry; return None for any other, as that of a signature."""
     found = _ENTRY.fullmatch(name)
-    return found is not None and not found[4]
+    return RemovalEntryName(int(found[2]), found[3]) if found and not found[4] else None
 
 
 def encode_removal_entry(entry: RemovalEntry) -> bytes:

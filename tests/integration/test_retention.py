@@ -44,9 +44,15 @@ class Node:
         if log.exists():
             log.rename(self.folder / "es.log.1")
         (self.folder / "es.log.3").unlink(missing_ok=True)
-        line = f"[2026-01-{self.day:02}T06:40:21,123][INFO ][o.e.n.Node] [n1] day {self.day} of many, {'x' * 300}\n"
-        log.write_text(line)
+        log.write_bytes(self.text(self.day))
         return self.installation.back_up(self.cluster)
+
+    def text(self, *days: int) -> bytes:
+        lines = (f"[2026-01-{day:02}T06:40:21,123][INFO ][o.e.n.Node] [n1] day {day} of many" for day in days)
+        return "".join(f"{line}, {'x' * 300}\n" for line in lines).encode()
+
+    def restored(self) -> bytes:
+        return self.installation.restored(self.cluster).get(("n1", "es.log"), b"")
 
     def reasons(self, *rules: RetentionRule) -> list[Reason]:
         """What is to be said of each day's object, oldest first."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import json
 import os
 import shutil
 import tempfile
@@ -23,9 +24,10 @@ from hypothesis import strategies as st
 from logkeep.database.connection import reading
 from logkeep.database.manifests import fetch_manifests
 from logkeep.domain.cluster import Cluster
+from logkeep.domain.retention import RetentionRule
 from logkeep.keyfiles.files import TRUST_FILE
 from logkeep.keyfiles.signing import Signing
-from logkeep.service import clusters
+from logkeep.service import clusters, retention
 from logkeep.service.rebuild import rebuild
 from logkeep.service.rebuild_report import Outcome
 from logkeep.stores.layout import manifest_hash
@@ -168,7 +170,48 @@ def remove_object(stranger: Stranger, path: Path) -> None:
         one.unlink()
 
 
+def entries(bucket: Path) -> list[Path]:
+    return sorted(bucket.rglob("_retention/*.json"))
+
+
+def on_an_entry(deed: Callable[[Stranger, Path], object]) -> Callable[[Stranger, Path], None]:
+    """Do it to a removal entry in place of a manifest."""
+
+    def act(stranger: Stranger, path: Path) -> None:
+        found = entries(stranger.bucket)
+        if found:
+            deed(stranger, found[path.stat().st_size % len(found)])
+
+    return act
+
+
+def remove_more(stranger: Stranger, entry: Path) -> None:
+    """Forge the next entry, which says that all the rest was removed."""
+    name = entry.name.replace("-0000000", "-0000001")
+
+    def change(document: Document) -> None:
+        left = [
+            one
+            for path in manifests(stranger.bucket)
+            for one in json.loads(path.read_bytes())["segments"]
+            if (stranger.bucket / one["object"]).exists()
+        ]
+        names = document["segments"][0].keys() - {"rule"}
+        document["segments"] = [{name: one[name] for name in names} | {"rule": "keep_days=1"} for one in left]
+        document |= {"number": document["number"] + 10, "previous": manifest_hash(entry.read_bytes())}
+        document["object"] = document["object"].replace("-0000000", "-0000001")
+
+    forge(entry.with_name(name), stranger.signing, change, entry)
+
+
 MOVES = {
+    "remove entry": on_an_entry(remove),
+    "unsign entry": on_an_entry(unsign),
+    "spoil signature of entry": on_an_entry(spoil_signature),
+    "sign entry anew": on_an_entry(sign_anew),
+    "change entry": on_an_entry(change),
+    "remove more": on_an_entry(remove_more),
+    "copy entry": on_an_entry(lambda _, path: shutil.copy(path, path.with_name(f"3{path.name[1:]}"))),
     "remove": remove,
     "cut off": cut_off,
     "unsign": unsign,
@@ -217,9 +260,13 @@ def truth() -> Iterator[Truth]:
     with open_installation(place / "installation") as installation:
         cluster = installation.add_cluster(n1=logs)
         for number in range(4):
-            with (logs / "es.log").open("ab") as file:
-                file.write(b"[2026-11-24T00:00:00,%03d] line\n" % number * 9)
+            (logs / f"es-2026-11-24-{number}.log").unlink(missing_ok=True)
+            (logs / f"es-2026-11-24-{number + 1}.log").write_bytes(b"[2026-11-24T00:00:00,%03d] line\n" % number * 9)
             installation.back_up(cluster)
+            if number >= 2:  # two entries, of which a manifest names the first
+                retention.set_rules(installation.runtime, cluster, [RetentionRule(keep_jobs=2)], "alice")
+                list(retention.run(installation.runtime, cluster, confirm=True, who="alice"))
+        assert len(entries(installation.bucket)) == 2
         chain = [manifest_hash(path.read_bytes()) for path in manifests(installation.bucket)]
         restored = installation.restored(cluster)
     yield Truth(place / "installation", cluster, chain, restored)

@@ -11,6 +11,7 @@ from logkeep.contract.native.responses import json_lines
 from logkeep.domain.coverage import LogCoverage
 from logkeep.domain.job_detail import JobDetail
 from logkeep.domain.policy import Policy
+from logkeep.domain.removed_span import RemovedSpan
 
 _LINES_AT_ONCE = 100
 
@@ -78,6 +79,15 @@ class ForecastView(msgspec.Struct, rename="camel"):
     next_run: int | None  # Unix ms, of the next automatic backup as of the job; null where there is none
 
 
+class JobRemovedView(msgspec.Struct, rename="camel"):
+    """What rules of retention removed of what a job stored."""
+
+    objects: int
+    raw: int  # plain bytes
+    stored: int
+    lines: int
+
+
 class JobView(ClusterLogRecord, rename="camel"):
     """A record by itself, with what CSS lacks."""
 
@@ -89,6 +99,7 @@ class JobView(ClusterLogRecord, rename="camel"):
     failures: list[str]
     warnings: list[WarningView]
     forecasts: list[ForecastView]
+    removed: JobRemovedView  # objects that `nodes` and `files` do not count any more
 
 
 class HeldGapView(msgspec.Struct, rename="camel"):
@@ -99,6 +110,19 @@ class HeldGapView(msgspec.Struct, rename="camel"):
     at_least: int  # bytes
     reason: str
     job_id: str  # that told it
+
+
+class HeldRemovedView(msgspec.Struct, rename="camel"):
+    """What a rule of retention removed, over all of its runs."""
+
+    rule: str  # its text, as `keep_days=90 of gc.log`
+    removed_at: int  # Unix ms, the last time
+    first_time: str = msgspec.field(name="from")  # oldest and newest known time of its lines; '' if none is known
+    last_time: str = msgspec.field(name="until")
+    timed: bool  # whether the times of all its lines are known
+    objects: int
+    raw: int  # plain bytes
+    lines: int
 
 
 class HeldWarningView(msgspec.Struct, rename="camel"):
@@ -125,6 +149,7 @@ class HeldLine(msgspec.Struct, rename="camel"):
     last_success_at: int | None  # Unix ms
     last_success_job: str | None
     gaps: list[HeldGapView]
+    removed: list[HeldRemovedView]  # one for each rule
     warnings: list[HeldWarningView]
 
 
@@ -156,10 +181,24 @@ def _held(held: LogCoverage, last_success_at: int | None, last_success_job: str 
             )
             for told in held.gaps
         ],
+        removed=[_removed(one) for one in held.removed],
         warnings=[
             HeldWarningView(told.warning.file, told.warning.code, told.warning.message, told.job_id)
             for told in held.warnings
         ],
+    )
+
+
+def _removed(one: RemovedSpan) -> HeldRemovedView:
+    return HeldRemovedView(
+        rule=one.rule,
+        removed_at=one.removed_at,
+        first_time=one.first_time,
+        last_time=one.last_time,
+        timed=one.timed,
+        objects=one.objects,
+        raw=one.raw,
+        lines=one.lines,
     )
 
 
@@ -177,6 +216,7 @@ def render_job(detail: JobDetail) -> bytes:
             failures=list(detail.failures),
             warnings=msgspec.convert(detail.warnings, list[WarningView], from_attributes=True),
             forecasts=msgspec.convert(detail.forecasts, list[ForecastView], from_attributes=True),
+            removed=msgspec.convert(detail.removed, JobRemovedView, from_attributes=True),
         )
     )
 

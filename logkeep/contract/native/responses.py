@@ -16,7 +16,16 @@ from logkeep.domain.archived_log import ArchivedGeneration
 from logkeep.domain.cluster import Cluster, Node
 from logkeep.domain.node_check import NodeCheck
 from logkeep.domain.policy import PolicyState, PolicyStatus
-from logkeep.domain.verification import Chain, Finding, Orphans, Progress, Unproven, Verification, VerificationEvent
+from logkeep.domain.verification import (
+    Chain,
+    Finding,
+    Orphans,
+    Progress,
+    Removed,
+    Unproven,
+    Verification,
+    VerificationEvent,
+)
 
 T = TypeVar("T")
 
@@ -207,6 +216,16 @@ class ChainLine(msgspec.Struct, rename="camel", tag="chain"):
     manifests: int
     head: str  # SHA-256 of the last one, '' for none
     keys: list[str]  # public keys that signed them, in hex
+    entries: int  # removal entries, which say what rules of retention removed
+    last_entry: str  # SHA-256 of the last one, '' for none
+
+
+class RemovedObjectsLine(msgspec.Struct, rename="camel", tag="removed"):
+    """What rules of retention removed; it is not missing."""
+
+    objects: int
+    waiting: int  # of these, lying in the bucket yet
+    waiting_bytes: int
 
 
 class EndLine(msgspec.Struct, rename="camel", tag="end"):
@@ -233,7 +252,9 @@ class ErrorLine(msgspec.Struct, rename="camel", tag="error"):
 
 Standings = Mapping[str, PolicyStatus]  # by cluster
 IndexLine = IndexProgressLine | IndexEndLine | ErrorLine
-VerifyLine = FindingLine | ProgressLine | OrphansLine | UnprovenLine | ChainLine | EndLine | ErrorLine
+VerifyLine = (
+    FindingLine | ProgressLine | OrphansLine | UnprovenLine | ChainLine | RemovedObjectsLine | EndLine | ErrorLine
+)
 
 
 def render_cluster(cluster: Cluster, standings: Standings, *, sources: bool) -> bytes:
@@ -347,12 +368,13 @@ def view(value: object, kind: type[T]) -> T:
     return msgspec.convert(value, kind, from_attributes=True)
 
 
-_LINES: dict[type[VerificationEvent], type[FindingLine | ProgressLine | OrphansLine | UnprovenLine | ChainLine]] = {
+_LINES: dict[type[VerificationEvent], type[VerifyLine]] = {
     Finding: FindingLine,
     Progress: ProgressLine,
     Orphans: OrphansLine,
     Unproven: UnprovenLine,
     Chain: ChainLine,
+    Removed: RemovedObjectsLine,
 }
 
 

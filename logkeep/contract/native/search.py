@@ -24,6 +24,7 @@ from logkeep.domain.archive_search import (
 )
 from logkeep.domain.histogram import Bucket, Interval
 from logkeep.domain.record_filter import RecordFilter
+from logkeep.domain.removed_span import RemovedSpan
 from logkeep.domain.search_request import (
     IN_A_LINE,
     LEVEL,
@@ -169,8 +170,25 @@ class DamageLine(Struct, rename="camel", tag="damage"):
     live: bool  # whether it is of what is not kept yet
 
 
+class RemovedLine(Struct, rename="camel", tag="removed"):
+    """What a rule of retention removed of a log, and what was looked for may have been in it."""
+
+    node: str
+    family: str
+    rule: str  # its text, as `keep_days=90 of gc.log`
+    removed_at: int  # Unix ms, the last time
+    first_time: str  # oldest and newest known time of its lines, as written in the log; '' if none is known
+    last_time: str
+    timed: bool  # whether the times of all its lines are known
+    objects: int
+    raw: int  # plain bytes
+    lines: int
+
+
 class SearchEndLine(Struct, rename="camel", tag="end"):
-    completed: bool  # whether all was looked at; not, where `limit` was reached, a log is damaged or `partly` counts
+    # Whether all that is kept was looked at; not, where `limit` was reached, a log is damaged or `partly` counts. What
+    # was removed leaves it as it is: no search can find it.
+    completed: bool
     hits: int
     logs: int
     frames: int
@@ -182,7 +200,16 @@ class SearchEndLine(Struct, rename="camel", tag="end"):
     cursor: str  # with which the search goes on, if more was found than is given; '' otherwise
 
 
-SearchLine = HitLine | BucketLine | SearchProgressLine | DamageLine | SearchEndLine | ErrorLine
+SearchLine = HitLine | BucketLine | SearchProgressLine | DamageLine | RemovedLine | SearchEndLine | ErrorLine
+
+
+_KINDS: dict[type[SearchEvent], type[SearchLine]] = {
+    Hit: HitLine,
+    Bucket: BucketLine,
+    SearchProgress: SearchProgressLine,
+    SearchDamage: DamageLine,
+    RemovedSpan: RemovedLine,
+}
 
 
 def search_lines(events: Iterable[SearchEvent], query: ArchiveQuery) -> Iterator[bytes]:
@@ -214,5 +241,4 @@ def _line(event: SearchEvent, query: ArchiveQuery) -> SearchLine:
             cursor=cursor,
             **msgspec.structs.asdict(total),
         )
-    kinds = {Hit: HitLine, Bucket: BucketLine, SearchProgress: SearchProgressLine, SearchDamage: DamageLine}
-    return msgspec.convert(event, kinds[type(event)], from_attributes=True)
+    return msgspec.convert(event, _KINDS[type(event)], from_attributes=True)

@@ -14,10 +14,11 @@ from logkeep.domain.removal_entry import MOST_REMOVED, RemovalEntry, RemovedSegm
 from logkeep.errors import StoreCorrupt
 from logkeep.stores.layout import (
     LARGEST_ENTRY,
+    RemovalEntryName,
     cluster_folder,
     decode_removal_entry,
     encode_removal_entry,
-    is_removal_entry,
+    parse_removal_entry,
     removal_entry_object,
     segment_object,
     signature_object,
@@ -68,9 +69,9 @@ def test_entry_is_read_as_it_was_written() -> None:
 @given(st.text(min_size=1, max_size=120), st.integers(0, 250_000_000_000_000), st.integers(1, 2**31 - 1))
 def test_entry_is_known_by_its_name(cluster: str, removed_at: int, number: int) -> None:
     name = removal_entry_object(cluster_folder("css/log", cluster), removed_at, number, CLUSTER)
-    assert is_removal_entry(name)
-    assert not is_removal_entry(signature_object(name))
-    assert not is_removal_entry(name.replace("_retention", "_removed"))
+    assert parse_removal_entry(name) == RemovalEntryName(number, CLUSTER)
+    assert parse_removal_entry(signature_object(name)) is None
+    assert parse_removal_entry(name.replace("_retention", "_removed")) is None
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:30])
