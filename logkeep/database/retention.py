@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exist
 from logkeep.database.connection import in_batches, of, upsert
 from logkeep.database.records import read_rows, values
 from logkeep.database.tables import (
-    generations,
     protections,
     removal_entries,
     removals,
@@ -224,19 +223,6 @@ def fetch_removed_names(connection: Connection, cluster_id: str, objects: Sequen
         statement = select(o.object).where(o.cluster_id == cluster_id, o.object.in_(some))
         found |= set(connection.execute(statement).scalars())
     return found
-
-
-def raise_removed(connection: Connection, cluster_id: str, removed: Mapping[tuple[str, int], int]) -> None:
-    """Save up to which byte generations, by node and number, were removed; never less than before."""
-    g = generations.c
-    up_to = bindparam("up_to")
-    statement = update(generations).where(*of(g.cluster_id, g.node, g.generation), g.removed < up_to)
-    rows = [
-        {"of_cluster_id": cluster_id, "of_node": node, "of_generation": generation, "up_to": end}
-        for (node, generation), end in removed.items()
-    ]
-    if rows:
-        connection.execute(statement.values(removed=up_to), rows)
 
 
 def fetch_due_objects(connection: Connection, cluster_id: str, now: int, limit: int) -> list[RemovedObject]:

@@ -20,7 +20,7 @@ from logkeep.service.places import fold_place
 from logkeep.service.removal import write_removal
 from logkeep.service.runtime import Runtime
 from logkeep.stores.base import ObjectStore, StoredObject, find_store
-from logkeep.stores.layout import ObjectKind, is_index, is_removal, is_removal_entry, parse_object
+from logkeep.stores.layout import ObjectKind, is_index, is_removal, parse_object, parse_removal_entry
 
 _CLAIM_MS = 600_000  # prolonged by each batch
 _RETRY_MS = 3_600_000  # while the bucket keeps something
@@ -147,7 +147,7 @@ class _Deleter:
             store,
             store.list(f"{folder}/_retention/"),
             lambda some: [
-                one for one in some if is_removal_entry(_unsigned(one.name)) and _unsigned(one.name).endswith(ours)
+                one for one in some if parse_removal_entry(_unsigned(one.name)) and _unsigned(one.name).endswith(ours)
             ],
         )
 

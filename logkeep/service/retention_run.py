@@ -12,16 +12,15 @@ from sqlalchemy import Connection
 from logkeep.database import kept_objects, manifests, retention, segments
 from logkeep.database.bodies import decode_body
 from logkeep.database.connection import reading, writing
-from logkeep.database.removed_segments import move_beginnings
-from logkeep.database.retention import EntryRow, JobSums, RemovedObject
+from logkeep.database.removed_segments import TakenOut, move_beginnings
+from logkeep.database.retention import EntryRow, RemovedObject
 from logkeep.domain.cluster import Cluster
-from logkeep.domain.instant import earliest, latest
 from logkeep.domain.manifest import Segment
 from logkeep.domain.removal_entry import MOST_REMOVED, RemovalEntry, RemovedSegment
-from logkeep.domain.retention import DAY_MS, JudgedObject, Removal, RetentionProgress
+from logkeep.domain.retention import DAY_MS, JudgedObject, RetentionProgress
 from logkeep.errors import BucketMissing, LogkeepError, Overloaded, StoreError, StoreUnreachable
 from logkeep.service.heads import expect_none_newer
-from logkeep.service.removal_entries import take_up_entries
+from logkeep.service.removal_entries import record_removed, take_up_entries
 from logkeep.service.retention_judgement import Judgement, judge_objects, make_judgement
 from logkeep.service.runtime import Runtime
 from logkeep.service.search_index import delete_empty_indexes
@@ -135,14 +134,14 @@ class RetentionRun:
             ]
             if not goes:
                 return False
-            self._take_out(connection, self._insert_entry(connection, goes), goes)
+            self._take_out(connection, *self._insert_entry(connection, goes), goes)
         self._progress = replace(
             self._progress, entries=self._progress.entries + 1, planned=self._progress.planned + len(goes)
         )
         return True
 
-    def _insert_entry(self, connection: Connection, goes: Sequence[_Going]) -> EntryRow:
-        """Insert the entry behind the last one, as it will lie in the folder of the last manifest."""
+    def _insert_entry(self, connection: Connection, goes: Sequence[_Going]) -> tuple[RemovalEntry, str]:
+        """Insert the entry behind the last one, as it will lie in the folder of the last manifest; return its hash."""
         before = retention.fetch_last_entry(connection, self._cluster.id)
         last = manifests.fetch_last_manifest(connection, self._cluster.id, proven=True)
         place = parse_object(last.object) if last else None
@@ -164,9 +163,9 @@ class RetentionRun:
         data = encode_removal_entry(entry)
         row = EntryRow(number, last.bucket, entry.object, manifest_hash(data), now, data)
         retention.insert_entry(connection, self._cluster.id, row)
-        return row
+        return entry, row.sha256
 
-    def _take_out(self, connection: Connection, entry: EntryRow, goes: Sequence[_Going]) -> None:
+    def _take_out(self, connection: Connection, entry: RemovalEntry, sha256: str, goes: Sequence[_Going]) -> None:
         cluster_id = self._cluster.id
         ends: dict[tuple[str, int], int] = {}
         for one in goes:
@@ -177,8 +176,7 @@ class RetentionRun:
             RemovedObject(one.segment.bucket, one.segment.object, entry.number, one.segment.stored) for one in goes
         ]
         retention.insert_removed_objects(connection, cluster_id, objects)
-        retention.insert_removals(connection, cluster_id, _sum_by_log(entry, goes))
-        retention.add_removed_of_jobs(connection, cluster_id, _sum_by_job(goes))
+        record_removed(connection, cluster_id, entry, sha256, [one.taken_out for one in goes])
 
     # Entries and objects --------------------------------------------------------------------------------------------
 
@@ -284,6 +282,10 @@ class _Going:
         return self.judged.rule.text
 
     @property
+    def taken_out(self) -> TakenOut:
+        return TakenOut(self.segment, self.rule, self.judged.kept.job_id, self.segment.bucket)
+
+    @property
     def removed(self) -> RemovedSegment:
         s = self.segment
         return RemovedSegment(
@@ -295,45 +297,6 @@ def _count_names(judged: JudgedObject) -> int:
     one = judged.kept
     rule = judged.rule.text if judged.rule else ""
     return len(one.node) + len(one.log) + len(one.object) + len(rule)
-
-
-def _sum_by_log(entry: EntryRow, goes: Iterable[_Going]) -> list[Removal]:
-    groups: defaultdict[tuple[str, str, str], list[Segment]] = defaultdict(list)
-    for one in goes:
-        groups[one.segment.node, one.segment.family, one.rule].append(one.segment)
-    return [
-        Removal(
-            number=entry.number,
-            node=node,
-            log=family,
-            rule=rule,
-            removed_at=entry.removed_at,
-            first_time=earliest(segment.first_time for segment in found),
-            last_time=latest(segment.last_time for segment in found),
-            objects=len(found),
-            raw=sum(segment.end - segment.start for segment in found),
-            stored=sum(segment.stored for segment in found),
-            lines=sum(segment.lines for segment in found),
-            sha256=entry.sha256,
-        )
-        for (node, family, rule), found in groups.items()
-    ]
-
-
-def _sum_by_job(goes: Iterable[_Going]) -> list[JobSums]:
-    groups: defaultdict[str, list[Segment]] = defaultdict(list)
-    for one in goes:
-        groups[one.judged.kept.job_id].append(one.segment)
-    return [
-        JobSums(
-            job_id,
-            len(found),
-            sum(segment.end - segment.start for segment in found),
-            sum(segment.stored for segment in found),
-            sum(segment.lines for segment in found),
-        )
-        for job_id, found in groups.items()
-    ]
 
 
 def _by_bucket(due: Iterable[RemovedObject]) -> dict[str, list[RemovedObject]]:
