@@ -59,7 +59,7 @@ COMMANDS = {
     "verify": ("verification", "Prove that the archive of a cluster is whole."),
     "retention": ("retention", "Rules by which kept logs are removed."),
     "protect": ("protection", "Keep what a backup stored, or a span of time, from every rule."),
-    "unprotect": ("protection", "End a protection: from then on the rules hold for what it kept."),
+    "unprotect": ("protection", "End a protection, so that the rules hold again."),
     "sweep": ("sweep", "List or remove objects that no manifest names."),
     "rebuild": ("rebuild", "Make a lost database anew from what lies in the buckets."),
     "store": ("stores", "Buckets, where logs are kept."),

@@ -72,7 +72,7 @@ def unprotect(
     cluster: ClusterName,
     protection: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `logkeep retention show` lists it.")],
 ) -> None:
-    """End a protection: from then on the rules hold for what it kept."""
+    """End a protection, so that the rules hold again."""
     asked = invocation(context)
     client = open_client(context)
     found = client.find_cluster(cluster)
