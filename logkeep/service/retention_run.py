@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from shlex import quote
 
 import structlog
 from sqlalchemy import Connection
@@ -16,10 +17,12 @@ from logkeep.database.removed_segments import TakenOut, move_beginnings
 from logkeep.database.retention import EntryRow, RemovedObject
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Segment
+from logkeep.domain.notice import Event
 from logkeep.domain.removal_entry import MOST_REMOVED, RemovalEntry, RemovedSegment
 from logkeep.domain.retention import DAY_MS, JudgedObject, RetentionProgress
 from logkeep.errors import BucketMissing, LogkeepError, Overloaded, StoreError, StoreUnreachable
 from logkeep.service.heads import expect_none_newer
+from logkeep.service.notices import note_event
 from logkeep.service.removal_entries import record_removed, take_up_entries
 from logkeep.service.retention_judgement import Judgement, judge_objects, make_judgement
 from logkeep.service.runtime import Runtime
@@ -221,6 +224,8 @@ class RetentionRun:
         with writing(self._runtime.database) as connection:
             self._expect_claimed(connection)
             retention.delete_removed_objects(connection, self._cluster.id, gone)
+            if kept and not retention.fetch_waiting(connection, self._cluster.id).reason:
+                self._tell_refused(connection, kept)
             retention.postpone_objects(connection, self._cluster.id, kept)
             if away:
                 retention.postpone_bucket(
@@ -231,6 +236,22 @@ class RetentionRun:
             objects=self._progress.objects + len(gone),
             stored=self._progress.stored + sum(one.stored for one in gone),
             waiting=self._progress.waiting + len(due) - len(gone),
+        )
+
+    def _tell_refused(self, connection: Connection, kept: Sequence[RemovedObject]) -> None:
+        """Record a notice where the bucket keeps objects, and kept none before."""
+        cluster, number = self._cluster, "an object" if len(kept) == 1 else f"{len(kept):,} objects"
+        code, _, reason = kept[0].reason.partition(": ")
+        note_event(
+            self._runtime,
+            connection,
+            Event.RETENTION_REFUSED,
+            project_id=cluster.project_id,
+            cause=f"the bucket keeps {number} that rules of retention removed: {reason or code}",
+            remedy=f"they are tried again by themselves; `logkeep retention show {quote(cluster.name)}` tells when",
+            code=code if reason else "",
+            cluster_id=cluster.id,
+            cluster=cluster.name,
         )
 
     def _try_to_remove(self, bucket: str, due: Sequence[RemovedObject]) -> list[StoreError | None]:

@@ -10,9 +10,10 @@ import pytest
 
 from logkeep.domain.backup_job import BackupJob
 from logkeep.domain.cluster import Cluster
+from logkeep.domain.notice import Event
 from logkeep.domain.retention import JudgedObject, Reason, RetentionProgress, RetentionRule
 from logkeep.errors import InvalidField, Overloaded, RuleUnconfirmed, StoreDenied, StoreError
-from logkeep.service import clusters, protection, retention
+from logkeep.service import clusters, notices, protection, retention
 from logkeep.service.log_settings import close_backup
 from logkeep.stores.layout import decode_removal_entry
 from tests.support.installation import Installation
@@ -259,6 +260,9 @@ def test_an_object_that_the_bucket_keeps_is_tried_again_and_holds_up_no_other(
             assert retention.retain_most_due(runtime, 0) is None
             waiting = retention.get_state(runtime, cluster).waiting
             pauses.append(waiting.next_try - node.installation.clock.now_ms())  # type: ignore[operator]
+    [(told, _)], total = notices.list_notices(runtime, cluster.project_id)
+    assert (total, told.event, told.code) == (1, Event.RETENTION_REFUSED, "LK-STORE-DENIED")
+    assert told.cause == "the bucket keeps an object that rules of retention removed: it is locked"
     assert pauses == [min(DAY, 60_000 * 2**tries) for tries in range(1, 15)]
     node.installation.clock.advance(DAY)
     due = retention.retain_most_due(runtime, 0)
