@@ -1,11 +1,13 @@
 """A simulated year: many clusters of three nodes, a job a day of each, on a clock that is moved on.
 
 python -m benchmarks.year [--clusters 1000] [--days 365] [--seed 1] [--lines 8] [--processes 2] [--measure 30,91,365]
+    [--keep-days 90]
 
-It goes through the service's own code: policies, jobs with take-up and manifests, indexes, verification, notices,
-pruning. What is simulated are the nodes (`year_nodes`), the bucket (`table_store`), who receives notices, the time, and
-who hands out the jobs: DBOS has a clock of its own. At the end each failure that was sown must have been told, and each
-line be kept, or told as a gap. It prints what was measured on the days of `--measure`; the first is the start.
+It goes through the service's own code: policies, jobs with take-up and manifests, indexes, verification, retention,
+notices, pruning. What is simulated are the nodes (`year_nodes`), the bucket (`table_store`), who receives notices,
+the time, and who hands out the jobs: DBOS has a clock of its own. At the end each failure that was sown must have
+been told, and each line that is young enough be kept, or told as a gap. It prints what was measured on the days of
+`--measure`; the first is the start.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ from logkeep.domain.keep_times import KeepTimes
 from logkeep.domain.log_setting import LogSettingChange
 from logkeep.domain.notice import Notice
 from logkeep.domain.notice_target import Answer, ConfiguredTarget, Destination, Subscription, TargetKind
+from logkeep.domain.retention import RetentionRule
 from logkeep.domain.task import TaskFilter
 from logkeep.keyfiles.creation import create_keys
 from logkeep.service import (
@@ -53,6 +56,7 @@ from logkeep.service import (
     log_settings,
     notice_delivery,
     notices,
+    retention,
     status,
     tasks,
 )
@@ -106,7 +110,7 @@ class Year:
         self.problems: list[str] = []
         self.sown: Counter[str] = Counter()
         self.told: Counter[str] = Counter()  # clusters, by the event of a notice
-        self.jobs = 0
+        self.jobs = self.removed = 0
 
     def run(self, tell: Callable[[str], None]) -> dict[int, Figures]:
         """Run all days; return what was measured, by day."""
@@ -148,6 +152,9 @@ class Year:
             cluster = clusters.add_cluster(self._runtime, self._project.id, name, nodes)
             log_settings.open_backup(self._runtime, cluster, setting)
             log_settings.start_policy(self._runtime, cluster, "00:00 GMT+00:00")
+            retention.set_rules(self._runtime, cluster, [RetentionRule(keep_days=self._options.keep_days)], "year")
+            for _ in retention.run(self._runtime, cluster, confirm=True, who="year"):
+                pass
             self._clusters[cluster.id] = cluster
 
     # A day --------------------------------------------------------------------------------------------------------
@@ -168,14 +175,21 @@ class Year:
         return done
 
     def _look_after(self, day: int) -> None:
-        """Do what a service does besides; the retention comes here."""
+        """Do what a service does besides."""
         self._clock.advance(_HOUR_MS)
         self._notify()
+        self._retain()
         self._tell(self._call(year_worker.verify, self._clock.now_ms()).result())
         if day % _INDEXED == 0:
             self._call(year_worker.index, self._clock.now_ms()).result()
         for _ in range(_PRUNED):
             self._pruning.prune()
+
+    def _retain(self) -> None:
+        """Carry out the rules of all clusters, and count the objects that went."""
+        while due := retention.retain_most_due(self._runtime, DAY_MS // 2):
+            for step in due[1]:
+                self.removed += step.objects if step.done else 0
 
     def _notify(self) -> None:
         """Look for what changed, and deliver it once it is not gathered any more."""
@@ -219,6 +233,8 @@ class Year:
             "database, MiB": sum(sizes.values()) / 2**20,
             **{f"table {name}, MiB": size / 2**20 for name, size in sorted(sizes.items())},
             "records": self._value("SELECT count(*) FROM jobs"),
+            "objects kept": self._value("SELECT count(*) FROM segments"),
+            "objects removed": self.removed,
         }
 
     def _measure_lists(self) -> Figures:
@@ -322,6 +338,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, number in {"clusters": 1000, "days": 365, "seed": 1, "lines": 8, "processes": 2}.items():
         parser.add_argument(f"--{name}", type=int, default=number)
+    parser.add_argument("--keep-days", type=int, default=90)
     parser.add_argument("--measure", default="30,91,365")
     parser.add_argument("--parent", type=Path, default=Path("/dev/shm"), help="where the installation is made")
     chosen = parser.parse_args(arguments)
@@ -337,6 +354,7 @@ def main(arguments: list[str]) -> int:
                 chosen.lines,
                 chosen.processes,
                 measured,
+                chosen.keep_days,
             )
         )
         figures = year.run(lambda line: print(line, file=sys.stderr, flush=True))

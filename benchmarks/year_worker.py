@@ -55,6 +55,7 @@ class Options:
     lines: int  # of each node and day
     processes: int  # that carry out the jobs; with 0 it is the one that hands them out
     measured: tuple[int, ...]  # days, at whose end it is measured
+    keep_days: int = 90  # by a rule of each cluster
 
     @property
     def sowing(self) -> Sowing:
@@ -148,10 +149,11 @@ class Worker:
             data = b"".join(archive.read_kept(self.runtime, cluster, log.node, log.generation))
             kept.update(line_of(line) for line in data.splitlines())
         logs = SimulatedLogs(cluster.name, node, self._options.lines, self._clock, Failure.NONE)
+        oldest = self._clock.now_ms() - self._options.keep_days * DAY_MS  # a backup was made later than it was written
         for line in sorted(all_lines(range(self._options.days), self._options.lines)):
             at = logs.text_time(*line)
             told = any(after < at < end for after, end in gaps)
-            if kept[line] > 1 or (logs.time(*line) <= until and not told and not kept[line]):
+            if kept[line] > 1 or (oldest <= logs.time(*line) <= until and not told and not kept[line]):
                 yield f"{cluster.name}/{node}: {line} is kept {kept[line]} times, and no gap tells of it"
 
     def _open_source(self, url: str, _tenant: Tenant) -> LogSource:
