@@ -89,6 +89,15 @@ def finish_deletion(connection: Connection, cluster_id: str, claimed: int, now: 
             connection.execute(delete(table).where(table.c.cluster_id == cluster_id))
 
 
+def give_up_deletion(connection: Connection, cluster_id: str, now: int, reason: str) -> None:
+    """End a deletion that is not finished and take it from who has claimed it, as its archive was taken up again."""
+    given_up = update(archive_deletions).where(_d.cluster_id == cluster_id, _d.finished_at.is_(None))
+    ended = {"claimed_until": 0, "waiting": 0, "reason": reason, "finished_at": now}
+    if connection.execute(given_up.values(**ended)).rowcount:
+        for table in (deleted_places, deleted_jobs):
+            connection.execute(delete(table).where(table.c.cluster_id == cluster_id))
+
+
 def fetch_deleted_places(connection: Connection, cluster_id: str) -> list[tuple[str, str]]:
     """Return bucket and folder of each place of the archive."""
     p = deleted_places.c

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, update
 
+from logkeep.database.archive_deletions import give_up_deletion
 from logkeep.database.bodies import decode_bodies, encode_bodies
 from logkeep.database.connection import of, upsert
 from logkeep.database.records import read_row, values
@@ -27,7 +28,11 @@ _NODES = select(*_NODE_COLUMNS).where(nodes.c.cluster_id.in_(bindparam("ids", ex
 
 
 def insert_cluster(connection: Connection, cluster: Cluster) -> None:
-    """Insert a cluster. Raises `IntegrityError` if the project has one of this name."""
+    """Insert a cluster. Raises `IntegrityError` if the project has one of this name.
+
+    A deletion of its archive that is not finished is given up: it would go on as soon as the cluster was removed again.
+    """
+    give_up_deletion(connection, cluster.id, cluster.updated_at, "the cluster was registered again, so the rest stays")
     connection.execute(clusters.insert().values(**values(clusters, cluster), **_asked(cluster.discovery)))
     save_nodes(connection, cluster.id, cluster.nodes)
 

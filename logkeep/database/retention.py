@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, func, or_, select, update
 
 from logkeep.database.connection import in_batches, of, upsert
 from logkeep.database.records import read_rows, values
@@ -305,7 +305,8 @@ def fetch_due_cluster(connection: Connection, now: int, ran_before: int | None) 
     free = select(r.cluster_id, r.problem).where(r.claimed_until <= now)
     if ran_before is not None:
         confirmed = exists().where(u.cluster_id == r.cluster_id, u.confirmed_at.is_not(None))
-        due = free.where(func.coalesce(r.ran_at, 0) <= ran_before, confirmed)
+        ran_at = func.coalesce(r.ran_at, 0)
+        due = free.where(or_(ran_at <= ran_before, ran_at > now), confirmed)  # ahead of now: the clock was set back
         if row := connection.execute(due.order_by(r.ran_at).limit(1)).first():
             return row.cluster_id, True
     row = connection.execute(free.where(r.look_at <= now).order_by(r.look_at).limit(1)).first()

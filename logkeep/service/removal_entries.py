@@ -176,10 +176,10 @@ def take_up_entries(runtime: Runtime, cluster: Cluster, bucket: str = "") -> int
             entry = read_entry(stores, document, cluster.id)
         except StoreCorrupt as error:  # verification tells of it
             _log.warning("removal entry not looked at", object=document.object, error=error.message)
-            break
+            continue
         with writing(runtime.database) as connection:
-            if not _follows(connection, cluster.id, entry):
-                break
+            if not _follows(connection, cluster.id, entry):  # as a copy, which must not hold up those behind it
+                continue
             apply_entry(connection, cluster.id, entry, document)
             ask_for_removal(connection, cluster.id, runtime.clock.now_ms())
         taken += 1
@@ -219,7 +219,12 @@ def _unknown(
 ) -> Iterator[tuple[int, Document]]:
     after = removal_entries_from(place.folder, since)
     sizes = {one.name: one.size for one in store.list(removal_entry_folder(place.folder), after)}
-    new = {name: size for name, size in sizes.items() if name.removesuffix(".sig") not in known}
+    # What has no signature is not even read: anybody may have put it there, by the hundred thousand.
+    new = {
+        name: size
+        for name, size in sizes.items()
+        if name.removesuffix(".sig") not in known and (name.endswith(".sig") or signature_object(name) in sizes)
+    }
     for found in find_documents(runtime, store, place.bucket, new, cluster_id):
         name = parse_removal_entry(found.object) if isinstance(found, Document) and not found.flaw else None
         if name and isinstance(found, Document):

@@ -150,7 +150,9 @@ class RetentionRun:
         place = parse_object(last.object) if last else None
         assert last, "what goes is named by a proven manifest"
         assert place, "the catalogue holds names of manifests only"
-        now, number = self._runtime.clock.now_ms(), before.number + 1 if before else 1
+        number = before.number + 1 if before else 1
+        # Never before the last one, though the clock was set back: who takes entries up looks for those behind it.
+        now = max(self._runtime.clock.now_ms(), before.removed_at + 1 if before else 0)
         entry = RemovalEntry(
             version=VERSION,
             cluster_id=self._cluster.id,
