@@ -14,7 +14,7 @@ from logkeep.cli.client import ServiceClient, decode, open_client
 from logkeep.cli.clusters import CLUSTERS, ClusterName
 from logkeep.cli.errors import UsageError
 from logkeep.cli.invocation import EVERYWHERE, invocation
-from logkeep.cli.output import print_document, print_fields, print_json, print_line, print_paragraph
+from logkeep.cli.output import note, print_document, print_fields, print_json, print_line, print_paragraph
 from logkeep.cli.selection import NodeName, check_span, check_text, read_time
 from logkeep.cli.texts import moment_text
 from logkeep.contract.native.requests import JOB_ID
@@ -63,8 +63,17 @@ def protect(
         print_document(document)
         return
     made = decode(document, ProtectionView)
+    if log or node:
+        tell_unknown(client, found, log, node)
     print_paragraph(f"{_what_text(made)}, {_until_text(made)}", "protected: ")
     print_line(f"end it:  {asked.command} unprotect {quote(found.name)} {made.id}")
+
+
+def tell_unknown(client: ServiceClient, cluster: ClusterView, log: str, node: str = "") -> None:
+    """Tell where nothing is kept of a log or a node that was named, as it may be a slip."""
+    if not any(held.generations for held in client.coverage(cluster, node=node, family=log)):
+        what = " of ".join(filter(None, (f"a log {log}" if log else "", f"node {node}" if node else "")))
+        note(f"nothing is kept of {what} yet; `logkeep coverage {quote(cluster.name)}` names what there is")
 
 
 def unprotect(

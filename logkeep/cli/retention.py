@@ -26,7 +26,7 @@ from logkeep.cli.output import (
     print_table,
     waiting,
 )
-from logkeep.cli.protection import list_protections, print_protections
+from logkeep.cli.protection import list_protections, print_protections, tell_unknown
 from logkeep.cli.selection import NodeName
 from logkeep.cli.texts import count_text, moment_text, size_text, time_text, zone_text
 from logkeep.contract.native.responses import ClusterView, ErrorLine
@@ -136,6 +136,8 @@ def set_rule(
     if asked.as_json:
         print_document(document)
         return
+    if log:
+        tell_unknown(client, found, log)
     _print_rules(asked, found, decode(document, RetentionView))
 
 

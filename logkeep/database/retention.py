@@ -158,6 +158,12 @@ def fetch_entries(connection: Connection, cluster_id: str) -> list[EntryRow]:
     return list(read_rows(EntryRow, connection.execute(statement.where(e.cluster_id == cluster_id).order_by(e.number))))
 
 
+def fetch_entry_data(connection: Connection, cluster_id: str, number: int) -> bytes | None:
+    """Return the bytes of an entry that the bucket has not confirmed yet; None for others."""
+    e = removal_entries.c
+    return connection.execute(select(e.data).where(e.cluster_id == cluster_id, e.number == number)).scalar()
+
+
 def fetch_next_planned(connection: Connection, cluster_id: str) -> EntryRow | None:
     """Return the first entry of a cluster, with its bytes, that the bucket has not confirmed yet."""
     e = removal_entries.c

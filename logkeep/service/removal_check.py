@@ -26,6 +26,7 @@ class CheckedEntries:
 
     rows: list[EntryRow]  # in the catalogue, that a bucket has confirmed
     problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # object, and what is wrong with it
+    planned: list[EntryRow] = field(default_factory=list[EntryRow])  # that no bucket has confirmed yet
     named: NameSet = field(default_factory=NameSet)  # name and hash of each object that is named, if they were decoded
 
     @property
@@ -45,9 +46,12 @@ class CheckedEntries:
 def check_entries(runtime: Runtime, cluster: Cluster, find_signer: FindSigner, *, contents: bool) -> CheckedEntries:
     """Hold each entry against the catalogue, and its signature; with `contents` also what it says of its place."""
     with reading(runtime.database) as connection:
-        rows = [row for row in retention.fetch_entries(connection, cluster.id) if row.stored_at is not None]
+        found = retention.fetch_entries(connection, cluster.id)
+    rows = [row for row in found if row.stored_at is not None]
     stores = cluster_stores(runtime, cluster.id)
-    checked = CheckedEntries(rows)
+    checked = CheckedEntries(rows, planned=[row for row in found if row.stored_at is None])
+    if contents:
+        _add_planned(runtime, cluster, checked)
     before = ""
     for row in rows:
         try:
@@ -66,6 +70,15 @@ def check_entries(runtime: Runtime, cluster: Cluster, find_signer: FindSigner, *
             checked.problems += [(row.object, problem) for problem in problems]
         before = row.sha256
     return checked
+
+
+def _add_planned(runtime: Runtime, cluster: Cluster, checked: CheckedEntries) -> None:
+    """Add what planned entries name: no proof before the bucket has them, but why the catalogue has less."""
+    for row in checked.planned:
+        with reading(runtime.database) as connection:
+            data = retention.fetch_entry_data(connection, cluster.id, row.number)
+        for one in decode_removal_entry(data).segments if data else ():
+            checked.named.add(one.object, one.sha256)
 
 
 def _read(
