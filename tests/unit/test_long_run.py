@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from logkeep.contract.native.job_responses import GapView, JobView
+from logkeep.contract.native.job_responses import GapView, JobRemovedView, JobView
 from logkeep.domain.backup_job import JobStatus, JobType
 from tests.support.long_run import Figures, Journal, Missing, check_missing, compare
 from tests.support.numbered_node import FAMILIES, NumberedNode, Writing
@@ -67,6 +67,7 @@ def job(began: int, ended: int, *gaps: GapView) -> JobView:
         failures=[],
         warnings=[],
         forecasts=[],
+        removed=JobRemovedView(objects=0, raw=0, stored=0, lines=0),
     )
 
 

@@ -50,7 +50,7 @@ def log(**more: Any) -> dict[str, Any]:
     held = {"node": "node-1", "family": "prod_server.json", "from": "2026-11-24T00:00:00,000Z", "generations": 31}
     sizes = {"until": "2026-11-25T09:59:59,123Z", "lines": 1_234_567, "raw": 1_300_000_000, "stored": 98_000_000}
     last = {"lastSuccessAt": 1_764_000_000_000, "lastSuccessJob": JOB, "safeUntil": 1_764_100_000_000}
-    return {**held, **sizes, **last, "gaps": [], "warnings": [], **more}
+    return {**held, **sizes, **last, "gaps": [], "removed": [], "warnings": [], **more}
 
 
 def coverage(logs: list[dict[str, Any]]) -> Callable[[], None]:
@@ -108,6 +108,7 @@ def job(**more: Any) -> JobView:
         "filesTotal": 0,
         "warnings": [],
         "forecasts": [],
+        "removed": {"objects": 0, "raw": 0, "stored": 0, "lines": 0},
         **more,
     }
     return decode(msgspec.json.encode(document), JobView)
