@@ -58,7 +58,7 @@ def test_cluster_is_registered_listed_shown_and_removed(service: Service, tmp_pa
     found = service.call("GET", f"{CLUSTERS}?name={quote('日志 cluster')}&limit=5", key=service.admin).json
     assert found == {"clusters": [added], "totalSize": 1}
     assert service.call("GET", f"{CLUSTERS}?name=none").json == {"clusters": [], "totalSize": 0}
-    assert service.call("DELETE", f"{CLUSTERS}/{added['id']}", key=service.admin).body == b"{}"
+    assert service.call("DELETE", f"{CLUSTERS}/{added['id']}", key=service.admin).body == b'{"archive":"kept"}'
     assert_error(service.call("GET", f"{CLUSTERS}/{added['id']}"), 403, "CSS.0015")
 
 
