@@ -22,6 +22,8 @@ def test_no_case_meets_an_answer_outside_the_document(tmp_path: Path) -> None:
     labels.remove("DELETE /api/v1/clusters/{cluster_id}")  # reached by links alone, which ten examples may not follow
     labels.remove("DELETE /api/v1/notify/{name}")  # the same
     labels.remove("DELETE /api/v1/clusters/{cluster_id}/protections/{protection_id}")  # the same
+    # Ten examples may hold neither a job that there is nor a span whose ends are in order; `test_openapi` has both.
+    labels.remove("POST /api/v1/clusters/{cluster_id}/protections")
     labels.remove("GET /v3/auth/tokens")  # no case knows a token
     labels.remove("DELETE /v1.0/{project_id}/css-cluster/{cluster_id}/tags/{key}")  # nothing leads there
     answered = {operation for status in (200, 201, 204, 300) for operation in outcome.answered(status)}

@@ -65,6 +65,7 @@ def test_a_name_with_a_slash_names_nothing_in_any_operation(
         "node": "n1",
         "generation": "1",
         "key": "k",
+        "protection_id": "p",
     }
     for name in re.findall(r"{(\w+)}", operation.path):
         path = operation.path.format(**{**known, name: "a%2Fb"})
