@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
@@ -160,8 +161,9 @@ def _removed(
 ) -> Sequence[tuple[str, HeldRemovedView]]:
     """Return what of the selection rules of retention removed; of one job its record tells that."""
     if job_id := selection.get("job"):
-        if text := job_removed_text(decode(client.get(f"/api/v1/jobs/{job_id}?limit=1"), JobView)):
-            note(text)
+        with suppress(ServiceFault):  # there is no such job, or its record was cleared
+            if text := job_removed_text(decode(client.get(f"/api/v1/jobs/{job_id}?limit=1"), JobView)):
+                note(text)
         return []
     asked = [selection.get(name, "") for name in ("node", "family", "since", "until")]
     return fetch_removed(client, cluster, *asked)

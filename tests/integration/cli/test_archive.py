@@ -135,6 +135,7 @@ def test_a_whole_archive_is_proved(tenant: Command, kept: str, served: Served) -
         "findingsTotal": 0,
         "orphans": {"objects": 0, "bytes": 0},
         "unproven": {"manifests": 0, "head": ""},
+        "removed": {"objects": 0, "waiting": 0, "waitingBytes": 0},
         "chain": None,
         "error": None,
         "repair": None,
