@@ -310,7 +310,8 @@ def test_a_service_that_comes_back_is_waited_for(monkeypatch: pytest.MonkeyPatch
     record = (
         b'{"id":"00000000-0000-4000-8000-000000000000","createAt":1,"logPath":"","status":"SUCCESS",'
         b'"jobTypes":"Manual","jobId":"%b","finishedAt":2,"clusterId":"c","failedMsg":null,"attempts":1,"nodes":[],'
-        b'"files":[],"filesTotal":0,"gaps":[],"failures":[],"warnings":[],"forecasts":[]}' % id_
+        b'"files":[],"filesTotal":0,"gaps":[],"failures":[],"warnings":[],"forecasts":[],'
+        b'"removed":{"objects":0,"raw":0,"stored":0,"lines":0}}' % id_
     )
 
     answers: list[object] = [NotAnswering("gone"), NotAnswering("gone"), record]
