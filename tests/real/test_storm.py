@@ -15,7 +15,7 @@ from logkeep.backup.node_backup import NodeBackup
 from logkeep.backup.node_state import Outcome, Target
 from logkeep.backup.segment import Sizes
 from logkeep.clock import SystemClock
-from logkeep.contract.native.job_responses import GapView, JobView
+from logkeep.contract.native.job_responses import GapView, JobRemovedView, JobView
 from logkeep.domain.backup_job import JobStatus, JobType
 from logkeep.domain.manifest import Gap
 from logkeep.sources.local import LocalSource
@@ -75,6 +75,7 @@ class _Engine:
                     failures=[],
                     warnings=[],
                     forecasts=[],
+                    removed=JobRemovedView(objects=0, raw=0, stored=0, lines=0),
                 )
             )
             return outcome
