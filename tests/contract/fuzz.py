@@ -199,17 +199,18 @@ def narrowed(document: dict[str, Any], there: dict[str, list[Any]], directory: s
         "cursor": {"enum": ["", None]},
         "node": {"enum": ["node-0", "", None]},
         "family": {"enum": ["prod.log", "", None]},
-        "log": {"enum": ["prod.log", "", None]},
         "job": {"enum": there["job_id"]},
         "ip": {"enum": ["127.0.0.1", "", None]},
         "key": {"pattern": words},
+        "log": {"pattern": "^[a-zA-Z0-9äß日-]{0,20}$"},  # no schema says which characters are printable
         "value": {"pattern": "^[a-zA-Z0-9äß日-]{0,20}$"},
         "auth": {"enum": [{"identity": {"methods": ["password"], "password": {"user": user}}}]},
     }
     for name in bodies:
         _replace(schemas[name], {_plain(member): rule for member, rule in replaced.items()})
     hook = schemas["NoticeTargetReq"]["properties"]
-    hook["name"] = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}
+    # None is a number: in a path it would be the name of a target, and count as a value of another type.
+    hook["name"] = {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9._-]{0,63}$"}
     hook["url"], hook["zone"] = {"enum": ["https://example.com/hook"]}, {"enum": ["Europe/Berlin", "UTC", "", None]}
     return document
 
