@@ -340,10 +340,7 @@ def _print_preview(
     for log in logs:
         _print_log(log)
     if not end.rules:
-        print_line(
-            f"{cluster.name} has no rule: nothing is ever removed; "
-            f"`{asked.command} retention set {quote(cluster.name)} --keep-days 90` sets one"
-        )
+        print_line(_tell_no_rule(asked, cluster))
         return
     print_line(f"would go:  {_amount_text(end.goes)}")
     print_line(f"left:      {_amount_text(end.left)}")
@@ -352,6 +349,11 @@ def _print_preview(
             f"nothing was removed; `{asked.command} retention run {quote(cluster.name)} --yes` removes it, and from "
             "then on the clock does"
         )
+
+
+def _tell_no_rule(asked: CommonOptions, cluster: ClusterView) -> str:
+    set_one = f"`{asked.command} retention set {quote(cluster.name)} --keep-days 90` sets one"
+    return f"{cluster.name} has no rule: nothing is ever removed; {set_one}"
 
 
 def _print_log(log: RetainedLogLine) -> None:
@@ -370,10 +372,7 @@ def _print_log(log: RetainedLogLine) -> None:
 def _run(asked: CommonOptions, client: ServiceClient, cluster: ClusterView) -> None:
     rules = [_rule_body(one) for one in _fetch_state(client, cluster).rules]
     if not rules:
-        raise UsageError(
-            f"{cluster.name} has no rule: nothing is ever removed; "
-            f"`{asked.command} retention set {quote(cluster.name)} --keep-days 90` sets one"
-        )
+        raise UsageError(_tell_no_rule(asked, cluster))
     end: RetentionEndLine | None = None
     body = {"confirm": True, "rules": rules}
     with client.run_retention(cluster, body) as lines, waiting("removing", shown=not asked.as_json) as progress:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlencode
 
 from logkeep.console.answers import Answer, Redirect
-from logkeep.console.pools import WaitsFor
 from logkeep.console.rendering import N_, show
-from logkeep.console.routes import Handler, Page
+from logkeep.console.routes import Page, make_form
 from logkeep.console.sent_forms import SentAlready, SentForms
 from logkeep.console.visit import Visit
 from logkeep.domain.access import KeyKind, Right, Role
@@ -105,17 +105,7 @@ def _role(visit: Visit) -> Role:
     return role
 
 
-def _form(path: str, handler: Handler, operation: str) -> Page:
-    return Page(
-        path=f"/access/{path}",
-        method="POST",
-        handler=handler,
-        right=Right.ADMINISTER,
-        waits_for=WaitsFor.WRITES,
-        operation=operation,
-        again=show_access,
-    )
-
+_form = partial(make_form, below="/access", again=show_access)
 
 PAGES = (
     Page(path="/access", handler=show_access, right=Right.ADMINISTER),

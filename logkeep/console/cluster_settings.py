@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timezone
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -13,7 +14,7 @@ from logkeep.console.calls import ApiCall, write_calls
 from logkeep.console.pools import WaitsFor
 from logkeep.console.registration import MOST_SHOWN, told_below, worst_first
 from logkeep.console.rendering import show
-from logkeep.console.routes import Handler, Page
+from logkeep.console.routes import Page, make_form
 from logkeep.console.visit import Visit
 from logkeep.domain.access import Right
 from logkeep.domain.cluster import ChangedNode, Cluster, ClusterChange, Tag, as_source
@@ -335,46 +336,27 @@ def _write_calls(visit: Visit, cluster: Cluster, draft: Draft, policy: Policy) -
     }
 
 
-def _form(
-    path: str,
-    handler: Handler,
-    operation: str,
-    waits_for: WaitsFor = WaitsFor.WRITES,
-    *,
-    right: Right = Right.OPERATE,
-    again: Handler = show_settings,
-) -> Page:
-    """Return the row of a form of this page."""
-    return Page(
-        path=f"/clusters/{{cluster_id}}{path}",
-        method="POST",
-        handler=handler,
-        right=right,
-        waits_for=waits_for,
-        operation=operation,
-        again=again,
-    )
-
+_form = partial(make_form, below="/clusters/{cluster_id}", again=show_settings, right=Right.OPERATE)
 
 PAGES = (
     Page(path="/clusters/{cluster_id}/settings", handler=show_settings),
-    _form("/settings/open", open_backup, "StartLogs", WaitsFor.BUCKETS),
-    _form("/settings/change", change_setting, "UpdateLogSetting", WaitsFor.BUCKETS),
-    _form("/settings/check", check_setting, "CheckSetting", WaitsFor.BUCKETS, again=show_refused_check),
-    _form("/settings/close", close_backup, "StopLogs"),
-    _form("/settings/daily", start_daily, "StartLogAutoBackupPolicy"),
-    _form("/settings/daily-off", stop_daily, "StopLogAutoBackupPolicy"),
-    _form("/settings/adaptive", set_adaptive, "UpdatePolicy"),
-    _form("/settings/check-nodes", check_nodes, "CheckCluster", WaitsFor.NODES, again=show_refused_look),
-    _form("/settings/add-node", add_node, "UpdateCluster", WaitsFor.NODES, right=Right.ADMINISTER),
-    _form("/settings/change-node", change_node, "UpdateCluster", WaitsFor.NODES, right=Right.ADMINISTER),
-    _form("/settings/remove-node", remove_node, "UpdateCluster", WaitsFor.NODES, right=Right.ADMINISTER),
-    _form("/settings/access", change_access, "UpdateCluster", WaitsFor.NODES, right=Right.ADMINISTER),
-    _form("/settings/add-tag", add_tag, "CreateClustersTags"),
-    _form("/settings/remove-tag", remove_tag, "DeleteClustersTags"),
+    _form("settings/open", open_backup, "StartLogs", WaitsFor.BUCKETS),
+    _form("settings/change", change_setting, "UpdateLogSetting", WaitsFor.BUCKETS),
+    _form("settings/check", check_setting, "CheckSetting", WaitsFor.BUCKETS, again=show_refused_check),
+    _form("settings/close", close_backup, "StopLogs"),
+    _form("settings/daily", start_daily, "StartLogAutoBackupPolicy"),
+    _form("settings/daily-off", stop_daily, "StopLogAutoBackupPolicy"),
+    _form("settings/adaptive", set_adaptive, "UpdatePolicy"),
+    _form("settings/check-nodes", check_nodes, "CheckCluster", WaitsFor.NODES, again=show_refused_look),
+    _form("settings/add-node", add_node, "UpdateCluster", WaitsFor.NODES, right=Right.ADMINISTER),
+    _form("settings/change-node", change_node, "UpdateCluster", WaitsFor.NODES, right=Right.ADMINISTER),
+    _form("settings/remove-node", remove_node, "UpdateCluster", WaitsFor.NODES, right=Right.ADMINISTER),
+    _form("settings/access", change_access, "UpdateCluster", WaitsFor.NODES, right=Right.ADMINISTER),
+    _form("settings/add-tag", add_tag, "CreateClustersTags"),
+    _form("settings/remove-tag", remove_tag, "DeleteClustersTags"),
     Page(path="/clusters/{cluster_id}/settings/{form}", handler=go_back),
-    _form("/remove", remove_cluster, "RemoveCluster", WaitsFor.BUCKETS, right=Right.ADMINISTER),
+    _form("remove", remove_cluster, "RemoveCluster", WaitsFor.BUCKETS, right=Right.ADMINISTER),
     Page(path="/clusters/{cluster_id}/remove", handler=go_back),
-    _form("/backup", start_backup, "StartBackup", again=show_refused_backup),
+    _form("backup", start_backup, "StartBackup", again=show_refused_backup),
     Page(path="/clusters/{cluster_id}/backup", handler=go_back),
 )

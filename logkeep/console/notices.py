@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlencode
 
 from logkeep.console.answers import Answer, Redirect
 from logkeep.console.pools import WaitsFor
 from logkeep.console.rendering import N_, show
-from logkeep.console.routes import Handler, Page
+from logkeep.console.routes import Page, make_form
 from logkeep.console.sent_forms import SentAlready, SentForms
 from logkeep.console.visit import Visit
-from logkeep.domain.access import Right
 from logkeep.domain.notice import Delivery, Event
 from logkeep.domain.notice_target import NewTarget
 from logkeep.errors import InvalidField
@@ -112,17 +112,7 @@ def _show(visit: Visit, *, tested: Delivery | None = None) -> Answer:
     )
 
 
-def _form(path: str, handler: Handler, operation: str, waits_for: WaitsFor) -> Page:
-    return Page(
-        path=f"/notices/{path}",
-        method="POST",
-        handler=handler,
-        right=Right.ADMINISTER,
-        waits_for=waits_for,
-        operation=operation,
-        again=show_notices,
-    )
-
+_form = partial(make_form, below="/notices", again=show_notices)
 
 PAGES = (
     Page(path="/notices", handler=show_notices),

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from shlex import quote
 from typing import Any
@@ -14,7 +15,7 @@ from logkeep.console.answers import Answer, Redirect
 from logkeep.console.calls import ApiCall, write_calls
 from logkeep.console.pools import WaitsFor
 from logkeep.console.rendering import N_, show
-from logkeep.console.routes import Handler, Page
+from logkeep.console.routes import Page, make_form
 from logkeep.console.visit import Values, Visit
 from logkeep.domain.access import Right
 from logkeep.domain.cluster import Cluster
@@ -274,25 +275,7 @@ def _write_calls(visit: Visit, cluster: Cluster, rules: Sequence[RetentionRule])
     return {name: write(*row) for name, row in rows.items()}
 
 
-def _form(
-    path: str,
-    handler: Handler,
-    operation: str,
-    waits_for: WaitsFor = WaitsFor.WRITES,
-    *,
-    right: Right = Right.ADMINISTER,
-    again: Handler = show_retention,
-) -> Page:
-    return Page(
-        path=f"/clusters/{{cluster_id}}/retention/{path}",
-        method="POST",
-        handler=handler,
-        right=right,
-        waits_for=waits_for,
-        operation=operation,
-        again=again,
-    )
-
+_form = partial(make_form, below="/clusters/{cluster_id}/retention", again=show_retention)
 
 PAGES = (
     Page(path="/clusters/{cluster_id}/retention", handler=show_retention),

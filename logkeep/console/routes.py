@@ -34,6 +34,28 @@ class Page:
     streams: bool = False  # a download
 
 
+def make_form(
+    path: str,
+    handler: Handler,
+    operation: str,
+    waits_for: WaitsFor = WaitsFor.WRITES,
+    *,
+    below: str,
+    again: Handler,
+    right: Right = Right.ADMINISTER,
+) -> Page:
+    """Return the row of a form that changes something; `again` shows it where it is refused."""
+    return Page(
+        path=f"{below}/{path}",
+        method="POST",
+        handler=handler,
+        right=right,
+        waits_for=waits_for,
+        operation=operation,
+        again=again,
+    )
+
+
 @cache
 def _pattern(path: str) -> Pattern[str]:
     return compile_path(f"/console{path}")[0]

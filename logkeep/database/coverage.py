@@ -13,6 +13,7 @@ from logkeep.database.bodies import decode_body
 from logkeep.database.removed_spans import fetch_removed_spans
 from logkeep.database.tables import findings, forecasts, generations, jobs, segments
 from logkeep.database.warnings import fetch_told
+from logkeep.database.zones import zone_of
 from logkeep.domain.backup_job import JobStatus
 from logkeep.domain.coverage import LogCoverage, ReportedGap, ToldWarning
 from logkeep.domain.instant import earliest, instant, latest
@@ -20,7 +21,6 @@ from logkeep.domain.manifest import Gap
 from logkeep.domain.removed_span import RemovedSpan
 
 _Log = tuple[str, str]  # node, family
-_ZONE_AT = len("2026-11-24T06:40:21,123") + 1  # in SQL the first character is 1
 _FIRST = case((generations.c.removed > generations.c.start, generations.c.removed), else_=generations.c.start)
 _IS_GONE = and_(generations.c.kept > generations.c.start, generations.c.removed >= generations.c.kept)
 
@@ -58,7 +58,7 @@ def fetch_last_success(connection: Connection, cluster_id: str) -> tuple[str, in
 def fetch_summary(connection: Connection, cluster_id: str) -> tuple[set[str], set[str], str, str, int]:
     """Fetch of which nodes and families something is kept, its oldest and newest time, and how many bytes it is."""
     g = generations.c
-    zone = func.substr(g.last_time, _ZONE_AT)  # within one zone times sort as text
+    zone = zone_of(g.last_time)
     sums = func.min(func.nullif(g.first_time, "")), func.max(g.last_time), func.sum(g.kept - _FIRST)
     statement = select(g.node, g.family, *sums).where(g.cluster_id == cluster_id, g.kept > _FIRST)
     rows = [tuple(row) for row in connection.execute(statement.group_by(g.node, g.family, zone))]
@@ -70,7 +70,7 @@ def _sums(cluster_id: str, nodes: Sequence[str], family: str) -> Select[*tuple[A
     """Select sums of each log, one row for each time zone of its times: within a zone times sort as text."""
     held = _stored(cluster_id, nodes)
     g, s = generations.c, held.c
-    zones = func.substr(g.first_time, _ZONE_AT), func.substr(g.last_time, _ZONE_AT)
+    zones = zone_of(g.first_time), zone_of(g.last_time)
     statement = (
         select(
             g.node,

@@ -8,10 +8,9 @@ from itertools import groupby
 from sqlalchemy import Connection, case, func, select
 
 from logkeep.database.tables import removals
+from logkeep.database.zones import zone_of
 from logkeep.domain.instant import earliest, latest
 from logkeep.domain.removed_span import RemovedSpan
-
-_ZONE_AT = len("2026-11-24T06:40:21,123") + 1  # in SQL the first character is 1
 
 
 def fetch_removed_spans(
@@ -19,7 +18,7 @@ def fetch_removed_spans(
 ) -> list[RemovedSpan]:
     """Return what was removed of some nodes or of all, one for each rule of a log, by node, log and rule."""
     r = removals.c
-    zones = func.substr(r.first_time, _ZONE_AT), func.substr(r.last_time, _ZONE_AT)  # within one, times sort as text
+    zones = zone_of(r.first_time), zone_of(r.last_time)
     statement = select(
         r.node,
         r.log,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, func, or_, select, update
 
 from logkeep.database.connection import in_batches, of, upsert
-from logkeep.database.records import read_rows, values
+from logkeep.database.records import read_row, read_rows, values
 from logkeep.database.tables import (
     protections,
     removal_entries,
@@ -19,6 +19,7 @@ from logkeep.database.tables import (
     retention_rules,
     retentions,
 )
+from logkeep.domain.job_detail import JobRemoved
 from logkeep.domain.retention import Protection, Removal, RetentionRule, RuleState, Waiting
 
 _OBJECT = of(removed_objects.c.cluster_id, removed_objects.c.bucket, removed_objects.c.object)
@@ -125,17 +126,6 @@ class RemovedObject:
     reason: str = ""  # why the bucket kept it
 
 
-@dataclass(frozen=True, slots=True)
-class JobSums:
-    """What was removed of what a job stored."""
-
-    job_id: str
-    objects: int
-    raw: int
-    stored: int
-    lines: int
-
-
 def insert_entry(connection: Connection, cluster_id: str, entry: EntryRow) -> None:
     """Insert an entry. Raises `IntegrityError` if the cluster has one of this number."""
     connection.execute(removal_entries.insert().values(cluster_id=cluster_id, **values(removal_entries, entry)))
@@ -199,19 +189,21 @@ def fetch_removals(
     return list(read_rows(Removal, connection.execute(statement.order_by(r.id.desc()).limit(limit))))
 
 
-def add_removed_of_jobs(connection: Connection, cluster_id: str, sums: Sequence[JobSums]) -> None:
-    """Add to what was removed of what jobs stored."""
+def add_removed_of_jobs(connection: Connection, cluster_id: str, removed: Mapping[str, JobRemoved]) -> None:
+    """Add to what was removed of what jobs stored, by job id."""
     insert = upsert(connection.dialect)(removed_of_jobs)
     added = {name: removed_of_jobs.c[name] + insert.excluded[name] for name in ("objects", "raw", "stored", "lines")}
-    rows = [{"cluster_id": cluster_id, **values(removed_of_jobs, one)} for one in sums]
+    rows = [
+        {"job_id": job_id, "cluster_id": cluster_id, **values(removed_of_jobs, one)} for job_id, one in removed.items()
+    ]
     if rows:
         connection.execute(insert.on_conflict_do_update(index_elements=["job_id"], set_=added), rows)
 
 
-def fetch_removed_of_jobs(connection: Connection, job_ids: Sequence[str]) -> dict[str, JobSums]:
+def fetch_removed_of_jobs(connection: Connection, job_ids: Sequence[str]) -> dict[str, JobRemoved]:
     """Return what was removed of these jobs, by id; jobs of which nothing was removed are left out."""
     statement = select(removed_of_jobs).where(removed_of_jobs.c.job_id.in_(list(job_ids)))
-    return {one.job_id: one for one in read_rows(JobSums, connection.execute(statement))}
+    return {row.job_id: read_row(JobRemoved, row) for row in connection.execute(statement)}
 
 
 def insert_removed_objects(connection: Connection, cluster_id: str, found: Sequence[RemovedObject]) -> None:

@@ -18,6 +18,8 @@ MOST_RULES = 1000  # of a cluster
 MOST_PROTECTIONS = 1000  # of a cluster
 LONGEST_LOG = 4096  # characters
 LONGEST_WHY = 1000  # characters
+LONGEST_WHO = 128  # characters of who changed something
+LONGEST_REASON = 500  # characters of why something was not removed
 
 
 @dataclass(frozen=True, slots=True)

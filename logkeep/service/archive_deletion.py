@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 import structlog
@@ -12,7 +13,7 @@ from logkeep.database import archive_deletions, clusters, jobs, log_settings, pl
 from logkeep.database.connection import reading, writing
 from logkeep.domain.archive_deletion import ArchiveDeletion
 from logkeep.domain.cluster import Cluster
-from logkeep.domain.retention import Protection, RetentionProgress
+from logkeep.domain.retention import LONGEST_REASON, LONGEST_WHO, Protection, RetentionProgress
 from logkeep.errors import ArchiveProtected, BackupRunning, BucketNotWritable, InvalidField, Overloaded, StoreError
 from logkeep.service.heads import expect_none_newer
 from logkeep.service.orphans import find_prefixes
@@ -20,13 +21,11 @@ from logkeep.service.places import fold_place
 from logkeep.service.removal import write_removal
 from logkeep.service.runtime import Runtime
 from logkeep.stores.base import ObjectStore, StoredObject, find_store
-from logkeep.stores.layout import ObjectKind, is_index, is_removal, parse_object, parse_removal_entry
+from logkeep.stores.layout import ObjectKind, is_index, is_removal, parse_object, parse_removal_entry, signed_object
 
 _CLAIM_MS = 600_000  # prolonged by each batch
 _RETRY_MS = 3_600_000  # while the bucket keeps something
 _BATCH = 1000  # objects
-_LONGEST_REASON = 500
-_LONGEST_WHO = 128
 _MOST_TOLD = 1000
 _log = structlog.get_logger("logkeep.retention")
 _OwnedBy = Callable[[Sequence[StoredObject]], list[StoredObject]]
@@ -52,7 +51,7 @@ def remove_with_archive(runtime: Runtime, cluster: Cluster, *, name: str, who: s
     if problem := write_removal(runtime, cluster):
         raise BucketNotWritable(f"Nothing was removed: {problem}")
     deletion = ArchiveDeletion(
-        cluster.id, cluster.project_id, cluster.name, setting.agency if setting else "", now, who[:_LONGEST_WHO]
+        cluster.id, cluster.project_id, cluster.name, setting.agency if setting else "", now, who[:LONGEST_WHO]
     )
     folders = [fold_place(place) for place in sorted(found | set(find_prefixes(runtime, cluster)))]
     with writing(runtime.database) as connection:
@@ -126,7 +125,7 @@ class _Deleter:
                 if self._waiting:  # what tells of them stays
                     break
         except StoreError as error:
-            self._reason = self._reason or str(error)[:_LONGEST_REASON]
+            self._reason = self._reason or str(error)[:LONGEST_REASON]
             self._postpone()
             raise
         except BaseException:  # this process ends, or nobody follows any more
@@ -136,41 +135,27 @@ class _Deleter:
         yield self._progress(done=True)
 
     def _delete_segments(self, store: ObjectStore, folder: str) -> Iterator[RetentionProgress]:
-        yield from self._delete(store, store.list(f"{folder}/"), self._segments_of(folder))
+        yield from self._delete(store, f"{folder}/", partial(self._owned, folder, {ObjectKind.SEGMENT}))
 
     def _delete_beside(self, store: ObjectStore, folder: str) -> Iterator[RetentionProgress]:
-        ours = f"-{self._deletion.cluster_id}.json"
-        yield from self._delete(
-            store, store.list(f"{folder}/_index/"), lambda some: [one for one in some if is_index(_unsigned(one.name))]
-        )
-        yield from self._delete(
-            store,
-            store.list(f"{folder}/_retention/"),
-            lambda some: [
-                one for one in some if parse_removal_entry(_unsigned(one.name)) and _unsigned(one.name).endswith(ours)
-            ],
-        )
+        yield from self._delete(store, f"{folder}/_index/", partial(_named, is_index))
+        yield from self._delete(store, f"{folder}/_retention/", partial(_named, self._is_own_entry))
 
     def _delete_manifests(self, store: ObjectStore, folder: str) -> Iterator[RetentionProgress]:
-        yield from self._delete(store, store.list(f"{folder}/_manifests/"), self._manifests_of(folder))
+        kinds = {ObjectKind.MANIFEST, ObjectKind.SIGNATURE, ObjectKind.POINTER}
+        yield from self._delete(store, f"{folder}/_manifests/", partial(self._owned, folder, kinds))
 
     def _delete_removals(self, store: ObjectStore, folder: str) -> Iterator[RetentionProgress]:
-        ours = f"-{self._deletion.cluster_id}.json"
-        yield from self._delete(
-            store,
-            store.list(f"{folder}/_removed/"),
-            lambda some: [
-                one for one in some if is_removal(_unsigned(one.name)) and _unsigned(one.name).endswith(ours)
-            ],
-        )
+        yield from self._delete(store, f"{folder}/_removed/", partial(_named, self._is_own_removal))
 
-    def _segments_of(self, folder: str) -> _OwnedBy:
-        return lambda some: self._owned(some, folder, {ObjectKind.SEGMENT})
+    def _is_own_entry(self, name: str) -> bool:
+        found = parse_removal_entry(name)
+        return found is not None and found.cluster_id == self._deletion.cluster_id
 
-    def _manifests_of(self, folder: str) -> _OwnedBy:
-        return lambda some: self._owned(some, folder, {ObjectKind.MANIFEST, ObjectKind.SIGNATURE, ObjectKind.POINTER})
+    def _is_own_removal(self, name: str) -> bool:
+        return is_removal(name) and name.endswith(f"-{self._deletion.cluster_id}.json")
 
-    def _owned(self, some: Sequence[StoredObject], folder: str, kinds: set[ObjectKind]) -> list[StoredObject]:
+    def _owned(self, folder: str, kinds: set[ObjectKind], some: Sequence[StoredObject]) -> list[StoredObject]:
         """Return the objects of these kinds whose jobs were of the cluster; others are counted."""
         named = [(one, name) for one in some if (name := parse_object(one.name)) and name.kind in kinds]
         with reading(self._runtime.database) as connection:
@@ -181,9 +166,8 @@ class _Deleter:
         self._foreign += len(named) - len(owned)
         return owned
 
-    def _delete(
-        self, store: ObjectStore, listed: Iterator[StoredObject], owned: _OwnedBy
-    ) -> Iterator[RetentionProgress]:
+    def _delete(self, store: ObjectStore, prefix: str, owned: _OwnedBy) -> Iterator[RetentionProgress]:
+        listed = store.list(prefix)
         while some := list(islice(listed, _BATCH)):
             chosen = owned(some)
             # No object is ever without its signature.
@@ -202,7 +186,7 @@ class _Deleter:
         for error in errors:
             if error is not None:
                 self._waiting += 1
-                self._reason = self._reason or str(error)[:_LONGEST_REASON]
+                self._reason = self._reason or str(error)[:LONGEST_REASON]
         until = self._runtime.clock.now_ms() + _CLAIM_MS
         stored = sum(one.size for one in gone)
         with writing(self._runtime.database) as connection:
@@ -240,5 +224,6 @@ class _Deleter:
         return RetentionProgress(objects=self._objects, stored=self._stored, waiting=self._waiting, done=done)
 
 
-def _unsigned(name: str) -> str:
-    return name.removesuffix(".sig")
+def _named(is_one: Callable[[str], bool], some: Sequence[StoredObject]) -> list[StoredObject]:
+    """Return the objects whose names are of a kind, with their signatures."""
+    return [one for one in some if is_one(signed_object(one.name))]

@@ -38,7 +38,7 @@ def get_detail(
             failures=job_nodes.fetch_failures(connection, job_id, MOST_TOLD),
             warnings=fetch_warnings(connection, job_id, MOST_TOLD),
             forecasts=job_nodes.fetch_forecasts(connection, job_id, MOST_TOLD),
-            removed=_fetch_removed(connection, job_id),
+            removed=retention.fetch_removed_of_jobs(connection, [job_id]).get(job_id, JobRemoved()),
         )
 
 
@@ -49,11 +49,6 @@ def remove_told_findings(runtime: Runtime, forecast_days: int, after: int) -> in
     """
     before = runtime.clock.now_ms() - forecast_days * _DAY_MS
     return told_findings.delete_told(runtime.database, before, after)
-
-
-def _fetch_removed(connection: Connection, job_id: str) -> JobRemoved:
-    sums = retention.fetch_removed_of_jobs(connection, [job_id]).get(job_id)
-    return JobRemoved(sums.objects, sums.raw, sums.stored, sums.lines) if sums else JobRemoved()
 
 
 def _nodes(connection: Connection, job: BackupJob) -> list[JobNode]:

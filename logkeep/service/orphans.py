@@ -37,6 +37,7 @@ from logkeep.stores.layout import (
     parse_object,
     signature_object,
     signed_manifest,
+    signed_object,
 )
 
 _BATCH = 500  # objects that are looked up at a time
@@ -122,7 +123,7 @@ class OrphanScanner:
         if verdict is Verdict.UNKNOWN and (
             self._is_gone(unknown_object)
             if unknown_object.name
-            else self._is_removal(unknown_object) or is_index(unknown_object.object.name.removesuffix(".sig"))
+            else self._is_removal(unknown_object) or is_index(signed_object(unknown_object.object.name))
         ):
             return Verdict.OTHER_CLUSTER
         return verdict
@@ -133,7 +134,7 @@ class OrphanScanner:
         An entry remains if the removal failed or was undone. Its signature is stored first, so after a crash there may
         be nothing but the signature.
         """
-        store, name = self._stores[unknown_object.prefix.bucket], unknown_object.object.name.removesuffix(".sig")
+        store, name = self._stores[unknown_object.prefix.bucket], signed_object(unknown_object.object.name)
         if not is_removal(name):
             return False
         try:

@@ -10,14 +10,13 @@ import structlog
 from logkeep.database import jobs, retention, segments
 from logkeep.database.connection import reading, writing
 from logkeep.domain.cluster import Cluster
-from logkeep.domain.retention import LONGEST_LOG, LONGEST_WHY, MOST_PROTECTIONS, Protection
+from logkeep.domain.retention import LONGEST_LOG, LONGEST_WHO, LONGEST_WHY, MOST_PROTECTIONS, Protection
 from logkeep.domain.span import Moment, Span, read_moment
 from logkeep.errors import InvalidField
 from logkeep.service.runtime import Runtime
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _LONGEST_NODE = 255
-_LONGEST_WHO = 128
 _log = structlog.get_logger("logkeep.retention")
 
 
@@ -57,7 +56,7 @@ def protect(
         span_until=span_until,
         node=node,
         log=log,
-        who=who[:_LONGEST_WHO],
+        who=who[:LONGEST_WHO],
         why=why,
         created_at=now,
         expires_at=expires_at,

@@ -20,6 +20,7 @@ from logkeep.database.connection import reading, writing
 from logkeep.database.removed_segments import TakenOut, ask_for_removal, take_out
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.instant import earliest, latest
+from logkeep.domain.job_detail import JobRemoved
 from logkeep.domain.manifest import Segment
 from logkeep.domain.removal_entry import RemovalEntry
 from logkeep.domain.retention import Removal
@@ -36,6 +37,7 @@ from logkeep.stores.layout import (
     removal_entries_from,
     removal_entry_folder,
     signature_object,
+    signed_object,
 )
 
 _OVERLAP_MS = 24 * 3_600_000  # clocks of machines differ
@@ -96,48 +98,47 @@ def apply_entry(
     says so, by bucket and name; all without it.
     """
     taken = take_out(connection, cluster_id, entry.segments)
-    retention.insert_entry(
-        connection,
-        cluster_id,
-        retention.EntryRow(
-            number=entry.number,
-            bucket=document.bucket,
-            object=document.object,
-            sha256=document.sha256,
-            removed_at=entry.removed_at,
-            stored_at=entry.removed_at,
-        ),
+    row = retention.EntryRow(
+        number=entry.number,
+        bucket=document.bucket,
+        object=document.object,
+        sha256=document.sha256,
+        removed_at=entry.removed_at,
+        stored_at=entry.removed_at,
     )
-    record_removed(connection, cluster_id, entry, document.sha256, taken)
+    record_entry(connection, cluster_id, row, taken, is_there)
+    return taken
+
+
+def record_entry(
+    connection: Connection,
+    cluster_id: str,
+    entry: retention.EntryRow,
+    taken: Sequence[TakenOut],
+    is_there: Callable[[str, str], bool] | None = None,
+) -> None:
+    """Record an entry: what of each log and of each job was removed with it, and the objects that are to be removed.
+
+    These are the ones of which `is_there` says so, by bucket and name; all without it.
+    """
+    retention.insert_entry(connection, cluster_id, entry)
     left = [
         retention.RemovedObject(one.bucket, one.segment.object, entry.number, one.segment.stored)
         for one in taken
         if is_there is None or is_there(one.bucket, one.segment.object)
     ]
     retention.insert_removed_objects(connection, cluster_id, left)
-    return taken
-
-
-def record_removed(
-    connection: Connection, cluster_id: str, entry: RemovalEntry, sha256: str, taken: Sequence[TakenOut]
-) -> None:
-    """Record what of each log and of each job was removed with an entry."""
-
     logs: defaultdict[tuple[str, str, str], list[Segment]] = defaultdict(list)
     of_jobs: defaultdict[str, list[Segment]] = defaultdict(list)
     for one in taken:
         logs[one.segment.node, one.segment.family, one.rule].append(one.segment)
         of_jobs[one.job_id].append(one.segment)
-    retention.insert_removals(
-        connection, cluster_id, [_removal(entry, sha256, *log, found) for log, found in logs.items()]
-    )
-    sums = [retention.JobSums(job_id, **_sum(found)) for job_id, found in of_jobs.items()]
-    retention.add_removed_of_jobs(connection, cluster_id, sums)
+    retention.insert_removals(connection, cluster_id, [_removal(entry, *log, found) for log, found in logs.items()])
+    removed = {job_id: JobRemoved(**_sum(found)) for job_id, found in of_jobs.items()}
+    retention.add_removed_of_jobs(connection, cluster_id, removed)
 
 
-def _removal(
-    entry: RemovalEntry, sha256: str, node: str, family: str, rule: str, removed: Sequence[Segment]
-) -> Removal:
+def _removal(entry: retention.EntryRow, node: str, family: str, rule: str, removed: Sequence[Segment]) -> Removal:
     return Removal(
         number=entry.number,
         node=node,
@@ -146,7 +147,7 @@ def _removal(
         removed_at=entry.removed_at,
         first_time=earliest(one.first_time for one in removed),
         last_time=latest(one.last_time for one in removed),
-        sha256=sha256,
+        sha256=entry.sha256,
         **_sum(removed),
     )
 
@@ -223,7 +224,7 @@ def _unknown(
     new = {
         name: size
         for name, size in sizes.items()
-        if name.removesuffix(".sig") not in known and (name.endswith(".sig") or signature_object(name) in sizes)
+        if signed_object(name) not in known and (name.endswith(".sig") or signature_object(name) in sizes)
     }
     for found in find_documents(runtime, store, place.bucket, new, cluster_id):
         name = parse_removal_entry(found.object) if isinstance(found, Document) and not found.flaw else None
@@ -249,7 +250,7 @@ class RemovalListing:
 
     def add(self, bucket: str, thing: StoredObject) -> None:
         self._buckets.add(bucket)
-        if parse_removal_entry(thing.name.removesuffix(".sig")):
+        if parse_removal_entry(signed_object(thing.name)):
             self._sizes[bucket][thing.name] = thing.size
         elif is_segment(thing.name):
             self._segments.add(bucket, thing.name)

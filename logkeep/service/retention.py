@@ -10,6 +10,7 @@ from logkeep.database import clusters, retention
 from logkeep.database.connection import reading, writing
 from logkeep.domain.cluster import Cluster
 from logkeep.domain.retention import (
+    LONGEST_WHO,
     JudgedObject,
     Preview,
     Removal,
@@ -25,7 +26,6 @@ from logkeep.service.retention_judgement import as_confirmed, judge_objects, mak
 from logkeep.service.retention_run import RetentionRun, claim
 from logkeep.service.runtime import Runtime
 
-_LONGEST_WHO = 128
 _log = structlog.get_logger("logkeep.retention")
 
 
@@ -41,7 +41,7 @@ def set_rules(runtime: Runtime, cluster: Cluster, rules: Sequence[RetentionRule]
     with writing(runtime.database) as connection:
         retention.lock_retention(connection, cluster.id)
         before = retention.fetch_rules(connection, cluster.id)
-        states = replace_rules(before, rules, runtime.clock.now_ms(), who[:_LONGEST_WHO])
+        states = replace_rules(before, rules, runtime.clock.now_ms(), who[:LONGEST_WHO])
         retention.save_rules(connection, cluster.id, states)
     return sorted(states, key=lambda one: one.rule.log)
 

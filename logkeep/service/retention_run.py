@@ -19,11 +19,11 @@ from logkeep.domain.cluster import Cluster
 from logkeep.domain.manifest import Segment
 from logkeep.domain.notice import Event
 from logkeep.domain.removal_entry import MOST_REMOVED, RemovalEntry, RemovedSegment
-from logkeep.domain.retention import DAY_MS, JudgedObject, RetentionProgress
+from logkeep.domain.retention import DAY_MS, LONGEST_REASON, JudgedObject, RetentionProgress
 from logkeep.errors import BucketMissing, LogkeepError, Overloaded, StoreError, StoreUnreachable
 from logkeep.service.heads import expect_none_newer
 from logkeep.service.notices import note_event
-from logkeep.service.removal_entries import record_removed, take_up_entries
+from logkeep.service.removal_entries import record_entry, take_up_entries
 from logkeep.service.retention_judgement import Judgement, judge_objects, make_judgement
 from logkeep.service.runtime import Runtime
 from logkeep.service.search_index import delete_empty_indexes
@@ -44,7 +44,6 @@ _RETRY_MS = 600_000  # before a run that broke off is tried again by itself
 _FIRST_RETRY_MS = 60_000  # before an object is tried again that the bucket kept; doubled each time, up to a day
 _AT_ONCE = 1000  # objects that are removed from the bucket at a time
 _MOST_NAMES = 4 * 1024 * 1024  # characters of names in one entry, whose JSON stays below what is read of it
-_LONGEST_REASON = 500
 _log = structlog.get_logger("logkeep.retention")
 
 
@@ -81,7 +80,7 @@ class RetentionRun:
         except Exception as error:
             told = str(error) if isinstance(error, LogkeepError) else "unexpected error; the service's log tells more"
             ran = {"ran_at": now} if plans else {}
-            self._release(look_at=now + _RETRY_MS, problem=told[:_LONGEST_REASON], **ran)
+            self._release(look_at=now + _RETRY_MS, problem=told[:LONGEST_REASON], **ran)
             raise
         with reading(self._runtime.database) as connection:
             look_at = retention.fetch_next_look(connection, self._cluster.id)
@@ -137,14 +136,18 @@ class RetentionRun:
             ]
             if not goes:
                 return False
-            self._take_out(connection, *self._insert_entry(connection, goes), goes)
+            ends = {(one.segment.node, one.segment.generation): one.segment.end for one in goes}  # they come in order
+            kept_objects.delete_objects(connection, self._cluster.id, ends)
+            move_beginnings(connection, self._cluster.id, ends)
+            entry = self._make_entry(connection, goes)
+            record_entry(connection, self._cluster.id, entry, [one.taken_out for one in goes])
         self._progress = replace(
             self._progress, entries=self._progress.entries + 1, planned=self._progress.planned + len(goes)
         )
         return True
 
-    def _insert_entry(self, connection: Connection, goes: Sequence[_Going]) -> tuple[RemovalEntry, str]:
-        """Insert the entry behind the last one, as it will lie in the folder of the last manifest; return its hash."""
+    def _make_entry(self, connection: Connection, goes: Sequence[_Going]) -> EntryRow:
+        """Return the entry behind the last one, as it will lie in the folder of the last manifest."""
         before = retention.fetch_last_entry(connection, self._cluster.id)
         last = manifests.fetch_last_manifest(connection, self._cluster.id, proven=True)
         place = parse_object(last.object) if last else None
@@ -166,22 +169,7 @@ class RetentionRun:
             segments=tuple(one.removed for one in goes),
         )
         data = encode_removal_entry(entry)
-        row = EntryRow(number, last.bucket, entry.object, manifest_hash(data), now, data)
-        retention.insert_entry(connection, self._cluster.id, row)
-        return entry, row.sha256
-
-    def _take_out(self, connection: Connection, entry: RemovalEntry, sha256: str, goes: Sequence[_Going]) -> None:
-        cluster_id = self._cluster.id
-        ends: dict[tuple[str, int], int] = {}
-        for one in goes:
-            ends[one.segment.node, one.segment.generation] = one.segment.end  # they come in order
-        kept_objects.delete_objects(connection, cluster_id, ends)
-        move_beginnings(connection, cluster_id, ends)
-        objects = [
-            RemovedObject(one.segment.bucket, one.segment.object, entry.number, one.segment.stored) for one in goes
-        ]
-        retention.insert_removed_objects(connection, cluster_id, objects)
-        record_removed(connection, cluster_id, entry, sha256, [one.taken_out for one in goes])
+        return EntryRow(number, last.bucket, entry.object, manifest_hash(data), now, data)
 
     # Entries and objects --------------------------------------------------------------------------------------------
 
@@ -231,7 +219,7 @@ class RetentionRun:
             retention.postpone_objects(connection, self._cluster.id, kept)
             if away:
                 retention.postpone_bucket(
-                    connection, self._cluster.id, bucket, now, now + _RETRY_MS, str(away)[:_LONGEST_REASON]
+                    connection, self._cluster.id, bucket, now, now + _RETRY_MS, str(away)[:LONGEST_REASON]
                 )
         self._progress = replace(
             self._progress,
@@ -331,4 +319,4 @@ def _by_bucket(due: Iterable[RemovedObject]) -> dict[str, list[RemovedObject]]:
 
 def _postponed(one: RemovedObject, error: StoreError, now: int) -> RemovedObject:
     pause = min(DAY_MS, _FIRST_RETRY_MS << min(one.tries, 16))
-    return replace(one, tries=one.tries + 1, next_try=now + pause, reason=str(error)[:_LONGEST_REASON])
+    return replace(one, tries=one.tries + 1, next_try=now + pause, reason=str(error)[:LONGEST_REASON])

@@ -135,9 +135,14 @@ def is_segment(name: str) -> bool:
     return _SEGMENT.fullmatch(name) is not None
 
 
+def signed_object(name: str) -> str:
+    """Return the name of what a signature belongs to; any other name as it is."""
+    return name.removesuffix(".sig")
+
+
 def signed_manifest(name: str) -> str:
     """Return the name of the manifest or removal entry that a signature or a pointer belongs to."""
-    return name.removesuffix(".sig").removesuffix(".next")
+    return signed_object(name).removesuffix(".next")
 
 
 class Removal(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
